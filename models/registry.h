@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * registry.h - models by port and name, from models.def.
+ */
+#ifndef MODELS_REGISTRY_H
+#define MODELS_REGISTRY_H
+
+#include "sim/port/memory.h"
+#include "sim/port/object_allocator.h"
+#include "sim/port/page_allocator.h"
+
+struct page_allocator_model {
+	const struct page_allocator_ops *ops;
+	struct page_allocator *(*create)(const struct page_allocator_wiring *, struct error *);
+};
+
+struct object_allocator_model {
+	const struct object_allocator_ops *ops;
+	struct object_allocator *(*create)(const struct object_allocator_wiring *, struct error *);
+};
+
+struct memory_model {
+	const struct memory_ops *ops;
+	struct memory *(*create)(const struct memory_wiring *, struct error *);
+};
+
+/* Each table ends with an entry whose ops is NULL. */
+extern const struct page_allocator_model page_allocator_models[];
+extern const struct object_allocator_model object_allocator_models[];
+extern const struct memory_model memory_models[];
+
+/* NULL with *error naming the nearest model if there is none of that name. */
+const struct page_allocator_model *page_allocator_model(const char *name, struct error *error);
+const struct object_allocator_model *object_allocator_model(const char *name, struct error *error);
+const struct memory_model *memory_model(const char *name, struct error *error);
+
+#endif

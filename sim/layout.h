@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * layout.h - where the simulated kernel's own structures lie, so that a touch has an address.
+ *
+ *   direct_map    + (pfn << 12)       every frame, and with it every object       (x86-64: ffff888000000000)
+ *   vmemmap       + pfn * page_struct  the struct page array                        (x86-64: ffffea0000000000)
+ *   per_cpu       + cpu * stride       per-CPU data: pcp lists, cpu slabs, arrays
+ *   kernel_data   ...                  zones, kmem_cache descriptors, locks: handed out once, upward, never freed
+ *
+ * MODEL: descriptors lie in kernel_data and per_cpu, each on its own cache line, instead of inside slabs and the per-CPU
+ * allocator's chunks. Which bytes share a line inside one structure is kept; which structures share a page is not.
+ * Source of the bases: Documentation/arch/x86/x86_64/mm.rst (4-level, no KASLR).
+ */
+#ifndef SIM_LAYOUT_H
+#define SIM_LAYOUT_H
+
+#include "sim/base.h"
+
+struct layout {
+	uint64_t direct_map;
+	uint64_t vmemmap;
+	uint32_t page_struct_bytes; /* sizeof(struct page): 64, or 56 where the kernel was built without its alignment */
+	uint64_t per_cpu;
+	uint64_t per_cpu_stride;
+	uint64_t kernel_data;
+	uint64_t kernel_data_used;
+	uint64_t per_cpu_used;
+};
+
+/* The 64-bit layout without KASLR. */
+void layout_init(struct layout *layout, uint32_t page_struct_bytes);
+
+/* Hands out `bytes` of kernel data on a cache line of its own; the address never changes and is never given back. */
+vaddr layout_kernel_data(struct layout *layout, uint32_t bytes);
+
+/* Hands out `bytes` of per-CPU data; returns the offset, to be used with layout_per_cpu(). */
+uint64_t layout_per_cpu_alloc(struct layout *layout, uint32_t bytes);
+
+static inline vaddr layout_per_cpu(const struct layout *layout, uint64_t offset, unsigned cpu)
+{
+	return vaddr_of(layout->per_cpu + cpu * layout->per_cpu_stride + offset);
+}
+
+static inline vaddr layout_page_address(const struct layout *layout, pfn frame)
+{
+	return vaddr_of(layout->direct_map + ((uint64_t)frame.nr << PAGE_SHIFT));
+}
+
+static inline vaddr layout_struct_page(const struct layout *layout, pfn frame)
+{
+	return vaddr_of(layout->vmemmap + (uint64_t)frame.nr * layout->page_struct_bytes);
+}
+
+/* The frame an address of the direct map lies in. PFN_NONE for an address below the map or beyond 16 TiB. */
+static inline pfn layout_pfn_of(const struct layout *layout, vaddr at)
+{
+	uint64_t offset = at.addr - layout->direct_map;
+	if (at.addr < layout->direct_map || offset >> PAGE_SHIFT >= UINT32_MAX)
+		return PFN_NONE;
+	return pfn_of((uint32_t)(offset >> PAGE_SHIFT));
+}
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * object_allocator.h - the port that hands out objects: caches (kmem_cache_*) and sizes (kmalloc, kfree).
+ *
+ * Models: models/object_allocator/{slub,slab,slob,ideal}.c. A model embeds struct object_allocator as its first member.
+ * An object is named by its address in the direct map, as in the kernel; a free needs nothing else.
+ */
+#ifndef SIM_PORT_OBJECT_ALLOCATOR_H
+#define SIM_PORT_OBJECT_ALLOCATOR_H
+
+#include "sim/base.h"
+#include "sim/gfp.h"
+#include "sim/port/page_allocator.h"
+
+/* Cache flags with the bit values of Linux 6.1 (include/linux/slab.h). */
+enum {
+	SLAB_CONSISTENCY_CHECKS = 0x00000100,
+	SLAB_RED_ZONE = 0x00000400,
+	SLAB_POISON = 0x00000800,
+	SLAB_HWCACHE_ALIGN = 0x00002000,
+	SLAB_CACHE_DMA = 0x00004000,
+	SLAB_CACHE_DMA32 = 0x00008000,
+	SLAB_STORE_USER = 0x00010000,
+	SLAB_RECLAIM_ACCOUNT = 0x00020000,
+	SLAB_PANIC = 0x00040000,
+	SLAB_TYPESAFE_BY_RCU = 0x00080000,
+	SLAB_NOLEAKTRACE = 0x00800000,
+	SLAB_ACCOUNT = 0x04000000
+};
+
+/* What kmem_cache_create() is told. */
+struct cache_spec {
+	const char *name;
+	uint32_t object_size; /* bytes, 1 .. KMALLOC_MAX_SIZE */
+	uint32_t align;       /* bytes, power of two, 0 = the architecture's minimum */
+	uint32_t flags;       /* SLAB_* */
+	bool ctor;            /* the cache has a constructor: its free pointer may not lie inside the object */
+};
+
+/* Index of a cache in its allocator; stable until the cache is destroyed, then it may be used again. */
+typedef struct {
+	uint32_t nr;
+} cache_id;
+
+#define CACHE_NONE ((cache_id){UINT32_MAX})
+
+struct object {
+	vaddr at;             /* VADDR_NULL: no memory. kmalloc(0) gives ZERO_SIZE_PTR */
+	uint32_t bytes_alloc; /* what the kmalloc and kmem_cache_alloc tracepoints would print */
+};
+
+#define ZERO_SIZE_PTR ((vaddr){16})
+
+enum object_free_result {
+	OBJECT_FREE_OK,
+	OBJECT_FREE_NOT_ALLOCATED, /* free already, or never handed out */
+	OBJECT_FREE_NOT_OBJECT,    /* not the first byte of any object, or no slab memory at all */
+	OBJECT_FREE_WRONG_CACHE    /* an object, but of another cache */
+};
+
+/* One cache as /proc/slabinfo 2.1 shows it, and what the report needs beside it. */
+struct cache_view {
+	const char *name;
+	uint32_t object_size; /* bytes asked for */
+	uint32_t size;        /* bytes each object takes, with padding and metadata */
+	uint32_t align;
+	uint32_t flags;
+	uint32_t objects_per_slab;
+	uint32_t pages_per_slab;
+	uint64_t active_objects; /* as slabinfo counts them: SLUB counts free objects of cpu slabs as active */
+	uint64_t total_objects;
+	uint64_t active_slabs, slabs;
+	uint32_t limit, batchcount, shared; /* tunables, SLAB only */
+	uint64_t shared_available;
+	uint64_t live_objects; /* handed out and not given back: the truth, which slabinfo does not show */
+	bool kmalloc;          /* one of the kmalloc-* caches, made by the allocator itself */
+};
+
+struct object_allocator;
+
+struct object_allocator_ops {
+	const char *name;
+	const char *help;
+
+	/* Makes a cache. CACHE_NONE: the spec is one the kernel refuses, or no memory. The name is copied. */
+	cache_id (*cache_create)(struct object_allocator *, const struct cache_spec *);
+	/* Destroys a cache and gives its slabs back. false: objects are live, the cache stays as the kernel leaves it. */
+	bool (*cache_destroy)(struct object_allocator *, cache_id, unsigned cpu);
+	/* kmem_cache_shrink: gives empty slabs back. */
+	void (*cache_shrink)(struct object_allocator *, cache_id, unsigned cpu);
+
+	struct object (*alloc)(struct object_allocator *, cache_id, gfp, unsigned cpu);
+	enum object_free_result (*free)(struct object_allocator *, cache_id, vaddr, unsigned cpu);
+	struct object (*kmalloc)(struct object_allocator *, uint32_t size, gfp, unsigned cpu);
+	/* kfree(NULL) and kfree(ZERO_SIZE_PTR) do nothing and are OBJECT_FREE_OK. Frees objects of any cache, as in the kernel. */
+	enum object_free_result (*kfree)(struct object_allocator *, vaddr, unsigned cpu);
+	/* Usable bytes of a live object, 0 if there is none at that address. */
+	uint32_t (*ksize)(const struct object_allocator *, vaddr);
+
+	/* Ids run from 0 to cache_limit()-1; cache_view() is false for one that is not in use. */
+	uint32_t (*cache_limit)(const struct object_allocator *);
+	bool (*cache_view)(const struct object_allocator *, cache_id, struct cache_view *);
+
+	/* Frames held for objects now (slabs and large kmallocs), and of them those of large kmallocs. O(1). */
+	uint64_t (*pages_held)(const struct object_allocator *);
+	uint64_t (*pages_large)(const struct object_allocator *);
+
+	void (*check)(const struct object_allocator *);
+
+	const struct metric *metrics;
+	const void *(*counters)(const struct object_allocator *);
+
+	void (*destroy)(struct object_allocator *);
+};
+
+struct object_allocator {
+	const struct object_allocator_ops *ops;
+	uint64_t live_objects; /* handed out and not given back, all caches and large kmallocs; kept by the wrappers */
+};
+
+struct object_allocator_wiring {
+	const struct settings *settings;
+	struct page_allocator *pages;
+	struct layout *layout;
+	struct steps *steps;
+	uint64_t seed;
+};
+
+static inline cache_id cache_create(struct object_allocator *objects, const struct cache_spec *spec)
+{
+	SIM_ASSERT(spec->name && (spec->align & (spec->align - 1)) == 0);
+	return objects->ops->cache_create(objects, spec);
+}
+
+static inline bool cache_destroy(struct object_allocator *objects, cache_id cache, unsigned cpu)
+{
+	return objects->ops->cache_destroy(objects, cache, cpu);
+}
+
+static inline struct object cache_alloc(struct object_allocator *objects, cache_id cache, gfp flags, unsigned cpu)
+{
+	struct object object = objects->ops->alloc(objects, cache, flags, cpu);
+	objects->live_objects += object.at.addr != 0;
+	return object;
+}
+
+static inline enum object_free_result cache_free(struct object_allocator *objects, cache_id cache, vaddr at, unsigned cpu)
+{
+	enum object_free_result result = objects->ops->free(objects, cache, at, cpu);
+	objects->live_objects -= result == OBJECT_FREE_OK && at.addr != 0;
+	return result;
+}
+
+static inline struct object object_kmalloc(struct object_allocator *objects, uint32_t size, gfp flags, unsigned cpu)
+{
+	struct object object = objects->ops->kmalloc(objects, size, flags, cpu);
+	objects->live_objects += object.at.addr > ZERO_SIZE_PTR.addr;
+	return object;
+}
+
+static inline enum object_free_result object_kfree(struct object_allocator *objects, vaddr at, unsigned cpu)
+{
+	enum object_free_result result = objects->ops->kfree(objects, at, cpu);
+	objects->live_objects -= result == OBJECT_FREE_OK && at.addr > ZERO_SIZE_PTR.addr;
+	return result;
+}
+
+static inline void object_allocator_check(const struct object_allocator *objects)
+{
+	objects->ops->check(objects);
+}
+
+static inline void object_allocator_destroy(struct object_allocator *objects)
+{
+	if (objects)
+		objects->ops->destroy(objects);
+}
+
+#endif

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * page_allocator.h - the port that hands out blocks of 2^order page frames.
+ *
+ * Models: models/page_allocator/{buddy,ideal}.c. A model embeds struct page_allocator as its first member and fills `ops`.
+ * Everything a caller may rely on is asserted in the wrappers below; tests/conformance runs every model against them.
+ */
+#ifndef SIM_PORT_PAGE_ALLOCATOR_H
+#define SIM_PORT_PAGE_ALLOCATOR_H
+
+#include "sim/base.h"
+#include "sim/gfp.h"
+#include "sim/layout.h"
+#include "sim/steps.h"
+
+struct settings; /* models/settings.h */
+struct metric;
+
+/* Migrate types as in Linux 6.1 (include/linux/mmzone.h) without CMA and ISOLATE. */
+enum migratetype { MIGRATE_UNMOVABLE, MIGRATE_MOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_HIGHATOMIC, MIGRATE_TYPES };
+
+#define ZONES_MAX 16
+#define LOWMEM_RESERVE_ZONES 4
+
+/* One zone as the kernel's /proc files show it. Counts are in frames unless they say blocks. */
+struct zone_view {
+	const char *name; /* "DMA", "DMA32", "Normal", "HighMem", "Movable" */
+	unsigned node;
+	uint64_t start_pfn, spanned, present, managed;
+	uint64_t watermark_min, watermark_low, watermark_high; /* without boost */
+	uint64_t watermark_boost;
+	uint64_t lowmem_reserve[LOWMEM_RESERVE_ZONES];
+	uint64_t free_pages; /* in the buddy lists; pages on per-CPU lists are not free here, as in the kernel */
+	uint64_t free_blocks[ORDERS][MIGRATE_TYPES];
+	uint64_t pageblocks[MIGRATE_TYPES];
+	unsigned cpus;
+	struct {
+		uint32_t count, high, batch;
+	} pcp[CPUS_MAX];
+};
+
+enum page_free_result {
+	PAGE_FREE_OK,
+	PAGE_FREE_NOT_ALLOCATED, /* the frame is free, or not memory at all */
+	PAGE_FREE_NOT_HEAD,      /* inside an allocated block, not its first frame */
+	PAGE_FREE_WRONG_ORDER    /* allocated with another order */
+};
+
+struct page_allocator;
+
+struct page_allocator_ops {
+	const char *name;
+	const char *help;
+
+	/* Takes 2^order frames for `flags` on `cpu`. Returns the first frame, PFN_NONE if there is no memory. */
+	pfn (*alloc)(struct page_allocator *, unsigned order, gfp flags, unsigned cpu);
+
+	/* Gives a block back. A wrong free changes nothing and is told by the result. */
+	enum page_free_result (*free)(struct page_allocator *, pfn, unsigned order, unsigned cpu);
+
+	/* Returns every per-CPU list's pages to the buddy lists (the kernel's drain_all_pages). */
+	void (*drain)(struct page_allocator *);
+
+	unsigned (*zones)(const struct page_allocator *);
+	void (*zone_view)(const struct page_allocator *, unsigned zone, struct zone_view *);
+
+	/* The order of a pageblock, log2 of frames. */
+	unsigned (*pageblock_order)(const struct page_allocator *);
+
+	/* Walks everything, recounts and compares; a broken law is SIM_ASSERTed. */
+	void (*check)(const struct page_allocator *);
+
+	/* Counters of the model: rows beside the struct they live in (sim/metric.h). */
+	const struct metric *metrics;
+	const void *(*counters)(const struct page_allocator *);
+
+	void (*destroy)(struct page_allocator *);
+};
+
+struct page_allocator {
+	const struct page_allocator_ops *ops;
+	uint64_t managed_pages;   /* frames the allocator was given; constant */
+	uint64_t allocated_pages; /* frames handed out and not given back; kept by the wrappers */
+};
+
+/* What a page allocator is made of and stands on. The pointers outlive the allocator. */
+struct page_allocator_wiring {
+	const struct settings *settings;
+	struct layout *layout;
+	struct steps *steps;
+	uint64_t seed;
+};
+
+static inline pfn page_alloc(struct page_allocator *pages, unsigned order, gfp flags, unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX);
+	pfn first = pages->ops->alloc(pages, order, flags, cpu);
+	if (first.nr != UINT32_MAX) {
+		SIM_ASSERT(order < ORDERS && (first.nr & ((1u << order) - 1)) == 0);
+		pages->allocated_pages += 1ull << order;
+		SIM_ASSERT(pages->allocated_pages <= pages->managed_pages);
+	}
+	return first;
+}
+
+static inline enum page_free_result page_free(struct page_allocator *pages, pfn first, unsigned order, unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX);
+	enum page_free_result result = pages->ops->free(pages, first, order, cpu);
+	if (result == PAGE_FREE_OK) {
+		SIM_ASSERT(pages->allocated_pages >= 1ull << order);
+		pages->allocated_pages -= 1ull << order;
+	}
+	return result;
+}
+
+static inline void page_allocator_check(const struct page_allocator *pages)
+{
+	pages->ops->check(pages);
+}
+
+static inline void page_allocator_destroy(struct page_allocator *pages)
+{
+	if (pages)
+		pages->ops->destroy(pages);
+}
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store.h - where runs are written: one SQLite database (sim/io/sqlite_store.c is its only door; schema in results/README.md).
+ *
+ * Several processes may write runs into one database at the same time (WAL). A run's row comes first (status running), then its
+ * samples and results, at the end its status. Rows are batched in transactions of bounded size, so a killed run leaves a
+ * database that opens, with what had been measured. Every table but `run` has a primary key that begins with the run's id, so
+ * the contents do not depend on which process wrote first.
+ *
+ * All functions return false with *error filled when the database refuses (full disk, lock, damage).
+ */
+#ifndef SIM_STORE_H
+#define SIM_STORE_H
+
+#include "sim/base.h"
+#include "sim/histogram.h"
+#include "sim/metric.h"
+#include "sim/port/object_allocator.h"
+#include "sim/port/page_allocator.h"
+
+struct store;
+
+/* Opens or creates the database. A file that is no kmemsim database, or of another user_version, is an error. */
+struct store *store_open(const char *path, struct error *error);
+/* Opens an existing database for reading. */
+struct store *store_open_readonly(const char *path, struct error *error);
+bool store_close(struct store *store, struct error *error);
+
+/* What is known of a run when it starts. Strings may be NULL where there is nothing to say. */
+struct store_run {
+	const char *label, *allocator, *page_allocator, *timing;
+	uint64_t seed;
+	const char *scenario; /* the resolved settings as YAML */
+	const char *trace, *trace_sha256;
+	const char *version, *compiler;
+	const char *machine, *kernel;
+	uint32_t cpus;
+	uint64_t memory_bytes;
+	uint64_t frequency_hz;
+};
+
+/* Writes the run's row at once (its own transaction) and gives its id; ids grow in the order of these calls. */
+bool store_run_begin(struct store *store, const struct store_run *run, int64_t *run_id, struct error *error);
+
+/* What is known at the end. status: "complete", "interrupted", "failed". */
+struct store_end {
+	const char *status, *message;
+	double wall_s;        /* wall clock, the only columns that differ between equal runs: wall_s and replay_wall_s */
+	double replay_wall_s; /* of it the replay itself, without import and opening */
+	uint64_t ops, simulated_ns, cycles;
+};
+bool store_run_end(struct store *store, int64_t run_id, const struct store_end *end, struct error *error);
+
+/* One scalar result or counter of a component: ('buddy', 'alloc_fastpath', value). unit, kind and help go to table metric_info. */
+bool store_metric(struct store *store, int64_t run_id, const char *component, const struct metric *metric, uint64_t value,
+                  struct error *error);
+
+/* Samples: one moment. sample numbers run 0.. per run; the last is the end of the run. */
+struct store_sample {
+	uint64_t time_ns;
+	uint64_t pages_free, pages_pcp, pages_allocated;
+	uint64_t pages_slab;        /* held by the object allocator in slabs */
+	uint64_t pages_kmalloc_large;
+	uint64_t pages_unmovable, pages_movable, pages_reclaimable; /* held by page allocations of the recording, by mobility */
+	uint64_t bytes_req, bytes_alloc; /* of live objects */
+	uint64_t live_objects;
+};
+bool store_sample(struct store *store, int64_t run_id, uint32_t sample, const struct store_sample *row, struct error *error);
+/* The free lists of a zone at that sample, one row per order: free blocks by migrate type, unusable index in per mille. */
+bool store_sample_zone(struct store *store, int64_t run_id, uint32_t sample, const struct zone_view *zone, struct error *error);
+
+/* /proc/buddyinfo, /proc/pagetypeinfo, ... as text at a moment (snapshot kinds are free text: "buddyinfo"). */
+bool store_snapshot(struct store *store, int64_t run_id, const char *kind, uint32_t sample, const char *text, struct error *error);
+
+/* Results per cache at the end of the run; slabs_peak and the recorded columns are the replay's. */
+struct store_cache {
+	struct cache_view view;
+	uint64_t slabs_peak;
+	uint64_t total_allocs, total_frees;
+	uint64_t bytes_req, bytes_alloc;        /* total over all allocations (perf kmem: total_req, total_alloc) */
+	uint64_t live_bytes_req, live_bytes_alloc;
+	int64_t recorded_slabs;                 /* of the slabinfo beside the recording, -1 = not known */
+};
+bool store_cache(struct store *store, int64_t run_id, const struct store_cache *cache, struct error *error);
+
+/* Results per call site (perf kmem's columns: Callsite, Total_alloc, Total_req, Hit, Ping-pong, Frag). */
+struct store_call_site {
+	const char *call_site;
+	uint64_t hit, ping_pong;                /* allocations; frees on another CPU than the allocation's */
+	uint64_t bytes_req, bytes_alloc;        /* total over all allocations */
+	uint64_t live_objects, live_bytes_req, live_bytes_alloc;
+};
+bool store_call_site(struct store *store, int64_t run_id, const struct store_call_site *site, struct error *error);
+
+/* A histogram: one row per non-empty bucket (lower bound, count), name e.g. "cycles_per_alloc", unit "cycles". */
+bool store_histogram(struct store *store, int64_t run_id, const char *name, const char *unit, const struct histogram *histogram,
+                     struct error *error);
+
+/* A lock's accounts (timing: cycles). */
+struct store_lock {
+	const char *name;
+	uint64_t address, acquisitions, waits, wait_cycles;
+};
+bool store_lock(struct store *store, int64_t run_id, const struct store_lock *lock, struct error *error);
+
+/* A wrong op: its place in the trace and what was wrong. The caller bounds how many are written. */
+struct store_wrong_op {
+	uint64_t op, line; /* number in the trace, line of the recording's text (0 = none) */
+	const char *kind, *what;
+};
+bool store_wrong_op(struct store *store, int64_t run_id, const struct store_wrong_op *wrong, struct error *error);
+
+/* Ends the current batch, so that other processes and a later reader see it. */
+bool store_flush(struct store *store, struct error *error);
+
+/* The SHA-256 of everything in the database apart from wall-clock columns, as lower-case hex: equal runs, equal digests. */
+bool store_digest(struct store *store, char digest[65], struct error *error);
+
+#endif

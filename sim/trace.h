@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * trace.h - a recording as the engine sees it: a stream of ops with dense ids, and the tables the ops point into.
+ *
+ * A text recording is turned once into the native format (.kmt, docs/formats.md) by trace_import(); trace_open() reads .kmt.
+ * Both stream: memory grows with the number of live objects, not with the length of the recording.
+ *
+ * Ids: an allocating op names a fresh id, the op that frees it names the same id, after that the id may be used again. Ids are
+ * dense: below trace_info.ids. One id space serves objects, kmallocs and pages.
+ */
+#ifndef SIM_TRACE_H
+#define SIM_TRACE_H
+
+#include "sim/base.h"
+#include "sim/gfp.h"
+
+enum op_kind {
+	OP_CACHE_ALLOC, /* id, cache, call_site, gfp, bytes_req, bytes_alloc */
+	OP_CACHE_FREE,  /* id, cache */
+	OP_KMALLOC,     /* id, call_site, gfp, bytes_req, bytes_alloc */
+	OP_KFREE,       /* id */
+	OP_PAGE_ALLOC,  /* id, order, gfp */
+	OP_PAGE_FREE,   /* id, order */
+	OP_MARK,        /* text in call_site: a line the recording user wrote (trace_marker) */
+	OP_KINDS
+};
+
+/* Why an op is in the stream although the recording has no event for it. */
+enum op_origin {
+	OP_RECORDED,
+	OP_BEFORE, /* allocated before the recording began; these ops stand first, at the time of the first event */
+	OP_UNSEEN  /* allocated by a path without an event (bulk allocation); stands right before its free */
+};
+
+struct op {
+	uint64_t time_ns;     /* the recording's clock */
+	uint64_t line;        /* of the recording's text, 1 = first; 0 = no line */
+	uint64_t address;     /* where the recorded kernel put it: object address, or frame number for pages; 0 = not known */
+	uint32_t id;
+	uint32_t cache;       /* index into the cache table */
+	uint32_t call_site;   /* index into the call-site table */
+	gfp gfp;
+	uint32_t bytes_req;
+	uint32_t bytes_alloc; /* as recorded; 0 = not known */
+	uint16_t cpu;
+	uint8_t kind;         /* enum op_kind */
+	uint8_t order;
+	uint8_t origin;       /* enum op_origin */
+};
+
+enum recorded_allocator { RECORDED_UNKNOWN, RECORDED_SLUB, RECORDED_SLAB, RECORDED_SLOB };
+
+/* A cache of the recording, as far as its events and the files beside it tell. */
+struct trace_cache {
+	const char *name;      /* the cache's own name, or "CALL_SITE:REQ" where no event named it */
+	bool named;            /* name is the kernel's */
+	uint32_t object_size;  /* bytes_req of its events */
+	uint32_t bytes_alloc;  /* bytes_alloc of its events: the recorded allocator's size per object */
+	uint32_t align;        /* inferred from the two sizes (docs/formats.md), 0 = minimum */
+	uint32_t flags;        /* SLAB_* inferred likewise */
+	bool ctor;             /* inferred likewise */
+	uint64_t allocs;
+};
+
+/* The counts of one import; every line of the text is in exactly one of the first group. */
+struct trace_summary {
+	uint64_t lines;
+	/* lines = headers + blank + events_used + events_left_out + marks + events_unknown + lines_lost_notice + lines_damaged */
+	uint64_t headers, blank, events_used, events_left_out, marks, events_unknown, lines_lost_notice, lines_damaged;
+	/* events_left_out, by reason */
+	uint64_t left_slab_pages, left_batched_duplicates, left_zone_internal, left_failed_allocs, left_null_frees, left_slab_page_frees;
+	/* what could not be seen */
+	uint64_t freed_before_recording; /* frees of what was allocated before: objects and kmallocs */
+	uint64_t pages_before_recording; /* likewise, page blocks */
+	uint64_t unseen_allocs;          /* frees of what some path without an event allocated */
+	uint64_t never_freed;            /* allocations still live at the end */
+	uint64_t reallocated;            /* an address handed out while still live: its free was not seen */
+	uint64_t events_lost;            /* as the recording itself says (LOST n EVENTS, entries-written - entries-in-buffer) */
+	uint64_t time_went_back;         /* events older than the event before them */
+	uint64_t unknown_keys, unknown_gfp_names;
+	uint64_t hashed_pointers;        /* 1: pointers are hashed, frames of objects cannot be told */
+};
+
+struct trace_info {
+	uint32_t version;
+	uint32_t cpus;             /* CPUs of the recorded machine */
+	uint32_t pointer_bits;     /* 32 or 64 */
+	uint32_t ids;              /* ids run below this */
+	uint32_t caches, call_sites;
+	uint64_t ops;              /* including OP_BEFORE and OP_UNSEEN */
+	uint64_t first_ns, last_ns;
+	uint64_t direct_map, vmemmap; /* bases as derived; 0 = could not be derived */
+	uint32_t page_struct_bytes;   /* sizeof(struct page) of the recorded kernel; 0 = could not be derived */
+	uint64_t end_pfn;             /* one beyond the highest frame seen */
+	enum recorded_allocator allocator;
+	char source[256];          /* file name of the text, without folders */
+	char sha256[65];           /* of the text file as it lay there (compressed or not), lower-case hex */
+	struct trace_summary summary;
+};
+
+/* A text file of the recorded machine that travels inside the .kmt, as found beside the text recording. */
+struct trace_fact {
+	const char *name; /* "zoneinfo", "buddyinfo", "pagetypeinfo", "slabinfo" (before), "slabinfo.after" ... */
+	const char *text;
+	size_t length;
+};
+
+struct trace;
+
+/* Opens a .kmt file. NULL with *error filled if it is missing, damaged or of another version. Free with trace_close(). */
+struct trace *trace_open(const char *path, struct error *error);
+void trace_close(struct trace *trace);
+
+/* These live as long as the trace. */
+const struct trace_info *trace_info(const struct trace *trace);
+const struct trace_cache *trace_cache(const struct trace *trace, uint32_t index);
+const char *trace_call_site(const struct trace *trace, uint32_t index);
+uint32_t trace_facts(const struct trace *trace, const struct trace_fact **facts);
+/* The fact of that name, NULL if the recording has none. */
+const struct trace_fact *trace_fact_named(const struct trace *trace, const char *name);
+
+/*
+ * Reads the next ops into a batch of the caller's. *count 0 with true: the end. false: the file is damaged from here on.
+ */
+bool trace_next(struct trace *trace, struct op *batch, size_t capacity, size_t *count, struct error *error);
+
+/* Starts over from the first op. */
+bool trace_rewind(struct trace *trace, struct error *error);
+
+/* Progress of long work: called now and then with how much of the input's bytes is done. */
+struct progress {
+	void (*tell)(void *context, uint64_t done, uint64_t total);
+	void *context;
+};
+
+/*
+ * Turns the text recording at `path` (ftrace text, trace-cmd report, perf script; plain, gz, xz or zst; told apart by content)
+ * into .kmt at `out`, with the facts beside it (docs/formats.md says where they are looked for). The file appears whole or not
+ * at all. progress may be NULL. A path that already is .kmt is an error.
+ */
+bool trace_import(const char *path, const char *out, const struct progress *progress, struct trace_summary *summary,
+                  struct error *error);
+
+/* Whether the file starts as a .kmt file does. */
+bool trace_is_native(const char *path);
+
+/*
+ * Opens a recording of any form: .kmt as it is; text by importing it into an unnamed temporary file first.
+ */
+struct trace *trace_open_any(const char *path, const struct progress *progress, struct error *error);
+
+#endif
