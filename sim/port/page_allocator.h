@@ -79,6 +79,7 @@ struct page_allocator_ops {
 
 struct page_allocator {
 	const struct page_allocator_ops *ops;
+	uint32_t end_pfn;         /* one beyond the highest frame there is; constant, for maps by frame number */
 	uint64_t managed_pages;   /* frames the allocator was given; constant */
 	uint64_t allocated_pages; /* frames handed out and not given back; kept by the wrappers */
 };
