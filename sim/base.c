@@ -60,14 +60,11 @@ char *xstrdup(const char *text)
 
 char *xasprintf(const char *format, ...)
 {
-	va_list arguments, again;
+	char *text = NULL;
+	va_list arguments;
 	va_start(arguments, format);
-	va_copy(again, arguments);
-	int length = vsnprintf(NULL, 0, format, arguments);
-	SIM_ASSERT(length >= 0);
-	char *text = xcalloc((size_t)length + 1, 1);
-	vsnprintf(text, (size_t)length + 1, format, again);
-	va_end(again);
+	if (vasprintf(&text, format, arguments) < 0)
+		out_of_host_memory(1, strlen(format));
 	va_end(arguments);
 	return text;
 }

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * registry.c - the tables of models, made from models.def (interface: registry.h).
+ */
+#include "models/registry.h"
+
+#include "sim/nearest.h"
+
+#include <string.h>
+
+/* models.def names every model of every port; each of the following readings picks one port's lines. */
+#define MODEL(port, name) DECLARE_##port(name)
+#define DECLARE_page_allocator(model)                       \
+	extern const struct page_allocator_ops page_allocator_##model##_ops; \
+	struct page_allocator *page_allocator_##model##_create(const struct page_allocator_wiring *, struct error *);
+#define DECLARE_object_allocator(model)                     \
+	extern const struct object_allocator_ops object_allocator_##model##_ops; \
+	struct object_allocator *object_allocator_##model##_create(const struct object_allocator_wiring *, struct error *);
+#define DECLARE_memory(model)                               \
+	extern const struct memory_ops memory_##model##_ops; \
+	struct memory *memory_##model##_create(const struct memory_wiring *, struct error *);
+#include "models/models.def"
+#undef MODEL
+
+#define MODEL(port, name) IN_TABLE_OF_PAGE_ALLOCATORS_##port(name)
+#define IN_TABLE_OF_PAGE_ALLOCATORS_page_allocator(model) {&page_allocator_##model##_ops, page_allocator_##model##_create},
+#define IN_TABLE_OF_PAGE_ALLOCATORS_object_allocator(model)
+#define IN_TABLE_OF_PAGE_ALLOCATORS_memory(model)
+const struct page_allocator_model page_allocator_models[] = {
+#include "models/models.def"
+        {NULL, NULL}};
+#undef MODEL
+
+#define MODEL(port, name) IN_TABLE_OF_OBJECT_ALLOCATORS_##port(name)
+#define IN_TABLE_OF_OBJECT_ALLOCATORS_page_allocator(model)
+#define IN_TABLE_OF_OBJECT_ALLOCATORS_object_allocator(model) {&object_allocator_##model##_ops, object_allocator_##model##_create},
+#define IN_TABLE_OF_OBJECT_ALLOCATORS_memory(model)
+const struct object_allocator_model object_allocator_models[] = {
+#include "models/models.def"
+        {NULL, NULL}};
+#undef MODEL
+
+#define MODEL(port, name) IN_TABLE_OF_MEMORIES_##port(name)
+#define IN_TABLE_OF_MEMORIES_page_allocator(model)
+#define IN_TABLE_OF_MEMORIES_object_allocator(model)
+#define IN_TABLE_OF_MEMORIES_memory(model) {&memory_##model##_ops, memory_##model##_create},
+const struct memory_model memory_models[] = {
+#include "models/models.def"
+        {NULL, NULL}};
+#undef MODEL
+
+/* The error of a name that no model of the port has; `nearest` has been offered all that are. */
+static void no_such_model(const char *port, const char *name, const struct nearest *nearest, struct error *error)
+{
+	const char *meant = nearest_found(nearest);
+	error_set(error, ERROR_USAGE, "there is no %s '%s'%s%s%s; `kmemsim list models` shows them all", port, name,
+	          meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'" : "");
+}
+
+const struct page_allocator_model *page_allocator_model(const char *name, struct error *error)
+{
+	struct nearest nearest;
+	nearest_start(&nearest, name);
+	for (const struct page_allocator_model *model = page_allocator_models; model->ops; model++) {
+		if (strcmp(model->ops->name, name) == 0)
+			return model;
+		nearest_offer(&nearest, model->ops->name);
+	}
+	no_such_model("page allocator", name, &nearest, error);
+	return NULL;
+}
+
+const struct object_allocator_model *object_allocator_model(const char *name, struct error *error)
+{
+	struct nearest nearest;
+	nearest_start(&nearest, name);
+	for (const struct object_allocator_model *model = object_allocator_models; model->ops; model++) {
+		if (strcmp(model->ops->name, name) == 0)
+			return model;
+		nearest_offer(&nearest, model->ops->name);
+	}
+	no_such_model("allocator", name, &nearest, error);
+	return NULL;
+}
+
+const struct memory_model *memory_model(const char *name, struct error *error)
+{
+	struct nearest nearest;
+	nearest_start(&nearest, name);
+	for (const struct memory_model *model = memory_models; model->ops; model++) {
+		if (strcmp(model->ops->name, name) == 0)
+			return model;
+		nearest_offer(&nearest, model->ops->name);
+	}
+	no_such_model("memory model", name, &nearest, error);
+	return NULL;
+}

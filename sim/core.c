@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core.c - cores run steps (interface and laws: core.h).
+ */
+#include "sim/core.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const struct metric core_metrics[] = {
+        METRIC(struct core_counters, jobs, "1", "Ops whose steps were run"),
+        METRIC(struct core_counters, busy_cycles, "cycles", "Cycles in which a core had an op to run"),
+        METRIC(struct core_counters, compute_cycles, "cycles", "Of the busy cycles, those of instructions outside memory"),
+        METRIC(struct core_counters, memory_cycles, "cycles", "Of the busy cycles, those of memory accesses"),
+        METRIC(struct core_counters, lock_wait_cycles, "cycles", "Of the busy cycles, those spent waiting for a lock"),
+        METRIC_END,
+};
+
+const char *job_histogram_name(enum job_kind kind)
+{
+	switch (kind) {
+	case JOB_OBJECT_ALLOC:
+		return "cycles_per_alloc";
+	case JOB_OBJECT_FREE:
+		return "cycles_per_free";
+	case JOB_PAGE_ALLOC:
+		return "cycles_per_page_alloc";
+	case JOB_PAGE_FREE:
+		return "cycles_per_page_free";
+	case JOB_KINDS:
+		break;
+	}
+	SIM_ASSERT(!"a kind of job");
+}
+
+static void finish_job(struct core *core, cycle now)
+{
+	struct core_job *job = &core->jobs[core->first];
+	histogram_add(&core->machine->cycles[job->kind], now - core->started);
+	core->counters.jobs++;
+	core->counters.busy_cycles += now - core->started;
+	core->first = (core->first + 1) % CORE_JOBS;
+	core->queued--;
+	core->position = 0;
+	core->started = now;
+}
+
+static cycle access_memory(struct core *core, const struct step *step, enum step_kind kind, cycle now)
+{
+	cycle done = memory_access(core->machine->memory, core->cpu, vaddr_of(step->address), step->bytes, kind, now);
+	core->counters.memory_cycles += done - now;
+	return done;
+}
+
+/* The lock was handed to a waiting core at `now`: it goes on from there, after fetching the line of the lock word. */
+static void end_wait(struct core *core, cycle now)
+{
+	core->waits_for->wait_cycles += now - core->waits_since;
+	core->counters.lock_wait_cycles += now - core->waits_since;
+	core->waits_for = NULL;
+	cycle done = access_memory(core, &core->jobs[core->first].at[core->position], STEP_READ, now);
+	core->position++;
+	event_queue_add(&core->machine->queue, &core->event, done);
+}
+
+/* Runs one step that starts at `now`; returns the cycle at which it is done, CYCLE_NEVER if the core now waits for a lock. */
+static cycle run_step(struct core *core, const struct step *step, cycle now)
+{
+	struct machine *machine = core->machine;
+	switch (step->kind) {
+	case STEP_READ:
+	case STEP_WRITE:
+	case STEP_ATOMIC:
+		return access_memory(core, step, step->kind, now);
+	case STEP_SPEND:
+		core->counters.compute_cycles += step->bytes;
+		return now + step->bytes;
+	case STEP_LOCK: {
+		cycle done = access_memory(core, step, STEP_ATOMIC, now);
+		struct lock *lock = lock_at(&machine->locks, step->address);
+		if (lock_acquire(lock, core->cpu))
+			return done;
+		core->waits_for = lock;
+		core->waits_since = done;
+		return CYCLE_NEVER;
+	}
+	case STEP_UNLOCK: {
+		cycle done = access_memory(core, step, STEP_WRITE, now);
+		uint32_t next = lock_release(lock_at(&machine->locks, step->address), core->cpu);
+		if (next != LOCK_FREE) {
+			struct core *waiter = &machine->cores[next];
+			end_wait(waiter, done > waiter->waits_since ? done : waiter->waits_since);
+		}
+		return done;
+	}
+	}
+	SIM_ASSERT(!"a kind of step");
+}
+
+static void core_run(struct event *event, cycle now)
+{
+	struct core *core = (struct core *)(void *)event;
+	while (core->queued > 0) {
+		const struct core_job *job = &core->jobs[core->first];
+		if (core->position == job->count) {
+			finish_job(core, now);
+			continue;
+		}
+		if (event_queue_next(&core->machine->queue) < now) {
+			event_queue_add(&core->machine->queue, event, now);
+			return;
+		}
+		cycle done = run_step(core, &job->at[core->position], now);
+		if (done == CYCLE_NEVER)
+			return;
+		core->position++;
+		now = done;
+	}
+}
+
+void machine_init(struct machine *machine, unsigned cpus, struct memory *memory)
+{
+	SIM_ASSERT(cpus > 0 && cpus <= CPUS_MAX);
+	*machine = (struct machine){.memory = memory, .cpus = cpus};
+	event_queue_init(&machine->queue);
+	lock_table_init(&machine->locks);
+	machine->cores = xcalloc(cpus, sizeof *machine->cores);
+	for (unsigned cpu = 0; cpu < cpus; cpu++) {
+		struct core *core = &machine->cores[cpu];
+		core->event = (struct event){.run = core_run, .phase = PHASE_CORE};
+		core->machine = machine;
+		core->cpu = cpu;
+	}
+}
+
+void machine_release(struct machine *machine)
+{
+	for (unsigned cpu = 0; cpu < machine->cpus; cpu++)
+		for (unsigned job = 0; job < CORE_JOBS; job++)
+			free(machine->cores[cpu].jobs[job].at);
+	free(machine->cores);
+	lock_table_release(&machine->locks);
+	event_queue_release(&machine->queue);
+	*machine = (struct machine){0};
+}
+
+void core_push(struct machine *machine, unsigned cpu, enum job_kind kind, const struct steps *steps)
+{
+	SIM_ASSERT(cpu < machine->cpus);
+	struct core *core = &machine->cores[cpu];
+	while (core->queued == CORE_JOBS)
+		event_queue_run_next(&machine->queue);
+	struct core_job *job = &core->jobs[(core->first + core->queued) % CORE_JOBS];
+	if (steps->count > job->capacity) {
+		job->capacity = steps->count;
+		job->at = xrealloc(job->at, job->capacity * sizeof *job->at);
+	}
+	if (steps->count > 0)
+		memcpy(job->at, steps->at, steps->count * sizeof *job->at);
+	job->count = steps->count;
+	job->kind = kind;
+	if (core->queued++ == 0 && core->event.place == 0) {
+		core->position = 0;
+		core->started = machine->queue.now;
+		event_queue_add(&machine->queue, &core->event, machine->queue.now);
+	}
+}
+
+static bool machine_busy(const struct machine *machine)
+{
+	for (unsigned cpu = 0; cpu < machine->cpus; cpu++)
+		if (machine->cores[cpu].queued > 0)
+			return true;
+	return false;
+}
+
+void machine_drain(struct machine *machine)
+{
+	while (machine_busy(machine))
+		event_queue_run_next(&machine->queue);
+}
+
+struct core_counters machine_counters(const struct machine *machine)
+{
+	struct core_counters sum = {0};
+	for (unsigned cpu = 0; cpu < machine->cpus; cpu++) {
+		const struct core_counters *counters = &machine->cores[cpu].counters;
+		sum.jobs += counters->jobs;
+		sum.busy_cycles += counters->busy_cycles;
+		sum.compute_cycles += counters->compute_cycles;
+		sum.memory_cycles += counters->memory_cycles;
+		sum.lock_wait_cycles += counters->lock_wait_cycles;
+	}
+	return sum;
+}
+
+void machine_check(const struct machine *machine)
+{
+	event_queue_check(&machine->queue);
+	lock_table_check(&machine->locks);
+	uint64_t jobs = 0;
+	for (unsigned cpu = 0; cpu < machine->cpus; cpu++) {
+		const struct core *core = &machine->cores[cpu];
+		const struct core_counters *counters = &core->counters;
+		jobs += counters->jobs;
+		if (core->queued == 0) /* within a job its cycles are not added up yet */
+			SIM_ASSERT(counters->busy_cycles ==
+			           counters->compute_cycles + counters->memory_cycles + counters->lock_wait_cycles);
+		SIM_ASSERT(core->queued == 0 || core->event.place != 0 || core->waits_for != NULL);
+	}
+	uint64_t measured = 0;
+	for (unsigned kind = 0; kind < JOB_KINDS; kind++) {
+		histogram_check(&machine->cycles[kind]);
+		measured += machine->cycles[kind].count;
+	}
+	SIM_ASSERT(measured == jobs);
+}

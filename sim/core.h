@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core.h - simulated cores that pay for steps.
+ *
+ * A decided op's steps go to the end of its core's queue (core_push). The core runs them one after the other: instruction cycles
+ * pass, accesses take as long as the memory says, a taken lock makes it wait for its turn. Before each step a core looks whether
+ * another event is due and lets it go first, so accesses of all cores reach memory and locks in the order of their cycles.
+ *
+ * Law: a core's busy cycles = compute + memory + lock wait.
+ */
+#ifndef SIM_CORE_H
+#define SIM_CORE_H
+
+#include "sim/event.h"
+#include "sim/histogram.h"
+#include "sim/lock.h"
+#include "sim/metric.h"
+#include "sim/port/memory.h"
+#include "sim/steps.h"
+
+/* Ops that may wait in one core's queue before the replay waits for the core. */
+#define CORE_JOBS 64
+
+/* Kinds of jobs that have a histogram of their own. */
+enum job_kind { JOB_OBJECT_ALLOC, JOB_OBJECT_FREE, JOB_PAGE_ALLOC, JOB_PAGE_FREE, JOB_KINDS };
+
+/* The histogram's name in the database: "cycles_per_alloc" ... */
+const char *job_histogram_name(enum job_kind kind);
+
+struct core_counters {
+	uint64_t jobs;
+	uint64_t busy_cycles, compute_cycles, memory_cycles, lock_wait_cycles;
+};
+
+extern const struct metric core_metrics[];
+
+struct core_job {
+	struct step *at;
+	uint32_t count, capacity;
+	enum job_kind kind;
+};
+
+struct machine;
+
+struct core {
+	struct event event; /* queued while the core runs; first member */
+	struct machine *machine;
+	unsigned cpu;
+	struct core_job jobs[CORE_JOBS];
+	unsigned first, queued;
+	uint32_t position;     /* in the first job's steps */
+	cycle started;         /* of the first job */
+	struct lock *waits_for;
+	cycle waits_since;
+	struct core_counters counters;
+};
+
+struct machine {
+	struct event_queue queue;
+	struct lock_table locks;
+	struct memory *memory; /* not owned */
+	unsigned cpus;
+	struct core *cores;
+	struct histogram cycles[JOB_KINDS];
+};
+
+/* cpus in 1..CPUS_MAX. The memory outlives the machine. */
+void machine_init(struct machine *machine, unsigned cpus, struct memory *memory);
+void machine_release(struct machine *machine);
+
+/* Hands a copy of the steps to a core. If its queue is full, time passes until there is room. */
+void core_push(struct machine *machine, unsigned cpu, enum job_kind kind, const struct steps *steps);
+
+/* Lets time pass until every core's queue is empty. */
+void machine_drain(struct machine *machine);
+
+/* The sum of all cores' counters. */
+struct core_counters machine_counters(const struct machine *machine);
+
+void machine_check(const struct machine *machine);
+
+#endif

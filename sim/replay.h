@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * replay.h - the main loop: ops of a recording go through the allocators, in the recording's order.
+ *
+ *     trace -> op -> allocator decides -> steps -> core pays (timing: cycles)
+ *                         |
+ *                         +-> counters, samples -> store
+ *
+ * Decisions are always taken in the order of the recording, so that allocators give the same addresses with and without timing,
+ * and at any pace. With `timing: cycles` an op's steps join the queue of the core that recorded it, at the recorded time or, at
+ * pace asap, as soon as that core has room.
+ *
+ * A wrong op (a free of nothing, a double free, ...) is counted and told with its place; the state stays sound.
+ *
+ * Laws: every op is in exactly one counter of struct replay_counters; live ids = allocations - frees.
+ */
+#ifndef SIM_REPLAY_H
+#define SIM_REPLAY_H
+
+#include "sim/core.h"
+#include "sim/metric.h"
+#include "sim/port/object_allocator.h"
+#include "sim/port/page_allocator.h"
+#include "sim/store.h"
+#include "sim/trace.h"
+
+#include <signal.h>
+
+/* Wrong ops beyond this many are counted, not listed. */
+#define WRONG_OPS_LISTED 1000
+
+/* More samples than this are refused: they would be a mistake in the unit. */
+#define SAMPLES_MAX 1000000u
+
+struct replay_config {
+	bool asap;                /* ignore recorded times */
+	bool stop_on_error;
+	uint64_t sample_every_ns; /* 0 = no samples but the last */
+	uint64_t dump_every_ns;   /* 0 = no dumps but the last */
+	uint64_t paranoid_every;  /* check() of everything every so many ops; 0 = at the end only */
+	uint64_t frequency_mhz;   /* cycles per microsecond, > 0 */
+	unsigned cpus;            /* ops of cpus beyond are folded onto these */
+};
+
+struct replay_counters {
+	/* ops = the sum of the next ten */
+	uint64_t ops;
+	uint64_t object_allocs, object_frees, page_allocs, page_frees, marks;
+	uint64_t failed_object_allocs, failed_page_allocs; /* no memory in the simulated machine */
+	uint64_t frees_of_failed;                          /* their frees, which have nothing to free */
+	uint64_t wrong_ops;                                /* told one by one in table wrong_op */
+	uint64_t refused_caches_allocs;                    /* allocations from a cache that the allocator could not make */
+
+	uint64_t live_objects, live_page_blocks;
+	uint64_t bytes_req, bytes_alloc;           /* of live objects */
+	uint64_t total_bytes_requested, total_bytes_allocated; /* over all allocations, as perf kmem counts */
+	uint64_t cross_cpu_allocations;            /* freed on another cpu than allocated, as perf kmem counts */
+	uint64_t bytes_alloc_compared, bytes_alloc_equal; /* allocations whose bytes_alloc the recording has; and those that agree */
+	uint64_t pages_unmovable, pages_movable, pages_reclaimable; /* held by the recording's own page allocations */
+	uint64_t peak_pages;                       /* most frames allocated at once, all owners */
+	uint64_t peak_slab_pages;                  /* most frames held by the object allocator at once */
+	uint64_t peak_bytes_req;
+};
+
+extern const struct metric replay_metrics[];
+
+/* Accounts of one cache of the object allocator, by cache_id. */
+struct replay_cache {
+	uint64_t total_allocs, total_frees;
+	uint64_t bytes_req, bytes_alloc;
+	uint64_t live_bytes_req, live_bytes_alloc;
+	uint64_t compared, equal; /* bytes_alloc against the recording */
+	uint64_t slabs_peak;      /* as seen by samples */
+};
+
+struct replay_call_site {
+	uint64_t hit, ping_pong;
+	uint64_t bytes_req, bytes_alloc;
+	uint64_t live_objects, live_bytes_req, live_bytes_alloc;
+};
+
+struct replay_parts {
+	struct trace *trace;
+	struct page_allocator *pages;
+	struct object_allocator *objects;
+	struct steps *steps;
+	struct machine *machine; /* NULL: timing none */
+	struct store *store;     /* NULL: nothing is stored */
+	int64_t run_id;
+	/* Called at each dump moment with the number of the sample taken then; may be NULL. false ends the replay. */
+	bool (*dump)(void *context, uint32_t sample, uint64_t time_ns, struct error *error);
+	void *dump_context;
+};
+
+enum replay_status { REPLAY_COMPLETE, REPLAY_INTERRUPTED, REPLAY_FAILED };
+
+struct replay;
+
+/* Makes the caches of the recording in the object allocator. NULL with *error filled if the parts do not fit together. */
+struct replay *replay_create(const struct replay_config *config, const struct replay_parts *parts, struct error *error);
+void replay_destroy(struct replay *replay);
+
+/*
+ * Runs to the end of the recording, until *interrupt is set, or until an error (then *error says it). What was measured up to
+ * there stands in the counters and the store; the last sample is the state at the end.
+ */
+enum replay_status replay_run(struct replay *replay, const struct progress *progress, const volatile sig_atomic_t *interrupt,
+                              struct error *error);
+
+const struct replay_counters *replay_counters(const struct replay *replay);
+const struct replay_cache *replay_cache(const struct replay *replay, cache_id cache);
+const struct replay_call_site *replay_call_site(const struct replay *replay, uint32_t call_site);
+/* Number of samples taken, and the simulated time reached. */
+uint32_t replay_samples(const struct replay *replay);
+uint64_t replay_time_ns(const struct replay *replay);
+
+/* Recounts the live table against the counters and calls check() of every part. */
+void replay_check(const struct replay *replay);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * main.c - the program: finds the command, and tells about all of them (--help, --version, --man, --completion).
+ */
+#include "sim/nearest.h"
+#include "tools/kmemsim/command.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct command *const commands[] = {
+        &command_run,   &command_replay, &command_compare, &command_report,
+        &command_trace, &command_list,   &command_check,
+};
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+static const char about[] =
+        "Cycle-level simulator of Linux memory management on x86: replays what a recorded kernel did on models of the Linux 6.1\n"
+        "allocators, and answers what another allocator, another setting or another machine would have made of it.\n";
+
+static const char examples[] =
+        "  kmemsim compare trace.txt.xz             the same load under SLAB, SLUB and SLOB: one table\n"
+        "  kmemsim report results/kmemsim.db        pictures of every run in the database\n"
+        "  kmemsim run scenario.yaml --set seed=7   a described experiment, one value changed\n"
+        "  kmemsim list settings                    every key a scenario may have\n";
+
+static const char exit_codes[] =
+        "  0 all went well    1 a check found a difference    2 the command line or scenario is wrong    3 an input file is damaged\n"
+        "  4 the host refused (file, space, program)    5 stopped by on_error: stop    130 interrupted; what was measured is kept\n";
+
+static void print_help(FILE *out)
+{
+	fprintf(out, "Usage: kmemsim COMMAND [OPTION...] [ARGUMENT...]\n%s\nCommands:\n", about);
+	for (size_t index = 0; index < COMMANDS; index++)
+		fprintf(out, "  %-8s %-44s %s\n", commands[index]->name, commands[index]->arguments, commands[index]->summary);
+	fprintf(out, "\nExamples:\n%s\nExit codes:\n%s\n", examples, exit_codes);
+	fputs("`kmemsim COMMAND --help` tells all of a command. `kmemsim --version`, `kmemsim --man` (the manual page),\n"
+	      "`kmemsim --completion` (for bash: source it).\n",
+	      out);
+}
+
+/* troff reads a dot at a line's start as a request and a backslash as an escape. */
+static void print_troff(const char *text, FILE *out)
+{
+	bool at_start = true;
+	for (; *text; text++) {
+		if (at_start && (*text == '.' || *text == '\''))
+			fputs("\\&", out);
+		if (*text == '\\')
+			fputs("\\e", out);
+		else if (*text == '-')
+			fputs("\\-", out);
+		else
+			fputc(*text, out);
+		at_start = *text == '\n';
+	}
+}
+
+static void print_man_option(const struct argp_option *option)
+{
+	printf(".TP\n");
+	if (option->key > 0 && option->key < 128 && isalnum(option->key))
+		printf("\\fB\\-%c\\fR, ", option->key);
+	printf("\\fB\\-\\-");
+	print_troff(option->name, stdout);
+	printf("\\fR");
+	if (option->arg)
+		printf(option->flags & OPTION_ARG_OPTIONAL ? "[=\\fI%s\\fR]" : " \\fI%s\\fR", option->arg);
+	printf("\n");
+	print_troff(option->doc, stdout);
+	printf("\n");
+}
+
+static void print_man(void)
+{
+	printf(".TH KMEMSIM 1 \"\" \"kmemsim %s\" \"User Commands\"\n.SH NAME\nkmemsim \\- ", KMEMSIM_VERSION);
+	printf("simulate Linux memory management\n.SH SYNOPSIS\n.B kmemsim\n\\fICOMMAND\\fR [\\fIOPTION\\fR...] "
+	       "[\\fIARGUMENT\\fR...]\n.SH DESCRIPTION\n");
+	print_troff(about, stdout);
+	printf(".SH COMMANDS\n");
+	for (size_t index = 0; index < COMMANDS; index++) {
+		const struct command *command = commands[index];
+		printf(".SS kmemsim %s ", command->name);
+		print_troff(command->arguments, stdout);
+		printf("\n");
+		print_troff(command->summary, stdout);
+		printf(".\n.PP\n.nf\n");
+		print_troff(command->help, stdout);
+		printf("\n.fi\n");
+		for (const struct argp_option *option = command->options; option && option->name; option++)
+			print_man_option(option);
+	}
+	printf(".SH EXAMPLES\n.nf\n");
+	print_troff(examples, stdout);
+	printf(".fi\n.SH EXIT STATUS\n.nf\n");
+	print_troff(exit_codes, stdout);
+	printf(".fi\n");
+}
+
+static void print_completion(void)
+{
+	printf("# bash completion for kmemsim: source it, or install it as bash-completion/completions/kmemsim\n"
+	       "_kmemsim() {\n\tlocal word=${COMP_WORDS[COMP_CWORD]} words=\n\tcase ${COMP_WORDS[1]} in\n");
+	for (size_t index = 0; index < COMMANDS; index++) {
+		printf("\t%s) words=\"--help", commands[index]->name);
+		for (const struct argp_option *option = commands[index]->options; option && option->name; option++)
+			printf(" --%s", option->name);
+		printf("\" ;;\n");
+	}
+	printf("\tesac\n\tif [ \"$COMP_CWORD\" = 1 ]; then\n\t\tCOMPREPLY=($(compgen -W \"");
+	for (size_t index = 0; index < COMMANDS; index++)
+		printf("%s ", commands[index]->name);
+	printf("--help --version --man --completion\" -- \"$word\"))\n"
+	       "\telif [[ $word == -* ]]; then\n\t\tCOMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+	       "\telse\n\t\tCOMPREPLY=($(compgen -f -- \"$word\"))\n\tfi\n}\ncomplete -o filenames -F _kmemsim kmemsim\n");
+}
+
+static int no_such_command(const char *name)
+{
+	struct nearest nearest;
+	nearest_start(&nearest, name);
+	for (size_t index = 0; index < COMMANDS; index++)
+		nearest_offer(&nearest, commands[index]->name);
+	const char *meant = nearest_found(&nearest);
+	fprintf(stderr, "kmemsim: there is no command '%s'%s%s%s; `kmemsim --help` shows them all\n", name,
+	        meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'" : "");
+	return ERROR_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+	argp_err_exit_status = ERROR_USAGE;
+	if (argc < 2) {
+		print_help(stderr);
+		return ERROR_USAGE;
+	}
+	const char *first = argv[1];
+	if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "-?") == 0 || strcmp(first, "help") == 0)
+		return print_help(stdout), EXIT_SUCCESS;
+	if (strcmp(first, "--version") == 0 || strcmp(first, "-V") == 0)
+		return printf("kmemsim %s\n", KMEMSIM_VERSION), EXIT_SUCCESS;
+	if (strcmp(first, "--man") == 0)
+		return print_man(), EXIT_SUCCESS;
+	if (strcmp(first, "--completion") == 0)
+		return print_completion(), EXIT_SUCCESS;
+	for (size_t index = 0; index < COMMANDS; index++)
+		if (strcmp(first, commands[index]->name) == 0)
+			return commands[index]->run(commands[index], argc - 1, argv + 1);
+	return no_such_command(first);
+}
