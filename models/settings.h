@@ -15,35 +15,35 @@ enum pace { PACE_RECORDED, PACE_ASAP };
 enum on_error { ON_ERROR_COUNT, ON_ERROR_STOP };
 
 struct machine_settings {
-	char *name;              /* machine.name */
-	uint64_t memory_bytes;   /* memory: end of usable physical memory; auto = from the recording */
-	uint32_t cpus;           /* machine.cpus: auto = from the recording */
-	uint64_t frequency_hz;   /* machine.frequency */
+	char *name;                /* machine.name */
+	uint64_t memory_bytes;     /* memory: end of usable physical memory; auto = from the recording */
+	uint32_t cpus;             /* machine.cpus: auto = from the recording */
+	uint64_t frequency_hz;     /* machine.frequency */
 	uint32_t cache_line_bytes; /* machine.cache_line */
-	char *memory_model;      /* machine.memory_model: name in the memory port */
+	char *memory_model;        /* machine.memory_model: name in the memory port */
 	/* the ideal memory's cycles per level */
 	uint32_t l1_cycles, llc_cycles, remote_cycles, dram_cycles;
-	uint32_t atomic_cycles;  /* extra cycles of a locked instruction */
+	uint32_t atomic_cycles; /* extra cycles of a locked instruction */
 };
 
 struct kernel_settings {
-	char *name;                    /* kernel.name */
-	uint32_t pageblock_order;      /* 9 with hugetlb or THP, else MAX_ORDER-1 = 10 */
-	uint64_t min_free_kbytes;      /* auto */
-	uint32_t watermark_scale_factor;  /* 10 */
-	uint32_t watermark_boost_factor;  /* 15000 */
-	uint32_t percpu_pagelist_high_fraction; /* auto */
+	char *name;                                        /* kernel.name */
+	uint32_t pageblock_order;                          /* 9 with hugetlb or THP, else MAX_ORDER-1 = 10 */
+	uint64_t min_free_kbytes;                          /* auto */
+	uint32_t watermark_scale_factor;                   /* 10 */
+	uint32_t watermark_boost_factor;                   /* 15000 */
+	uint32_t percpu_pagelist_high_fraction;            /* auto */
 	uint32_t lowmem_reserve_dma, lowmem_reserve_dma32; /* sysctl lowmem_reserve_ratio: 256 256 */
-	bool transparent_hugepage;     /* order-9 pcp lists */
-	uint32_t page_struct_bytes;    /* 64, or 56 */
-	uint64_t reserved_bytes;       /* not managed by the page allocator: kernel image, memmap, firmware; auto */
+	bool transparent_hugepage;                         /* order-9 pcp lists */
+	uint32_t page_struct_bytes;                        /* 64, or 56 */
+	uint64_t reserved_bytes; /* not managed by the page allocator: kernel image, memmap, firmware; auto */
 	/* SLUB boot parameters */
 	uint32_t slub_min_order, slub_max_order, slub_min_objects; /* 0, 3, auto */
-	bool slub_cpu_partial;         /* CONFIG_SLUB_CPU_PARTIAL */
+	bool slub_cpu_partial;                                     /* CONFIG_SLUB_CPU_PARTIAL */
 	/* SLAB boot parameters */
-	uint32_t slab_max_order;       /* auto: 1 above 32 MiB of memory, else 0 */
-	bool slab_merge;               /* merging of like caches */
-	bool memcg_kmem;               /* kmalloc-cg-* caches exist and __GFP_ACCOUNT selects them */
+	uint32_t slab_max_order; /* auto: 1 above 32 MiB of memory, else 0 */
+	bool slab_merge;         /* merging of like caches */
+	bool memcg_kmem;         /* kmalloc-cg-* caches exist and __GFP_ACCOUNT selects them */
 };
 
 /* Instruction cycles of each path outside memory; settings because no published table gives them for this kernel. */
@@ -51,17 +51,17 @@ struct cost_settings {
 	uint32_t object_alloc_fast, object_alloc_slow, object_free_fast, object_free_slow;
 	uint32_t slab_setup_per_object; /* building a free list */
 	uint32_t page_alloc_fast, page_alloc_slow, page_free_fast, page_free_slow;
-	uint32_t slob_step;             /* one block looked at */
+	uint32_t slob_step; /* one block looked at */
 };
 
 struct settings {
 	/* the run */
-	char *question;          /* first comment line of the scenario, without '#' */
+	char *question; /* first comment line of the scenario, without '#' */
 	char *label;
-	char *trace;             /* path of the recording */
-	char **allocator;        /* names, in the order asked for */
+	char *trace;      /* path of the recording */
+	char **allocator; /* names, in the order asked for */
 	uint32_t allocators;
-	char *page_allocator;    /* name in the page_allocator port */
+	char *page_allocator; /* name in the page_allocator port */
 	enum timing timing;
 	enum pace pace;
 	enum on_error on_error;
@@ -81,5 +81,9 @@ struct settings {
 void settings_init(struct settings *settings);
 void settings_release(struct settings *settings);
 void settings_copy(struct settings *to, const struct settings *from);
+
+/* The table behind them (sim/setting.h); ends with a row whose key is NULL. */
+struct setting;
+const struct setting *settings_table(void);
 
 #endif

@@ -4,7 +4,14 @@
  */
 #include "sim/layout.h"
 
+#include <stdlib.h>
+
 #define LINE 64u
+
+struct layout_label {
+	uint64_t start, end;
+	char *name;
+};
 
 void layout_init(struct layout *layout, uint32_t page_struct_bytes)
 {
@@ -29,6 +36,36 @@ vaddr layout_kernel_data(struct layout *layout, uint32_t bytes)
 	layout->kernel_data_used += round_up_to_line(bytes);
 	SIM_ASSERT(layout->kernel_data_used <= 0x1e000000u); /* up to the modules area */
 	return vaddr_of(at);
+}
+
+vaddr layout_kernel_data_named(struct layout *layout, uint32_t bytes, const char *name)
+{
+	vaddr at = layout_kernel_data(layout, bytes);
+	layout->labels = xrealloc(layout->labels, (layout->labels_count + 1) * sizeof *layout->labels);
+	layout->labels[layout->labels_count++] = (struct layout_label){at.addr, at.addr + bytes, xstrdup(name)};
+	return at;
+}
+
+const char *layout_label(const struct layout *layout, vaddr at)
+{
+	size_t low = 0, high = layout->labels_count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (layout->labels[middle].end <= at.addr)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < layout->labels_count && layout->labels[low].start <= at.addr ? layout->labels[low].name : "";
+}
+
+void layout_release(struct layout *layout)
+{
+	for (size_t index = 0; index < layout->labels_count; index++)
+		free(layout->labels[index].name);
+	free(layout->labels);
+	layout->labels = NULL;
+	layout->labels_count = 0;
 }
 
 uint64_t layout_per_cpu_alloc(struct layout *layout, uint32_t bytes)

@@ -25,13 +25,24 @@ struct layout {
 	uint64_t kernel_data;
 	uint64_t kernel_data_used;
 	uint64_t per_cpu_used;
+	struct layout_label *labels; /* of kernel data, ascending; owned */
+	size_t labels_count;
 };
 
 /* The 64-bit layout without KASLR. */
 void layout_init(struct layout *layout, uint32_t page_struct_bytes);
 
-/* Hands out `bytes` of kernel data on a cache line of its own; the address never changes and is never given back. */
+void layout_release(struct layout *layout);
+
+/*
+ * Hands out `bytes` of kernel data on a cache line of its own; the address never changes and is never given back. The name
+ * ("zone DMA32", "kmem_cache_node dentry") is copied; tables of locks and lines show it.
+ */
+vaddr layout_kernel_data_named(struct layout *layout, uint32_t bytes, const char *name);
 vaddr layout_kernel_data(struct layout *layout, uint32_t bytes);
+
+/* The name of the kernel data that an address lies in, "" if it has none. */
+const char *layout_label(const struct layout *layout, vaddr at);
 
 /* Hands out `bytes` of per-CPU data; returns the offset, to be used with layout_per_cpu(). */
 uint64_t layout_per_cpu_alloc(struct layout *layout, uint32_t bytes);

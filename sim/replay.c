@@ -213,12 +213,12 @@ static bool take_sample(struct replay *replay, struct error *error)
 	return true;
 }
 
-static bool take_dump(struct replay *replay, struct error *error)
+static bool take_dump(struct replay *replay, bool last, struct error *error)
 {
 	SIM_ASSERT(replay->samples > 0);
 	if (!replay->parts.dump)
 		return true;
-	return replay->parts.dump(replay->parts.dump_context, replay->samples - 1, replay->time_ns, error);
+	return replay->parts.dump(replay->parts.dump_context, replay->samples - 1, last, error);
 }
 
 /* Cycles since the start of the recording. */
@@ -237,7 +237,7 @@ static bool run_ticks(struct replay *replay, uint64_t time_ns, struct error *err
 		bool dump = replay->dump.next_ns == replay->next_tick_ns;
 		if ((dump || replay->sample.next_ns == replay->next_tick_ns) && !take_sample(replay, error))
 			return false;
-		if (dump && !take_dump(replay, error))
+		if (dump && !take_dump(replay, false, error))
 			return false;
 		if (dump)
 			replay->dump.next_ns += replay->dump.every_ns;
@@ -571,7 +571,7 @@ enum replay_status replay_run(struct replay *replay, const struct progress *prog
 		machine_drain(replay->parts.machine);
 	/* A failed store has said so already; a wrong op that stops the run leaves a state worth keeping. */
 	struct error at_end = {0};
-	if (!take_sample(replay, &at_end) || !take_dump(replay, &at_end)) {
+	if (!take_sample(replay, &at_end) || !take_dump(replay, true, &at_end)) {
 		error_set(error, at_end.kind, "%s", at_end.text);
 		return REPLAY_FAILED;
 	}

@@ -87,8 +87,8 @@ struct replay_parts {
 	struct machine *machine; /* NULL: timing none */
 	struct store *store;     /* NULL: nothing is stored */
 	int64_t run_id;
-	/* Called at each dump moment with the number of the sample taken then; may be NULL. false ends the replay. */
-	bool (*dump)(void *context, uint32_t sample, uint64_t time_ns, struct error *error);
+	/* Called at each dump moment with the number of the sample taken then, and at the end; may be NULL. false ends the replay. */
+	bool (*dump)(void *context, uint32_t sample, bool last, struct error *error);
 	void *dump_context;
 };
 

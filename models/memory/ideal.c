@@ -2,10 +2,10 @@
  *
  * ideal.c - memory with unlimited caches: what an access costs is decided by who touched the line last.
  *
- *   this core touched it last, or only reads since happened   -> l1_cycles
- *   another core brought it in, and nobody has written it since -> llc_cycles
- *   another core wrote it last                                 -> remote_cycles
- *   nobody has touched it yet                                  -> dram_cycles
+ *   this core                                    -> l1_cycles
+ *   another core, and it holds the line clean    -> llc_cycles
+ *   another core, and it holds the line written  -> remote_cycles
+ *   nobody yet                                   -> dram_cycles
  *
  * A locked instruction costs atomic_cycles on top. An access over several lines costs their sum: nothing overlaps.
  *

@@ -47,6 +47,7 @@ typedef struct {
 struct object {
 	vaddr at;             /* VADDR_NULL: no memory. kmalloc(0) gives ZERO_SIZE_PTR */
 	uint32_t bytes_alloc; /* what the kmalloc and kmem_cache_alloc tracepoints would print */
+	cache_id cache;       /* the cache that served it; CACHE_NONE for a large kmalloc, or where sizes have no caches (SLOB) */
 };
 
 #define ZERO_SIZE_PTR ((vaddr){16})

@@ -14,6 +14,7 @@
 /* Exit codes beside those of enum error_kind (sim/base.h). */
 #define EXIT_INTERRUPTED 130 /* as a shell reports SIGINT; what was measured is in the database */
 #define EXIT_DIFFERENT 1     /* a check that was asked for found something */
+#define EXIT_DIED 70         /* a run's process died of a defect (EX_SOFTWARE of sysexits.h) */
 
 struct command {
 	const char *name;

@@ -28,7 +28,8 @@ static const char examples[] =
 
 static const char exit_codes[] =
         "  0 all went well    1 a check found a difference    2 the command line or scenario is wrong    3 an input file is damaged\n"
-        "  4 the host refused (file, space, program)    5 stopped by on_error: stop    130 interrupted; what was measured is kept\n";
+        "  4 the host refused (file, space, program)    5 stopped by on_error: stop    70 a run died of a defect of kmemsim\n"
+        "  130 interrupted; what was measured is kept\n";
 
 static void print_help(FILE *out)
 {

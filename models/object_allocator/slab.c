@@ -1,0 +1,716 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * slab.c - the SLAB allocator of Linux 6.1: the paths of alloc and free, and the port.
+ *
+ * Interface: sim/port/object_allocator.h; the parts and their words: slab.h.
+ *
+ * Algorithm (mm/slab.c). An allocation takes the top of the CPU's array. If that is empty, it is refilled with a batch: from the
+ * shared array; else from slabs, partial ones before free ones; else from one new slab. A free puts the object on top of the
+ * CPU's array. If that is full, its oldest batch goes to the shared array as far as that has room, or else back into the slabs;
+ * a slab that becomes empty is given back when the node has more free objects than its limit. Three list rules decide which
+ * object comes next: a slab that was taken from returns to the head of its list; one that was freed into goes to the tail of the
+ * partial list, or to the head of the free list when it is empty; slabs beyond the limit leave from the free list's tail.
+ *
+ * A wrong free is found by the bit that each slab keeps per object in use (the kernel has none) and changes nothing.
+ *
+ * Invariant: every object is in exactly one place: in its slab's index stack, in one array, or in use (slab_laws.c).
+ *
+ * MODEL: an address is handed out and given back without the interrupts, preemption and memory-cgroup charges around it.
+ * MODEL: slabs of SLAB_TYPESAFE_BY_RCU caches go back to the page allocator at once, not after a grace period.
+ * MODEL: without CONFIG_NUMA, so a failed slab allocation is not tried again without __GFP_THISNODE.
+ */
+#include "models/object_allocator/slab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/metric.h"
+
+#define POINTER_BYTES 8u
+
+/* slab_cache, freelist, s_mem, active of struct slab: what a new slab gets. */
+#define SLAB_PAGE_NEW_BYTES 28u
+
+/* mm/internal.h: the flags of a request that reach the page allocator. */
+#define GFP_RECLAIM_MASK \
+	(__GFP_RECLAIM | __GFP_HIGH | __GFP_IO | __GFP_FS | __GFP_NOWARN | __GFP_RETRY_MAYFAIL | __GFP_NOFAIL | __GFP_NORETRY | \
+	 __GFP_MEMALLOC | __GFP_NOMEMALLOC | __GFP_ATOMIC)
+#define GFP_CONSTRAINT_MASK (__GFP_HARDWALL | __GFP_THISNODE)
+
+struct slab_allocator *slab_allocator_of(struct object_allocator *objects)
+{
+	return (struct slab_allocator *)(void *)objects;
+}
+
+static const struct slab_allocator *reading(const struct object_allocator *objects)
+{
+	return (const struct slab_allocator *)(const void *)objects;
+}
+
+struct slab_cache *slab_cache_of(const struct slab_allocator *allocator, cache_id id)
+{
+	if (id.nr >= allocator->cache_limit || !allocator->caches[id.nr]->used)
+		return NULL;
+	return allocator->caches[id.nr];
+}
+
+vaddr slab_array_address(const struct slab_allocator *allocator, const struct slab_cache *cache, unsigned cpu)
+{
+	return layout_per_cpu(allocator->wiring.layout, cache->array_at, cpu);
+}
+
+static vaddr entry_address(vaddr array, uint32_t place)
+{
+	return vaddr_of(array.addr + ARRAY_CACHE_BYTES + (uint64_t)POINTER_BYTES * place);
+}
+
+static void lock_node(struct slab_allocator *allocator, const struct slab_cache *cache)
+{
+	step_lock(allocator->steps, cache->node_at);
+}
+
+static void unlock_node(struct slab_allocator *allocator, const struct slab_cache *cache)
+{
+	step_unlock(allocator->steps, cache->node_at);
+}
+
+static void read_node(struct slab_allocator *allocator, const struct slab_cache *cache, uint32_t offset, uint32_t bytes)
+{
+	step_read(allocator->steps, vaddr_of(cache->node_at.addr + offset), bytes);
+}
+
+static void write_node(struct slab_allocator *allocator, const struct slab_cache *cache, uint32_t offset, uint32_t bytes)
+{
+	step_write(allocator->steps, vaddr_of(cache->node_at.addr + offset), bytes);
+}
+
+/* The slabs' own objects. */
+
+static uint32_t take_from_slab(struct slab_allocator *allocator, struct slab_cache *cache, struct slab *slab)
+{
+	step_read(allocator->steps, vaddr_of(slab->freelist + slab->active), 1);
+	step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_ACTIVE), 4);
+	return slab_index(cache, slab)[slab->active++];
+}
+
+static void put_into_slab(struct slab_allocator *allocator, struct slab_cache *cache, struct slab *slab, uint32_t index)
+{
+	slab->active--;
+	if (slab->freelist == 0)
+		slab->freelist = slab_object_address(cache, slab, index);
+	slab_index(cache, slab)[slab->active] = (uint8_t)index;
+	step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_FREELIST),
+	           SLAB_PAGE_ACTIVE + 4 - SLAB_PAGE_FREELIST);
+	step_write(allocator->steps, vaddr_of(slab->freelist + slab->active), 1);
+}
+
+/* alloc_block(): moves up to `batch` objects of a slab to the array; returns how many are still wanted. */
+static uint32_t alloc_block(struct slab_allocator *allocator, struct slab_cache *cache, struct array_cache *array,
+                            uint32_t number, uint32_t batch, unsigned cpu)
+{
+	struct slab *slab = slab_at(allocator, number);
+	uint32_t first = array->avail;
+	for (; batch > 0 && slab->active < cache->num; batch--)
+		array->entry[array->avail++] = (struct slab_entry){number, take_from_slab(allocator, cache, slab)};
+	uint32_t count = array->avail - first;
+	step_write(allocator->steps, entry_address(slab_array_address(allocator, cache, cpu), first), count * POINTER_BYTES);
+	allocator->counters.num_allocations += count;
+	allocator->counters.num_active += count;
+	if (allocator->counters.num_active > allocator->counters.high_mark)
+		allocator->counters.high_mark = allocator->counters.num_active;
+	return batch;
+}
+
+/* fixup_slab_list(): puts a slab that was taken from where it belongs. */
+static void fixup_slab_list(struct slab_allocator *allocator, struct slab_cache *cache, uint32_t number)
+{
+	struct slab *slab = slab_at(allocator, number);
+	slab_list_del(allocator, cache, number);
+	if (slab->active < cache->num) {
+		slab_list_add(allocator, cache, SLABS_PARTIAL, number);
+		return;
+	}
+	slab_list_add(allocator, cache, SLABS_FULL, number);
+	if (cache->geometry.flags & CFLGS_OBJFREELIST_SLAB) {
+		slab->freelist = 0;
+		step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_FREELIST), POINTER_BYTES);
+	}
+}
+
+/* get_first_slab(): the slab to take from, 0 if every slab is full. The caller moves it by fixup_slab_list(). */
+static uint32_t get_first_slab(struct slab_allocator *allocator, struct slab_cache *cache)
+{
+	struct slab_node *node = &cache->node;
+	read_node(allocator, cache, NODE_LISTS, POINTER_BYTES);
+	if (node->list[SLABS_PARTIAL].first != 0)
+		return node->list[SLABS_PARTIAL].first;
+	node->free_touched = true;
+	write_node(allocator, cache, NODE_FREE_TOUCHED, 4);
+	uint32_t number = node->list[SLABS_FREE].first;
+	if (number != 0) {
+		node->free_slabs--;
+		write_node(allocator, cache, NODE_COUNTS, 2 * POINTER_BYTES);
+	}
+	return number;
+}
+
+/* New slabs. */
+
+/* The index array's address; false if it should lie in another cache and that has no memory. */
+static bool place_freelist(struct slab_allocator *allocator, struct slab_cache *cache, struct slab *slab, gfp flags, unsigned cpu)
+{
+	const struct slab_geometry *geometry = &cache->geometry;
+	uint64_t begin = layout_page_address(allocator->wiring.layout, pfn_of(slab->frame)).addr;
+	if (geometry->flags & CFLGS_OBJFREELIST_SLAB) {
+		slab->freelist = slab_object_address(cache, slab, cache->num - 1);
+		return true;
+	}
+	if (!(geometry->flags & CFLGS_OFF_SLAB)) {
+		slab->freelist = begin + ((uint64_t)PAGE_SIZE << geometry->order) - cache->num;
+		return true;
+	}
+	struct slab_cache *holder = slab_cache_of(allocator, kmalloc_slab(&allocator->kmalloc, cache->num, flags));
+	SIM_ASSERT(holder && !(holder->geometry.flags & CFLGS_OFF_SLAB));
+	slab->freelist = slab_do_alloc(allocator, holder, flags, cpu).at.addr;
+	allocator->off_slab_freelists += slab->freelist != 0;
+	return slab->freelist != 0;
+}
+
+/* The next colour: counted up before it is used. Returns the offset of the first object. */
+static uint32_t next_colour(struct slab_allocator *allocator, struct slab_cache *cache)
+{
+	struct slab_node *node = &cache->node;
+	node->colour_next++;
+	if (node->colour_next >= cache->geometry.colour)
+		node->colour_next = 0;
+	write_node(allocator, cache, NODE_COLOUR_NEXT, 4);
+	return node->colour_next * cache->geometry.colour_off;
+}
+
+static void init_objects(struct slab_allocator *allocator, struct slab_cache *cache, struct slab *slab)
+{
+	uint8_t *index = slab_index(cache, slab);
+	for (uint32_t i = 0; i < cache->num; i++)
+		index[i] = (uint8_t)i;
+	step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_CACHE), SLAB_PAGE_NEW_BYTES);
+	step_write(allocator->steps, vaddr_of(slab->freelist), cache->num);
+	step_spend(allocator->steps, allocator->wiring.settings->cost.slab_setup_per_object * cache->num);
+}
+
+/* cache_grow_begin(): a new slab, on no list yet; 0 if there is no memory. */
+static uint32_t cache_grow_begin(struct slab_allocator *allocator, struct slab_cache *cache, gfp flags, unsigned cpu)
+{
+	gfp local_flags = flags & ~(gfp)__GFP_NOFAIL & (GFP_CONSTRAINT_MASK | GFP_RECLAIM_MASK);
+	pfn frame = page_alloc(allocator->wiring.pages, cache->geometry.order, local_flags | cache->geometry.allocflags, cpu);
+	if (frame.nr == UINT32_MAX)
+		return 0;
+	uint32_t number = slab_record_take(allocator, cache, frame);
+	struct slab *slab = slab_at(allocator, number);
+	allocator->counters.pages_slab += slab_frames(cache);
+	slab->s_mem = layout_page_address(allocator->wiring.layout, frame).addr + next_colour(allocator, cache);
+	if (!place_freelist(allocator, cache, slab, local_flags & ~(gfp)GFP_CONSTRAINT_MASK, cpu)) {
+		slab_destroy_one(allocator, number, cpu);
+		return 0;
+	}
+	init_objects(allocator, cache, slab);
+	return number;
+}
+
+/* cache_grow_end(): the new slab, already taken from, becomes one of the cache's. */
+static void cache_grow_end(struct slab_allocator *allocator, struct slab_cache *cache, uint32_t number)
+{
+	lock_node(allocator, cache);
+	cache->node.total_slabs++;
+	fixup_slab_list(allocator, cache, number);
+	cache->node.free_objects += cache->num - slab_at(allocator, number)->active;
+	write_node(allocator, cache, NODE_COUNTS, 3 * POINTER_BYTES);
+	unlock_node(allocator, cache);
+	allocator->counters.grown++;
+}
+
+void slab_destroy_one(struct slab_allocator *allocator, uint32_t number, unsigned cpu)
+{
+	const struct slab *slab = slab_at(allocator, number);
+	const struct slab_cache *cache = slab->cache;
+	uint64_t off_slab_freelist = cache->geometry.flags & CFLGS_OFF_SLAB ? slab->freelist : 0;
+	pfn frame = pfn_of(slab->frame);
+	step_read(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_FREELIST), POINTER_BYTES);
+	slab_record_give(allocator, number);
+	allocator->counters.pages_slab -= slab_frames(cache);
+	enum page_free_result freed = page_free(allocator->wiring.pages, frame, cache->geometry.order, cpu);
+	SIM_ASSERT(freed == PAGE_FREE_OK);
+	if (off_slab_freelist == 0)
+		return;
+	enum object_free_result given = slab_do_kfree(allocator, vaddr_of(off_slab_freelist), cpu);
+	SIM_ASSERT(given == OBJECT_FREE_OK);
+	allocator->off_slab_freelists--;
+}
+
+void slab_destroy_chain(struct slab_allocator *allocator, uint32_t doomed, unsigned cpu)
+{
+	while (doomed != 0) {
+		uint32_t next = slab_at(allocator, doomed)->next;
+		slab_destroy_one(allocator, doomed, cpu);
+		doomed = next;
+	}
+}
+
+/* Allocation. */
+
+/* transfer_objects() from the shared array to the CPU's: its top batch, in order. Returns whether there was any. */
+static bool refill_from_shared(struct slab_allocator *allocator, struct slab_cache *cache, struct array_cache *array,
+                               uint32_t batch, unsigned cpu)
+{
+	struct array_cache *shared = cache->node.shared;
+	uint32_t room = array->limit - array->avail;
+	uint32_t count = shared->avail < batch ? shared->avail : batch;
+	count = count < room ? count : room;
+	if (count == 0)
+		return false;
+	shared->avail -= count;
+	memcpy(array->entry + array->avail, shared->entry + shared->avail, count * sizeof *array->entry);
+	step_read(allocator->steps, entry_address(cache->shared_at, shared->avail), count * POINTER_BYTES);
+	step_write(allocator->steps, entry_address(slab_array_address(allocator, cache, cpu), array->avail),
+	           count * POINTER_BYTES);
+	step_write(allocator->steps, cache->shared_at, ARRAY_CACHE_BYTES);
+	array->avail += count;
+	shared->touched = 1;
+	return true;
+}
+
+/* Fills the array from slabs that there are; returns how many objects are still wanted. */
+static uint32_t refill_from_lists(struct slab_allocator *allocator, struct slab_cache *cache, struct array_cache *array,
+                                  uint32_t batch, unsigned cpu)
+{
+	while (batch > 0) {
+		uint32_t number = get_first_slab(allocator, cache);
+		if (number == 0)
+			break;
+		batch = alloc_block(allocator, cache, array, number, batch, cpu);
+		fixup_slab_list(allocator, cache, number);
+	}
+	cache->node.free_objects -= array->avail;
+	write_node(allocator, cache, NODE_FREE_OBJECTS, POINTER_BYTES);
+	return batch;
+}
+
+static void refill_from_new_slab(struct slab_allocator *allocator, struct slab_cache *cache, struct array_cache *array,
+                                 uint32_t batch, gfp flags, unsigned cpu)
+{
+	uint32_t number = cache_grow_begin(allocator, cache, flags, cpu);
+	if (number == 0)
+		return;
+	alloc_block(allocator, cache, array, number, batch, cpu);
+	cache_grow_end(allocator, cache, number);
+	allocator->counters.refill_grown++;
+}
+
+/* cache_alloc_refill(): false if there is no memory. */
+static bool cache_alloc_refill(struct slab_allocator *allocator, struct slab_cache *cache, gfp flags, unsigned cpu)
+{
+	struct array_cache *array = cpu_array(cache, cpu);
+	struct slab_counters *counters = &allocator->counters;
+	uint32_t batch = array->batchcount;
+	if (!array->touched && batch > BATCHREFILL_LIMIT)
+		batch = BATCHREFILL_LIMIT;
+	struct array_cache *shared = cache->node.shared;
+	read_node(allocator, cache, NODE_FREE_OBJECTS, 3 * POINTER_BYTES);
+	if (shared)
+		step_read(allocator->steps, cache->shared_at, 4);
+
+	if (cache->node.free_objects > 0 || (shared && shared->avail > 0)) {
+		lock_node(allocator, cache);
+		if (shared && refill_from_shared(allocator, cache, array, batch, cpu)) {
+			counters->refill_shared++;
+		} else {
+			batch = refill_from_lists(allocator, cache, array, batch, cpu);
+			counters->refill_lists += array->avail > 0;
+		}
+		unlock_node(allocator, cache);
+	}
+	if (array->avail == 0)
+		refill_from_new_slab(allocator, cache, array, batch, flags, cpu);
+	return array->avail > 0;
+}
+
+static void record_alloc(struct slab_allocator *allocator, const struct slab_cache *cache, const struct array_cache *array,
+                         unsigned cpu, uint32_t cycles)
+{
+	vaddr at = slab_array_address(allocator, cache, cpu);
+	step_read(allocator->steps, cache->descriptor, POINTER_BYTES);
+	step_write(allocator->steps, at, ARRAY_CACHE_BYTES);
+	step_read(allocator->steps, entry_address(at, array->avail - 1), POINTER_BYTES);
+	step_spend(allocator->steps, cycles);
+}
+
+struct object slab_do_alloc(struct slab_allocator *allocator, struct slab_cache *cache, gfp flags, unsigned cpu)
+{
+	SIM_ASSERT(cpu < allocator->rules.cpus);
+	struct array_cache *array = cpu_array(cache, cpu);
+	const struct cost_settings *cost = &allocator->wiring.settings->cost;
+	uint32_t cycles = cost->object_alloc_fast;
+	if (array->avail > 0) {
+		allocator->counters.allochit++;
+	} else {
+		allocator->counters.allocmiss++;
+		cycles = cost->object_alloc_slow;
+		if (!cache_alloc_refill(allocator, cache, flags, cpu)) {
+			allocator->counters.alloc_failed++;
+			step_spend(allocator->steps, cycles);
+			return (struct object){VADDR_NULL, cache->size, (cache_id){cache->id}};
+		}
+	}
+	if (allocator->steps->recording)
+		record_alloc(allocator, cache, array, cpu, cycles);
+	array->touched = 1;
+	struct slab_entry entry = array->entry[--array->avail];
+	struct slab *slab = slab_at(allocator, entry.slab);
+	slab->bytes[entry.index / 8] |= (uint8_t)(1u << entry.index % 8);
+	cache->live++;
+	vaddr at = vaddr_of(slab_object_address(cache, slab, entry.index));
+	if (flags & __GFP_ZERO)
+		step_write(allocator->steps, at, cache->object_size);
+	return (struct object){at, cache->size, (cache_id){cache->id}};
+}
+
+/* Freeing. */
+
+static void put_back(struct slab_allocator *allocator, struct slab_cache *cache, struct slab_entry entry)
+{
+	slab_list_del(allocator, cache, entry.slab);
+	struct slab *slab = slab_at(allocator, entry.slab);
+	put_into_slab(allocator, cache, slab, entry.index);
+	if (slab->active > 0) {
+		slab_list_add_tail(allocator, cache, SLABS_PARTIAL, entry.slab);
+		return;
+	}
+	slab_list_add(allocator, cache, SLABS_FREE, entry.slab);
+	cache->node.free_slabs++;
+}
+
+void slab_free_block(struct slab_allocator *allocator, struct slab_cache *cache, const struct slab_entry *entries, uint32_t count,
+                     uint32_t *doomed)
+{
+	struct slab_node *node = &cache->node;
+	node->free_objects += count;
+	for (uint32_t i = 0; i < count; i++)
+		put_back(allocator, cache, entries[i]);
+	allocator->counters.num_frees += count;
+	allocator->counters.num_active -= count;
+	while (node->free_objects > node->free_limit && node->list[SLABS_FREE].last != 0) {
+		uint32_t number = node->list[SLABS_FREE].last;
+		slab_list_del(allocator, cache, number);
+		slab_at(allocator, number)->next = *doomed;
+		*doomed = number;
+		node->free_objects -= cache->num;
+		node->free_slabs--;
+		node->total_slabs--;
+		allocator->counters.over_limit++;
+	}
+	write_node(allocator, cache, NODE_COUNTS, 3 * POINTER_BYTES);
+}
+
+/* Appends the bottom of the CPU's array to the shared one; returns how many objects there was room for. */
+static uint32_t flush_to_shared(struct slab_allocator *allocator, struct slab_cache *cache, const struct array_cache *array,
+                                uint32_t batch)
+{
+	struct array_cache *shared = cache->node.shared;
+	uint32_t room = shared->limit - shared->avail;
+	uint32_t count = batch < room ? batch : room;
+	memcpy(shared->entry + shared->avail, array->entry, count * sizeof *array->entry);
+	if (count > 0) {
+		step_write(allocator->steps, entry_address(cache->shared_at, shared->avail), count * POINTER_BYTES);
+		step_write(allocator->steps, cache->shared_at, ARRAY_CACHE_BYTES);
+	}
+	shared->avail += count;
+	return count;
+}
+
+/* cache_flusharray(): the oldest batch of a full array leaves it. */
+static void cache_flusharray(struct slab_allocator *allocator, struct slab_cache *cache, struct array_cache *array, unsigned cpu)
+{
+	uint32_t batch = array->batchcount;
+	uint32_t doomed = 0;
+	vaddr at = slab_array_address(allocator, cache, cpu);
+	step_read(allocator->steps, entry_address(at, 0), batch * POINTER_BYTES);
+	lock_node(allocator, cache);
+	uint32_t moved = cache->node.shared ? flush_to_shared(allocator, cache, array, batch) : 0;
+	if (moved > 0) {
+		batch = moved;
+		allocator->counters.flush_shared++;
+	} else {
+		slab_free_block(allocator, cache, array->entry, batch, &doomed);
+		allocator->counters.flush_lists++;
+	}
+	unlock_node(allocator, cache);
+	array->avail -= batch;
+	memmove(array->entry, array->entry + batch, array->avail * sizeof *array->entry);
+	step_read(allocator->steps, entry_address(at, batch), array->avail * POINTER_BYTES);
+	step_write(allocator->steps, entry_address(at, 0), array->avail * POINTER_BYTES);
+	slab_destroy_chain(allocator, doomed, cpu);
+}
+
+struct slab_entry slab_find_object(const struct slab_allocator *allocator, vaddr at)
+{
+	uint32_t number = frame_map_get(&allocator->kmalloc.frames, layout_pfn_of(allocator->wiring.layout, at));
+	if (number == 0 || number & FRAME_LARGE)
+		return (struct slab_entry){0, 0};
+	const struct slab *slab = slab_at(allocator, number);
+	const struct slab_cache *cache = slab->cache;
+	uint64_t offset = at.addr - slab->s_mem;
+	if (offset >= (uint64_t)cache->num * cache->size)
+		return (struct slab_entry){0, 0};
+	uint32_t index = (uint32_t)(offset * cache->reciprocal >> 32);
+	if ((uint64_t)index * cache->size != offset)
+		return (struct slab_entry){0, 0};
+	return (struct slab_entry){number, index};
+}
+
+static void record_free(struct slab_allocator *allocator, const struct slab_cache *cache, const struct array_cache *array,
+                        unsigned cpu)
+{
+	vaddr at = slab_array_address(allocator, cache, cpu);
+	step_read(allocator->steps, cache->descriptor, POINTER_BYTES);
+	step_write(allocator->steps, at, ARRAY_CACHE_BYTES);
+	step_write(allocator->steps, entry_address(at, array->avail), POINTER_BYTES);
+}
+
+static enum object_free_result free_entry(struct slab_allocator *allocator, struct slab_entry entry, unsigned cpu)
+{
+	struct slab *slab = slab_at(allocator, entry.slab);
+	if (!slab_object_live(slab, entry.index))
+		return OBJECT_FREE_NOT_ALLOCATED;
+	SIM_ASSERT(cpu < allocator->rules.cpus);
+	struct slab_cache *cache = slab->cache;
+	struct array_cache *array = cpu_array(cache, cpu);
+	const struct cost_settings *cost = &allocator->wiring.settings->cost;
+	slab->bytes[entry.index / 8] &= (uint8_t) ~(1u << entry.index % 8);
+	cache->live--;
+	if (array->avail < array->limit) {
+		allocator->counters.freehit++;
+		step_spend(allocator->steps, cost->object_free_fast);
+	} else {
+		allocator->counters.freemiss++;
+		step_spend(allocator->steps, cost->object_free_slow);
+		cache_flusharray(allocator, cache, array, cpu);
+	}
+	if (allocator->steps->recording)
+		record_free(allocator, cache, array, cpu);
+	array->entry[array->avail++] = entry;
+	return OBJECT_FREE_OK;
+}
+
+/* The port. */
+
+static struct object slab_alloc(struct object_allocator *objects, cache_id id, gfp flags, unsigned cpu)
+{
+	struct slab_allocator *allocator = slab_allocator_of(objects);
+	struct slab_cache *cache = slab_cache_of(allocator, id);
+	SIM_ASSERT(cache);
+	return slab_do_alloc(allocator, cache, flags, cpu);
+}
+
+static enum object_free_result slab_free(struct object_allocator *objects, cache_id id, vaddr at, unsigned cpu)
+{
+	struct slab_allocator *allocator = slab_allocator_of(objects);
+	struct slab_cache *cache = slab_cache_of(allocator, id);
+	SIM_ASSERT(cache);
+	struct slab_entry entry = slab_find_object(allocator, at);
+	if (entry.slab == 0)
+		return kmalloc_large_bytes(&allocator->kmalloc, at) ? OBJECT_FREE_WRONG_CACHE : OBJECT_FREE_NOT_OBJECT;
+	if (slab_at(allocator, entry.slab)->cache != cache)
+		return OBJECT_FREE_WRONG_CACHE;
+	return free_entry(allocator, entry, cpu);
+}
+
+static struct object slab_kmalloc(struct object_allocator *objects, uint32_t size, gfp flags, unsigned cpu)
+{
+	struct slab_allocator *allocator = slab_allocator_of(objects);
+	if (size > KMALLOC_MAX_CACHE_SIZE)
+		return kmalloc_large(&allocator->kmalloc, size, flags, cpu);
+	if (size == 0)
+		return (struct object){ZERO_SIZE_PTR, 0, CACHE_NONE};
+	return slab_do_alloc(allocator, allocator->caches[kmalloc_slab(&allocator->kmalloc, size, flags).nr], flags, cpu);
+}
+
+/* kfree() finds the cache in the struct page of the slab's first frame. */
+static void record_find(struct slab_allocator *allocator, vaddr at, struct slab_entry entry)
+{
+	pfn frame = layout_pfn_of(allocator->wiring.layout, at);
+	const struct slab *slab = slab_at(allocator, entry.slab);
+	if (frame.nr != slab->frame)
+		step_read(allocator->steps, layout_struct_page(allocator->wiring.layout, frame), 2 * POINTER_BYTES);
+	step_read(allocator->steps, slab_page_field(allocator, slab, 0), SLAB_PAGE_CACHE + POINTER_BYTES);
+}
+
+enum object_free_result slab_do_kfree(struct slab_allocator *allocator, vaddr at, unsigned cpu)
+{
+	if (at.addr <= ZERO_SIZE_PTR.addr)
+		return OBJECT_FREE_OK;
+	pfn frame = layout_pfn_of(allocator->wiring.layout, at);
+	if (frame_map_get(&allocator->kmalloc.frames, frame) & FRAME_LARGE)
+		return kfree_large(&allocator->kmalloc, at, cpu);
+	struct slab_entry entry = slab_find_object(allocator, at);
+	if (entry.slab == 0)
+		return OBJECT_FREE_NOT_OBJECT;
+	if (allocator->steps->recording)
+		record_find(allocator, at, entry);
+	return free_entry(allocator, entry, cpu);
+}
+
+static enum object_free_result slab_kfree(struct object_allocator *objects, vaddr at, unsigned cpu)
+{
+	return slab_do_kfree(slab_allocator_of(objects), at, cpu);
+}
+
+static uint32_t slab_ksize(const struct object_allocator *objects, vaddr at)
+{
+	const struct slab_allocator *allocator = reading(objects);
+	struct slab_entry entry = slab_find_object(allocator, at);
+	if (entry.slab == 0)
+		return kmalloc_large_bytes(&allocator->kmalloc, at);
+	const struct slab *slab = slab_at(allocator, entry.slab);
+	return slab_object_live(slab, entry.index) ? slab->cache->object_size : 0;
+}
+
+static cache_id slab_port_create(struct object_allocator *objects, const struct cache_spec *spec)
+{
+	return slab_create_cache(slab_allocator_of(objects), spec);
+}
+
+static bool slab_port_destroy(struct object_allocator *objects, cache_id id, unsigned cpu)
+{
+	return slab_destroy_cache(slab_allocator_of(objects), id, cpu);
+}
+
+static void slab_port_shrink(struct object_allocator *objects, cache_id id, unsigned cpu)
+{
+	struct slab_allocator *allocator = slab_allocator_of(objects);
+	struct slab_cache *cache = slab_cache_of(allocator, id);
+	SIM_ASSERT(cache);
+	slab_shrink_cache(allocator, cache, cpu);
+}
+
+static uint32_t slab_cache_limit(const struct object_allocator *objects)
+{
+	return reading(objects)->cache_limit;
+}
+
+static bool slab_cache_view(const struct object_allocator *objects, cache_id id, struct cache_view *view)
+{
+	return slab_view(reading(objects), id, view);
+}
+
+static uint64_t slab_pages_held(const struct object_allocator *objects)
+{
+	return reading(objects)->counters.pages_slab + reading(objects)->kmalloc.pages_large;
+}
+
+static uint64_t slab_pages_large(const struct object_allocator *objects)
+{
+	return reading(objects)->kmalloc.pages_large;
+}
+
+/* The counters lie in two places of the allocator, so their rows count offsets from its beginning. */
+#define ROW(field, name, unit, kind, help) \
+	{ \
+#name, unit, kind, help, offsetof(struct slab_allocator, field.name) \
+	}
+#define COUNTER(name, help) ROW(counters, name, "1", METRIC_COUNTER, help)
+
+static const struct metric slab_metrics[] = {
+        COUNTER(allochit, "Allocations served from the CPU's array"),
+        COUNTER(allocmiss, "Allocations that found the CPU's array empty"),
+        COUNTER(freehit, "Frees into a CPU array with room"),
+        COUNTER(freemiss, "Frees that had to flush the CPU's array first"),
+        COUNTER(refill_shared, "CPU arrays refilled from the shared array"),
+        COUNTER(refill_lists, "CPU arrays refilled from slabs on the lists"),
+        COUNTER(refill_grown, "CPU arrays refilled from a new slab"),
+        COUNTER(alloc_failed, "Allocations that got no memory"),
+        COUNTER(flush_shared, "CPU arrays flushed to the shared array"),
+        COUNTER(flush_lists, "CPU arrays flushed back into their slabs"),
+        COUNTER(num_allocations, "Objects moved out of slabs"),
+        COUNTER(num_frees, "Objects moved back into slabs"),
+        ROW(counters, num_active, "1", METRIC_GAUGE, "Objects outside their slabs: in use or in an array"),
+        ROW(counters, high_mark, "1", METRIC_GAUGE, "The most objects that were outside their slabs at once"),
+        COUNTER(grown, "Slabs taken from the page allocator"),
+        COUNTER(reaped, "Free slabs given back by the reaper"),
+        COUNTER(shrunk, "Free slabs given back by shrinking or destroying a cache"),
+        COUNTER(over_limit, "Free slabs given back because the cache had more free objects than its limit"),
+        ROW(counters, pages_slab, "pages", METRIC_GAUGE, "Frames held as slabs"),
+        ROW(kmalloc.counters, large_allocs, "1", METRIC_COUNTER, "Requests above the largest cache, served by whole blocks"),
+        ROW(kmalloc.counters, large_frees, "1", METRIC_COUNTER, "Such blocks given back"),
+        ROW(kmalloc.counters, large_failures, "1", METRIC_COUNTER, "Such requests that got no memory"),
+        METRIC_END};
+
+static const void *slab_counters(const struct object_allocator *objects)
+{
+	return objects;
+}
+
+static void slab_destroy(struct object_allocator *objects)
+{
+	struct slab_allocator *allocator = slab_allocator_of(objects);
+	slab_release_caches(allocator);
+	kmalloc_release(&allocator->kmalloc);
+	lazy_free(allocator->arena, allocator->arena_units, SLAB_UNIT);
+	free(allocator);
+}
+
+const struct object_allocator_ops object_allocator_slab_ops = {
+        .name = "slab",
+        .help = "Linux 6.1 SLAB: per-CPU arrays over slabs with colours, kept on partial, full and free lists",
+        .cache_create = slab_port_create,
+        .cache_destroy = slab_port_destroy,
+        .cache_shrink = slab_port_shrink,
+        .alloc = slab_alloc,
+        .free = slab_free,
+        .kmalloc = slab_kmalloc,
+        .kfree = slab_kfree,
+        .ksize = slab_ksize,
+        .cache_limit = slab_cache_limit,
+        .cache_view = slab_cache_view,
+        .pages_held = slab_pages_held,
+        .pages_large = slab_pages_large,
+        .check = slab_check,
+        .metrics = slab_metrics,
+        .counters = slab_counters,
+        .destroy = slab_destroy,
+};
+
+static struct slab_rules rules_of(const struct object_allocator_wiring *wiring)
+{
+	const struct settings *settings = wiring->settings;
+	uint32_t max_order = settings->kernel.slab_max_order;
+	return (struct slab_rules){
+	        .cache_line_bytes = settings->machine.cache_line_bytes,
+	        .max_order = max_order ? max_order : slab_max_order_auto(wiring->pages->managed_pages),
+	        .cpus = settings->machine.cpus ? settings->machine.cpus : 1,
+	        .memcg_kmem = settings->kernel.memcg_kmem,
+	};
+}
+
+struct object_allocator *object_allocator_slab_create(const struct object_allocator_wiring *wiring, struct error *error)
+{
+	struct slab_rules rules = rules_of(wiring);
+	uint32_t line = rules.cache_line_bytes;
+	if (line < 8 || (line & (line - 1)) != 0 || rules.cpus > CPUS_MAX || rules.max_order >= ORDERS) {
+		error_set(error, ERROR_USAGE,
+		          "slab: cache_line %u bytes must be a power of two from 8 on, cpus %u at most %u, slab_max_order %u at "
+		          "most %u",
+		          line, rules.cpus, CPUS_MAX, rules.max_order, ORDERS - 1);
+		return NULL;
+	}
+	struct slab_allocator *allocator = xcalloc(1, sizeof *allocator);
+	allocator->port.ops = &object_allocator_slab_ops;
+	allocator->wiring = *wiring;
+	allocator->steps = wiring->steps;
+	allocator->rules = rules;
+	allocator->merge = wiring->settings->kernel.slab_merge;
+	allocator->arena_units = ((size_t)wiring->pages->end_pfn + 1) * ARENA_UNITS_PER_FRAME;
+	allocator->arena = lazy_alloc(allocator->arena_units, SLAB_UNIT);
+	allocator->arena_used = 1;
+	kmalloc_init(&allocator->kmalloc, &allocator->wiring, KMALLOC_SHIFT_LOW_SLAB);
+	kmalloc_create_caches(&allocator->kmalloc, SLAB_HWCACHE_ALIGN, slab_create_kmalloc_cache, allocator);
+	return &allocator->port;
+}

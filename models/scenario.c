@@ -1,0 +1,696 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * scenario.c - loads a scenario: files, what they include, and --set, each key through its row of the table (rules: scenario.h).
+ *
+ * A file is applied in two rounds: first what it includes, in order, then its own keys; so its own keys win. Files that are being
+ * applied form a chain, which is how an include that comes back to itself is seen.
+ */
+#include "models/scenario.h"
+#include "models/registry.h"
+#include "sim/io/yaml_scenario.h"
+#include "sim/nearest.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+/* Files that include files that include files ...: deeper is a mistake. */
+#define INCLUDE_DEPTH_MAX 8
+
+#define PLACE_MAX 500
+
+/* The two groups that a name can stand for, and the kinds of files. The scenario's own kind comes last. */
+enum group { GROUP_MACHINE, GROUP_KERNEL, GROUP_SCENARIO, GROUPS };
+
+static const struct {
+	const char *key;    /* `machine: NAME` */
+	const char *prefix; /* of the keys in such a file */
+	const char *noun, *folder;
+	const char *name_key; /* gets the file's name */
+} groups[GROUPS] = {[GROUP_MACHINE] = {"machine", "machine.", "machine", "machines", "machine.name"},
+                    [GROUP_KERNEL] = {"kernel", "kernel.", "kernel", "kernels", "kernel.name"},
+                    [GROUP_SCENARIO] = {"include", "", "scenario", "scenarios", NULL}};
+
+/* A file being applied, and the one that included it. */
+struct chain {
+	const char *path; /* as messages call it */
+	struct stat identity;
+	const struct chain *includer;
+	unsigned depth;
+};
+
+struct loading {
+	const struct scenario_source *source;
+	const struct setting_names *names;
+	struct settings *settings;
+	char *scenario_folder;
+	const char *set_group[GROUPS]; /* names given by --set, which stand for those in files */
+	char *trace_folder;            /* folder of the file that set `trace`, NULL where --set did */
+	char trace_place[PLACE_MAX];
+	struct error *error;
+};
+
+static void describe_place(char place[PLACE_MAX], const char *path, uint32_t line, uint32_t column)
+{
+	size_t length = strlen(path), shown = length > PLACE_MAX / 2 ? PLACE_MAX / 2 : length;
+	snprintf(place, PLACE_MAX, "%s%s:%u:%u", shown < length ? "..." : "", path + length - shown, line, column);
+}
+
+/* ---- paths ---- */
+
+static bool is_path(const char *name)
+{
+	size_t length = strlen(name);
+	return strchr(name, '/') || (length > 5 && strcmp(name + length - 5, ".yaml") == 0) ||
+	       (length > 4 && strcmp(name + length - 4, ".yml") == 0);
+}
+
+/* The folder part of a path with its '/', "" where there is none. */
+static char *folder_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return xasprintf("%.*s", slash ? (int)(slash + 1 - path) : 0, path);
+}
+
+/* The file's name without folder and ending. */
+static char *stem_of(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path, *dot = strrchr(name, '.');
+	return xasprintf("%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
+}
+
+static char *join_path(const char *folder, const char *path)
+{
+	return path[0] == '/' ? xstrdup(path) : xasprintf("%s%s", folder, path);
+}
+
+/* A config must be a regular file: reading a terminal or a pipe could wait for ever. */
+static bool is_config_file(const char *path)
+{
+	struct stat found;
+	return stat(path, &found) == 0 && S_ISREG(found.st_mode);
+}
+
+static bool is_file(const char *path)
+{
+	struct stat found;
+	return stat(path, &found) == 0 && !S_ISDIR(found.st_mode);
+}
+
+/* ---- lists of configs ---- */
+
+static int compare_configs(const void *left, const void *right)
+{
+	return strcmp(((const struct config *)left)->name, ((const struct config *)right)->name);
+}
+
+static bool has_config(const struct config_list *list, const char *name)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (strcmp(list->at[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+static void add_folder(struct config_list *list, const char *folder)
+{
+	DIR *directory = opendir(folder);
+	for (const struct dirent *file; directory && (file = readdir(directory)) != NULL;) {
+		size_t length = strlen(file->d_name);
+		if (file->d_name[0] == '.' || length <= 5 || strcmp(file->d_name + length - 5, ".yaml") != 0)
+			continue;
+		char *name = stem_of(file->d_name);
+		if (has_config(list, name)) {
+			free(name);
+			continue;
+		}
+		list->at = xrealloc(list->at, (list->count + 1) * sizeof *list->at);
+		list->at[list->count++] = (struct config){.name = name, .path = xasprintf("%s/%s", folder, file->d_name)};
+	}
+	if (directory)
+		closedir(directory);
+}
+
+static void add_config_dirs(struct config_list *list, const char *const *config_dirs, const char *kind)
+{
+	for (size_t i = 0; config_dirs && config_dirs[i]; i++) {
+		char *folder = xasprintf("%s/%s", config_dirs[i], kind);
+		add_folder(list, folder);
+		free(folder);
+	}
+	if (list->count > 0)
+		qsort(list->at, list->count, sizeof *list->at, compare_configs);
+}
+
+void config_list_init(struct config_list *list, const char *const *config_dirs, const char *kind)
+{
+	*list = (struct config_list){0};
+	add_config_dirs(list, config_dirs, kind);
+	for (size_t i = 0; i < list->count; i++)
+		list->at[i].about = yaml_first_comment(list->at[i].path);
+}
+
+void config_list_release(struct config_list *list)
+{
+	for (size_t i = 0; i < list->count; i++) {
+		free(list->at[i].name);
+		free(list->at[i].path);
+		free(list->at[i].about);
+	}
+	free(list->at);
+	*list = (struct config_list){0};
+}
+
+/* ---- finding what a name stands for ---- */
+
+static void fail_no_config(const struct loading *loading, enum group group, const char *name, const char *place)
+{
+	struct config_list list = {0};
+	char *beside = xasprintf("%s%s", loading->scenario_folder, groups[group].folder);
+	add_folder(&list, beside);
+	add_config_dirs(&list, loading->source->config_dirs, groups[group].folder);
+	struct nearest nearest;
+	nearest_start(&nearest, name);
+	for (size_t i = 0; i < list.count; i++)
+		nearest_offer(&nearest, list.at[i].name);
+	const char *meant = nearest_found(&nearest);
+	char quoted[SETTING_QUOTE_MAX];
+	error_set(loading->error, ERROR_USAGE, "%s: there is no %s %s%s%s%s (looked in %s/ and the config folders' %s/)", place,
+	          groups[group].noun, setting_quote(name, quoted), meant ? "; did you mean '" : "", meant ? meant : "",
+	          meant ? "'?" : "", beside, groups[group].folder);
+	free(beside);
+	config_list_release(&list);
+}
+
+/* The path of the file that a name means, fresh; NULL with the error. from_folder is where a path starts. */
+static char *find_config(const struct loading *loading, enum group group, const char *name, const char *from_folder,
+                         const char *place)
+{
+	char quoted[SETTING_QUOTE_MAX];
+	if (!*name) {
+		error_set(loading->error, ERROR_USAGE, "%s: %s: the name is empty", place, groups[group].key);
+		return NULL;
+	}
+	if (is_path(name)) {
+		char *path = join_path(from_folder, name);
+		if (is_config_file(path))
+			return path;
+		error_set(loading->error, ERROR_HOST, "%s: %s: there is no file %s (%s)", place, groups[group].key,
+		          setting_quote(name, quoted), path);
+		free(path);
+		return NULL;
+	}
+	char *path = xasprintf("%s%s/%s.yaml", loading->scenario_folder, groups[group].folder, name);
+	for (size_t i = 0; !is_config_file(path); i++) {
+		free(path);
+		const char *const *folders = loading->source->config_dirs;
+		if (!folders || !folders[i]) {
+			fail_no_config(loading, group, name, place);
+			return NULL;
+		}
+		path = xasprintf("%s/%s/%s.yaml", folders[i], groups[group].folder, name);
+	}
+	return path;
+}
+
+/* ---- keys ---- */
+
+static bool has_prefix(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+/* Offers the groups of the table ("sample", "machine.latency") within the prefix, and the words that are no rows. */
+static void offer_groups(struct nearest *nearest, const char *prefix, char found[YAML_KEY_LENGTH_MAX + 1])
+{
+	nearest_offer(nearest, "include");
+	for (const struct setting *row = settings_table(); row->key; row++) {
+		const char *dot = has_prefix(row->key, prefix) ? strchr(row->key + strlen(prefix), '.') : NULL;
+		if (!dot)
+			continue;
+		char part[YAML_KEY_LENGTH_MAX + 1];
+		snprintf(part, sizeof part, "%.*s", (int)(dot - row->key - (ptrdiff_t)strlen(prefix)), row->key + strlen(prefix));
+		unsigned before = nearest->distance;
+		nearest_offer(nearest, part);
+		if (nearest->distance < before)
+			nearest->name = strcpy(found, part);
+	}
+}
+
+static bool fail_unknown_key(const struct loading *loading, const char *prefix, const char *key, const char *place)
+{
+	char quoted[SETTING_QUOTE_MAX], group[YAML_KEY_LENGTH_MAX + 1];
+	struct nearest nearest;
+	nearest_start(&nearest, key);
+	offer_groups(&nearest, prefix, group);
+	char *full = xasprintf("%s%s", prefix, key);
+	const char *row = setting_nearest_key(settings_table(), full);
+	if (!row)
+		row = setting_nearest_key(settings_table(), key);
+	/* A row that ends in the very word is meant even where it is long, as 'cpus' for 'machine.cpus'. */
+	const char *last = row ? strrchr(row, '.') : NULL;
+	bool exact = last && strcmp(last + 1, key) == 0;
+	if (row && has_prefix(row, prefix))
+		row += strlen(prefix);
+	if (row)
+		nearest_offer(&nearest, row);
+	const char *meant = exact ? row : nearest_found(&nearest);
+	free(full);
+	setting_quote(key, quoted);
+	if (!meant)
+		return error_set(loading->error, ERROR_USAGE, "%s: unknown key %s; `kmemsim list settings` tells them all", place,
+		                 quoted);
+	return error_set(loading->error, ERROR_USAGE, "%s: unknown key %s; did you mean '%s'?", place, quoted, meant);
+}
+
+/* Sets one row from texts, and remembers what a path is relative to. from_folder NULL: the current folder. */
+static bool set_row(struct loading *loading, const struct setting *row, const char *const *texts, size_t count, bool list,
+                    const char *from_folder, const char *place)
+{
+	struct dump_request request;
+	if (!setting_set(row, texts, count, list, loading->names, loading->settings, place, loading->error))
+		return false;
+	if (strcmp(row->key, "trace") == 0) {
+		free(loading->trace_folder);
+		loading->trace_folder = from_folder ? xstrdup(from_folder) : NULL;
+		memcpy(loading->trace_place, place, strnlen(place, PLACE_MAX - 1) + 1);
+		loading->trace_place[PLACE_MAX - 1] = 0;
+	}
+	if (strcmp(row->key, "dump") == 0)
+		return dump_request_parse(&request, loading->settings->dump, place, loading->error);
+	return true;
+}
+
+/* Whether the key names a map that holds rows: "sample" of "sample.every". */
+static bool is_row_group(const char *key)
+{
+	size_t length = strlen(key);
+	for (const struct setting *row = settings_table(); row->key; row++)
+		if (strncmp(row->key, key, length) == 0 && row->key[length] == '.')
+			return true;
+	return false;
+}
+
+/* ---- files ---- */
+
+static bool apply_file(struct loading *loading, enum group group, const char *path, const struct chain *includer,
+                       const char *place);
+
+/* The group a key of a file includes by name: `machine: pc`, `machine: {include: pc}`, `include: base`. GROUPS if it does not. */
+static enum group included_group(enum group file_group, const struct yaml_entry *entry)
+{
+	if (strcmp(entry->key, "include") == 0)
+		return file_group;
+	for (enum group group = 0; file_group == GROUP_SCENARIO && group < GROUP_SCENARIO; group++) {
+		const char *rest = entry->key + strlen(groups[group].key);
+		if (!has_prefix(entry->key, groups[group].key))
+			continue;
+		if (strcmp(rest, ".include") == 0 || (!*rest && entry->kind != YAML_MAP))
+			return group;
+	}
+	return GROUPS;
+}
+
+/* Naming a machine or kernel means that one as its file has it: nothing of one named before stays. */
+static void reset_group(struct loading *loading, enum group group)
+{
+	for (const struct setting *row = settings_table(); row->key; row++)
+		if (has_prefix(row->key, groups[group].prefix))
+			setting_set_default(row, loading->settings);
+}
+
+static bool include_entry(struct loading *loading, const struct chain *file, enum group group, const struct yaml_entry *entry)
+{
+	char place[PLACE_MAX];
+	describe_place(place, file->path, entry->value_line, entry->value_column);
+	if (entry->kind == YAML_MAP)
+		return error_set(loading->error, ERROR_USAGE, "%s: include: takes a name or a list of names", place);
+	if (entry->kind == YAML_LIST && strcmp(entry->key, groups[group].key) == 0 && group != GROUP_SCENARIO)
+		return error_set(loading->error, ERROR_USAGE, "%s: %s: takes one name, not a list", place, entry->key);
+	char *folder = folder_of(file->path);
+	bool applied = true;
+	for (uint32_t i = 0; applied && i < entry->count; i++) {
+		char *path = find_config(loading, group, entry->values[i], folder, place);
+		applied = path && apply_file(loading, group, path, file, place);
+		free(path);
+	}
+	free(folder);
+	return applied;
+}
+
+/* What a round of apply_includes() takes up: the file's bases first, then its machine, then its kernel. */
+static bool belongs_to_round(unsigned round, enum group group, const struct yaml_entry *entry)
+{
+	if (strcmp(entry->key, "include") == 0)
+		return round == 0;
+	return (group == GROUP_MACHINE && round == 1) || (group == GROUP_KERNEL && round == 2);
+}
+
+/* A name that --set gave has been applied before all files and stands for theirs. */
+static bool apply_includes(struct loading *loading, const struct chain *file, enum group file_group, const struct yaml_file *yaml)
+{
+	for (unsigned round = 0; round < 3; round++)
+		for (uint32_t i = 0; i < yaml->count; i++) {
+			const struct yaml_entry *entry = &yaml->entries[i];
+			enum group group = included_group(file_group, entry);
+			if (group == GROUPS || !belongs_to_round(round, group, entry))
+				continue;
+			if (round > 0 && loading->set_group[group])
+				continue;
+			if (round > 0)
+				reset_group(loading, group);
+			if (!include_entry(loading, file, group, entry))
+				return false;
+		}
+	return true;
+}
+
+/* Whether another spelling of the row was set before in the same file: `memory` and `machine.memory`. */
+static bool fail_if_set_before(const struct loading *loading, const struct yaml_file *yaml, const char *prefix,
+                               const struct setting *row, const struct yaml_entry *entry, const char *place)
+{
+	for (const struct yaml_entry *other = yaml->entries; other < entry; other++) {
+		char full[2 * YAML_KEY_LENGTH_MAX];
+		snprintf(full, sizeof full, "%s%s", prefix, other->key);
+		if (other->kind != YAML_MAP && setting_find(settings_table(), full) == row)
+			return !error_set(loading->error, ERROR_USAGE,
+			                  "%s: the key '%s' sets again what '%s' set at line %u, column %u", place, entry->key,
+			                  other->key, other->line, other->column);
+	}
+	return false;
+}
+
+static bool apply_entry(struct loading *loading, const struct chain *file, enum group group, const struct yaml_file *yaml,
+                        const struct yaml_entry *entry)
+{
+	char place[PLACE_MAX];
+	if (included_group(group, entry) != GROUPS)
+		return true;
+	const char *prefix = groups[group].prefix;
+	char *full = xasprintf("%s%s", prefix, entry->key);
+	const struct setting *row = setting_find(settings_table(), full);
+	bool is_group = is_row_group(full);
+	free(full);
+	describe_place(place, file->path, entry->line, entry->column);
+	if (!row && entry->kind == YAML_MAP && is_group)
+		return true;
+	if (!row && is_group)
+		return error_set(loading->error, ERROR_USAGE, "%s: '%s' holds keys of its own, as in '%s: {...}'", place,
+		                 entry->key, entry->key);
+	if (!row)
+		return fail_unknown_key(loading, prefix, entry->key, place);
+	if (entry->kind == YAML_MAP)
+		return error_set(loading->error, ERROR_USAGE, "%s: %s: takes a value, not a map", place, row->key);
+	if (fail_if_set_before(loading, yaml, prefix, row, entry, place))
+		return false;
+	describe_place(place, file->path, entry->value_line, entry->value_column);
+	char *folder = folder_of(file->path);
+	bool set =
+	        set_row(loading, row, (const char *const *)entry->values, entry->count, entry->kind == YAML_LIST, folder, place);
+	free(folder);
+	return set;
+}
+
+/* A machine or kernel file gives its own name unless it sets one. */
+static void set_group_name(struct loading *loading, enum group group, const char *path)
+{
+	if (!groups[group].name_key)
+		return;
+	const struct setting *row = setting_find(settings_table(), groups[group].name_key);
+	char *stem = stem_of(path);
+	struct error ignored = {0};
+	setting_set(row, (const char *const[]){stem}, 1, false, NULL, loading->settings, path, &ignored);
+	free(stem);
+}
+
+static bool apply_yaml(struct loading *loading, enum group group, const struct chain *file, const struct yaml_file *yaml)
+{
+	if (!apply_includes(loading, file, group, yaml))
+		return false;
+	set_group_name(loading, group, file->path);
+	for (uint32_t i = 0; i < yaml->count; i++)
+		if (!apply_entry(loading, file, group, yaml, &yaml->entries[i]))
+			return false;
+	return true;
+}
+
+/* The first comment is the question where no key sets one. A comment that no setting may hold asks nothing. */
+static void take_question(struct settings *settings, const struct yaml_file *yaml)
+{
+	const char *comment = yaml->first_comment;
+	struct error ignored = {0};
+	if (!settings->question && comment)
+		setting_set(setting_find(settings_table(), "question"), &comment, 1, false, NULL, settings, yaml->name, &ignored);
+}
+
+static bool check_chain(const struct loading *loading, const struct chain *file, const char *place)
+{
+	for (const struct chain *outer = file->includer; outer; outer = outer->includer)
+		if (outer->identity.st_dev == file->identity.st_dev && outer->identity.st_ino == file->identity.st_ino)
+			return error_set(loading->error, ERROR_USAGE, "%s: %s includes itself in a circle", place, file->path);
+	if (file->depth > INCLUDE_DEPTH_MAX)
+		return error_set(loading->error, ERROR_USAGE, "%s: files include files more than %d deep", place,
+		                 INCLUDE_DEPTH_MAX);
+	return true;
+}
+
+static bool apply_file(struct loading *loading, enum group group, const char *path, const struct chain *includer,
+                       const char *place)
+{
+	struct chain file = {.path = path, .includer = includer, .depth = includer ? includer->depth + 1 : 0};
+	if (stat(path, &file.identity) != 0)
+		return error_set(loading->error, ERROR_HOST, "%s: cannot be opened: %s", path, strerror(errno));
+	struct yaml_file yaml;
+	if (!check_chain(loading, &file, place) || !yaml_file_read(&yaml, path, loading->error))
+		return false;
+	bool applied = apply_yaml(loading, group, &file, &yaml);
+	if (applied && !includer && group == GROUP_SCENARIO)
+		take_question(loading->settings, &yaml);
+	yaml_file_release(&yaml);
+	return applied;
+}
+
+/* ---- --set ---- */
+
+static const char set_place[] = "--set";
+
+/* The value's texts: a list may be written [a, b] or a,b. Changes the value; returns how many, at most SETTING_LIST_MAX + 1. */
+static size_t split_list(char *value, const char *texts[SETTING_LIST_MAX + 1])
+{
+	size_t length = strlen(value), count = 0;
+	if (length >= 2 && value[0] == '[' && value[length - 1] == ']') {
+		value[length - 1] = 0;
+		value++;
+	}
+	for (char *next = value; next && count <= SETTING_LIST_MAX; value = next) {
+		next = strchr(value, ',');
+		if (next)
+			*next++ = 0;
+		value += strspn(value, " ");
+		for (char *end = value + strlen(value); end > value && end[-1] == ' ';)
+			*--end = 0;
+		texts[count++] = value;
+	}
+	return count;
+}
+
+static bool apply_set(struct loading *loading, const char *set)
+{
+	char *key = xstrdup(set), *value = strchr(key, '=');
+	SIM_ASSERT(value);
+	*value++ = 0;
+	const char *texts[SETTING_LIST_MAX + 1] = {value};
+	const struct setting *row = setting_find(settings_table(), key);
+	bool list = row && row->type == SETTING_LIST;
+	size_t count = list ? split_list(value, texts) : 1;
+	bool applied = true;
+	if (row)
+		applied = set_row(loading, row, texts, count, list && count > 1, NULL, set_place);
+	else
+		applied = fail_unknown_key(loading, "", key, set_place);
+	free(key);
+	return applied;
+}
+
+/* The group that "machine=NAME" or "kernel=NAME" names, GROUPS for any other key. */
+static enum group group_of_set(const char *set)
+{
+	for (enum group group = 0; group < GROUP_SCENARIO; group++) {
+		size_t length = strlen(groups[group].key);
+		if (strncmp(set, groups[group].key, length) == 0 && set[length] == '=')
+			return group;
+	}
+	return GROUPS;
+}
+
+/* Finds what --set says of machine and kernel, which comes before the files, and applies it. */
+static bool apply_set_groups(struct loading *loading)
+{
+	const char *const *sets = loading->source->sets;
+	for (size_t i = 0; sets && sets[i]; i++) {
+		if (!strchr(sets[i], '='))
+			return error_set(loading->error, ERROR_USAGE, "--set: '%.200s' is not of the form KEY=VALUE", sets[i]);
+		enum group group = group_of_set(sets[i]);
+		if (group < GROUPS)
+			loading->set_group[group] = strchr(sets[i], '=') + 1;
+	}
+	for (enum group group = 0; group < GROUP_SCENARIO; group++) {
+		if (!loading->set_group[group])
+			continue;
+		char *path = find_config(loading, group, loading->set_group[group], "", set_place);
+		bool applied = path && apply_file(loading, group, path, NULL, set_place);
+		free(path);
+		if (!applied)
+			return false;
+	}
+	return true;
+}
+
+static bool apply_sets(struct loading *loading)
+{
+	const char *const *sets = loading->source->sets;
+	for (size_t i = 0; sets && sets[i]; i++)
+		if (group_of_set(sets[i]) == GROUPS && !apply_set(loading, sets[i]))
+			return false;
+	return true;
+}
+
+/* ---- the whole ---- */
+
+static bool is_same_file(const char *left, const char *right)
+{
+	struct stat found_left, found_right;
+	return stat(left, &found_left) == 0 && stat(right, &found_right) == 0 && found_left.st_dev == found_right.st_dev &&
+	       found_left.st_ino == found_right.st_ino;
+}
+
+/* Leaves out "FOLDER/../" where the file stays the same (a FOLDER that is a link leads elsewhere). Changes the path. */
+static void shorten_path(char *path)
+{
+	char *shorter = xstrdup(path);
+	for (char *up = shorter; (up = strstr(up, "/../")) != NULL;) {
+		char *folder = up;
+		while (folder > shorter && folder[-1] != '/')
+			folder--;
+		bool is_name = folder < up && strncmp(folder, "..", (size_t)(up - folder)) != 0 && *folder != '.';
+		if (!is_name) {
+			up++;
+			continue;
+		}
+		memmove(folder, up + 4, strlen(up + 4) + 1);
+		up = folder > shorter ? folder - 1 : shorter;
+	}
+	if (is_same_file(path, shorter))
+		memcpy(path, shorter, strlen(shorter) + 1);
+	free(shorter);
+}
+
+/* Turns `trace` into a path that opens from the current folder. */
+static bool resolve_trace(struct loading *loading)
+{
+	char **trace = &loading->settings->trace;
+	if (!*trace)
+		return true;
+	char *beside = join_path(loading->trace_folder ? loading->trace_folder : "", *trace);
+	if (is_file(beside)) {
+		free(*trace);
+		shorten_path(beside);
+		*trace = beside;
+		return true;
+	}
+	bool found = is_file(*trace);
+	if (!found)
+		error_set(loading->error, ERROR_HOST, "%s: trace: there is no file '%s'", loading->trace_place, beside);
+	free(beside);
+	return found;
+}
+
+typedef bool apply_main(struct loading *loading, const void *context);
+
+static bool load(const struct scenario_source *source, struct settings *settings, struct error *error, apply_main *apply,
+                 const void *context)
+{
+	struct setting_names *registry = source->names ? NULL : scenario_registry_names();
+	struct loading loading = {.source = source,
+	                          .names = registry ? registry : source->names,
+	                          .settings = settings,
+	                          .scenario_folder = folder_of(source->path ? source->path : ""),
+	                          .error = error};
+	settings_init(settings);
+	bool loaded = apply_set_groups(&loading) && apply(&loading, context) && apply_sets(&loading) && resolve_trace(&loading);
+	if (!loaded)
+		settings_release(settings);
+	free(loading.scenario_folder);
+	free(loading.trace_folder);
+	if (registry)
+		scenario_names_release(registry);
+	return loaded;
+}
+
+static bool apply_path(struct loading *loading, const void *context)
+{
+	const char *path = context;
+	return !path || apply_file(loading, GROUP_SCENARIO, path, NULL, path);
+}
+
+bool scenario_load(const struct scenario_source *source, struct settings *settings, struct error *error)
+{
+	return load(source, settings, error, apply_path, source->path);
+}
+
+static bool apply_bytes(struct loading *loading, const void *context)
+{
+	const struct yaml_file *yaml = context;
+	struct chain file = {.path = yaml->name};
+	return apply_yaml(loading, GROUP_SCENARIO, &file, yaml);
+}
+
+bool scenario_parse(const struct scenario_source *source, const char *bytes, size_t length, struct settings *settings,
+                    struct error *error)
+{
+	struct yaml_file yaml;
+	if (!yaml_file_parse(&yaml, source->path ? source->path : "scenario", bytes, length, error))
+		return false;
+	bool loaded = load(source, settings, error, apply_bytes, &yaml);
+	if (loaded)
+		take_question(settings, &yaml);
+	yaml_file_release(&yaml);
+	return loaded;
+}
+
+/* ---- names of the registry ---- */
+
+/* Three ports, each a list of names, in one block each. */
+struct setting_names *scenario_registry_names(void)
+{
+	struct setting_names *names = xcalloc(4, sizeof *names);
+	size_t objects = 0, pages = 0, memories = 0;
+	while (object_allocator_models[objects].ops)
+		objects++;
+	while (page_allocator_models[pages].ops)
+		pages++;
+	while (memory_models[memories].ops)
+		memories++;
+	const char **object_names = xcalloc(objects + 1, sizeof *object_names);
+	const char **page_names = xcalloc(pages + 1, sizeof *page_names);
+	const char **memory_names = xcalloc(memories + 1, sizeof *memory_names);
+	for (size_t i = 0; i < objects; i++)
+		object_names[i] = object_allocator_models[i].ops->name;
+	for (size_t i = 0; i < pages; i++)
+		page_names[i] = page_allocator_models[i].ops->name;
+	for (size_t i = 0; i < memories; i++)
+		memory_names[i] = memory_models[i].ops->name;
+	names[0] = (struct setting_names){"object_allocator", object_names};
+	names[1] = (struct setting_names){"page_allocator", page_names};
+	names[2] = (struct setting_names){"memory", memory_names};
+	return names;
+}
+
+void scenario_names_release(struct setting_names *names)
+{
+	for (struct setting_names *kind = names; kind->of; kind++)
+		free((void *)(uintptr_t)kind->names);
+	free(names);
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * cmd_list.c - `kmemsim list`: what there is to choose from. Everything is read from the tables that the program itself works by.
+ */
+#include "models/registry.h"
+#include "models/scenario.h"
+#include "models/settings_doc.h"
+#include "sim/core.h"
+#include "sim/nearest.h"
+#include "sim/replay.h"
+#include "tools/kmemsim/command.h"
+#include "tools/kmemsim/configs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { OPTION_FORMAT = 256 };
+
+static const struct argp_option list_options[] = {
+        {"format", OPTION_FORMAT, "text|schema|markdown", 0,
+         "Form of `list settings`: lines, configs/schema.json for editors, or the reference page docs/settings.md", 0},
+        {0},
+};
+
+struct list_options {
+	const char *what, *format;
+};
+
+static void print_ports(void)
+{
+	puts("page_allocator    hands out blocks of page frames              models/page_allocator/");
+	puts("object_allocator  hands out objects: caches and kmalloc        models/object_allocator/");
+	puts("memory            says what an access of a core costs          models/memory/");
+}
+
+static void print_models(void)
+{
+	for (const struct page_allocator_model *model = page_allocator_models; model->ops; model++)
+		printf("page_allocator    %-8s  %s\n", model->ops->name, model->ops->help);
+	for (const struct object_allocator_model *model = object_allocator_models; model->ops; model++)
+		printf("object_allocator  %-8s  %s\n", model->ops->name, model->ops->help);
+	for (const struct memory_model *model = memory_models; model->ops; model++)
+		printf("memory            %-8s  %s\n", model->ops->name, model->ops->help);
+}
+
+static void print_metric_rows(const char *component, const struct metric *metrics)
+{
+	for (const struct metric *metric = metrics; metric && metric->name; metric++)
+		printf("%-24s  %-32s  %-7s  %-6s  %s\n", component, metric->name, metric->kind == METRIC_GAUGE ? "gauge" : "counter",
+		       metric->unit, metric->help);
+}
+
+static void print_component(const char *port, const char *name, const struct metric *metrics)
+{
+	char *component = xasprintf("%s/%s", port, name);
+	print_metric_rows(component, metrics);
+	free(component);
+}
+
+static void print_metrics(void)
+{
+	print_metric_rows("replay", replay_metrics);
+	print_metric_rows("core", core_metrics);
+	for (const struct page_allocator_model *model = page_allocator_models; model->ops; model++)
+		print_component("page_allocator", model->ops->name, model->ops->metrics);
+	for (const struct object_allocator_model *model = object_allocator_models; model->ops; model++)
+		print_component("object_allocator", model->ops->name, model->ops->metrics);
+	for (const struct memory_model *model = memory_models; model->ops; model++)
+		print_component("memory", model->ops->name, model->ops->metrics);
+}
+
+static void print_configs(const char *kind)
+{
+	struct config_list list;
+	config_list_init(&list, config_dirs(), kind);
+	for (size_t index = 0; index < list.count; index++)
+		printf("%-24s  %s\n", list.at[index].name, list.at[index].about ? list.at[index].about : "");
+	config_list_release(&list);
+}
+
+static bool print_settings(const char *format, struct error *error)
+{
+	struct setting_names *names = scenario_registry_names();
+	bool known = true;
+	if (!format || strcmp(format, "text") == 0)
+		settings_print_list(names, stdout);
+	else if (strcmp(format, "schema") == 0)
+		settings_print_schema(names, stdout);
+	else if (strcmp(format, "markdown") == 0)
+		settings_print_markdown(names, stdout);
+	else
+		known = error_set(error, ERROR_USAGE, "--format: found '%s', expected text, schema or markdown", format);
+	scenario_names_release(names);
+	return known;
+}
+
+static const char *const things[] = {"ports", "models", "settings", "metrics", "machines", "kernels", "scenarios", NULL};
+
+static bool print_thing(const struct list_options *options, struct error *error)
+{
+	const char *what = options->what;
+	if (strcmp(what, "ports") == 0)
+		print_ports();
+	else if (strcmp(what, "models") == 0)
+		print_models();
+	else if (strcmp(what, "settings") == 0)
+		return print_settings(options->format, error);
+	else if (strcmp(what, "metrics") == 0)
+		print_metrics();
+	else if (strcmp(what, "machines") == 0 || strcmp(what, "kernels") == 0 || strcmp(what, "scenarios") == 0)
+		print_configs(what);
+	else {
+		struct nearest nearest;
+		nearest_start(&nearest, what);
+		for (const char *const *thing = things; *thing; thing++)
+			nearest_offer(&nearest, *thing);
+		const char *meant = nearest_found(&nearest);
+		return error_set(error, ERROR_USAGE,
+		                 "list: found '%s', expected ports, models, settings, metrics, machines, kernels or scenarios%s%s%s", what,
+		                 meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+	}
+	return true;
+}
+
+static int parse(int key, char *argument, void *input, struct error *error)
+{
+	struct list_options *options = input;
+	(void)error;
+	switch (key) {
+	case OPTION_FORMAT:
+		options->format = argument;
+		return 0;
+	case ARGP_KEY_ARG:
+		if (options->what)
+			return ARGP_ERR_UNKNOWN;
+		options->what = argument;
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+	struct list_options options = {0};
+	struct error error = {0};
+	const struct command_line line = {command, parse, &options, &error};
+	if (!command_parse(&line, argc, argv))
+		return command_failed(&error);
+	if (!options.what)
+		options.what = "models";
+	if (!print_thing(&options, &error))
+		return command_failed(&error);
+	return EXIT_SUCCESS;
+}
+
+const struct command command_list = {
+        .name = "list",
+        .arguments = "[ports|models|settings|metrics|machines|kernels|scenarios]",
+        .summary = "Show what there is to choose from",
+        .help = "  kmemsim list settings                     every key, its default and what it takes\n"
+                "  kmemsim list settings --format markdown   the same as a page, with sources\n",
+        .options = list_options,
+        .run = run,
+};

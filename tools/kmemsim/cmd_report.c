@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * cmd_report.c - `kmemsim report DB`: tables and pictures of runs, from the database alone.
+ */
+#include "sim/report.h"
+#include "tools/kmemsim/command.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { OPTION_RUN = 256, OPTION_OUT, OPTION_FORMAT, OPTION_PICTURE };
+
+#define RUNS_MAX 64
+#define PICTURES_MAX 32
+
+static const struct argp_option report_options[] = {
+        {"run", OPTION_RUN, "N[,N...]", 0, "Only these runs, in this order (default: every run)", 0},
+        {"out", OPTION_OUT, "DIR", 0, "Where the pictures go (default: the database's name without .db)", 0},
+        {"format", OPTION_FORMAT, "png|svg", 0, "Form of the pictures (default png)", 0},
+        {"picture", OPTION_PICTURE, "NAME", 0, "Only this picture (again and again)", 0},
+        {0},
+};
+
+struct options {
+	const char *db, *out;
+	enum report_format format;
+	int64_t runs[RUNS_MAX];
+	size_t runs_count;
+	const char *pictures[PICTURES_MAX];
+	size_t pictures_count;
+};
+
+static bool add_runs(struct options *options, const char *argument, struct error *error)
+{
+	for (const char *at = argument;;) {
+		char *end;
+		errno = 0;
+		long long run = strtoll(at, &end, 10);
+		if (end == at || errno || run <= 0 || (*end && *end != ','))
+			return error_set(error, ERROR_USAGE, "--run: found '%s', expected numbers of runs such as 1,2,3", argument);
+		if (options->runs_count == RUNS_MAX)
+			return error_set(error, ERROR_USAGE, "--run: more than %d runs", RUNS_MAX);
+		options->runs[options->runs_count++] = run;
+		if (!*end)
+			return true;
+		at = end + 1;
+	}
+}
+
+static int parse(int key, char *argument, void *input, struct error *error)
+{
+	struct options *options = input;
+	switch (key) {
+	case OPTION_RUN:
+		add_runs(options, argument, error);
+		return 0;
+	case OPTION_OUT:
+		options->out = argument;
+		return 0;
+	case OPTION_FORMAT:
+		report_format_named(argument, &options->format, error);
+		return 0;
+	case OPTION_PICTURE:
+		if (options->pictures_count == PICTURES_MAX)
+			error_set(error, ERROR_USAGE, "--picture: more than %d pictures", PICTURES_MAX);
+		else
+			options->pictures[options->pictures_count++] = argument;
+		return 0;
+	case ARGP_KEY_ARG:
+		/* `--run 1 2 3` reads as people write it. */
+		if (options->runs_count > 0 && argument[strspn(argument, "0123456789,")] == '\0') {
+			add_runs(options, argument, error);
+			return 0;
+		}
+		if (options->db)
+			return ARGP_ERR_UNKNOWN;
+		options->db = argument;
+		return 0;
+	case ARGP_KEY_END:
+		if (!options->db)
+			error_set(error, ERROR_USAGE, "no database named; `kmemsim report --help` shows the usage");
+		return 0;
+	default:
+		return ARGP_ERR_UNKNOWN;
+	}
+}
+
+/* "results/demo.db" -> "results/demo" */
+static char *folder_beside(const char *db)
+{
+	char *folder = xstrdup(db);
+	char *dot = strrchr(folder, '.');
+	if (dot && dot > folder && strcmp(dot, ".db") == 0)
+		*dot = '\0';
+	else {
+		free(folder);
+		folder = xasprintf("%s.report", db);
+	}
+	return folder;
+}
+
+static const char *templates(void)
+{
+	return access(KMEMSIM_SOURCE_DIR "/tools/gnuplot", R_OK | X_OK) == 0 ? KMEMSIM_SOURCE_DIR "/tools/gnuplot"
+	                                                                     : KMEMSIM_DATA_DIR "/gnuplot";
+}
+
+static int run(const struct command *command, int argc, char **argv)
+{
+	struct options options = {0};
+	struct error error = {0};
+	const struct command_line line = {command, parse, &options, &error};
+	if (!command_parse(&line, argc, argv))
+		return command_failed(&error);
+	char *beside = folder_beside(options.db);
+	const struct report_options report = {
+	        .runs = options.runs,
+	        .runs_count = options.runs_count,
+	        .pictures = options.pictures,
+	        .pictures_count = options.pictures_count,
+	        .out = options.out ? options.out : beside,
+	        .templates = templates(),
+	        .format = options.format,
+	};
+	bool written = report_write(options.db, &report, stdout, &error);
+	free(beside);
+	return written ? EXIT_SUCCESS : command_failed(&error);
+}
+
+const struct command command_report = {
+        .name = "report",
+        .arguments = "DB",
+        .summary = "Draw and tabulate the runs of a database",
+        .help = "Fragmentation over time per order, memory by owner over time, footprint per allocator, waste per cache and per call\n"
+                "site, cycles per op. Needs nothing but the database and gnuplot.\n\n"
+                "  kmemsim report results/demo.db --run 1 2 3 --out pictures --format svg\n",
+        .options = report_options,
+        .run = run,
+};

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * recorded.c - settings from a recording's own facts (interface: recorded.h).
+ */
+#include "tools/kmemsim/recorded.h"
+
+#include <string.h>
+
+/* Memory that the highest frame seen stands for ends at a multiple of the largest block, 2^10 frames. */
+#define LARGEST_BLOCK (1u << (ORDERS - 1))
+
+static bool read_fact(const struct trace *trace, const char *name, struct procfs_memory *memory,
+                      bool (*read)(struct procfs_memory *, const char *, const char *, size_t, struct error *), struct error *error)
+{
+	const struct trace_fact *fact = trace_fact_named(trace, name);
+	return !fact || read(memory, fact->name, fact->text, fact->length, error);
+}
+
+/* The last frame that a zoneinfo knows, and what of it the page allocator does not manage. */
+static void memory_from_zoneinfo(const struct procfs_memory *memory, struct settings *settings)
+{
+	uint64_t end_pfn = 0, managed = 0;
+	for (unsigned index = 0; index < memory->count; index++) {
+		const struct zone_view *zone = &memory->zones[index];
+		managed += zone->managed;
+		if (zone->spanned && zone->start_pfn + zone->spanned > end_pfn)
+			end_pfn = zone->start_pfn + zone->spanned;
+	}
+	if (end_pfn <= managed)
+		return;
+	settings->machine.memory_bytes = end_pfn << PAGE_SHIFT;
+	if (settings->kernel.reserved_bytes == 0)
+		settings->kernel.reserved_bytes = (end_pfn - managed) << PAGE_SHIFT;
+}
+
+static uint64_t free_pages(const struct procfs_memory *memory)
+{
+	uint64_t pages = 0;
+	for (unsigned index = 0; index < memory->count; index++)
+		for (unsigned order = 0; order < ORDERS; order++)
+			for (unsigned type = 0; type < MIGRATE_TYPES; type++)
+				pages += memory->zones[index].free_blocks[order][type] << order;
+	return pages;
+}
+
+/* What was free must have been there, and so must the highest frame. */
+static void memory_from_frames(const struct procfs_memory *memory, uint64_t end_pfn, struct settings *settings)
+{
+	uint64_t pages = memory->has_buddyinfo ? free_pages(memory) : 0;
+	if (pages < end_pfn)
+		pages = end_pfn;
+	pages = (pages + LARGEST_BLOCK - 1) / LARGEST_BLOCK * LARGEST_BLOCK;
+	settings->machine.memory_bytes = pages << PAGE_SHIFT;
+}
+
+static void kernel_from_facts(const struct trace *trace, const struct procfs_memory *memory, struct settings *settings)
+{
+	struct kernel_settings *kernel = &settings->kernel;
+	if (memory->has_pagetypeinfo) {
+		kernel->pageblock_order = memory->pageblock_order;
+		/* Blocks of order 9 come from huge pages, which also give order 9 a list per CPU. */
+		kernel->transparent_hugepage = memory->pageblock_order < ORDERS - 1;
+	}
+	const struct trace_fact *slabinfo = trace_fact_named(trace, "slabinfo");
+	if (slabinfo)
+		kernel->memcg_kmem = memmem(slabinfo->text, slabinfo->length, "\nkmalloc-cg-", 12) != NULL;
+	/* The recording's caches are those that the recorded kernel kept apart. */
+	kernel->slab_merge = false;
+	if (trace_info(trace)->page_struct_bytes)
+		kernel->page_struct_bytes = trace_info(trace)->page_struct_bytes;
+}
+
+bool recorded_complete(const struct trace *trace, bool kernel, struct settings *settings, struct error *error)
+{
+	const struct trace_info *info = trace_info(trace);
+	struct procfs_memory memory = {0};
+	if (!read_fact(trace, "zoneinfo", &memory, procfs_read_zoneinfo, error) ||
+	    !read_fact(trace, "buddyinfo", &memory, procfs_read_buddyinfo, error) ||
+	    !read_fact(trace, "pagetypeinfo", &memory, procfs_read_pagetypeinfo, error))
+		return false;
+	if (settings->machine.cpus == 0)
+		settings->machine.cpus = info->cpus < CPUS_MAX ? info->cpus : CPUS_MAX;
+	if (settings->machine.memory_bytes == 0 && memory.has_zoneinfo)
+		memory_from_zoneinfo(&memory, settings);
+	if (settings->machine.memory_bytes == 0 && (info->end_pfn || memory.has_buddyinfo))
+		memory_from_frames(&memory, info->end_pfn, settings);
+	if (settings->machine.memory_bytes == 0)
+		return error_set(error, ERROR_USAGE,
+		                 "%s: neither a zoneinfo or buddyinfo beside the recording nor a page event tells the memory's size; say it: "
+		                 "--set memory=SIZE",
+		                 info->source);
+	if (kernel)
+		kernel_from_facts(trace, &memory, settings);
+	return true;
+}
+
+bool recorded_slabs_read(const struct trace *trace, struct procfs_slabinfo *slabs, struct error *error)
+{
+	*slabs = (struct procfs_slabinfo){0};
+	const struct trace_fact *fact = trace_fact_named(trace, "slabinfo.after");
+	return !fact || procfs_read_slabinfo(slabs, fact->name, fact->text, fact->length, error);
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * run.c - makes the parts, wires them, replays, writes the results (interface: run.h).
+ */
+#include "tools/kmemsim/run.h"
+
+#include "models/registry.h"
+#include "sim/procfs.h"
+#include "sim/replay.h"
+#include "tools/kmemsim/recorded.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Everything a run is made of; each part is NULL until it is made, so that run_release() can take apart what there is. */
+struct parts {
+	const struct run *run;
+	struct trace *trace;
+	struct store *store;
+	struct layout layout;
+	struct steps steps;
+	struct page_allocator *pages;
+	struct object_allocator *objects;
+	struct memory *memory;
+	struct machine machine;
+	bool timed;
+	struct dump_request dump;
+	struct procfs_slabinfo recorded; /* empty: the recording has no slabinfo of its end */
+	struct replay *replay;
+	double replay_s;
+};
+
+static double host_seconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+static void print_caches(const struct parts *parts, FILE *out)
+{
+	struct object_allocator *objects = parts->objects;
+	uint32_t limit = objects->ops->cache_limit(objects), count = 0;
+	struct cache_view *views = xcalloc(limit, sizeof *views);
+	for (uint32_t nr = limit; nr-- > 0;) /* the kernel shows the newest first */
+		count += objects->ops->cache_view(objects, (cache_id){nr}, &views[count]);
+	procfs_print_slabinfo(views, count, out);
+	free(views);
+}
+
+static void print_dump(const struct parts *parts, enum dump_kind kind, FILE *out)
+{
+	struct page_allocator *pages = parts->pages;
+	unsigned count = pages->ops->zones(pages);
+	struct zone_view *zones = xcalloc(count, sizeof *zones);
+	for (unsigned index = 0; index < count; index++)
+		pages->ops->zone_view(pages, index, &zones[index]);
+	switch (kind) {
+	case DUMP_BUDDYINFO:
+		procfs_print_buddyinfo(zones, count, out);
+		break;
+	case DUMP_PAGETYPEINFO:
+		procfs_print_pagetypeinfo(zones, count, pages->ops->pageblock_order(pages), out);
+		break;
+	case DUMP_ZONEINFO:
+		procfs_print_zoneinfo(zones, count, out);
+		break;
+	case DUMP_SLABINFO:
+		print_caches(parts, out);
+		break;
+	case DUMP_UNUSABLE_INDEX:
+		procfs_print_unusable_index(zones, count, out);
+		break;
+	case DUMP_EXTFRAG_INDEX:
+		procfs_print_extfrag_index(zones, count, out);
+		break;
+	case DUMP_KINDS:
+		SIM_ASSERT(!"a kind of dump");
+	}
+	free(zones);
+}
+
+/* One kind of the kernel's files as a string that the caller frees. */
+static char *dump_text(const struct parts *parts, enum dump_kind kind, struct error *error)
+{
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+	if (!out) {
+		error_set(error, ERROR_HOST, "the host has no memory for a dump");
+		return NULL;
+	}
+	print_dump(parts, kind, out);
+	fclose(out);
+	return text;
+}
+
+static bool write_dumps(void *context, uint32_t sample, bool last, struct error *error)
+{
+	const struct parts *parts = context;
+	/* The end is always kept in the four kinds that people compare with their own machines. */
+	unsigned kept_at_end = 1u << DUMP_BUDDYINFO | 1u << DUMP_PAGETYPEINFO | 1u << DUMP_ZONEINFO | 1u << DUMP_SLABINFO;
+	unsigned kinds = last ? parts->dump.kinds | kept_at_end : parts->dump.kinds;
+	for (unsigned kind = 0; kind < DUMP_KINDS; kind++) {
+		if (!(kinds & 1u << kind))
+			continue;
+		char *text = dump_text(parts, (enum dump_kind)kind, error);
+		bool written = text && store_snapshot(parts->store, parts->run->run_id, dump_kind_name((enum dump_kind)kind), sample, text, error);
+		free(text);
+		if (!written)
+			return false;
+	}
+	return true;
+}
+
+static bool make_models(struct parts *parts, struct error *error)
+{
+	const struct settings *settings = parts->run->settings;
+	const struct page_allocator_model *page_model = page_allocator_model(settings->page_allocator, error);
+	const struct object_allocator_model *object_model = object_allocator_model(settings->allocator[0], error);
+	const struct memory_model *memory = memory_model(settings->machine.memory_model, error);
+	if (!page_model || !object_model || !memory)
+		return false;
+	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
+	parts->timed = settings->timing == TIMING_CYCLES;
+	steps_init(&parts->steps, parts->timed);
+	parts->pages = page_model->create(
+	        &(struct page_allocator_wiring){
+	                .settings = settings, .layout = &parts->layout, .steps = &parts->steps, .seed = settings->seed},
+	        error);
+	if (!parts->pages)
+		return false;
+	parts->objects = object_model->create(&(struct object_allocator_wiring){.settings = settings,
+	                                                                        .pages = parts->pages,
+	                                                                        .layout = &parts->layout,
+	                                                                        .steps = &parts->steps,
+	                                                                        .seed = settings->seed},
+	                                      error);
+	if (!parts->objects || !parts->timed)
+		return parts->objects != NULL;
+	parts->memory = memory->create(&(struct memory_wiring){.settings = settings}, error);
+	if (!parts->memory)
+		return false;
+	machine_init(&parts->machine, settings->machine.cpus, parts->memory);
+	return true;
+}
+
+static bool make_replay(struct parts *parts, struct error *error)
+{
+	const struct settings *settings = parts->run->settings;
+	const struct replay_config config = {
+	        .asap = settings->pace == PACE_ASAP,
+	        .stop_on_error = settings->on_error == ON_ERROR_STOP,
+	        .sample_every_ns = settings->sample_every_ns,
+	        .dump_every_ns = parts->dump.every_ns,
+	        .paranoid_every = settings->paranoid_every,
+	        .frequency_mhz = settings->machine.frequency_hz < 1000000 ? 1 : settings->machine.frequency_hz / 1000000,
+	        .cpus = settings->machine.cpus,
+	};
+	const struct replay_parts wired = {
+	        .trace = parts->trace,
+	        .pages = parts->pages,
+	        .objects = parts->objects,
+	        .steps = &parts->steps,
+	        .machine = parts->timed ? &parts->machine : NULL,
+	        .store = parts->store,
+	        .run_id = parts->run->run_id,
+	        .dump = write_dumps,
+	        .dump_context = parts,
+	};
+	parts->replay = replay_create(&config, &wired, error);
+	return parts->replay != NULL;
+}
+
+static bool write_metrics(struct parts *parts, const char *component, const struct metric *metrics, const void *counters,
+                          struct error *error)
+{
+	for (const struct metric *metric = metrics; metric && metric->name; metric++)
+		if (!store_metric(parts->store, parts->run->run_id, component, metric, metric_value(metric, counters), error))
+			return false;
+	return true;
+}
+
+static bool write_caches(struct parts *parts, struct error *error)
+{
+	struct object_allocator *objects = parts->objects;
+	for (uint32_t nr = 0; nr < objects->ops->cache_limit(objects); nr++) {
+		struct store_cache row = {0};
+		if (!objects->ops->cache_view(objects, (cache_id){nr}, &row.view))
+			continue;
+		const struct replay_cache *account = replay_cache(parts->replay, (cache_id){nr});
+		row.slabs_peak = account->slabs_peak;
+		row.total_allocs = account->total_allocs;
+		row.total_frees = account->total_frees;
+		row.bytes_req = account->bytes_req;
+		row.bytes_alloc = account->bytes_alloc;
+		row.live_bytes_req = account->live_bytes_req;
+		row.live_bytes_alloc = account->live_bytes_alloc;
+		const struct cache_view *recorded = procfs_slabinfo_cache(&parts->recorded, row.view.name);
+		row.recorded_slabs = recorded ? (int64_t)recorded->slabs : -1;
+		if (!store_cache(parts->store, parts->run->run_id, &row, error))
+			return false;
+	}
+	return true;
+}
+
+static bool write_call_sites(struct parts *parts, struct error *error)
+{
+	for (uint32_t index = 0; index < trace_info(parts->trace)->call_sites; index++) {
+		const struct replay_call_site *site = replay_call_site(parts->replay, index);
+		if (site->hit == 0)
+			continue;
+		const struct store_call_site row = {
+		        .call_site = trace_call_site(parts->trace, index),
+		        .hit = site->hit,
+		        .ping_pong = site->ping_pong,
+		        .bytes_req = site->bytes_req,
+		        .bytes_alloc = site->bytes_alloc,
+		        .live_objects = site->live_objects,
+		        .live_bytes_req = site->live_bytes_req,
+		        .live_bytes_alloc = site->live_bytes_alloc,
+		};
+		if (!store_call_site(parts->store, parts->run->run_id, &row, error))
+			return false;
+	}
+	return true;
+}
+
+static bool write_machine(struct parts *parts, struct error *error)
+{
+	const struct machine *machine = &parts->machine;
+	for (unsigned kind = 0; kind < JOB_KINDS; kind++)
+		if (!store_histogram(parts->store, parts->run->run_id, job_histogram_name((enum job_kind)kind), "cycles",
+		                     &machine->cycles[kind], error))
+			return false;
+	for (uint32_t index = 0; index < machine->locks.count; index++) {
+		const struct lock *lock = machine->locks.in_order[index];
+		const char *label = layout_label(&parts->layout, vaddr_of(lock->address));
+		const struct store_lock row = {
+		        .name = label,
+		        .address = lock->address,
+		        .acquisitions = lock->acquisitions,
+		        .waits = lock->waits,
+		        .wait_cycles = lock->wait_cycles,
+		};
+		if (!store_lock(parts->store, parts->run->run_id, &row, error))
+			return false;
+	}
+	struct core_counters cores = machine_counters(machine);
+	return write_metrics(parts, "core", core_metrics, &cores, error) &&
+	       write_metrics(parts, "memory", parts->memory->ops->metrics, parts->memory->ops->counters(parts->memory), error);
+}
+
+static bool write_results(struct parts *parts, struct error *error)
+{
+	struct page_allocator *pages = parts->pages;
+	struct object_allocator *objects = parts->objects;
+	return write_metrics(parts, "replay", replay_metrics, replay_counters(parts->replay), error) &&
+	       write_metrics(parts, "page_allocator", pages->ops->metrics, pages->ops->counters(pages), error) &&
+	       write_metrics(parts, "object_allocator", objects->ops->metrics, objects->ops->counters(objects), error) &&
+	       write_caches(parts, error) && write_call_sites(parts, error) && (!parts->timed || write_machine(parts, error));
+}
+
+static bool end_row(struct parts *parts, const char *status, const struct error *why, double started, struct error *error)
+{
+	struct store_end end = {
+	        .status = status,
+	        .message = why->kind == ERROR_NONE ? NULL : why->text,
+	        .wall_s = host_seconds() - started + parts->run->import_s,
+	        .replay_wall_s = parts->replay_s,
+	};
+	if (parts->replay) {
+		end.ops = replay_counters(parts->replay)->ops;
+		end.peak_pages = replay_counters(parts->replay)->peak_slab_pages;
+		end.simulated_ns = replay_time_ns(parts->replay) - trace_info(parts->trace)->first_ns;
+	}
+	if (parts->timed && parts->replay)
+		end.cycles = parts->machine.queue.now;
+	return store_run_end(parts->store, parts->run->run_id, &end, error);
+}
+
+static void release(struct parts *parts)
+{
+	replay_destroy(parts->replay);
+	if (parts->machine.cpus)
+		machine_release(&parts->machine);
+	memory_destroy(parts->memory);
+	object_allocator_destroy(parts->objects);
+	page_allocator_destroy(parts->pages);
+	steps_release(&parts->steps);
+	layout_release(&parts->layout);
+	procfs_slabinfo_release(&parts->recorded);
+	trace_close(parts->trace);
+}
+
+/* Replays and writes what came out, also of a replay that ended early. */
+static bool replay_all(struct parts *parts, bool *interrupted, struct error *error)
+{
+	double started = host_seconds();
+	enum replay_status status = replay_run(parts->replay, parts->run->progress, parts->run->interrupt, error);
+	parts->replay_s = host_seconds() - started;
+	*interrupted = status == REPLAY_INTERRUPTED;
+	struct error at_results = {0};
+	if (!write_results(parts, &at_results))
+		return error_set(error, at_results.kind, "%s", at_results.text);
+	return status != REPLAY_FAILED;
+}
+
+bool run_one(const struct run *run, bool *interrupted, struct error *error)
+{
+	struct parts parts = {.run = run};
+	double started = host_seconds();
+	*interrupted = false;
+	parts.store = store_open(run->db_path, error);
+	if (!parts.store)
+		return false;
+	parts.trace = trace_open(run->trace_path, error);
+	bool done = parts.trace && dump_request_parse(&parts.dump, run->settings->dump, "dump", error) &&
+	            recorded_slabs_read(parts.trace, &parts.recorded, error) && make_models(&parts, error) &&
+	            make_replay(&parts, error) && replay_all(&parts, interrupted, error);
+	const char *status = !done ? "failed" : *interrupted ? "interrupted" : "complete";
+	struct error at_end = {0};
+	if (!end_row(&parts, status, error, started, &at_end))
+		done = error_set(error, at_end.kind, "%s", at_end.text);
+	release(&parts);
+	if (!store_close(parts.store, &at_end) && done)
+		done = error_set(error, at_end.kind, "%s", at_end.text);
+	return done;
+}

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * simulate.c - from a recording and settings to finished runs and a table (interface: simulate.h).
+ *
+ * Order of things: the recording is imported once, into an unnamed file that every process opens by its descriptor; the settings
+ * are completed from it; the runs' rows are made in the order asked for; then each run goes its way, alone in this process or
+ * several in child processes. A child that dies leaves its run marked failed.
+ */
+#include "tools/kmemsim/simulate.h"
+
+#include "models/registry.h"
+#include "models/settings_doc.h"
+#include "sim/store.h"
+#include "sim/trace_report.h"
+#include "tools/kmemsim/command.h"
+#include "tools/kmemsim/progress.h"
+#include "tools/kmemsim/recorded.h"
+#include "tools/kmemsim/run.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* How long the parent sleeps between two looks at its children. */
+#define POLL_NS 20000000
+
+static volatile sig_atomic_t interrupt_seen;
+
+static void note_interrupt(int signal_number)
+{
+	(void)signal_number;
+	interrupt_seen = 1;
+}
+
+/* The first Ctrl-C asks the runs to end and keep what they have; the second one kills. */
+static void catch_interrupts(void)
+{
+	struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
+	sigemptyset(&action.sa_mask);
+	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGTERM, &action, NULL);
+	signal(SIGXFSZ, SIG_IGN); /* a file too large is an error of write(), which is told */
+}
+
+struct job {
+	struct settings settings; /* with one allocator */
+	int64_t run_id;
+	pid_t child;  /* 0 = not started or over */
+	bool started;
+	int code;     /* exit code when over */
+	_Atomic uint64_t *done; /* ops so far, shared between the processes */
+};
+
+struct session {
+	const struct simulation *simulation;
+	const char *db_path;
+	char *trace_path; /* of the .kmt */
+	int trace_fd;     /* of an unnamed imported file, -1 = the recording is .kmt itself */
+	uint64_t trace_ops;
+	double import_s;
+	struct job *jobs;
+	uint32_t jobs_count;
+	_Atomic uint64_t *progress; /* one counter a job */
+};
+
+static double host_seconds(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* Imports a text recording into a file without a name, which is gone when the last process has closed it. */
+static bool import_text(struct session *session, const char *path, struct error *error)
+{
+	const char *folder = getenv("TMPDIR");
+	char *name = xasprintf("%s/kmemsim-import-%ld.kmt", folder && *folder ? folder : "/tmp", (long)getpid());
+	struct progress_bar bar;
+	progress_bar_start(&bar, "importing");
+	struct progress progress = progress_bar_callback(&bar);
+	struct trace_summary summary;
+	double started = host_seconds();
+	bool imported = trace_import(path, name, &progress, &summary, error);
+	session->import_s = host_seconds() - started;
+	progress_bar_end(&bar);
+	if (imported) {
+		session->trace_fd = open(name, O_RDONLY | O_CLOEXEC);
+		imported = session->trace_fd >= 0 || error_set(error, ERROR_HOST, "%s: %m", name);
+		unlink(name);
+	}
+	free(name);
+	if (imported)
+		session->trace_path = xasprintf("/proc/self/fd/%d", session->trace_fd);
+	return imported;
+}
+
+/* The model of the recording's own allocator, NULL if that could not be told. */
+static const char *allocator_of(enum recorded_allocator recorded)
+{
+	switch (recorded) {
+	case RECORDED_SLUB:
+		return "slub";
+	case RECORDED_SLAB:
+		return "slab";
+	case RECORDED_SLOB:
+		return "slob";
+	case RECORDED_UNKNOWN:
+		break;
+	}
+	return NULL;
+}
+
+static void set_allocator(struct settings *settings, const char *name)
+{
+	for (uint32_t index = 0; index < settings->allocators; index++)
+		free(settings->allocator[index]);
+	settings->allocator = xrealloc(settings->allocator, sizeof *settings->allocator);
+	settings->allocator[0] = xstrdup(name);
+	settings->allocators = 1;
+}
+
+/* Opens the recording, tells its summary and completes the settings from it. */
+static bool read_recording(struct session *session, struct error *error)
+{
+	const struct simulation *simulation = session->simulation;
+	if (trace_is_native(simulation->trace_path))
+		session->trace_path = xstrdup(simulation->trace_path);
+	else if (!import_text(session, simulation->trace_path, error))
+		return false;
+	struct trace *trace = trace_open(session->trace_path, error);
+	if (!trace)
+		return false;
+	session->trace_ops = trace_info(trace)->ops;
+	trace_report_print(trace, simulation->format == TABLE_TEXT ? stdout : stderr);
+	const char *own = allocator_of(trace_info(trace)->allocator);
+	if (simulation->recorded_allocator && own)
+		set_allocator(simulation->settings, own);
+	bool complete = recorded_complete(trace, simulation->recorded_kernel, simulation->settings, error);
+	trace_close(trace);
+	return complete;
+}
+
+static bool make_rows(struct session *session, struct error *error)
+{
+	const struct settings *settings = session->simulation->settings;
+	struct trace *trace = trace_open(session->trace_path, error);
+	struct store *store = trace ? store_open(session->db_path, error) : NULL;
+	bool made = store != NULL;
+	for (uint32_t index = 0; made && index < session->jobs_count; index++) {
+		struct job *job = &session->jobs[index];
+		settings_copy(&job->settings, settings);
+		set_allocator(&job->settings, settings->allocator[index]);
+		char *scenario = NULL;
+		size_t length;
+		FILE *out = open_memstream(&scenario, &length);
+		SIM_ASSERT(out);
+		settings_print_yaml(&job->settings, out);
+		fclose(out);
+		const struct store_run row = {
+		        .label = settings->label ? settings->label : settings->allocator[index],
+		        .allocator = settings->allocator[index],
+		        .page_allocator = settings->page_allocator,
+		        .timing = settings->timing == TIMING_CYCLES ? "cycles" : "none",
+		        .seed = settings->seed,
+		        .scenario = scenario,
+		        .trace = trace_info(trace)->source,
+		        .trace_sha256 = trace_info(trace)->sha256,
+		        .version = KMEMSIM_VERSION,
+		        .compiler = __VERSION__,
+		        .machine = settings->machine.name,
+		        .kernel = settings->kernel.name,
+		        .cpus = settings->machine.cpus,
+		        .memory_bytes = settings->machine.memory_bytes,
+		        .frequency_hz = settings->machine.frequency_hz,
+		};
+		made = store_run_begin(store, &row, &job->run_id, error);
+		free(scenario);
+	}
+	struct error at_close = {0};
+	if (store && !store_close(store, &at_close))
+		made = error_set(error, at_close.kind, "%s", at_close.text);
+	trace_close(trace);
+	return made;
+}
+
+static void tell_done(void *context, uint64_t done, uint64_t total)
+{
+	(void)total;
+	atomic_store_explicit((_Atomic uint64_t *)context, done, memory_order_relaxed);
+}
+
+static int run_job(struct session *session, struct job *job, const struct progress *progress)
+{
+	struct error error = {0};
+	bool interrupted;
+	const struct run run = {
+	        .settings = &job->settings,
+	        .trace_path = session->trace_path,
+	        .db_path = session->db_path,
+	        .run_id = job->run_id,
+	        .import_s = session->import_s,
+	        .progress = progress,
+	        .interrupt = &interrupt_seen,
+	};
+	if (!run_one(&run, &interrupted, &error))
+		return command_failed(&error);
+	return interrupted ? EXIT_INTERRUPTED : EXIT_SUCCESS;
+}
+
+static void run_alone(struct session *session)
+{
+	struct progress_bar bar;
+	progress_bar_start(&bar, "replaying");
+	struct progress progress = progress_bar_callback(&bar);
+	session->jobs[0].code = run_job(session, &session->jobs[0], &progress);
+	progress_bar_end(&bar);
+}
+
+static bool start_child(struct session *session, struct job *job, struct error *error)
+{
+	fflush(stdout);
+	fflush(stderr);
+	job->child = fork();
+	if (job->child < 0) {
+		job->child = 0;
+		return error_set(error, ERROR_HOST, "cannot start a process: %m");
+	}
+	if (job->child == 0) {
+		const struct progress progress = {tell_done, (void *)job->done};
+		int code = run_job(session, job, &progress);
+		fflush(stdout);
+		_exit(code);
+	}
+	job->started = true;
+	return true;
+}
+
+/* The run of a child that died has nobody else to end it. */
+static void mark_dead(struct session *session, struct job *job, int signal_number)
+{
+	struct error error = {0};
+	job->code = EXIT_DIED;
+	fprintf(stderr, "kmemsim: run %lld (%s) died: %s\n", (long long)job->run_id, job->settings.allocator[0], strsignal(signal_number));
+	struct store *store = store_open(session->db_path, &error);
+	char *message = xasprintf("the process died: %s", strsignal(signal_number));
+	const struct store_end end = {.status = "failed", .message = message};
+	if (store && store_run_end(store, job->run_id, &end, &error))
+		store_close(store, &error);
+	free(message);
+}
+
+static void reap(struct session *session, unsigned *running)
+{
+	int status;
+	pid_t child;
+	while ((child = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (uint32_t index = 0; index < session->jobs_count; index++) {
+			struct job *job = &session->jobs[index];
+			if (job->child != child)
+				continue;
+			job->child = 0;
+			(*running)--;
+			if (WIFEXITED(status))
+				job->code = WEXITSTATUS(status);
+			else
+				mark_dead(session, job, WTERMSIG(status));
+		}
+	}
+}
+
+static void stop_children(const struct session *session)
+{
+	for (uint32_t index = 0; index < session->jobs_count; index++)
+		if (session->jobs[index].child > 0)
+			kill(session->jobs[index].child, SIGTERM);
+}
+
+static void run_in_children(struct session *session)
+{
+	long host_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned at_once = host_cpus > 0 ? (unsigned)host_cpus : 1, running = 0;
+	uint32_t next = 0;
+	bool told = false;
+	struct progress_bar bar;
+	progress_bar_start(&bar, "replaying");
+	while (next < session->jobs_count || running > 0) {
+		while (next < session->jobs_count && running < at_once && !interrupt_seen) {
+			struct error error = {0};
+			struct job *job = &session->jobs[next++];
+			if (start_child(session, job, &error))
+				running++;
+			else
+				job->code = command_failed(&error);
+		}
+		if (interrupt_seen && !told) {
+			stop_children(session);
+			next = session->jobs_count;
+			told = true;
+		}
+		reap(session, &running);
+		uint64_t done = 0;
+		for (uint32_t index = 0; index < session->jobs_count; index++)
+			done += atomic_load_explicit(session->jobs[index].done, memory_order_relaxed);
+		progress_bar_tell(&bar, done, session->trace_ops * session->jobs_count);
+		if (running > 0)
+			nanosleep(&(struct timespec){0, POLL_NS}, NULL);
+	}
+	progress_bar_end(&bar);
+}
+
+/* Runs that an interrupt kept from starting end as interrupted, too. */
+static void end_unstarted(struct session *session)
+{
+	for (uint32_t index = 0; index < session->jobs_count; index++) {
+		struct job *job = &session->jobs[index];
+		if (session->jobs_count == 1 || job->started || job->code != EXIT_SUCCESS)
+			continue;
+		struct error error = {0};
+		job->code = EXIT_INTERRUPTED;
+		struct store *store = store_open(session->db_path, &error);
+		const struct store_end end = {.status = "interrupted", .message = "interrupted before it began"};
+		if (store && store_run_end(store, job->run_id, &end, &error))
+			store_close(store, &error);
+	}
+}
+
+struct dump_print {
+	unsigned kinds;
+	bool at_end;
+};
+
+/* columns: kind, allocator, time_ns, last, text */
+static bool print_dump_row(void *context, const struct store_row *row, struct error *error)
+{
+	(void)error;
+	const struct dump_print *print = context;
+	bool wanted = false;
+	for (unsigned kind = 0; kind < DUMP_KINDS; kind++)
+		if (print->kinds & 1u << kind && strcmp(row->values[0].text, dump_kind_name((enum dump_kind)kind)) == 0)
+			wanted = true;
+	if (!wanted || (row->values[3].integer && !print->at_end))
+		return true;
+	printf("# %s under %s at %.6f s\n%s\n", row->values[0].text, row->values[1].text, row->values[2].real / 1e9, row->values[4].text);
+	return true;
+}
+
+static bool print_dumps(struct session *session, struct store *store, struct error *error)
+{
+	struct dump_request request;
+	if (!dump_request_parse(&request, session->simulation->settings->dump, "dump", error))
+		return false;
+	struct dump_print print = {request.kinds, request.at_end};
+	for (uint32_t index = 0; print.kinds && index < session->jobs_count; index++)
+		if (!store_query(store,
+		                 "SELECT kind, run.allocator, time_ns, sample = (SELECT max(sample) FROM sample WHERE run_id = ?1), text "
+		                 "FROM snapshot JOIN sample USING (run_id, sample) JOIN run ON run.id = run_id WHERE run_id = ?1 "
+		                 "ORDER BY sample, kind",
+		                 &session->jobs[index].run_id, 1, print_dump_row, &print, error))
+			return false;
+	return true;
+}
+
+static bool print_results(struct session *session, struct error *error)
+{
+	struct store *store = store_open_readonly(session->db_path, error);
+	if (!store)
+		return false;
+	int64_t *runs = xcalloc(session->jobs_count, sizeof *runs);
+	for (uint32_t index = 0; index < session->jobs_count; index++)
+		runs[index] = session->jobs[index].run_id;
+	bool printed = print_dumps(session, store, error) &&
+	               compare_table_print(store, runs, session->jobs_count, session->simulation->format, stdout, error);
+	free(runs);
+	struct error at_close = {0};
+	return store_close(store, &at_close) && printed;
+}
+
+static bool prepare(struct session *session, struct error *error)
+{
+	if (strcmp(session->db_path, DEFAULT_DATABASE) == 0 && !session->simulation->db_path)
+		mkdir("results", 0777);
+	if (!read_recording(session, error))
+		return false;
+	session->jobs_count = session->simulation->settings->allocators;
+	session->jobs = xcalloc(session->jobs_count, sizeof *session->jobs);
+	size_t bytes = session->jobs_count * sizeof *session->progress;
+	void *shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (shared == MAP_FAILED)
+		return error_set(error, ERROR_HOST, "no memory to share between processes: %m");
+	session->progress = shared;
+	for (uint32_t index = 0; index < session->jobs_count; index++)
+		session->jobs[index].done = &session->progress[index];
+	return make_rows(session, error);
+}
+
+static void release(struct session *session)
+{
+	for (uint32_t index = 0; index < session->jobs_count; index++)
+		settings_release(&session->jobs[index].settings);
+	free(session->jobs);
+	if (session->progress)
+		munmap((void *)session->progress, session->jobs_count * sizeof *session->progress);
+	if (session->trace_fd >= 0)
+		close(session->trace_fd);
+	free(session->trace_path);
+}
+
+/* The worst of the runs' exit codes. */
+static int exit_code(const struct session *session)
+{
+	int code = EXIT_SUCCESS;
+	for (uint32_t index = 0; index < session->jobs_count; index++)
+		if (session->jobs[index].code > code)
+			code = session->jobs[index].code;
+	return code;
+}
+
+int simulate(const struct simulation *simulation)
+{
+	struct session session = {
+	        .simulation = simulation,
+	        .db_path = simulation->db_path ? simulation->db_path : DEFAULT_DATABASE,
+	        .trace_fd = -1,
+	};
+	struct error error = {0};
+	int code;
+	catch_interrupts();
+	if (!prepare(&session, &error)) {
+		code = command_failed(&error);
+	} else {
+		if (session.jobs_count == 1)
+			run_alone(&session);
+		else
+			run_in_children(&session);
+		end_unstarted(&session);
+		code = exit_code(&session);
+		if (!print_results(&session, &error))
+			code = command_failed(&error);
+	}
+	release(&session);
+	return code;
+}
