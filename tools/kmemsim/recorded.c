@@ -16,7 +16,7 @@ static bool read_fact(const struct trace *trace, const char *name, struct procfs
 	return !fact || read(memory, fact->name, fact->text, fact->length, error);
 }
 
-/* The last frame that a zoneinfo knows, and what of it the page allocator does not manage. */
+/* Memory up to the last frame that a zoneinfo knows, and what of it the page allocator does not manage. */
 static void memory_from_zoneinfo(const struct procfs_memory *memory, struct settings *settings)
 {
 	uint64_t end_pfn = 0, managed = 0;
@@ -28,8 +28,10 @@ static void memory_from_zoneinfo(const struct procfs_memory *memory, struct sett
 	}
 	if (end_pfn <= managed)
 		return;
-	settings->machine.memory_bytes = end_pfn << PAGE_SHIFT;
-	if (settings->kernel.reserved_bytes == 0)
+	if (settings->machine.memory_bytes == 0)
+		settings->machine.memory_bytes = end_pfn << PAGE_SHIFT;
+	/* What the recorded kernel kept to itself says something only of a machine of the same size. */
+	if (settings->kernel.reserved_bytes == 0 && settings->machine.memory_bytes == end_pfn << PAGE_SHIFT)
 		settings->kernel.reserved_bytes = (end_pfn - managed) << PAGE_SHIFT;
 }
 
@@ -80,7 +82,7 @@ bool recorded_complete(const struct trace *trace, bool kernel, struct settings *
 		return false;
 	if (settings->machine.cpus == 0)
 		settings->machine.cpus = info->cpus < CPUS_MAX ? info->cpus : CPUS_MAX;
-	if (settings->machine.memory_bytes == 0 && memory.has_zoneinfo)
+	if (memory.has_zoneinfo)
 		memory_from_zoneinfo(&memory, settings);
 	if (settings->machine.memory_bytes == 0 && (info->end_pfn || memory.has_buddyinfo))
 		memory_from_frames(&memory, info->end_pfn, settings);
