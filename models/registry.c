@@ -10,13 +10,13 @@
 
 /* models.def names every model of every port; each of the following readings picks one port's lines. */
 #define MODEL(port, name) DECLARE_##port(name)
-#define DECLARE_page_allocator(model)                       \
+#define DECLARE_page_allocator(model) \
 	extern const struct page_allocator_ops page_allocator_##model##_ops; \
 	struct page_allocator *page_allocator_##model##_create(const struct page_allocator_wiring *, struct error *);
-#define DECLARE_object_allocator(model)                     \
+#define DECLARE_object_allocator(model) \
 	extern const struct object_allocator_ops object_allocator_##model##_ops; \
 	struct object_allocator *object_allocator_##model##_create(const struct object_allocator_wiring *, struct error *);
-#define DECLARE_memory(model)                               \
+#define DECLARE_memory(model) \
 	extern const struct memory_ops memory_##model##_ops; \
 	struct memory *memory_##model##_create(const struct memory_wiring *, struct error *);
 #include "models/models.def"
@@ -33,7 +33,8 @@ const struct page_allocator_model page_allocator_models[] = {
 
 #define MODEL(port, name) IN_TABLE_OF_OBJECT_ALLOCATORS_##port(name)
 #define IN_TABLE_OF_OBJECT_ALLOCATORS_page_allocator(model)
-#define IN_TABLE_OF_OBJECT_ALLOCATORS_object_allocator(model) {&object_allocator_##model##_ops, object_allocator_##model##_create},
+#define IN_TABLE_OF_OBJECT_ALLOCATORS_object_allocator(model) \
+	{&object_allocator_##model##_ops, object_allocator_##model##_create},
 #define IN_TABLE_OF_OBJECT_ALLOCATORS_memory(model)
 const struct object_allocator_model object_allocator_models[] = {
 #include "models/models.def"
