@@ -3,11 +3,16 @@
  * store.h - where runs are written: one SQLite database (sim/io/sqlite_store.c is its only door; schema in results/README.md).
  *
  * Several processes may write runs into one database at the same time (WAL). A run's row comes first (status running), then its
- * samples and results, at the end its status. Rows are batched in transactions of bounded size, so a killed run leaves a
- * database that opens, with what had been measured. Every table but `run` has a primary key that begins with the run's id, so
- * the contents do not depend on which process wrote first.
+ * samples and results, at the end its status. Rows wait in memory and are written in short transactions of bounded size and age,
+ * so writers do not wait for each other's simulation, and a killed run leaves a database that opens, with what had been measured.
+ * Every table but `run` has a primary key that begins with the run's id, so the contents do not depend on which process wrote
+ * first. The last process that closes the database leaves one plain file, without -wal and -shm beside it.
  *
- * All functions return false with *error filled when the database refuses (full disk, lock, damage).
+ * A store belongs to the process that opened it: close it before fork(), each process opens its own (SQLite's locks are kept per
+ * process and do not survive a fork).
+ *
+ * All functions return false with *error filled when the database refuses (full disk, lock, damage). Rows that were waiting then
+ * are lost, earlier ones are not. Numbers above 2^63-1 do not fit the database and are refused, the seed apart.
  */
 #ifndef SIM_STORE_H
 #define SIM_STORE_H
@@ -20,10 +25,15 @@
 
 struct store;
 
-/* Opens or creates the database. A file that is no kmemsim database, or of another user_version, is an error. */
+/* PRAGMA application_id ("kmem") and PRAGMA user_version: the version of the tables. */
+#define STORE_APPLICATION_ID 0x6b6d656d
+#define STORE_VERSION 1
+
+/* Opens or creates the database. A file that is no kmemsim database, or of another version, is an error and stays as it is. */
 struct store *store_open(const char *path, struct error *error);
-/* Opens an existing database for reading. */
+/* Opens an existing database for reading, also one whose run was killed, and one in a folder that cannot be written. */
 struct store *store_open_readonly(const char *path, struct error *error);
+/* Writes what waits and closes. The store is gone afterwards, whatever the result. NULL is closed already. */
 bool store_close(struct store *store, struct error *error);
 
 /* What is known of a run when it starts. Strings may be NULL where there is nothing to say. */
@@ -45,49 +55,57 @@ bool store_run_begin(struct store *store, const struct store_run *run, int64_t *
 /* What is known at the end. status: "complete", "interrupted", "failed". */
 struct store_end {
 	const char *status, *message;
-	double wall_s;        /* wall clock, the only columns that differ between equal runs: wall_s and replay_wall_s */
+	double wall_s;        /* wall clock; left out of the digest, as it differs between equal runs */
 	double replay_wall_s; /* of it the replay itself, without import and opening */
 	uint64_t ops, simulated_ns, cycles;
+	uint64_t peak_pages; /* most the object allocator held at any op, large kmallocs too; 0 = take the highest sample's */
 };
 bool store_run_end(struct store *store, int64_t run_id, const struct store_end *end, struct error *error);
 
-/* One scalar result or counter of a component: ('buddy', 'alloc_fastpath', value). unit, kind and help go to table metric_info. */
+/* One scalar result or counter of a component: ('buddy', 'pgalloc', value). A second value replaces the first. */
 bool store_metric(struct store *store, int64_t run_id, const char *component, const struct metric *metric, uint64_t value,
                   struct error *error);
 
-/* Samples: one moment. sample numbers run 0.. per run; the last is the end of the run. */
+/* Samples: one moment. sample numbers run 0.. per run; the last is the end of the run. A sample comes before its zones. */
 struct store_sample {
 	uint64_t time_ns;
 	uint64_t pages_free, pages_pcp, pages_allocated;
-	uint64_t pages_slab;        /* held by the object allocator in slabs */
+	uint64_t pages_slab; /* held by the object allocator in slabs, without large kmallocs */
 	uint64_t pages_kmalloc_large;
 	uint64_t pages_unmovable, pages_movable, pages_reclaimable; /* held by page allocations of the recording, by mobility */
-	uint64_t bytes_req, bytes_alloc; /* of live objects */
+	uint64_t bytes_req, bytes_alloc;                            /* of live objects */
 	uint64_t live_objects;
 };
 bool store_sample(struct store *store, int64_t run_id, uint32_t sample, const struct store_sample *row, struct error *error);
-/* The free lists of a zone at that sample, one row per order: free blocks by migrate type, unusable index in per mille. */
+/*
+ * The free lists of a zone at that sample: free blocks by migrate type and order. The views v_free_blocks and v_fragmentation
+ * make one row per order of it, with the unusable index.
+ */
 bool store_sample_zone(struct store *store, int64_t run_id, uint32_t sample, const struct zone_view *zone, struct error *error);
 
 /* /proc/buddyinfo, /proc/pagetypeinfo, ... as text at a moment (snapshot kinds are free text: "buddyinfo"). */
-bool store_snapshot(struct store *store, int64_t run_id, const char *kind, uint32_t sample, const char *text, struct error *error);
+bool store_snapshot(struct store *store, int64_t run_id, const char *kind, uint32_t sample, const char *text,
+                    struct error *error);
 
 /* Results per cache at the end of the run; slabs_peak and the recorded columns are the replay's. */
 struct store_cache {
 	struct cache_view view;
 	uint64_t slabs_peak;
 	uint64_t total_allocs, total_frees;
-	uint64_t bytes_req, bytes_alloc;        /* total over all allocations (perf kmem: total_req, total_alloc) */
+	uint64_t bytes_req, bytes_alloc; /* total over all allocations (perf kmem: total_req, total_alloc) */
 	uint64_t live_bytes_req, live_bytes_alloc;
-	int64_t recorded_slabs;                 /* of the slabinfo beside the recording, -1 = not known */
+	int64_t recorded_slabs; /* of the slabinfo beside the recording, -1 = not known */
 };
 bool store_cache(struct store *store, int64_t run_id, const struct store_cache *cache, struct error *error);
 
-/* Results per call site (perf kmem's columns: Callsite, Total_alloc, Total_req, Hit, Ping-pong, Frag). */
+/*
+ * Results per call site (perf kmem's columns: Callsite, Total_alloc, Total_req, Hit, Ping-pong, Frag). Every allocation belongs
+ * to one, so their sums are the run's totals. Two calls for one call site add up.
+ */
 struct store_call_site {
 	const char *call_site;
-	uint64_t hit, ping_pong;                /* allocations; frees on another CPU than the allocation's */
-	uint64_t bytes_req, bytes_alloc;        /* total over all allocations */
+	uint64_t hit, ping_pong;         /* allocations; frees on another CPU than the allocation's */
+	uint64_t bytes_req, bytes_alloc; /* total over all allocations */
 	uint64_t live_objects, live_bytes_req, live_bytes_alloc;
 };
 bool store_call_site(struct store *store, int64_t run_id, const struct store_call_site *site, struct error *error);
@@ -110,10 +128,38 @@ struct store_wrong_op {
 };
 bool store_wrong_op(struct store *store, int64_t run_id, const struct store_wrong_op *wrong, struct error *error);
 
-/* Ends the current batch, so that other processes and a later reader see it. */
+/* Ends the current batch before its time, so that other processes and a later reader see it. */
 bool store_flush(struct store *store, struct error *error);
 
-/* The SHA-256 of everything in the database apart from wall-clock columns, as lower-case hex: equal runs, equal digests. */
+/*
+ * The SHA-256 of everything in the database, as lower-case hex: equal runs, equal digests. Left out are the columns of `run` that
+ * differ between equal runs: the wall clock (started_at, wall_s, replay_wall_s), the compiler, and where the trace lay.
+ */
 bool store_digest(struct store *store, char digest[65], struct error *error);
+
+/* One value of a row that a query gives. text is NULL unless kind is STORE_TEXT; both live until the next row. */
+enum store_value_kind { STORE_NULL, STORE_INTEGER, STORE_REAL, STORE_TEXT };
+
+struct store_value {
+	enum store_value_kind kind;
+	int64_t integer;
+	double real; /* also filled for integers */
+	const char *text;
+};
+
+struct store_row {
+	size_t columns;
+	const char *const *names;
+	const struct store_value *values;
+};
+
+/* Called for each row, and false with *error filled ends the query. */
+typedef bool store_row_function(void *context, const struct store_row *row, struct error *error);
+
+/*
+ * Asks the database one question in SQL that only reads; ?1, ?2 ... stand for the parameters. Rows that wait are written first.
+ */
+bool store_query(struct store *store, const char *sql, const int64_t *parameters, size_t parameters_count,
+                 store_row_function *each, void *context, struct error *error);
 
 #endif

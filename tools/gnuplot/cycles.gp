@@ -18,7 +18,7 @@ array KIND[2] = ['Allocations', 'Frees']
 do for [p = 1:2] {
 	set tmargin at screen (p == 1 ? 0.87 : 0.455)
 	set bmargin at screen (p == 1 ? 0.51 : 0.095)
-	set label 4 KIND[p] at graph 0.01, 1.06 left font FONT.',14'
+	set label 4 KIND[p] at graph 0.01, 1 left offset 0, 0.55 font FONT.',14'
 	set format x (p == 2 ? '%g' : '')
 	if (p == 2) { set label 5 'Cycles (logarithmic)' at screen 0.52, 0.022 center }
 	if (p == 1) { set key bottom right reverse Left samplen 5 spacing 1.3 } else { unset key }

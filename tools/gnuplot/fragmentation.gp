@@ -15,13 +15,13 @@ set lmargin at screen 0.075
 set rmargin at screen 0.865
 set xrange [0:SECONDS]
 set yrange [0:(HIGHEST * 1.05 < 1 ? HIGHEST * 1.05 : 1)]
-STEP = HIGHEST > 0.5 ? 0.25 : HIGHEST > 0.2 ? 0.1 : 0.05
+STEP = HIGHEST > 0.5 ? (RUNS == 1 ? 0.1 : 0.25) : HIGHEST > 0.2 ? 0.1 : 0.05
 set ytics STEP format '%.2f'
 unset key
 do for [i = 1:RUNS] {
 	set tmargin at screen TOP - (i - 1) * HEIGHT - 0.03
 	set bmargin at screen TOP - i * HEIGHT + 0.01
-	set label 4 NAME[i] at graph 0.01, 1.06 left font FONT.',14'
+	set label 4 NAME[i] at graph 0.01, 1 left offset 0, 0.55 font FONT.',14'
 	if (i == RUNS) {
 		set format x '%g'
 		set label 5 'Simulated time since the start (s)' at screen 0.47, 0.022 center

@@ -21,7 +21,7 @@ array SHADE[6] = ['#2b3440', '#a07850', '#e6d8bc', '#0b5a50', '#f0a030', '#f7f7f
 do for [i = 1:RUNS] {
 	set tmargin at screen TOP - (i - 1) * HEIGHT - 0.03
 	set bmargin at screen TOP - i * HEIGHT + 0.01
-	set label 4 NAME[i] at graph 0.01, 1.06 left font FONT.',14'
+	set label 4 NAME[i] at graph 0.01, 1 left offset 0, 0.55 font FONT.',14'
 	if (i == RUNS) {
 		set format x '%g'
 		set label 5 'Simulated time since the start (s)' at screen 0.43, 0.022 center

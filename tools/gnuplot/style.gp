@@ -31,13 +31,13 @@ set linetype 4 lc rgb '#984ea3' lw 2.5 dt (14,5,3,5) pt 13
 set dashtype 2 (9,4)
 
 # Bars of runs 1..4: dark to light.
-array BAR[4] = ['#08306b', '#d97a3a', '#c9e4c5', '#7f7f7f']
+array BAR[4] = ['#08306b', '#d97a3a', '#a8d8a0', '#f7f7f7']
 
 # Shades of orders 1..10, light to dark (viridis without its palest end).
 array ORDER[10] = ['#b5cf2f', '#8ac74a', '#5bbf6a', '#3aab7c', '#2a9688', '#28808c', '#2e6a8c', '#3a5288', '#443780', '#3b0f5c']
 
 # A dark hatch is not seen on a dark bar, nor a light one on a light bar.
-array HATCH[4] = ['#ffffff', '#ffffff', '#303030', '#ffffff']
+array HATCH[4] = ['#ffffff', '#ffffff', '#303030', '#303030']
 
 # The heading of every picture.
 set label 1 HEADING at screen 0.5, 0.968 center font FONT.',17'

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * store_schema.c - the tables and views of the database. results/README.md explains them to people who query it.
+ *
+ * Tables but `run` are WITHOUT ROWID with natural keys, so that their order on disk is their key's and nothing depends on which
+ * process wrote first. Deleting a run deletes all that belongs to it. sample_zone keeps the free lists as JSON arrays by order:
+ * one row for a zone and moment instead of eleven makes sampling three times cheaper; v_free_blocks unfolds them.
+ */
+#include "sim/io/sqlite_store.h"
+
+/* The arrays of sample_zone and the columns of v_compare have eleven orders. */
+_Static_assert(ORDERS == 11, "v_free_blocks and v_compare count orders 0..10");
+
+/* One statement each, in this order. */
+const char *const store_schema_sql[] = {
+        "CREATE TABLE run("
+        " id INTEGER PRIMARY KEY, label TEXT, allocator TEXT, page_allocator TEXT, timing TEXT,"
+        " status TEXT NOT NULL CHECK(status IN ('running', 'complete', 'interrupted', 'failed')), message TEXT,"
+        " seed TEXT NOT NULL, scenario TEXT, trace TEXT, trace_sha256 TEXT, version TEXT, compiler TEXT,"
+        " machine TEXT, kernel TEXT, cpus INTEGER, memory_bytes INTEGER, frequency_hz INTEGER,"
+        " ops INTEGER, simulated_ns INTEGER, cycles INTEGER, peak_pages INTEGER,"
+        " started_at TEXT, wall_s REAL, replay_wall_s REAL)",
+
+        "CREATE TABLE metric("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, component TEXT NOT NULL, name TEXT NOT NULL,"
+        " value INTEGER NOT NULL, unit TEXT NOT NULL, kind TEXT NOT NULL, help TEXT NOT NULL,"
+        " PRIMARY KEY(run_id, component, name)) WITHOUT ROWID",
+
+        "CREATE TABLE sample("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, sample INTEGER NOT NULL, time_ns INTEGER NOT NULL,"
+        " pages_free INTEGER NOT NULL, pages_pcp INTEGER NOT NULL, pages_allocated INTEGER NOT NULL,"
+        " pages_slab INTEGER NOT NULL, pages_kmalloc_large INTEGER NOT NULL,"
+        " pages_unmovable INTEGER NOT NULL, pages_movable INTEGER NOT NULL, pages_reclaimable INTEGER NOT NULL,"
+        " bytes_req INTEGER NOT NULL, bytes_alloc INTEGER NOT NULL, live_objects INTEGER NOT NULL,"
+        " PRIMARY KEY(run_id, sample)) WITHOUT ROWID",
+
+        "CREATE TABLE sample_zone("
+        " run_id INTEGER NOT NULL, sample INTEGER NOT NULL, node INTEGER NOT NULL, zone TEXT NOT NULL,"
+        " free_pages INTEGER NOT NULL, unmovable TEXT NOT NULL, movable TEXT NOT NULL, reclaimable TEXT NOT NULL,"
+        " highatomic TEXT NOT NULL, PRIMARY KEY(run_id, sample, node, zone),"
+        " FOREIGN KEY(run_id, sample) REFERENCES sample(run_id, sample) ON DELETE CASCADE) WITHOUT ROWID",
+
+        "CREATE TABLE snapshot("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, kind TEXT NOT NULL, sample INTEGER NOT NULL,"
+        " text TEXT NOT NULL, PRIMARY KEY(run_id, kind, sample)) WITHOUT ROWID",
+
+        "CREATE TABLE cache("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, nr INTEGER NOT NULL, name TEXT NOT NULL,"
+        " object_size INTEGER NOT NULL, size INTEGER NOT NULL, align INTEGER NOT NULL, flags INTEGER NOT NULL,"
+        " kmalloc INTEGER NOT NULL, objects_per_slab INTEGER NOT NULL, pages_per_slab INTEGER NOT NULL,"
+        " active_objects INTEGER NOT NULL, total_objects INTEGER NOT NULL, active_slabs INTEGER NOT NULL,"
+        " slabs INTEGER NOT NULL, slabs_peak INTEGER NOT NULL, recorded_slabs INTEGER,"
+        " tunable_limit INTEGER NOT NULL, tunable_batchcount INTEGER NOT NULL, tunable_shared INTEGER NOT NULL,"
+        " shared_available INTEGER NOT NULL, live_objects INTEGER NOT NULL, total_allocs INTEGER NOT NULL,"
+        " total_frees INTEGER NOT NULL, bytes_req INTEGER NOT NULL, bytes_alloc INTEGER NOT NULL,"
+        " live_bytes_req INTEGER NOT NULL, live_bytes_alloc INTEGER NOT NULL, PRIMARY KEY(run_id, nr)) WITHOUT ROWID",
+
+        "CREATE TABLE call_site("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, call_site TEXT NOT NULL, hit INTEGER NOT NULL,"
+        " ping_pong INTEGER NOT NULL, bytes_req INTEGER NOT NULL, bytes_alloc INTEGER NOT NULL,"
+        " live_objects INTEGER NOT NULL, live_bytes_req INTEGER NOT NULL, live_bytes_alloc INTEGER NOT NULL,"
+        " PRIMARY KEY(run_id, call_site)) WITHOUT ROWID",
+
+        "CREATE TABLE histogram("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, name TEXT NOT NULL, unit TEXT NOT NULL,"
+        " count INTEGER NOT NULL, sum INTEGER NOT NULL, min INTEGER NOT NULL, max INTEGER NOT NULL,"
+        " PRIMARY KEY(run_id, name)) WITHOUT ROWID",
+
+        "CREATE TABLE histogram_bucket("
+        " run_id INTEGER NOT NULL, name TEXT NOT NULL, lowest INTEGER NOT NULL, highest INTEGER NOT NULL,"
+        " count INTEGER NOT NULL, PRIMARY KEY(run_id, name, lowest),"
+        " FOREIGN KEY(run_id, name) REFERENCES histogram(run_id, name) ON DELETE CASCADE) WITHOUT ROWID",
+
+        "CREATE TABLE lock("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, address TEXT NOT NULL, name TEXT NOT NULL,"
+        " acquisitions INTEGER NOT NULL, waits INTEGER NOT NULL, wait_cycles INTEGER NOT NULL,"
+        " PRIMARY KEY(run_id, address)) WITHOUT ROWID",
+
+        "CREATE TABLE wrong_op("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, nr INTEGER NOT NULL, op INTEGER NOT NULL,"
+        " line INTEGER, kind TEXT NOT NULL, what TEXT NOT NULL, PRIMARY KEY(run_id, nr)) WITHOUT ROWID",
+
+        /* Free blocks: a row for each order. */
+        "CREATE VIEW v_free_blocks AS "
+        "SELECT z.run_id, z.sample, z.node, z.zone, u.key AS page_order, u.value AS unmovable,"
+        " json_extract(z.movable, u.fullkey) AS movable, json_extract(z.reclaimable, u.fullkey) AS reclaimable,"
+        " json_extract(z.highatomic, u.fullkey) AS highatomic "
+        "FROM sample_zone AS z, json_each(z.unmovable) AS u",
+
+        /*
+         * The unusable index as /sys/kernel/debug/extfrag/unusable_index computes it (mm/vmstat.c, unusable_free_index):
+         * 1000 * (free - pages in blocks of at least that order) / free, rounded down; 1000 where nothing is free.
+         */
+        "CREATE VIEW v_fragmentation AS "
+        "WITH block AS ("
+        " SELECT run_id, sample, node, zone, page_order, unmovable + movable + reclaimable + highatomic AS blocks FROM "
+        "v_free_blocks),"
+        " suitable AS ("
+        " SELECT *, sum(blocks << page_order) OVER (PARTITION BY run_id, sample, node, zone) AS free_pages,"
+        " sum(blocks << page_order) OVER (PARTITION BY run_id, sample, node, zone ORDER BY page_order DESC) AS usable_pages"
+        " FROM block) "
+        "SELECT f.run_id, r.allocator, f.sample, s.time_ns, f.node, f.zone, f.page_order, f.blocks AS free_blocks, f.free_pages,"
+        " CASE f.free_pages WHEN 0 THEN 1000 ELSE (f.free_pages - f.usable_pages) * 1000 / f.free_pages END AS unusable_index "
+        "FROM suitable AS f JOIN run AS r ON r.id = f.run_id JOIN sample AS s ON s.run_id = f.run_id AND s.sample = f.sample",
+
+        /* The same over all zones of the machine, taken as one. */
+        "CREATE VIEW v_fragmentation_machine AS "
+        "WITH block AS ("
+        " SELECT run_id, sample, page_order, sum(unmovable + movable + reclaimable + highatomic) AS blocks"
+        " FROM v_free_blocks GROUP BY run_id, sample, page_order),"
+        " suitable AS ("
+        " SELECT *, sum(blocks << page_order) OVER (PARTITION BY run_id, sample) AS free_pages,"
+        " sum(blocks << page_order) OVER (PARTITION BY run_id, sample ORDER BY page_order DESC) AS usable_pages FROM block) "
+        "SELECT run_id, sample, page_order, blocks AS free_blocks, free_pages,"
+        " CASE free_pages WHEN 0 THEN 1000 ELSE (free_pages - usable_pages) * 1000 / free_pages END AS unusable_index "
+        "FROM suitable",
+
+        /* Quantiles by the rule of histogram_quantile(): the lowest bucket that holds the rank ceil(count * q). */
+        "CREATE VIEW v_histogram AS "
+        "WITH seen AS ("
+        " SELECT run_id, name, lowest, sum(count) OVER (PARTITION BY run_id, name ORDER BY lowest) AS seen FROM "
+        "histogram_bucket) "
+        "SELECT h.run_id, r.allocator, h.name, h.unit, h.count, h.min, h.max, h.sum * 1.0 / h.count AS mean,"
+        " max(h.min, (SELECT min(s.lowest) FROM seen AS s WHERE s.run_id = h.run_id AND s.name = h.name"
+        " AND s.seen >= (h.count * 500 + 999) / 1000)) AS median,"
+        " max(h.min, (SELECT min(s.lowest) FROM seen AS s WHERE s.run_id = h.run_id AND s.name = h.name"
+        " AND s.seen >= (h.count * 900 + 999) / 1000)) AS p90,"
+        " max(h.min, (SELECT min(s.lowest) FROM seen AS s WHERE s.run_id = h.run_id AND s.name = h.name"
+        " AND s.seen >= (h.count * 990 + 999) / 1000)) AS p99 "
+        "FROM histogram AS h JOIN run AS r ON r.id = h.run_id WHERE h.count > 0",
+
+        "CREATE VIEW v_metric AS "
+        "SELECT m.run_id, r.allocator, m.component, m.name, m.value, m.unit, m.kind, m.help "
+        "FROM metric AS m JOIN run AS r ON r.id = m.run_id",
+
+        /* What caches hold at the end and do not use. Where a cache has no slabs of its own (SLOB), only the waste in objects is
+           known. */
+        "CREATE VIEW v_cache_waste AS "
+        "SELECT c.run_id, r.allocator, c.nr, c.name AS cache, c.object_size, c.size, c.objects_per_slab, c.pages_per_slab,"
+        " c.live_objects, c.slabs, c.slabs_peak, c.recorded_slabs,"
+        " c.slabs * c.pages_per_slab * 4096 AS bytes_held, c.live_bytes_req, c.live_bytes_alloc,"
+        " c.live_bytes_alloc - c.live_bytes_req AS waste_in_objects,"
+        " CASE WHEN c.slabs > 0 THEN c.slabs * c.pages_per_slab * 4096 - c.live_bytes_alloc END AS waste_in_slabs,"
+        " CASE WHEN c.slabs > 0 THEN c.slabs * c.pages_per_slab * 4096 - c.live_bytes_req"
+        " ELSE c.live_bytes_alloc - c.live_bytes_req END AS waste "
+        "FROM cache AS c JOIN run AS r ON r.id = c.run_id",
+
+        /* The columns of `perf kmem stat --caller`, then what is still live at the end. */
+        "CREATE VIEW v_callsite_waste AS "
+        "SELECT c.run_id, r.allocator, c.call_site AS callsite, c.bytes_alloc AS total_alloc, c.bytes_alloc / c.hit AS alloc_per,"
+        " c.bytes_req AS total_req, c.bytes_req / c.hit AS req_per, c.hit, c.ping_pong,"
+        " CASE c.bytes_alloc WHEN 0 THEN 0.0 ELSE 100.0 - 100.0 * c.bytes_req / c.bytes_alloc END AS frag,"
+        " c.bytes_alloc - c.bytes_req AS waste, c.live_objects, c.live_bytes_req, c.live_bytes_alloc,"
+        " c.live_bytes_alloc - c.live_bytes_req AS live_waste "
+        "FROM call_site AS c JOIN run AS r ON r.id = c.run_id WHERE c.hit > 0",
+
+        /* One row a run; names that perf kmem has too mean the same there. */
+        "CREATE VIEW v_compare AS "
+        "WITH total AS ("
+        " SELECT run_id, sum(hit) AS allocations, sum(ping_pong) AS ping_pong, sum(bytes_req) AS req, sum(bytes_alloc) AS alloc"
+        " FROM call_site GROUP BY run_id),"
+        " final AS (SELECT * FROM sample AS s WHERE s.sample = (SELECT max(sample) FROM sample WHERE run_id = s.run_id)),"
+        " final_block AS ("
+        " SELECT b.run_id, b.page_order, sum(b.unmovable + b.movable + b.reclaimable + b.highatomic) AS blocks"
+        " FROM final AS f JOIN v_free_blocks AS b ON b.run_id = f.run_id AND b.sample = f.sample GROUP BY b.run_id, "
+        "b.page_order),"
+        " final_index AS MATERIALIZED ("
+        " SELECT run_id, page_order, CASE sum(blocks << page_order) OVER whole WHEN 0 THEN 1000 ELSE"
+        " (sum(blocks << page_order) OVER whole - sum(blocks << page_order) OVER (whole ORDER BY page_order DESC)) * 1000"
+        " / sum(blocks << page_order) OVER whole END AS unusable_index FROM final_block WINDOW whole AS (PARTITION BY run_id)) "
+        "SELECT r.id AS run_id, r.label, r.allocator, r.page_allocator, r.timing, r.status, r.ops,"
+        " (SELECT count(*) FROM wrong_op AS w WHERE w.run_id = r.id) AS wrong_ops,"
+        " t.allocations, t.ping_pong, t.req AS total_bytes_requested, t.alloc AS total_bytes_allocated,"
+        " t.alloc - t.req AS total_bytes_wasted,"
+        " CASE t.alloc WHEN 0 THEN 0.0 ELSE 100.0 - 100.0 * t.req / t.alloc END AS internal_fragmentation,"
+        " coalesce(r.peak_pages, (SELECT max(pages_slab + pages_kmalloc_large) FROM sample WHERE run_id = r.id)) AS peak_pages,"
+        " f.pages_slab + f.pages_kmalloc_large AS final_pages,"
+        " (SELECT sum(slabs) FROM cache WHERE run_id = r.id) AS slabs,"
+        " f.live_objects, f.bytes_req AS live_bytes_requested, f.bytes_alloc AS live_bytes_allocated,"
+        " f.bytes_alloc - f.bytes_req AS waste_in_objects,"
+        " (f.pages_slab + f.pages_kmalloc_large) * 4096 - f.bytes_alloc AS waste_in_slabs,"
+        " (SELECT unusable_index FROM final_index WHERE run_id = r.id AND page_order = 0) AS unusable_index_0,"
+        " (SELECT unusable_index FROM final_index WHERE run_id = r.id AND page_order = 1) AS unusable_index_1,"
+        " (SELECT unusable_index FROM final_index WHERE run_id = r.id AND page_order = 2) AS unusable_index_2,"
+        " (SELECT unusable_index FROM final_index WHERE run_id = r.id AND page_order = 3) AS unusable_index_3,"
+        " (SELECT unusable_index FROM final_index WHERE run_id = r.id AND page_order = 4) AS unusable_index_4,"
+        " (SELECT unusable_index FROM final_index WHERE run_id = r.id AND page_order = 5) AS unusable_index_5,"
+        " (SELECT unusable_index FROM final_index WHERE run_id = r.id AND page_order = 6) AS unusable_index_6,"
+        " (SELECT unusable_index FROM final_index WHERE run_id = r.id AND page_order = 7) AS unusable_index_7,"
+        " (SELECT unusable_index FROM final_index WHERE run_id = r.id AND page_order = 8) AS unusable_index_8,"
+        " (SELECT unusable_index FROM final_index WHERE run_id = r.id AND page_order = 9) AS unusable_index_9,"
+        " (SELECT unusable_index FROM final_index WHERE run_id = r.id AND page_order = 10) AS unusable_index_10,"
+        " a.median AS cycles_per_alloc_median, a.p99 AS cycles_per_alloc_p99,"
+        " d.median AS cycles_per_free_median, d.p99 AS cycles_per_free_p99,"
+        " (SELECT sum(acquisitions) FROM lock WHERE run_id = r.id) AS lock_acquisitions,"
+        " (SELECT sum(waits) FROM lock WHERE run_id = r.id) AS lock_waits,"
+        " (SELECT sum(wait_cycles) FROM lock WHERE run_id = r.id) AS lock_wait_cycles,"
+        " r.cycles, r.simulated_ns, r.wall_s, r.replay_wall_s "
+        "FROM run AS r LEFT JOIN total AS t ON t.run_id = r.id LEFT JOIN final AS f ON f.run_id = r.id"
+        " LEFT JOIN v_histogram AS a ON a.run_id = r.id AND a.name = 'cycles_per_alloc'"
+        " LEFT JOIN v_histogram AS d ON d.run_id = r.id AND d.name = 'cycles_per_free'",
+        NULL};
+
+const char *const store_insert_sql[STORE_TABLES] = {
+        [TABLE_METRIC] = "INSERT OR REPLACE INTO metric VALUES(?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_SAMPLE] = "INSERT INTO sample VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_SAMPLE_ZONE] = "INSERT INTO sample_zone VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_SNAPSHOT] = "INSERT OR REPLACE INTO snapshot VALUES(?, ?, ?, ?)",
+        /* Two caches of a run may bear one name; their number is the order in which they were told. */
+        [TABLE_CACHE] = ("INSERT INTO cache VALUES(?1, (SELECT coalesce(max(nr) + 1, 0) FROM cache WHERE run_id = ?1),"
+                         " ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23,"
+                         " ?24, ?25, ?26)"),
+        [TABLE_CALL_SITE] =
+                ("INSERT INTO call_site VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                 " ON CONFLICT(run_id, call_site) DO UPDATE SET hit = hit + excluded.hit,"
+                 " ping_pong = ping_pong + excluded.ping_pong, bytes_req = bytes_req + excluded.bytes_req,"
+                 " bytes_alloc = bytes_alloc + excluded.bytes_alloc, live_objects = live_objects + excluded.live_objects,"
+                 " live_bytes_req = live_bytes_req + excluded.live_bytes_req,"
+                 " live_bytes_alloc = live_bytes_alloc + excluded.live_bytes_alloc"),
+        [TABLE_HISTOGRAM] = "INSERT INTO histogram VALUES(?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_HISTOGRAM_BUCKET] = "INSERT INTO histogram_bucket VALUES(?, ?, ?, ?, ?)",
+        [TABLE_LOCK] = "INSERT INTO lock VALUES(?, ?, ?, ?, ?, ?)",
+        [TABLE_WRONG_OP] = ("INSERT INTO wrong_op VALUES(?1, (SELECT coalesce(max(nr) + 1, 0) FROM wrong_op WHERE run_id = ?1),"
+                            " ?2, ?3, ?4, ?5)"),
+};
