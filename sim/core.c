@@ -97,6 +97,12 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 	SIM_ASSERT(!"a kind of step");
 }
 
+/* Whether somebody else comes first: an event that is due, or an op that may still arrive before `now`. */
+static bool must_wait(const struct machine *machine, cycle now)
+{
+	return now > machine->horizon || event_queue_next(&machine->queue) <= now;
+}
+
 static void core_run(struct event *event, cycle now)
 {
 	struct core *core = (struct core *)(void *)event;
@@ -106,15 +112,15 @@ static void core_run(struct event *event, cycle now)
 			finish_job(core, now);
 			continue;
 		}
-		if (event_queue_next(&core->machine->queue) < now) {
-			event_queue_add(&core->machine->queue, event, now);
-			return;
-		}
 		cycle done = run_step(core, &job->at[core->position], now);
 		if (done == CYCLE_NEVER)
 			return;
 		core->position++;
 		now = done;
+		if (must_wait(core->machine, now)) {
+			event_queue_add(&core->machine->queue, event, now);
+			return;
+		}
 	}
 }
 
@@ -159,11 +165,19 @@ void core_push(struct machine *machine, unsigned cpu, enum job_kind kind, const 
 		memcpy(job->at, steps->at, steps->count * sizeof *job->at);
 	job->count = steps->count;
 	job->kind = kind;
-	if (core->queued++ == 0 && core->event.place == 0) {
-		core->position = 0;
-		core->started = machine->queue.now;
-		event_queue_add(&machine->queue, &core->event, machine->queue.now);
+	if (core->queued++ == 0) {
+		SIM_ASSERT(core->event.place == 0 && core->position == 0);
+		/* `started` is the end of the core's last op: it may lie ahead of the clock. */
+		if (core->started < machine->queue.now)
+			core->started = machine->queue.now;
+		event_queue_add(&machine->queue, &core->event, core->started);
 	}
+}
+
+void machine_run_until(struct machine *machine, cycle until)
+{
+	machine->horizon = until;
+	event_queue_run_until(&machine->queue, until);
 }
 
 static bool machine_busy(const struct machine *machine)
@@ -176,6 +190,7 @@ static bool machine_busy(const struct machine *machine)
 
 void machine_drain(struct machine *machine)
 {
+	machine->horizon = CYCLE_NEVER;
 	while (machine_busy(machine))
 		event_queue_run_next(&machine->queue);
 }

@@ -3,8 +3,8 @@
  * core.h - simulated cores that pay for steps.
  *
  * A decided op's steps go to the end of its core's queue (core_push). The core runs them one after the other: instruction cycles
- * pass, accesses take as long as the memory says, a taken lock makes it wait for its turn. Before each step a core looks whether
- * another event is due and lets it go first, so accesses of all cores reach memory and locks in the order of their cycles.
+ * pass, accesses take as long as the memory says, a taken lock makes it wait for its turn. After each step a core lets go first
+ * whoever is due before its next one, so steps of all cores reach memory and locks in the order of the cycles they start at.
  *
  * Law: a core's busy cycles = compute + memory + lock wait.
  */
@@ -61,6 +61,7 @@ struct machine {
 	struct memory *memory; /* not owned */
 	unsigned cpus;
 	struct core *cores;
+	cycle horizon; /* ops may still arrive after it, so no core runs further ahead than one step */
 	struct histogram cycles[JOB_KINDS];
 };
 
@@ -71,7 +72,10 @@ void machine_release(struct machine *machine);
 /* Hands a copy of the steps to a core. If its queue is full, time passes until there is room. */
 void core_push(struct machine *machine, unsigned cpu, enum job_kind kind, const struct steps *steps);
 
-/* Lets time pass until every core's queue is empty. */
+/* Lets time pass up to and including a cycle before which no more ops will arrive. */
+void machine_run_until(struct machine *machine, cycle until);
+
+/* No more ops will arrive: lets time pass until every core's queue is empty. */
 void machine_drain(struct machine *machine);
 
 /* The sum of all cores' counters. */

@@ -233,7 +233,7 @@ static bool run_ticks(struct replay *replay, uint64_t time_ns, struct error *err
 	while (replay->next_tick_ns <= time_ns) {
 		replay->time_ns = replay->next_tick_ns;
 		if (replay->parts.machine && !replay->config.asap)
-			event_queue_run_until(&replay->parts.machine->queue, cycle_at(replay, replay->time_ns));
+			machine_run_until(replay->parts.machine, cycle_at(replay, replay->time_ns));
 		bool dump = replay->dump.next_ns == replay->next_tick_ns;
 		if ((dump || replay->sample.next_ns == replay->next_tick_ns) && !take_sample(replay, error))
 			return false;
@@ -530,7 +530,7 @@ static bool replay_op(struct replay *replay, const struct op *op, struct error *
 	unsigned cpu = op->cpu < replay->config.cpus ? op->cpu : op->cpu % replay->config.cpus;
 	struct machine *machine = replay->parts.machine;
 	if (machine && !replay->config.asap)
-		event_queue_run_until(&machine->queue, cycle_at(replay, replay->time_ns));
+		machine_run_until(machine, cycle_at(replay, replay->time_ns));
 	bool go_on = decide(replay, op, cpu, error);
 	if (machine)
 		pay(replay, op, cpu);

@@ -79,7 +79,20 @@ struct trace_summary {
 	uint64_t time_went_back;         /* events older than the event before them */
 	uint64_t unknown_keys, unknown_gfp_names;
 	uint64_t hashed_pointers;        /* 1: pointers are hashed, frames of objects cannot be told */
+	uint64_t left_no_pointer;        /* one more reason of events_left_out: the kernel could not print the pointer yet */
+	uint64_t unseen_frees;           /* still live when its frames were handed out anew: its free was not seen */
+	uint64_t split_frees;            /* frees of a part of a block: the rest of it is allocated anew by ... */
+	uint64_t split_allocs;           /* ... this many ops (origin OP_UNSEEN) */
+	uint64_t slab_pages_by_neighbour; /* of left_slab_pages, those told by the next event, as frames could not be told */
+	uint64_t same_name_caches;       /* cache names that stand for more than one pair of sizes */
+	uint64_t guessed_sizes;          /* unseen allocations whose size no event or fact tells: 64 bytes */
+	uint64_t last_line_cut;          /* 1: the text ends in the middle of a line, which is among lines_damaged */
+	uint64_t first_damaged_line;     /* number of the first damaged line, 0 = none */
+	uint64_t ops;                    /* written, including those before the recording and unseen ones */
 };
+
+/* op.cache where there is none: kmalloc and page ops, marks. */
+#define TRACE_CACHE_NONE UINT32_MAX
 
 struct trace_info {
 	uint32_t version;

@@ -61,6 +61,7 @@ struct page_allocator_ops {
 	/* Returns every per-CPU list's pages to the buddy lists (the kernel's drain_all_pages). */
 	void (*drain)(struct page_allocator *);
 
+	/* All zones of the machine, those without memory (present 0) too, as /proc/zoneinfo shows them. */
 	unsigned (*zones)(const struct page_allocator *);
 	void (*zone_view)(const struct page_allocator *, unsigned zone, struct zone_view *);
 

@@ -168,6 +168,27 @@ static void test_a_full_queue_lets_time_pass(void **state)
 	rig_release(&rig);
 }
 
+/*
+ * Core 0 has the lock from 5000 on; an op that arrives for core 1 at 5500 has to wait, although core 0 has nothing else to wait for
+ * and might run far ahead of the clock. Core 0: 5000 + 218 for the word, 1000 inside: until 6218, and its store takes 100 more,
+ * since core 1's attempt has taken the line: 6318.
+ * Would catch: a core that runs past the arrival of an op and frees a lock "before" it was asked for.
+ */
+static void test_no_core_runs_past_an_arrival(void **state)
+{
+	(void)state;
+	struct rig rig;
+	rig_init(&rig, 2);
+	step_spend(&rig.steps, 5000);
+	critical_section(&rig, 0);
+	machine_run_until(&rig.machine, 5500);
+	critical_section(&rig, 1);
+	machine_drain(&rig.machine);
+	assert_int_equal(rig.machine.cores[0].started, 6318);
+	assert_int_equal(rig.machine.cores[1].counters.lock_wait_cycles, 6318 - (5500 + 118));
+	rig_release(&rig);
+}
+
 /* Would catch: an op without steps that never leaves the queue. */
 static void test_an_op_without_steps_costs_nothing(void **state)
 {
@@ -189,6 +210,7 @@ int main(void)
 	        cmocka_unit_test(test_waiters_are_served_in_order),
 	        cmocka_unit_test(test_cores_overlap),
 	        cmocka_unit_test(test_a_full_queue_lets_time_pass),
+	        cmocka_unit_test(test_no_core_runs_past_an_arrival),
 	        cmocka_unit_test(test_an_op_without_steps_costs_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -110,7 +110,7 @@ static void defaults_are_the_kernels(void **state)
 	assert_int_equal(settings.kernel.page_struct_bytes, 64);
 	assert_int_equal(settings.machine.cache_line_bytes, 64);
 	assert_int_equal(settings.machine.frequency_hz, 3000000000u);
-	assert_int_equal(settings.sample_every_ns, 10000000);
+	assert_int_equal(settings.sample_every_ns, 100000000);
 	assert_int_equal(settings.machine.memory_bytes, 0);
 	assert_int_equal(settings.allocators, 1);
 	assert_string_equal(settings.allocator[0], "slub");

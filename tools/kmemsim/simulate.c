@@ -17,6 +17,7 @@
 #include "tools/kmemsim/recorded.h"
 #include "tools/kmemsim/run.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -93,7 +94,7 @@ static bool import_text(struct session *session, const char *path, struct error 
 	progress_bar_end(&bar);
 	if (imported) {
 		session->trace_fd = open(name, O_RDONLY | O_CLOEXEC);
-		imported = session->trace_fd >= 0 || error_set(error, ERROR_HOST, "%s: %m", name);
+		imported = session->trace_fd >= 0 || error_set(error, ERROR_HOST, "%s: %s", name, strerror(errno));
 		unlink(name);
 	}
 	free(name);
@@ -139,7 +140,7 @@ static bool read_recording(struct session *session, struct error *error)
 	if (!trace)
 		return false;
 	session->trace_ops = trace_info(trace)->ops;
-	trace_report_print(trace, simulation->format == TABLE_TEXT ? stdout : stderr);
+	trace_report_text(simulation->format == TABLE_TEXT ? stdout : stderr, trace);
 	const char *own = allocator_of(trace_info(trace)->allocator);
 	if (simulation->recorded_allocator && own)
 		set_allocator(simulation->settings, own);
@@ -231,7 +232,7 @@ static bool start_child(struct session *session, struct job *job, struct error *
 	job->child = fork();
 	if (job->child < 0) {
 		job->child = 0;
-		return error_set(error, ERROR_HOST, "cannot start a process: %m");
+		return error_set(error, ERROR_HOST, "cannot start a process: %s", strerror(errno));
 	}
 	if (job->child == 0) {
 		const struct progress progress = {tell_done, (void *)job->done};
@@ -394,7 +395,7 @@ static bool prepare(struct session *session, struct error *error)
 	size_t bytes = session->jobs_count * sizeof *session->progress;
 	void *shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
-		return error_set(error, ERROR_HOST, "no memory to share between processes: %m");
+		return error_set(error, ERROR_HOST, "no memory to share between processes: %s", strerror(errno));
 	session->progress = shared;
 	for (uint32_t index = 0; index < session->jobs_count; index++)
 		session->jobs[index].done = &session->progress[index];

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * buddy.c - the page_allocator port over the zoned buddy system of Linux 6.1: wrong frees, views, counters, creation.
+ * buddy.h says which file holds what.
+ *
+ * A free must name the first frame and the order of an allocated block: frame records mark first frames, so a wrong free is
+ * found in at most one look per order, and changes nothing.
+ * Source: mm/page_alloc.c of Linux 6.1: free_the_page, __free_pages_ok.
+ *
+ * MODEL: the pages of a block are not split after allocation (split_page); a block is freed as it was allocated.
+ * MODEL: an order-0 page allocated with __GFP_MOVABLE counts as a page on an LRU list from allocation to free (user memory and
+ * page cache are; it decides whether a movable request takes a whole pageblock over). Effect: none where no pageblock is stolen.
+ *
+ * Invariant: see buddy.h.
+ */
+#include "models/page_allocator/buddy.h"
+
+#include <string.h>
+
+static void free_allocated(struct buddy *buddy, uint32_t nr, unsigned order, unsigned cpu)
+{
+	struct zone *zone = &buddy->zones[frame_at(buddy, nr)->zone];
+	frame_at(buddy, nr)->lru = false;
+	buddy->counters.frees++;
+	buddy->counters.pgfree += 1ull << order;
+	step_spend(buddy->steps, buddy->cost.page_free_fast);
+	/* free_pages_prepare() looks at every struct page of the block. */
+	step_write(buddy->steps, layout_struct_page(buddy->layout, pfn_of(nr)), buddy->layout->page_struct_bytes << order);
+	if (pcp_allowed_order(buddy, order)) {
+		free_unref_page(buddy, zone, nr, order, cpu);
+		return;
+	}
+	step_read(buddy->steps, pageblock_word(buddy, nr), sizeof(uint64_t));
+	step_lock(buddy->steps, zone_lock_address(zone));
+	buddy->counters.buddy_free_pages += 1ull << order;
+	free_one_page(buddy, zone, nr, order, pageblock_type(buddy, zone, nr), false, cpu);
+	step_unlock(buddy->steps, zone_lock_address(zone));
+	step_spend(buddy->steps, buddy->cost.page_free_slow);
+}
+
+/* Why a block cannot be freed. */
+static enum page_free_result wrong_free(const struct buddy *buddy, uint32_t nr)
+{
+	if (nr >= buddy->port.end_pfn)
+		return PAGE_FREE_NOT_ALLOCATED;
+	if (frame_at(buddy, nr)->state == FRAME_ALLOCATED)
+		return PAGE_FREE_WRONG_ORDER;
+	if (frame_at(buddy, nr)->state != FRAME_REST)
+		return PAGE_FREE_NOT_ALLOCATED;
+	for (unsigned order = 1; order < ORDERS; order++) {
+		const struct frame *head = frame_at(buddy, nr & ~((1u << order) - 1));
+		if (head->state != FRAME_REST && head->order >= order)
+			return head->state == FRAME_ALLOCATED ? PAGE_FREE_NOT_HEAD : PAGE_FREE_NOT_ALLOCATED;
+	}
+	return PAGE_FREE_NOT_ALLOCATED;
+}
+
+static enum page_free_result buddy_free(struct page_allocator *pages, pfn first, unsigned order, unsigned cpu)
+{
+	struct buddy *buddy = buddy_of(pages);
+	SIM_ASSERT(cpu < buddy->cpus);
+	buddy->counters.free_requests++;
+	if (first.nr < pages->end_pfn && frame_at(buddy, first.nr)->state == FRAME_ALLOCATED &&
+	    frame_at(buddy, first.nr)->order == order) {
+		free_allocated(buddy, first.nr, order, cpu);
+		return PAGE_FREE_OK;
+	}
+	buddy->counters.wrong_frees++;
+	return wrong_free(buddy, first.nr);
+}
+
+static void buddy_drain(struct page_allocator *pages)
+{
+	drain_all_pages(buddy_of(pages), 0);
+}
+
+static unsigned buddy_zones(const struct page_allocator *pages)
+{
+	return buddy_const(pages)->zone_count;
+}
+
+static void buddy_zone_view(const struct page_allocator *pages, unsigned number, struct zone_view *view)
+{
+	const struct buddy *buddy = buddy_const(pages);
+	SIM_ASSERT(number < buddy->zone_count);
+	const struct zone *zone = &buddy->zones[number];
+	*view = (struct zone_view){
+	        .name = zone->name,
+	        .node = zone->node,
+	        .start_pfn = zone->start_pfn,
+	        .spanned = zone->end_pfn - zone->start_pfn,
+	        .present = zone->present,
+	        .managed = zone->managed,
+	        .watermark_min = zone->watermark[WMARK_MIN],
+	        .watermark_low = zone->watermark[WMARK_LOW],
+	        .watermark_high = zone->watermark[WMARK_HIGH],
+	        .watermark_boost = zone->watermark_boost,
+	        .cpus = buddy->cpus,
+	};
+	memcpy(view->lowmem_reserve, zone->lowmem_reserve, sizeof view->lowmem_reserve);
+	memcpy(view->free_blocks, zone->free_blocks, sizeof view->free_blocks);
+	memcpy(view->pageblocks, zone->pageblocks, sizeof view->pageblocks);
+	for (unsigned order = 0; order < ORDERS; order++)
+		for (unsigned type = 0; type < MIGRATE_TYPES; type++)
+			view->free_pages += zone->free_blocks[order][type] << order;
+	for (unsigned cpu = 0; cpu < buddy->cpus; cpu++) {
+		view->pcp[cpu].count = zone->pcp[cpu].count;
+		view->pcp[cpu].high = zone->pcp[cpu].high;
+		view->pcp[cpu].batch = zone->pcp[cpu].batch;
+	}
+}
+
+static unsigned buddy_pageblock_order(const struct page_allocator *pages)
+{
+	return buddy_const(pages)->pageblock_order;
+}
+
+static const void *buddy_counters(const struct page_allocator *pages)
+{
+	return &buddy_const(pages)->counters;
+}
+
+const struct metric buddy_metrics[] = {
+        METRIC(struct buddy_counters, pgalloc_dma, "pages", "Pages handed out from zone DMA"),
+        METRIC(struct buddy_counters, pgalloc_dma32, "pages", "Pages handed out from zone DMA32"),
+        METRIC(struct buddy_counters, pgalloc_normal, "pages", "Pages handed out from zone Normal"),
+        METRIC(struct buddy_counters, pgalloc_high, "pages", "Pages handed out from zone HighMem"),
+        METRIC(struct buddy_counters, pgalloc_movable, "pages", "Pages handed out from zone Movable"),
+        METRIC(struct buddy_counters, pgfree, "pages", "Pages taken back"),
+        METRIC(struct buddy_counters, alloc_requests, "1", "Blocks asked for"),
+        METRIC(struct buddy_counters, alloc_pcp, "1", "Blocks served from a per-CPU list"),
+        METRIC(struct buddy_counters, alloc_buddy, "1", "Blocks served from the free lists under the zone lock"),
+        METRIC(struct buddy_counters, alloc_fail, "1", "Requests that got nothing"),
+        METRIC(struct buddy_counters, free_requests, "1", "Frees asked for"),
+        METRIC(struct buddy_counters, frees, "1", "Blocks taken back"),
+        METRIC(struct buddy_counters, wrong_frees, "1", "Frees of what is not an allocated block of that order"),
+        METRIC(struct buddy_counters, pcp_alloc_pages, "pages", "Pages taken from per-CPU lists by allocations"),
+        METRIC(struct buddy_counters, pcp_free_pages, "pages", "Pages put on per-CPU lists by frees"),
+        METRIC(struct buddy_counters, pcp_refill_pages, "pages", "Pages moved from the free lists to per-CPU lists"),
+        METRIC(struct buddy_counters, pcp_drain_pages, "pages", "Pages moved from per-CPU lists back to the free lists"),
+        METRIC(struct buddy_counters, buddy_alloc_pages, "pages", "Pages taken from the free lists by allocations"),
+        METRIC(struct buddy_counters, buddy_free_pages, "pages", "Pages given to the free lists by frees"),
+        METRIC(struct buddy_counters, allocslow, "1", "Requests that entered the slow path"),
+        METRIC(struct buddy_counters, allocslow_success, "1", "Requests that the slow path served"),
+        METRIC(struct buddy_counters, allocslow_fail, "1", "Requests that failed in the slow path"),
+        METRIC(struct buddy_counters, allocstall, "1", "Entries into direct reclaim"),
+        METRIC(struct buddy_counters, pcp_drain_all, "1", "Drains of all per-CPU lists by direct reclaim"),
+        METRIC(struct buddy_counters, kswapd_wake_slowpath, "1", "Slow paths that woke kswapd"),
+        METRIC(struct buddy_counters, kswapd_wake_boost, "1", "Wake-ups of kswapd because a watermark was boosted"),
+        METRIC(struct buddy_counters, watermark_boosts, "1", "Times a zone's watermarks were boosted"),
+        METRIC(struct buddy_counters, extfrag, "1", "Allocations that took a free block of another migrate type"),
+        METRIC(struct buddy_counters, extfrag_whole, "1", "Of these, whole pageblocks changed type"),
+        METRIC(struct buddy_counters, extfrag_claimed, "1", "Of these, the pageblock was taken over"),
+        METRIC(struct buddy_counters, extfrag_moved, "1",
+               "Of these, the pageblock's free pages were moved, but it kept its type"),
+        METRIC(struct buddy_counters, extfrag_single, "1", "Of these, only the block itself was taken"),
+        METRIC(struct buddy_counters, highatomic_reserved_pages, "pages", "Pages of pageblocks reserved for high-order atomics"),
+        METRIC(struct buddy_counters, highatomic_unreserved_pages, "pages", "Pages of such pageblocks given up again"),
+        METRIC_END};
+
+const struct page_allocator_ops page_allocator_buddy_ops = {
+        .name = "buddy",
+        .help = "Linux 6.1: zones, buddy lists by migrate type, per-CPU lists, watermarks",
+        .alloc = buddy_alloc,
+        .free = buddy_free,
+        .drain = buddy_drain,
+        .zones = buddy_zones,
+        .zone_view = buddy_zone_view,
+        .pageblock_order = buddy_pageblock_order,
+        .check = buddy_check,
+        .metrics = buddy_metrics,
+        .counters = buddy_counters,
+        .destroy = buddy_destroy,
+};
+
+struct page_allocator *page_allocator_buddy_create(const struct page_allocator_wiring *wiring, struct error *error)
+{
+	return buddy_boot(wiring, error);
+}

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * buddy.h - inside the buddy model: the zoned page allocator of Linux 6.1 (mm/page_alloc.c), decision for decision.
+ *
+ * Three nouns. A *zone* is a range of frames with its own free lists, watermarks and lock. A *block* is 2^order frames, aligned;
+ * it is free in its zone (FRAME_BUDDY), waits on a CPU's list (FRAME_PCP) or is allocated (FRAME_ALLOCATED). A *frame* record
+ * exists for each frame of memory, but only the first frame of a block carries marks; the rest of a block, reserved frames
+ * and frames in use since before the simulation began are all zero, so untouched memory costs nothing.
+ *
+ *   zone.c    zones, watermarks, lowmem_reserve, pcp sizes, zone lists: how a machine's numbers come from its memory
+ *   boot.c    the state a boot leaves in a described machine
+ *   state.c   the state of a recorded dump, and a comparison with one
+ *   blocks.c  free lists, split and merge, pageblock types, fallback, stealing, highatomic reserve
+ *   pcp.c     per-CPU lists
+ *   alloc.c   watermark checks, fast path, slow path, bulk allocation
+ *   check.c   the laws
+ *   buddy.c   the port: wrong frees, views, counters, creation
+ *
+ * Lists are circular, through frame records; the list heads are frame records beyond the last frame (list_head_of()).
+ *
+ * Invariant, for each zone: managed = free + on per-CPU lists + allocated, and no frame is in two blocks.
+ */
+#ifndef MODELS_PAGE_ALLOCATOR_BUDDY_H
+#define MODELS_PAGE_ALLOCATOR_BUDDY_H
+
+#include "models/settings.h"
+#include "sim/metric.h"
+#include "sim/port/page_allocator.h"
+
+/* include/linux/mmzone.h: orders above this are costly; those up to it have per-CPU lists. */
+#define PAGE_ALLOC_COSTLY_ORDER 3
+/* include/linux/mmzone.h: UNMOVABLE, MOVABLE and RECLAIMABLE have per-CPU lists. */
+#define MIGRATE_PCPTYPES 3
+/* include/linux/mmzone.h: NR_LOWORDER_PCP_LISTS, and two more for huge pages. */
+#define PCP_LISTS_LOW (MIGRATE_PCPTYPES * (PAGE_ALLOC_COSTLY_ORDER + 1))
+#define PCP_LISTS_MAX (PCP_LISTS_LOW + 2)
+/* mm/page_alloc.c: CONFIG_PCP_BATCH_SCALE_MAX, the largest free_factor. */
+#define PCP_BATCH_SCALE_MAX 5
+
+enum frame_state { FRAME_REST, FRAME_ALLOCATED, FRAME_BUDDY, FRAME_PCP };
+
+/* One frame of memory, or the head of a list. All zero: not the first frame of a known block. */
+struct frame {
+	uint32_t next, prev;
+	uint8_t state; /* enum frame_state */
+	uint8_t order;
+	uint8_t type; /* migrate type: of the list it is on (buddy), or the one it had when it was freed (pcp) */
+	uint8_t zone; /* index into buddy.zones */
+	bool lru;     /* on an LRU list, so movable when its pageblock is stolen */
+};
+
+#define BLOCK_NONE UINT32_MAX
+/* Frames of a block of the highest order. */
+#define BLOCK_MAX_FRAMES (1u << (ORDERS - 1))
+
+enum wmark { WMARK_MIN, WMARK_LOW, WMARK_HIGH, WMARKS };
+
+enum zone_kind { ZONE_DMA, ZONE_DMA32, ZONE_NORMAL, ZONE_HIGHMEM, ZONE_MOVABLE, ZONE_KINDS };
+
+/* The per-CPU lists of a zone (struct per_cpu_pages), and the CPU's part of the zone's statistics (struct per_cpu_zonestat). */
+struct pcp {
+	uint32_t count, high, batch;
+	uint32_t free_factor;
+	int32_t free_pages_delta; /* vm_stat_diff[NR_FREE_PAGES]: not yet in zone.free_pages */
+	int32_t stat_threshold;
+	uint32_t lists; /* list head of list 0 */
+};
+
+struct zone {
+	/* what every allocation reads */
+	int64_t free_pages; /* vm_stat[NR_FREE_PAGES], without what the CPUs still hold back */
+	uint64_t watermark[WMARKS];
+	uint64_t watermark_boost;
+	uint64_t nr_reserved_highatomic;
+	uint64_t lowmem_reserve[LOWMEM_RESERVE_ZONES];
+	struct pcp *pcp;                  /* one a CPU */
+	uint32_t start_pfn, end_pfn;      /* spanned */
+	uint32_t free_lists;              /* list head of (order 0, type 0) */
+	uint16_t nonempty[MIGRATE_TYPES]; /* bit `order`: that list has a block */
+	uint8_t number;                   /* own index in buddy.zones */
+	uint8_t index;                    /* the kernel's zone_idx() */
+	uint8_t kind;                     /* enum zone_kind */
+	bool boosted;                     /* ZONE_BOOSTED_WATERMARK */
+	bool reclaim_active;              /* ZONE_RECLAIM_ACTIVE */
+	/* the rest */
+	uint64_t free_blocks[ORDERS][MIGRATE_TYPES];
+	uint8_t *pageblock_type;
+	uint64_t pageblocks[MIGRATE_TYPES]; /* as /proc/pagetypeinfo counts them */
+	uint64_t present, managed;
+	char name[16];
+	unsigned node;
+	vaddr address;                    /* of the simulated struct zone */
+	uint64_t pcp_offset, stat_offset; /* of the per-CPU structs */
+};
+
+struct buddy_counters {
+	uint64_t pgalloc_dma, pgalloc_dma32, pgalloc_normal, pgalloc_high, pgalloc_movable;
+	uint64_t pgfree;
+	uint64_t alloc_requests, alloc_pcp, alloc_buddy, alloc_fail;
+	uint64_t free_requests, frees, wrong_frees;
+	uint64_t pcp_alloc_pages, pcp_free_pages, pcp_refill_pages, pcp_drain_pages;
+	uint64_t buddy_alloc_pages, buddy_free_pages;
+	uint64_t allocslow, allocslow_success, allocslow_fail;
+	uint64_t allocstall, pcp_drain_all;
+	uint64_t kswapd_wake_slowpath, kswapd_wake_boost, watermark_boosts;
+	uint64_t extfrag, extfrag_whole, extfrag_claimed, extfrag_moved, extfrag_single;
+	uint64_t highatomic_reserved_pages, highatomic_unreserved_pages;
+};
+
+extern const struct metric buddy_metrics[];
+extern const struct page_allocator_ops page_allocator_buddy_ops;
+struct page_allocator *page_allocator_buddy_create(const struct page_allocator_wiring *wiring, struct error *error);
+
+struct buddy {
+	struct page_allocator port;
+	struct frame *frames;
+	struct zone zones[ZONES_MAX];
+	unsigned zone_count, cpus;
+	unsigned pageblock_order;
+	bool transparent_hugepage; /* blocks of pageblock_order have per-CPU lists */
+	bool mobility_disabled;    /* page_group_by_mobility_disabled */
+	bool has_dma32;            /* CONFIG_ZONE_DMA32: ALLOC_NOFRAGMENT exists */
+	bool movable_is_lru;       /* order-0 __GFP_MOVABLE allocations count as pages on an LRU list */
+	uint32_t watermark_boost_factor;
+	uint8_t gfp_zone[16]; /* zone index by the four zone bits of gfp */
+	/* zone numbers with memory, highest zone first, by highest zone index */
+	uint8_t zonelist[LOWMEM_RESERVE_ZONES][ZONES_MAX];
+	uint8_t zonelist_length[LOWMEM_RESERVE_ZONES];
+	uint32_t frame_records; /* frames, a gap up to a whole largest pair, list heads, heads of largest blocks */
+	uint32_t list_heads;    /* first of them */
+	uint32_t largest_heads; /* records of frames that are multiples of BLOCK_MAX_FRAMES */
+	/* the start state, for the laws */
+	uint64_t start_allocated, start_free, start_pcp, start_highatomic, start_boosted;
+	uint64_t unknown_in_use; /* frames in use since the start whose blocks are not known (buddy_adopt()) */
+	struct buddy_counters counters;
+	struct steps *steps;
+	const struct layout *layout;
+	struct cost_settings cost;
+	vaddr pageblock_bits; /* of the simulated pageblock bitmap */
+};
+
+/* --- zone.c: a machine's numbers --- */
+
+/* A zone as a machine description or a recorded dump gives it. */
+struct zone_spec {
+	char name[16];
+	enum zone_kind kind;
+	unsigned index; /* zone_idx(), < LOWMEM_RESERVE_ZONES */
+	unsigned node;
+	uint32_t start_pfn, spanned;
+	uint64_t present, managed;
+	uint64_t watermark[WMARKS];
+	uint64_t lowmem_reserve[LOWMEM_RESERVE_ZONES];
+	uint32_t pcp_high, pcp_batch;
+	int32_t stat_threshold;
+};
+
+struct buddy_spec {
+	unsigned pageblock_order, cpus;
+	bool transparent_hugepage;
+	bool movable_is_lru;
+	uint32_t watermark_boost_factor;
+	struct zone_spec zones[ZONES_MAX]; /* ascending by index, zones without memory too */
+	unsigned zone_count;
+};
+
+/* min_free_kbytes of so many frames of memory that is no highmem (calculate_min_free_kbytes). */
+uint64_t min_free_kbytes_of(uint64_t lowmem_pages);
+/* What khugepaged raises it to on a machine with huge pages (set_recommended_min_free_kbytes). */
+uint64_t min_free_kbytes_for_hugepages(uint64_t min_free_kbytes, unsigned pageblock_order, unsigned populated_zones,
+                                       uint64_t lowmem_pages);
+/* The settings that the numbers of a zone depend on. */
+struct zone_tuning {
+	uint64_t min_free_kbytes;
+	uint32_t watermark_scale_factor;
+	uint32_t percpu_pagelist_high_fraction;              /* 0: from the low watermark */
+	uint32_t lowmem_reserve_ratio[LOWMEM_RESERVE_ZONES]; /* 0: no reserve */
+	unsigned cpus;
+};
+/* Fills watermarks, lowmem_reserve, pcp sizes and stat thresholds of all zones from their managed counts. */
+void zones_set_limits(struct zone_spec *zones, unsigned zone_count, const struct zone_tuning *tuning);
+
+/*
+ * A buddy with these zones and nothing in it: no block is free, all pageblocks are UNMOVABLE. Continue with buddy_place_*()
+ * and end with buddy_start(). NULL with *error filled if the description contradicts itself.
+ */
+struct buddy *buddy_empty(const struct buddy_spec *spec, const struct page_allocator_wiring *wiring, struct error *error);
+/* Appends a free block to the tail of its list. False with *error if it is outside the zone or not free to be placed. */
+bool buddy_place_free(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned order, unsigned type, struct error *error);
+/* Appends a block to the tail of per-CPU list `list`; type is the migrate type it goes back to. */
+bool buddy_place_pcp(struct buddy *buddy, struct zone *zone, unsigned cpu, unsigned list, uint32_t nr, unsigned type,
+                     struct error *error);
+/* The type of a pageblock in a section of the memory map that does not exist. */
+#define PAGEBLOCK_ABSENT MIGRATE_TYPES
+/* Sets a pageblock's type, whatever mobility grouping says. */
+void buddy_place_pageblock(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned type);
+/* Marks a frame as being on an LRU list. */
+void buddy_place_lru(struct buddy *buddy, uint32_t nr);
+/* Closes the start state: what is managed and neither free nor on a per-CPU list is in use. */
+bool buddy_start(struct buddy *buddy, struct error *error);
+/* Makes a block that is in use since the start known, so that it can be freed. False if it is not such a block. */
+bool buddy_adopt(struct buddy *buddy, uint32_t nr, unsigned order);
+/* The zone a frame lies in, NULL if in none. */
+struct zone *buddy_zone_of(struct buddy *buddy, uint32_t nr);
+/*
+ * The zone that the struct page of a frame names. Frames outside of all zones (frame 0) have the zone above them, at the end of
+ * memory the one below (init_unavailable_range).
+ */
+const struct zone *buddy_zone_linked(struct buddy *buddy, uint32_t nr);
+/* Entries that /proc/pagetypeinfo looks at: one every pageblock from the zone's first frame on. */
+uint32_t pageblocks_counted(const struct buddy *buddy, const struct zone *zone);
+void buddy_destroy(struct page_allocator *pages);
+
+/* --- boot.c --- */
+struct page_allocator *buddy_boot(const struct page_allocator_wiring *wiring, struct error *error);
+
+/* --- state.c --- */
+struct state_dump;
+/* The allocator in the state of a recorded dump (sim/state_dump.h) that holds pages (what=p). NULL with *error filled. */
+struct page_allocator *buddy_load(const struct state_dump *dump, const struct page_allocator_wiring *wiring, struct error *error);
+/* Compares with a dump, list by list. Counts lists and numbers in *compared and *equal; the first difference goes to `text`. */
+void buddy_compare(const struct page_allocator *pages, const struct state_dump *dump, uint64_t *compared, uint64_t *equal,
+                   char *text, size_t size);
+
+/* --- blocks.c --- */
+
+/* Flags of one allocation (mm/internal.h); the lowest two bits choose the watermark. */
+enum alloc_flags {
+	ALLOC_WMARK_MIN = WMARK_MIN,
+	ALLOC_WMARK_LOW = WMARK_LOW,
+	ALLOC_WMARK_HIGH = WMARK_HIGH,
+	ALLOC_NO_WATERMARKS = 0x04,
+	ALLOC_WMARK_MASK = ALLOC_NO_WATERMARKS - 1,
+	ALLOC_OOM = 0x08,
+	ALLOC_NON_BLOCK = 0x10,
+	ALLOC_MIN_RESERVE = 0x20,
+	ALLOC_NOFRAGMENT = 0x100,
+	ALLOC_HIGHATOMIC = 0x200,
+	ALLOC_KSWAPD = 0x800,
+	ALLOC_RESERVES = ALLOC_NON_BLOCK | ALLOC_MIN_RESERVE | ALLOC_HIGHATOMIC | ALLOC_OOM
+};
+
+/* Takes a block of exactly `order` off the lists of `type` or, failing that, of other types. BLOCK_NONE if there is none. */
+uint32_t rmqueue_locked(struct buddy *buddy, struct zone *zone, unsigned order, unsigned type, unsigned alloc_flags);
+/* The same from the lists of `type` alone. */
+uint32_t rmqueue_smallest(struct buddy *buddy, struct zone *zone, unsigned order, unsigned type);
+/* Gives a block back to the lists of `type`, merged as far as it goes. */
+void free_one_page(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned order, unsigned type, bool to_tail,
+                   unsigned cpu);
+void reserve_highatomic_pageblock(struct buddy *buddy, struct zone *zone, uint32_t nr);
+/* Takes a reserved pageblock back for `type` in the zones of a zone list; false if there was none to take. */
+bool unreserve_highatomic_pageblock(struct buddy *buddy, unsigned highest_zone, unsigned type, bool force);
+
+/* --- pcp.c --- */
+uint32_t rmqueue_pcplist(struct buddy *buddy, struct zone *zone, unsigned order, unsigned type, unsigned alloc_flags,
+                         unsigned cpu);
+/* Takes up to `wanted` single frames as the bulk allocator does, one call of the kernel's inner loop each. */
+unsigned rmqueue_pcplist_bulk(struct buddy *buddy, struct zone *zone, unsigned type, unsigned alloc_flags, unsigned cpu,
+                              unsigned wanted, pfn *frames);
+void free_unref_page(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned order, unsigned cpu);
+/* Returns all per-CPU lists of all zones; `cpu` does the work. */
+void drain_all_pages(struct buddy *buddy, unsigned cpu);
+
+/* --- alloc.c --- */
+pfn buddy_alloc(struct page_allocator *pages, unsigned order, gfp flags, unsigned cpu);
+/*
+ * The bulk allocator (__alloc_pages_bulk), single frames only: fills frames[0..] with up to `wanted` frames and returns how
+ * many. Keeps pages->allocated_pages itself, being no call of the port.
+ */
+unsigned buddy_alloc_bulk(struct page_allocator *pages, gfp flags, unsigned cpu, unsigned wanted, pfn *frames);
+
+/* --- check.c --- */
+void buddy_check(const struct page_allocator *pages);
+
+/* --- small things that all of them use --- */
+
+static inline struct buddy *buddy_of(struct page_allocator *pages)
+{
+	return (struct buddy *)pages;
+}
+
+static inline const struct buddy *buddy_const(const struct page_allocator *pages)
+{
+	return (const struct buddy *)pages;
+}
+
+/*
+ * The record of a frame, or of a list head. Frames that can begin a largest block have theirs side by side, so that the large
+ * free blocks of a fresh machine touch little of the host's memory.
+ */
+static inline struct frame *frame_at(const struct buddy *buddy, uint32_t nr)
+{
+	return &buddy->frames[nr & (BLOCK_MAX_FRAMES - 1) ? nr : buddy->largest_heads + nr / BLOCK_MAX_FRAMES];
+}
+
+/* An order's per-CPU list exists for orders 0..3 and, with huge pages, for whole pageblocks (pcp_allowed_order). */
+static inline bool pcp_allowed_order(const struct buddy *buddy, unsigned order)
+{
+	return order <= PAGE_ALLOC_COSTLY_ORDER || (buddy->transparent_hugepage && order == buddy->pageblock_order);
+}
+
+static inline unsigned pcp_lists(const struct buddy *buddy)
+{
+	return buddy->transparent_hugepage ? PCP_LISTS_MAX : PCP_LISTS_LOW;
+}
+
+static inline unsigned order_to_pindex(unsigned type, unsigned order)
+{
+	if (order > PAGE_ALLOC_COSTLY_ORDER)
+		return PCP_LISTS_LOW + (type == MIGRATE_MOVABLE);
+	return MIGRATE_PCPTYPES * order + type;
+}
+
+static inline unsigned pindex_to_order(const struct buddy *buddy, unsigned pindex)
+{
+	return pindex >= PCP_LISTS_LOW ? buddy->pageblock_order : pindex / MIGRATE_PCPTYPES;
+}
+
+static inline uint32_t list_head_of(const struct zone *zone, unsigned order, unsigned type)
+{
+	return zone->free_lists + order * MIGRATE_TYPES + type;
+}
+
+static inline bool list_empty(const struct buddy *buddy, uint32_t head)
+{
+	return frame_at(buddy, head)->next == head;
+}
+
+static inline bool zone_spans(const struct zone *zone, uint32_t nr)
+{
+	return nr >= zone->start_pfn && nr < zone->end_pfn;
+}
+
+static inline uint32_t pageblock_frames(const struct buddy *buddy)
+{
+	return 1u << buddy->pageblock_order;
+}
+
+static inline uint32_t pageblock_index(const struct buddy *buddy, const struct zone *zone, uint32_t nr)
+{
+	return (nr >> buddy->pageblock_order) - (zone->start_pfn >> buddy->pageblock_order);
+}
+
+static inline unsigned pageblock_type(const struct buddy *buddy, const struct zone *zone, uint32_t nr)
+{
+	return zone->pageblock_type[pageblock_index(buddy, zone, nr)];
+}
+
+/* zone_page_state(NR_FREE_PAGES): never negative for those who ask. */
+static inline int64_t zone_free_pages(const struct zone *zone)
+{
+	return zone->free_pages < 0 ? 0 : zone->free_pages;
+}
+
+/*
+ * Where the fields lie that a path touches, for steps. Source: struct zone, struct per_cpu_pages and struct page of Linux 6.1
+ * on x86-64 without NUMA and memory hotplug (include/linux/mmzone.h, mm_types.h).
+ */
+enum {
+	ZONE_WATERMARK_OFFSET = 0, /* _watermark, watermark_boost, nr_reserved_highatomic, lowmem_reserve */
+	ZONE_WATERMARK_BYTES = 80,
+	ZONE_FREE_AREA_OFFSET = 192, /* free_area[order]: four list heads and nr_free */
+	ZONE_FREE_AREA_BYTES = 72,
+	ZONE_LOCK_OFFSET = 992,
+	ZONE_VM_STAT_OFFSET = 1088,
+	ZONE_BYTES = 1216,
+	PCP_HEADER_BYTES = 18, /* lock, count, high, batch, free_factor */
+	PCP_LISTS_OFFSET = 24,
+	PCP_BYTES = 256,
+	ZONESTAT_BYTES = 64,
+	LIST_HEAD_BYTES = 16,
+	PAGE_LRU_OFFSET = 8,
+	PAGE_BUDDY_BYTES = 48, /* lru, private and _mapcount: what makes a page a free block's head */
+	PAGEBLOCK_BITS = 4,    /* NR_PAGEBLOCK_BITS */
+	PAGEBLOCKS_PER_WORD = 16
+};
+
+static inline vaddr zone_lock_address(const struct zone *zone)
+{
+	return vaddr_of(zone->address.addr + ZONE_LOCK_OFFSET);
+}
+
+static inline vaddr pcp_address(const struct buddy *buddy, const struct zone *zone, unsigned cpu)
+{
+	return layout_per_cpu(buddy->layout, zone->pcp_offset, cpu);
+}
+
+/* __mod_zone_page_state(): a CPU keeps small changes to itself until they exceed its threshold. */
+static inline void zone_mod_free_pages(const struct buddy *buddy, struct zone *zone, unsigned cpu, int32_t delta)
+{
+	struct pcp *pcp = &zone->pcp[cpu];
+	int32_t sum = pcp->free_pages_delta + delta;
+	if (sum > pcp->stat_threshold || sum < -pcp->stat_threshold) {
+		zone->free_pages += sum;
+		sum = 0;
+	}
+	pcp->free_pages_delta = sum;
+	step_write(buddy->steps, layout_per_cpu(buddy->layout, zone->stat_offset, cpu), 1);
+}
+
+/* A list operation on a page: its links, and the head of the list. */
+static inline void touch_page(const struct buddy *buddy, uint32_t nr)
+{
+	step_write(buddy->steps, vaddr_of(layout_struct_page(buddy->layout, pfn_of(nr)).addr + PAGE_LRU_OFFSET),
+	           PAGE_BUDDY_BYTES);
+}
+
+static inline void touch_free_list(const struct buddy *buddy, const struct zone *zone, unsigned order)
+{
+	step_write(buddy->steps, vaddr_of(zone->address.addr + ZONE_FREE_AREA_OFFSET + order * ZONE_FREE_AREA_BYTES),
+	           ZONE_FREE_AREA_BYTES);
+}
+
+static inline void touch_pcp_list(const struct buddy *buddy, const struct zone *zone, unsigned cpu, unsigned pindex)
+{
+	step_write(buddy->steps, vaddr_of(pcp_address(buddy, zone, cpu).addr + PCP_LISTS_OFFSET + pindex * LIST_HEAD_BYTES),
+	           LIST_HEAD_BYTES);
+}
+
+/* The 64-bit word of the pageblock bitmap that holds a frame's type. */
+static inline vaddr pageblock_word(const struct buddy *buddy, uint32_t nr)
+{
+	return vaddr_of(buddy->pageblock_bits.addr + (uint64_t)(nr >> buddy->pageblock_order) / PAGEBLOCKS_PER_WORD * 8);
+}
+
+static inline void list_insert(struct buddy *buddy, uint32_t nr, uint32_t prev, uint32_t next)
+{
+	frame_at(buddy, next)->prev = nr;
+	frame_at(buddy, nr)->next = next;
+	frame_at(buddy, nr)->prev = prev;
+	frame_at(buddy, prev)->next = nr;
+}
+
+static inline void list_add(struct buddy *buddy, uint32_t nr, uint32_t head)
+{
+	list_insert(buddy, nr, head, frame_at(buddy, head)->next);
+}
+
+static inline void list_add_tail(struct buddy *buddy, uint32_t nr, uint32_t head)
+{
+	list_insert(buddy, nr, frame_at(buddy, head)->prev, head);
+}
+
+static inline void list_del(struct buddy *buddy, uint32_t nr)
+{
+	uint32_t next = frame_at(buddy, nr)->next, prev = frame_at(buddy, nr)->prev;
+	frame_at(buddy, next)->prev = prev;
+	frame_at(buddy, prev)->next = next;
+}
+
+#endif

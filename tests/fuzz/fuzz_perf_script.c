@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fuzz_perf_script.c - any bytes as the text of `perf script`, plain or packed; the corpus holds that text.
+ */
+#include "tests/fuzz/fuzz_text.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	return fuzz_text(data, size);
+}

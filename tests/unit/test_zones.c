@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_zones.c - the numbers of zones and the state after a boot, against facts of Linux 6.1.192 booted in QEMU (machine pc) with
+ * 64 MiB to 6 GiB and 1, 2 and 4 CPUs: /proc/zoneinfo and the zones' internals right after boot. Each test names the mistake it
+ * would catch.
+ */
+#include "tests/unit/buddy.h"
+
+#include <stdio.h>
+#include <sys/resource.h>
+#include <time.h>
+
+struct zone_fact {
+	const char *name;
+	uint32_t start;
+	uint64_t spanned, present, managed;
+	uint64_t min, low, high;
+	uint64_t reserve[LOWMEM_RESERVE_ZONES];
+	uint32_t pcp_high, pcp_batch;
+	int32_t threshold;
+};
+
+struct machine_fact {
+	const char *source; /* the boot */
+	uint32_t end_pfn, cpus;
+	struct zone_fact zones[3];
+};
+
+static const struct machine_fact boots[] = {
+        {"-m 64M",
+         0x3fe0,
+         1,
+         {{"DMA", 1, 4095, 3998, 3840, 72, 90, 108, {0, 28, 28, 28}, 90, 1, 2},
+          {"DMA32", 0x1000, 12256, 12256, 8870, 139, 173, 207, {0, 0, 0, 0}, 173, 1, 2},
+          {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
+        {"-m 128M",
+         0x7fe0,
+         1,
+         {{"DMA", 1, 4095, 3998, 3840, 46, 57, 68, {0, 92, 92, 92}, 57, 1, 2},
+          {"DMA32", 0x1000, 28640, 28640, 25230, 285, 356, 427, {0, 0, 0, 0}, 356, 3, 2},
+          {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
+        {"-m 256M",
+         0xffe0,
+         1,
+         {{"DMA", 1, 4095, 3998, 3840, 31, 38, 45, {0, 218, 218, 218}, 38, 1, 2},
+          {"DMA32", 0x1000, 61408, 61408, 57438, 457, 571, 685, {0, 0, 0, 0}, 571, 15, 4},
+          {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
+        {"-m 512M",
+         0x1ffe0,
+         1,
+         {{"DMA", 1, 4095, 3998, 3840, 21, 26, 31, {0, 470, 470, 470}, 26, 1, 2},
+          {"DMA32", 0x1000, 126944, 126944, 121854, 682, 852, 1022, {0, 0, 0, 0}, 852, 31, 6},
+          {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
+        {"-m 512M -smp 2",
+         0x1ffe0,
+         2,
+         {{"DMA", 1, 4095, 3998, 3840, 21, 26, 31, {0, 470, 470, 470}, 13, 1, 4},
+          {"DMA32", 0x1000, 126944, 126944, 121804, 682, 852, 1022, {0, 0, 0, 0}, 426, 31, 12},
+          {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
+        {"-m 512M -smp 4",
+         0x1ffe0,
+         4,
+         {{"DMA", 1, 4095, 3998, 3840, 21, 26, 31, {0, 469, 469, 469}, 6, 1, 6},
+          {"DMA32", 0x1000, 126944, 126944, 121704, 682, 852, 1022, {0, 0, 0, 0}, 213, 31, 18},
+          {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
+        {"-m 1G",
+         0x3ffe0,
+         1,
+         {{"DMA", 1, 4095, 3998, 3840, 15, 18, 21, {0, 973, 973, 973}, 18, 1, 2},
+          {"DMA32", 0x1000, 258016, 258016, 250686, 990, 1239, 1488, {0, 0, 0, 0}, 1239, 63, 8},
+          {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
+        {"-m 2G",
+         0x7ffe0,
+         1,
+         {{"DMA", 1, 4095, 3998, 3840, 10, 13, 16, {0, 1980, 1980, 1980}, 13, 1, 2},
+          {"DMA32", 0x1000, 520160, 520160, 508350, 1418, 1924, 2430, {0, 0, 0, 0}, 1924, 63, 10},
+          {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
+        {"-m 4G",
+         0x140000,
+         1,
+         {{"DMA", 1, 4095, 3998, 3840, 7, 10, 13, {0, 2975, 3928, 3928}, 10, 1, 2},
+          {"DMA32", 0x1000, 1044480, 782304, 763130, 1515, 2276, 3037, {0, 0, 953, 953}, 2276, 63, 12},
+          {"Normal", 0x100000, 262144, 262144, 243969, 485, 728, 971, {0, 0, 0, 0}, 728, 63, 8}}},
+        {"-m 6G",
+         0x1c0000,
+         1,
+         {{"DMA", 1, 4095, 3998, 3840, 6, 9, 12, {0, 2975, 5938, 5938}, 9, 1, 2},
+          {"DMA32", 0x1000, 1044480, 782304, 763130, 1233, 1994, 2755, {0, 0, 2963, 2963}, 1994, 63, 12},
+          {"Normal", 0x100000, 786432, 786432, 758529, 1228, 1986, 2744, {0, 0, 0, 0}, 1986, 63, 12}}},
+};
+
+/* What the kernels of the facts were: pageblock order 10, no huge pages. */
+static void describe_kernel(struct bench *bench, uint64_t end_pfn, uint32_t cpus)
+{
+	memset(bench, 0, sizeof *bench);
+	settings_init(&bench->settings);
+	layout_init(&bench->layout, 64);
+	steps_init(&bench->steps, false);
+	bench->settings.machine.memory_bytes = end_pfn << PAGE_SHIFT;
+	bench->settings.machine.cpus = cpus;
+	bench->settings.kernel.pageblock_order = 10;
+	bench->settings.kernel.transparent_hugepage = false;
+}
+
+static struct page_allocator *boot(struct bench *bench, struct error *error)
+{
+	struct page_allocator_wiring wiring = {.settings = &bench->settings, .layout = &bench->layout, .steps = &bench->steps};
+	bench->pages = page_allocator_buddy_create(&wiring, error);
+	bench->buddy = (struct buddy *)bench->pages;
+	return bench->pages;
+}
+
+static void finish(struct bench *bench)
+{
+	page_allocator_destroy(bench->pages);
+	steps_release(&bench->steps);
+	settings_release(&bench->settings);
+}
+
+static void compare_zone(const struct zone_fact *fact, const struct zone *zone, const struct zone_view *view)
+{
+	assert_string_equal(view->name, fact->name);
+	assert_int_equal(view->start_pfn, fact->start);
+	assert_int_equal(view->spanned, fact->spanned);
+	assert_int_equal(view->present, fact->present);
+	assert_int_equal(view->managed, fact->managed);
+	assert_int_equal(view->watermark_min, fact->min);
+	assert_int_equal(view->watermark_low, fact->low);
+	assert_int_equal(view->watermark_high, fact->high);
+	for (unsigned i = 0; i < LOWMEM_RESERVE_ZONES; i++)
+		assert_int_equal(view->lowmem_reserve[i], fact->reserve[i]);
+	for (unsigned cpu = 0; cpu < view->cpus; cpu++) {
+		assert_int_equal(view->pcp[cpu].high, fact->pcp_high);
+		assert_int_equal(view->pcp[cpu].batch, fact->pcp_batch);
+		assert_int_equal(zone->pcp[cpu].stat_threshold, fact->threshold);
+	}
+}
+
+/* Would catch: any wrong formula or rounding in managed counts, watermarks, reserves, pcp sizes, stat thresholds. */
+static void a_described_machine_has_the_recorded_zones(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < sizeof boots / sizeof boots[0]; i++) {
+		struct bench bench;
+		struct error error = {0};
+		print_message("%s\n", boots[i].source);
+		describe_kernel(&bench, boots[i].end_pfn, boots[i].cpus);
+		assert_non_null(boot(&bench, &error));
+		assert_int_equal(bench.pages->ops->zones(bench.pages), 4);
+		for (unsigned z = 0; z < 3; z++) {
+			struct zone_view view;
+			bench.pages->ops->zone_view(bench.pages, z, &view);
+			compare_zone(&boots[i].zones[z], &bench.buddy->zones[z], &view);
+			assert_int_equal(view.free_pages, view.managed);
+		}
+		page_allocator_check(bench.pages);
+		finish(&bench);
+	}
+}
+
+/* Would catch: head instead of tail, descending order, blocks cut too small or not merged; DMA of every recorded boot. */
+static void boot_memory_lies_on_the_lists_in_ascending_order(void **state)
+{
+	(void)state;
+	struct bench bench;
+	struct error error = {0};
+	describe_kernel(&bench, 0x140000, 1);
+	assert_non_null(boot(&bench, &error));
+	assert_free_list(&bench, 0, 8, MIGRATE_UNMOVABLE, FRAMES_OF(0x100));
+	assert_free_list(&bench, 0, 9, MIGRATE_UNMOVABLE, FRAMES_OF(0x200));
+	assert_free_list(&bench, 0, 10, MIGRATE_MOVABLE, FRAMES_OF(0x400, 0x800, 0xc00));
+	uint32_t head = list_head_of(&bench.buddy->zones[2], 10, MIGRATE_MOVABLE), blocks = 0;
+	for (uint32_t nr = frame_at(bench.buddy, head)->next; nr != head; nr = frame_at(bench.buddy, nr)->next)
+		assert_int_equal(nr, 0x100000 + 0x400 * blocks++);
+	assert_int_equal(blocks, 243969 / 1024);
+	/* /proc/pagetypeinfo of -m 6G: DMA32 has 764 pageblocks, those of the hole under 4 GiB do not exist; the first of DMA
+	 * begins at frame 1 and stays UNMOVABLE. */
+	assert_int_equal(bench.buddy->zones[1].pageblocks[MIGRATE_MOVABLE], 764);
+	assert_int_equal(bench.buddy->zones[1].pageblocks[MIGRATE_UNMOVABLE], 0);
+	assert_int_equal(bench.buddy->zones[0].pageblocks[MIGRATE_UNMOVABLE], 1);
+	assert_int_equal(bench.buddy->zones[0].pageblocks[MIGRATE_MOVABLE], 3);
+	finish(&bench);
+}
+
+/* Would catch: huge pages' larger min_free_kbytes missing, or applied below 512 MiB. Facts of a kernel with THP=madvise. */
+static void huge_pages_raise_the_watermarks(void **state)
+{
+	(void)state;
+	struct zone_spec zones[3] = {
+	        {.name = "DMA", .kind = ZONE_DMA, .index = 0, .present = 3998, .managed = 3840},
+	        {.name = "DMA32", .kind = ZONE_DMA32, .index = 1, .present = 782304, .managed = 763124 - 1464},
+	        {.name = "Normal", .kind = ZONE_NORMAL, .index = 2, .present = 786432, .managed = 758529},
+	};
+	static const uint64_t expected[3][3] = {{42, 52, 62}, {8444, 10555, 12666}, {8409, 10511, 12613}};
+	uint64_t lowmem = zones[0].managed + zones[1].managed + zones[2].managed;
+	struct zone_tuning tuning = {.min_free_kbytes = min_free_kbytes_for_hugepages(min_free_kbytes_of(lowmem), 9, 3, lowmem),
+	                             .watermark_scale_factor = 10,
+	                             .lowmem_reserve_ratio = {256, 256},
+	                             .cpus = 1};
+	assert_int_equal(tuning.min_free_kbytes, 512 * 3 * (2 + 9) * 4);
+	zones_set_limits(zones, 3, &tuning);
+	for (unsigned i = 0; i < 3; i++)
+		for (unsigned mark = 0; mark < WMARKS; mark++)
+			assert_int_equal(zones[i].watermark[mark], expected[i][mark]);
+
+	struct bench bench;
+	struct error error = {0};
+	describe_kernel(&bench, 0x1ffe0, 1);
+	bench.settings.kernel.pageblock_order = 9;
+	bench.settings.kernel.transparent_hugepage = true;
+	assert_non_null(boot(&bench, &error));
+	assert_int_equal(bench.buddy->zones[1].watermark[WMARK_LOW], 852);
+	finish(&bench);
+}
+
+/* Would catch: highmem counted as lowmem, or its min not bounded. Facts of an i386 kernel with 1 GiB; initrd and initmem came
+ * later. */
+static void highmem_has_its_own_rule(void **state)
+{
+	(void)state;
+	struct zone_spec zones[3] = {
+	        {.name = "DMA", .kind = ZONE_DMA, .index = 0, .present = 3998, .managed = 3840},
+	        {.name = "Normal", .kind = ZONE_NORMAL, .index = 1, .present = 222206, .managed = 218989 - 265 - 77},
+	        {.name = "HighMem", .kind = ZONE_HIGHMEM, .index = 2, .present = 35810, .managed = 35810},
+	};
+	static const uint64_t expected[3][3] = {{16, 20, 24}, {926, 1157, 1388}, {34, 71, 108}};
+	struct zone_tuning tuning = {.min_free_kbytes = min_free_kbytes_of(zones[0].managed + zones[1].managed),
+	                             .watermark_scale_factor = 10,
+	                             .lowmem_reserve_ratio = {256, 32},
+	                             .cpus = 1};
+	zones_set_limits(zones, 3, &tuning);
+	for (unsigned i = 0; i < 3; i++)
+		for (unsigned mark = 0; mark < WMARKS; mark++)
+			assert_int_equal(zones[i].watermark[mark], expected[i][mark]);
+	assert_int_equal(zones[0].lowmem_reserve[1], 854);
+	assert_int_equal(zones[0].lowmem_reserve[2], 993);
+	assert_int_equal(zones[1].lowmem_reserve[2], 1119);
+	assert_int_equal(zones[2].pcp_batch, 7);
+	assert_int_equal(zones[2].pcp_high, 71);
+	assert_int_equal(zones[2].stat_threshold, 4);
+}
+
+/* Would catch: the bounds of min_free_kbytes, or a square root off by one. Values of the comment above
+ * calculate_min_free_kbytes(). */
+static void min_free_kbytes_is_the_square_root(void **state)
+{
+	(void)state;
+	static const uint64_t table[][2] = {{16, 512},    {32, 724},    {64, 1024},   {128, 1448},   {256, 2048},   {512, 2896},
+	                                    {1024, 4096}, {2048, 5792}, {4096, 8192}, {8192, 11585}, {16384, 16384}};
+	for (unsigned i = 0; i < sizeof table / sizeof table[0]; i++)
+		assert_int_equal(min_free_kbytes_of(table[i][0] * 256), table[i][1]);
+	assert_int_equal(min_free_kbytes_of(0), 128);
+	assert_int_equal(min_free_kbytes_of(1ull << 31), 262144);
+}
+
+/* Would catch: settings that are read but not obeyed. */
+static void settings_change_the_numbers(void **state)
+{
+	(void)state;
+	struct bench bench;
+	struct error error = {0};
+	describe_kernel(&bench, 0x20000, 1);
+	bench.settings.kernel.reserved_bytes = 64ull << 20;
+	bench.settings.kernel.min_free_kbytes = 40000;
+	bench.settings.kernel.watermark_scale_factor = 1000;
+	bench.settings.kernel.percpu_pagelist_high_fraction = 8;
+	bench.settings.kernel.lowmem_reserve_dma = 0;
+	assert_non_null(boot(&bench, &error));
+	/* Frames 1..9e and from 100 up are present; 64 MiB of them are kept. */
+	assert_int_equal(bench.pages->managed_pages, 0x20000 - 0x100 + 0x9e - 16384);
+	const struct zone *zone = &bench.buddy->zones[1];
+	uint64_t early = zone->managed - 1470; /* when the limits were computed */
+	uint64_t min = 10000 * early / (early + 3840);
+	assert_int_equal(zone->watermark[WMARK_MIN], min);
+	assert_int_equal(zone->watermark[WMARK_LOW], min + early / 10);
+	assert_int_equal(zone->pcp[0].high, early / 8);
+	assert_int_equal(bench.buddy->zones[0].lowmem_reserve[1], 0);
+	page_allocator_check(bench.pages);
+	finish(&bench);
+}
+
+/* Would catch: kept frames that overlap, spill into holes or run out of memory, at every kind of boundary. */
+static void machines_of_any_size_boot_or_say_why_not(void **state)
+{
+	(void)state;
+	static const uint64_t sizes_mib[] = {0,    1,    2,    4,    8,    12,   15,   16,   17,    20,    24,
+	                                     27,   28,   31,   33,   48,   100,  1000, 3000, 3072,  3073,  4095,
+	                                     4096, 4097, 4100, 4160, 4164, 4200, 4500, 8192, 65536, 262144};
+	unsigned booted = 0;
+	for (unsigned i = 0; i < sizeof sizes_mib / sizeof sizes_mib[0]; i++)
+		for (unsigned order = 9; order < ORDERS; order++) {
+			struct bench bench;
+			struct error error = {0};
+			describe_kernel(&bench, sizes_mib[i] * 256 + (order == 9 ? 7 : 0), order == 9 ? 1 : 128);
+			bench.settings.kernel.pageblock_order = order;
+			bench.settings.kernel.transparent_hugepage = order == 9;
+			if (!boot(&bench, &error)) {
+				assert_int_equal(error.kind, ERROR_USAGE);
+				assert_true(sizes_mib[i] < 100);
+			} else {
+				page_allocator_check(bench.pages);
+				assert_int_equal(bench.pages->allocated_pages, 0);
+				booted++;
+			}
+			finish(&bench);
+		}
+	/* With one CPU all from 27 MiB up, with 128 (25 MiB of per-CPU data) all from 48 MiB up. */
+	assert_true(booted >= 22 + 18);
+}
+
+static uint64_t resident_bytes(void)
+{
+	unsigned long long total, resident = 0;
+	FILE *statm = fopen("/proc/self/statm", "r");
+	assert_non_null(statm);
+	assert_int_equal(fscanf(statm, "%llu %llu", &total, &resident), 2);
+	fclose(statm);
+	return resident * 4096;
+}
+
+/* Would catch: a model that touches its record of every frame. 4 GiB: at most 64 MiB; 1 TiB: under 2 s. */
+static void memory_costs_the_host_little_before_it_is_used(void **state)
+{
+	(void)state;
+	struct bench bench;
+	struct error error = {0};
+	uint64_t before = resident_bytes();
+	describe_kernel(&bench, 0x100000, 1);
+	assert_non_null(boot(&bench, &error));
+	assert_true(resident_bytes() - before < 64ull << 20);
+	finish(&bench);
+	struct timespec start, end;
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &start);
+	describe_kernel(&bench, 1ull << 28, 1);
+	assert_non_null(boot(&bench, &error));
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &end);
+	assert_true(end.tv_sec - start.tv_sec < 2);
+	assert_int_equal(bench_alloc(&bench, 0, GFP_KERNEL) >= 0x100000, 1);
+	finish(&bench);
+}
+
+/* Would catch: gfp bits that choose the wrong zone (GFP_ZONE_TABLE). */
+static void flags_choose_the_zone(void **state)
+{
+	(void)state;
+	static const struct {
+		gfp flags;
+		unsigned zone;
+	} cases[] = {{GFP_KERNEL, 2},
+	             {GFP_ATOMIC, 2},
+	             {GFP_KERNEL | __GFP_DMA, 0},
+	             {GFP_KERNEL | __GFP_DMA32, 1},
+	             {GFP_KERNEL | __GFP_HIGHMEM, 2},
+	             {GFP_HIGHUSER_MOVABLE, 2},
+	             {GFP_KERNEL | __GFP_MOVABLE | __GFP_DMA32, 1},
+	             {GFP_KERNEL | __GFP_DMA | __GFP_DMA32, 0}};
+	struct bench bench;
+	struct error error = {0};
+	describe_kernel(&bench, 0x1c0000, 1);
+	assert_non_null(boot(&bench, &error));
+	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++)
+		assert_ptr_equal(buddy_zone_of(bench.buddy, bench_alloc(&bench, 0, cases[i].flags)),
+		                 &bench.buddy->zones[cases[i].zone]);
+	finish(&bench);
+}
+
+/* Would catch: descriptions that contradict themselves and are taken. */
+static void impossible_zones_are_refused(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 7; i++) {
+		struct bench bench;
+		struct error error = {0};
+		bench_describe(&bench, 0x400, 0x400);
+		struct zone_spec *zone = &bench.spec.zones[0];
+		switch (i) {
+		case 0:
+			bench.spec.cpus = CPUS_MAX + 1;
+			break;
+		case 1:
+			bench.spec.pageblock_order = ORDERS;
+			break;
+		case 2:
+			zone->managed = 0x401;
+			break;
+		case 3:
+			zone->spanned = UINT32_MAX;
+			break;
+		case 4:
+			zone->index = LOWMEM_RESERVE_ZONES;
+			break;
+		case 5:
+			bench.spec.zone_count = 0;
+			break;
+		default:
+			bench.spec.zones[1] = bench.spec.zones[0];
+			bench.spec.zone_count = 2;
+		}
+		struct page_allocator_wiring wiring = {
+		        .settings = &bench.settings, .layout = &bench.layout, .steps = &bench.steps};
+		assert_null(buddy_empty(&bench.spec, &wiring, &error));
+		assert_int_equal(error.kind, ERROR_INPUT);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(a_described_machine_has_the_recorded_zones),
+	        cmocka_unit_test(boot_memory_lies_on_the_lists_in_ascending_order),
+	        cmocka_unit_test(huge_pages_raise_the_watermarks),
+	        cmocka_unit_test(highmem_has_its_own_rule),
+	        cmocka_unit_test(min_free_kbytes_is_the_square_root),
+	        cmocka_unit_test(settings_change_the_numbers),
+	        cmocka_unit_test(machines_of_any_size_boot_or_say_why_not),
+	        cmocka_unit_test(memory_costs_the_host_little_before_it_is_used),
+	        cmocka_unit_test(flags_choose_the_zone),
+	        cmocka_unit_test(impossible_zones_are_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
