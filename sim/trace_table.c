@@ -10,24 +10,42 @@
 
 #define FIRST_SLOTS 256u
 
-static uint64_t load_tail(const unsigned char *bytes, size_t length)
+static uint64_t load64(const unsigned char *at)
 {
-	uint64_t word = 0;
-	memcpy(&word, bytes, length);
+	uint64_t word;
+	memcpy(&word, at, sizeof word);
 	return word;
 }
 
+static uint64_t load32(const unsigned char *at)
+{
+	uint32_t word;
+	memcpy(&word, at, sizeof word);
+	return word;
+}
+
+/* The bytes of a text of less than 8, each at least once, in one word. */
+static uint64_t load_short(const unsigned char *at, size_t length)
+{
+	if (length >= 4)
+		return load32(at) | load32(at + length - 4) << 32;
+	if (length == 0)
+		return 0;
+	return (uint64_t)at[0] | (uint64_t)at[length / 2] << 8 | (uint64_t)at[length - 1] << 16;
+}
+
+/* The last word of a longer text overlaps the one before it. */
 static uint32_t hash_bytes(const void *text, size_t length)
 {
-	const unsigned char *at = text;
+	const unsigned char *at = text, *end = at + length;
 	uint64_t hash = length;
-	for (; length >= 8; at += 8, length -= 8) {
-		uint64_t word;
-		memcpy(&word, at, 8);
-		hash = (hash ^ word) * 0x9e3779b97f4a7c15u; /* 2^64 / golden ratio */
+	if (length < 8)
+		return (uint32_t)table_mix(hash << 56 ^ load_short(at, length));
+	for (; end - at > 8; at += 8) {
+		hash = (hash ^ load64(at)) * 0x9e3779b97f4a7c15u; /* 2^64 / golden ratio */
 		hash ^= hash >> 32;
 	}
-	return (uint32_t)table_mix(hash ^ load_tail(at, length));
+	return (uint32_t)table_mix(hash ^ load64(end - 8));
 }
 
 void string_table_init(struct string_table *table)

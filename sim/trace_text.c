@@ -68,27 +68,34 @@ bool text_read_cpu(const char **at, const char *end, uint32_t *cpu)
 	return true;
 }
 
-static int hex_digit(char c)
+/* A hexadecimal digit's value + HEX_DIGIT, 0 for other bytes: every pointer goes through here. */
+#define HEX_DIGIT 0x10u
+static const uint8_t hex_digits[256] = {
+	['0'] = HEX_DIGIT + 0,  ['1'] = HEX_DIGIT + 1,	['2'] = HEX_DIGIT + 2,	['3'] = HEX_DIGIT + 3,	['4'] = HEX_DIGIT + 4,
+	['5'] = HEX_DIGIT + 5,  ['6'] = HEX_DIGIT + 6,	['7'] = HEX_DIGIT + 7,	['8'] = HEX_DIGIT + 8,	['9'] = HEX_DIGIT + 9,
+	['a'] = HEX_DIGIT + 10, ['b'] = HEX_DIGIT + 11, ['c'] = HEX_DIGIT + 12, ['d'] = HEX_DIGIT + 13, ['e'] = HEX_DIGIT + 14,
+	['f'] = HEX_DIGIT + 15, ['A'] = HEX_DIGIT + 10, ['B'] = HEX_DIGIT + 11, ['C'] = HEX_DIGIT + 12, ['D'] = HEX_DIGIT + 13,
+	['E'] = HEX_DIGIT + 14, ['F'] = HEX_DIGIT + 15,
+};
+
+static bool is_hex_digit(char c)
 {
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	char lower = (char)(c | 0x20);
-	return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+	return hex_digits[(unsigned char)c] != 0;
 }
 
 static bool read_hex(struct text_slice text, uint64_t *value)
 {
 	uint64_t sum = 0;
+	unsigned all = HEX_DIGIT;
 	if (text.length == 0 || text.length > 16)
 		return false;
 	for (size_t i = 0; i < text.length; i++) {
-		int digit = hex_digit(text.at[i]);
-		if (digit < 0)
-			return false;
-		sum = sum << 4 | (uint64_t)digit;
+		unsigned digit = hex_digits[(unsigned char)text.at[i]];
+		all &= digit;
+		sum = sum << 4 | (digit & (HEX_DIGIT - 1));
 	}
 	*value = sum;
-	return true;
+	return all & HEX_DIGIT;
 }
 
 static bool starts_with(struct text_slice text, const char *prefix)
@@ -268,38 +275,63 @@ static const unsigned needed[] = {
 };
 
 struct event_name {
-	const char *name;
-	uint8_t length;
-	uint8_t line; /* enum text_line */
-	uint8_t kind; /* enum text_kind */
+	enum text_line line;
+	enum text_kind kind;
 };
 
-#define EVENT(name, line, kind) {name, sizeof(name) - 1, line, kind}
+#define IS(name) (memcmp(at, name, sizeof(name) - 1) == 0)
+#define EVENT(name, kind) \
+	if (IS(name)) \
+	return (struct event_name){TEXT_EVENT, kind}
+#define INTERNAL(name) \
+	if (IS(name)) \
+	return (struct event_name){TEXT_INTERNAL, TEXT_MARK}
 
-static const struct event_name event_names[] = {
-        EVENT("kmem_cache_alloc", TEXT_EVENT, TEXT_CACHE_ALLOC),
-        EVENT("kmem_cache_free", TEXT_EVENT, TEXT_CACHE_FREE),
-        EVENT("kmalloc", TEXT_EVENT, TEXT_KMALLOC),
-        EVENT("kfree", TEXT_EVENT, TEXT_KFREE),
-        EVENT("mm_page_alloc", TEXT_EVENT, TEXT_PAGE_ALLOC),
-        EVENT("mm_page_free", TEXT_EVENT, TEXT_PAGE_FREE),
-        EVENT("mm_page_free_batched", TEXT_EVENT, TEXT_PAGE_FREE_BATCHED),
-        EVENT("kmem_cache_alloc_node", TEXT_EVENT, TEXT_CACHE_ALLOC),
-        EVENT("kmalloc_node", TEXT_EVENT, TEXT_KMALLOC),
-        EVENT("mm_page_alloc_zone_locked", TEXT_INTERNAL, 0),
-        EVENT("mm_page_pcpu_drain", TEXT_INTERNAL, 0),
-        EVENT("mm_page_alloc_extfrag", TEXT_INTERNAL, 0),
-        EVENT("rss_stat", TEXT_INTERNAL, 0),
-        EVENT("tracing_mark_write", TEXT_EVENT, TEXT_MARK),
-        EVENT("print", TEXT_EVENT, TEXT_MARK),
-};
-
-static const struct event_name *find_event(const char *at, size_t length)
+/* By length first, so that a line costs one comparison. */
+static struct event_name find_event(const char *at, size_t length)
 {
-	for (size_t i = 0; i < sizeof event_names / sizeof event_names[0]; i++)
-		if (event_names[i].length == length && memcmp(event_names[i].name, at, length) == 0)
-			return &event_names[i];
-	return NULL;
+	switch (length) {
+	case 5:
+		EVENT("kfree", TEXT_KFREE);
+		EVENT("print", TEXT_MARK);
+		break;
+	case 7:
+		EVENT("kmalloc", TEXT_KMALLOC);
+		break;
+	case 8:
+		INTERNAL("rss_stat");
+		break;
+	case 12:
+		EVENT("mm_page_free", TEXT_PAGE_FREE);
+		EVENT("kmalloc_node", TEXT_KMALLOC);
+		break;
+	case 13:
+		EVENT("mm_page_alloc", TEXT_PAGE_ALLOC);
+		break;
+	case 15:
+		EVENT("kmem_cache_free", TEXT_CACHE_FREE);
+		break;
+	case 16:
+		EVENT("kmem_cache_alloc", TEXT_CACHE_ALLOC);
+		break;
+	case 18:
+		EVENT("tracing_mark_write", TEXT_MARK);
+		INTERNAL("mm_page_pcpu_drain");
+		break;
+	case 20:
+		EVENT("mm_page_free_batched", TEXT_PAGE_FREE_BATCHED);
+		break;
+	case 21:
+		EVENT("kmem_cache_alloc_node", TEXT_CACHE_ALLOC);
+		INTERNAL("mm_page_alloc_extfrag");
+		break;
+	case 25:
+		INTERNAL("mm_page_alloc_zone_locked");
+		break;
+	default:
+		break;
+	}
+	return (struct event_name){TEXT_UNKNOWN, TEXT_MARK};
 }
 
 static void read_mark(struct text_event *event, const char *at, const char *end)
@@ -320,16 +352,16 @@ static enum text_line read_event(const struct text_head *head, const char *end, 
 	const char *colon = memchr(head->event, ':', (size_t)(end - head->event));
 	if (!colon)
 		return TEXT_UNKNOWN;
-	const struct event_name *name = find_event(head->event, (size_t)(colon - head->event));
-	if (!name || name->line != TEXT_EVENT)
-		return name ? (enum text_line)name->line : TEXT_UNKNOWN;
-	*event = (struct text_event){.time_ns = head->time_ns, .cpu = head->cpu, .kind = name->kind};
-	if (name->kind == TEXT_MARK) {
+	struct event_name name = find_event(head->event, (size_t)(colon - head->event));
+	if (name.line != TEXT_EVENT)
+		return name.line;
+	*event = (struct text_event){.time_ns = head->time_ns, .cpu = head->cpu, .kind = (uint8_t)name.kind};
+	if (name.kind == TEXT_MARK) {
 		read_mark(event, colon + 1, end);
 		return TEXT_EVENT;
 	}
 	unsigned has = 0;
-	if (!read_pairs(event, colon + 1, end, &has) || (has & needed[name->kind]) != needed[name->kind])
+	if (!read_pairs(event, colon + 1, end, &has) || (has & needed[name.kind]) != needed[name.kind])
 		return TEXT_DAMAGED;
 	return TEXT_EVENT;
 }
@@ -389,7 +421,7 @@ static bool is_stack_line(struct text_slice line)
 	if (end - at >= 2 && at[0] == '=' && at[1] == '>')
 		return true;
 	const char *digits = at;
-	while (at < end && hex_digit(*at) >= 0)
+	while (at < end && is_hex_digit(*at))
 		at++;
 	return at - digits >= 8 && (at == end || *at == ' ');
 }

@@ -20,7 +20,7 @@ struct run_options {
 	const char *input; /* scenario or recording */
 	const char *db;
 	enum table_format format;
-	const char *sets[SETS_MAX + 1]; /* ends with NULL; those made from options are never freed: the program is short */
+	char *sets[SETS_MAX]; /* "key=value", owned */
 	size_t sets_count;
 	bool kernel_chosen;
 };
@@ -71,7 +71,7 @@ static bool add_set(struct run_options *options, const char *key, const char *va
 {
 	if (options->sets_count == SETS_MAX)
 		return error_set(error, ERROR_USAGE, "more than %d settings on the command line", SETS_MAX);
-	options->sets[options->sets_count++] = key ? xasprintf("%s=%s", key, value) : value;
+	options->sets[options->sets_count++] = key ? xasprintf("%s=%s", key, value) : xstrdup(value);
 	return true;
 }
 
@@ -140,7 +140,8 @@ static bool sets_key(const struct run_options *options, const char *key)
 static int run_simulation(struct run_options *options, bool scenario, bool compare, struct error *error)
 {
 	const char *sets[SETS_MAX + 2] = {0};
-	memcpy(sets, options->sets, options->sets_count * sizeof sets[0]);
+	for (size_t index = 0; index < options->sets_count; index++)
+		sets[index] = options->sets[index];
 	struct settings settings;
 	const struct scenario_source source = {.path = scenario ? options->input : NULL, .config_dirs = config_dirs(), .sets = sets};
 	if (!scenario_load(&source, &settings, error))
@@ -171,37 +172,30 @@ static int run_simulation(struct run_options *options, bool scenario, bool compa
 	return code;
 }
 
-static bool parse(const struct command *command, int argc, char **argv, struct run_options *options, struct error *error)
-{
-	const struct command_line line = {.command = command, .parse = parse_run_option, .input = options, .error = error};
-	return command_parse(&line, argc, argv);
-}
-
-static int run_run(const struct command *command, int argc, char **argv)
+/* What the three commands share: options, then a simulation. */
+static int run_command(const struct command *command, int argc, char **argv, bool compare)
 {
 	struct run_options options = {0};
 	struct error error = {0};
-	if (!parse(command, argc, argv, &options, &error))
-		return command_failed(&error);
-	return run_simulation(&options, true, false, &error);
+	const struct command_line line = {.command = command, .parse = parse_run_option, .input = &options, .error = &error};
+	int code;
+	if (!command_parse(&line, argc, argv))
+		code = command_failed(&error);
+	else
+		code = run_simulation(&options, command == &command_run || (compare && is_scenario(options.input)), compare, &error);
+	for (size_t index = 0; index < options.sets_count; index++)
+		free(options.sets[index]);
+	return code;
 }
 
-static int run_replay(const struct command *command, int argc, char **argv)
+static int run_plainly(const struct command *command, int argc, char **argv)
 {
-	struct run_options options = {0};
-	struct error error = {0};
-	if (!parse(command, argc, argv, &options, &error))
-		return command_failed(&error);
-	return run_simulation(&options, false, false, &error);
+	return run_command(command, argc, argv, false);
 }
 
 static int run_compare(const struct command *command, int argc, char **argv)
 {
-	struct run_options options = {0};
-	struct error error = {0};
-	if (!parse(command, argc, argv, &options, &error))
-		return command_failed(&error);
-	return run_simulation(&options, is_scenario(options.input), true, &error);
+	return run_command(command, argc, argv, true);
 }
 
 const struct command command_run = {
@@ -212,7 +206,7 @@ const struct command command_run = {
                 "key. Each run goes into the database as it happens; Ctrl-C keeps what was measured.\n\n"
                 "  kmemsim run configs/scenarios/compare-allocators.yaml --set machine.memory=64MiB --dump buddyinfo@end\n",
         .options = run_option_table,
-        .run = run_run,
+        .run = run_plainly,
 };
 
 const struct command command_replay = {
@@ -224,7 +218,7 @@ const struct command command_replay = {
                 "(docs/formats.md).\n\n"
                 "  kmemsim replay trace.txt.xz --allocator slab\n",
         .options = replay_option_table,
-        .run = run_replay,
+        .run = run_plainly,
 };
 
 const struct command command_compare = {
