@@ -41,14 +41,22 @@ struct chain {
 	unsigned depth;
 };
 
+/* Settings that name files: where each was set decides what it is relative to. */
+enum { PATH_TRACE, PATH_START, PATH_EXPECT, NAMED_PATHS };
+static const char *const path_keys[NAMED_PATHS] = {"trace", "start", "expect"};
+
+struct named_path {
+	char *folder; /* of the file that set it, NULL where --set did */
+	char place[PLACE_MAX];
+};
+
 struct loading {
 	const struct scenario_source *source;
 	const struct setting_names *names;
 	struct settings *settings;
 	char *scenario_folder;
 	const char *set_group[GROUPS]; /* names given by --set, which stand for those in files */
-	char *trace_folder;            /* folder of the file that set `trace`, NULL where --set did */
-	char trace_place[PLACE_MAX];
+	struct named_path paths[NAMED_PATHS];
 	struct error *error;
 };
 
@@ -91,6 +99,12 @@ static bool is_config_file(const char *path)
 {
 	struct stat found;
 	return stat(path, &found) == 0 && S_ISREG(found.st_mode);
+}
+
+static bool is_there(const char *path)
+{
+	struct stat status;
+	return stat(path, &status) == 0;
 }
 
 static bool is_file(const char *path)
@@ -272,11 +286,13 @@ static bool set_row(struct loading *loading, const struct setting *row, const ch
 	struct dump_request request;
 	if (!setting_set(row, texts, count, list, loading->names, loading->settings, place, loading->error))
 		return false;
-	if (strcmp(row->key, "trace") == 0) {
-		free(loading->trace_folder);
-		loading->trace_folder = from_folder ? xstrdup(from_folder) : NULL;
-		memcpy(loading->trace_place, place, strnlen(place, PLACE_MAX - 1) + 1);
-		loading->trace_place[PLACE_MAX - 1] = 0;
+	for (unsigned i = 0; i < NAMED_PATHS; i++) {
+		struct named_path *path = &loading->paths[i];
+		if (strcmp(row->key, path_keys[i]) != 0)
+			continue;
+		free(path->folder);
+		path->folder = from_folder ? xstrdup(from_folder) : NULL;
+		snprintf(path->place, sizeof path->place, "%s", place);
 	}
 	if (strcmp(row->key, "dump") == 0)
 		return dump_request_parse(&request, loading->settings->dump, place, loading->error);
@@ -587,24 +603,36 @@ static void shorten_path(char *path)
 	free(shorter);
 }
 
-/* Turns `trace` into a path that opens from the current folder. */
-static bool resolve_trace(struct loading *loading)
+/* Turns a path as it was written into one that opens from the current folder. A recording is a file, a state may be a folder. */
+static bool resolve_path(struct loading *loading, unsigned which)
 {
-	char **trace = &loading->settings->trace;
-	if (!*trace)
+	struct settings *settings = loading->settings;
+	char **at[NAMED_PATHS] = {&settings->trace, &settings->start, &settings->expect};
+	char **path = at[which];
+	if (!*path || !**path)
 		return true;
-	char *beside = join_path(loading->trace_folder ? loading->trace_folder : "", *trace);
-	if (is_file(beside)) {
-		free(*trace);
+	const struct named_path *named = &loading->paths[which];
+	bool (*there)(const char *) = which == PATH_TRACE ? is_file : is_there;
+	char *beside = join_path(named->folder ? named->folder : "", *path);
+	if (there(beside)) {
+		free(*path);
 		shorten_path(beside);
-		*trace = beside;
+		*path = beside;
 		return true;
 	}
-	bool found = is_file(*trace);
+	bool found = there(*path);
 	if (!found)
-		error_set(loading->error, ERROR_HOST, "%s: trace: there is no file '%s'", loading->trace_place, beside);
+		error_set(loading->error, ERROR_HOST, "%s: %s: there is no file '%s'", named->place, path_keys[which], beside);
 	free(beside);
 	return found;
+}
+
+static bool resolve_paths(struct loading *loading)
+{
+	for (unsigned which = 0; which < NAMED_PATHS; which++)
+		if (!resolve_path(loading, which))
+			return false;
+	return true;
 }
 
 typedef bool apply_main(struct loading *loading, const void *context);
@@ -619,11 +647,12 @@ static bool load(const struct scenario_source *source, struct settings *settings
 	                          .scenario_folder = folder_of(source->path ? source->path : ""),
 	                          .error = error};
 	settings_init(settings);
-	bool loaded = apply_set_groups(&loading) && apply(&loading, context) && apply_sets(&loading) && resolve_trace(&loading);
+	bool loaded = apply_set_groups(&loading) && apply(&loading, context) && apply_sets(&loading) && resolve_paths(&loading);
 	if (!loaded)
 		settings_release(settings);
 	free(loading.scenario_folder);
-	free(loading.trace_folder);
+	for (unsigned i = 0; i < NAMED_PATHS; i++)
+		free(loading.paths[i].folder);
 	if (registry)
 		scenario_names_release(registry);
 	return loaded;

@@ -59,6 +59,8 @@ struct settings {
 	char *question; /* first comment line of the scenario, without '#' */
 	char *label;
 	char *trace;      /* path of the recording */
+	char *start;      /* path of a recorded state to start from */
+	char *expect;     /* path of a recorded state to hold the end against */
 	char **allocator; /* names, in the order asked for */
 	uint32_t allocators;
 	char *page_allocator; /* name in the page_allocator port */

@@ -4,13 +4,25 @@
  */
 #include "sim/replay.h"
 
+#include "sim/follow.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define BATCH_OPS 1024
 
-enum live_state { LIVE_NOT, LIVE_OBJECT, LIVE_PAGES, LIVE_FAILED };
+/* SLOB puts this before a kmalloc of whole pages' size and less (ARCH_KMALLOC_MINALIGN). */
+#define KMALLOC_HEADER_MAX 8u
+
+/* So many objects of a cache, all aligned alike, have that alignment on purpose: by chance it would be one in 2^16. */
+#define ALIGN_WITNESSES 16
+
+/*
+ * LIVE_BEFORE: allocated by an op before the start state. LIVE_LARGE: such a kmalloc of whole pages, which only the page
+ * allocator knows. LIVE_UNKNOWN: not in the start state.
+ */
+enum live_state { LIVE_NOT, LIVE_OBJECT, LIVE_PAGES, LIVE_FAILED, LIVE_BEFORE, LIVE_LARGE, LIVE_UNKNOWN };
 
 /* What an id stands for now. */
 struct live {
@@ -35,7 +47,7 @@ struct replay {
 	struct replay_counters counters;
 	const struct trace_info *info;
 	struct live *live;
-	cache_id *caches; /* by the recording's cache index */
+	cache_id *caches;              /* by the recording's cache index */
 	struct replay_cache *by_cache; /* by cache_id */
 	uint32_t by_cache_count;
 	struct replay_call_site *by_call_site;
@@ -43,6 +55,12 @@ struct replay {
 	uint64_t next_tick_ns; /* the earlier of the two below */
 	struct tick sample, dump;
 	uint32_t samples;
+	/* from a start state */
+	bool before_start; /* its moment has not come yet */
+	struct follow follow;
+	uint32_t *seen_align;   /* by the recording's cache index: alignment that all its addresses have; 0 = too few of them */
+	bool *unseen_calls;     /* by the recording's cache index: it has allocations without an event */
+	uint64_t start_unknown; /* frames in use that no op and no slab stands for */
 };
 
 const struct metric replay_metrics[] = {
@@ -57,6 +75,23 @@ const struct metric replay_metrics[] = {
         METRIC(struct replay_counters, frees_of_failed, "1", "Frees of what could not be allocated"),
         METRIC(struct replay_counters, wrong_ops, "1", "Ops that no correct program makes; listed in wrong_op"),
         METRIC(struct replay_counters, refused_caches_allocs, "1", "Allocations from caches that the allocator refused to make"),
+        METRIC(struct replay_counters, skipped_ops, "1", "Ops before the start state or after the end state"),
+        METRIC(struct replay_counters, frees_of_unknown, "1", "Frees of what the start state does not have"),
+        METRIC(struct replay_counters, address_compared, "1", "Objects whose recorded address was held against the model's"),
+        METRIC(struct replay_counters, address_equal, "1", "Of them, those at the recorded address"),
+        METRIC(struct replay_counters, address_unseen_free, "1", "Of them, those that some call without an event had freed"),
+        METRIC(struct replay_counters, address_unseen_alloc, "1",
+               "Of them, those behind objects that no event took, or in another order"),
+        METRIC(struct replay_counters, address_lost, "1", "Of them, those in another slab than the model's"),
+        METRIC(struct replay_counters, page_address_compared, "1",
+               "Page blocks whose recorded frame was held against the model's"),
+        METRIC(struct replay_counters, page_address_equal, "1", "Of them, those at the recorded frame"),
+        METRIC(struct replay_counters, unseen_allocs_made, "1",
+               "Allocations without an event that were made from the recorded address"),
+        METRIC(struct replay_counters, unseen_allocs_missed, "1",
+               "Allocations without an event whose address could not be reached"),
+        METRIC(struct replay_counters, start_objects, "1", "Objects of the recording that were live at the start state"),
+        METRIC(struct replay_counters, start_page_blocks, "1", "Page blocks of the recording that were live at the start state"),
         GAUGE(struct replay_counters, live_objects, "1", "Objects live at the end"),
         GAUGE(struct replay_counters, live_page_blocks, "1", "Page blocks live at the end"),
         GAUGE(struct replay_counters, bytes_req, "bytes", "Bytes asked for, of live objects"),
@@ -81,11 +116,21 @@ static struct replay_cache *cache_account(struct replay *replay, uint32_t cache)
 	if (cache >= replay->by_cache_count) {
 		uint32_t count = 2 * cache + 16;
 		replay->by_cache = xrealloc(replay->by_cache, count * sizeof *replay->by_cache);
-		memset(replay->by_cache + replay->by_cache_count, 0,
-		       (count - replay->by_cache_count) * sizeof *replay->by_cache);
+		memset(replay->by_cache + replay->by_cache_count, 0, (count - replay->by_cache_count) * sizeof *replay->by_cache);
 		replay->by_cache_count = count;
 	}
 	return &replay->by_cache[cache];
+}
+
+/* The cache of that name in the start state, CACHE_NONE without one. */
+static cache_id cache_of_state(const struct replay *replay, const struct trace_cache *cache)
+{
+	struct object_allocator *objects = replay->parts.objects;
+	struct cache_view view;
+	for (uint32_t nr = 0; replay->config.from_state && cache->named && nr < objects->ops->cache_limit(objects); nr++)
+		if (objects->ops->cache_view(objects, (cache_id){nr}, &view) && strcmp(view.name, cache->name) == 0)
+			return (cache_id){nr};
+	return CACHE_NONE;
 }
 
 static bool make_caches(struct replay *replay, struct error *error)
@@ -97,16 +142,47 @@ static bool make_caches(struct replay *replay, struct error *error)
 		struct cache_spec spec = {
 		        .name = cache->name,
 		        .object_size = cache->object_size,
-		        .align = cache->align,
+		        .align = replay->config.from_state && replay->seen_align[index] > cache->align ? replay->seen_align[index]
+		                                                                                       : cache->align,
 		        .flags = cache->flags,
 		        .ctor = cache->ctor,
 		};
 		if (cache->object_size == 0)
 			return error_set(error, ERROR_INPUT, "%s: cache '%s' has objects of 0 bytes", replay->info->source,
 			                 cache->name);
-		replay->caches[index] = cache_create(replay->parts.objects, &spec);
+		replay->caches[index] = cache_of_state(replay, cache);
+		if (replay->caches[index].nr == UINT32_MAX)
+			replay->caches[index] = cache_create(replay->parts.objects, &spec);
 	}
 	return true;
+}
+
+/*
+ * What all ops say of the caches together: which have allocations without an event; and, where the start state does not describe
+ * its caches (SLOB), the alignment that all addresses of a cache share.
+ */
+static bool look_ahead(struct replay *replay, struct error *error)
+{
+	uint32_t caches = replay->info->caches;
+	struct op *batch = xcalloc(BATCH_OPS, sizeof *batch);
+	uint64_t *bits = xcalloc(caches, sizeof *bits);
+	size_t count;
+	bool read;
+	replay->unseen_calls = xcalloc(caches, sizeof *replay->unseen_calls);
+	while ((read = trace_next(replay->parts.trace, batch, BATCH_OPS, &count, error)) && count > 0)
+		for (size_t i = 0; i < count; i++) {
+			if (batch[i].kind != OP_CACHE_ALLOC)
+				continue;
+			bits[batch[i].cache] |= batch[i].address;
+			replay->unseen_calls[batch[i].cache] |= batch[i].origin == OP_UNSEEN;
+		}
+	for (uint32_t index = 0; index < caches; index++) {
+		bool told = trace_cache(replay->parts.trace, index)->allocs >= ALIGN_WITNESSES && bits[index] != 0;
+		replay->seen_align[index] = told ? (uint32_t)(bits[index] & -bits[index] & (2 * PAGE_SIZE - 1)) : 0;
+	}
+	free(bits);
+	free(batch);
+	return read && trace_rewind(replay->parts.trace, error);
 }
 
 struct replay *replay_create(const struct replay_config *config, const struct replay_parts *parts, struct error *error)
@@ -116,7 +192,8 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	uint64_t length_ns = info->last_ns - info->first_ns;
 	if (config->sample_every_ns && length_ns / config->sample_every_ns > SAMPLES_MAX) {
 		error_set(error, ERROR_USAGE,
-		          "sample.every is %" PRIu64 " ns, but the recording is %" PRIu64 " ns long: that would be more than %u samples",
+		          "sample.every is %" PRIu64 " ns, but the recording is %" PRIu64
+		          " ns long: that would be more than %u samples",
 		          config->sample_every_ns, length_ns, SAMPLES_MAX);
 		return NULL;
 	}
@@ -136,7 +213,11 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	replay->sample = (struct tick){config->sample_every_ns, config->sample_every_ns ? info->first_ns : UINT64_MAX};
 	replay->dump = (struct tick){config->dump_every_ns, config->dump_every_ns ? info->first_ns : UINT64_MAX};
 	replay->next_tick_ns = replay->sample.next_ns < replay->dump.next_ns ? replay->sample.next_ns : replay->dump.next_ns;
-	if (!make_caches(replay, error)) {
+	replay->seen_align = xcalloc(info->caches, sizeof *replay->seen_align);
+	replay->before_start = config->from_state;
+	if (config->from_state)
+		follow_init(&replay->follow, parts->objects, config->direct_map, parts->pages->end_pfn);
+	if ((config->from_state && !look_ahead(replay, error)) || !make_caches(replay, error)) {
 		replay_destroy(replay);
 		return NULL;
 	}
@@ -148,6 +229,10 @@ void replay_destroy(struct replay *replay)
 	if (!replay)
 		return;
 	lazy_free(replay->live, replay->info->ids, sizeof *replay->live);
+	if (replay->config.from_state)
+		follow_release(&replay->follow);
+	free(replay->seen_align);
+	free(replay->unseen_calls);
 	free(replay->caches);
 	free(replay->by_cache);
 	free(replay->by_call_site);
@@ -252,8 +337,12 @@ static bool run_ticks(struct replay *replay, uint64_t time_ns, struct error *err
 static const char *op_name(uint8_t kind)
 {
 	static const char *const names[OP_KINDS] = {
-	        [OP_CACHE_ALLOC] = "kmem_cache_alloc", [OP_CACHE_FREE] = "kmem_cache_free", [OP_KMALLOC] = "kmalloc",
-	        [OP_KFREE] = "kfree",                  [OP_PAGE_ALLOC] = "mm_page_alloc",   [OP_PAGE_FREE] = "mm_page_free",
+	        [OP_CACHE_ALLOC] = "kmem_cache_alloc",
+	        [OP_CACHE_FREE] = "kmem_cache_free",
+	        [OP_KMALLOC] = "kmalloc",
+	        [OP_KFREE] = "kfree",
+	        [OP_PAGE_ALLOC] = "mm_page_alloc",
+	        [OP_PAGE_FREE] = "mm_page_free",
 	        [OP_MARK] = "mark",
 	};
 	return kind < OP_KINDS ? names[kind] : "unknown op";
@@ -264,7 +353,8 @@ static bool wrong_op(struct replay *replay, const struct op *op, const char *wha
 {
 	uint64_t number = replay->counters.wrong_ops++;
 	if (replay->parts.store && number < WRONG_OPS_LISTED) {
-		struct store_wrong_op row = {.op = replay->counters.ops, .line = op->line, .kind = op_name(op->kind), .what = what};
+		struct store_wrong_op row = {
+		        .op = replay->counters.ops, .line = op->line, .kind = op_name(op->kind), .what = what};
 		if (!store_wrong_op(replay->parts.store, replay->parts.run_id, &row, error))
 			return false;
 	}
@@ -319,23 +409,55 @@ static void account_object(struct replay *replay, const struct op *op, const str
 	cache->equal += equal;
 }
 
+/* An allocation that the recording has an address for, from a start state on. */
+static struct object follow_op(struct replay *replay, const struct op *op, cache_id cache, unsigned cpu)
+{
+	struct replay_counters *counters = &replay->counters;
+	struct object object = {.cache = cache, .bytes_alloc = op->bytes_alloc};
+	const struct follow_call call = {.cache = cache,
+	                                 .bytes = op->bytes_req,
+	                                 .gfp = op->gfp,
+	                                 .cpu = cpu,
+	                                 .unseen_calls = cache.nr != UINT32_MAX && replay->unseen_calls[op->cache]};
+	if (op->origin == OP_UNSEEN) {
+		bool made = follow_unseen_alloc(&replay->follow, &call, vaddr_of(op->address));
+		counters->unseen_allocs_made += made;
+		counters->unseen_allocs_missed += !made;
+		object.at = made ? vaddr_of(op->address) : VADDR_NULL;
+		return object;
+	}
+	enum follow_result result = follow_alloc(&replay->follow, &call, vaddr_of(op->address), &object);
+	counters->address_compared++;
+	counters->address_equal += result == FOLLOW_EQUAL;
+	counters->address_unseen_free += result == FOLLOW_UNSEEN_FREE;
+	counters->address_unseen_alloc += result == FOLLOW_UNSEEN_ALLOC;
+	counters->address_lost += result == FOLLOW_LOST;
+	if (object.cache.nr != UINT32_MAX) {
+		struct replay_cache *account = cache_account(replay, object.cache.nr);
+		account->address_compared++;
+		account->address_equal += result == FOLLOW_EQUAL;
+	}
+	return object;
+}
+
 static bool alloc_object(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
 	if (live->state != LIVE_NOT)
 		return wrong_op(replay, op, "its id is still in use", error);
 	struct object object = {0};
-	if (op->kind == OP_CACHE_ALLOC) {
-		cache_id cache = replay->caches[op->cache];
-		if (cache.nr == UINT32_MAX) {
-			replay->counters.refused_caches_allocs++;
-			live->state = LIVE_FAILED;
-			return true;
-		}
-		object = cache_alloc(replay->parts.objects, cache, op->gfp, cpu);
-	} else {
-		object = object_kmalloc(replay->parts.objects, op->bytes_req, op->gfp, cpu);
+	cache_id cache = op->kind == OP_CACHE_ALLOC ? replay->caches[op->cache] : CACHE_NONE;
+	if (op->kind == OP_CACHE_ALLOC && cache.nr == UINT32_MAX) {
+		replay->counters.refused_caches_allocs++;
+		live->state = LIVE_FAILED;
+		return true;
 	}
+	if (replay->config.from_state && op->address)
+		object = follow_op(replay, op, cache, cpu);
+	else if (op->kind == OP_CACHE_ALLOC)
+		object = cache_alloc(replay->parts.objects, cache, op->gfp, cpu);
+	else
+		object = object_kmalloc(replay->parts.objects, op->bytes_req, op->gfp, cpu);
 	if (object.at.addr == 0) {
 		replay->counters.failed_object_allocs++;
 		live->state = LIVE_FAILED;
@@ -388,23 +510,42 @@ static void account_object_free(struct replay *replay, const struct live *live, 
 	cache->live_bytes_alloc -= live->bytes_alloc;
 }
 
+/* The free of what was live before the start state and is no object of the allocator's. */
+static bool free_from_before(struct replay *replay, struct live *live, unsigned cpu)
+{
+	if (live->state == LIVE_LARGE) {
+		enum page_free_result result = page_free(replay->parts.pages, pfn_of((uint32_t)live->address), live->order, cpu);
+		SIM_ASSERT(result == PAGE_FREE_OK);
+		replay->start_unknown -= 1ull << live->order;
+	}
+	replay->counters.frees_of_unknown++;
+	live->state = LIVE_NOT;
+	return true;
+}
+
 static bool free_object(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
+	if (live->state == LIVE_LARGE || live->state == LIVE_UNKNOWN)
+		return free_from_before(replay, live, cpu);
 	if (live->state == LIVE_FAILED) {
 		replay->counters.frees_of_failed++;
 		live->state = LIVE_NOT;
 		return true;
 	}
 	if (live->state != LIVE_OBJECT)
-		return wrong_op(replay, op, live->state == LIVE_NOT ? "nothing is live under its id" : "its id stands for pages", error);
+		return wrong_op(replay, op, live->state == LIVE_NOT ? "nothing is live under its id" : "its id stands for pages",
+		                error);
 	vaddr at = vaddr_of(live->address);
-	/* The kernel accepts kmem_cache_free() of a kmalloc'ed object by its own cache; the recording then names a kmalloc cache. */
+	/* The kernel accepts kmem_cache_free() of a kmalloc'ed object by its own cache; the recording then names a kmalloc cache.
+	 */
 	enum object_free_result result = op->kind == OP_CACHE_FREE && live->cache == replay->caches[op->cache].nr
 	                                         ? cache_free(replay->parts.objects, (cache_id){live->cache}, at, cpu)
 	                                         : object_kfree(replay->parts.objects, at, cpu);
 	if (result != OBJECT_FREE_OK)
 		return wrong_op(replay, op, object_free_text(result), error);
+	if (replay->config.from_state)
+		follow_freed(&replay->follow, at);
 	account_object_free(replay, live, cpu);
 	live->state = LIVE_NOT;
 	return true;
@@ -418,22 +559,36 @@ static uint64_t *owner_of(struct replay *replay, gfp flags)
 	return flags & __GFP_RECLAIMABLE ? &replay->counters.pages_reclaimable : &replay->counters.pages_unmovable;
 }
 
+static void enter_pages(struct replay *replay, const struct op *op, struct live *live, uint32_t first, unsigned cpu)
+{
+	*live = (struct live){.address = first, .cpu = (uint16_t)cpu, .state = LIVE_PAGES, .order = op->order, .gfp = op->gfp};
+	replay->counters.page_allocs++;
+	replay->counters.live_page_blocks++;
+	*owner_of(replay, op->gfp) += 1ull << op->order;
+}
+
 static bool alloc_pages(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
 	if (live->state != LIVE_NOT)
 		return wrong_op(replay, op, "its id is still in use", error);
+	if (replay->config.from_state && op->origin == OP_UNSEEN &&
+	    page_adopt(replay->parts.pages, pfn_of((uint32_t)op->address), op->order)) {
+		replay->start_unknown -= 1ull << op->order;
+		enter_pages(replay, op, live, (uint32_t)op->address, cpu);
+		return true;
+	}
 	pfn first = page_alloc(replay->parts.pages, op->order, op->gfp, cpu);
 	if (first.nr == UINT32_MAX) {
 		replay->counters.failed_page_allocs++;
 		live->state = LIVE_FAILED;
 		return true;
 	}
-	*live = (struct live){
-	        .address = first.nr, .cpu = (uint16_t)cpu, .state = LIVE_PAGES, .order = op->order, .gfp = op->gfp};
-	replay->counters.page_allocs++;
-	replay->counters.live_page_blocks++;
-	*owner_of(replay, op->gfp) += 1ull << op->order;
+	enter_pages(replay, op, live, first.nr, cpu);
+	if (replay->config.from_state && op->origin == OP_RECORDED && op->address) {
+		replay->counters.page_address_compared++;
+		replay->counters.page_address_equal += first.nr == op->address;
+	}
 	return true;
 }
 
@@ -455,14 +610,16 @@ static const char *page_free_text(enum page_free_result result)
 static bool free_pages(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
+	if (live->state == LIVE_LARGE || live->state == LIVE_UNKNOWN)
+		return free_from_before(replay, live, cpu);
 	if (live->state == LIVE_FAILED) {
 		replay->counters.frees_of_failed++;
 		live->state = LIVE_NOT;
 		return true;
 	}
 	if (live->state != LIVE_PAGES)
-		return wrong_op(replay, op, live->state == LIVE_NOT ? "nothing is live under its id" : "its id stands for an object",
-		                error);
+		return wrong_op(replay, op,
+		                live->state == LIVE_NOT ? "nothing is live under its id" : "its id stands for an object", error);
 	enum page_free_result result = page_free(replay->parts.pages, pfn_of((uint32_t)live->address), op->order, cpu);
 	if (result != PAGE_FREE_OK)
 		return wrong_op(replay, op, page_free_text(result), error);
@@ -521,8 +678,107 @@ static void pay(struct replay *replay, const struct op *op, unsigned cpu)
 	steps_clear(replay->parts.steps);
 }
 
+/* An op outside of the time from start state to end state. */
+static void skip_op(struct replay *replay, const struct op *op)
+{
+	replay->counters.ops++;
+	replay->counters.skipped_ops++;
+	if (!replay->before_start || op->kind == OP_MARK)
+		return;
+	bool pages = op->kind == OP_PAGE_ALLOC;
+	if (op->kind == OP_CACHE_ALLOC || op->kind == OP_KMALLOC || pages)
+		replay->live[op->id] =
+		        (struct live){.address = op->address,
+		                      .bytes_req = op->bytes_req,
+		                      .bytes_alloc = op->bytes_alloc,
+		                      .call_site = op->call_site,
+		                      .cache = op->kind == OP_CACHE_ALLOC ? replay->caches[op->cache].nr : UINT32_MAX,
+		                      .cpu = op->cpu,
+		                      .state = pages ? LIVE_PAGES : LIVE_BEFORE,
+		                      .order = op->order,
+		                      .gfp = op->gfp};
+	else
+		replay->live[op->id].state = LIVE_NOT;
+}
+
+/* Takes over an object of the start state. */
+static void start_with_object(struct replay *replay, struct live *live)
+{
+	struct object_allocator *objects = replay->parts.objects;
+	vaddr at = vaddr_of(live->address);
+	bool there = objects->ops->ksize(objects, at) > 0 || object_adopt(objects, at, (cache_id){live->cache}, live->bytes_req);
+	if (there) {
+		live->state = LIVE_OBJECT;
+		replay->counters.start_objects++;
+		replay->counters.live_objects++;
+		replay->counters.bytes_req += live->bytes_req;
+		replay->counters.bytes_alloc += live->bytes_alloc;
+		replay->by_call_site[live->call_site].live_objects++;
+		replay->by_call_site[live->call_site].live_bytes_req += live->bytes_req;
+		replay->by_call_site[live->call_site].live_bytes_alloc += live->bytes_alloc;
+		if (live->cache != UINT32_MAX) {
+			cache_account(replay, live->cache)->live_bytes_req += live->bytes_req;
+			replay->by_cache[live->cache].live_bytes_alloc += live->bytes_alloc;
+		}
+		return;
+	}
+	/* Whole pages, which only the page allocator knows. */
+	uint64_t frame = (live->address - replay->config.direct_map) >> PAGE_SHIFT;
+	live->state = LIVE_UNKNOWN;
+	while (live->order < ORDERS && (uint64_t)PAGE_SIZE << live->order < live->bytes_req)
+		live->order++;
+	if (live->address % PAGE_SIZE == 0 && live->bytes_req >= PAGE_SIZE - KMALLOC_HEADER_MAX && live->order < ORDERS &&
+	    frame < replay->parts.pages->end_pfn && page_adopt(replay->parts.pages, pfn_of((uint32_t)frame), live->order)) {
+		live->address = frame;
+		live->state = LIVE_LARGE;
+	}
+}
+
+static void start_with_pages(struct replay *replay, struct live *live)
+{
+	if (live->address >= replay->parts.pages->end_pfn ||
+	    !page_adopt(replay->parts.pages, pfn_of((uint32_t)live->address), live->order)) {
+		live->state = LIVE_UNKNOWN;
+		return;
+	}
+	replay->counters.start_page_blocks++;
+	replay->counters.live_page_blocks++;
+	*owner_of(replay, live->gfp) += 1ull << live->order;
+}
+
+/* The moment of the start state: what the ops before it left live is what the allocators hold. */
+static void start_from_state(struct replay *replay)
+{
+	const struct replay_counters *counters = &replay->counters;
+	replay->before_start = false;
+	for (uint32_t id = 0; id < replay->info->ids; id++) {
+		struct live *live = &replay->live[id];
+		if (live->state == LIVE_BEFORE)
+			start_with_object(replay, live);
+		else if (live->state == LIVE_PAGES)
+			start_with_pages(replay, live);
+	}
+	replay->start_unknown = replay->parts.pages->allocated_pages -
+	                        replay->parts.objects->ops->pages_held(replay->parts.objects) - counters->pages_unmovable -
+	                        counters->pages_movable - counters->pages_reclaimable;
+}
+
+/* Whether an op lies outside of the time that is replayed; the first one inside brings the start state. */
+static bool is_outside(struct replay *replay, const struct op *op)
+{
+	if (replay->before_start && (op->origin == OP_BEFORE || op->time_ns < replay->config.start_ns))
+		return true;
+	if (replay->before_start)
+		start_from_state(replay);
+	return replay->config.end_ns && op->time_ns > replay->config.end_ns;
+}
+
 static bool replay_op(struct replay *replay, const struct op *op, struct error *error)
 {
+	if (replay->config.from_state && is_outside(replay, op)) {
+		skip_op(replay, op);
+		return true;
+	}
 	if (op->time_ns >= replay->next_tick_ns && !run_ticks(replay, op->time_ns, error))
 		return false;
 	if (op->time_ns > replay->time_ns)
@@ -610,7 +866,7 @@ static void check_live(const struct replay *replay)
 {
 	const struct replay_counters *counters = &replay->counters;
 	uint64_t objects = 0, blocks = 0, pages = 0, bytes_req = 0, bytes_alloc = 0;
-	for (uint32_t id = 0; id < replay->info->ids; id++) {
+	for (uint32_t id = 0; id < replay->info->ids && !replay->before_start; id++) {
 		const struct live *live = &replay->live[id];
 		objects += live->state == LIVE_OBJECT;
 		blocks += live->state == LIVE_PAGES;
@@ -621,7 +877,9 @@ static void check_live(const struct replay *replay)
 	SIM_ASSERT(objects == counters->live_objects && blocks == counters->live_page_blocks);
 	SIM_ASSERT(bytes_req == counters->bytes_req && bytes_alloc == counters->bytes_alloc);
 	SIM_ASSERT(pages == counters->pages_unmovable + counters->pages_movable + counters->pages_reclaimable);
-	SIM_ASSERT(replay->parts.pages->allocated_pages == pages + replay->parts.objects->ops->pages_held(replay->parts.objects));
+	SIM_ASSERT(replay->before_start ||
+	           replay->parts.pages->allocated_pages ==
+	                   pages + replay->start_unknown + replay->parts.objects->ops->pages_held(replay->parts.objects));
 }
 
 void replay_check(const struct replay *replay)
@@ -630,9 +888,11 @@ void replay_check(const struct replay *replay)
 	SIM_ASSERT(counters->ops == counters->object_allocs + counters->object_frees + counters->page_allocs +
 	                                    counters->page_frees + counters->marks + counters->failed_object_allocs +
 	                                    counters->failed_page_allocs + counters->frees_of_failed + counters->wrong_ops +
-	                                    counters->refused_caches_allocs);
-	SIM_ASSERT(counters->object_allocs == counters->object_frees + counters->live_objects);
-	SIM_ASSERT(counters->page_allocs == counters->page_frees + counters->live_page_blocks);
+	                                    counters->refused_caches_allocs + counters->skipped_ops + counters->frees_of_unknown);
+	SIM_ASSERT(counters->start_objects + counters->object_allocs == counters->object_frees + counters->live_objects);
+	SIM_ASSERT(counters->start_page_blocks + counters->page_allocs == counters->page_frees + counters->live_page_blocks);
+	SIM_ASSERT(counters->address_compared == counters->address_equal + counters->address_unseen_free +
+	                                                 counters->address_unseen_alloc + counters->address_lost);
 	SIM_ASSERT(counters->bytes_alloc_equal <= counters->bytes_alloc_compared);
 	check_live(replay);
 	page_allocator_check(replay->parts.pages);

@@ -12,7 +12,11 @@
  *
  * A wrong op (a free of nothing, a double free, ...) is counted and told with its place; the state stays sound.
  *
- * Laws: every op is in exactly one counter of struct replay_counters; live ids = allocations - frees.
+ * From a recorded start state (config.from_state) the ops before its moment are not replayed: what they left live is in the
+ * state, at the recorded addresses. From then on each address the recording tells is held against the model's, and calls that
+ * leave no event are made where their effect is seen (follow.h).
+ *
+ * Laws: every op is in exactly one counter of struct replay_counters; live ids = live at the start + allocations - frees.
  */
 #ifndef SIM_REPLAY_H
 #define SIM_REPLAY_H
@@ -33,17 +37,21 @@
 #define SAMPLES_MAX 1000000u
 
 struct replay_config {
-	bool asap;                /* ignore recorded times */
+	bool asap; /* ignore recorded times */
 	bool stop_on_error;
 	uint64_t sample_every_ns; /* 0 = no samples but the last */
 	uint64_t dump_every_ns;   /* 0 = no dumps but the last */
 	uint64_t paranoid_every;  /* check() of everything every so many ops; 0 = at the end only */
 	uint64_t frequency_mhz;   /* cycles per microsecond, > 0 */
 	unsigned cpus;            /* ops of cpus beyond are folded onto these */
+	bool from_state;          /* the allocators hold the recorded kernel's state of start_ns */
+	uint64_t start_ns,
+	        end_ns;      /* with from_state: ops before and after are left out; end_ns 0 = to the end of the recording */
+	uint64_t direct_map; /* with from_state: where the addresses of objects begin */
 };
 
 struct replay_counters {
-	/* ops = the sum of the next ten */
+	/* ops = the sum of the next twelve */
 	uint64_t ops;
 	uint64_t object_allocs, object_frees, page_allocs, page_frees, marks;
 	uint64_t failed_object_allocs, failed_page_allocs; /* no memory in the simulated machine */
@@ -51,14 +59,25 @@ struct replay_counters {
 	uint64_t wrong_ops;                                /* told one by one in table wrong_op */
 	uint64_t refused_caches_allocs;                    /* allocations from a cache that the allocator could not make */
 
+	uint64_t skipped_ops;      /* outside of the time from start state to end state */
+	uint64_t frees_of_unknown; /* of what the start state does not have live */
+
+	/* From a start state: recorded addresses held against the model's, and why they differ (follow.h). */
+	uint64_t address_compared, address_equal;
+	uint64_t address_unseen_free, address_unseen_alloc, address_lost; /* compared = equal + these three */
+	uint64_t page_address_compared, page_address_equal;
+	uint64_t unseen_allocs_made, unseen_allocs_missed; /* among object_allocs and frees_of_failed's allocations */
+	uint64_t start_objects, start_page_blocks;         /* of the recording's, live at the start */
+
 	uint64_t live_objects, live_page_blocks;
-	uint64_t bytes_req, bytes_alloc;           /* of live objects */
+	uint64_t bytes_req, bytes_alloc;                       /* of live objects */
 	uint64_t total_bytes_requested, total_bytes_allocated; /* over all allocations, as perf kmem counts */
-	uint64_t cross_cpu_allocations;            /* freed on another cpu than allocated, as perf kmem counts */
-	uint64_t bytes_alloc_compared, bytes_alloc_equal; /* allocations whose bytes_alloc the recording has; and those that agree */
+	uint64_t cross_cpu_allocations;                        /* freed on another cpu than allocated, as perf kmem counts */
+	uint64_t bytes_alloc_compared,
+	        bytes_alloc_equal; /* allocations whose bytes_alloc the recording has; and those that agree */
 	uint64_t pages_unmovable, pages_movable, pages_reclaimable; /* held by the recording's own page allocations */
-	uint64_t peak_pages;                       /* most frames allocated at once, all owners */
-	uint64_t peak_slab_pages;                  /* most frames held by the object allocator at once */
+	uint64_t peak_pages;                                        /* most frames allocated at once, all owners */
+	uint64_t peak_slab_pages;                                   /* most frames held by the object allocator at once */
 	uint64_t peak_bytes_req;
 };
 
@@ -70,7 +89,8 @@ struct replay_cache {
 	uint64_t bytes_req, bytes_alloc;
 	uint64_t live_bytes_req, live_bytes_alloc;
 	uint64_t compared, equal; /* bytes_alloc against the recording */
-	uint64_t slabs_peak;      /* as seen by samples */
+	uint64_t address_compared, address_equal;
+	uint64_t slabs_peak; /* as seen by samples */
 };
 
 struct replay_call_site {
@@ -87,7 +107,8 @@ struct replay_parts {
 	struct machine *machine; /* NULL: timing none */
 	struct store *store;     /* NULL: nothing is stored */
 	int64_t run_id;
-	/* Called at each dump moment with the number of the sample taken then, and at the end; may be NULL. false ends the replay. */
+	/* Called at each dump moment with the number of the sample taken then, and at the end; may be NULL. false ends the
+	 * replay. */
 	bool (*dump)(void *context, uint32_t sample, bool last, struct error *error);
 	void *dump_context;
 };

@@ -672,6 +672,7 @@ const struct object_allocator_ops object_allocator_slab_ops = {
         .cache_view = slab_cache_view,
         .pages_held = slab_pages_held,
         .pages_large = slab_pages_large,
+        .load = slab_load_dump,
         .check = slab_check,
         .metrics = slab_metrics,
         .counters = slab_counters,

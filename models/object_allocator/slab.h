@@ -333,4 +333,7 @@ struct slab_node_state {
 };
 bool slab_load_node(struct slab_allocator *allocator, struct slab_cache *cache, const struct slab_node_state *state);
 
+/* slab_dump.c: a whole recorded dump (sim/state_dump.h), its caches made as it describes them. */
+bool slab_load_dump(struct object_allocator *objects, const struct state_dump *dump, struct error *error);
+
 #endif

@@ -586,6 +586,17 @@ static void slob_destroy(struct object_allocator *objects)
 	free(slob);
 }
 
+static bool slob_load_dump(struct object_allocator *objects, const struct state_dump *dump, struct error *error)
+{
+	return slob_load_pages(objects, slob_of(objects)->wiring.pages, dump, error);
+}
+
+static bool slob_adopt(struct object_allocator *objects, vaddr at, cache_id cache, uint32_t size)
+{
+	struct error unknown = {0};
+	return slob_load_object(objects, at, cache, size, &unknown);
+}
+
 const struct object_allocator_ops object_allocator_slob_ops = {
         .name = "slob",
         .help = "Linux 6.1 SLOB: one heap of pages with first-fit blocks, three lists by size, a header before each kmalloc",
@@ -601,6 +612,8 @@ const struct object_allocator_ops object_allocator_slob_ops = {
         .cache_view = slob_cache_view,
         .pages_held = slob_pages_held,
         .pages_large = slob_pages_large,
+        .load = slob_load_dump,
+        .adopt = slob_adopt,
         .check = slob_check,
         .metrics = slob_metrics,
         .counters = slob_counters,

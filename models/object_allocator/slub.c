@@ -590,6 +590,7 @@ const struct object_allocator_ops object_allocator_slub_ops = {
         .cache_view = slub_cache_view,
         .pages_held = slub_pages_held,
         .pages_large = slub_pages_large,
+        .load = slub_load_dump,
         .check = slub_check,
         .metrics = slub_metrics,
         .counters = slub_counters,

@@ -289,6 +289,9 @@ bool slub_load_slab(struct slub *slub, struct slub_cache *cache, const struct sl
 /* Accounts for full slabs that the recording does not show. */
 void slub_load_unseen(struct slub *slub, struct slub_cache *cache, uint64_t slabs, uint64_t objects);
 
+/* slub_dump.c: a whole recorded dump (sim/state_dump.h), its caches made as it describes them. */
+bool slub_load_dump(struct object_allocator *objects, const struct state_dump *dump, struct error *error);
+
 /* The model, as the registry knows it; the allocator given back is a struct slub (slub_of()). */
 extern const struct object_allocator_ops object_allocator_slub_ops;
 struct object_allocator *object_allocator_slub_create(const struct object_allocator_wiring *wiring, struct error *error);

@@ -158,11 +158,17 @@ const struct metric buddy_metrics[] = {
         METRIC(struct buddy_counters, highatomic_unreserved_pages, "pages", "Pages of such pageblocks given up again"),
         METRIC_END};
 
+static bool buddy_adopt_block(struct page_allocator *pages, pfn first, unsigned order)
+{
+	return buddy_adopt(buddy_of(pages), first.nr, order);
+}
+
 const struct page_allocator_ops page_allocator_buddy_ops = {
         .name = "buddy",
         .help = "Linux 6.1: zones, buddy lists by migrate type, per-CPU lists, watermarks",
         .alloc = buddy_alloc,
         .free = buddy_free,
+        .adopt = buddy_adopt_block,
         .drain = buddy_drain,
         .zones = buddy_zones,
         .zone_view = buddy_zone_view,

@@ -222,6 +222,12 @@ struct page_allocator *buddy_load(const struct state_dump *dump, const struct pa
 void buddy_compare(const struct page_allocator *pages, const struct state_dump *dump, uint64_t *compared, uint64_t *equal,
                    char *text, size_t size);
 
+/* --- place.c --- */
+struct procfs_memory;
+/* The allocator with as many free blocks as /proc/buddyinfo and pagetypeinfo count, at places drawn from wiring->seed. */
+struct page_allocator *buddy_place_counts(const struct procfs_memory *memory, const struct page_allocator_wiring *wiring,
+                                          struct error *error);
+
 /* --- blocks.c --- */
 
 /* Flags of one allocation (mm/internal.h); the lowest two bits choose the watermark. */

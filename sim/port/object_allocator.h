@@ -78,6 +78,7 @@ struct cache_view {
 };
 
 struct object_allocator;
+struct state_dump; /* sim/state_dump.h */
 
 struct object_allocator_ops {
 	const char *name;
@@ -105,6 +106,15 @@ struct object_allocator_ops {
 	/* Frames held for objects now (slabs and large kmallocs), and of them those of large kmallocs. O(1). */
 	uint64_t (*pages_held)(const struct object_allocator *);
 	uint64_t (*pages_large)(const struct object_allocator *);
+
+	/*
+	 * Start states. load() brings a recorded state into a fresh allocator: makes the caches the dump names and fills their lists; its
+	 * frames must be in use in the page allocator, where it adopts them. false with *error: the dump is of another allocator, or
+	 * damaged. adopt() makes an object known that is live since then, where the dump did not say so: as one of `cache`, or with
+	 * CACHE_NONE as a kmalloc of `size` bytes; false if nothing unknown is there. Either may be NULL.
+	 */
+	bool (*load)(struct object_allocator *, const struct state_dump *, struct error *);
+	bool (*adopt)(struct object_allocator *, vaddr, cache_id, uint32_t size);
 
 	void (*check)(const struct object_allocator *);
 
@@ -164,6 +174,13 @@ static inline enum object_free_result object_kfree(struct object_allocator *obje
 	enum object_free_result result = objects->ops->kfree(objects, at, cpu);
 	objects->live_objects -= result == OBJECT_FREE_OK && at.addr > ZERO_SIZE_PTR.addr;
 	return result;
+}
+
+static inline bool object_adopt(struct object_allocator *objects, vaddr at, cache_id cache, uint32_t size)
+{
+	bool adopted = objects->ops->adopt && objects->ops->adopt(objects, at, cache, size);
+	objects->live_objects += adopted;
+	return adopted;
 }
 
 static inline void object_allocator_check(const struct object_allocator *objects)

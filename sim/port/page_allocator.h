@@ -58,6 +58,12 @@ struct page_allocator_ops {
 	/* Gives a block back. A wrong free changes nothing and is told by the result. */
 	enum page_free_result (*free)(struct page_allocator *, pfn, unsigned order, unsigned cpu);
 
+	/*
+	 * Makes a block that is in use since the start state known, so that it can be freed; false if it is no such block. NULL: the
+	 * model has no such blocks.
+	 */
+	bool (*adopt)(struct page_allocator *, pfn, unsigned order);
+
 	/* Returns every per-CPU list's pages to the buddy lists (the kernel's drain_all_pages). */
 	void (*drain)(struct page_allocator *);
 
@@ -114,6 +120,11 @@ static inline enum page_free_result page_free(struct page_allocator *pages, pfn 
 		pages->allocated_pages -= 1ull << order;
 	}
 	return result;
+}
+
+static inline bool page_adopt(struct page_allocator *pages, pfn first, unsigned order)
+{
+	return pages->ops->adopt && pages->ops->adopt(pages, first, order);
 }
 
 static inline void page_allocator_check(const struct page_allocator *pages)

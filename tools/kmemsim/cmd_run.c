@@ -12,7 +12,7 @@
 #include <string.h>
 
 /* Keys of options without a letter. */
-enum { OPTION_SET = 256, OPTION_DB, OPTION_SEED, OPTION_PARANOID, OPTION_DUMP, OPTION_MACHINE, OPTION_KERNEL, OPTION_ALLOCATOR, OPTION_FORMAT };
+enum { OPTION_SET = 256, OPTION_DB, OPTION_SEED, OPTION_PARANOID, OPTION_DUMP, OPTION_MACHINE, OPTION_KERNEL, OPTION_ALLOCATOR, OPTION_FORMAT, OPTION_START, OPTION_EXPECT };
 
 #define SETS_MAX 256
 
@@ -35,6 +35,8 @@ struct run_options {
 	 "Print buddyinfo, pagetypeinfo, zoneinfo, slabinfo, unusable_index, extfrag_index in the kernel's formats; WHEN is end or every=TIME", 0}
 #define MACHINE_OPTION {"machine", OPTION_MACHINE, "NAME|FILE", 0, "The machine (kmemsim list machines)", 0}
 #define KERNEL_OPTION {"kernel", OPTION_KERNEL, "NAME|FILE", 0, "The kernel's settings (default: what the recording tells)", 0}
+#define START_OPTION {"start", OPTION_START, "FILE", 0, "Start from a recorded state: a dump, or a folder with /proc/buddyinfo and the like", 0}
+#define EXPECT_OPTION {"expect", OPTION_EXPECT, "FILE", 0, "Hold the end against a recorded state", 0}
 #define FORMAT_OPTION {"format", OPTION_FORMAT, "text|csv|json", 0, "Form of the table (default text)", 0}
 
 static const struct argp_option run_option_table[] = {
@@ -45,6 +47,8 @@ static const struct argp_option replay_option_table[] = {
         MACHINE_OPTION,
         KERNEL_OPTION,
         {"allocator", OPTION_ALLOCATOR, "NAME", 0, "The object allocator (default: the recording's own, else slub)", 0},
+        START_OPTION,
+        EXPECT_OPTION,
         SET_OPTION,
         DB_OPTION,
         SEED_OPTION,
@@ -103,6 +107,12 @@ static int parse_run_option(int key, char *argument, void *input, struct error *
 		return 0;
 	case OPTION_ALLOCATOR:
 		add_set(options, "allocator", argument, error);
+		return 0;
+	case OPTION_START:
+		add_set(options, "start", argument, error);
+		return 0;
+	case OPTION_EXPECT:
+		add_set(options, "expect", argument, error);
 		return 0;
 	case OPTION_FORMAT:
 		table_format_named(argument, &options->format, error);

@@ -5,10 +5,12 @@
 #include "tools/kmemsim/run.h"
 
 #include "models/registry.h"
+#include "models/start_state.h"
 #include "sim/procfs.h"
 #include "sim/replay.h"
 #include "tools/kmemsim/recorded.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +29,8 @@ struct parts {
 	struct machine machine;
 	bool timed;
 	struct dump_request dump;
-	struct procfs_slabinfo recorded; /* empty: the recording has no slabinfo of its end */
+	struct procfs_slabinfo recorded;  /* empty: the recording has no slabinfo of its end */
+	struct start_state start, expect; /* path NULL: none */
 	struct replay *replay;
 	double replay_s;
 };
@@ -107,7 +110,8 @@ static bool write_dumps(void *context, uint32_t sample, bool last, struct error 
 		if (!(kinds & 1u << kind))
 			continue;
 		char *text = dump_text(parts, (enum dump_kind)kind, error);
-		bool written = text && store_snapshot(parts->store, parts->run->run_id, dump_kind_name((enum dump_kind)kind), sample, text, error);
+		bool written = text && store_snapshot(parts->store, parts->run->run_id, dump_kind_name((enum dump_kind)kind),
+		                                      sample, text, error);
 		free(text);
 		if (!written)
 			return false;
@@ -126,10 +130,12 @@ static bool make_models(struct parts *parts, struct error *error)
 	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
 	parts->timed = settings->timing == TIMING_CYCLES;
 	steps_init(&parts->steps, parts->timed);
-	parts->pages = page_model->create(
-	        &(struct page_allocator_wiring){
-	                .settings = settings, .layout = &parts->layout, .steps = &parts->steps, .seed = settings->seed},
-	        error);
+	/* Recorded addresses are the recorded kernel's. */
+	if (parts->start.path && trace_info(parts->trace)->direct_map)
+		parts->layout.direct_map = trace_info(parts->trace)->direct_map;
+	const struct page_allocator_wiring wiring = {
+	        .settings = settings, .layout = &parts->layout, .steps = &parts->steps, .seed = settings->seed};
+	parts->pages = parts->start.path ? start_state_pages(&parts->start, &wiring, error) : page_model->create(&wiring, error);
 	if (!parts->pages)
 		return false;
 	parts->objects = object_model->create(&(struct object_allocator_wiring){.settings = settings,
@@ -138,8 +144,10 @@ static bool make_models(struct parts *parts, struct error *error)
 	                                                                        .steps = &parts->steps,
 	                                                                        .seed = settings->seed},
 	                                      error);
-	if (!parts->objects || !parts->timed)
-		return parts->objects != NULL;
+	if (!parts->objects || (parts->start.path && !start_state_objects(&parts->start, parts->objects, error)))
+		return false;
+	if (!parts->timed)
+		return true;
 	parts->memory = memory->create(&(struct memory_wiring){.settings = settings}, error);
 	if (!parts->memory)
 		return false;
@@ -158,6 +166,10 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .paranoid_every = settings->paranoid_every,
 	        .frequency_mhz = settings->machine.frequency_hz < 1000000 ? 1 : settings->machine.frequency_hz / 1000000,
 	        .cpus = settings->machine.cpus,
+	        .from_state = parts->start.is_dump,
+	        .start_ns = parts->start.dump.ts,
+	        .end_ns = parts->start.is_dump && parts->expect.is_dump ? parts->expect.dump.ts : 0,
+	        .direct_map = parts->layout.direct_map,
 	};
 	const struct replay_parts wired = {
 	        .trace = parts->trace,
@@ -263,6 +275,69 @@ static bool write_results(struct parts *parts, struct error *error)
 	       write_caches(parts, error) && write_call_sites(parts, error) && (!parts->timed || write_machine(parts, error));
 }
 
+static bool read_states(struct parts *parts, struct error *error)
+{
+	const struct settings *settings = parts->run->settings;
+	return (!settings->start || !*settings->start || start_state_read(&parts->start, settings->start, error)) &&
+	       (!settings->expect || !*settings->expect || start_state_read(&parts->expect, settings->expect, error));
+}
+
+static void print_share(FILE *out, const char *what, uint64_t compared, uint64_t equal)
+{
+	fprintf(out, "%-34s %10" PRIu64 " %10" PRIu64 " %8.3f %%\n", what, compared, equal,
+	        compared ? 100.0 * (double)equal / (double)compared : 100.0);
+}
+
+/* The end of the run beside the state that was expected, and the recorded addresses beside the model's. */
+static void print_expectation(const struct parts *parts, FILE *out)
+{
+	const struct replay_counters *counters = replay_counters(parts->replay);
+	struct state_tally tally = {0};
+	char *differences = NULL;
+	size_t length;
+	FILE *lines = open_memstream(&differences, &length);
+	SIM_ASSERT(lines);
+	if (parts->expect.path)
+		start_state_compare(&parts->expect, parts->pages, parts->objects, &tally, lines);
+	fclose(lines);
+	fprintf(out, "%-34s %10s %10s %10s\n", "against the recording", "compared", "equal", "share");
+	if (parts->start.is_dump) {
+		print_share(out, "objects at the recorded address", counters->address_compared, counters->address_equal);
+		print_share(out, "page blocks at the recorded frame", counters->page_address_compared,
+		            counters->page_address_equal);
+	}
+	if (parts->expect.path) {
+		if (tally.lists)
+			print_share(out, "page lists and numbers at the end", tally.lists, tally.lists_equal);
+		print_share(out, "free blocks per zone and order", tally.blocks, tally.blocks_equal);
+		print_share(out, "  within 1 %", tally.blocks, tally.blocks_near);
+		print_share(out, "slabs per cache", tally.caches, tally.caches_equal);
+		print_share(out, "  within 1 %", tally.caches, tally.caches_near);
+	}
+	if (tally.first[0])
+		fprintf(out, "first list that differs: %s\n", tally.first);
+	fputs(differences, out);
+	free(differences);
+}
+
+/* Tells and stores how the end compares. */
+static bool write_expectation(struct parts *parts, struct error *error)
+{
+	if (!parts->start.is_dump && !parts->expect.path)
+		return true;
+	char *text = NULL;
+	size_t length;
+	FILE *out = open_memstream(&text, &length);
+	SIM_ASSERT(out);
+	print_expectation(parts, out);
+	fclose(out);
+	bool written =
+	        store_snapshot(parts->store, parts->run->run_id, "expectation", replay_samples(parts->replay) - 1, text, error);
+	fprintf(stderr, "# %s\n%s\n", parts->run->settings->allocator[0], text);
+	free(text);
+	return written;
+}
+
 static bool end_row(struct parts *parts, const char *status, const struct error *why, double started, struct error *error)
 {
 	struct store_end end = {
@@ -292,6 +367,10 @@ static void release(struct parts *parts)
 	steps_release(&parts->steps);
 	layout_release(&parts->layout);
 	procfs_slabinfo_release(&parts->recorded);
+	if (parts->start.path)
+		start_state_release(&parts->start);
+	if (parts->expect.path)
+		start_state_release(&parts->expect);
 	trace_close(parts->trace);
 }
 
@@ -303,7 +382,7 @@ static bool replay_all(struct parts *parts, bool *interrupted, struct error *err
 	parts->replay_s = host_seconds() - started;
 	*interrupted = status == REPLAY_INTERRUPTED;
 	struct error at_results = {0};
-	if (!write_results(parts, &at_results))
+	if (!write_results(parts, &at_results) || !write_expectation(parts, &at_results))
 		return error_set(error, at_results.kind, "%s", at_results.text);
 	return status != REPLAY_FAILED;
 }
@@ -318,8 +397,8 @@ bool run_one(const struct run *run, bool *interrupted, struct error *error)
 		return false;
 	parts.trace = trace_open(run->trace_path, error);
 	bool done = parts.trace && dump_request_parse(&parts.dump, run->settings->dump, "dump", error) &&
-	            recorded_slabs_read(parts.trace, &parts.recorded, error) && make_models(&parts, error) &&
-	            make_replay(&parts, error) && replay_all(&parts, interrupted, error);
+	            recorded_slabs_read(parts.trace, &parts.recorded, error) && read_states(&parts, error) &&
+	            make_models(&parts, error) && make_replay(&parts, error) && replay_all(&parts, interrupted, error);
 	const char *status = !done ? "failed" : *interrupted ? "interrupted" : "complete";
 	struct error at_end = {0};
 	if (!end_row(&parts, status, error, started, &at_end))

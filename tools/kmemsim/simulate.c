@@ -10,6 +10,7 @@
 
 #include "models/registry.h"
 #include "models/settings_doc.h"
+#include "models/start_state.h"
 #include "sim/store.h"
 #include "sim/trace_report.h"
 #include "tools/kmemsim/command.h"
@@ -128,6 +129,19 @@ static void set_allocator(struct settings *settings, const char *name)
 	settings->allocators = 1;
 }
 
+/* A recorded start state says more of its machine than the recording does. */
+static bool complete_from_start(struct settings *settings, struct error *error)
+{
+	struct start_state start;
+	if (!settings->start || !*settings->start)
+		return true;
+	if (!start_state_read(&start, settings->start, error))
+		return false;
+	start_state_complete(&start, settings);
+	start_state_release(&start);
+	return true;
+}
+
 /* Opens the recording, tells its summary and completes the settings from it. */
 static bool read_recording(struct session *session, struct error *error)
 {
@@ -144,7 +158,7 @@ static bool read_recording(struct session *session, struct error *error)
 	const char *own = allocator_of(trace_info(trace)->allocator);
 	if (simulation->recorded_allocator && own)
 		set_allocator(simulation->settings, own);
-	bool complete = recorded_complete(trace, simulation->recorded_kernel, simulation->settings, error);
+	bool complete = complete_from_start(simulation->settings, error) && recorded_complete(trace, simulation->recorded_kernel, simulation->settings, error);
 	trace_close(trace);
 	return complete;
 }

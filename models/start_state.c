@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * start_state.c - reads recorded states, brings allocators into them and holds allocators against them (interface:
+ * start_state.h).
+ */
+#include "models/start_state.h"
+
+#include "models/object_allocator/dump_text.h"
+#include "models/page_allocator/buddy.h"
+#include "sim/io/decompress.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <sys/stat.h>
+
+/* No state of a machine that is simulated here comes near this. */
+#define STATE_BYTES_MAX (1ull << 30)
+/* One part in so many is still near. */
+#define NEAR_PARTS 100
+
+static char *read_file(const char *path, size_t *length, struct error *error)
+{
+	struct decompress *input = decompress_open(path, NULL, error);
+	if (!input)
+		return NULL;
+	size_t room = 1u << 20, count = 1;
+	char *text = xcalloc(room, 1);
+	bool read = true;
+	for (*length = 0; read && count > 0; *length += count) {
+		if (*length + 1 == room)
+			text = xrealloc(text, room *= 2);
+		if (room > STATE_BYTES_MAX)
+			read = error_set(error, ERROR_INPUT, "%s: longer than %llu bytes", path, STATE_BYTES_MAX);
+		read = read && decompress_read(input, text + *length, room - *length - 1, &count, error);
+		if (!read)
+			count = 0;
+	}
+	decompress_close(input);
+	if (!read) {
+		free(text);
+		return NULL;
+	}
+	text[*length] = '\0';
+	return text;
+}
+
+/* The first dump of the text. */
+static bool read_dump(struct start_state *state, const char *text, size_t length, struct error *error)
+{
+	uint64_t number = 0;
+	struct error inside = {0};
+	for (const char *at = text, *end = text + length, *next; at < end; at = next) {
+		const char *newline = memchr(at, '\n', (size_t)(end - at));
+		next = newline ? newline + 1 : end;
+		switch (state_dump_line(&state->dump, at, (size_t)((newline ? newline : end) - at), ++number, &inside)) {
+		case STATE_OUTSIDE:
+		case STATE_INSIDE:
+			break;
+		case STATE_WHOLE:
+			return true;
+		case STATE_WRONG:
+			return error_set(error, ERROR_INPUT, "%s: %s", state->path, inside.text);
+		}
+	}
+	return error_set(error, ERROR_INPUT, "%s: the dump ends before its @END line", state->path);
+}
+
+/* A /proc file by what it begins with; the name does not matter. */
+static bool read_proc(struct start_state *state, const char *path, const char *text, size_t length, bool *known,
+                      struct error *error)
+{
+	*known = true;
+	if (dump_starts(text, "slabinfo - version"))
+		return procfs_read_slabinfo(&state->slabs, path, text, length, error);
+	if (dump_starts(text, "Page block order"))
+		return procfs_read_pagetypeinfo(&state->memory, path, text, length, error);
+	if (dump_starts(text, "Node ") && strstr(text, "pages free"))
+		return procfs_read_zoneinfo(&state->memory, path, text, length, error);
+	if (dump_starts(text, "Node "))
+		return procfs_read_buddyinfo(&state->memory, path, text, length, error);
+	*known = false;
+	return true;
+}
+
+static bool read_folder(struct start_state *state, struct error *error)
+{
+	static const char *const names[] = {"zoneinfo", "buddyinfo", "pagetypeinfo", "slabinfo"};
+	bool any = false;
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		char *path = xasprintf("%s/%s", state->path, names[i]);
+		struct stat there;
+		size_t length;
+		bool known = false, read = true;
+		if (stat(path, &there) == 0) {
+			char *text = read_file(path, &length, error);
+			/* SLOB's slabinfo has no caches and no version line. */
+			read = text && read_proc(state, path, text, length, &known, error);
+			free(text);
+		}
+		free(path);
+		any |= known;
+		if (!read)
+			return false;
+	}
+	return any || error_set(error, ERROR_INPUT,
+	                        "%s: neither zoneinfo, buddyinfo, pagetypeinfo nor slabinfo is in this folder", state->path);
+}
+
+static bool read_alone(struct start_state *state, struct error *error)
+{
+	size_t length;
+	bool known;
+	char *text = read_file(state->path, &length, error);
+	if (!text)
+		return false;
+	state->is_dump = strstr(text, "@STATE ") != NULL;
+	bool read = state->is_dump ? read_dump(state, text, length, error)
+	                           : read_proc(state, state->path, text, length, &known, error);
+	free(text);
+	if (read && !state->is_dump && !known)
+		return error_set(error, ERROR_INPUT,
+		                 "%s: neither a state dump (@STATE ... @END) nor a buddyinfo, pagetypeinfo, zoneinfo or slabinfo",
+		                 state->path);
+	return read;
+}
+
+bool start_state_read(struct start_state *state, const char *path, struct error *error)
+{
+	struct stat there;
+	*state = (struct start_state){.path = xstrdup(path)};
+	state_dump_init(&state->dump);
+	if (stat(path, &there) != 0)
+		error_set(error, ERROR_HOST, "%s: %s", path, strerror(errno));
+	else if (S_ISDIR(there.st_mode) ? read_folder(state, error) : read_alone(state, error))
+		return true;
+	start_state_release(state);
+	return false;
+}
+
+void start_state_release(struct start_state *state)
+{
+	state_dump_release(&state->dump);
+	procfs_slabinfo_release(&state->slabs);
+	free(state->path);
+	*state = (struct start_state){0};
+}
+
+void start_state_complete(const struct start_state *state, struct settings *settings)
+{
+	if (!state->is_dump) {
+		if (state->memory.has_pagetypeinfo)
+			settings->kernel.pageblock_order = state->memory.pageblock_order;
+		return;
+	}
+	uint32_t cpus = 0;
+	for (unsigned i = 0; i < STATE_ZONES_MAX; i++)
+		if (state->dump.zones[i].known && state->dump.zones[i].cpus > cpus)
+			cpus = state->dump.zones[i].cpus;
+	if (cpus > 0)
+		settings->machine.cpus = cpus;
+	settings->machine.memory_bytes = state->dump.memory.max_pfn << PAGE_SHIFT;
+	settings->kernel.pageblock_order = state->dump.memory.pageblock_order;
+}
+
+struct page_allocator *start_state_pages(const struct start_state *state, const struct page_allocator_wiring *wiring,
+                                         struct error *error)
+{
+	if (strcmp(wiring->settings->page_allocator, page_allocator_buddy_ops.name) != 0) {
+		error_set(error, ERROR_USAGE,
+		          "start: the page allocator '%s' has no lists to bring into a state; expected 'buddy'",
+		          wiring->settings->page_allocator);
+		return NULL;
+	}
+	if (state->is_dump)
+		return buddy_load(&state->dump, wiring, error);
+	if (state->memory.count == 0) {
+		error_set(error, ERROR_USAGE, "%s: no buddyinfo, so there are no free lists to start from", state->path);
+		return NULL;
+	}
+	return buddy_place_counts(&state->memory, wiring, error);
+}
+
+bool start_state_objects(const struct start_state *state, struct object_allocator *objects, struct error *error)
+{
+	if (!state->is_dump)
+		return true;
+	if (!objects->ops->load)
+		return error_set(error, ERROR_USAGE, "start: '%s' cannot be brought into a recorded state", objects->ops->name);
+	struct error why = {0};
+	if (objects->ops->load(objects, &state->dump, &why)) {
+		object_allocator_check(objects);
+		return true;
+	}
+	return error_set(error, why.kind, "%s: not a state of %s: %s", state->path, objects->ops->name, why.text);
+}
+
+bool state_near(uint64_t expected, uint64_t got)
+{
+	uint64_t apart = expected > got ? expected - got : got - expected;
+	return apart <= 1 || apart * NEAR_PARTS <= expected;
+}
+
+static void compare_blocks(uint64_t expected, uint64_t got, const char *zone, unsigned order, struct state_tally *tally,
+                           FILE *out)
+{
+	tally->blocks++;
+	tally->blocks_equal += expected == got;
+	tally->blocks_near += state_near(expected, got);
+	if (!state_near(expected, got))
+		fprintf(out, "  free blocks, zone %s, order %u: expected %" PRIu64 ", got %" PRIu64 "\n", zone, order, expected,
+		        got);
+}
+
+/* Free blocks of an order, all migrate types. */
+static uint64_t blocks_of(const struct zone_view *zone, unsigned order)
+{
+	uint64_t blocks = 0;
+	for (unsigned type = 0; type < MIGRATE_TYPES; type++)
+		blocks += zone->free_blocks[order][type];
+	return blocks;
+}
+
+static uint64_t dumped_blocks(const struct state_dump *dump, const char *zone, unsigned order, bool *known)
+{
+	uint64_t blocks = 0;
+	*known = false;
+	for (unsigned i = 0; i < STATE_ZONES_MAX; i++) {
+		if (!dump->zones[i].known || strcmp(dump->zones[i].name, zone) != 0)
+			continue;
+		*known = true;
+		for (size_t list = 0; list < dump->free_list_count; list++)
+			if (dump->free_lists[list].zone == i && dump->free_lists[list].order == order)
+				blocks += dump->free_lists[list].count;
+	}
+	return blocks;
+}
+
+static void compare_zones(const struct start_state *state, const struct page_allocator *pages, struct state_tally *tally,
+                          FILE *out)
+{
+	struct zone_view *view = xcalloc(1, sizeof *view);
+	for (unsigned index = 0; index < pages->ops->zones(pages); index++) {
+		pages->ops->zone_view(pages, index, view);
+		const struct zone_view *told = state->is_dump ? NULL : procfs_zone(&state->memory, view->node, view->name);
+		for (unsigned order = 0; view->managed > 0 && order < ORDERS; order++) {
+			bool known = told != NULL;
+			uint64_t expected = state->is_dump ? dumped_blocks(&state->dump, view->name, order, &known) : 0;
+			if (told)
+				expected = blocks_of(told, order);
+			if (known)
+				compare_blocks(expected, blocks_of(view, order), view->name, order, tally, out);
+		}
+	}
+	free(view);
+}
+
+static void compare_cache(const char *name, uint64_t expected, const struct object_allocator *objects, struct state_tally *tally,
+                          FILE *out)
+{
+	struct cache_view view = {0};
+	cache_id id = dump_find_cache(objects, name);
+	if (id.nr == UINT32_MAX || !objects->ops->cache_view(objects, id, &view))
+		return;
+	tally->caches++;
+	tally->caches_equal += view.slabs == expected;
+	tally->caches_near += state_near(expected, view.slabs);
+	if (!state_near(expected, view.slabs))
+		fprintf(out, "  slabs, cache %s: expected %" PRIu64 ", got %" PRIu64 "\n", name, expected, view.slabs);
+}
+
+static void compare_caches(const struct start_state *state, const struct object_allocator *objects, struct state_tally *tally,
+                           FILE *out)
+{
+	char name[DUMP_NAME_MAX];
+	for (size_t i = 0; i < state->slabs.count; i++)
+		compare_cache(state->slabs.at[i].name, state->slabs.at[i].slabs, objects, tally, out);
+	for (size_t i = 0; i < state->dump.text_count; i++) {
+		const char *text = state->dump.texts[i].text;
+		if (!dump_starts(text, "@C "))
+			continue;
+		dump_cache_name(text, name);
+		/* SLUB says slabs=, SLAB total_slabs= */
+		uint64_t slabs = dump_number(text, "slabs", 10) + dump_number(text, "total_slabs", 10);
+		compare_cache(name, slabs, objects, tally, out);
+	}
+}
+
+void start_state_compare(const struct start_state *state, const struct page_allocator *pages,
+                         const struct object_allocator *objects, struct state_tally *tally, FILE *out)
+{
+	*tally = (struct state_tally){0};
+	if (state->is_dump && pages->ops == &page_allocator_buddy_ops)
+		buddy_compare(pages, &state->dump, &tally->lists, &tally->lists_equal, tally->first, sizeof tally->first);
+	compare_zones(state, pages, tally, out);
+	compare_caches(state, objects, tally, out);
+}
