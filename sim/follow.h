@@ -25,7 +25,7 @@
 #define FOLLOW_TAKES_MAX 64
 /* How many of them may stay taken: one bulk call of the maple tree takes hardly more (mas_expected_entries() of a small process).
  */
-#define FOLLOW_HOLDS_MAX 8
+#define FOLLOW_HOLDS_MAX 16
 
 struct follow {
 	struct object_allocator *objects;

@@ -83,6 +83,8 @@ const struct metric replay_metrics[] = {
         METRIC(struct replay_counters, address_unseen_alloc, "1",
                "Of them, those behind objects that no event took, or in another order"),
         METRIC(struct replay_counters, address_lost, "1", "Of them, those in another slab than the model's"),
+        METRIC(struct replay_counters, address_exchanged, "1",
+               "Of them, those in a new slab that needed another page than the model's"),
         METRIC(struct replay_counters, page_address_compared, "1",
                "Page blocks whose recorded frame was held against the model's"),
         METRIC(struct replay_counters, page_address_equal, "1", "Of them, those at the recorded frame"),
@@ -215,6 +217,8 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	replay->next_tick_ns = replay->sample.next_ns < replay->dump.next_ns ? replay->sample.next_ns : replay->dump.next_ns;
 	replay->seen_align = xcalloc(info->caches, sizeof *replay->seen_align);
 	replay->before_start = config->from_state;
+	/* Counts of a start state without positions: in use, by nobody the run knows. */
+	replay->start_unknown = parts->pages->allocated_pages - parts->objects->ops->pages_held(parts->objects);
 	if (config->from_state)
 		follow_init(&replay->follow, parts->objects, config->direct_map, parts->pages->end_pfn);
 	if ((config->from_state && !look_ahead(replay, error)) || !make_caches(replay, error)) {
@@ -426,16 +430,22 @@ static struct object follow_op(struct replay *replay, const struct op *op, cache
 		object.at = made ? vaddr_of(op->address) : VADDR_NULL;
 		return object;
 	}
+	/* A new slab lies where the object does. */
+	replay->parts.pages->wanted = (uint32_t)((op->address - replay->config.direct_map) >> PAGE_SHIFT);
+	uint64_t exchanged_before = replay->parts.pages->exchanged;
 	enum follow_result result = follow_alloc(&replay->follow, &call, vaddr_of(op->address), &object);
+	replay->parts.pages->wanted = 0;
+	bool exchanged = result == FOLLOW_EQUAL && replay->parts.pages->exchanged != exchanged_before;
 	counters->address_compared++;
-	counters->address_equal += result == FOLLOW_EQUAL;
+	counters->address_equal += result == FOLLOW_EQUAL && !exchanged;
+	counters->address_exchanged += exchanged;
 	counters->address_unseen_free += result == FOLLOW_UNSEEN_FREE;
 	counters->address_unseen_alloc += result == FOLLOW_UNSEEN_ALLOC;
 	counters->address_lost += result == FOLLOW_LOST;
 	if (object.cache.nr != UINT32_MAX) {
 		struct replay_cache *account = cache_account(replay, object.cache.nr);
 		account->address_compared++;
-		account->address_equal += result == FOLLOW_EQUAL;
+		account->address_equal += result == FOLLOW_EQUAL && !exchanged;
 	}
 	return object;
 }
@@ -584,11 +594,14 @@ static bool alloc_pages(struct replay *replay, const struct op *op, unsigned cpu
 		live->state = LIVE_FAILED;
 		return true;
 	}
-	enter_pages(replay, op, live, first.nr, cpu);
 	if (replay->config.from_state && op->origin == OP_RECORDED && op->address) {
 		replay->counters.page_address_compared++;
 		replay->counters.page_address_equal += first.nr == op->address;
+		replay->parts.pages->wanted = (uint32_t)op->address;
+		first = page_exchange(replay->parts.pages, first, op->order);
+		replay->parts.pages->wanted = 0;
 	}
+	enter_pages(replay, op, live, first.nr, cpu);
 	return true;
 }
 
@@ -892,7 +905,8 @@ void replay_check(const struct replay *replay)
 	SIM_ASSERT(counters->start_objects + counters->object_allocs == counters->object_frees + counters->live_objects);
 	SIM_ASSERT(counters->start_page_blocks + counters->page_allocs == counters->page_frees + counters->live_page_blocks);
 	SIM_ASSERT(counters->address_compared == counters->address_equal + counters->address_unseen_free +
-	                                                 counters->address_unseen_alloc + counters->address_lost);
+	                                                 counters->address_unseen_alloc + counters->address_lost +
+	                                                 counters->address_exchanged);
 	SIM_ASSERT(counters->bytes_alloc_equal <= counters->bytes_alloc_compared);
 	check_live(replay);
 	page_allocator_check(replay->parts.pages);

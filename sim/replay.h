@@ -14,7 +14,11 @@
  *
  * From a recorded start state (config.from_state) the ops before its moment are not replayed: what they left live is in the
  * state, at the recorded addresses. From then on each address the recording tells is held against the model's, and calls that
- * leave no event are made where their effect is seen (follow.h).
+ * leave no event are made where their effect is seen (follow.h). A page block that the model took from another place of its
+ * lists than the kernel is exchanged for the recorded one (port op exchange), so that one unseen call does not part the two for
+ * good; "equal" counts what the model decided before that.
+ *
+ * MODEL: with `timing: cycles` the calls made to follow a recording are paid by the op that showed them.
  *
  * Laws: every op is in exactly one counter of struct replay_counters; live ids = live at the start + allocations - frees.
  */
@@ -64,7 +68,7 @@ struct replay_counters {
 
 	/* From a start state: recorded addresses held against the model's, and why they differ (follow.h). */
 	uint64_t address_compared, address_equal;
-	uint64_t address_unseen_free, address_unseen_alloc, address_lost; /* compared = equal + these three */
+	uint64_t address_unseen_free, address_unseen_alloc, address_lost, address_exchanged; /* compared = equal + these */
 	uint64_t page_address_compared, page_address_equal;
 	uint64_t unseen_allocs_made, unseen_allocs_missed; /* among object_allocs and frees_of_failed's allocations */
 	uint64_t start_objects, start_page_blocks;         /* of the recording's, live at the start */

@@ -51,14 +51,14 @@ static bool kind_of(const char *name, enum zone_kind *kind)
 /* Where a zone lies if no zoneinfo says so. */
 static void guess_place(struct zone_spec *spec, const struct zone_view *view, uint64_t memory_pfn)
 {
-	uint64_t end = memory_pfn, room = 2 * free_frames(view);
+	uint64_t room = 2 * free_frames(view), end = memory_pfn;
 	spec->start_pfn = spec->kind == ZONE_DMA ? 1 : spec->kind == ZONE_DMA32 ? DMA_END_PFN : DMA32_END_PFN;
+	if (end < spec->start_pfn + room)
+		end = (spec->start_pfn + room + BLOCK_MAX_FRAMES) & ~(uint64_t)(BLOCK_MAX_FRAMES - 1);
 	if (spec->kind == ZONE_DMA && end > DMA_END_PFN)
 		end = DMA_END_PFN;
 	if (spec->kind == ZONE_DMA32 && end > DMA32_END_PFN)
 		end = DMA32_END_PFN;
-	if (end < spec->start_pfn + room && spec->kind != ZONE_DMA)
-		end = (spec->start_pfn + room + BLOCK_MAX_FRAMES) & ~(uint64_t)(BLOCK_MAX_FRAMES - 1);
 	spec->spanned = (uint32_t)(end - spec->start_pfn);
 	spec->present = spec->managed = spec->spanned;
 }

@@ -59,10 +59,16 @@ struct page_allocator_ops {
 	enum page_free_result (*free)(struct page_allocator *, pfn, unsigned order, unsigned cpu);
 
 	/*
-	 * Makes a block that is in use since the start state known, so that it can be freed; false if it is no such block. NULL: the
-	 * model has no such blocks.
+	 * Makes a block that is in use since the start state known, so that it can be freed; false if it is no such block. NULL:
+	 * the model has no such blocks.
 	 */
 	bool (*adopt)(struct page_allocator *, pfn, unsigned order);
+
+	/*
+	 * Makes the block just handed out and a free block of the same order change places on the lists, so that `wanted` is the
+	 * one handed out. false, and nothing changed, if `wanted` is no such block. NULL: the model has no lists.
+	 */
+	bool (*exchange)(struct page_allocator *, pfn got, pfn wanted, unsigned order);
 
 	/* Returns every per-CPU list's pages to the buddy lists (the kernel's drain_all_pages). */
 	void (*drain)(struct page_allocator *);
@@ -89,6 +95,10 @@ struct page_allocator {
 	uint32_t end_pfn;         /* one beyond the highest frame there is; constant, for maps by frame number */
 	uint64_t managed_pages;   /* frames the allocator was given; constant */
 	uint64_t allocated_pages; /* frames handed out and not given back; kept by the wrappers */
+	/* Beside a recording (sim/follow.h): the frame that the next block must hold if the lists allow it; 0 = none. Frame 0
+	 * never is. */
+	uint32_t wanted;
+	uint64_t exchanged; /* blocks that were exchanged for it */
 };
 
 /* What a page allocator is made of and stands on. The pointers outlive the allocator. */
@@ -99,10 +109,22 @@ struct page_allocator_wiring {
 	uint64_t seed;
 };
 
+/* The block that holds pages->wanted in place of `got`, if it can be had. */
+static inline pfn page_exchange(struct page_allocator *pages, pfn got, unsigned order)
+{
+	pfn block = pfn_of(pages->wanted & ~((1u << order) - 1));
+	if (block.nr == got.nr || !pages->ops->exchange || !pages->ops->exchange(pages, got, block, order))
+		return got;
+	pages->exchanged++;
+	return block;
+}
+
 static inline pfn page_alloc(struct page_allocator *pages, unsigned order, gfp flags, unsigned cpu)
 {
 	SIM_ASSERT(cpu < CPUS_MAX);
 	pfn first = pages->ops->alloc(pages, order, flags, cpu);
+	if (pages->wanted != 0 && first.nr != UINT32_MAX)
+		first = page_exchange(pages, first, order);
 	if (first.nr != UINT32_MAX) {
 		SIM_ASSERT(order < ORDERS && (first.nr & ((1u << order) - 1)) == 0);
 		pages->allocated_pages += 1ull << order;

@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_start_state.c - states as a run's start: reading them, bringing allocators into them, following a recording from there.
+ * The dump is made by hand after the format of docs/formats.md; expected addresses follow from its lists.
+ */
+#include "models/object_allocator/slub.h"
+#include "models/page_allocator/buddy.h"
+#include "models/start_state.h"
+#include "sim/follow.h"
+#include "tests/unit/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* 16 MiB in zone DMA, 12 MiB free in blocks of order 10; the slab of cache things lies at frame 10, its chain is 3 1, with 0
+ * lockless. */
+static const char dump_text[] =
+        "before\n"
+        "@STATE here what=pc ts=5000\n"
+        "@MEM totalram=4095 totalhigh=0 pageshift=12 max_order=11 pageblock_order=10 migratetypes=4 mobility_off=0 "
+        "max_low_pfn=1000 "
+        "max_pfn=1000\n"
+        "@ZONE 0 DMA start=1 spanned=4095 present=4095 managed=4095 wmin=1 wlow=2 whigh=3 boost=0 highatomic=0 phigh=26 pbatch=1 "
+        "zflags=0 nr_free=3073 diff0=0 thr0=2 reserve=0,0,0,0 compact=0,0,0 drift=0\n"
+        "@FREE 0 0 0 : 20\n"
+        "@FREE 0 10 1 : 400 800 c00\n"
+        "@PCP 0 0 count=2 high=26 batch=1 free_factor=0\n"
+        "@PCPL 0 0 0 : 31 30\n"
+        "@PB 0 0 :0111\n"
+        "@C things obj=1024 size=1024 inuse=1024 align=8 offset=512 flags=40040000 order=0 objs=4 minorder=0 minobjs=4 "
+        "min_partial=5 "
+        "cpu_partial=24 cpu_partial_slabs=12 allocflags=0 ref=1 ctor=0 usersize=0 slabs=2 total=8 partial=0\n"
+        "@CC 0 { 0 3 1 } 10 4/4/1 [ ]\n"
+        "@SP 10 0 things 4/4/1\n"
+        "@SP 11 0 things 4/4/0\n"
+        "@END here ts=5001\n";
+
+struct world {
+	char path[64];
+	struct settings settings;
+	struct layout layout;
+	struct steps steps;
+	struct start_state state;
+	struct page_allocator *pages;
+	struct object_allocator *objects;
+};
+
+static void write_state(struct world *world, const char *text)
+{
+	snprintf(world->path, sizeof world->path, "%s/start-state-%ld", getenv("TMPDIR") ? getenv("TMPDIR") : "/tmp",
+	         (long)getpid());
+	FILE *out = fopen(world->path, "w");
+	assert_non_null(out);
+	fputs(text, out);
+	fclose(out);
+}
+
+static void begin(struct world *world, const char *text)
+{
+	struct error error = {0};
+	*world = (struct world){0};
+	write_state(world, text);
+	settings_init(&world->settings);
+	layout_init(&world->layout, 64);
+	steps_init(&world->steps, false);
+	if (!start_state_read(&world->state, world->path, &error))
+		fail_msg("%s", error.text);
+	start_state_complete(&world->state, &world->settings);
+	const struct page_allocator_wiring wiring = {
+	        .settings = &world->settings, .layout = &world->layout, .steps = &world->steps, .seed = 1};
+	world->pages = start_state_pages(&world->state, &wiring, &error);
+	if (!world->pages)
+		fail_msg("%s", error.text);
+	world->objects = object_allocator_slub_create(
+	        &(struct object_allocator_wiring){
+	                .settings = &world->settings, .pages = world->pages, .layout = &world->layout, .steps = &world->steps},
+	        &error);
+	if (!start_state_objects(&world->state, world->objects, &error))
+		fail_msg("%s", error.text);
+}
+
+static void end(struct world *world)
+{
+	page_allocator_check(world->pages);
+	object_allocator_check(world->objects);
+	object_allocator_destroy(world->objects);
+	page_allocator_destroy(world->pages);
+	start_state_release(&world->state);
+	layout_release(&world->layout);
+	steps_release(&world->steps);
+	settings_release(&world->settings);
+	unlink(world->path);
+}
+
+static uint64_t address(const struct world *world, uint32_t frame, uint32_t offset)
+{
+	return world->layout.direct_map + ((uint64_t)frame << PAGE_SHIFT) + offset;
+}
+
+static cache_id things(const struct world *world)
+{
+	struct cache_view view;
+	for (uint32_t nr = 0; nr < world->objects->ops->cache_limit(world->objects); nr++)
+		if (world->objects->ops->cache_view(world->objects, (cache_id){nr}, &view) && strcmp(view.name, "things") == 0)
+			return (cache_id){nr};
+	fail_msg("the state's cache is not there");
+	return CACHE_NONE;
+}
+
+/* Catches: a list loaded backwards, a full slab forgotten, a slab whose frames cannot be given back. */
+static void test_dump_is_loaded_in_order(void **unused)
+{
+	(void)unused;
+	struct world world;
+	begin(&world, dump_text);
+	assert_int_equal(world.settings.machine.cpus, 1);
+	cache_id cache = things(&world);
+	assert_int_equal(cache_alloc(world.objects, cache, GFP_KERNEL, 0).at.addr, address(&world, 0x10, 0));
+	assert_int_equal(cache_alloc(world.objects, cache, GFP_KERNEL, 0).at.addr, address(&world, 0x10, 3072));
+	assert_int_equal(page_alloc(world.pages, 0, GFP_KERNEL, 0).nr, 0x31);
+	for (uint32_t i = 0; i < 4; i++)
+		assert_int_equal(cache_free(world.objects, cache, vaddr_of(address(&world, 0x11, i * 1024)), 0), OBJECT_FREE_OK);
+	end(&world);
+}
+
+/* Catches: an unseen allocation that leaves those before it off the list in the wrong order, or that counts as equal. */
+static void test_follow_takes_what_no_event_took(void **unused)
+{
+	(void)unused;
+	struct world world;
+	struct follow follow;
+	struct object object;
+	begin(&world, dump_text);
+	follow_init(&follow, world.objects, world.layout.direct_map, world.pages->end_pfn);
+	struct follow_call call = {.cache = things(&world), .gfp = GFP_KERNEL};
+	/* The list is 0 3 1: object 1 is behind two others, which go back as they were. */
+	assert_int_equal(follow_alloc(&follow, &call, vaddr_of(address(&world, 0x10, 1024)), &object), FOLLOW_UNSEEN_ALLOC);
+	assert_int_equal(follow_alloc(&follow, &call, vaddr_of(address(&world, 0x10, 0)), &object), FOLLOW_EQUAL);
+	/* Object 2 is live: its free was not seen. */
+	assert_int_equal(follow_alloc(&follow, &call, vaddr_of(address(&world, 0x10, 2048)), &object), FOLLOW_UNSEEN_FREE);
+	assert_int_equal(follow_alloc(&follow, &call, vaddr_of(address(&world, 0x10, 3072)), &object), FOLLOW_EQUAL);
+	/* No slab of the cache is there. */
+	assert_int_equal(follow_alloc(&follow, &call, vaddr_of(address(&world, 0x500, 0)), &object), FOLLOW_LOST);
+	follow_release(&follow);
+	end(&world);
+}
+
+/* Catches: an exchange that loses a block of a list, or hands out a frame that is not free. */
+static void test_exchange_keeps_the_list(void **unused)
+{
+	(void)unused;
+	struct world world;
+	begin(&world, dump_text);
+	pfn got = page_alloc(world.pages, 0, GFP_KERNEL, 0);
+	assert_int_equal(got.nr, 0x31);
+	world.pages->wanted = 0x30;
+	assert_int_equal(page_exchange(world.pages, got, 0).nr, 0x30);
+	world.pages->wanted = 0x10; /* in use */
+	assert_int_equal(page_exchange(world.pages, pfn_of(0x30), 0).nr, 0x30);
+	world.pages->wanted = 0;
+	assert_int_equal(page_alloc(world.pages, 0, GFP_KERNEL, 0).nr, 0x31);
+	end(&world);
+}
+
+/* Catches: counts that are not placed exactly, a placement that depends on anything but the seed. */
+static void test_buddyinfo_alone_is_a_start(void **unused)
+{
+	(void)unused;
+	struct world world;
+	struct state_tally tally;
+	begin(&world, "Node 0, zone      DMA      1      0      1      0      2      1      1      0      1      1      2 \n"
+	              "Node 0, zone    DMA32      7      5      3      9     20      1      4      2      2      1    100 \n");
+	FILE *out = fopen("/dev/null", "w");
+	start_state_compare(&world.state, world.pages, world.objects, &tally, out);
+	fclose(out);
+	assert_int_equal(tally.blocks, 2 * ORDERS);
+	assert_int_equal(tally.blocks_equal, tally.blocks);
+	end(&world);
+}
+
+/* Catches: a damaged or foreign file taken for a state. */
+static void test_wrong_states_are_errors(void **unused)
+{
+	(void)unused;
+	static const char *const texts[] = {"nothing of the kind\n", "@STATE x what=p ts=1\n@MEM tot", ""};
+	struct world world;
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		struct error error = {0};
+		write_state(&world, texts[i]);
+		assert_false(start_state_read(&world.state, world.path, &error));
+		assert_int_equal(error.kind, ERROR_INPUT);
+		unlink(world.path);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(test_dump_is_loaded_in_order), cmocka_unit_test(test_follow_takes_what_no_event_took),
+	        cmocka_unit_test(test_exchange_keeps_the_list), cmocka_unit_test(test_buddyinfo_alone_is_a_start),
+	        cmocka_unit_test(test_wrong_states_are_errors),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
