@@ -364,7 +364,7 @@ static const char *object_free_text(enum object_free_result result)
 	case OBJECT_FREE_WRONG_CACHE:
 		return "the object belongs to another cache";
 	}
-	SIM_ASSERT(!"a wrong free");
+	SIM_UNREACHABLE("a wrong free");
 }
 
 static void account_object_free(struct replay *replay, const struct live *live, unsigned cpu)
@@ -449,7 +449,7 @@ static const char *page_free_text(enum page_free_result result)
 	case PAGE_FREE_WRONG_ORDER:
 		return "the block was allocated with another order";
 	}
-	SIM_ASSERT(!"a wrong free");
+	SIM_UNREACHABLE("a wrong free");
 }
 
 static bool free_pages(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
@@ -494,7 +494,7 @@ static bool decide(struct replay *replay, const struct op *op, unsigned cpu, str
 	case OP_KINDS:
 		break;
 	}
-	SIM_ASSERT(!"an op kind that the trace reader lets through");
+	SIM_UNREACHABLE("an op kind that the trace reader lets through");
 }
 
 static enum job_kind job_of(uint8_t kind)

@@ -71,11 +71,11 @@ bool text_read_cpu(const char **at, const char *end, uint32_t *cpu)
 /* A hexadecimal digit's value + HEX_DIGIT, 0 for other bytes: every pointer goes through here. */
 #define HEX_DIGIT 0x10u
 static const uint8_t hex_digits[256] = {
-	['0'] = HEX_DIGIT + 0,  ['1'] = HEX_DIGIT + 1,	['2'] = HEX_DIGIT + 2,	['3'] = HEX_DIGIT + 3,	['4'] = HEX_DIGIT + 4,
-	['5'] = HEX_DIGIT + 5,  ['6'] = HEX_DIGIT + 6,	['7'] = HEX_DIGIT + 7,	['8'] = HEX_DIGIT + 8,	['9'] = HEX_DIGIT + 9,
-	['a'] = HEX_DIGIT + 10, ['b'] = HEX_DIGIT + 11, ['c'] = HEX_DIGIT + 12, ['d'] = HEX_DIGIT + 13, ['e'] = HEX_DIGIT + 14,
-	['f'] = HEX_DIGIT + 15, ['A'] = HEX_DIGIT + 10, ['B'] = HEX_DIGIT + 11, ['C'] = HEX_DIGIT + 12, ['D'] = HEX_DIGIT + 13,
-	['E'] = HEX_DIGIT + 14, ['F'] = HEX_DIGIT + 15,
+        ['0'] = HEX_DIGIT + 0,  ['1'] = HEX_DIGIT + 1,  ['2'] = HEX_DIGIT + 2,  ['3'] = HEX_DIGIT + 3,  ['4'] = HEX_DIGIT + 4,
+        ['5'] = HEX_DIGIT + 5,  ['6'] = HEX_DIGIT + 6,  ['7'] = HEX_DIGIT + 7,  ['8'] = HEX_DIGIT + 8,  ['9'] = HEX_DIGIT + 9,
+        ['a'] = HEX_DIGIT + 10, ['b'] = HEX_DIGIT + 11, ['c'] = HEX_DIGIT + 12, ['d'] = HEX_DIGIT + 13, ['e'] = HEX_DIGIT + 14,
+        ['f'] = HEX_DIGIT + 15, ['A'] = HEX_DIGIT + 10, ['B'] = HEX_DIGIT + 11, ['C'] = HEX_DIGIT + 12, ['D'] = HEX_DIGIT + 13,
+        ['E'] = HEX_DIGIT + 14, ['F'] = HEX_DIGIT + 15,
 };
 
 static bool is_hex_digit(char c)
@@ -153,14 +153,7 @@ static bool read_order(struct text_slice text, uint8_t *order)
 }
 
 /* Which of the values that an event must have are there. */
-enum {
-	HAS_PTR = 1,
-	HAS_BYTES_REQ = 2,
-	HAS_BYTES_ALLOC = 4,
-	HAS_GFP = 8,
-	HAS_FRAME = 16,
-	HAS_ORDER = 32
-};
+enum { HAS_PTR = 1, HAS_BYTES_REQ = 2, HAS_BYTES_ALLOC = 4, HAS_GFP = 8, HAS_FRAME = 16, HAS_ORDER = 32 };
 
 #define KEY(name) (key.length == sizeof(name) - 1 && memcmp(key.at, name, sizeof(name) - 1) == 0)
 
@@ -282,10 +275,16 @@ struct event_name {
 #define IS(name) (memcmp(at, name, sizeof(name) - 1) == 0)
 #define EVENT(name, kind) \
 	if (IS(name)) \
-	return (struct event_name){TEXT_EVENT, kind}
+		return (struct event_name) \
+		{ \
+			TEXT_EVENT, kind \
+		}
 #define INTERNAL(name) \
 	if (IS(name)) \
-	return (struct event_name){TEXT_INTERNAL, TEXT_MARK}
+		return (struct event_name) \
+		{ \
+			TEXT_INTERNAL, TEXT_MARK \
+		}
 
 /* By length first, so that a line costs one comparison. */
 static struct event_name find_event(const char *at, size_t length)

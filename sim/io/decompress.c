@@ -130,9 +130,9 @@ static void zstd_end(struct decompress *input)
 
 /* Magic bytes: RFC 1952 (gzip), the .xz file format 1.1.0, RFC 8878 (zstd). */
 static const struct format formats[] = {
-	{"gzip", {0x1f, 0x8b}, 2, gzip_begin, gzip_step, gzip_end},
-	{"xz", {0xfd, '7', 'z', 'X', 'Z', 0}, 6, xz_begin, xz_step, xz_end},
-	{"zstd", {0x28, 0xb5, 0x2f, 0xfd}, 4, zstd_begin, zstd_step, zstd_end},
+        {"gzip", {0x1f, 0x8b}, 2, gzip_begin, gzip_step, gzip_end},
+        {"xz", {0xfd, '7', 'z', 'X', 'Z', 0}, 6, xz_begin, xz_step, xz_end},
+        {"zstd", {0x28, 0xb5, 0x2f, 0xfd}, 4, zstd_begin, zstd_step, zstd_end},
 };
 
 /* Reads from the file itself; *count 0 = its end. */
@@ -252,8 +252,8 @@ bool decompress_read(struct decompress *input, void *bytes, size_t capacity, siz
 			                 input->format->name, (unsigned long long)at);
 		if (drained && *count == 0 && input->inside_member)
 			return error_set(error, ERROR_INPUT,
-			                 "%s: the %s data is cut: the file ends at byte %llu, where more was expected", input->path,
-			                 input->format->name, (unsigned long long)input->done);
+			                 "%s: the %s data is cut: the file ends at byte %llu, where more was expected",
+			                 input->path, input->format->name, (unsigned long long)input->done);
 	}
 	return true;
 }

@@ -77,7 +77,7 @@ static void print_dump(const struct parts *parts, enum dump_kind kind, FILE *out
 		procfs_print_extfrag_index(zones, count, out);
 		break;
 	case DUMP_KINDS:
-		SIM_ASSERT(!"a kind of dump");
+		SIM_UNREACHABLE("a kind of dump");
 	}
 	free(zones);
 }
