@@ -35,7 +35,7 @@ struct replay {
 	struct replay_counters counters;
 	const struct trace_info *info;
 	struct live *live;
-	cache_id *caches; /* by the recording's cache index */
+	cache_id *caches;              /* by the recording's cache index */
 	struct replay_cache *by_cache; /* by cache_id */
 	uint32_t by_cache_count;
 	struct replay_call_site *by_call_site;
@@ -63,7 +63,7 @@ const struct metric replay_metrics[] = {
         GAUGE(struct replay_counters, bytes_alloc, "bytes", "Bytes given, of live objects"),
         METRIC(struct replay_counters, total_bytes_requested, "bytes", "Bytes asked for, over all allocations"),
         METRIC(struct replay_counters, total_bytes_allocated, "bytes", "Bytes given, over all allocations"),
-        METRIC(struct replay_counters, cross_cpu_allocations, "1", "Objects freed on another CPU than allocated on"),
+        METRIC(struct replay_counters, ping_pong, "1", "Objects freed on another CPU than allocated on (perf kmem's Ping-pong)"),
         METRIC(struct replay_counters, bytes_alloc_compared, "1", "Allocations whose bytes_alloc the recording tells"),
         METRIC(struct replay_counters, bytes_alloc_equal, "1", "Of them, those where the model gave the same"),
         GAUGE(struct replay_counters, pages_unmovable, "pages", "Held by the recording's unmovable page allocations"),
@@ -81,8 +81,7 @@ static struct replay_cache *cache_account(struct replay *replay, uint32_t cache)
 	if (cache >= replay->by_cache_count) {
 		uint32_t count = 2 * cache + 16;
 		replay->by_cache = xrealloc(replay->by_cache, count * sizeof *replay->by_cache);
-		memset(replay->by_cache + replay->by_cache_count, 0,
-		       (count - replay->by_cache_count) * sizeof *replay->by_cache);
+		memset(replay->by_cache + replay->by_cache_count, 0, (count - replay->by_cache_count) * sizeof *replay->by_cache);
 		replay->by_cache_count = count;
 	}
 	return &replay->by_cache[cache];
@@ -116,7 +115,8 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	uint64_t length_ns = info->last_ns - info->first_ns;
 	if (config->sample_every_ns && length_ns / config->sample_every_ns > SAMPLES_MAX) {
 		error_set(error, ERROR_USAGE,
-		          "sample.every is %" PRIu64 " ns, but the recording is %" PRIu64 " ns long: that would be more than %u samples",
+		          "sample.every is %" PRIu64 " ns, but the recording is %" PRIu64
+		          " ns long: that would be more than %u samples",
 		          config->sample_every_ns, length_ns, SAMPLES_MAX);
 		return NULL;
 	}
@@ -252,8 +252,12 @@ static bool run_ticks(struct replay *replay, uint64_t time_ns, struct error *err
 static const char *op_name(uint8_t kind)
 {
 	static const char *const names[OP_KINDS] = {
-	        [OP_CACHE_ALLOC] = "kmem_cache_alloc", [OP_CACHE_FREE] = "kmem_cache_free", [OP_KMALLOC] = "kmalloc",
-	        [OP_KFREE] = "kfree",                  [OP_PAGE_ALLOC] = "mm_page_alloc",   [OP_PAGE_FREE] = "mm_page_free",
+	        [OP_CACHE_ALLOC] = "kmem_cache_alloc",
+	        [OP_CACHE_FREE] = "kmem_cache_free",
+	        [OP_KMALLOC] = "kmalloc",
+	        [OP_KFREE] = "kfree",
+	        [OP_PAGE_ALLOC] = "mm_page_alloc",
+	        [OP_PAGE_FREE] = "mm_page_free",
 	        [OP_MARK] = "mark",
 	};
 	return kind < OP_KINDS ? names[kind] : "unknown op";
@@ -264,7 +268,8 @@ static bool wrong_op(struct replay *replay, const struct op *op, const char *wha
 {
 	uint64_t number = replay->counters.wrong_ops++;
 	if (replay->parts.store && number < WRONG_OPS_LISTED) {
-		struct store_wrong_op row = {.op = replay->counters.ops, .line = op->line, .kind = op_name(op->kind), .what = what};
+		struct store_wrong_op row = {
+		        .op = replay->counters.ops, .line = op->line, .kind = op_name(op->kind), .what = what};
 		if (!store_wrong_op(replay->parts.store, replay->parts.run_id, &row, error))
 			return false;
 	}
@@ -374,7 +379,7 @@ static void account_object_free(struct replay *replay, const struct live *live, 
 	counters->live_objects--;
 	counters->bytes_req -= live->bytes_req;
 	counters->bytes_alloc -= live->bytes_alloc;
-	counters->cross_cpu_allocations += live->cpu != cpu;
+	counters->ping_pong += live->cpu != cpu;
 	struct replay_call_site *site = &replay->by_call_site[live->call_site];
 	site->ping_pong += live->cpu != cpu;
 	site->live_objects--;
@@ -397,9 +402,11 @@ static bool free_object(struct replay *replay, const struct op *op, unsigned cpu
 		return true;
 	}
 	if (live->state != LIVE_OBJECT)
-		return wrong_op(replay, op, live->state == LIVE_NOT ? "nothing is live under its id" : "its id stands for pages", error);
+		return wrong_op(replay, op, live->state == LIVE_NOT ? "nothing is live under its id" : "its id stands for pages",
+		                error);
 	vaddr at = vaddr_of(live->address);
-	/* The kernel accepts kmem_cache_free() of a kmalloc'ed object by its own cache; the recording then names a kmalloc cache. */
+	/* The kernel accepts kmem_cache_free() of a kmalloc'ed object by its own cache; the recording then names a kmalloc cache.
+	 */
 	enum object_free_result result = op->kind == OP_CACHE_FREE && live->cache == replay->caches[op->cache].nr
 	                                         ? cache_free(replay->parts.objects, (cache_id){live->cache}, at, cpu)
 	                                         : object_kfree(replay->parts.objects, at, cpu);
@@ -429,8 +436,7 @@ static bool alloc_pages(struct replay *replay, const struct op *op, unsigned cpu
 		live->state = LIVE_FAILED;
 		return true;
 	}
-	*live = (struct live){
-	        .address = first.nr, .cpu = (uint16_t)cpu, .state = LIVE_PAGES, .order = op->order, .gfp = op->gfp};
+	*live = (struct live){.address = first.nr, .cpu = (uint16_t)cpu, .state = LIVE_PAGES, .order = op->order, .gfp = op->gfp};
 	replay->counters.page_allocs++;
 	replay->counters.live_page_blocks++;
 	*owner_of(replay, op->gfp) += 1ull << op->order;
@@ -461,8 +467,8 @@ static bool free_pages(struct replay *replay, const struct op *op, unsigned cpu,
 		return true;
 	}
 	if (live->state != LIVE_PAGES)
-		return wrong_op(replay, op, live->state == LIVE_NOT ? "nothing is live under its id" : "its id stands for an object",
-		                error);
+		return wrong_op(replay, op,
+		                live->state == LIVE_NOT ? "nothing is live under its id" : "its id stands for an object", error);
 	enum page_free_result result = page_free(replay->parts.pages, pfn_of((uint32_t)live->address), op->order, cpu);
 	if (result != PAGE_FREE_OK)
 		return wrong_op(replay, op, page_free_text(result), error);

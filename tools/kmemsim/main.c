@@ -11,8 +11,7 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-        &command_run,   &command_replay, &command_compare, &command_report,
-        &command_trace, &command_list,   &command_check,
+        &command_run, &command_replay, &command_compare, &command_report, &command_trace, &command_list, &command_check,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
@@ -20,14 +19,14 @@ static const char about[] =
         "Cycle-level simulator of Linux memory management on x86: replays what a recorded kernel did on models of the Linux 6.1\n"
         "allocators, and answers what another allocator, another setting or another machine would have made of it.\n";
 
-static const char examples[] =
-        "  kmemsim compare trace.txt.xz             the same load under SLAB, SLUB and SLOB: one table\n"
-        "  kmemsim report results/kmemsim.db        pictures of every run in the database\n"
-        "  kmemsim run scenario.yaml --set seed=7   a described experiment, one value changed\n"
-        "  kmemsim list settings                    every key a scenario may have\n";
+static const char examples[] = "  kmemsim compare trace.txt.xz             the same load under SLAB, SLUB and SLOB: one table\n"
+                               "  kmemsim report results/kmemsim.db        pictures of every run in the database\n"
+                               "  kmemsim run scenario.yaml --set seed=7   a described experiment, one value changed\n"
+                               "  kmemsim list settings                    every key a scenario may have\n";
 
 static const char exit_codes[] =
-        "  0 all went well    1 a check found a difference    2 the command line or scenario is wrong    3 an input file is damaged\n"
+        "  0 all went well    1 a check found a difference    2 the command line or scenario is wrong    3 an input file is "
+        "damaged\n"
         "  4 the host refused (file, space, program)    5 stopped by on_error: stop    70 a run died of a defect of kmemsim\n"
         "  130 interrupted; what was measured is kept\n";
 

@@ -10,10 +10,11 @@
 #define LARGEST_BLOCK (1u << (ORDERS - 1))
 
 static bool read_fact(const struct trace *trace, const char *name, struct procfs_memory *memory,
-                      bool (*read)(struct procfs_memory *, const char *, const char *, size_t, struct error *), struct error *error)
+                      bool (*read)(struct procfs_memory *, const char *, const char *, size_t, struct error *),
+                      struct error *error)
 {
 	const struct trace_fact *fact = trace_fact_named(trace, name);
-	return !fact || read(memory, fact->name, fact->text, fact->length, error);
+	return !fact || fact->length == 0 || read(memory, fact->name, fact->text, fact->length, error);
 }
 
 /* Memory up to the last frame that a zoneinfo knows, and what of it the page allocator does not manage. */
@@ -88,7 +89,8 @@ bool recorded_complete(const struct trace *trace, bool kernel, struct settings *
 		memory_from_frames(&memory, info->end_pfn, settings);
 	if (settings->machine.memory_bytes == 0)
 		return error_set(error, ERROR_USAGE,
-		                 "%s: neither a zoneinfo or buddyinfo beside the recording nor a page event tells the memory's size; say it: "
+		                 "%s: neither a zoneinfo or buddyinfo beside the recording nor a page event tells the memory's "
+		                 "size; say it: "
 		                 "--set memory=SIZE",
 		                 info->source);
 	if (kernel)
@@ -100,5 +102,6 @@ bool recorded_slabs_read(const struct trace *trace, struct procfs_slabinfo *slab
 {
 	*slabs = (struct procfs_slabinfo){0};
 	const struct trace_fact *fact = trace_fact_named(trace, "slabinfo.after");
-	return !fact || procfs_read_slabinfo(slabs, fact->name, fact->text, fact->length, error);
+	/* A SLOB kernel has no slabinfo, and copying what is not there leaves an empty file. */
+	return !fact || fact->length == 0 || procfs_read_slabinfo(slabs, fact->name, fact->text, fact->length, error);
 }

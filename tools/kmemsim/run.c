@@ -107,7 +107,8 @@ static bool write_dumps(void *context, uint32_t sample, bool last, struct error 
 		if (!(kinds & 1u << kind))
 			continue;
 		char *text = dump_text(parts, (enum dump_kind)kind, error);
-		bool written = text && store_snapshot(parts->store, parts->run->run_id, dump_kind_name((enum dump_kind)kind), sample, text, error);
+		bool written = text && store_snapshot(parts->store, parts->run->run_id, dump_kind_name((enum dump_kind)kind),
+		                                      sample, text, error);
 		free(text);
 		if (!written)
 			return false;
@@ -124,6 +125,8 @@ static bool make_models(struct parts *parts, struct error *error)
 	if (!page_model || !object_model || !memory)
 		return false;
 	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
+	if (trace_info(parts->trace)->pointer_bits == 32)
+		layout_set_32bit(&parts->layout);
 	parts->timed = settings->timing == TIMING_CYCLES;
 	steps_init(&parts->steps, parts->timed);
 	parts->pages = page_model->create(

@@ -54,9 +54,9 @@ static void catch_interrupts(void)
 struct job {
 	struct settings settings; /* with one allocator */
 	int64_t run_id;
-	pid_t child;  /* 0 = not started or over */
+	pid_t child; /* 0 = not started or over */
 	bool started;
-	int code;     /* exit code when over */
+	int code;               /* exit code when over */
 	_Atomic uint64_t *done; /* ops so far, shared between the processes */
 };
 
@@ -66,6 +66,7 @@ struct session {
 	char *trace_path; /* of the .kmt */
 	int trace_fd;     /* of an unnamed imported file, -1 = the recording is .kmt itself */
 	uint64_t trace_ops;
+	const char *own_allocator; /* of the recorded kernel, NULL = not known */
 	double import_s;
 	struct job *jobs;
 	uint32_t jobs_count;
@@ -141,9 +142,9 @@ static bool read_recording(struct session *session, struct error *error)
 		return false;
 	session->trace_ops = trace_info(trace)->ops;
 	trace_report_text(simulation->format == TABLE_TEXT ? stdout : stderr, trace);
-	const char *own = allocator_of(trace_info(trace)->allocator);
-	if (simulation->recorded_allocator && own)
-		set_allocator(simulation->settings, own);
+	session->own_allocator = allocator_of(trace_info(trace)->allocator);
+	if (simulation->recorded_allocator && session->own_allocator)
+		set_allocator(simulation->settings, session->own_allocator);
 	bool complete = recorded_complete(trace, simulation->recorded_kernel, simulation->settings, error);
 	trace_close(trace);
 	return complete;
@@ -249,7 +250,8 @@ static void mark_dead(struct session *session, struct job *job, int signal_numbe
 {
 	struct error error = {0};
 	job->code = EXIT_DIED;
-	fprintf(stderr, "kmemsim: run %lld (%s) died: %s\n", (long long)job->run_id, job->settings.allocator[0], strsignal(signal_number));
+	fprintf(stderr, "kmemsim: run %lld (%s) died: %s\n", (long long)job->run_id, job->settings.allocator[0],
+	        strsignal(signal_number));
 	struct store *store = store_open(session->db_path, &error);
 	char *message = xasprintf("the process died: %s", strsignal(signal_number));
 	const struct store_end end = {.status = "failed", .message = message};
@@ -349,7 +351,8 @@ static bool print_dump_row(void *context, const struct store_row *row, struct er
 			wanted = true;
 	if (!wanted || (row->values[3].integer && !print->at_end))
 		return true;
-	printf("# %s under %s at %.6f s\n%s\n", row->values[0].text, row->values[1].text, row->values[2].real / 1e9, row->values[4].text);
+	printf("# %s under %s at %.6f s\n%s\n", row->values[0].text, row->values[1].text, row->values[2].real / 1e9,
+	       row->values[4].text);
 	return true;
 }
 
@@ -361,11 +364,63 @@ static bool print_dumps(struct session *session, struct store *store, struct err
 	struct dump_print print = {request.kinds, request.at_end};
 	for (uint32_t index = 0; print.kinds && index < session->jobs_count; index++)
 		if (!store_query(store,
-		                 "SELECT kind, run.allocator, time_ns, sample = (SELECT max(sample) FROM sample WHERE run_id = ?1), text "
+		                 "SELECT kind, run.allocator, time_ns, sample = (SELECT max(sample) FROM sample WHERE run_id = "
+		                 "?1), text "
 		                 "FROM snapshot JOIN sample USING (run_id, sample) JOIN run ON run.id = run_id WHERE run_id = ?1 "
 		                 "ORDER BY sample, kind",
 		                 &session->jobs[index].run_id, 1, print_dump_row, &print, error))
 			return false;
+	return true;
+}
+
+/* A cache of fewer slabs says little: one slab more is more than a tenth of it. */
+#define SLABS_TOLD_FROM "10"
+
+/* columns: allocations whose bytes_alloc the recording tells, of them the equal ones */
+static bool print_bytes_alloc(void *context, const struct store_row *row, struct error *error)
+{
+	(void)context;
+	(void)error;
+	printf("  bytes_alloc as recorded: %lld of %lld allocations\n", (long long)row->values[1].integer,
+	       (long long)row->values[0].integer);
+	return true;
+}
+
+/* columns: cache, recorded slabs, slabs, difference */
+static bool print_slabs(void *context, const struct store_row *row, struct error *error)
+{
+	bool *headed = context;
+	(void)error;
+	if (!*headed)
+		printf("  %-24s  %14s  %10s  %10s\n", "cache (" SLABS_TOLD_FROM " slabs and more)", "slabs recorded",
+		       "slabs here", "difference");
+	*headed = true;
+	printf("  %-24s  %14lld  %10lld  %8.1f %%\n", row->values[0].text, (long long)row->values[1].integer,
+	       (long long)row->values[2].integer, row->values[3].real);
+	return true;
+}
+
+/* How close the run of the recording's own allocator came to what the recording tells of it. */
+static bool print_against_recording(struct session *session, struct store *store, struct error *error)
+{
+	bool headed = false;
+	for (uint32_t index = 0; index < session->jobs_count; index++) {
+		const struct job *job = &session->jobs[index];
+		if (!session->own_allocator || strcmp(job->settings.allocator[0], session->own_allocator) != 0)
+			continue;
+		printf("\nAgainst the recording, whose own allocator was %s\n", session->own_allocator);
+		if (!store_query(store,
+		                 "SELECT max(value) FILTER (WHERE name = 'bytes_alloc_compared'), "
+		                 "max(value) FILTER (WHERE name = 'bytes_alloc_equal') FROM metric WHERE run_id = ?1 AND "
+		                 "component = 'replay'",
+		                 &job->run_id, 1, print_bytes_alloc, NULL, error) ||
+		    !store_query(store,
+		                 "SELECT cache, recorded_slabs, slabs, difference_percent FROM v_recorded_slabs "
+		                 "WHERE run_id = ?1 AND recorded_slabs >= " SLABS_TOLD_FROM
+		                 " ORDER BY recorded_slabs DESC, cache",
+		                 &job->run_id, 1, print_slabs, &headed, error))
+			return false;
+	}
 	return true;
 }
 
@@ -378,7 +433,8 @@ static bool print_results(struct session *session, struct error *error)
 	for (uint32_t index = 0; index < session->jobs_count; index++)
 		runs[index] = session->jobs[index].run_id;
 	bool printed = print_dumps(session, store, error) &&
-	               compare_table_print(store, runs, session->jobs_count, session->simulation->format, stdout, error);
+	               compare_table_print(store, runs, session->jobs_count, session->simulation->format, stdout, error) &&
+	               (session->simulation->format != TABLE_TEXT || print_against_recording(session, store, error));
 	free(runs);
 	struct error at_close = {0};
 	return store_close(store, &at_close) && printed;
