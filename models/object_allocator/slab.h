@@ -156,6 +156,7 @@ struct slab_cache {
 	uint32_t id;
 	uint32_t older, newer; /* neighbours in slab_caches + 1, 0 at the ends; or `older` = next unused id + 1 */
 	int32_t refcount;
+	uint32_t usersize; /* region for user copies: a cache with one is never merged */
 	bool used;
 	bool kmalloc;
 	bool ctor;

@@ -26,6 +26,12 @@ uint32_t calculate_alignment(uint32_t flags, uint32_t align, uint32_t size, uint
 	return align_up(max_of(align, ARCH_MINALIGN), pointer_bytes);
 }
 
+uint32_t slab_usersize(const struct cache_spec *spec)
+{
+	bool inside = spec->usersize <= spec->object_size && spec->useroffset <= spec->object_size - spec->usersize;
+	return inside ? spec->usersize : 0;
+}
+
 bool slab_mergeable(const struct mergeable *have, const struct mergeable *want, uint32_t cache_line_bytes, uint32_t pointer_bytes,
                     bool align_must_divide)
 {

@@ -31,6 +31,9 @@ static inline uint32_t align_up(uint32_t value, uint32_t power)
  */
 uint32_t calculate_alignment(uint32_t flags, uint32_t align, uint32_t size, uint32_t cache_line_bytes, uint32_t pointer_bytes);
 
+/* Bytes of a cache's region for user copies: 0 if it does not lie in the object. */
+uint32_t slab_usersize(const struct cache_spec *spec);
+
 /* What find_mergeable() compares. */
 struct mergeable {
 	uint32_t size; /* of the object with all padding (s->size) */

@@ -162,7 +162,8 @@ struct slub_cache {
 	bool has_cpu_partial;
 	bool ctor;
 	bool kmalloc;
-	int refcount; /* users of a merged cache; < 0: never merged; 0: destroyed while objects were live */
+	uint32_t usersize; /* region for user copies: a cache with one is never merged */
+	int refcount;      /* users of a merged cache; < 0: never merged; 0: destroyed while objects were live */
 	uint32_t id;
 	char *name;
 	struct slub_list partial; /* node partial */

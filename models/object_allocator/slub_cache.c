@@ -8,7 +8,6 @@
  * get_slabinfo, cpu_partial_store, min_partial_store) and mm/slab_common.c (kmem_cache_create_usercopy, kmem_cache_destroy).
  * MODEL: the kernel's own allocations for a cache (kmem_cache, kmem_cache_node, name, sysfs) are not made; recordings show them
  * as calls like any others.
- * MODEL: caches with a region for user copies cannot be told from others, so with kernel.slab_merge a few more may be merged.
  */
 #include "models/object_allocator/slub_internal.h"
 #include "models/object_allocator/slub_steps.h"
@@ -69,6 +68,7 @@ static struct slub_cache *cache_open(struct slub *slub, const struct cache_spec 
 	cache->debug = geometry.flags & SLUB_DEBUG_FLAGS;
 	cache->has_cpu_partial = config->cpu_partial && !cache->debug;
 	cache->ctor = spec->ctor;
+	cache->usersize = slab_usersize(spec);
 	cache->refcount = 1;
 	cache->name = xstrdup(spec->name);
 	cache->at = descriptors_take(slub);
@@ -106,8 +106,10 @@ bool slub_create_kmalloc_caches(struct slub *slub)
 static struct slub_cache *find_mergeable(const struct slub *slub, const struct cache_spec *spec, uint32_t flags)
 {
 	const struct slub_config *config = &slub->config;
-	const struct mergeable want = {
-	        .size = spec->object_size, .align = spec->align, .flags = slub_cache_flags(config, flags), .never = spec->ctor};
+	const struct mergeable want = {.size = spec->object_size,
+	                               .align = spec->align,
+	                               .flags = slub_cache_flags(config, flags),
+	                               .never = spec->ctor || slab_usersize(spec) > 0};
 	for (uint32_t id = 0; slub->merge && id < slub->cache_limit; id++) {
 		struct slub_cache *cache = slub->caches[id];
 		if (!cache)
@@ -115,7 +117,7 @@ static struct slub_cache *find_mergeable(const struct slub *slub, const struct c
 		const struct mergeable have = {.size = cache->geometry.size,
 		                               .align = cache->geometry.align,
 		                               .flags = cache->geometry.flags,
-		                               .never = cache->ctor || cache->kmalloc || cache->refcount < 0};
+		                               .never = cache->ctor || cache->usersize > 0 || cache->refcount < 0};
 		if (slab_mergeable(&have, &want, config->cache_line_bytes, config->pointer_bytes, false))
 			return cache;
 	}

@@ -260,8 +260,8 @@ static void caches_merge_as_recorded(void **state)
 	assert_non_null(table);
 	struct row row;
 	while (read_row(table, &row)) {
-		/* Caches with a region for user copies never merge; kmem_cache is excluded at boot. */
-		if (row.usersize != 0 || row.ref < 0)
+		/* The allocator's own caches: kmem_cache and the kmalloc caches are made and excluded at boot. */
+		if (row.ref < 0 || row.flags & SLAB_KMALLOC)
 			continue;
 		if (strcmp(row.boot, "smp1") == 0)
 			made[made_count++] = row;
@@ -279,7 +279,8 @@ static void caches_merge_as_recorded(void **state)
 		                          .object_size = made[i].object_size,
 		                          .align = made[i].align,
 		                          .flags = made[i].flags & ~(CFLGS_OBJFREELIST_SLAB | CFLGS_OFF_SLAB),
-		                          .ctor = made[i].ctor};
+		                          .ctor = made[i].ctor,
+		                          .usersize = made[i].usersize};
 		assert_int_not_equal(cache_create(rig.objects, &spec).nr, CACHE_NONE.nr);
 	}
 	assert_int_equal(rig.slab->cache_limit - before, merged_count);

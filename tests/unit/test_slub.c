@@ -865,6 +865,17 @@ static void merged_caches_live_until_their_last_user(void **state)
 	assert_int_not_equal(create(f, "aligned", 104, 16, 0).nr, one.nr);
 	struct cache_spec with_ctor = {.name = "ctor", .object_size = 104, .align = 8, .ctor = true};
 	assert_int_not_equal(cache_create(f->objects, &with_ctor).nr, one.nr);
+	/* A region for user copies keeps a cache alone, as the new one and as the old one; one outside the object is none. */
+	struct cache_spec usercopy = {.name = "usercopy", .object_size = 104, .align = 8, .useroffset = 8, .usersize = 96};
+	cache_id alone = cache_create(f->objects, &usercopy);
+	assert_int_not_equal(alone.nr, one.nr);
+	assert_true(cache_destroy(f->objects, one, 0));
+	assert_true(cache_destroy(f->objects, two, 0));
+	one = create(f, "one", 100, 0, 0);
+	assert_int_not_equal(one.nr, alone.nr);
+	usercopy.useroffset = 9;
+	two = cache_create(f->objects, &usercopy);
+	assert_int_equal(two.nr, one.nr);
 	/* Without memory cgroups SLAB_ACCOUNT means nothing. */
 	cache_id accounted = create(f, "accounted", 104, 8, SLAB_ACCOUNT);
 	assert_int_equal(accounted.nr, one.nr);
