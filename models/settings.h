@@ -26,6 +26,9 @@ struct machine_settings {
 	uint32_t atomic_cycles; /* extra cycles of a locked instruction */
 };
 
+/* kernel.slab_max_order: auto. 0 is an order like others. */
+#define SLAB_MAX_ORDER_AUTO UINT32_MAX
+
 struct kernel_settings {
 	char *name;                                        /* kernel.name */
 	uint32_t pageblock_order;                          /* 9 with hugetlb or THP, else MAX_ORDER-1 = 10 */
@@ -41,7 +44,7 @@ struct kernel_settings {
 	uint32_t slub_min_order, slub_max_order, slub_min_objects; /* 0, 3, auto */
 	bool slub_cpu_partial;                                     /* CONFIG_SLUB_CPU_PARTIAL */
 	/* SLAB boot parameters */
-	uint32_t slab_max_order; /* auto: 1 above 32 MiB of memory, else 0 */
+	uint32_t slab_max_order; /* SLAB_MAX_ORDER_AUTO: 1 above 32 MiB of memory, else 0 */
 	bool slab_merge;         /* merging of like caches */
 	bool memcg_kmem;         /* kmalloc-cg-* caches exist and __GFP_ACCOUNT selects them */
 };

@@ -684,7 +684,7 @@ static struct slab_rules rules_of(const struct object_allocator_wiring *wiring)
 	uint32_t max_order = settings->kernel.slab_max_order;
 	return (struct slab_rules){
 	        .cache_line_bytes = settings->machine.cache_line_bytes,
-	        .max_order = max_order ? max_order : slab_max_order_auto(wiring->pages->managed_pages),
+	        .max_order = max_order != SLAB_MAX_ORDER_AUTO ? max_order : slab_max_order_auto(wiring->pages->managed_pages),
 	        .cpus = settings->machine.cpus ? settings->machine.cpus : 1,
 	        .memcg_kmem = settings->kernel.memcg_kmem,
 	};

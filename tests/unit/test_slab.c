@@ -72,6 +72,7 @@ static void rig_init(struct rig *rig, uint32_t cpus)
 	*rig = (struct rig){0};
 	rig->settings.machine.cpus = cpus;
 	rig->settings.machine.cache_line_bytes = 64;
+	rig->settings.kernel.slab_max_order = SLAB_MAX_ORDER_AUTO;
 	rig->pages = xcalloc(1, sizeof *rig->pages);
 	rig->pages->base = (struct page_allocator){.ops = &pages_ops, .end_pfn = FRAMES, .managed_pages = FRAMES};
 	rig->pages->next = 256;
@@ -374,6 +375,19 @@ static void slab_order_is_bounded(void **state)
 	assert_int_equal(geometry_of(20000, 0, 0, false, 0).order, 3); /* the first order that holds one */
 	assert_int_equal(slab_max_order_auto(8192), 0);                /* 32 MiB */
 	assert_int_equal(slab_max_order_auto(8193), 1);
+	/* slab_max_order=0 is an order like others, not "auto", which is 1 on this machine: 1536-byte objects, two in a page. */
+	static const uint32_t orders[] = {0, 1, SLAB_MAX_ORDER_AUTO}, pages[] = {1, 2, 2};
+	for (size_t i = 0; i < 3; i++) {
+		struct rig rig;
+		struct cache_view view;
+		rig_init(&rig, 1);
+		rig.settings.kernel.slab_max_order = orders[i];
+		rig_start(&rig);
+		cache_id id = make(&rig, 1536, 0, false);
+		assert_true(rig.objects->ops->cache_view(rig.objects, id, &view));
+		assert_int_equal(view.pages_per_slab, pages[i]);
+		rig_release(&rig);
+	}
 }
 
 /* Catches a refusal that the kernel does not make, or a cache that it would not make. */
