@@ -342,6 +342,15 @@ static const struct setting table[] = {
          .help = "Built with per-CPU partial lists of SLUB",
          .source = "init/Kconfig: CONFIG_SLUB_CPU_PARTIAL, default y with SMP",
          AT(kernel.slub_cpu_partial)},
+        {.key = "kernel.slub_debug",
+         .type = SETTING_STRING,
+         .default_text = "",
+         .help = "SLUB boot parameter: letters F Z P U T O as in the kernel (checks, red zones, poison, user tracking, tracing, "
+                 "no "
+                 "larger slabs), then ,NAMES for some caches only, blocks separated by ';'; SLAB has none of it without "
+                 "CONFIG_DEBUG_SLAB, which no distribution sets",
+         .source = "mm/slub.c: slub_debug is 0 without CONFIG_SLUB_DEBUG_ON",
+         AT(kernel.slub_debug)},
         {.key = "kernel.slab_max_order",
          .type = SETTING_COUNT,
          .default_text = "auto",

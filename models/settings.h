@@ -43,6 +43,7 @@ struct kernel_settings {
 	/* SLUB boot parameters */
 	uint32_t slub_min_order, slub_max_order, slub_min_objects; /* 0, 3, auto */
 	bool slub_cpu_partial;                                     /* CONFIG_SLUB_CPU_PARTIAL */
+	char *slub_debug;                                          /* boot parameter slub_debug=; NULL: off */
 	/* SLAB boot parameters */
 	uint32_t slab_max_order; /* SLAB_MAX_ORDER_AUTO: 1 above 32 MiB of memory, else 0 */
 	bool slab_merge;         /* merging of like caches */

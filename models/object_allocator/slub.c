@@ -622,6 +622,10 @@ struct object_allocator *object_allocator_slub_create(const struct object_alloca
 	slub->base.ops = &object_allocator_slub_ops;
 	slub->wiring = *wiring;
 	slub->config = config_of(wiring);
+	if (!slub_debug_parse(&slub->config, wiring->settings->kernel.slub_debug, error)) {
+		free(slub);
+		return NULL;
+	}
 	slub->cpus = slub->config.cpus;
 	slub->merge = wiring->settings->kernel.slab_merge;
 	kmalloc_init(&slub->kmalloc, &slub->wiring, KMALLOC_SHIFT_LOW_SLUB);

@@ -54,12 +54,13 @@ static uint32_t next_id(struct slub *slub)
 }
 
 /* `align` is the alignment asked for. NULL: the kernel refuses. */
-static struct slub_cache *cache_open(struct slub *slub, const struct cache_spec *spec, uint32_t flags)
+static struct slub_cache *cache_open(struct slub *slub, const struct cache_spec *spec, uint32_t asked_flags)
 {
 	const struct slub_config *config = &slub->config;
 	struct slub_geometry geometry;
+	uint32_t flags = slub_cache_flags(config, asked_flags, spec->name);
 	uint32_t align =
-	        calculate_alignment(flags, spec->align, spec->object_size, config->cache_line_bytes, config->pointer_bytes);
+	        calculate_alignment(asked_flags, spec->align, spec->object_size, config->cache_line_bytes, config->pointer_bytes);
 	if (!slub_geometry_calculate(&geometry, config, spec->object_size, align, flags, spec->ctor))
 		return NULL;
 	struct slub_cache *cache = xcalloc(1, sizeof *cache + slub->cpus * sizeof cache->cpus[0]);
@@ -108,7 +109,7 @@ static struct slub_cache *find_mergeable(const struct slub *slub, const struct c
 	const struct slub_config *config = &slub->config;
 	const struct mergeable want = {.size = spec->object_size,
 	                               .align = spec->align,
-	                               .flags = slub_cache_flags(config, flags),
+	                               .flags = slub_cache_flags(config, flags, spec->name),
 	                               .never = spec->ctor || slab_usersize(spec) > 0};
 	for (uint32_t id = 0; slub->merge && id < slub->cache_limit; id++) {
 		struct slub_cache *cache = slub->caches[id];

@@ -599,6 +599,39 @@ static void debug_caches_work_on_the_node_list_only(void **state)
 	fixture_free(f);
 }
 
+/* The setting reaches the caches: kmalloc caches too, a named one alone. Catches a model that ignores kernel.slub_debug. */
+static void debugging_by_setting(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_start(1);
+	char text[] = "Z,test,kmalloc-1k";
+	f->settings.kernel.slub_debug = text;
+	fixture_open(f);
+	f->id = create(f, "test", 1000, 8, 0);
+	f->cache = f->slub->caches[f->id.nr];
+	assert_true(f->cache->debug);
+	assert_int_equal(f->cache->geometry.size, 1024);
+	assert_false(f->slub->caches[create(f, "other", 1000, 8, 0).nr]->debug);
+	vaddr object = cache_alloc(f->objects, f->id, GFP_KERNEL, 0).at;
+	assert_int_equal(object.addr, at(f, 0, 0).addr + 8);
+	/* 1024, a word of red zone, and 1024 on the left to keep the alignment: 3072 */
+	assert_int_equal(object_kmalloc(f->objects, 1000, GFP_KERNEL, 0).bytes_alloc, 3072);
+	assert_int_equal(object_kmalloc(f->objects, 500, GFP_KERNEL, 0).bytes_alloc, 512);
+	f->settings.kernel.slub_debug = NULL;
+	fixture_free(f);
+	f = fixture_start(1);
+	char wrong[] = "Z?";
+	f->settings.kernel.slub_debug = wrong;
+	struct object_allocator_wiring wiring = {
+	        .settings = &f->settings, .pages = &f->frames.base, .layout = &f->layout, .steps = &f->steps};
+	struct error error = {0};
+	assert_null(object_allocator_slub_create(&wiring, &error));
+	assert_int_equal(error.kind, ERROR_USAGE);
+	f->settings.kernel.slub_debug = NULL;
+	settings_release(&f->settings);
+	free(f);
+}
+
 /* ---- bulk calls ---- */
 
 /* build_detached_freelist, slab_free_freelist_hook. Catches a chain in the array's order, and an array not searched on. */
@@ -1179,6 +1212,7 @@ int main(void)
 	        cmocka_unit_test(gfp_flags_of_a_slab),
 	        cmocka_unit_test(the_smallest_order_is_tried_when_memory_is_short),
 	        cmocka_unit_test(debug_caches_work_on_the_node_list_only),
+	        cmocka_unit_test(debugging_by_setting),
 	        cmocka_unit_test(bulk_frees_make_one_chain_for_each_slab),
 	        cmocka_unit_test(bulk_frees_look_past_two_others),
 	        cmocka_unit_test(wrong_bulk_frees_change_nothing),
