@@ -45,15 +45,17 @@ struct kernel_settings {
 	bool slub_cpu_partial;                                     /* CONFIG_SLUB_CPU_PARTIAL */
 	char *slub_debug;                                          /* boot parameter slub_debug=; NULL: off */
 	/* SLAB boot parameters */
-	uint32_t slab_max_order; /* SLAB_MAX_ORDER_AUTO: 1 above 32 MiB of memory, else 0 */
-	bool slab_merge;         /* merging of like caches */
-	bool memcg_kmem;         /* kmalloc-cg-* caches exist and __GFP_ACCOUNT selects them */
+	uint32_t slab_max_order;                           /* SLAB_MAX_ORDER_AUTO: 1 above 32 MiB of memory, else 0 */
+	bool slab_merge;                                   /* merging of like caches */
+	bool slab_freelist_random, slab_freelist_hardened; /* CONFIG_SLAB_FREELIST_RANDOM, _HARDENED */
+	bool memcg_kmem;                                   /* kmalloc-cg-* caches exist and __GFP_ACCOUNT selects them */
 };
 
 /* Instruction cycles of each path outside memory; settings because no published table gives them for this kernel. */
 struct cost_settings {
 	uint32_t object_alloc_fast, object_alloc_slow, object_free_fast, object_free_slow;
 	uint32_t slab_setup_per_object; /* building a free list */
+	uint32_t freelist_decode;       /* a free pointer with slab_freelist_hardened */
 	uint32_t page_alloc_fast, page_alloc_slow, page_free_fast, page_free_slow;
 	uint32_t slob_step; /* one block looked at */
 };

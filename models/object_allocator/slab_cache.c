@@ -122,6 +122,8 @@ static struct slab_cache *new_cache(struct slab_allocator *allocator, const stru
 	        .used = true,
 	};
 	cache->name = xstrdup(spec->name);
+	if (allocator->freelist_random)
+		cache->random_seq = cache_random_seq_create(&allocator->freelist_rng, cache->num);
 	cache->node.next_reap_ms = first_reap_ms(allocator, cache);
 	cache->node.free_limit = slab_free_limit(&allocator->rules, geometry, geometry->flags & SLAB_KMALLOC);
 	make_arrays(allocator, cache);
@@ -256,6 +258,8 @@ static void release_cache(struct slab_cache *cache)
 	free(cache->arrays);
 	free(cache->node.shared);
 	free(cache->name);
+	free(cache->random_seq);
+	cache->random_seq = NULL;
 	cache->arrays = NULL;
 	cache->node.shared = NULL;
 	cache->name = NULL;

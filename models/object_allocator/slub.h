@@ -175,6 +175,7 @@ struct slub_cache {
 	int refcount;      /* users of a merged cache; < 0: never merged; 0: destroyed while objects were live */
 	uint32_t id;
 	char *name;
+	uint16_t *random_seq;     /* kernel.slab_freelist_random: order of a fresh slab's objects; NULL: by address */
 	struct slub_list partial; /* node partial */
 	uint64_t nr_slabs, total_objects;
 	struct slub_descriptors at;
@@ -195,7 +196,9 @@ struct slub {
 	struct object_allocator base;
 	struct object_allocator_wiring wiring;
 	struct slub_config config;
-	bool merge;
+	bool merge, freelist_random;
+	struct rng freelist_rng; /* of slab_freelist_random */
+	uint32_t pointer_cycles; /* for each free pointer that is read or written: slab_freelist_hardened */
 	uint32_t cpus;
 
 	struct slub_cache **caches; /* by id; NULL: destroyed. Ids are never used again, so they tell the order of creation */

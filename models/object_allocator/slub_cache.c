@@ -73,6 +73,8 @@ static struct slub_cache *cache_open(struct slub *slub, const struct cache_spec 
 	cache->refcount = 1;
 	cache->name = xstrdup(spec->name);
 	cache->at = descriptors_take(slub);
+	if (slub->freelist_random)
+		cache->random_seq = cache_random_seq_create(&slub->freelist_rng, geometry.objects);
 	for (uint32_t cpu = 0; cpu < slub->cpus; cpu++)
 		cache->cpus[cpu].freelist = LINK_NONE;
 	cache->id = next_id(slub);
@@ -236,6 +238,7 @@ static void add_counters(struct slub_counters *to, const struct slub_counters *f
 static void cache_release(struct slub *slub, struct slub_cache *cache)
 {
 	slub->caches[cache->id] = NULL;
+	free(cache->random_seq);
 	free(cache->name);
 	free(cache);
 }

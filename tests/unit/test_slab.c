@@ -430,6 +430,51 @@ static void fresh_slab_comes_in_batches_last_first(void **state)
 	rig_release(&rig);
 }
 
+/*
+ * shuffle_freelist(): the index stack is the cache's sequence from some place on; where the array lies in an object, the first
+ * drawn stands last and holds it. Catches an order new in each slab, objects twice or never, the array in the wrong object.
+ */
+static void shuffled_slabs_are_turns_of_one_sequence(void **state)
+{
+	(void)state;
+	for (unsigned ctor = 0; ctor < 2; ctor++) {
+		struct rig rig;
+		rig_init(&rig, 1);
+		rig.settings.kernel.slab_freelist_random = true;
+		rig_start(&rig);
+		cache_id id = make(&rig, 96, 0, ctor);
+		struct slab_cache *cache = slab_cache_of(rig.slab, id);
+		bool in_object = cache->geometry.flags & CFLGS_OBJFREELIST_SLAB;
+		assert_int_equal(in_object, !ctor);
+		uint32_t num = cache->num, starts = 0, last = UINT32_MAX;
+		uint64_t seen = 0;
+		for (uint32_t i = 0; i < num; i++)
+			seen |= 1ull << cache->random_seq[i];
+		assert_int_equal(seen, (1ull << num) - 1);
+		for (uint32_t grown = 0; grown < 20;) {
+			vaddr at = take(&rig, id, 0);
+			if (counted(&rig)->grown == grown)
+				continue;
+			grown = (uint32_t)counted(&rig)->grown;
+			struct slab *slab = slab_of(&rig, at);
+			const uint8_t *stack = slab_index(cache, slab);
+			uint32_t first = in_object ? stack[num - 1] : stack[0], start = 0;
+			while (cache->random_seq[start] != first)
+				start++;
+			for (uint32_t i = 0; i < num; i++)
+				assert_int_equal(stack[in_object ? (i + num - 1) % num : i],
+				                 cache->random_seq[(start + i) % num]);
+			if (in_object && slab->freelist)
+				assert_int_equal(slab->freelist, slab_object_address(cache, slab, first));
+			starts += first != last;
+			last = first;
+			object_allocator_check(rig.objects);
+		}
+		assert_true(starts > 5);
+		rig_release(&rig);
+	}
+}
+
 /* 704 aligned to 64: 5 to a page, 576 bytes left, 9 colours. Catches a first slab without colour and a wrong wrap-around. */
 static void colours_are_counted_up_before_use(void **state)
 {
@@ -1101,6 +1146,7 @@ int main(void)
 	        cmocka_unit_test(slab_order_is_bounded),
 	        cmocka_unit_test(impossible_caches_are_refused),
 	        cmocka_unit_test(fresh_slab_comes_in_batches_last_first),
+	        cmocka_unit_test(shuffled_slabs_are_turns_of_one_sequence),
 	        cmocka_unit_test(colours_are_counted_up_before_use),
 	        cmocka_unit_test(flush_takes_the_oldest_batch),
 	        cmocka_unit_test(slabs_beyond_the_limit_leave_from_the_tail),
