@@ -4,6 +4,8 @@
  */
 #include "sim/replay.h"
 
+#include "sim/usercopy_caches.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +101,8 @@ static bool make_caches(struct replay *replay, struct error *error)
 		        .align = cache->align,
 		        .flags = cache->flags,
 		        .ctor = cache->ctor,
+		        /* MODEL: where the region lies is not known; it only decides whether the cache may be merged. */
+		        .usersize = cache->named && usercopy_cache(cache->name) ? cache->object_size : 0,
 		};
 		if (cache->object_size == 0)
 			return error_set(error, ERROR_INPUT, "%s: cache '%s' has objects of 0 bytes", replay->info->source,

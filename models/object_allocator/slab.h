@@ -153,9 +153,11 @@ struct slab_cache {
 
 	/* the cache as a whole */
 	char *name;
+	uint16_t *random_seq; /* kernel.slab_freelist_random: order of a fresh slab's objects; NULL: by address */
 	uint32_t id;
 	uint32_t older, newer; /* neighbours in slab_caches + 1, 0 at the ends; or `older` = next unused id + 1 */
 	int32_t refcount;
+	uint32_t usersize; /* region for user copies: a cache with one is never merged */
 	bool used;
 	bool kmalloc;
 	bool ctor;
@@ -179,7 +181,8 @@ struct slab_allocator {
 	uint32_t cache_limit;
 	uint32_t unused_id;                  /* head of the chain of unused ids + 1 */
 	uint32_t oldest_cache, newest_cache; /* slab_caches, ids + 1 */
-	bool merge;
+	bool merge, freelist_random;
+	struct rng freelist_rng; /* of slab_freelist_random */
 
 	char *arena; /* of slab records, in units of SLAB_UNIT bytes */
 	size_t arena_units;

@@ -12,7 +12,6 @@
  * array) are not allocated: recordings show them as events of their own. Their bytes lie in kernel data and per-CPU data instead.
  * MODEL: only the kmalloc caches count as made before the second CPU came up. Other caches of that time (dentry, vm_area_struct)
  * have a higher free limit here than in a kernel with several CPUs, by one batch, unless a recorded state is loaded.
- * MODEL: kmem_cache_create_usercopy()'s region is not known, so a cache with one may be merged here and not in the kernel.
  */
 #include "models/object_allocator/slab.h"
 
@@ -119,9 +118,12 @@ static struct slab_cache *new_cache(struct slab_allocator *allocator, const stru
 	        .index_at = (geometry->num + 7) / 8,
 	        .refcount = 1,
 	        .ctor = spec->ctor,
+	        .usersize = slab_usersize(spec),
 	        .used = true,
 	};
 	cache->name = xstrdup(spec->name);
+	if (allocator->freelist_random)
+		cache->random_seq = cache_random_seq_create(&allocator->freelist_rng, cache->num);
 	cache->node.next_reap_ms = first_reap_ms(allocator, cache);
 	cache->node.free_limit = slab_free_limit(&allocator->rules, geometry, geometry->flags & SLAB_KMALLOC);
 	make_arrays(allocator, cache);
@@ -135,13 +137,16 @@ static struct slab_cache *find_mergeable(const struct slab_allocator *allocator,
 {
 	if (!allocator->merge)
 		return NULL;
-	struct mergeable want = {.size = spec->object_size, .align = spec->align, .flags = geometry->flags, .never = spec->ctor};
+	struct mergeable want = {.size = spec->object_size,
+	                         .align = spec->align,
+	                         .flags = geometry->flags,
+	                         .never = spec->ctor || slab_usersize(spec) > 0};
 	for (uint32_t at = allocator->oldest_cache; at != 0; at = allocator->caches[at - 1]->newer) {
 		struct slab_cache *cache = allocator->caches[at - 1];
 		struct mergeable have = {.size = cache->size,
 		                         .align = cache->geometry.align,
 		                         .flags = cache->geometry.flags,
-		                         .never = cache->ctor || cache->kmalloc || cache->refcount < 0};
+		                         .never = cache->ctor || cache->usersize > 0 || cache->refcount < 0};
 		if (slab_mergeable(&have, &want, allocator->rules.cache_line_bytes, POINTER_BYTES, true))
 			return cache;
 	}
@@ -253,6 +258,8 @@ static void release_cache(struct slab_cache *cache)
 	free(cache->arrays);
 	free(cache->node.shared);
 	free(cache->name);
+	free(cache->random_seq);
+	cache->random_seq = NULL;
 	cache->arrays = NULL;
 	cache->node.shared = NULL;
 	cache->name = NULL;

@@ -48,7 +48,7 @@ static struct slub_slab *cpu_remove(struct slub_cpu *c)
 static uint64_t load_freelist(const struct slub *slub, struct slub_cache *cache, unsigned cpu, uint16_t chain)
 {
 	struct slub_cpu *c = &cache->cpus[cpu];
-	step_read(slub_steps(slub), slub_free_pointer(slub, c->slab, chain), slub_words(slub, 1));
+	slub_read_pointer(slub, c->slab, chain);
 	step_write(slub_steps(slub), slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 3));
 	c->freelist = c->links[chain];
 	c->links[chain] = LINK_LIVE;
@@ -250,6 +250,7 @@ static __attribute__((noinline)) void touch_alloc(const struct slub *slub, const
 	step_read(steps, slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 3));
 	if (fast) {
 		step_read(steps, vaddr_of(address + cache->geometry.offset), slub_words(slub, 1));
+		slub_decode_pointer(slub);
 		step_write(steps, slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 2));
 	}
 	if (flags & __GFP_ZERO && address)
@@ -307,12 +308,12 @@ static void deactivate_slab(struct slub *slub, struct slub_slab *slab, uint16_t 
 		cache->counters.deactivate_remote_frees++;
 	if (chain != LINK_NONE) {
 		uint16_t last = chain, objects = 1;
-		step_read(slub_steps(slub), slub_free_pointer(slub, slab, last), slub_words(slub, 1));
+		slub_read_pointer(slub, slab, last);
 		for (; slab->links[last] != LINK_NONE; objects++) {
 			last = slab->links[last];
-			step_read(slub_steps(slub), slub_free_pointer(slub, slab, last), slub_words(slub, 1));
+			slub_read_pointer(slub, slab, last);
 		}
-		step_write(slub_steps(slub), slub_free_pointer(slub, slab, last), slub_words(slub, 1));
+		slub_write_pointer(slub, slab, last);
 		slab->links[last] = slab->freelist;
 		slab->freelist = chain;
 		slab->inuse = (uint16_t)(slab->inuse - objects);
@@ -353,7 +354,7 @@ void slub_flush_cpu(struct slub *slub, struct slub_cache *cache, unsigned cpu)
 static uint16_t splice(const struct slub *slub, struct slub_slab *slab, uint16_t head, uint16_t tail, uint32_t count)
 {
 	uint16_t prior = slab->freelist;
-	step_write(slub_steps(slub), slub_free_pointer(slub, slab, tail), slub_words(slub, 1));
+	slub_write_pointer(slub, slab, tail);
 	slub_touch_counters(slub, slab);
 	slab->links[tail] = prior;
 	slab->freelist = head;
@@ -433,10 +434,10 @@ static __attribute__((noinline)) void touch_free(const struct slub *slub, const 
 	const struct slub_cache *cache = slab->cache;
 	step_read(steps, slub_page_word(slub, slab, 0), slub_words(slub, SLAB_CACHE_WORD + 1));
 	step_read(steps, cache->at.kmem_cache, slub_words(slub, KMEM_CACHE_HOT_WORDS));
-	step_read(steps, slub_free_pointer(slub, slab, tail), slub_words(slub, 1));
+	slub_read_pointer(slub, slab, tail);
 	step_read(steps, slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 3));
 	if (fast) {
-		step_write(steps, slub_free_pointer(slub, slab, tail), slub_words(slub, 1));
+		slub_write_pointer(slub, slab, tail);
 		step_write(steps, slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 2));
 	}
 	step_spend(steps, slub->wiring.settings->cost.object_free_fast);
@@ -622,8 +623,15 @@ struct object_allocator *object_allocator_slub_create(const struct object_alloca
 	slub->base.ops = &object_allocator_slub_ops;
 	slub->wiring = *wiring;
 	slub->config = config_of(wiring);
+	if (!slub_debug_parse(&slub->config, wiring->settings->kernel.slub_debug, error)) {
+		free(slub);
+		return NULL;
+	}
 	slub->cpus = slub->config.cpus;
 	slub->merge = wiring->settings->kernel.slab_merge;
+	slub->freelist_random = wiring->settings->kernel.slab_freelist_random;
+	rng_init(&slub->freelist_rng, wiring->seed, "slub freelists");
+	slub->pointer_cycles = wiring->settings->kernel.slab_freelist_hardened ? wiring->settings->cost.freelist_decode : 0;
 	kmalloc_init(&slub->kmalloc, &slub->wiring, KMALLOC_SHIFT_LOW_SLUB);
 	slub->slabs = lazy_alloc(slub->kmalloc.frames.frames, sizeof *slub->slabs);
 	slub->sum = xcalloc(1, sizeof *slub->sum);

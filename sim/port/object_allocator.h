@@ -35,6 +35,9 @@ struct cache_spec {
 	uint32_t align;       /* bytes, power of two, 0 = the architecture's minimum */
 	uint32_t flags;       /* SLAB_* */
 	bool ctor;            /* the cache has a constructor: its free pointer may not lie inside the object */
+	/* The part of each object that user copies may touch (kmem_cache_create_usercopy); usersize 0: none. A region that does
+	 * not lie in the object counts as none, as in the kernel. A cache with one is never merged. */
+	uint32_t useroffset, usersize;
 };
 
 /* Index of a cache in its allocator; stable until the cache is destroyed, then it may be used again. */

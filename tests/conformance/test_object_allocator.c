@@ -123,18 +123,18 @@ struct bench {
 /* Sizes around the bounds of the kernel's allocators: a word, a cache line, SLOB's lists, SLUB's orders, a page, more than one.
  */
 static const struct cache_spec specs[CACHES] = {
-        {"word", 8, 0, 0, false},
-        {"odd", 27, 0, 0, false},
-        {"aligned", 40, 32, 0, false},
-        {"line", 100, 0, SLAB_HWCACHE_ALIGN, false},
-        {"constructed", 192, 0, 0, true},
-        {"rcu", 200, 0, SLAB_TYPESAFE_BY_RCU, false},
-        {"reclaimable", 576, 0, SLAB_RECLAIM_ACCOUNT, false},
-        {"half", 1000, 512, 0, false},
-        {"large", 2944, 0, SLAB_PANIC, false},
-        {"page", 4096, 0, 0, false},
-        {"rcu-page", 4090, 0, SLAB_TYPESAFE_BY_RCU, false},
-        {"pages", 9000, 0, SLAB_HWCACHE_ALIGN, false},
+        {"word", 8, 0, 0, false, 0, 0},
+        {"odd", 27, 0, 0, false, 0, 0},
+        {"aligned", 40, 32, 0, false, 0, 0},
+        {"line", 100, 0, SLAB_HWCACHE_ALIGN, false, 0, 0},
+        {"constructed", 192, 0, 0, true, 0, 0},
+        {"rcu", 200, 0, SLAB_TYPESAFE_BY_RCU, false, 0, 0},
+        {"reclaimable", 576, 0, SLAB_RECLAIM_ACCOUNT, false, 0, 0},
+        {"half", 1000, 512, 0, false, 0, 0},
+        {"large", 2944, 0, SLAB_PANIC, false, 0, 0},
+        {"page", 4096, 0, 0, false, 0, 0},
+        {"rcu-page", 4090, 0, SLAB_TYPESAFE_BY_RCU, false, 0, 0},
+        {"pages", 9000, 0, SLAB_HWCACHE_ALIGN, false, 0, 0},
 };
 
 static struct bench *bench_create(const struct model *model, bool recording)

@@ -733,6 +733,7 @@ void slab_log_settings(const struct slab_log *log, struct settings *settings)
 	settings->machine.memory_bytes = (uint64_t)log->end_pfn << PAGE_SHIFT;
 	settings->kernel.slab_merge = false; /* recorded with slab_nomerge */
 	settings->kernel.memcg_kmem = false; /* recorded without CONFIG_MEMCG */
+	settings->kernel.slab_freelist_random = false; /* and without shuffled free lists */
 	settings->kernel.slub_cpu_partial = true;
 	settings->kernel.transparent_hugepage = false;
 }
