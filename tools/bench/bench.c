@@ -73,7 +73,8 @@ static void bench_import(const char *text, const char *kmt, size_t bytes)
 			give_up(&error);
 		best = least(best, seconds(CLOCK_PROCESS_CPUTIME_ID) - started);
 	}
-	printf("import of the text          %10.0f MB/s    %.1f M lines/s\n", (double)bytes / best / 1e6, (double)summary.lines / best / 1e6);
+	printf("import of the text          %10.0f MB/s    %.1f M lines/s\n", (double)bytes / best / 1e6,
+	       (double)summary.lines / best / 1e6);
 }
 
 static void bench_decode(const char *kmt)
@@ -136,7 +137,7 @@ static void bench_replay(const char *kmt, const char *allocator, enum timing tim
 	struct settings settings;
 	settings_init(&settings);
 	struct trace *trace = trace_open(kmt, &error);
-	if (!trace || !recorded_complete(trace, true, &settings, &error))
+	if (!trace || !recorded_kernel(trace, &settings, &error) || !recorded_complete(trace, &settings, &error))
 		give_up(&error);
 	trace_close(trace);
 	settings.timing = timing;

@@ -174,6 +174,15 @@ static bool sets_key(const struct run_options *options, const char *key)
 	return false;
 }
 
+/* The run's row then holds a scenario that can be run again. */
+static void name_recording(struct settings *settings, const char *path, struct error *error)
+{
+	if (settings->trace)
+		error_set(error, ERROR_USAGE, "--set: trace: the command line names the recording '%s' already", path);
+	else
+		settings->trace = xstrdup(path);
+}
+
 static int run_simulation(struct run_options *options, bool scenario, bool compare, struct error *error)
 {
 	const char *sets[SETS_MAX + 2] = {0};
@@ -191,16 +200,20 @@ static int run_simulation(struct run_options *options, bool scenario, bool compa
 		if (!scenario_load(&source, &settings, error))
 			return command_failed(error);
 	}
-	int code;
-	if (scenario && !settings.trace) {
+	if (!scenario)
+		name_recording(&settings, options->input, error);
+	else if (!settings.trace)
 		error_set(error, ERROR_USAGE, "%s: no recording named; expected a line such as `trace: trace.txt.xz`",
 		          options->input);
+	int code;
+	if (error->kind != ERROR_NONE) {
 		code = command_failed(error);
 	} else {
 		const struct simulation simulation = {
 		        .settings = &settings,
-		        .trace_path = scenario ? settings.trace : options->input,
+		        .trace_path = settings.trace,
 		        .db_path = options->db,
+		        .sets = sets,
 		        .recorded_kernel = !scenario && !options->kernel_chosen,
 		        .recorded_allocator = !scenario && !compare && !sets_key(options, "allocator"),
 		        .format = options->format,
