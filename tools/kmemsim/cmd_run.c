@@ -256,9 +256,8 @@ const struct command command_run = {
         .arguments = "SCENARIO.yaml",
         .summary = "Run a scenario: one run per value of its allocator list",
         .help = "The scenario names the recording, the machine, the kernel's settings and the allocators; docs/settings.md has "
-                "every\n"
-                "key. Each run goes into the database as it happens; Ctrl-C keeps what was measured.\n\n"
-                "  kmemsim run configs/scenarios/compare-allocators.yaml --set machine.memory=64MiB --dump buddyinfo@end\n",
+                "every key. Each run goes into the database as it happens; Ctrl-C keeps what was measured.\n\n"
+                "  kmemsim run configs/scenarios/fragmentation.yaml --set memory=128MiB\n",
         .options = run_option_table,
         .run = run_plainly,
 };
@@ -268,10 +267,8 @@ const struct command command_replay = {
         .arguments = "TRACE",
         .summary = "Replay a recording, no scenario needed",
         .help = "TRACE is the text of /sys/kernel/tracing/trace, of `trace-cmd report` or of `perf script` (plain, gz, xz or "
-                "zst), or a\n"
-                ".kmt file. Memory size, CPUs, allocator and kernel settings are taken from the recording and the /proc files "
-                "beside it\n"
-                "(docs/formats.md).\n\n"
+                "zst), or a .kmt file. Memory size, CPUs, allocator and kernel settings are taken from the recording and the "
+                "/proc files beside it (docs/formats.md); --set wins over them.\n\n"
                 "  kmemsim replay trace.txt.xz --allocator slab\n",
         .options = replay_option_table,
         .run = run_plainly,
