@@ -660,6 +660,17 @@ bool scenario_parse(const struct scenario_source *source, const char *bytes, siz
 	return loaded;
 }
 
+bool scenario_apply_sets(const char *const *sets, struct settings *settings, struct error *error)
+{
+	const struct scenario_source source = {.sets = sets};
+	struct setting_names *names = scenario_registry_names();
+	struct loading loading = {.source = &source, .names = names, .settings = settings, .error = error};
+	bool applied = apply_sets(&loading);
+	free(loading.trace_folder);
+	scenario_names_release(names);
+	return applied;
+}
+
 /* ---- names of the registry ---- */
 
 /* Three ports, each a list of names, in one block each. */

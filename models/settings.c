@@ -21,6 +21,9 @@
 /* Highest order of the page allocator (MAX_ORDER - 1). */
 #define ORDER_TOP (ORDERS - 1)
 
+/* The least order of a page block that the page allocator takes (models/page_allocator/zone.c). */
+#define PAGEBLOCK_ORDER_LOWEST 6
+
 #define ESTIMATE "estimate; a setting because no published table gives it for this kernel"
 #define SKYLAKE_CACHES "Intel 64 and IA-32 Architectures Optimization Reference Manual, cache parameters of Skylake"
 
@@ -229,7 +232,7 @@ static const struct setting table[] = {
          .type = SETTING_COUNT,
          .unit = "log2 of frames",
          .default_text = "9",
-         .min = 1,
+         .min = PAGEBLOCK_ORDER_LOWEST,
          .max = ORDER_TOP,
          .help = "Size of the blocks that have one mobility: 9 with hugetlb, else 10",
          .source = "include/linux/pageblock-flags.h, CONFIG_HUGETLB_PAGE=y",

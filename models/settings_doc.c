@@ -155,7 +155,9 @@ static const char markdown_head[] =
         "kind, a\n"
         "base for this one). A name with `/` or `.yaml` is a path; `machine: {include: NAME, cpus: 4}` changes one on the spot. "
         "The later\n"
-        "of these wins: default, included files, machine and kernel, the file itself, `--set`.\n"
+        "of these wins: default, included files, machine and kernel, the file itself, `--set`. For a recording without a "
+        "scenario,\n"
+        "what it tells of its kernel stands in the kernel's place.\n"
         "\n"
         "The defaults are those of a generic PC (configs/machines/pc.yaml) and of Debian 12's kernel "
         "(configs/kernels/debian-6.1.yaml).\n";

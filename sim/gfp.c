@@ -89,6 +89,9 @@ static const char *without_underscores(const char *name)
 	return strncmp(name, "__", 2) == 0 ? name + 2 : name;
 }
 
+/* Bits above the last one of gfp.h are debugging aids of some configurations. */
+#define KNOWN_BITS (((uint64_t)__GFP_ZEROTAGS << 1) - 1)
+
 static bool parse_hex(const char *text, size_t length, gfp *flags)
 {
 	uint64_t value = 0;
@@ -103,15 +106,31 @@ static bool parse_hex(const char *text, size_t length, gfp *flags)
 		else
 			return false;
 	}
-	/* Bits above the last one of gfp.h are debugging aids of some configurations. */
-	*flags |= (gfp)(value & (((uint64_t)__GFP_ZEROTAGS << 1) - 1));
+	*flags |= (gfp)(value & KNOWN_BITS);
+	return true;
+}
+
+/* trace-cmd prints an event whose format it cannot parse with its fields as decimal numbers. */
+static bool parse_decimal(const char *text, size_t length, gfp *flags)
+{
+	uint64_t value = 0;
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] < '0' || text[i] > '9' || value > UINT32_MAX)
+			return false;
+		value = value * 10 + (uint64_t)(text[i] - '0');
+	}
+	*flags |= (gfp)(value & KNOWN_BITS);
 	return true;
 }
 
 static bool parse_one(const char *text, size_t length, gfp *flags)
 {
+	if (length == 0)
+		return false;
 	if (length >= 2 && text[0] == '0' && text[1] == 'x')
 		return parse_hex(text, length, flags);
+	if (text[0] >= '0' && text[0] <= '9')
+		return parse_decimal(text, length, flags);
 	for (size_t i = 0; i < COUNT(printed_names); i++)
 		if (is_name(text, length, printed_names[i].name)) {
 			*flags |= printed_names[i].flags;

@@ -482,16 +482,20 @@ bool trace_import(const char *path, const char *out, const struct progress *prog
 	return done;
 }
 
-/* A file without a name, in $TMPDIR or /tmp. */
-static int open_unnamed(struct error *error)
+int trace_import_unnamed(const char *path, const struct progress *progress, struct error *error)
 {
 	const char *folder = getenv("TMPDIR");
 	char *name = xasprintf("%s/kmemsim.XXXXXX", folder && *folder ? folder : "/tmp");
 	int file = mkostemp(name, O_CLOEXEC);
-	if (file < 0)
+	if (file < 0) {
 		error_set(error, ERROR_HOST, "%s: a temporary file could not be created: %s", name, strerror(errno));
-	else
+	} else {
 		unlink(name);
+		if (!import_to_file(path, file, name, progress, NULL, error)) {
+			close(file);
+			file = -1;
+		}
+	}
 	free(name);
 	return file;
 }
@@ -500,12 +504,6 @@ struct trace *trace_open_any(const char *path, const struct progress *progress, 
 {
 	if (trace_is_native(path))
 		return trace_open(path, error);
-	int file = open_unnamed(error);
-	if (file < 0)
-		return NULL;
-	if (!import_to_file(path, file, path, progress, NULL, error)) {
-		close(file);
-		return NULL;
-	}
-	return kmt_open(file, path, error);
+	int file = trace_import_unnamed(path, progress, error);
+	return file < 0 ? NULL : kmt_open(file, path, error);
 }

@@ -65,7 +65,7 @@ static void print_machine(FILE *out, const struct trace *trace)
 	fprintf(out, "  %-22s %" PRIu32 "\n", "CPUs", info->cpus);
 	fprintf(out, "  %-22s %" PRIu32 " bits\n", "pointers", info->pointer_bits);
 	fprintf(out, "  %-22s %s\n", "allocator", allocator_names[info->allocator]);
-	fprintf(out, "  %-22s %" PRIu64 " MiB (up to the highest frame seen)\n", "memory", info->end_pfn >> (20 - PAGE_SHIFT));
+	fprintf(out, "  %-22s %" PRIu64 " MiB\n", "frames seen up to", info->end_pfn >> (20 - PAGE_SHIFT));
 	print_address(out, "direct map", info->direct_map);
 	print_address(out, "struct pages", info->vmemmap);
 	if (info->page_struct_bytes)

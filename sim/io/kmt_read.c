@@ -555,6 +555,10 @@ struct trace *trace_open(const char *path, struct error *error)
 bool trace_is_native(const char *path)
 {
 	char magic[8];
+	struct stat found;
+	/* What is read of a pipe is gone from it, and a .kmt has to be a file: its contents stand at the end. */
+	if (stat(path, &found) != 0 || !S_ISREG(found.st_mode))
+		return false;
 	int file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
 		return false;

@@ -262,6 +262,10 @@ static void test_gfp_parse(void **state)
 	assert_int_equal(parse("none", true), 0);
 	assert_int_equal(parse("0x140dca", true), 0x140dca);
 	assert_int_equal(parse("GFP_KERNEL|0x100", true), 0xdc0);
+	/* trace-cmd's fields of an event it cannot parse */
+	assert_int_equal(parse("3264", true), 0xcc0);
+	assert_int_equal(parse("0", true), 0);
+	assert_int_equal(parse("3264x", false), 0);
 	/* before 4.6 single flags had no underscores; REPEAT is RETRY_MAYFAIL since 4.13 */
 	assert_int_equal(parse("GFP_KERNEL|GFP_NOWARN|GFP_REPEAT|GFP_COMP", true), 0xcc0 | 0x2000 | 0x4000 | 0x40000);
 	assert_int_equal(parse("GFP_KERNEL|__GFP_NOTRACK", true), 0xcc0);

@@ -185,7 +185,7 @@ static void bench_replay(const char *kmt, const char *allocator, enum timing tim
 	struct settings settings;
 	settings_init(&settings);
 	struct trace *trace = trace_open(kmt, &error);
-	if (!trace || !recorded_complete(trace, true, &settings, &error))
+	if (!trace || !recorded_kernel(trace, &settings, &error) || !recorded_complete(trace, &settings, &error))
 		give_up(&error);
 	trace_close(trace);
 	settings.timing = timing;

@@ -160,7 +160,7 @@ const struct command command_list = {
         .name = "list",
         .arguments = "[ports|models|settings|metrics|machines|kernels|scenarios]",
         .summary = "Show what there is to choose from",
-        .help = "  kmemsim list settings                     every key, its default and what it takes\n"
+        .help = "  kmemsim list settings                     every key, default and range\n"
                 "  kmemsim list settings --format markdown   the same as a page, with sources\n",
         .options = list_options,
         .run = run,

@@ -137,8 +137,7 @@ const struct command command_report = {
         .arguments = "DB",
         .summary = "Draw and tabulate the runs of a database",
         .help = "Fragmentation over time per order, memory by owner over time, footprint per allocator, waste per cache and per "
-                "call\n"
-                "site, cycles per op. Needs nothing but the database and gnuplot.\n\n"
+                "call site, cycles per op. Needs nothing but the database and gnuplot.\n\n"
                 "  kmemsim report results/demo.db --run 1 2 3 --out pictures --format svg\n",
         .options = report_options,
         .run = run,

@@ -174,6 +174,15 @@ static bool sets_key(const struct run_options *options, const char *key)
 	return false;
 }
 
+/* The run's row then holds a scenario that can be run again. */
+static void name_recording(struct settings *settings, const char *path, struct error *error)
+{
+	if (settings->trace)
+		error_set(error, ERROR_USAGE, "--set: trace: the command line names the recording '%s' already", path);
+	else
+		settings->trace = xstrdup(path);
+}
+
 static int run_simulation(struct run_options *options, bool scenario, bool compare, struct error *error)
 {
 	const char *sets[SETS_MAX + 2] = {0};
@@ -191,16 +200,20 @@ static int run_simulation(struct run_options *options, bool scenario, bool compa
 		if (!scenario_load(&source, &settings, error))
 			return command_failed(error);
 	}
-	int code;
-	if (scenario && !settings.trace) {
+	if (!scenario)
+		name_recording(&settings, options->input, error);
+	else if (!settings.trace)
 		error_set(error, ERROR_USAGE, "%s: no recording named; expected a line such as `trace: trace.txt.xz`",
 		          options->input);
+	int code;
+	if (error->kind != ERROR_NONE) {
 		code = command_failed(error);
 	} else {
 		const struct simulation simulation = {
 		        .settings = &settings,
-		        .trace_path = scenario ? settings.trace : options->input,
+		        .trace_path = settings.trace,
 		        .db_path = options->db,
+		        .sets = sets,
 		        .recorded_kernel = !scenario && !options->kernel_chosen,
 		        .recorded_allocator = !scenario && !compare && !sets_key(options, "allocator"),
 		        .format = options->format,
@@ -243,9 +256,8 @@ const struct command command_run = {
         .arguments = "SCENARIO.yaml",
         .summary = "Run a scenario: one run per value of its allocator list",
         .help = "The scenario names the recording, the machine, the kernel's settings and the allocators; docs/settings.md has "
-                "every\n"
-                "key. Each run goes into the database as it happens; Ctrl-C keeps what was measured.\n\n"
-                "  kmemsim run configs/scenarios/compare-allocators.yaml --set machine.memory=64MiB --dump buddyinfo@end\n",
+                "every key. Each run goes into the database as it happens; Ctrl-C keeps what was measured.\n\n"
+                "  kmemsim run configs/scenarios/fragmentation.yaml --set memory=128MiB\n",
         .options = run_option_table,
         .run = run_plainly,
 };
@@ -255,10 +267,8 @@ const struct command command_replay = {
         .arguments = "TRACE",
         .summary = "Replay a recording, no scenario needed",
         .help = "TRACE is the text of /sys/kernel/tracing/trace, of `trace-cmd report` or of `perf script` (plain, gz, xz or "
-                "zst), or a\n"
-                ".kmt file. Memory size, CPUs, allocator and kernel settings are taken from the recording and the /proc files "
-                "beside it\n"
-                "(docs/formats.md).\n\n"
+                "zst), or a .kmt file. Memory size, CPUs, allocator and kernel settings are taken from the recording and the "
+                "/proc files beside it (docs/formats.md); --set wins over them.\n\n"
                 "  kmemsim replay trace.txt.xz --allocator slab\n",
         .options = replay_option_table,
         .run = run_plainly,

@@ -4,6 +4,7 @@
  */
 #include "tools/kmemsim/recorded.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Memory that the highest frame seen stands for ends at a multiple of the largest block, 2^10 frames. */
@@ -56,13 +57,18 @@ static void memory_from_frames(const struct procfs_memory *memory, uint64_t end_
 	settings->machine.memory_bytes = pages << PAGE_SHIFT;
 }
 
-static void kernel_from_facts(const struct trace *trace, const struct procfs_memory *memory, struct settings *settings)
+bool recorded_kernel(const struct trace *trace, struct settings *settings, struct error *error)
 {
 	struct kernel_settings *kernel = &settings->kernel;
-	if (memory->has_pagetypeinfo) {
-		kernel->pageblock_order = memory->pageblock_order;
+	struct procfs_memory memory = {0};
+	if (!read_fact(trace, "pagetypeinfo", &memory, procfs_read_pagetypeinfo, error))
+		return false;
+	free(kernel->name);
+	kernel->name = xstrdup(RECORDED_KERNEL);
+	if (memory.has_pagetypeinfo) {
+		kernel->pageblock_order = memory.pageblock_order;
 		/* Blocks of order 9 come from huge pages, which also give order 9 a list per CPU. */
-		kernel->transparent_hugepage = memory->pageblock_order < ORDERS - 1;
+		kernel->transparent_hugepage = memory.pageblock_order < ORDERS - 1;
 	}
 	const struct trace_fact *slabinfo = trace_fact_named(trace, "slabinfo");
 	if (slabinfo)
@@ -71,15 +77,15 @@ static void kernel_from_facts(const struct trace *trace, const struct procfs_mem
 	kernel->slab_merge = false;
 	if (trace_info(trace)->page_struct_bytes)
 		kernel->page_struct_bytes = trace_info(trace)->page_struct_bytes;
+	return true;
 }
 
-bool recorded_complete(const struct trace *trace, bool kernel, struct settings *settings, struct error *error)
+bool recorded_complete(const struct trace *trace, struct settings *settings, struct error *error)
 {
 	const struct trace_info *info = trace_info(trace);
 	struct procfs_memory memory = {0};
 	if (!read_fact(trace, "zoneinfo", &memory, procfs_read_zoneinfo, error) ||
-	    !read_fact(trace, "buddyinfo", &memory, procfs_read_buddyinfo, error) ||
-	    !read_fact(trace, "pagetypeinfo", &memory, procfs_read_pagetypeinfo, error))
+	    !read_fact(trace, "buddyinfo", &memory, procfs_read_buddyinfo, error))
 		return false;
 	if (settings->machine.cpus == 0)
 		settings->machine.cpus = info->cpus < CPUS_MAX ? info->cpus : CPUS_MAX;
@@ -93,8 +99,6 @@ bool recorded_complete(const struct trace *trace, bool kernel, struct settings *
 		                 "size; say it: "
 		                 "--set memory=SIZE",
 		                 info->source);
-	if (kernel)
-		kernel_from_facts(trace, &memory, settings);
 	return true;
 }
 

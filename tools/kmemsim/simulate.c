@@ -9,6 +9,7 @@
 #include "tools/kmemsim/simulate.h"
 
 #include "models/registry.h"
+#include "models/scenario.h"
 #include "models/settings_doc.h"
 #include "sim/store.h"
 #include "sim/trace_report.h"
@@ -42,14 +43,16 @@ static void note_interrupt(int signal_number)
 	interrupt_seen = 1;
 }
 
-/* The first Ctrl-C asks the runs to end and keep what they have; the second one kills. */
+/*
+ * From here on the first Ctrl-C asks the runs to end and keep what they have; the second one kills. Before, while the recording
+ * is imported, there is nothing to keep, and the first one kills.
+ */
 static void catch_interrupts(void)
 {
 	struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	signal(SIGXFSZ, SIG_IGN); /* a file too large is an error of write(), which is told */
 }
 
 struct job {
@@ -81,28 +84,20 @@ static double host_seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* Imports a text recording into a file without a name, which is gone when the last process has closed it. */
+/* Imports a text recording into a file without a name, which every process opens by its descriptor. */
 static bool import_text(struct session *session, const char *path, struct error *error)
 {
-	const char *folder = getenv("TMPDIR");
-	char *name = xasprintf("%s/kmemsim-import-%ld.kmt", folder && *folder ? folder : "/tmp", (long)getpid());
 	struct progress_bar bar;
 	progress_bar_start(&bar, "importing");
 	struct progress progress = progress_bar_callback(&bar);
-	struct trace_summary summary;
 	double started = host_seconds();
-	bool imported = trace_import(path, name, &progress, &summary, error);
+	session->trace_fd = trace_import_unnamed(path, &progress, error);
 	session->import_s = host_seconds() - started;
 	progress_bar_end(&bar);
-	if (imported) {
-		session->trace_fd = open(name, O_RDONLY | O_CLOEXEC);
-		imported = session->trace_fd >= 0 || error_set(error, ERROR_HOST, "%s: %s", name, strerror(errno));
-		unlink(name);
-	}
-	free(name);
-	if (imported)
-		session->trace_path = xasprintf("/proc/self/fd/%d", session->trace_fd);
-	return imported;
+	if (session->trace_fd < 0)
+		return false;
+	session->trace_path = xasprintf("/proc/self/fd/%d", session->trace_fd);
+	return true;
 }
 
 /* The model of the recording's own allocator, NULL if that could not be told. */
@@ -146,7 +141,9 @@ static bool read_recording(struct session *session, struct error *error)
 	session->own_allocator = allocator_of(trace_info(trace)->allocator);
 	if (simulation->recorded_allocator && session->own_allocator)
 		set_allocator(simulation->settings, session->own_allocator);
-	bool complete = recorded_complete(trace, simulation->recorded_kernel, simulation->settings, error);
+	bool complete = !simulation->recorded_kernel || (recorded_kernel(trace, simulation->settings, error) &&
+	                                                 scenario_apply_sets(simulation->sets, simulation->settings, error));
+	complete = complete && recorded_complete(trace, simulation->settings, error);
 	trace_close(trace);
 	return complete;
 }
@@ -154,6 +151,7 @@ static bool read_recording(struct session *session, struct error *error)
 static bool make_rows(struct session *session, struct error *error)
 {
 	const struct settings *settings = session->simulation->settings;
+	catch_interrupts();
 	struct trace *trace = trace_open(session->trace_path, error);
 	struct store *store = trace ? store_open(session->db_path, error) : NULL;
 	bool made = store != NULL;
@@ -355,8 +353,9 @@ static bool print_all(const struct session *session, struct error *error)
 
 static bool prepare(struct session *session, struct error *error)
 {
-	if (strcmp(session->db_path, DEFAULT_DATABASE) == 0 && !session->simulation->db_path)
-		mkdir("results", 0777);
+	if (!session->simulation->db_path && mkdir(DEFAULT_FOLDER, 0777) != 0 && errno != EEXIST)
+		return error_set(error, ERROR_HOST, DEFAULT_FOLDER ": the folder for " DEFAULT_DATABASE " cannot be made: %s",
+		                 strerror(errno));
 	if (!read_recording(session, error))
 		return false;
 	session->jobs_count = session->simulation->settings->allocators;
@@ -402,7 +401,7 @@ int simulate(const struct simulation *simulation)
 	};
 	struct error error = {0};
 	int code;
-	catch_interrupts();
+	signal(SIGXFSZ, SIG_IGN); /* a file too large is an error of write(), which is told */
 	if (!prepare(&session, &error)) {
 		code = command_failed(&error);
 	} else {
