@@ -144,7 +144,8 @@ struct slab_cache {
 	uint32_t object_size;
 	uint64_t live; /* objects in use */
 	vaddr descriptor, node_at;
-	uint64_t array_at; /* per-CPU offset */
+	uint64_t array_at;                /* per-CPU offset */
+	uint32_t array_room, shared_room; /* entries that the simulated memory at array_at and shared_at has room for */
 
 	/* refill, flush, grow */
 	struct slab_geometry geometry; /* object_size grows when a larger cache is merged into this one */
@@ -292,6 +293,12 @@ cache_id slab_create_cache(struct slab_allocator *allocator, const struct cache_
 /* The maker that kmalloc_create_caches() calls; owner is the struct slab_allocator. */
 cache_id slab_create_kmalloc_cache(void *owner, const struct cache_spec *spec, enum kmalloc_cache_type type);
 bool slab_destroy_cache(struct slab_allocator *allocator, cache_id id, unsigned cpu);
+/*
+ * do_tune_cpucache(): new limits, as written to /proc/slabinfo; what the old arrays held goes back into the slabs, `cpu` doing
+ * the work. 1 <= batchcount <= limit; shared counts batches, 0 for no shared array.
+ */
+void slab_tune_cpucache(struct slab_allocator *allocator, struct slab_cache *cache, uint32_t limit, uint32_t batchcount,
+                        uint32_t shared, unsigned cpu);
 /* Returns whether objects are still outside. */
 bool slab_shrink_cache(struct slab_allocator *allocator, struct slab_cache *cache, unsigned cpu);
 bool slab_view(const struct slab_allocator *allocator, cache_id id, struct cache_view *view);

@@ -17,6 +17,7 @@
  */
 #include "models/object_allocator/slub.h"
 
+#include "models/object_allocator/cache_tunables.h"
 #include "models/object_allocator/slub_internal.h"
 #include "models/object_allocator/slub_steps.h"
 
@@ -623,7 +624,8 @@ struct object_allocator *object_allocator_slub_create(const struct object_alloca
 	slub->base.ops = &object_allocator_slub_ops;
 	slub->wiring = *wiring;
 	slub->config = config_of(wiring);
-	if (!slub_debug_parse(&slub->config, wiring->settings->kernel.slub_debug, error)) {
+	if (!slub_debug_parse(&slub->config, wiring->settings->kernel.slub_debug, error) ||
+	    !cache_tunables_check(wiring->settings, error)) {
 		free(slub);
 		return NULL;
 	}
