@@ -689,6 +689,7 @@ const struct object_allocator_ops object_allocator_slab_ops = {
         .free = slab_free,
         .kmalloc = slab_kmalloc,
         .kfree = slab_kfree,
+        .cpu_dead = slab_cpu_dead,
         .ksize = slab_ksize,
         .cache_limit = slab_cache_limit,
         .cache_view = slab_cache_view,

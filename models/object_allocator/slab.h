@@ -193,6 +193,7 @@ struct slab_allocator {
 	struct kmalloc kmalloc;
 	struct slab_counters counters;
 	uint64_t off_slab_freelists; /* live kmalloc'ed index arrays: objects in use that the port never handed out */
+	bool cpu_dead[CPUS_MAX];     /* taken out of the free limits */
 	uint64_t now_ms;             /* when slab_reap() last ran */
 	struct {
 		uint64_t live, active, slabs;
@@ -303,6 +304,11 @@ void slab_tune_cpucache(struct slab_allocator *allocator, struct slab_cache *cac
 bool slab_shrink_cache(struct slab_allocator *allocator, struct slab_cache *cache, unsigned cpu);
 bool slab_view(const struct slab_allocator *allocator, cache_id id, struct cache_view *view);
 void slab_release_caches(struct slab_allocator *allocator);
+/*
+ * slab_dead_cpu(): of each cache, newest first, the dead CPU's array goes back into the slabs and the free limit sinks by its
+ * batch; then every cache gives its free slabs back.
+ */
+void slab_cpu_dead(struct object_allocator *objects, unsigned dead, unsigned cpu);
 
 /*
  * What cache_reap() does on `cpu` every two seconds (REAPTIMEOUT_AC): of each cache, newest first, drains a fifth of an array

@@ -343,6 +343,25 @@ void slab_release_caches(struct slab_allocator *allocator)
 	free(allocator->caches);
 }
 
+/*
+ * MODEL: a CPU that comes back is not counted into the free limit again (cpuup_prepare()), and caches made later count dead CPUs;
+ * ops on a dead CPU work as before.
+ */
+void slab_cpu_dead(struct object_allocator *objects, unsigned dead, unsigned cpu)
+{
+	struct slab_allocator *allocator = slab_allocator_of(objects);
+	SIM_ASSERT(dead < allocator->rules.cpus && cpu < allocator->rules.cpus && dead != cpu);
+	for (uint32_t at = allocator->newest_cache; at != 0; at = allocator->caches[at - 1]->older) {
+		struct slab_cache *cache = allocator->caches[at - 1];
+		if (!allocator->cpu_dead[dead])
+			cache->node.free_limit -= cache->geometry.batchcount;
+		drain_cpu(allocator, cache, dead, cpu);
+	}
+	allocator->cpu_dead[dead] = true;
+	for (uint32_t at = allocator->newest_cache; at != 0; at = allocator->caches[at - 1]->older)
+		allocator->counters.shrunk += drain_freelist(allocator, allocator->caches[at - 1], UINT64_MAX, cpu);
+}
+
 /* Reaping. */
 
 /* drain_array(): leaves an array alone that was used since the last time, else takes a fifth of its limit off its bottom. */
