@@ -382,6 +382,15 @@ static const struct setting table[] = {
                  "cycles",
          .source = "Debian's kernel configuration: CONFIG_SLAB_FREELIST_HARDENED=y",
          AT(kernel.slab_freelist_hardened)},
+        {.key = "kernel.cache_tunables",
+         .type = SETTING_LIST,
+         .default_text = "",
+         .help = "Tunables of single caches, each \"NAME KEY=NUMBER ...\": SLUB has cpu_partial and min_partial, SLAB limit, "
+                 "batchcount "
+                 "and shared together; an allocator leaves the other's keys, and cpu_partial where a cache has no such lists",
+         .source = "none is tuned",
+         AT(kernel.cache_tunables),
+         .count_offset = offsetof(struct settings, kernel.cache_tunables_count)},
         {.key = "kernel.memcg_kmem",
          .type = SETTING_BOOL,
          .default_text = "true",

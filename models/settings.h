@@ -48,7 +48,9 @@ struct kernel_settings {
 	uint32_t slab_max_order;                           /* SLAB_MAX_ORDER_AUTO: 1 above 32 MiB of memory, else 0 */
 	bool slab_merge;                                   /* merging of like caches */
 	bool slab_freelist_random, slab_freelist_hardened; /* CONFIG_SLAB_FREELIST_RANDOM, _HARDENED */
-	bool memcg_kmem;                                   /* kmalloc-cg-* caches exist and __GFP_ACCOUNT selects them */
+	char **cache_tunables;                             /* "NAME cpu_partial=N ..." (object_allocator/cache_tunables.h) */
+	uint32_t cache_tunables_count;
+	bool memcg_kmem; /* kmalloc-cg-* caches exist and __GFP_ACCOUNT selects them */
 };
 
 /* Instruction cycles of each path outside memory; settings because no published table gives them for this kernel. */

@@ -21,6 +21,8 @@
  */
 #include "models/object_allocator/slab.h"
 
+#include "models/object_allocator/cache_tunables.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -687,6 +689,7 @@ const struct object_allocator_ops object_allocator_slab_ops = {
         .free = slab_free,
         .kmalloc = slab_kmalloc,
         .kfree = slab_kfree,
+        .cpu_dead = slab_cpu_dead,
         .ksize = slab_ksize,
         .cache_limit = slab_cache_limit,
         .cache_view = slab_cache_view,
@@ -721,6 +724,8 @@ struct object_allocator *object_allocator_slab_create(const struct object_alloca
 		          line, rules.cpus, CPUS_MAX, rules.max_order, ORDERS - 1);
 		return NULL;
 	}
+	if (!cache_tunables_check(wiring->settings, error))
+		return NULL;
 	struct slab_allocator *allocator = xcalloc(1, sizeof *allocator);
 	allocator->port.ops = &object_allocator_slab_ops;
 	allocator->wiring = *wiring;

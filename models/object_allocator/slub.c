@@ -17,6 +17,7 @@
  */
 #include "models/object_allocator/slub.h"
 
+#include "models/object_allocator/cache_tunables.h"
 #include "models/object_allocator/slub_internal.h"
 #include "models/object_allocator/slub_steps.h"
 
@@ -333,7 +334,8 @@ static void deactivate_slab(struct slub *slub, struct slub_slab *slab, uint16_t 
 	}
 }
 
-void slub_flush_cpu(struct slub *slub, struct slub_cache *cache, unsigned cpu)
+/* The pages of emptied slabs go to the lists of `by`, the CPU that does the work. */
+static void slub_flush_cpu_from(struct slub *slub, struct slub_cache *cache, unsigned cpu, unsigned by)
 {
 	struct slub_cpu *c = &cache->cpus[cpu];
 	if (!c->slab && !c->partial)
@@ -341,13 +343,18 @@ void slub_flush_cpu(struct slub *slub, struct slub_cache *cache, unsigned cpu)
 	step_write(slub_steps(slub), slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 4));
 	if (c->slab) {
 		uint16_t chain = c->freelist;
-		deactivate_slab(slub, cpu_remove(c), chain, cpu);
+		deactivate_slab(slub, cpu_remove(c), chain, by);
 		cache->counters.cpuslab_flush++;
 	}
 	struct slub_slab *partial = c->partial;
 	c->partial = NULL;
 	if (partial)
-		unfreeze_partials(slub, cache, partial, cpu);
+		unfreeze_partials(slub, cache, partial, by);
+}
+
+void slub_flush_cpu(struct slub *slub, struct slub_cache *cache, unsigned cpu)
+{
+	slub_flush_cpu_from(slub, cache, cpu, cpu);
 }
 
 /* Puts a chain in front of the slab's own. Returns what was there before. */
@@ -536,6 +543,27 @@ static enum object_free_result slub_kfree(struct object_allocator *objects, vadd
 	return result == OBJECT_FREE_OK ? result : wrong_free(slub, result);
 }
 
+static bool slub_port_alloc_bulk(struct object_allocator *objects, cache_id id, gfp flags, size_t count, vaddr *at, unsigned cpu)
+{
+	return slub_alloc_bulk(slub_of(objects), id, flags, count, at, cpu);
+}
+
+static enum object_free_result slub_port_free_bulk(struct object_allocator *objects, cache_id id, size_t count, vaddr *at,
+                                                   unsigned cpu)
+{
+	return slub_free_bulk(slub_of(objects), id, count, at, cpu);
+}
+
+/* slub_cpu_dead(): of each cache, the newest first. */
+static void slub_cpu_dead(struct object_allocator *objects, unsigned dead, unsigned cpu)
+{
+	struct slub *slub = slub_of(objects);
+	SIM_ASSERT(dead < slub->cpus && cpu < slub->cpus && dead != cpu);
+	for (uint32_t id = slub->cache_limit; id-- > 0;)
+		if (slub->caches[id])
+			slub_flush_cpu_from(slub, slub->caches[id], dead, cpu);
+}
+
 static uint32_t slub_ksize(const struct object_allocator *objects, vaddr at)
 {
 	const struct slub *slub = (const struct slub *)objects;
@@ -586,6 +614,9 @@ const struct object_allocator_ops object_allocator_slub_ops = {
         .free = slub_free,
         .kmalloc = slub_kmalloc,
         .kfree = slub_kfree,
+        .alloc_bulk = slub_port_alloc_bulk,
+        .free_bulk = slub_port_free_bulk,
+        .cpu_dead = slub_cpu_dead,
         .ksize = slub_ksize,
         .cache_limit = slub_cache_limit,
         .cache_view = slub_cache_view,
@@ -623,7 +654,8 @@ struct object_allocator *object_allocator_slub_create(const struct object_alloca
 	slub->base.ops = &object_allocator_slub_ops;
 	slub->wiring = *wiring;
 	slub->config = config_of(wiring);
-	if (!slub_debug_parse(&slub->config, wiring->settings->kernel.slub_debug, error)) {
+	if (!slub_debug_parse(&slub->config, wiring->settings->kernel.slub_debug, error) ||
+	    !cache_tunables_check(wiring->settings, error)) {
 		free(slub);
 		return NULL;
 	}

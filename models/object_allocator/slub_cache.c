@@ -9,6 +9,7 @@
  * MODEL: the kernel's own allocations for a cache (kmem_cache, kmem_cache_node, name, sysfs) are not made; recordings show them
  * as calls like any others.
  */
+#include "models/object_allocator/cache_tunables.h"
 #include "models/object_allocator/slub_internal.h"
 #include "models/object_allocator/slub_steps.h"
 
@@ -82,6 +83,16 @@ static struct slub_cache *cache_open(struct slub *slub, const struct cache_spec 
 	return cache;
 }
 
+/* An alias is tuned as the cache it went into: its folder in sysfs is a link to that cache's. */
+static void apply_tunables(struct slub *slub, struct slub_cache *cache, const char *name)
+{
+	struct cache_tunables tunables = cache_tunables_of(slub->wiring.settings, name);
+	if (tunables.set[TUNE_MIN_PARTIAL])
+		slub_tune_min_partial(cache, tunables.value[TUNE_MIN_PARTIAL]);
+	if (tunables.set[TUNE_CPU_PARTIAL])
+		slub_tune_cpu_partial(slub, cache, tunables.value[TUNE_CPU_PARTIAL]);
+}
+
 static cache_id make_kmalloc_cache(void *owner, const struct cache_spec *spec, enum kmalloc_cache_type type)
 {
 	struct slub *slub = owner;
@@ -89,6 +100,7 @@ static cache_id make_kmalloc_cache(void *owner, const struct cache_spec *spec, e
 	if (!cache)
 		return CACHE_NONE;
 	cache->kmalloc = true;
+	apply_tunables(slub, cache, spec->name);
 	/* With memory cgroups, unaccounted kmallocs share slabs with nobody. */
 	if (type == KMALLOC_NORMAL && slub->kmalloc.memcg_kmem)
 		cache->refcount = -1;
@@ -152,7 +164,10 @@ cache_id slub_cache_create(struct object_allocator *objects, const struct cache_
 		merge_into(slub, cache, spec->object_size);
 	else
 		cache = cache_open(slub, spec, flags);
-	return cache ? (cache_id){cache->id} : CACHE_NONE;
+	if (!cache)
+		return CACHE_NONE;
+	apply_tunables(slub, cache, spec->name);
+	return (cache_id){cache->id};
 }
 
 /* MODEL: the CPUs flush one after the other in the order of their numbers; the kernel lets them do it at once. */

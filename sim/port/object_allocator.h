@@ -98,6 +98,14 @@ struct object_allocator_ops {
 	struct object (*kmalloc)(struct object_allocator *, uint32_t size, gfp, unsigned cpu);
 	/* kfree(NULL) and kfree(ZERO_SIZE_PTR) do nothing and are OBJECT_FREE_OK. Frees objects of any cache, as in the kernel. */
 	enum object_free_result (*kfree)(struct object_allocator *, vaddr, unsigned cpu);
+	/*
+	 * Many objects in one call (kmem_cache_alloc_bulk, kmem_cache_free_bulk; with CACHE_NONE kfree_bulk). NULL: the allocator
+	 * does them one by one, as the wrappers then do. Unlike the calls for one object they keep live_objects themselves.
+	 */
+	bool (*alloc_bulk)(struct object_allocator *, cache_id, gfp, size_t count, vaddr *at, unsigned cpu);
+	enum object_free_result (*free_bulk)(struct object_allocator *, cache_id, size_t count, vaddr *at, unsigned cpu);
+	/* A CPU went offline: what it kept for itself of every cache goes back; `cpu` does the work. NULL: CPUs keep nothing. */
+	void (*cpu_dead)(struct object_allocator *, unsigned dead, unsigned cpu);
 	/* Usable bytes of a live object, 0 if there is none at that address. */
 	uint32_t (*ksize)(const struct object_allocator *, vaddr);
 
@@ -167,6 +175,47 @@ static inline enum object_free_result object_kfree(struct object_allocator *obje
 	enum object_free_result result = objects->ops->kfree(objects, at, cpu);
 	objects->live_objects -= result == OBJECT_FREE_OK && at.addr > ZERO_SIZE_PTR.addr;
 	return result;
+}
+
+/*
+ * Frees `count` objects, of one cache or, with CACHE_NONE, kmallocs of any; `at` may be reordered. The first wrong one is the
+ * result. SLUB then frees none of them, as it looks at all first; where they go one by one, those before it are freed.
+ */
+static inline enum object_free_result cache_free_bulk(struct object_allocator *objects, cache_id cache, size_t count, vaddr *at,
+                                                      unsigned cpu)
+{
+	if (objects->ops->free_bulk)
+		return objects->ops->free_bulk(objects, cache, count, at, cpu);
+	for (size_t i = 0; i < count; i++) {
+		enum object_free_result result = cache.nr == UINT32_MAX ? object_kfree(objects, at[i], cpu)
+		                                                        : cache_free(objects, cache, at[i], cpu);
+		if (result != OBJECT_FREE_OK)
+			return result;
+	}
+	return OBJECT_FREE_OK;
+}
+
+/* Fills `at` with `count` objects, or, if memory runs out on the way, gives all back: false. */
+static inline bool cache_alloc_bulk(struct object_allocator *objects, cache_id cache, gfp flags, size_t count, vaddr *at,
+                                    unsigned cpu)
+{
+	if (objects->ops->alloc_bulk)
+		return objects->ops->alloc_bulk(objects, cache, flags, count, at, cpu);
+	for (size_t i = 0; i < count; i++) {
+		at[i] = cache_alloc(objects, cache, flags, cpu).at;
+		if (at[i].addr)
+			continue;
+		enum object_free_result result = cache_free_bulk(objects, cache, i, at, cpu);
+		SIM_ASSERT(result == OBJECT_FREE_OK);
+		return false;
+	}
+	return true;
+}
+
+static inline void object_allocator_cpu_dead(struct object_allocator *objects, unsigned dead, unsigned cpu)
+{
+	if (objects->ops->cpu_dead)
+		objects->ops->cpu_dead(objects, dead, cpu);
 }
 
 static inline void object_allocator_check(const struct object_allocator *objects)

@@ -475,6 +475,33 @@ static void shuffled_slabs_are_turns_of_one_sequence(void **state)
 	}
 }
 
+/*
+ * get_first_slab(): 96 bytes, 42 to a slab. Slab A is empty, slab B has 20 free objects, the array is empty: the next refill
+ * takes from B. Catches free slabs broken while there are partial ones.
+ */
+static void partial_slabs_come_before_free_ones(void **state)
+{
+	(void)state;
+	struct rig rig;
+	rig_make(&rig, 1);
+	cache_id id = make(&rig, 96, 0, false);
+	struct slab_cache *cache = slab_cache_of(rig.slab, id);
+	vaddr objects[126];
+	for (uint32_t i = 0; i < 126; i++)
+		objects[i] = take(&rig, id, 0);
+	uint32_t empty = frame_of(&rig, objects[0]), partial = frame_of(&rig, objects[125]), given = 0;
+	for (uint32_t i = 0; i < 126; i++)
+		if (frame_of(&rig, objects[i]) == empty || (frame_of(&rig, objects[i]) == partial && given++ < 20))
+			give(&rig, id, objects[i], 0);
+	slab_tune_cpucache(rig.slab, cache, 120, 60, 0, 0); /* empties the array and keeps the slabs */
+	assert_int_equal(cache->node.free_slabs, 1);
+	assert_int_equal(cache->node.free_objects, 62);
+	for (uint32_t i = 0; i < 16; i++)
+		assert_int_equal(frame_of(&rig, take(&rig, id, 0)), partial);
+	assert_int_equal(cache->node.free_slabs, 1);
+	rig_release(&rig);
+}
+
 /* 704 aligned to 64: 5 to a page, 576 bytes left, 9 colours. Catches a first slab without colour and a wrong wrap-around. */
 static void colours_are_counted_up_before_use(void **state)
 {
@@ -1147,6 +1174,7 @@ int main(void)
 	        cmocka_unit_test(impossible_caches_are_refused),
 	        cmocka_unit_test(fresh_slab_comes_in_batches_last_first),
 	        cmocka_unit_test(shuffled_slabs_are_turns_of_one_sequence),
+	        cmocka_unit_test(partial_slabs_come_before_free_ones),
 	        cmocka_unit_test(colours_are_counted_up_before_use),
 	        cmocka_unit_test(flush_takes_the_oldest_batch),
 	        cmocka_unit_test(slabs_beyond_the_limit_leave_from_the_tail),
