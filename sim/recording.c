@@ -457,38 +457,6 @@ void recording_release(struct recording *recording)
 
 /* ---- files ---- */
 
-static bool read_whole(const char *path, char **text, size_t *bytes, struct error *error)
-{
-	struct decompress *input = decompress_open(path, NULL, error);
-	if (!input)
-		return false;
-	size_t capacity = 1u << 20, used = 0, count = 1;
-	char *memory = xcalloc(capacity + 1, 1);
-	bool done = true;
-	while (done && count > 0) {
-		if (used == capacity && capacity >= RECORDING_BYTES_MAX) {
-			done = error_set(error, ERROR_INPUT, "%s: longer than %llu bytes", path,
-			                 (unsigned long long)RECORDING_BYTES_MAX);
-			break;
-		}
-		if (used == capacity) {
-			capacity *= 2;
-			memory = xrealloc(memory, capacity + 1);
-		}
-		done = decompress_read(input, memory + used, capacity - used, &count, error);
-		used += done ? count : 0;
-	}
-	decompress_close(input);
-	if (!done) {
-		free(memory);
-		return false;
-	}
-	memory[used] = '\0';
-	*text = memory;
-	*bytes = used;
-	return true;
-}
-
 /* Whether a text begins with a script, or with facts and then a script. */
 static bool begins_as_script(const char *text)
 {
@@ -519,7 +487,7 @@ bool recording_read(struct recording *recording, const char *path, struct error 
 {
 	char *text;
 	size_t bytes;
-	if (!read_whole(path, &text, &bytes, error) || !recording_parse(recording, path, text, bytes, error))
+	if (!decompress_all(path, RECORDING_BYTES_MAX, &text, &bytes, error) || !recording_parse(recording, path, text, bytes, error))
 		return false;
 	recording_read_beside(recording);
 	return true;
