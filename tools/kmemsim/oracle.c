@@ -78,16 +78,23 @@ void oracle_tell_frames(struct oracle *oracle, uint32_t expected, uint32_t got)
 	snprintf(expected_word, sizeof expected_word, "%x", expected);
 	snprintf(got_word, sizeof got_word, "%x", got);
 	char *rest = text;
+	bool expected_found = expected == UINT32_MAX, got_found = got == UINT32_MAX;
 	for (char *line; (line = strsep(&rest, "\n"));) {
 		if (!state_text_begins(line, "@FREE ") && !state_text_begins(line, "@PCPL "))
 			continue;
 		const char *at = expected == UINT32_MAX ? NULL : find_frame(line, expected_word);
 		if (at)
 			tell_place(oracle, line, "expected", at);
+		expected_found |= at != NULL;
 		at = got == UINT32_MAX ? NULL : find_frame(line, got_word);
 		if (at)
 			tell_place(oracle, line, "got", at);
+		got_found |= at != NULL;
 	}
+	if (!expected_found)
+		fprintf(oracle->differences, "    expected is on no list now: it is in use, or inside of a larger free block\n");
+	if (!got_found)
+		fprintf(oracle->differences, "    got is in use now\n");
 	free(text);
 }
 
