@@ -118,8 +118,7 @@ static const struct setting table[] = {
          .type = SETTING_STRING,
          .default_text = "",
          .help = "Files in the kernel's formats: KIND[,KIND...][@end|every=TIME], kinds buddyinfo, pagetypeinfo, zoneinfo, "
-                 "slabinfo, "
-                 "unusable_index, extfrag_index",
+                 "slabinfo, unusable_index, extfrag_index; and state: every list of the allocators",
          .source = "none is written",
          AT(dump)},
         {.key = "report",

@@ -349,4 +349,8 @@ struct slab_node_state {
 };
 bool slab_load_node(struct slab_allocator *allocator, struct slab_cache *cache, const struct slab_node_state *state);
 
+/* slab_state.c */
+void slab_print_state(const struct object_allocator *objects, cache_id one, FILE *out);
+bool slab_load_state(struct object_allocator *objects, const struct state_dump *dump, struct error *error);
+
 #endif

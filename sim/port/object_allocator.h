@@ -12,6 +12,10 @@
 #include "sim/gfp.h"
 #include "sim/port/page_allocator.h"
 
+#include <stdio.h>
+
+struct state_dump;
+
 /* Cache flags with the bit values of Linux 6.1 (include/linux/slab.h). */
 enum {
 	SLAB_CONSISTENCY_CHECKS = 0x00000100,
@@ -116,6 +120,17 @@ struct object_allocator_ops {
 	/* Frames held for objects now (slabs and large kmallocs), and of them those of large kmallocs. O(1). */
 	uint64_t (*pages_held)(const struct object_allocator *);
 	uint64_t (*pages_large)(const struct object_allocator *);
+
+	/*
+	 * The allocator's lists as lines of a state dump (sim/state_dump.h, docs/formats.md): of one cache, or with CACHE_NONE all
+	 * there is. NULL in a model that no kernel's dump can show.
+	 */
+	void (*print_state)(const struct object_allocator *, cache_id, FILE *);
+	/*
+	 * Puts the recorded state into a fresh allocator: caches are found by name, what is of others is passed over. False with
+	 * *error filled if it contradicts itself or the caches' geometry; the allocator can then only be destroyed.
+	 */
+	bool (*load_state)(struct object_allocator *, const struct state_dump *, struct error *);
 
 	void (*check)(const struct object_allocator *);
 

@@ -13,6 +13,8 @@
 #include "sim/layout.h"
 #include "sim/steps.h"
 
+#include <stdio.h>
+
 struct settings; /* models/settings.h */
 struct metric;
 
@@ -67,6 +69,9 @@ struct page_allocator_ops {
 
 	/* The order of a pageblock, log2 of frames. */
 	unsigned (*pageblock_order)(const struct page_allocator *);
+
+	/* Lists and numbers of all zones as lines of a state dump (sim/state_dump.h). NULL in a model without them. */
+	void (*print_state)(const struct page_allocator *, FILE *);
 
 	/* Walks everything, recounts and compares; a broken law is SIM_ASSERTed. */
 	void (*check)(const struct page_allocator *);
