@@ -575,6 +575,12 @@ static bool apply_sets(struct loading *loading)
 
 /* ---- the whole ---- */
 
+static void release_paths(struct loading *loading)
+{
+	for (unsigned i = 0; i < NAMED_PATHS; i++)
+		free(loading->paths[i].folder);
+}
+
 static bool is_same_file(const char *left, const char *right)
 {
 	struct stat found_left, found_right;
@@ -651,8 +657,7 @@ static bool load(const struct scenario_source *source, struct settings *settings
 	if (!loaded)
 		settings_release(settings);
 	free(loading.scenario_folder);
-	for (unsigned i = 0; i < NAMED_PATHS; i++)
-		free(loading.paths[i].folder);
+	release_paths(&loading);
 	if (registry)
 		scenario_names_release(registry);
 	return loaded;
@@ -687,6 +692,17 @@ bool scenario_parse(const struct scenario_source *source, const char *bytes, siz
 		take_question(settings, &yaml);
 	yaml_file_release(&yaml);
 	return loaded;
+}
+
+bool scenario_apply_sets(const char *const *sets, struct settings *settings, struct error *error)
+{
+	const struct scenario_source source = {.sets = sets};
+	struct setting_names *names = scenario_registry_names();
+	struct loading loading = {.source = &source, .names = names, .settings = settings, .error = error};
+	bool applied = apply_sets(&loading);
+	release_paths(&loading);
+	scenario_names_release(names);
+	return applied;
 }
 
 /* ---- names of the registry ---- */

@@ -38,6 +38,12 @@ bool scenario_load(const struct scenario_source *source, struct settings *settin
 bool scenario_parse(const struct scenario_source *source, const char *bytes, size_t length, struct settings *settings,
                     struct error *error);
 
+/*
+ * Applies `key=value` texts once more to settings that are loaded, for a caller that filled in values which the texts shall win
+ * over. machine= and kernel= are passed over: they name files, which scenario_load() has read. On failure the settings are mixed.
+ */
+bool scenario_apply_sets(const char *const *sets, struct settings *settings, struct error *error);
+
 /* The names of the registry's models by port: "object_allocator", "page_allocator", "memory". Release with the second. */
 struct setting_names *scenario_registry_names(void);
 void scenario_names_release(struct setting_names *names);
@@ -61,6 +67,7 @@ enum dump_kind {
 	DUMP_SLABINFO,
 	DUMP_UNUSABLE_INDEX,
 	DUMP_EXTFRAG_INDEX,
+	DUMP_STATE, /* every list of every allocator, as lines of a state dump (sim/state_dump.h) */
 	DUMP_KINDS
 };
 

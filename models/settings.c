@@ -21,6 +21,9 @@
 /* Highest order of the page allocator (MAX_ORDER - 1). */
 #define ORDER_TOP (ORDERS - 1)
 
+/* The least order of a page block that the page allocator takes (models/page_allocator/zone.c). */
+#define PAGEBLOCK_ORDER_LOWEST 6
+
 #define ESTIMATE "estimate; a setting because no published table gives it for this kernel"
 #define SKYLAKE_CACHES "Intel 64 and IA-32 Architectures Optimization Reference Manual, cache parameters of Skylake"
 
@@ -127,8 +130,7 @@ static const struct setting table[] = {
          .type = SETTING_STRING,
          .default_text = "",
          .help = "Files in the kernel's formats: KIND[,KIND...][@end|every=TIME], kinds buddyinfo, pagetypeinfo, zoneinfo, "
-                 "slabinfo, "
-                 "unusable_index, extfrag_index",
+                 "slabinfo, unusable_index, extfrag_index; and state: every list of the allocators",
          .source = "none is written",
          AT(dump)},
         {.key = "report",
@@ -241,7 +243,7 @@ static const struct setting table[] = {
          .type = SETTING_COUNT,
          .unit = "log2 of frames",
          .default_text = "9",
-         .min = 1,
+         .min = PAGEBLOCK_ORDER_LOWEST,
          .max = ORDER_TOP,
          .help = "Size of the blocks that have one mobility: 9 with hugetlb, else 10",
          .source = "include/linux/pageblock-flags.h, CONFIG_HUGETLB_PAGE=y",
@@ -354,11 +356,20 @@ static const struct setting table[] = {
          .help = "Built with per-CPU partial lists of SLUB",
          .source = "init/Kconfig: CONFIG_SLUB_CPU_PARTIAL, default y with SMP",
          AT(kernel.slub_cpu_partial)},
+        {.key = "kernel.slub_debug",
+         .type = SETTING_STRING,
+         .default_text = "",
+         .help = "SLUB boot parameter: letters F Z P U T O as in the kernel (checks, red zones, poison, user tracking, tracing, "
+                 "no "
+                 "larger slabs), then ,NAMES for some caches only, blocks separated by ';'; SLAB has none of it without "
+                 "CONFIG_DEBUG_SLAB, which no distribution sets",
+         .source = "mm/slub.c: slub_debug is 0 without CONFIG_SLUB_DEBUG_ON",
+         AT(kernel.slub_debug)},
         {.key = "kernel.slab_max_order",
          .type = SETTING_COUNT,
          .default_text = "auto",
-         .zero_word = "auto",
-         .min = 1,
+         .unset_word = "auto",
+         .min = 0,
          .max = ORDER_TOP,
          .help = "SLAB boot parameter: largest slab, log2 of pages; auto: 1 above 32 MiB of memory, else 0",
          .source = "mm/slab.c: slab_max_order, SLAB_MAX_ORDER_HI",
@@ -369,6 +380,28 @@ static const struct setting table[] = {
          .help = "Caches of like size and flags share one (boot parameters slab_merge, slab_nomerge)",
          .source = "Debian's kernel configuration: CONFIG_SLAB_MERGE_DEFAULT=y",
          AT(kernel.slab_merge)},
+        {.key = "kernel.slab_freelist_random",
+         .type = SETTING_BOOL,
+         .default_text = "true",
+         .help = "Built with shuffled free lists: objects of a fresh slab (SLUB, SLAB) come in an order drawn from the seed",
+         .source = "Debian's kernel configuration: CONFIG_SLAB_FREELIST_RANDOM=y",
+         AT(kernel.slab_freelist_random)},
+        {.key = "kernel.slab_freelist_hardened",
+         .type = SETTING_BOOL,
+         .default_text = "true",
+         .help = "Built with obfuscated free pointers: the same addresses, but each pointer SLUB reads or writes costs more "
+                 "cycles",
+         .source = "Debian's kernel configuration: CONFIG_SLAB_FREELIST_HARDENED=y",
+         AT(kernel.slab_freelist_hardened)},
+        {.key = "kernel.cache_tunables",
+         .type = SETTING_LIST,
+         .default_text = "",
+         .help = "Tunables of single caches, each \"NAME KEY=NUMBER ...\": SLUB has cpu_partial and min_partial, SLAB limit, "
+                 "batchcount "
+                 "and shared together; an allocator leaves the other's keys, and cpu_partial where a cache has no such lists",
+         .source = "none is tuned",
+         AT(kernel.cache_tunables),
+         .count_offset = offsetof(struct settings, kernel.cache_tunables_count)},
         {.key = "kernel.memcg_kmem",
          .type = SETTING_BOOL,
          .default_text = "true",
@@ -416,6 +449,14 @@ static const struct setting table[] = {
          .help = "Instructions per object to build a fresh slab's free list",
          .source = ESTIMATE,
          AT(cost.slab_setup_per_object)},
+        {.key = "cost.freelist_decode",
+         .type = SETTING_CYCLES,
+         .default_text = "3 cycles",
+         .min = 0,
+         .max = 1000000,
+         .help = "Instructions to take a free pointer's obfuscation off or put it on (kernel.slab_freelist_hardened)",
+         .source = "mm/slub.c: freelist_ptr() is two XORs and a byte swap, one cycle each by Agner Fog, Instruction tables",
+         AT(cost.freelist_decode)},
         {.key = "cost.page_alloc_fast",
          .type = SETTING_CYCLES,
          .default_text = "80 cycles",

@@ -5,18 +5,26 @@
  */
 #include "models/start_state.h"
 
-#include "models/object_allocator/dump_text.h"
 #include "models/page_allocator/buddy.h"
 #include "sim/io/decompress.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 /* No state of a machine that is simulated here comes near this. */
 #define STATE_BYTES_MAX (1ull << 30)
 /* One part in so many is still near. */
 #define NEAR_PARTS 100
+/* Longest cache name that is taken from a dump. */
+#define NAME_MAX_BYTES 128
+
+/* The flags of a dumped cache that its maker gave it; the rest are the allocator's own. */
+#define SPEC_FLAGS \
+	(SLAB_CONSISTENCY_CHECKS | SLAB_RED_ZONE | SLAB_POISON | SLAB_HWCACHE_ALIGN | SLAB_CACHE_DMA | SLAB_CACHE_DMA32 | \
+	 SLAB_STORE_USER | SLAB_RECLAIM_ACCOUNT | SLAB_TYPESAFE_BY_RCU | SLAB_ACCOUNT)
 
 static char *read_file(const char *path, size_t *length, struct error *error)
 {
@@ -70,13 +78,13 @@ static bool read_proc(struct start_state *state, const char *path, const char *t
                       struct error *error)
 {
 	*known = true;
-	if (dump_starts(text, "slabinfo - version"))
+	if (state_text_begins(text, "slabinfo - version"))
 		return procfs_read_slabinfo(&state->slabs, path, text, length, error);
-	if (dump_starts(text, "Page block order"))
+	if (state_text_begins(text, "Page block order"))
 		return procfs_read_pagetypeinfo(&state->memory, path, text, length, error);
-	if (dump_starts(text, "Node ") && strstr(text, "pages free"))
+	if (state_text_begins(text, "Node ") && strstr(text, "pages free"))
 		return procfs_read_zoneinfo(&state->memory, path, text, length, error);
-	if (dump_starts(text, "Node "))
+	if (state_text_begins(text, "Node "))
 		return procfs_read_buddyinfo(&state->memory, path, text, length, error);
 	*known = false;
 	return true;
@@ -180,14 +188,63 @@ struct page_allocator *start_state_pages(const struct start_state *state, const 
 	return buddy_place_counts(&state->memory, wiring, error);
 }
 
+/* The word behind `@C `, cut at NAME_MAX_BYTES. */
+static void cache_name(const char *text, char name[NAME_MAX_BYTES])
+{
+	snprintf(name, NAME_MAX_BYTES, "%.*s", (int)strcspn(text + strlen("@C "), " "), text + strlen("@C "));
+}
+
+/* The cache of that name, CACHE_NONE if there is none. */
+static cache_id find_cache(const struct object_allocator *objects, const char *name)
+{
+	struct cache_view view;
+	for (uint32_t nr = 0; nr < objects->ops->cache_limit(objects); nr++)
+		if (objects->ops->cache_view(objects, (cache_id){nr}, &view) && strcmp(view.name, name) == 0)
+			return (cache_id){nr};
+	return CACHE_NONE;
+}
+
+static bool make_cache(struct object_allocator *objects, const struct state_text *line, const char *name, struct error *error)
+{
+	uint64_t object_size = state_text_number(line->text, "obj", 0), align = state_text_number(line->text, "align", 0);
+	const char *flags = strstr(line->text, " flags="); /* hexadecimal without 0x */
+	if (object_size == 0 || object_size > UINT32_MAX || align > UINT32_MAX || (align & (align - 1)))
+		return error_set(error, ERROR_INPUT, "line %" PRIu64 ": no cache has such sizes: %.100s", line->line, line->text);
+	struct cache_spec spec = {
+	        .name = name,
+	        .object_size = (uint32_t)object_size,
+	        .align = (uint32_t)align,
+	        .flags = flags ? (uint32_t)strtoul(flags + strlen(" flags="), NULL, 16) & SPEC_FLAGS : 0,
+	        .ctor = state_text_number(line->text, "ctor", 0) != 0,
+	        .usersize = (uint32_t)state_text_number(line->text, "usersize", 0),
+	};
+	return cache_create(objects, &spec).nr != UINT32_MAX ||
+	       error_set(error, ERROR_INPUT, "line %" PRIu64 ": the allocator refuses this cache: %.100s", line->line,
+	                 line->text);
+}
+
+/* Makes every cache of the dump that the fresh allocator does not have. A dump names the newest cache first. */
+static bool make_caches(struct object_allocator *objects, const struct state_dump *dump, struct error *error)
+{
+	char name[NAME_MAX_BYTES];
+	for (size_t i = dump->text_count; i-- > 0;) {
+		if (!state_text_begins(dump->texts[i].text, "@C "))
+			continue;
+		cache_name(dump->texts[i].text, name);
+		if (find_cache(objects, name).nr == UINT32_MAX && !make_cache(objects, &dump->texts[i], name, error))
+			return false;
+	}
+	return true;
+}
+
 bool start_state_objects(const struct start_state *state, struct object_allocator *objects, struct error *error)
 {
 	if (!state->is_dump)
 		return true;
-	if (!objects->ops->load)
+	if (!objects->ops->load_state)
 		return error_set(error, ERROR_USAGE, "start: '%s' cannot be brought into a recorded state", objects->ops->name);
 	struct error why = {0};
-	if (objects->ops->load(objects, &state->dump, &why)) {
+	if (make_caches(objects, &state->dump, &why) && objects->ops->load_state(objects, &state->dump, &why)) {
 		object_allocator_check(objects);
 		return true;
 	}
@@ -258,7 +315,7 @@ static void compare_cache(const char *name, uint64_t expected, const struct obje
                           FILE *out)
 {
 	struct cache_view view = {0};
-	cache_id id = dump_find_cache(objects, name);
+	cache_id id = find_cache(objects, name);
 	if (id.nr == UINT32_MAX || !objects->ops->cache_view(objects, id, &view))
 		return;
 	tally->caches++;
@@ -271,16 +328,16 @@ static void compare_cache(const char *name, uint64_t expected, const struct obje
 static void compare_caches(const struct start_state *state, const struct object_allocator *objects, struct state_tally *tally,
                            FILE *out)
 {
-	char name[DUMP_NAME_MAX];
+	char name[NAME_MAX_BYTES];
 	for (size_t i = 0; i < state->slabs.count; i++)
 		compare_cache(state->slabs.at[i].name, state->slabs.at[i].slabs, objects, tally, out);
 	for (size_t i = 0; i < state->dump.text_count; i++) {
 		const char *text = state->dump.texts[i].text;
-		if (!dump_starts(text, "@C "))
+		if (!state_text_begins(text, "@C "))
 			continue;
-		dump_cache_name(text, name);
+		cache_name(text, name);
 		/* SLUB says slabs=, SLAB total_slabs= */
-		uint64_t slabs = dump_number(text, "slabs", 10) + dump_number(text, "total_slabs", 10);
+		uint64_t slabs = state_text_number(text, "slabs", 0) + state_text_number(text, "total_slabs", 0);
 		compare_cache(name, slabs, objects, tally, out);
 	}
 }

@@ -77,6 +77,9 @@ _Noreturn void sim_assert_failed(const char *condition, const char *file, int li
 #define SIM_ASSERT(condition) \
 	((condition) ? (void)0 : sim_assert_failed(#condition, __FILE__, __LINE__))
 
+/* A place that no value leads to; the sentence says what the value should have been. */
+#define SIM_UNREACHABLE(sentence) sim_assert_failed(sentence, __FILE__, __LINE__)
+
 /*
  * Memory that may not fail: a host without memory for the simulator ends the program with a sentence and exit code
  * ERROR_HOST. Sizes that come from outside are bounded by their reader before they reach these.

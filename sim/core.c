@@ -30,7 +30,7 @@ const char *job_histogram_name(enum job_kind kind)
 	case JOB_KINDS:
 		break;
 	}
-	SIM_ASSERT(!"a kind of job");
+	SIM_UNREACHABLE("a kind of job");
 }
 
 static void finish_job(struct core *core, cycle now)
@@ -94,7 +94,7 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		return done;
 	}
 	}
-	SIM_ASSERT(!"a kind of step");
+	SIM_UNREACHABLE("a kind of step");
 }
 
 /* Whether somebody else comes first: an event that is due, or an op that may still arrive before `now`. */

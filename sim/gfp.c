@@ -20,61 +20,61 @@ struct gfp_name {
 
 /* In the order in which 6.1 takes them out of a value when it prints. */
 static const struct gfp_name printed_names[] = {
-	{"GFP_TRANSHUGE", GFP_TRANSHUGE_LIGHT | __GFP_DIRECT_RECLAIM},
-	{"GFP_TRANSHUGE_LIGHT", GFP_TRANSHUGE_LIGHT},
-	{"GFP_HIGHUSER_MOVABLE", GFP_HIGHUSER_MOVABLE},
-	{"GFP_HIGHUSER", GFP_HIGHUSER},
-	{"GFP_USER", GFP_USER},
-	{"GFP_KERNEL_ACCOUNT", GFP_KERNEL | __GFP_ACCOUNT},
-	{"GFP_KERNEL", GFP_KERNEL},
-	{"GFP_NOFS", __GFP_RECLAIM | __GFP_IO},
-	{"GFP_ATOMIC", GFP_ATOMIC},
-	{"GFP_NOIO", __GFP_RECLAIM},
-	{"GFP_NOWAIT", GFP_NOWAIT},
-	{"GFP_DMA", GFP_DMA},
-	{"__GFP_HIGHMEM", __GFP_HIGHMEM},
-	{"GFP_DMA32", GFP_DMA32},
-	{"__GFP_HIGH", __GFP_HIGH},
-	{"__GFP_ATOMIC", __GFP_ATOMIC},
-	{"__GFP_IO", __GFP_IO},
-	{"__GFP_FS", __GFP_FS},
-	{"__GFP_NOWARN", __GFP_NOWARN},
-	{"__GFP_RETRY_MAYFAIL", __GFP_RETRY_MAYFAIL},
-	{"__GFP_NOFAIL", __GFP_NOFAIL},
-	{"__GFP_NORETRY", __GFP_NORETRY},
-	{"__GFP_COMP", __GFP_COMP},
-	{"__GFP_ZERO", __GFP_ZERO},
-	{"__GFP_NOMEMALLOC", __GFP_NOMEMALLOC},
-	{"__GFP_MEMALLOC", __GFP_MEMALLOC},
-	{"__GFP_HARDWALL", __GFP_HARDWALL},
-	{"__GFP_THISNODE", __GFP_THISNODE},
-	{"__GFP_RECLAIMABLE", __GFP_RECLAIMABLE},
-	{"__GFP_MOVABLE", __GFP_MOVABLE},
-	{"__GFP_ACCOUNT", __GFP_ACCOUNT},
-	{"__GFP_WRITE", __GFP_WRITE},
-	{"__GFP_RECLAIM", __GFP_RECLAIM},
-	{"__GFP_DIRECT_RECLAIM", __GFP_DIRECT_RECLAIM},
-	{"__GFP_KSWAPD_RECLAIM", __GFP_KSWAPD_RECLAIM},
-	{"__GFP_ZEROTAGS", __GFP_ZEROTAGS},
+        {"GFP_TRANSHUGE", GFP_TRANSHUGE_LIGHT | __GFP_DIRECT_RECLAIM},
+        {"GFP_TRANSHUGE_LIGHT", GFP_TRANSHUGE_LIGHT},
+        {"GFP_HIGHUSER_MOVABLE", GFP_HIGHUSER_MOVABLE},
+        {"GFP_HIGHUSER", GFP_HIGHUSER},
+        {"GFP_USER", GFP_USER},
+        {"GFP_KERNEL_ACCOUNT", GFP_KERNEL | __GFP_ACCOUNT},
+        {"GFP_KERNEL", GFP_KERNEL},
+        {"GFP_NOFS", __GFP_RECLAIM | __GFP_IO},
+        {"GFP_ATOMIC", GFP_ATOMIC},
+        {"GFP_NOIO", __GFP_RECLAIM},
+        {"GFP_NOWAIT", GFP_NOWAIT},
+        {"GFP_DMA", GFP_DMA},
+        {"__GFP_HIGHMEM", __GFP_HIGHMEM},
+        {"GFP_DMA32", GFP_DMA32},
+        {"__GFP_HIGH", __GFP_HIGH},
+        {"__GFP_ATOMIC", __GFP_ATOMIC},
+        {"__GFP_IO", __GFP_IO},
+        {"__GFP_FS", __GFP_FS},
+        {"__GFP_NOWARN", __GFP_NOWARN},
+        {"__GFP_RETRY_MAYFAIL", __GFP_RETRY_MAYFAIL},
+        {"__GFP_NOFAIL", __GFP_NOFAIL},
+        {"__GFP_NORETRY", __GFP_NORETRY},
+        {"__GFP_COMP", __GFP_COMP},
+        {"__GFP_ZERO", __GFP_ZERO},
+        {"__GFP_NOMEMALLOC", __GFP_NOMEMALLOC},
+        {"__GFP_MEMALLOC", __GFP_MEMALLOC},
+        {"__GFP_HARDWALL", __GFP_HARDWALL},
+        {"__GFP_THISNODE", __GFP_THISNODE},
+        {"__GFP_RECLAIMABLE", __GFP_RECLAIMABLE},
+        {"__GFP_MOVABLE", __GFP_MOVABLE},
+        {"__GFP_ACCOUNT", __GFP_ACCOUNT},
+        {"__GFP_WRITE", __GFP_WRITE},
+        {"__GFP_RECLAIM", __GFP_RECLAIM},
+        {"__GFP_DIRECT_RECLAIM", __GFP_DIRECT_RECLAIM},
+        {"__GFP_KSWAPD_RECLAIM", __GFP_KSWAPD_RECLAIM},
+        {"__GFP_ZEROTAGS", __GFP_ZEROTAGS},
 };
 
 /* Without the leading underscores. */
 static const struct gfp_name other_kernels_names[] = {
-	{"GFP_WAIT", __GFP_RECLAIM},         /* until 4.3: may sleep and reclaim */
-	{"GFP_REPEAT", __GFP_RETRY_MAYFAIL}, /* until 4.12 */
-	{"GFP_TEMPORARY", GFP_KERNEL | __GFP_RECLAIMABLE}, /* until 4.14 */
-	{"GFP_DMA", __GFP_DMA},
-	{"GFP_DMA32", __GFP_DMA32},
-	{"GFP_COLD", 0},
-	{"GFP_NOTRACK", 0},
-	{"GFP_OTHER_NODE", 0},
-	{"GFP_NO_KSWAPD", 0},
-	{"GFP_NOLOCKDEP", 0},
-	{"GFP_NO_OBJ_EXT", 0},
-	{"GFP_SKIP_ZERO", 0},
-	{"GFP_SKIP_KASAN", 0},
-	{"GFP_SKIP_KASAN_POISON", 0},
-	{"GFP_SKIP_KASAN_UNPOISON", 0},
+        {"GFP_WAIT", __GFP_RECLAIM},                       /* until 4.3: may sleep and reclaim */
+        {"GFP_REPEAT", __GFP_RETRY_MAYFAIL},               /* until 4.12 */
+        {"GFP_TEMPORARY", GFP_KERNEL | __GFP_RECLAIMABLE}, /* until 4.14 */
+        {"GFP_DMA", __GFP_DMA},
+        {"GFP_DMA32", __GFP_DMA32},
+        {"GFP_COLD", 0},
+        {"GFP_NOTRACK", 0},
+        {"GFP_OTHER_NODE", 0},
+        {"GFP_NO_KSWAPD", 0},
+        {"GFP_NOLOCKDEP", 0},
+        {"GFP_NO_OBJ_EXT", 0},
+        {"GFP_SKIP_ZERO", 0},
+        {"GFP_SKIP_KASAN", 0},
+        {"GFP_SKIP_KASAN_POISON", 0},
+        {"GFP_SKIP_KASAN_UNPOISON", 0},
 };
 
 #define COUNT(table) (sizeof(table) / sizeof(table)[0])
@@ -88,6 +88,9 @@ static const char *without_underscores(const char *name)
 {
 	return strncmp(name, "__", 2) == 0 ? name + 2 : name;
 }
+
+/* Bits above the last one of gfp.h are debugging aids of some configurations. */
+#define KNOWN_BITS (((uint64_t)__GFP_ZEROTAGS << 1) - 1)
 
 static bool parse_hex(const char *text, size_t length, gfp *flags)
 {
@@ -103,15 +106,31 @@ static bool parse_hex(const char *text, size_t length, gfp *flags)
 		else
 			return false;
 	}
-	/* Bits above the last one of gfp.h are debugging aids of some configurations. */
-	*flags |= (gfp)(value & (((uint64_t)__GFP_ZEROTAGS << 1) - 1));
+	*flags |= (gfp)(value & KNOWN_BITS);
+	return true;
+}
+
+/* trace-cmd prints an event whose format it cannot parse with its fields as decimal numbers. */
+static bool parse_decimal(const char *text, size_t length, gfp *flags)
+{
+	uint64_t value = 0;
+	for (size_t i = 0; i < length; i++) {
+		if (text[i] < '0' || text[i] > '9' || value > UINT32_MAX)
+			return false;
+		value = value * 10 + (uint64_t)(text[i] - '0');
+	}
+	*flags |= (gfp)(value & KNOWN_BITS);
 	return true;
 }
 
 static bool parse_one(const char *text, size_t length, gfp *flags)
 {
+	if (length == 0)
+		return false;
 	if (length >= 2 && text[0] == '0' && text[1] == 'x')
 		return parse_hex(text, length, flags);
+	if (text[0] >= '0' && text[0] <= '9')
+		return parse_decimal(text, length, flags);
 	for (size_t i = 0; i < COUNT(printed_names); i++)
 		if (is_name(text, length, printed_names[i].name)) {
 			*flags |= printed_names[i].flags;

@@ -25,6 +25,11 @@ void layout_init(struct layout *layout, uint32_t page_struct_bytes)
 	};
 }
 
+void layout_set_32bit(struct layout *layout)
+{
+	layout->direct_map = 0xc0000000u;
+}
+
 static uint64_t round_up_to_line(uint64_t bytes)
 {
 	return (bytes + LINE - 1) & ~(uint64_t)(LINE - 1);

@@ -32,6 +32,12 @@ struct layout {
 /* The 64-bit layout without KASLR. */
 void layout_init(struct layout *layout, uint32_t page_struct_bytes);
 
+/*
+ * Puts the direct map where a 32-bit kernel has it (PAGE_OFFSET c0000000); object allocators tell the size of a pointer from it.
+ * MODEL: the direct map of a 32-bit machine is not cut off at 896 MiB, and its other regions keep their 64-bit addresses.
+ */
+void layout_set_32bit(struct layout *layout);
+
 void layout_release(struct layout *layout);
 
 /*

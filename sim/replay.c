@@ -5,6 +5,7 @@
 #include "sim/replay.h"
 
 #include "sim/follow.h"
+#include "sim/usercopy_caches.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -100,7 +101,7 @@ const struct metric replay_metrics[] = {
         GAUGE(struct replay_counters, bytes_alloc, "bytes", "Bytes given, of live objects"),
         METRIC(struct replay_counters, total_bytes_requested, "bytes", "Bytes asked for, over all allocations"),
         METRIC(struct replay_counters, total_bytes_allocated, "bytes", "Bytes given, over all allocations"),
-        METRIC(struct replay_counters, cross_cpu_allocations, "1", "Objects freed on another CPU than allocated on"),
+        METRIC(struct replay_counters, ping_pong, "1", "Objects freed on another CPU than allocated on (perf kmem's Ping-pong)"),
         METRIC(struct replay_counters, bytes_alloc_compared, "1", "Allocations whose bytes_alloc the recording tells"),
         METRIC(struct replay_counters, bytes_alloc_equal, "1", "Of them, those where the model gave the same"),
         GAUGE(struct replay_counters, pages_unmovable, "pages", "Held by the recording's unmovable page allocations"),
@@ -148,6 +149,8 @@ static bool make_caches(struct replay *replay, struct error *error)
 		                                                                                       : cache->align,
 		        .flags = cache->flags,
 		        .ctor = cache->ctor,
+		        /* MODEL: where the region lies is not known; it only decides whether the cache may be merged. */
+		        .usersize = cache->named && usercopy_cache(cache->name) ? cache->object_size : 0,
 		};
 		if (cache->object_size == 0)
 			return error_set(error, ERROR_INPUT, "%s: cache '%s' has objects of 0 bytes", replay->info->source,
@@ -496,7 +499,7 @@ static const char *object_free_text(enum object_free_result result)
 	case OBJECT_FREE_WRONG_CACHE:
 		return "the object belongs to another cache";
 	}
-	SIM_ASSERT(!"a wrong free");
+	SIM_UNREACHABLE("a wrong free");
 }
 
 static void account_object_free(struct replay *replay, const struct live *live, unsigned cpu)
@@ -506,7 +509,7 @@ static void account_object_free(struct replay *replay, const struct live *live, 
 	counters->live_objects--;
 	counters->bytes_req -= live->bytes_req;
 	counters->bytes_alloc -= live->bytes_alloc;
-	counters->cross_cpu_allocations += live->cpu != cpu;
+	counters->ping_pong += live->cpu != cpu;
 	struct replay_call_site *site = &replay->by_call_site[live->call_site];
 	site->ping_pong += live->cpu != cpu;
 	site->live_objects--;
@@ -617,7 +620,7 @@ static const char *page_free_text(enum page_free_result result)
 	case PAGE_FREE_WRONG_ORDER:
 		return "the block was allocated with another order";
 	}
-	SIM_ASSERT(!"a wrong free");
+	SIM_UNREACHABLE("a wrong free");
 }
 
 static bool free_pages(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
@@ -664,7 +667,7 @@ static bool decide(struct replay *replay, const struct op *op, unsigned cpu, str
 	case OP_KINDS:
 		break;
 	}
-	SIM_ASSERT(!"an op kind that the trace reader lets through");
+	SIM_UNREACHABLE("an op kind that the trace reader lets through");
 }
 
 static enum job_kind job_of(uint8_t kind)

@@ -76,7 +76,7 @@ struct replay_counters {
 	uint64_t live_objects, live_page_blocks;
 	uint64_t bytes_req, bytes_alloc;                       /* of live objects */
 	uint64_t total_bytes_requested, total_bytes_allocated; /* over all allocations, as perf kmem counts */
-	uint64_t cross_cpu_allocations;                        /* freed on another cpu than allocated, as perf kmem counts */
+	uint64_t ping_pong;                                    /* freed on another cpu than allocated: perf kmem's Ping-pong */
 	uint64_t bytes_alloc_compared,
 	        bytes_alloc_equal; /* allocations whose bytes_alloc the recording has; and those that agree */
 	uint64_t pages_unmovable, pages_movable, pages_reclaimable; /* held by the recording's own page allocations */

@@ -154,7 +154,13 @@ struct progress {
 bool trace_import(const char *path, const char *out, const struct progress *progress, struct trace_summary *summary,
                   struct error *error);
 
-/* Whether the file starts as a .kmt file does. */
+/*
+ * The same into a file without a name, in $TMPDIR or /tmp, which is gone with its last descriptor however the process ends. Returns
+ * the descriptor, or -1 with the error.
+ */
+int trace_import_unnamed(const char *path, const struct progress *progress, struct error *error);
+
+/* Whether the path is of a file that starts as a .kmt file does. Takes nothing out of a pipe. */
 bool trace_is_native(const char *path);
 
 /*

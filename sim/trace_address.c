@@ -177,7 +177,8 @@ static uint32_t derive_pointer_bits(const struct attribution_event *events, size
 	for (size_t i = 0; i < count; i++) {
 		bool object = has_object(&events[i]);
 		bool page = !object && events[i].page_state == POINTER_VALUE;
-		if ((object && (events[i].ptr > UINT32_MAX || events[i].ptr_digits == 16)) || (page && events[i].page > UINT32_MAX))
+		if ((object && (events[i].ptr > UINT32_MAX || events[i].ptr_digits == 16)) ||
+		    (page && events[i].page > UINT32_MAX))
 			return 64;
 		narrow = narrow || object;
 	}
@@ -251,6 +252,7 @@ struct trace_addresses trace_derive_addresses(const struct attribution_event *ev
 	uint64_t frames = highest_frame(events, count);
 	if (memory_frames > frames)
 		frames = memory_frames;
-	found.frames_known = elect(&votes, wide, &found.direct_map) || try_usual_bases(events, count, frames, wide, &found.direct_map);
+	found.frames_known =
+	        elect(&votes, wide, &found.direct_map) || try_usual_bases(events, count, frames, wide, &found.direct_map);
 	return found;
 }

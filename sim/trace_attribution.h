@@ -69,9 +69,9 @@ struct slab {
 
 struct group {
 	uint32_t call_site, bytes_req, bytes_alloc; /* the key */
-	uint32_t name;   /* TABLE_NONE = not told */
-	uint32_t parent; /* another group of the same cache, or itself */
-	uint32_t flags;  /* SLAB_RECLAIM_ACCOUNT, SLAB_CACHE_DMA as the pages of its slabs tell */
+	uint32_t name;                              /* TABLE_NONE = not told */
+	uint32_t parent;                            /* another group of the same cache, or itself */
+	uint32_t flags;                             /* SLAB_RECLAIM_ACCOUNT, SLAB_CACHE_DMA as the pages of its slabs tell */
 };
 
 struct profile_row {
@@ -106,9 +106,9 @@ struct seen_pages {
 
 /* What is known of the recorded machine before the first event is attributed. */
 struct attribution_machine {
-	uint64_t direct_map;    /* meaningful if frames_known */
-	bool frames_known;      /* an object's address tells its frame */
-	bool page_frees_seen;   /* mm_page_free is among the recorded events */
+	uint64_t direct_map;  /* meaningful if frames_known */
+	bool frames_known;    /* an object's address tells its frame */
+	bool page_frees_seen; /* mm_page_free is among the recorded events */
 	enum recorded_allocator allocator;
 };
 
@@ -141,7 +141,7 @@ struct attribution {
 	uint32_t slab_count, slab_room, free_slab; /* free slabs are chained by `group` */
 
 	struct neighbour neighbours[NEIGHBOURS];
-	struct error error; /* of writing; ends the import */
+	struct error error;    /* of writing; ends the import */
 	uint64_t last_batched; /* frame + 1 of the last mm_page_free_batched that was taken as a free */
 	uint64_t first_ns, last_ns, previous_ns;
 	uint64_t end_pfn;
@@ -184,13 +184,15 @@ void window_finish(struct attribution *self);
  * trace_frames.c
  */
 
-/* The slab that the object's address lies in; makes it known that one lies there. group: of a cache allocation, else TABLE_NONE. */
+/* The slab that the object's address lies in; makes it known that one lies there. group: of a cache allocation, else TABLE_NONE.
+ */
 struct slab *frames_object(struct attribution *self, const struct attribution_event *event, bool allocated, uint32_t group);
 /* Marks the address as seen; tells whether it was before. */
 bool frames_see_object(struct attribution *self, uint64_t address);
 void frames_page_alloc(struct attribution *self, const struct attribution_event *event);
 void frames_page_free(struct attribution *self, const struct attribution_event *event);
-/* An event on this CPU that is no page allocation: where frames cannot be told, decides whether the block before serves a slab. */
+/* An event on this CPU that is no page allocation: where frames cannot be told, decides whether the block before serves a slab.
+ */
 void frames_neighbour(struct attribution *self, const struct attribution_event *event, bool object_alloc);
 
 /*

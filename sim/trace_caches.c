@@ -3,8 +3,8 @@
  * trace_caches.c - from groups and names to caches (interface: trace_caches.h; rules: docs/formats.md).
  *
  * In order: groups that share slabs share the name one of them has; a group without a name takes that of the only cache of the
- * facts that has its sizes; what is left is called CALL_SITE:BYTES. Then each (name, sizes) in use is one cache; allocations whose
- * sizes no event told take those of the cache of their name. Last, each cache's creation is inferred from its sizes.
+ * facts that has its sizes; what is left is called CALL_SITE:BYTES. Then each (name, sizes) in use is one cache; allocations
+ * whose sizes no event told take those of the cache of their name. Last, each cache's creation is inferred from its sizes.
  */
 #include "sim/trace_caches.h"
 
@@ -151,8 +151,8 @@ static void use_name(struct name_use *uses, const struct group *group)
 	if (group->name == TABLE_NONE || group->bytes_req == 0)
 		return;
 	struct name_use *use = &uses[group->name];
-	use->several = use->several ||
-	               (use->used && (use->bytes_req != group->bytes_req || use->bytes_alloc != group->bytes_alloc));
+	use->several =
+	        use->several || (use->used && (use->bytes_req != group->bytes_req || use->bytes_alloc != group->bytes_alloc));
 	*use = (struct name_use){group->bytes_req, group->bytes_alloc, true, use->several};
 }
 
@@ -250,7 +250,8 @@ static void size_profile(struct attribution *attribution, const struct row_table
 		profile->bytes_alloc = row->bytes_alloc;
 		return;
 	}
-	const struct fact_cache *fact = name == TABLE_NONE ? NULL : fact_cache_named(facts, string_table_text(attribution->names, name));
+	const struct fact_cache *fact =
+	        name == TABLE_NONE ? NULL : fact_cache_named(facts, string_table_text(attribution->names, name));
 	if (fact && fact->size != 0) {
 		profile->bytes_req = fact->object_size != 0 ? fact->object_size : fact->size;
 		profile->bytes_alloc = fact->size;

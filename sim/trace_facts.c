@@ -69,7 +69,8 @@ static bool read_file(const char *path, char **text, size_t *length, struct erro
 	fclose(file);
 	if (failed || large) {
 		free(bytes);
-		return error_set(error, ERROR_INPUT, failed ? "%s: reading failed" : "%s: larger than 16 MiB, no file of /proc is", path);
+		return error_set(error, ERROR_INPUT,
+		                 failed ? "%s: reading failed" : "%s: larger than 16 MiB, no file of /proc is", path);
 	}
 	bytes[used] = '\0';
 	*text = bytes;
@@ -208,8 +209,8 @@ static void read_sysfs_line(struct fact_caches *caches, const char *line, size_t
 		const char *key;
 		uint32_t *number;
 		bool *flag;
-	} attributes[] = {{"object_size", &cache->object_size, NULL},   {"slab_size", &cache->size, NULL},
-	                  {"align", &cache->align, &cache->from_sysfs}, {"hwcache_align", NULL, &cache->hwcache_align},
+	} attributes[] = {{"object_size", &cache->object_size, NULL},         {"slab_size", &cache->size, NULL},
+	                  {"align", &cache->align, &cache->from_sysfs},       {"hwcache_align", NULL, &cache->hwcache_align},
 	                  {"reclaim_account", NULL, &cache->reclaim_account}, {"cache_dma", NULL, &cache->cache_dma}};
 	for (size_t i = 0; i < sizeof attributes / sizeof attributes[0]; i++) {
 		if (strlen(attributes[i].key) != key_length || memcmp(attributes[i].key, slash + 1, key_length) != 0)

@@ -37,7 +37,8 @@ static struct page_block *find_block(const struct attribution *self, uint64_t fi
 	return number_map_find(&self->blocks, first + 1, sizeof(struct page_block));
 }
 
-/* The live block that holds the frame, of at least order `from`. Blocks are aligned to their size, so each order has one candidate. */
+/* The live block that holds the frame, of at least order `from`. Blocks are aligned to their size, so each order has one
+ * candidate. */
 static struct page_block *block_covering(const struct attribution *self, uint64_t frame, unsigned from)
 {
 	for (unsigned order = from; order < ORDERS; order++) {

@@ -102,7 +102,8 @@ static bool page_alloc_failed(const struct text_event *text)
 /* Blocks are aligned to their size, and frames have 32 bits here. */
 static bool frames_are_possible(const struct text_event *text)
 {
-	return !text->has_pfn || ((text->pfn & ((1ull << text->order) - 1)) == 0 && text->pfn + (1ull << text->order) < UINT32_MAX);
+	return !text->has_pfn ||
+	       ((text->pfn & ((1ull << text->order) - 1)) == 0 && text->pfn + (1ull << text->order) < UINT32_MAX);
 }
 
 static struct attribution_event import_event(struct import *import, const struct text_event *text)
@@ -278,21 +279,25 @@ static bool check_beginning(const struct import *import, struct error *error)
 	static const char trace_dat[] = "\x17\x08"
 	                                "Dtracing";
 	if (import->buffered >= 10 && memcmp(import->buffer, trace_dat, 10) == 0)
-		return error_set(error, ERROR_INPUT,
-		                 "%s: this is trace-cmd's binary trace.dat; its text was expected, as `trace-cmd report` prints it",
-		                 import->path);
+		return error_set(
+		        error, ERROR_INPUT,
+		        "%s: this is trace-cmd's binary trace.dat; its text was expected, as `trace-cmd report` prints it",
+		        import->path);
 	if (import->buffered >= 8 && memcmp(import->buffer, "PERFILE2", 8) == 0)
 		return error_set(error, ERROR_INPUT,
-		                 "%s: this is perf's binary perf.data; its text was expected, as `perf script` prints it", import->path);
+		                 "%s: this is perf's binary perf.data; its text was expected, as `perf script` prints it",
+		                 import->path);
 	if (import->buffered >= 8 && memcmp(import->buffer, KMT_MAGIC, 8) == 0)
-		return error_set(error, ERROR_INPUT, "%s: this is a .kmt file already; a text recording was expected", import->path);
+		return error_set(error, ERROR_INPUT, "%s: this is a .kmt file already; a text recording was expected",
+		                 import->path);
 	return true;
 }
 
 static void tell_progress(const struct import *import)
 {
 	if (import->progress && import->progress->tell)
-		import->progress->tell(import->progress->context, decompress_done(import->input), decompress_total(import->input));
+		import->progress->tell(import->progress->context, decompress_done(import->input),
+		                       decompress_total(import->input));
 }
 
 static bool read_text(struct import *import, struct error *error)
@@ -397,7 +402,8 @@ static bool any_known_event(const struct import *import, struct error *error)
 	if (sum->events_used + sum->events_left_out + sum->marks > 0)
 		return true;
 	return error_set(error, ERROR_INPUT,
-	                 "%s: none of its %" PRIu64 " lines is an event of kernel memory; is this a trace? Expected was the text of "
+	                 "%s: none of its %" PRIu64
+	                 " lines is an event of kernel memory; is this a trace? Expected was the text of "
 	                 "/sys/kernel/tracing/trace, `trace-cmd report` or `perf script` with events as kmalloc or mm_page_alloc",
 	                 import->path, sum->lines);
 }
@@ -476,16 +482,20 @@ bool trace_import(const char *path, const char *out, const struct progress *prog
 	return done;
 }
 
-/* A file without a name, in $TMPDIR or /tmp. */
-static int open_unnamed(struct error *error)
+int trace_import_unnamed(const char *path, const struct progress *progress, struct error *error)
 {
 	const char *folder = getenv("TMPDIR");
 	char *name = xasprintf("%s/kmemsim.XXXXXX", folder && *folder ? folder : "/tmp");
 	int file = mkostemp(name, O_CLOEXEC);
-	if (file < 0)
+	if (file < 0) {
 		error_set(error, ERROR_HOST, "%s: a temporary file could not be created: %s", name, strerror(errno));
-	else
+	} else {
 		unlink(name);
+		if (!import_to_file(path, file, name, progress, NULL, error)) {
+			close(file);
+			file = -1;
+		}
+	}
 	free(name);
 	return file;
 }
@@ -494,12 +504,6 @@ struct trace *trace_open_any(const char *path, const struct progress *progress, 
 {
 	if (trace_is_native(path))
 		return trace_open(path, error);
-	int file = open_unnamed(error);
-	if (file < 0)
-		return NULL;
-	if (!import_to_file(path, file, path, progress, NULL, error)) {
-		close(file);
-		return NULL;
-	}
-	return kmt_open(file, path, error);
+	int file = trace_import_unnamed(path, progress, error);
+	return file < 0 ? NULL : kmt_open(file, path, error);
 }

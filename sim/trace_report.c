@@ -40,6 +40,13 @@ static void print_rows(FILE *out, const struct trace_summary *summary, const cha
 	}
 }
 
+/* A name of the recording; bytes that a terminal might obey, and any that are no ASCII, become '?'. */
+static void print_name(FILE *out, const char *text)
+{
+	for (const unsigned char *at = (const unsigned char *)text; *at; at++)
+		fputc(*at >= 0x20 && *at < 0x7f ? *at : '?', out);
+}
+
 static void print_address(FILE *out, const char *what, uint64_t address)
 {
 	if (address)
@@ -58,39 +65,45 @@ static void print_machine(FILE *out, const struct trace *trace)
 	fprintf(out, "  %-22s %" PRIu32 "\n", "CPUs", info->cpus);
 	fprintf(out, "  %-22s %" PRIu32 " bits\n", "pointers", info->pointer_bits);
 	fprintf(out, "  %-22s %s\n", "allocator", allocator_names[info->allocator]);
-	fprintf(out, "  %-22s %" PRIu64 " MiB (up to the highest frame seen)\n", "memory",
-	        info->end_pfn >> (20 - PAGE_SHIFT));
+	fprintf(out, "  %-22s %" PRIu64 " MiB\n", "frames seen up to", info->end_pfn >> (20 - PAGE_SHIFT));
 	print_address(out, "direct map", info->direct_map);
 	print_address(out, "struct pages", info->vmemmap);
 	if (info->page_struct_bytes)
 		fprintf(out, "  %-22s %" PRIu32 " bytes\n", "sizeof(struct page)", info->page_struct_bytes);
 	fprintf(out, "  %-22s %" PRIu64 ".%06" PRIu64 " s\n", "length", length_ns / 1000000000, length_ns / 1000 % 1000000);
 	fprintf(out, "  %-22s", "facts beside it");
-	for (uint32_t i = 0; i < fact_count; i++)
-		fprintf(out, " %s", facts[i].name);
+	for (uint32_t i = 0; i < fact_count; i++) {
+		fputc(' ', out);
+		print_name(out, facts[i].name);
+	}
 	fprintf(out, fact_count ? "\n" : " none\n");
 }
 
 static void print_cache(FILE *out, const struct trace_cache *cache)
 {
-	fprintf(out, "  %12" PRIu64 "  %6" PRIu32 " %6" PRIu32 " %5" PRIu32 "  0x%05" PRIx32 " %-5s %s%s\n", cache->allocs,
-	        cache->object_size, cache->bytes_alloc, cache->align, cache->flags, cache->ctor ? "ctor" : "", cache->name,
-	        cache->named ? "" : "  (no event names it)");
+	fprintf(out, "  %12" PRIu64 "  %6" PRIu32 " %6" PRIu32 " %5" PRIu32 "  0x%05" PRIx32 " %-5s ", cache->allocs,
+	        cache->object_size, cache->bytes_alloc, cache->align, cache->flags, cache->ctor ? "ctor" : "");
+	print_name(out, cache->name);
+	fprintf(out, "%s\n", cache->named ? "" : "  (no event names it)");
 }
 
 void trace_report_text(FILE *out, const struct trace *trace)
 {
 	const struct trace_info *info = trace_info(trace);
 	const struct trace_summary *summary = &info->summary;
-	fprintf(out, "%s (sha256 %s)\n", info->source, info->sha256);
-	fprintf(out, "%" PRIu64 " lines gave %" PRIu64 " ops on %" PRIu32 " caches and %" PRIu32 " ids\n", summary->lines, info->ops,
-	        info->caches, info->ids);
+	print_name(out, info->source);
+	fputs(" (sha256 ", out);
+	print_name(out, info->sha256);
+	fputs(")\n", out);
+	fprintf(out, "%" PRIu64 " lines gave %" PRIu64 " ops on %" PRIu32 " caches and %" PRIu32 " ids\n", summary->lines,
+	        info->ops, info->caches, info->ids);
 	print_rows(out, summary, "Each line is one of", "headers", "left_slab_pages");
 	print_rows(out, summary, "Left out", "left_slab_pages", "freed_before_recording");
 	print_rows(out, summary, "What could not be seen", "freed_before_recording", "ops");
 	print_machine(out, trace);
 	if (info->caches > 0)
-		fprintf(out, "\nCaches\n  %12s  %6s %6s %5s  %-7s %-5s %s\n", "allocs", "size", "given", "align", "flags", "", "name");
+		fprintf(out, "\nCaches\n  %12s  %6s %6s %5s  %-7s %-5s %s\n", "allocs", "size", "given", "align", "flags", "",
+		        "name");
 	for (uint32_t i = 0; i < info->caches; i++)
 		print_cache(out, trace_cache(trace, i));
 }
@@ -143,8 +156,6 @@ void trace_report_json(FILE *out, const struct trace *trace)
 	               {"pointer_bits", info->pointer_bits},
 	               {"first_ns", info->first_ns},
 	               {"last_ns", info->last_ns},
-	               {"direct_map", info->direct_map},
-	               {"vmemmap", info->vmemmap},
 	               {"page_struct_bytes", info->page_struct_bytes},
 	               {"end_pfn", info->end_pfn}};
 	fputs("{\"source\": ", out);
@@ -156,6 +167,8 @@ void trace_report_json(FILE *out, const struct trace *trace)
 		fputs(", ", out);
 		print_json_number(out, numbers[i].key, numbers[i].value);
 	}
+	/* As text: numbers of this size lose their last digits in many readers of JSON. */
+	fprintf(out, ", \"direct_map\": \"0x%" PRIx64 "\", \"vmemmap\": \"0x%" PRIx64 "\"", info->direct_map, info->vmemmap);
 	fputs(",\n \"summary\": {", out);
 	for (const struct trace_count *count = trace_counts; count->name; count++) {
 		fputs(count == trace_counts ? "" : ", ", out);

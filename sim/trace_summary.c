@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * trace_summary.c - the counts of an import as rows: the order in which a .kmt holds them, and what to print (interface: io/kmt.h).
+ * trace_summary.c - the counts of an import as rows: the order in which a .kmt holds them, and what to print (interface:
+ * io/kmt.h).
  */
 #include "sim/io/kmt.h"
 
-#define COUNT(member, help) {#member, offsetof(struct trace_summary, member), help}
+#define COUNT(member, help) \
+	{ \
+#member, offsetof(struct trace_summary, member), help \
+	}
 
 const struct trace_count trace_counts[] = {
         COUNT(lines, "lines of the text"),

@@ -4,7 +4,8 @@
  *
  *   string_table   text -> dense index, in the order of first sight
  *   row_table      a row whose first bytes are its key -> dense index, likewise
- *   number_map     a number other than 0 -> an entry, with removal (open addressing, linear probing, entries moved back on removal)
+ *   number_map     a number other than 0 -> an entry, with removal (open addressing, linear probing, entries moved back on
+ * removal)
  *
  * Indexes follow the order of first sight alone, so nothing that is written depends on a hash.
  */
@@ -57,7 +58,8 @@ struct row_table {
 
 void row_table_init(struct row_table *table, size_t row_bytes, size_t key_bytes);
 void row_table_release(struct row_table *table);
-/* The index of the row with the key that `row` begins with; if there is none, the whole of *row is added. Keys hold no padding. */
+/* The index of the row with the key that `row` begins with; if there is none, the whole of *row is added. Keys hold no padding.
+ */
 uint32_t row_table_index(struct row_table *table, const void *row);
 /* TABLE_NONE if there is no row with that key. */
 uint32_t row_table_find(const struct row_table *table, const void *row);

@@ -3,8 +3,8 @@
  * trace_text.h - one line of a text recording as an event.
  *
  * A line is a head (task, CPU, time), an event's name, and key=value pairs. The heads differ by the tool that printed them and
- * live in sim/io/trace_<format>.c, one struct trace_format each; names and keys are read here, the same for all of them. Pairs are
- * found by name, so their order, additions and omissions do not matter. Nothing is copied: texts point into the line.
+ * live in sim/io/trace_<format>.c, one struct trace_format each; names and keys are read here, the same for all of them. Pairs
+ * are found by name, so their order, additions and omissions do not matter. Nothing is copied: texts point into the line.
  */
 #ifndef SIM_TRACE_TEXT_H
 #define SIM_TRACE_TEXT_H
@@ -33,12 +33,12 @@ extern const struct trace_format trace_format_ftrace, trace_format_perf;
 /* What a line is. */
 enum text_line {
 	TEXT_BLANK,
-	TEXT_HEADER,    /* comments, what the tools say of themselves, lines of stack traces */
-	TEXT_LOST,      /* events were lost here; text_event.lost says how many */
-	TEXT_EVENT,     /* of the kinds below */
-	TEXT_INTERNAL,  /* an event of the page allocator's inside, which says nothing that the others do not */
-	TEXT_UNKNOWN,   /* some other event */
-	TEXT_DAMAGED    /* no event can be read from it, or one without a value that it must have */
+	TEXT_HEADER,   /* comments, what the tools say of themselves, lines of stack traces */
+	TEXT_LOST,     /* events were lost here; text_event.lost says how many */
+	TEXT_EVENT,    /* of the kinds below */
+	TEXT_INTERNAL, /* an event of the page allocator's inside, which says nothing that the others do not */
+	TEXT_UNKNOWN,  /* some other event */
+	TEXT_DAMAGED   /* no event can be read from it, or one without a value that it must have */
 };
 
 enum text_kind {
@@ -61,25 +61,25 @@ enum text_pointer {
 
 struct text_event {
 	uint64_t time_ns;
-	uint64_t ptr;      /* of the object */
-	uint64_t page;     /* struct page */
+	uint64_t ptr;  /* of the object */
+	uint64_t page; /* struct page */
 	uint64_t pfn;
-	uint64_t lost;     /* TEXT_LOST: how many, 0 = not said */
+	uint64_t lost; /* TEXT_LOST: how many, 0 = not said */
 	uint32_t cpu;
 	uint32_t bytes_req, bytes_alloc;
 	uint32_t unknown_keys;
-	uint8_t kind;      /* enum text_kind */
+	uint8_t kind; /* enum text_kind */
 	uint8_t order;
 	uint8_t ptr_state, page_state; /* enum text_pointer */
-	uint8_t ptr_digits; /* hexadecimal digits the pointer was printed with, without 0x */
+	uint8_t ptr_digits;            /* hexadecimal digits the pointer was printed with, without 0x */
 	bool has_pfn;
 	struct text_slice call_site, gfp_flags, name, mark;
 };
 
 /* What the lines' heads have in common, and what header lines said. */
 struct text_reader {
-	const struct trace_format *format; /* of the last line that was read; tried first. NULL at the start */
-	uint32_t cpus;                     /* as a header says, 0 = no word of it */
+	const struct trace_format *format;      /* of the last line that was read; tried first. NULL at the start */
+	uint32_t cpus;                          /* as a header says, 0 = no word of it */
 	uint64_t entries_kept, entries_written; /* as ftrace's header says */
 };
 

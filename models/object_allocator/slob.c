@@ -586,9 +586,10 @@ static void slob_destroy(struct object_allocator *objects)
 	free(slob);
 }
 
-static bool slob_load_dump(struct object_allocator *objects, const struct state_dump *dump, struct error *error)
+static bool slob_load_state(struct object_allocator *objects, const struct state_dump *dump, struct error *error)
 {
-	return slob_load_pages(objects, slob_of(objects)->wiring.pages, dump, error);
+	struct page_allocator *pages = slob_of(objects)->wiring.pages;
+	return slob_load_lists(objects, pages, dump, error) && slob_load_full(objects, pages, dump, error);
 }
 
 static bool slob_adopt(struct object_allocator *objects, vaddr at, cache_id cache, uint32_t size)
@@ -612,7 +613,8 @@ const struct object_allocator_ops object_allocator_slob_ops = {
         .cache_view = slob_cache_view,
         .pages_held = slob_pages_held,
         .pages_large = slob_pages_large,
-        .load = slob_load_dump,
+        .print_state = slob_print_state,
+        .load_state = slob_load_state,
         .adopt = slob_adopt,
         .check = slob_check,
         .metrics = slob_metrics,

@@ -52,8 +52,11 @@ bool slob_load_page(struct object_allocator *objects, enum slob_list list, pfn f
  */
 bool slob_load_object(struct object_allocator *objects, vaddr at, cache_id cache, uint32_t size, struct error *error);
 
-/* slob_dump.c: the pages of a whole recorded dump (sim/state_dump.h), which `pages` has in use. */
-bool slob_load_pages(struct object_allocator *objects, struct page_allocator *pages, const struct state_dump *dump,
+/* slob_state.c: the lists as lines of a state dump; pages on lists, then full pages, `pages` being what SLOB stands on. */
+void slob_print_state(const struct object_allocator *objects, cache_id one, FILE *out);
+bool slob_load_lists(struct object_allocator *objects, struct page_allocator *pages, const struct state_dump *dump,
                      struct error *error);
+bool slob_load_full(struct object_allocator *objects, struct page_allocator *pages, const struct state_dump *dump,
+                    struct error *error);
 
 #endif

@@ -196,8 +196,7 @@ static bool describe_machine(struct machine *machine, const struct settings *set
 		pages += swiotlb ? SWIOTLB_PAGES : 0;
 	}
 	if (!set_kept(machine, pages, swiotlb))
-		return error_set(error, ERROR_USAGE,
-		                 "memory: %llu bytes; the kernel alone keeps %llu of them (kernel.reserved_bytes)",
+		return error_set(error, ERROR_USAGE, "memory: %llu bytes; the kernel alone keeps %llu of them (kernel.reserved)",
 		                 (unsigned long long)settings->machine.memory_bytes, (unsigned long long)pages << PAGE_SHIFT);
 	return true;
 }

@@ -195,6 +195,7 @@ const struct page_allocator_ops page_allocator_buddy_ops = {
         .zones = buddy_zones,
         .zone_view = buddy_zone_view,
         .pageblock_order = buddy_pageblock_order,
+        .print_state = buddy_print_state,
         .check = buddy_check,
         .metrics = buddy_metrics,
         .counters = buddy_counters,

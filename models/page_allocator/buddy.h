@@ -10,6 +10,7 @@
  *   zone.c    zones, watermarks, lowmem_reserve, pcp sizes, zone lists: how a machine's numbers come from its memory
  *   boot.c    the state a boot leaves in a described machine
  *   state.c   the state of a recorded dump, and a comparison with one
+ *   state_print.c  the state as lines of a dump
  *   blocks.c  free lists, split and merge, pageblock types, fallback, stealing, highatomic reserve
  *   pcp.c     per-CPU lists
  *   alloc.c   watermark checks, fast path, slow path, bulk allocation
@@ -36,6 +37,10 @@
 #define PCP_LISTS_MAX (PCP_LISTS_LOW + 2)
 /* mm/page_alloc.c: CONFIG_PCP_BATCH_SCALE_MAX, the largest free_factor. */
 #define PCP_BATCH_SCALE_MAX 5
+
+/* Bits of zone->flags (enum zone_flags of Linux 6.1). */
+#define ZONE_BOOSTED_WATERMARK_BIT 0
+#define ZONE_RECLAIM_ACTIVE_BIT 1
 
 enum frame_state { FRAME_REST, FRAME_ALLOCATED, FRAME_BUDDY, FRAME_PCP };
 
@@ -221,6 +226,16 @@ struct page_allocator *buddy_load(const struct state_dump *dump, const struct pa
 /* Compares with a dump, list by list. Counts lists and numbers in *compared and *equal; the first difference goes to `text`. */
 void buddy_compare(const struct page_allocator *pages, const struct state_dump *dump, uint64_t *compared, uint64_t *equal,
                    char *text, size_t size);
+
+/*
+ * Where the CPUs' shares of nr_free_pages are split otherwise than in the dump but their sum is the same, takes the dump's:
+ * another CPU folded its share into the zone's count without an event (refresh_cpu_vm_stats). Returns how many numbers that
+ * changed.
+ */
+unsigned buddy_take_folds(struct page_allocator *pages, const struct state_dump *dump);
+
+/* --- state_print.c --- */
+void buddy_print_state(const struct page_allocator *pages, FILE *out);
 
 /* --- place.c --- */
 struct procfs_memory;

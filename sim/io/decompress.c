@@ -130,9 +130,9 @@ static void zstd_end(struct decompress *input)
 
 /* Magic bytes: RFC 1952 (gzip), the .xz file format 1.1.0, RFC 8878 (zstd). */
 static const struct format formats[] = {
-	{"gzip", {0x1f, 0x8b}, 2, gzip_begin, gzip_step, gzip_end},
-	{"xz", {0xfd, '7', 'z', 'X', 'Z', 0}, 6, xz_begin, xz_step, xz_end},
-	{"zstd", {0x28, 0xb5, 0x2f, 0xfd}, 4, zstd_begin, zstd_step, zstd_end},
+        {"gzip", {0x1f, 0x8b}, 2, gzip_begin, gzip_step, gzip_end},
+        {"xz", {0xfd, '7', 'z', 'X', 'Z', 0}, 6, xz_begin, xz_step, xz_end},
+        {"zstd", {0x28, 0xb5, 0x2f, 0xfd}, 4, zstd_begin, zstd_step, zstd_end},
 };
 
 /* Reads from the file itself; *count 0 = its end. */
@@ -252,8 +252,8 @@ bool decompress_read(struct decompress *input, void *bytes, size_t capacity, siz
 			                 input->format->name, (unsigned long long)at);
 		if (drained && *count == 0 && input->inside_member)
 			return error_set(error, ERROR_INPUT,
-			                 "%s: the %s data is cut: the file ends at byte %llu, where more was expected", input->path,
-			                 input->format->name, (unsigned long long)input->done);
+			                 "%s: the %s data is cut: the file ends at byte %llu, where more was expected",
+			                 input->path, input->format->name, (unsigned long long)input->done);
 	}
 	return true;
 }
@@ -266,4 +266,33 @@ uint64_t decompress_done(const struct decompress *input)
 uint64_t decompress_total(const struct decompress *input)
 {
 	return input->total;
+}
+
+bool decompress_all(const char *path, size_t max, char **text, size_t *bytes, struct error *error)
+{
+	struct decompress *input = decompress_open(path, NULL, error);
+	if (!input)
+		return false;
+	size_t capacity = PACKED_BYTES, used = 0, count = 1;
+	char *memory = xcalloc(capacity + 1, 1);
+	bool done = true;
+	while (done && count > 0) {
+		done = decompress_read(input, memory + used, capacity - used, &count, error);
+		used += done ? count : 0;
+		if (done && used > max)
+			done = error_set(error, ERROR_INPUT, "%s: longer than %llu bytes", path, (unsigned long long)max);
+		if (done && used == capacity) {
+			capacity *= 2;
+			memory = xrealloc(memory, capacity + 1);
+		}
+	}
+	decompress_close(input);
+	if (!done) {
+		free(memory);
+		return false;
+	}
+	memory[used] = '\0';
+	*text = memory;
+	*bytes = used;
+	return true;
 }

@@ -71,9 +71,9 @@ struct trace {
 	/* The stream: the prologue's pieces first, then the others. */
 	enum kmt_tag tag;
 	uint32_t content_next;
-	uint64_t op_number;   /* of the piece's first op, holes included */
+	uint64_t op_number; /* of the piece's first op, holes included */
 	uint32_t late_next;
-	struct live *live;    /* by id */
+	struct live *live;      /* by id */
 	uint64_t *last_address; /* by profile */
 	uint64_t last_time, last_line;
 	uint32_t last_id;
@@ -133,10 +133,24 @@ static uint64_t take_slow(struct cursor *cursor)
 	return 0;
 }
 
+/* Nearly all numbers have one to three bytes. */
 static inline uint64_t take(struct cursor *cursor)
 {
-	if (cursor->at < cursor->end && *cursor->at < 0x80)
-		return *cursor->at++;
+	const unsigned char *at = cursor->at;
+	if (cursor->end - at < 3)
+		return take_slow(cursor);
+	if (at[0] < 0x80) {
+		cursor->at = at + 1;
+		return at[0];
+	}
+	if (at[1] < 0x80) {
+		cursor->at = at + 2;
+		return (at[0] & 0x7fu) | (uint64_t)at[1] << 7;
+	}
+	if (at[2] < 0x80) {
+		cursor->at = at + 3;
+		return (at[0] & 0x7fu) | (uint64_t)(at[1] & 0x7fu) << 7 | (uint64_t)at[2] << 14;
+	}
 	return take_slow(cursor);
 }
 
@@ -185,7 +199,8 @@ static bool unpack_piece(struct trace *trace, const struct content *content, str
 	if (!read_at(trace, content->offset, head, sizeof head, error))
 		return false;
 	struct content here = load_piece_head(content->offset, head);
-	if (here.tag != content->tag || here.count != content->count || here.raw != content->raw || here.packed != content->packed)
+	if (here.tag != content->tag || here.count != content->count || here.raw != content->raw ||
+	    here.packed != content->packed)
 		return damaged(trace, error, "a piece is not the one that the table of contents names");
 	make_room(&trace->packed, &trace->packed_room, content->packed);
 	make_room(&trace->raw, &trace->raw_room, (size_t)content->raw + 1);
@@ -218,10 +233,11 @@ static bool read_head(struct trace *trace, struct error *error)
 	if (!read_at(trace, 0, head, sizeof head, error))
 		return false;
 	if (memcmp(head, KMT_MAGIC, 8) != 0)
-		return error_set(error, ERROR_INPUT, "%s: this is no kmemsim trace (.kmt): its first bytes are others", trace->name);
+		return error_set(error, ERROR_INPUT, "%s: this is no kmemsim trace (.kmt): its first bytes are others",
+		                 trace->name);
 	if (kmt_load32(head + 8) != KMT_VERSION)
-		return error_set(error, ERROR_INPUT, "%s: a kmemsim trace of version %u, this program reads version %u", trace->name,
-		                 kmt_load32(head + 8), KMT_VERSION);
+		return error_set(error, ERROR_INPUT, "%s: a kmemsim trace of version %u, this program reads version %u",
+		                 trace->name, kmt_load32(head + 8), KMT_VERSION);
 	if (kmt_load64(head + KMT_HEAD_BYTES - 8) != kmt_checksum(head, KMT_HEAD_BYTES - 8) ||
 	    kmt_load32(head + 12) != KMT_HEAD_BYTES)
 		return damaged(trace, error, "the head's checksum is wrong");
@@ -284,7 +300,8 @@ static bool read_info(struct trace *trace, struct cursor cursor, struct error *e
 	info->page_struct_bytes = take32(&cursor);
 	info->end_pfn = take(&cursor);
 	info->allocator = (enum recorded_allocator)take_below(&cursor, RECORDED_SLOB);
-	bool texts = copy_text(&cursor, info->source, sizeof info->source) && copy_text(&cursor, info->sha256, sizeof info->sha256);
+	bool texts =
+	        copy_text(&cursor, info->source, sizeof info->source) && copy_text(&cursor, info->sha256, sizeof info->sha256);
 	for (const struct trace_count *count = trace_counts; count->name; count++) {
 		uint64_t value = take(&cursor);
 		memcpy((char *)&info->summary + count->offset, &value, sizeof value);
@@ -313,7 +330,8 @@ static bool read_strings(struct trace *trace, uint32_t count, size_t length, str
 
 static bool profile_is_sound(const struct trace *trace, const struct kmt_profile *profile)
 {
-	if (profile->kind != OP_CACHE_ALLOC && profile->kind != OP_KMALLOC && profile->kind != OP_PAGE_ALLOC && profile->kind != OP_MARK)
+	if (profile->kind != OP_CACHE_ALLOC && profile->kind != OP_KMALLOC && profile->kind != OP_PAGE_ALLOC &&
+	    profile->kind != OP_MARK)
 		return false;
 	if (profile->kind == OP_CACHE_ALLOC ? profile->cache >= trace->info.caches : profile->cache != TRACE_CACHE_NONE)
 		return false;
@@ -513,7 +531,8 @@ struct trace *kmt_open(int file, const char *name, struct error *error)
 		return NULL;
 	}
 	trace->file_bytes = (uint64_t)status.st_size;
-	if (!read_head(trace, error) || !read_contents(trace, error) || !read_tables(trace, error) || !check_counts(trace, error)) {
+	if (!read_head(trace, error) || !read_contents(trace, error) || !read_tables(trace, error) ||
+	    !check_counts(trace, error)) {
 		trace_close(trace);
 		return NULL;
 	}
@@ -536,6 +555,10 @@ struct trace *trace_open(const char *path, struct error *error)
 bool trace_is_native(const char *path)
 {
 	char magic[8];
+	struct stat found;
+	/* What is read of a pipe is gone from it, and a .kmt has to be a file: its contents stand at the end. */
+	if (stat(path, &found) != 0 || !S_ISREG(found.st_mode))
+		return false;
 	int file = open(path, O_RDONLY | O_CLOEXEC);
 	if (file < 0)
 		return false;
@@ -693,8 +716,8 @@ static bool take_piece(struct trace *trace, const struct content *content)
 	             take_column(&piece, lengths[1], trace->times, trace->count) &&
 	             take_column(&piece, lengths[2], trace->lines, trace->count) &&
 	             take_column(&piece, lengths[3], trace->cpus, trace->count) &&
-	             take_column(&piece, lengths[4], trace->ids, trace->count) &&
-	             place_addresses(trace, &piece, lengths[5]) && piece.at == piece.end;
+	             take_column(&piece, lengths[4], trace->ids, trace->count) && place_addresses(trace, &piece, lengths[5]) &&
+	             piece.at == piece.end;
 	if (!whole)
 		return false;
 	add_up(trace->times, trace->count, &trace->last_time);
@@ -799,7 +822,8 @@ bool trace_next(struct trace *trace, struct op *batch, size_t capacity, size_t *
 			continue;
 		if (!make_op(trace, at, correction, &batch[made]))
 			return error_set(error, ERROR_INPUT,
-			                 "%s: damaged kmemsim trace: line %" PRIu64 " of the recording uses an id that is not its own",
+			                 "%s: damaged kmemsim trace: line %" PRIu64
+			                 " of the recording uses an id that is not its own",
 			                 trace->name, trace->lines[at]);
 		made++;
 	}

@@ -265,9 +265,17 @@ static bool write_info(struct kmt_writer *writer, const struct trace_info *info,
 {
 	struct bytes *raw = &writer->raw;
 	raw->used = 0;
-	const uint64_t numbers[] = {info->cpus,     info->pointer_bits, info->ids,     info->ops,       info->first_ns,
-	                            info->last_ns,  info->direct_map,   info->vmemmap, info->page_struct_bytes,
-	                            info->end_pfn,  (uint64_t)info->allocator};
+	const uint64_t numbers[] = {info->cpus,
+	                            info->pointer_bits,
+	                            info->ids,
+	                            info->ops,
+	                            info->first_ns,
+	                            info->last_ns,
+	                            info->direct_map,
+	                            info->vmemmap,
+	                            info->page_struct_bytes,
+	                            info->end_pfn,
+	                            (uint64_t)info->allocator};
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		put_varint(raw, numbers[i]);
 	put_text(raw, info->source);
@@ -292,8 +300,8 @@ static bool write_profiles(struct kmt_writer *writer, const struct kmt_tables *t
 	writer->raw.used = 0;
 	for (uint32_t i = 0; i < tables->profile_count; i++) {
 		const struct kmt_profile *profile = &tables->profiles[i];
-		const uint64_t numbers[] = {profile->kind, profile->order,     profile->origin,     profile->call_site, profile->cache,
-		                            profile->gfp,  profile->bytes_req, profile->bytes_alloc};
+		const uint64_t numbers[] = {profile->kind,  profile->order, profile->origin,    profile->call_site,
+		                            profile->cache, profile->gfp,   profile->bytes_req, profile->bytes_alloc};
 		for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
 			put_varint(&writer->raw, numbers[k]);
 	}

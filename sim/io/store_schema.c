@@ -145,6 +145,12 @@ const char *const store_schema_sql[] = {
         " ELSE c.live_bytes_alloc - c.live_bytes_req END AS waste "
         "FROM cache AS c JOIN run AS r ON r.id = c.run_id",
 
+        /* Slabs at the end beside those of the slabinfo that came with the recording; meant for the recording's own allocator. */
+        "CREATE VIEW v_recorded_slabs AS "
+        "SELECT c.run_id, r.allocator, c.name AS cache, c.recorded_slabs, c.slabs,"
+        " round(100.0 * (c.slabs - c.recorded_slabs) / c.recorded_slabs, 1) AS difference_percent "
+        "FROM cache AS c JOIN run AS r ON r.id = c.run_id WHERE c.recorded_slabs > 0",
+
         /* The columns of `perf kmem stat --caller`, then what is still live at the end. */
         "CREATE VIEW v_callsite_waste AS "
         "SELECT c.run_id, r.allocator, c.call_site AS callsite, c.bytes_alloc AS total_alloc, c.bytes_alloc / c.hit AS alloc_per,"

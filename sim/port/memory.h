@@ -18,7 +18,8 @@ struct memory;
 struct memory_ops {
 	const char *name;
 	const char *help;
-	/* The cycle at which an access that starts at `now` is done; never before `now`. kind is STEP_READ, STEP_WRITE or STEP_ATOMIC. */
+	/* The cycle at which an access that starts at `now` is done; never before `now`. kind is STEP_READ, STEP_WRITE or
+	 * STEP_ATOMIC. */
 	cycle (*access)(struct memory *, unsigned cpu, vaddr, uint32_t bytes, enum step_kind kind, cycle now);
 	void (*check)(const struct memory *);
 	const struct metric *metrics;

@@ -12,6 +12,10 @@
 #include "sim/gfp.h"
 #include "sim/port/page_allocator.h"
 
+#include <stdio.h>
+
+struct state_dump;
+
 /* Cache flags with the bit values of Linux 6.1 (include/linux/slab.h). */
 enum {
 	SLAB_CONSISTENCY_CHECKS = 0x00000100,
@@ -35,6 +39,9 @@ struct cache_spec {
 	uint32_t align;       /* bytes, power of two, 0 = the architecture's minimum */
 	uint32_t flags;       /* SLAB_* */
 	bool ctor;            /* the cache has a constructor: its free pointer may not lie inside the object */
+	/* The part of each object that user copies may touch (kmem_cache_create_usercopy); usersize 0: none. A region that does
+	 * not lie in the object counts as none, as in the kernel. A cache with one is never merged. */
+	uint32_t useroffset, usersize;
 };
 
 /* Index of a cache in its allocator; stable until the cache is destroyed, then it may be used again. */
@@ -78,7 +85,6 @@ struct cache_view {
 };
 
 struct object_allocator;
-struct state_dump; /* sim/state_dump.h */
 
 struct object_allocator_ops {
 	const char *name;
@@ -94,8 +100,17 @@ struct object_allocator_ops {
 	struct object (*alloc)(struct object_allocator *, cache_id, gfp, unsigned cpu);
 	enum object_free_result (*free)(struct object_allocator *, cache_id, vaddr, unsigned cpu);
 	struct object (*kmalloc)(struct object_allocator *, uint32_t size, gfp, unsigned cpu);
-	/* kfree(NULL) and kfree(ZERO_SIZE_PTR) do nothing and are OBJECT_FREE_OK. Frees objects of any cache, as in the kernel. */
+	/* kfree(NULL) and kfree(ZERO_SIZE_PTR) do nothing and are OBJECT_FREE_OK. Frees objects of any cache, as in the kernel.
+	 */
 	enum object_free_result (*kfree)(struct object_allocator *, vaddr, unsigned cpu);
+	/*
+	 * Many objects in one call (kmem_cache_alloc_bulk, kmem_cache_free_bulk; with CACHE_NONE kfree_bulk). NULL: the allocator
+	 * does them one by one, as the wrappers then do. Unlike the calls for one object they keep live_objects themselves.
+	 */
+	bool (*alloc_bulk)(struct object_allocator *, cache_id, gfp, size_t count, vaddr *at, unsigned cpu);
+	enum object_free_result (*free_bulk)(struct object_allocator *, cache_id, size_t count, vaddr *at, unsigned cpu);
+	/* A CPU went offline: what it kept for itself of every cache goes back; `cpu` does the work. NULL: CPUs keep nothing. */
+	void (*cpu_dead)(struct object_allocator *, unsigned dead, unsigned cpu);
 	/* Usable bytes of a live object, 0 if there is none at that address. */
 	uint32_t (*ksize)(const struct object_allocator *, vaddr);
 
@@ -108,12 +123,20 @@ struct object_allocator_ops {
 	uint64_t (*pages_large)(const struct object_allocator *);
 
 	/*
-	 * Start states. load() brings a recorded state into a fresh allocator: makes the caches the dump names and fills their lists; its
-	 * frames must be in use in the page allocator, where it adopts them. false with *error: the dump is of another allocator, or
-	 * damaged. adopt() makes an object known that is live since then, where the dump did not say so: as one of `cache`, or with
-	 * CACHE_NONE as a kmalloc of `size` bytes; false if nothing unknown is there. Either may be NULL.
+	 * The allocator's lists as lines of a state dump (sim/state_dump.h, docs/formats.md): of one cache, or with CACHE_NONE
+	 * all there is. NULL in a model that no kernel's dump can show.
 	 */
-	bool (*load)(struct object_allocator *, const struct state_dump *, struct error *);
+	void (*print_state)(const struct object_allocator *, cache_id, FILE *);
+	/*
+	 * Puts the recorded state into a fresh allocator: caches are found by name, what is of others is passed over. The frames
+	 * of slabs are adopted in a page allocator that adopts. False with *error filled if the state contradicts itself or the
+	 * caches' geometry, or a slab's frames are free; the allocator can then only be destroyed.
+	 */
+	bool (*load_state)(struct object_allocator *, const struct state_dump *, struct error *);
+	/*
+	 * Makes an object known that is live since the loaded state, where that did not say so: as one of `cache`, or with
+	 * CACHE_NONE as a kmalloc of `size` bytes; false if nothing unknown is there. NULL: states say all.
+	 */
 	bool (*adopt)(struct object_allocator *, vaddr, cache_id, uint32_t size);
 
 	void (*check)(const struct object_allocator *);
@@ -174,6 +197,47 @@ static inline enum object_free_result object_kfree(struct object_allocator *obje
 	enum object_free_result result = objects->ops->kfree(objects, at, cpu);
 	objects->live_objects -= result == OBJECT_FREE_OK && at.addr > ZERO_SIZE_PTR.addr;
 	return result;
+}
+
+/*
+ * Frees `count` objects, of one cache or, with CACHE_NONE, kmallocs of any; `at` may be reordered. The first wrong one is the
+ * result. SLUB then frees none of them, as it looks at all first; where they go one by one, those before it are freed.
+ */
+static inline enum object_free_result cache_free_bulk(struct object_allocator *objects, cache_id cache, size_t count, vaddr *at,
+                                                      unsigned cpu)
+{
+	if (objects->ops->free_bulk)
+		return objects->ops->free_bulk(objects, cache, count, at, cpu);
+	for (size_t i = 0; i < count; i++) {
+		enum object_free_result result =
+		        cache.nr == UINT32_MAX ? object_kfree(objects, at[i], cpu) : cache_free(objects, cache, at[i], cpu);
+		if (result != OBJECT_FREE_OK)
+			return result;
+	}
+	return OBJECT_FREE_OK;
+}
+
+/* Fills `at` with `count` objects, or, if memory runs out on the way, gives all back: false. */
+static inline bool cache_alloc_bulk(struct object_allocator *objects, cache_id cache, gfp flags, size_t count, vaddr *at,
+                                    unsigned cpu)
+{
+	if (objects->ops->alloc_bulk)
+		return objects->ops->alloc_bulk(objects, cache, flags, count, at, cpu);
+	for (size_t i = 0; i < count; i++) {
+		at[i] = cache_alloc(objects, cache, flags, cpu).at;
+		if (at[i].addr)
+			continue;
+		enum object_free_result result = cache_free_bulk(objects, cache, i, at, cpu);
+		SIM_ASSERT(result == OBJECT_FREE_OK);
+		return false;
+	}
+	return true;
+}
+
+static inline void object_allocator_cpu_dead(struct object_allocator *objects, unsigned dead, unsigned cpu)
+{
+	if (objects->ops->cpu_dead)
+		objects->ops->cpu_dead(objects, dead, cpu);
 }
 
 static inline bool object_adopt(struct object_allocator *objects, vaddr at, cache_id cache, uint32_t size)

@@ -13,6 +13,8 @@
 #include "sim/layout.h"
 #include "sim/steps.h"
 
+#include <stdio.h>
+
 struct settings; /* models/settings.h */
 struct metric;
 
@@ -79,6 +81,9 @@ struct page_allocator_ops {
 
 	/* The order of a pageblock, log2 of frames. */
 	unsigned (*pageblock_order)(const struct page_allocator *);
+
+	/* Lists and numbers of all zones as lines of a state dump (sim/state_dump.h). NULL in a model without them. */
+	void (*print_state)(const struct page_allocator *, FILE *);
 
 	/* Walks everything, recounts and compares; a broken law is SIM_ASSERTed. */
 	void (*check)(const struct page_allocator *);
@@ -147,6 +152,12 @@ static inline enum page_free_result page_free(struct page_allocator *pages, pfn 
 static inline bool page_adopt(struct page_allocator *pages, pfn first, unsigned order)
 {
 	return pages->ops->adopt && pages->ops->adopt(pages, first, order);
+}
+
+/* The same for the frames of a recorded state, which a model that does not adopt takes on trust. */
+static inline bool page_adopt_recorded(struct page_allocator *pages, pfn first, unsigned order)
+{
+	return !pages->ops->adopt || pages->ops->adopt(pages, first, order);
 }
 
 static inline void page_allocator_check(const struct page_allocator *pages)

@@ -67,7 +67,8 @@ static struct buffer build(const uint8_t *data, size_t size)
 	zstd_packer_init(&packer);
 	put_head(&file);
 	while (size >= 5 && pieces < PIECES_MAX && file.used < FILE_ROOM / 4) {
-		uint32_t head[3] = {data[0], (uint32_t)data[1] | (uint32_t)data[2] << 8, (uint32_t)data[3] | (uint32_t)data[4] << 8};
+		uint32_t head[3] = {data[0], (uint32_t)data[1] | (uint32_t)data[2] << 8,
+		                    (uint32_t)data[3] | (uint32_t)data[4] << 8};
 		data += 5;
 		size -= 5;
 		head[2] = head[2] < size ? head[2] : (uint32_t)size;

@@ -114,7 +114,7 @@ static void test_accounts(void **state)
 	assert_int_equal(counters->total_bytes_allocated, 256 + 256 + 128);
 	assert_int_equal(counters->bytes_alloc_compared, 3);
 	assert_int_equal(counters->bytes_alloc_equal, 3);
-	assert_int_equal(counters->cross_cpu_allocations, 1);
+	assert_int_equal(counters->ping_pong, 1);
 	assert_int_equal(counters->pages_unmovable, 4);
 	assert_int_equal(counters->wrong_ops, 0);
 	assert_int_equal(replay_time_ns(rig.replay), 1000004000);

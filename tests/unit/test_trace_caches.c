@@ -14,19 +14,32 @@ static const struct recorded {
 	uint32_t object_size, slab_size, align;
 	bool hwcache_align, ctor;
 } recorded[] = {
-        {"Acpi-Operand", 72, 72, 8, false, false},     {"UNIX", 960, 960, 64, true, false},
-        {"aio_kiocb", 176, 192, 64, true, false},      {"anon_vma", 96, 104, 8, false, true},
-        {"cred_jar", 136, 192, 64, true, false},       {"dentry", 192, 192, 8, false, false},
-        {"eventpoll_epi", 120, 128, 64, true, false},  {"fasync_cache", 48, 48, 8, false, false},
-        {"file_lock_cache", 216, 216, 8, false, false}, {"filp", 224, 256, 64, true, false},
-        {"fs_cache", 56, 64, 64, true, false},         {"inode_cache", 576, 584, 8, false, true},
-        {"kmem_cache", 200, 256, 64, true, false},     {"maple_node", 256, 256, 256, false, false},
-        {"mm_struct", 920, 960, 64, true, false},      {"names_cache", 4096, 4096, 64, true, false},
-        {"pid", 112, 128, 64, true, false},            {"posix_timers_cache", 256, 256, 8, false, false},
-        {"proc_inode_cache", 648, 656, 8, false, true}, {"radix_tree_node", 192, 200, 8, false, true},
-        {"shmem_inode_cache", 704, 712, 8, false, true}, {"sighand_cache", 2080, 2112, 64, true, true},
-        {"skbuff_fclone_cache", 424, 448, 64, true, false}, {"sock_inode_cache", 704, 768, 64, true, true},
-        {"task_struct", 2944, 2944, 64, false, false}, {"uid_cache", 144, 192, 64, true, false},
+        {"Acpi-Operand", 72, 72, 8, false, false},
+        {"UNIX", 960, 960, 64, true, false},
+        {"aio_kiocb", 176, 192, 64, true, false},
+        {"anon_vma", 96, 104, 8, false, true},
+        {"cred_jar", 136, 192, 64, true, false},
+        {"dentry", 192, 192, 8, false, false},
+        {"eventpoll_epi", 120, 128, 64, true, false},
+        {"fasync_cache", 48, 48, 8, false, false},
+        {"file_lock_cache", 216, 216, 8, false, false},
+        {"filp", 224, 256, 64, true, false},
+        {"fs_cache", 56, 64, 64, true, false},
+        {"inode_cache", 576, 584, 8, false, true},
+        {"kmem_cache", 200, 256, 64, true, false},
+        {"maple_node", 256, 256, 256, false, false},
+        {"mm_struct", 920, 960, 64, true, false},
+        {"names_cache", 4096, 4096, 64, true, false},
+        {"pid", 112, 128, 64, true, false},
+        {"posix_timers_cache", 256, 256, 8, false, false},
+        {"proc_inode_cache", 648, 656, 8, false, true},
+        {"radix_tree_node", 192, 200, 8, false, true},
+        {"shmem_inode_cache", 704, 712, 8, false, true},
+        {"sighand_cache", 2080, 2112, 64, true, true},
+        {"skbuff_fclone_cache", 424, 448, 64, true, false},
+        {"sock_inode_cache", 704, 768, 64, true, true},
+        {"task_struct", 2944, 2944, 64, false, false},
+        {"uid_cache", 144, 192, 64, true, false},
 };
 
 /* What SLUB makes of a spec: calculate_alignment() and calculate_sizes() of 6.1, written down here once more. */
@@ -128,7 +141,8 @@ static void test_nonsense_stays_harmless(void **state)
 	for (size_t i = 0; i < 6; i++)
 		for (size_t k = 0; k < 6; k++) {
 			struct trace_cache cache = {.object_size = sizes[i], .bytes_alloc = sizes[k]};
-			const struct fact_cache fact = {.object_size = sizes[k], .size = sizes[i], .align = 77, .from_sysfs = true};
+			const struct fact_cache fact = {
+			        .object_size = sizes[k], .size = sizes[i], .align = 77, .from_sysfs = true};
 			caches_infer(&cache, RECORDED_SLUB, 64, k % 2 ? &fact : NULL);
 			assert_true((cache.align & (cache.align - 1)) == 0);
 		}
@@ -143,12 +157,14 @@ static void test_facts_are_found(void **state)
 	case_begin(&c);
 	snprintf(command, sizeof command, "mkdir %s/before %s/after", c.folder, c.folder);
 	assert_int_equal(system(command), 0);
-	case_fact(&c, "zoneinfo", "Node 0, zone DMA\n        spanned  4095\n  start_pfn:           1\n"
-	                          "Node 0, zone DMA32\n        spanned  126944\n  start_pfn:           4096\n"
-	                          "Node 0, zone Normal\n        spanned  0\n");
+	case_fact(&c, "zoneinfo",
+	          "Node 0, zone DMA\n        spanned  4095\n  start_pfn:           1\n"
+	          "Node 0, zone DMA32\n        spanned  126944\n  start_pfn:           4096\n"
+	          "Node 0, zone Normal\n        spanned  0\n");
 	case_fact(&c, "before/zoneinfo", "never read");
-	case_fact(&c, "before/slabinfo", "slabinfo - version: 2.1\n# name ...\n"
-	                                 "filp 10 20 256 7 1 : tunables 54 27 8 : slabdata 1 1 0\n");
+	case_fact(&c, "before/slabinfo",
+	          "slabinfo - version: 2.1\n# name ...\n"
+	          "filp 10 20 256 7 1 : tunables 54 27 8 : slabdata 1 1 0\n");
 	case_fact(&c, "after/slabinfo", "later");
 	case_fact(&c, "meminfo", "general");
 	case_fact(&c, "trace.meminfo", "of this recording");
@@ -193,10 +209,10 @@ static void test_fact_allocators(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_inferred_from_sizes),     cmocka_unit_test(test_facts_over_inference),
-	        cmocka_unit_test(test_typesafe_by_rcu),         cmocka_unit_test(test_slab_sizes),
-	        cmocka_unit_test(test_32_bit_words),            cmocka_unit_test(test_nonsense_stays_harmless),
-	        cmocka_unit_test(test_facts_are_found),         cmocka_unit_test(test_fact_allocators),
+	        cmocka_unit_test(test_inferred_from_sizes), cmocka_unit_test(test_facts_over_inference),
+	        cmocka_unit_test(test_typesafe_by_rcu),     cmocka_unit_test(test_slab_sizes),
+	        cmocka_unit_test(test_32_bit_words),        cmocka_unit_test(test_nonsense_stays_harmless),
+	        cmocka_unit_test(test_facts_are_found),     cmocka_unit_test(test_fact_allocators),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

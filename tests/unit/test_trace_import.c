@@ -10,7 +10,8 @@
 /* A line of CPU `cpu` at a time in microseconds. */
 #define AT(cpu, us, event) "          task-1       [00" #cpu "] d....     0.000" #us ": " event "\n"
 #define CACHE_ALLOC(site, ptr, req, alloc) \
-	"kmem_cache_alloc: call_site=" site " ptr=" ptr " bytes_req=" #req " bytes_alloc=" #alloc " gfp_flags=GFP_KERNEL node=-1"
+	"kmem_cache_alloc: call_site=" site " ptr=" ptr " bytes_req=" #req " bytes_alloc=" #alloc " gfp_flags=GFP_KERNEL " \
+	                                                                                          "node=-1"
 #define CACHE_FREE(ptr, name) "kmem_cache_free: call_site=g+0x1/0x2 ptr=" ptr " name=" name
 #define KMALLOC(ptr, req, alloc) \
 	"kmalloc: call_site=k+0x1/0x2 ptr=" ptr " bytes_req=" #req " bytes_alloc=" #alloc " gfp_flags=GFP_KERNEL node=-1"
@@ -28,10 +29,10 @@ static void test_objects(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, AT(0, 001, CACHE_ALLOC("f", "ffff888001000000", 100, 104))
-	                                AT(0, 002, KMALLOC("ffff888002000000", 60, 64))
-	                                AT(1, 003, CACHE_FREE("ffff888001000000", "thing"))
-	                                AT(0, 004, CACHE_ALLOC("f", "ffff888001000000", 100, 104))
-	                                AT(0, 005, KFREE("ffff888002000000"))));
+	                                    AT(0, 002, KMALLOC("ffff888002000000", 60, 64))
+	                                            AT(1, 003, CACHE_FREE("ffff888001000000", "thing"))
+	                                                    AT(0, 004, CACHE_ALLOC("f", "ffff888001000000", 100, 104))
+	                                                            AT(0, 005, KFREE("ffff888002000000"))));
 	/* Id 0 is used again; the last allocation takes the name of its group, although nothing frees it. */
 	assert_string_equal(case_ops(&c), "A0:thing K1:60/64 F0:thing A0:thing k1");
 	assert_int_equal(c.summary.lines, 5);
@@ -89,8 +90,8 @@ static void test_slab_pages(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, AT(0, 001, PAGES("9000", 1)) AT(0, 002, CACHE_ALLOC("f", "ffff888009001000", 100, 104))
-	                                AT(0, 003, PAGES("9002", 0)) AT(0, 004, CACHE_FREE("ffff888009001000", "thing"))
-	                                        AT(0, 005, PAGES_FREE("9000", 1)) AT(0, 006, PAGES_FREE("9002", 0))));
+	                                    AT(0, 003, PAGES("9002", 0)) AT(0, 004, CACHE_FREE("ffff888009001000", "thing"))
+	                                            AT(0, 005, PAGES_FREE("9000", 1)) AT(0, 006, PAGES_FREE("9002", 0))));
 	assert_string_equal(case_ops(&c), "A0:thing P1:0 F0:thing p1:0");
 	assert_int_equal(c.summary.left_slab_pages, 1);
 	assert_int_equal(c.summary.left_slab_page_frees, 1);
@@ -107,7 +108,7 @@ static void test_large_kmalloc(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, AT(0, 001, PAGES("9000", 2)) AT(0, 002, KMALLOC("ffff888009000000", 16000, 16384))
-	                                AT(0, 003, KFREE("ffff888009000000")) AT(0, 004, PAGES_FREE("9000", 2))));
+	                                    AT(0, 003, KFREE("ffff888009000000")) AT(0, 004, PAGES_FREE("9000", 2))));
 	assert_string_equal(case_ops(&c), "K0:16000/16384 k0");
 	case_end(&c);
 }
@@ -123,7 +124,8 @@ static void test_slab_found_late(void **state)
 	fputs(BASE AT(0, 003, PAGES("9001", 0)) AT(0, 004, PAGES("9002", 0)), file);
 	for (unsigned i = 0; i < 50000; i++)
 		fputs(AT(0, 005, KMALLOC("ffff888009000080", 100, 128)) AT(0, 005, KFREE("ffff888009000080")), file);
-	fputs(AT(0, 006, CACHE_FREE("ffff888009001000", "bulk")) AT(0, 007, PAGES_FREE("9001", 0)) AT(0, 007, PAGES_FREE("9002", 0)),
+	fputs(AT(0, 006, CACHE_FREE("ffff888009001000", "bulk")) AT(0, 007, PAGES_FREE("9001", 0))
+	              AT(0, 007, PAGES_FREE("9002", 0)),
 	      file);
 	fclose(file);
 	assert_true(case_import_file(&c));
@@ -154,8 +156,8 @@ static void test_frames_change_hands(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, BASE AT(0, 003, KFREE("ffff888009000000")) AT(0, 004, PAGES_FREE("9000", 0))
-	                                AT(0, 005, PAGES("9000", 0)) AT(0, 006, PAGES_FREE("9000", 0))
-	                                        AT(0, 007, PAGES("9000", 0)) AT(0, 010, KMALLOC("ffff888009000000", 100, 128))));
+	                                    AT(0, 005, PAGES("9000", 0)) AT(0, 006, PAGES_FREE("9000", 0)) AT(
+	                                            0, 007, PAGES("9000", 0)) AT(0, 010, KMALLOC("ffff888009000000", 100, 128))));
 	assert_string_equal(case_ops(&c), "K0:100/128 k0 P0:0 p0:0 K0:100/128");
 	assert_int_equal(c.summary.left_slab_pages, 2);
 	case_end(&c);
@@ -168,7 +170,7 @@ static void test_free_after_its_page(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, BASE AT(0, 003, PAGES_FREE("9000", 0)) AT(0, 004, KFREE("ffff888009000000"))
-	                                AT(0, 005, PAGES("9000", 0)) AT(0, 006, PAGES_FREE("9000", 0))));
+	                                    AT(0, 005, PAGES("9000", 0)) AT(0, 006, PAGES_FREE("9000", 0))));
 	assert_string_equal(case_ops(&c), "K0:100/128 k0 P0:0 p0:0");
 	assert_int_equal(c.summary.unseen_allocs, 0);
 	case_end(&c);
@@ -192,9 +194,10 @@ static void test_before_and_unseen(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, BASE AT(0, 003, CACHE_FREE("ffff888001000000", "old"))
-	                                AT(0, 004, CACHE_FREE("ffff888001000000", "old")) AT(0, 005, PAGES_FREE("0100", 0))
-	                                        AT(0, 006, PAGES_FREE("0100", 0))));
-	/* First sight: it lived before. Second: something without an event allocated it in between. Ids of the former are fresh. */
+	                                    AT(0, 004, CACHE_FREE("ffff888001000000", "old")) AT(0, 005, PAGES_FREE("0100", 0))
+	                                            AT(0, 006, PAGES_FREE("0100", 0))));
+	/* First sight: it lived before. Second: something without an event allocated it in between. Ids of the former are fresh.
+	 */
 	assert_string_equal(case_ops(&c), "bA1:old bP2:0 K0:100/128 F1:old uA1:old F1:old p2:0 uP2:0 p2:0");
 	assert_int_equal(c.summary.freed_before_recording, 1);
 	assert_int_equal(c.summary.pages_before_recording, 1);
@@ -215,7 +218,7 @@ static void test_unseen_in_recorded_slab(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, BASE AT(0, 003, PAGES("9001", 0)) AT(0, 004, CACHE_ALLOC("f", "ffff888009001000", 256, 256))
-	                                AT(0, 005, CACHE_FREE("ffff888009001100", "maple_node"))));
+	                                    AT(0, 005, CACHE_FREE("ffff888009001100", "maple_node"))));
 	assert_string_equal(case_ops(&c), "K0:100/128 A1:maple_node uA2:maple_node F2:maple_node");
 	/* Its sizes are those of the cache's other objects, and one free named the whole slab. */
 	assert_int_equal(trace_info(c.trace)->caches, 1);
@@ -242,7 +245,7 @@ static void test_reallocated(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, BASE AT(0, 003, KMALLOC("ffff888009000000", 90, 128)) AT(0, 004, PAGES("8000", 0))
-	                                AT(0, 005, PAGES("8000", 1)) AT(0, 006, PAGES("8001", 0))));
+	                                    AT(0, 005, PAGES("8000", 1)) AT(0, 006, PAGES("8001", 0))));
 	assert_string_equal(case_ops(&c), "K0:100/128 k0 K0:90/128 P1:0 p1:0 P1:1 p1:1 P1:0");
 	assert_int_equal(c.summary.reallocated, 3);
 	case_end(&c);
@@ -254,8 +257,8 @@ static void test_split_blocks(void **state)
 	struct trace_case c;
 	(void)state;
 	case_begin(&c);
-	assert_true(case_import(&c, BASE AT(0, 003, PAGES("8000", 2)) AT(0, 004, PAGES_FREE("8003", 0)) AT(0, 005, PAGES("8003", 0))
-	                                AT(0, 006, PAGES_FREE("8000", 0))));
+	assert_true(case_import(&c, BASE AT(0, 003, PAGES("8000", 2)) AT(0, 004, PAGES_FREE("8003", 0))
+	                                    AT(0, 005, PAGES("8003", 0)) AT(0, 006, PAGES_FREE("8000", 0))));
 	assert_string_equal(case_ops(&c), "K0:100/128 P1:2 p1:2 uP1:1 uP2:0 P3:0 p1:1 uP1:0");
 	assert_int_equal(c.summary.split_frees, 2);
 	assert_int_equal(c.summary.split_allocs, 3);
@@ -269,14 +272,16 @@ static void test_batched_frees(void **state)
 	struct trace_case c;
 	(void)state;
 	case_begin(&c);
-	assert_true(case_import(&c, BASE AT(0, 003, PAGES("8000", 0)) AT(0, 004, PAGES("8001", 0)) AT(0, 005, PAGES_FREE("8000", 0))
-	                                AT(0, 006, PAGES_FREE("8001", 0)) AT(0, 007, BATCHED("8000")) AT(0, 010, BATCHED("8001"))));
+	assert_true(case_import(&c, BASE AT(0, 003, PAGES("8000", 0)) AT(0, 004, PAGES("8001", 0))
+	                                    AT(0, 005, PAGES_FREE("8000", 0)) AT(0, 006, PAGES_FREE("8001", 0))
+	                                            AT(0, 007, BATCHED("8000")) AT(0, 010, BATCHED("8001"))));
 	assert_string_equal(case_ops(&c), "K0:100/128 P1:0 P2:0 p1:0 p2:0");
 	assert_int_equal(c.summary.left_batched_duplicates, 2);
 	case_end(&c);
 	case_begin(&c);
-	assert_true(case_import(&c, BASE AT(0, 003, PAGES("8000", 0)) AT(0, 004, BATCHED("8000")) AT(0, 005, PAGES_FREE("8000", 0))
-	                                AT(0, 006, PAGES("8000", 0)) AT(0, 007, BATCHED("8000")) AT(0, 010, PAGES_FREE("8000", 0))));
+	assert_true(case_import(&c, BASE AT(0, 003, PAGES("8000", 0)) AT(0, 004, BATCHED("8000"))
+	                                    AT(0, 005, PAGES_FREE("8000", 0)) AT(0, 006, PAGES("8000", 0))
+	                                            AT(0, 007, BATCHED("8000")) AT(0, 010, PAGES_FREE("8000", 0))));
 	assert_string_equal(case_ops(&c), "K0:100/128 P1:0 p1:0 P1:0 p1:0");
 	assert_int_equal(c.summary.left_batched_duplicates, 2);
 	case_end(&c);
@@ -288,7 +293,7 @@ static void test_only_batched_frees(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, BASE AT(0, 003, PAGES("8000", 0)) AT(0, 004, BATCHED("8000")) AT(0, 005, PAGES("8000", 0))
-	                                AT(0, 006, BATCHED("8000"))));
+	                                    AT(0, 006, BATCHED("8000"))));
 	assert_string_equal(case_ops(&c), "K0:100/128 P1:0 p1:0 P1:0 p1:0");
 	assert_int_equal(c.summary.left_batched_duplicates, 0);
 	case_end(&c);
@@ -300,12 +305,12 @@ static void test_left_out(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(
-	        &c, BASE AT(0, 003, "mm_page_alloc: page=(null) pfn=0x0 order=9 migratetype=1 gfp_flags=GFP_TRANSHUGE")
-	                    AT(0, 004, "mm_page_alloc: [FAILED TO PARSE] pfn=0xffffffffffffffff order=9 gfp_flags=0x0 migratetype=1")
-	                            AT(0, 005, KMALLOC("(null)", 100, 0)) AT(0, 006, KFREE("(null)"))
-	                                    AT(0, 007, KFREE("0000000000000010")) AT(0, 010, KFREE("(____ptrval____)"))
-	                                            AT(0, 011, "mm_page_pcpu_drain: page=1 pfn=0x1 order=0 migratetype=1")
-	                                                    AT(0, 012, "sched_wakeup: comm=x pid=1")));
+	        &c, BASE AT(0, 003, "mm_page_alloc: page=(null) pfn=0x0 order=9 migratetype=1 gfp_flags=GFP_TRANSHUGE") AT(
+	                    0, 004, "mm_page_alloc: [FAILED TO PARSE] pfn=0xffffffffffffffff order=9 gfp_flags=0x0 migratetype=1")
+	                    AT(0, 005, KMALLOC("(null)", 100, 0)) AT(0, 006, KFREE("(null)"))
+	                            AT(0, 007, KFREE("0000000000000010")) AT(0, 010, KFREE("(____ptrval____)"))
+	                                    AT(0, 011, "mm_page_pcpu_drain: page=1 pfn=0x1 order=0 migratetype=1")
+	                                            AT(0, 012, "sched_wakeup: comm=x pid=1")));
 	assert_string_equal(case_ops(&c), "K0:100/128");
 	assert_int_equal(c.summary.left_failed_allocs, 3);
 	assert_int_equal(c.summary.left_null_frees, 2);
@@ -321,9 +326,10 @@ static void test_damaged_lines(void **state)
 	struct trace_case c;
 	(void)state;
 	case_begin(&c);
-	assert_true(case_import(&c, BASE "garbage\n" AT(0, 003, "kmalloc: call_site=f ptr=ffff8")
-	                                    AT(0, 004, "mm_page_free: page=1 pfn=0x8001 order=1") AT(0, 005, KFREE("ffff888009000000"))
-	                                            "          task-1       [000] d....     0.000006: kfree: call_site=f ptr=ffff88"));
+	assert_true(case_import(&c, BASE "garbage\n" AT(0, 003, "kmalloc: call_site=f ptr=ffff8") AT(
+	                                    0, 004, "mm_page_free: page=1 pfn=0x8001 order=1")
+	                                    AT(0, 005, KFREE("ffff888009000000")) "          task-1       [000] d....     "
+	                                                                          "0.000006: kfree: call_site=f ptr=ffff88"));
 	assert_string_equal(case_ops(&c), "K0:100/128 k0");
 	assert_int_equal(c.summary.lines, 7);
 	assert_int_equal(c.summary.lines_damaged, 4);
@@ -369,7 +375,8 @@ static void test_marks(void **state)
 	struct trace_case c;
 	(void)state;
 	case_begin(&c);
-	assert_true(case_import(&c, AT(0, 001, "tracing_mark_write: begin = now") AT(0, 002, KMALLOC("ffff888002000000", 60, 64))));
+	assert_true(
+	        case_import(&c, AT(0, 001, "tracing_mark_write: begin = now") AT(0, 002, KMALLOC("ffff888002000000", 60, 64))));
 	assert_string_equal(case_ops(&c), "M:begin = now K0:60/64");
 	assert_int_equal(c.summary.marks, 1);
 	case_end(&c);
@@ -382,10 +389,10 @@ static void test_two_caches_behind_one_call_site(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, AT(0, 001, CACHE_ALLOC("sk", "ffff888001000000", 960, 960))
-	                                AT(0, 002, CACHE_ALLOC("sk", "ffff888002000000", 960, 960))
-	                                        AT(0, 003, CACHE_FREE("ffff888001000000", "UNIX"))
-	                                                AT(0, 004, CACHE_FREE("ffff888002000000", "UNIX-STREAM"))
-	                                                        AT(0, 005, CACHE_ALLOC("sk", "ffff888002000400", 960, 960))));
+	                                    AT(0, 002, CACHE_ALLOC("sk", "ffff888002000000", 960, 960))
+	                                            AT(0, 003, CACHE_FREE("ffff888001000000", "UNIX"))
+	                                                    AT(0, 004, CACHE_FREE("ffff888002000000", "UNIX-STREAM"))
+	                                                            AT(0, 005, CACHE_ALLOC("sk", "ffff888002000400", 960, 960))));
 	/* The last one lies in a page of which a free has named the cache. */
 	assert_string_equal(case_ops(&c), "A0:UNIX A1:UNIX-STREAM F0:UNIX F1:UNIX-STREAM A1:UNIX-STREAM");
 	case_end(&c);
@@ -399,8 +406,9 @@ static void test_cache_found_late(void **state)
 	case_begin(&c);
 	FILE *file = fopen(c.path, "w");
 	assert_non_null(file);
-	fputs(AT(0, 001, CACHE_ALLOC("sk", "ffff888001000000", 960, 960)) AT(0, 001, CACHE_ALLOC("sk", "ffff888002000000", 960, 960))
-	              AT(0, 002, CACHE_FREE("ffff888001000000", "UNIX")),
+	fputs(AT(0, 001, CACHE_ALLOC("sk", "ffff888001000000", 960, 960))
+	              AT(0, 001, CACHE_ALLOC("sk", "ffff888002000000", 960, 960))
+	                      AT(0, 002, CACHE_FREE("ffff888001000000", "UNIX")),
 	      file);
 	for (unsigned i = 0; i < 50000; i++)
 		fputs(AT(0, 005, KMALLOC("ffff888009000080", 100, 128)) AT(0, 005, KFREE("ffff888009000080")), file);
@@ -429,9 +437,9 @@ static void test_nameless_caches(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, AT(0, 001, CACHE_ALLOC("f", "ffff888001000000", 96, 96))
-	                                AT(0, 002, CACHE_ALLOC("g", "ffff888001000060", 96, 96))
-	                                        AT(0, 003, CACHE_ALLOC("h", "ffff888002000000", 96, 96))
-	                                                AT(0, 004, "kmem_cache_free: call_site=x ptr=ffff888001000060")));
+	                                    AT(0, 002, CACHE_ALLOC("g", "ffff888001000060", 96, 96))
+	                                            AT(0, 003, CACHE_ALLOC("h", "ffff888002000000", 96, 96))
+	                                                    AT(0, 004, "kmem_cache_free: call_site=x ptr=ffff888001000060")));
 	assert_string_equal(case_ops(&c), "A0:f:96 A1:f:96 A2:h:96 F1:f:96");
 	assert_false(trace_cache(c.trace, 0)->named);
 	case_end(&c);
@@ -447,7 +455,7 @@ static void test_caches_named_by_facts(void **state)
 	          "one/object_size:96\none/slab_size:104\none/align:8\none/ctor:init+0x0/0x1\n"
 	          "two/object_size:64\ntwo/slab_size:64\ntwo/align:8\nthree/object_size:64\nthree/slab_size:64\nthree/align:8\n");
 	assert_true(case_import(&c, AT(0, 001, CACHE_ALLOC("f", "ffff888001000000", 96, 104))
-	                                AT(0, 002, CACHE_ALLOC("g", "ffff888002000000", 64, 64))));
+	                                    AT(0, 002, CACHE_ALLOC("g", "ffff888002000000", 64, 64))));
 	assert_string_equal(case_ops(&c), "A0:one A1:g:64");
 	assert_true(trace_cache(c.trace, 0)->ctor);
 	assert_int_equal(trace_info(c.trace)->allocator, RECORDED_SLUB);
@@ -462,9 +470,9 @@ static void test_one_name_two_sizes(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, AT(0, 001, CACHE_ALLOC("f", "ffff888001000000", 96, 96))
-	                                AT(0, 002, CACHE_FREE("ffff888001000000", "thing"))
-	                                        AT(0, 003, CACHE_ALLOC("f", "ffff888002000000", 80, 80))
-	                                                AT(0, 004, CACHE_FREE("ffff888002000000", "thing"))));
+	                                    AT(0, 002, CACHE_FREE("ffff888001000000", "thing"))
+	                                            AT(0, 003, CACHE_ALLOC("f", "ffff888002000000", 80, 80))
+	                                                    AT(0, 004, CACHE_FREE("ffff888002000000", "thing"))));
 	assert_string_equal(case_ops(&c), "A0:thing F0:thing A0:thing#2 F0:thing#2");
 	assert_int_equal(c.summary.same_name_caches, 1);
 	case_end(&c);
@@ -477,8 +485,8 @@ static void test_crossed_frees(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, AT(0, 001, CACHE_ALLOC("f", "ffff888001000000", 96, 96))
-	                                AT(0, 002, KMALLOC("ffff888002000000", 60, 64)) AT(0, 003, KFREE("ffff888001000000"))
-	                                        AT(0, 004, CACHE_FREE("ffff888002000000", "kmalloc-64"))));
+	                                    AT(0, 002, KMALLOC("ffff888002000000", 60, 64)) AT(0, 003, KFREE("ffff888001000000"))
+	                                            AT(0, 004, CACHE_FREE("ffff888002000000", "kmalloc-64"))));
 	assert_string_equal(case_ops(&c), "A0:f:96 K1:60/64 F0:f:96 k1");
 	case_end(&c);
 }
@@ -489,9 +497,10 @@ static void test_flags_from_slab_pages(void **state)
 	struct trace_case c;
 	(void)state;
 	case_begin(&c);
-	assert_true(case_import(&c, AT(0, 001, "mm_page_alloc: page=1 pfn=0x9000 order=0 migratetype=2 "
-	                                       "gfp_flags=GFP_KERNEL|__GFP_NOWARN|__GFP_NORETRY|__GFP_RECLAIMABLE")
-	                                AT(0, 002, CACHE_ALLOC("f", "ffff888009000000", 192, 192))));
+	assert_true(case_import(&c, AT(0, 001,
+	                               "mm_page_alloc: page=1 pfn=0x9000 order=0 migratetype=2 "
+	                               "gfp_flags=GFP_KERNEL|__GFP_NOWARN|__GFP_NORETRY|__GFP_RECLAIMABLE")
+	                                    AT(0, 002, CACHE_ALLOC("f", "ffff888009000000", 192, 192))));
 	assert_int_equal(trace_cache(c.trace, 0)->flags, SLAB_RECLAIM_ACCOUNT);
 	case_end(&c);
 }
@@ -505,7 +514,7 @@ static void test_kaslr(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, KASLR_PAIR(001, "9000", "ffff9b8f49000000") KASLR_PAIR(002, "9001", "ffff9b8f49001000")
-	                                KASLR_PAIR(003, "9002", "ffff9b8f49002000") AT(0, 004, PAGES("9003", 0))));
+	                                    KASLR_PAIR(003, "9002", "ffff9b8f49002000") AT(0, 004, PAGES("9003", 0))));
 	assert_int_equal(trace_info(c.trace)->direct_map, 0xffff9b8f40000000);
 	assert_int_equal(c.summary.left_slab_pages, 3);
 	assert_string_equal(case_ops(&c), "K0:100/128 K1:100/128 K2:100/128 P3:0");
@@ -518,8 +527,9 @@ static void test_struct_pages(void **state)
 	struct trace_case c;
 	(void)state;
 	case_begin(&c);
-	assert_true(case_import(&c, AT(0, 001, "mm_page_alloc: page=ffffd1e580000038 pfn=0x1 order=0 migratetype=0 gfp_flags=none")
-	                                AT(0, 002, "mm_page_alloc: page=ffffd1e5800000a8 pfn=0x3 order=0 migratetype=0 gfp_flags=none")));
+	assert_true(case_import(
+	        &c, AT(0, 001, "mm_page_alloc: page=ffffd1e580000038 pfn=0x1 order=0 migratetype=0 gfp_flags=none")
+	                    AT(0, 002, "mm_page_alloc: page=ffffd1e5800000a8 pfn=0x3 order=0 migratetype=0 gfp_flags=none")));
 	assert_int_equal(trace_info(c.trace)->page_struct_bytes, 56);
 	assert_int_equal(trace_info(c.trace)->vmemmap, 0xffffd1e580000000);
 	assert_int_equal(trace_info(c.trace)->direct_map, 0);
@@ -532,7 +542,7 @@ static void test_32_bit(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, AT(0, 001, "mm_page_alloc: page=f6b66840 pfn=0x38c2 order=0 migratetype=0 gfp_flags=none")
-	                                AT(0, 002, KMALLOC("c38c2000", 20, 32)) AT(0, 003, KFREE("c38c2000"))));
+	                                    AT(0, 002, KMALLOC("c38c2000", 20, 32)) AT(0, 003, KFREE("c38c2000"))));
 	assert_string_equal(case_ops(&c), "K0:20/32 k0");
 	assert_int_equal(trace_info(c.trace)->pointer_bits, 32);
 	assert_int_equal(trace_info(c.trace)->direct_map, 0xc0000000);
@@ -540,7 +550,8 @@ static void test_32_bit(void **state)
 }
 
 #define SLAB_GFP_PAGES(pfn) \
-	"mm_page_alloc: page=00000000b1c2d3e4 pfn=0x" pfn " order=0 migratetype=0 gfp_flags=GFP_KERNEL|__GFP_NOWARN|__GFP_NORETRY"
+	"mm_page_alloc: page=00000000b1c2d3e4 pfn=0x" pfn " order=0 migratetype=0 " \
+	                                                  "gfp_flags=GFP_KERNEL|__GFP_NOWARN|__GFP_NORETRY"
 
 /* Hashed pointers tell no frames: the next event on the CPU and the flags have to. */
 static void test_hashed_pointers(void **state)
@@ -548,10 +559,10 @@ static void test_hashed_pointers(void **state)
 	struct trace_case c;
 	(void)state;
 	case_begin(&c);
-	assert_true(case_import(&c, AT(0, 001, SLAB_GFP_PAGES("9000")) AT(1, 002, PAGES("9001", 0))
-	                                AT(0, 003, KMALLOC("00000000a1b2c3d4", 60, 64)) AT(1, 004, KMALLOC("0000000011223344", 60, 64))
-	                                        AT(0, 005, KFREE("00000000a1b2c3d4")) AT(0, 006, PAGES_FREE("9000", 0))
-	                                                AT(0, 007, PAGES_FREE("9001", 0))));
+	assert_true(case_import(&c, AT(0, 001, SLAB_GFP_PAGES("9000")) AT(1, 002, PAGES("9001", 0)) AT(
+	                                    0, 003, KMALLOC("00000000a1b2c3d4", 60, 64))
+	                                    AT(1, 004, KMALLOC("0000000011223344", 60, 64)) AT(0, 005, KFREE("00000000a1b2c3d4"))
+	                                            AT(0, 006, PAGES_FREE("9000", 0)) AT(0, 007, PAGES_FREE("9001", 0))));
 	assert_string_equal(case_ops(&c), "P1:0 K0:60/64 K2:60/64 k0 p1:0");
 	assert_int_equal(c.summary.hashed_pointers, 1);
 	assert_int_equal(c.summary.slab_pages_by_neighbour, 1);
@@ -565,14 +576,17 @@ static void test_hashed_pointers(void **state)
 static void test_formats_agree(void **state)
 {
 	static const char *const texts[] = {
-	        "     a b-1       [000] d....     0.000001: kmalloc: call_site=f+0x1/0x2 ptr=ffff888002000000 bytes_req=60 bytes_alloc=64 "
+	        "     a b-1       [000] d....     0.000001: kmalloc: call_site=f+0x1/0x2 ptr=ffff888002000000 bytes_req=60 "
+	        "bytes_alloc=64 "
 	        "gfp_flags=GFP_KERNEL node=-1 accounted=false\n"
 	        "     a b-1       [000] d....     0.000002: kfree: call_site=f+0x1/0x2 ptr=ffff888002000000\n",
 	        "cpus=1\n"
-	        "     a b-1     [000]     0.000001: kmalloc:              (f+0x1) call_site=f+0x1/0x2 ptr=0xffff888002000000 bytes_req=60 "
+	        "     a b-1     [000]     0.000001: kmalloc:              (f+0x1) call_site=f+0x1/0x2 ptr=0xffff888002000000 "
+	        "bytes_req=60 "
 	        "bytes_alloc=64 gfp_flags=GFP_KERNEL node=-1 accounted=false\n"
 	        "     a b-1     [000]     0.000002: kfree:                (f+0x1) call_site=f+0x1/0x2 ptr=0xffff888002000000\n",
-	        "a b     1 [000]     0.000001:   kmem:kmalloc: call_site=f+0x1/0x2 ptr=0xffff888002000000 bytes_req=60 bytes_alloc=64 "
+	        "a b     1 [000]     0.000001:   kmem:kmalloc: call_site=f+0x1/0x2 ptr=0xffff888002000000 bytes_req=60 "
+	        "bytes_alloc=64 "
 	        "gfp_flags=GFP_KERNEL node=-1 accounted=false\n"
 	        "a b     1 [000]     0.000002:     kmem:kfree: call_site=f+0x1/0x2 ptr=0xffff888002000000\n"};
 	(void)state;
@@ -592,10 +606,11 @@ static void test_recorded_allocator(void **state)
 	static const struct {
 		const char *text;
 		enum recorded_allocator allocator;
-	} cases[] = {{AT(0, 001, KMALLOC("ffff888002000000", 10, 16)), RECORDED_SLUB},
-	             {AT(0, 001, KMALLOC("ffff888002000000", 10, 32)), RECORDED_SLAB},
-	             {AT(0, 001, KMALLOC("ffff888002000008", 10, 18)) AT(0, 002, KMALLOC("ffff888002000028", 33, 41)), RECORDED_SLOB},
-	             {AT(0, 001, KMALLOC("ffff888002000000", 100, 128)), RECORDED_UNKNOWN}};
+	} cases[] = {
+	        {AT(0, 001, KMALLOC("ffff888002000000", 10, 16)), RECORDED_SLUB},
+	        {AT(0, 001, KMALLOC("ffff888002000000", 10, 32)), RECORDED_SLAB},
+	        {AT(0, 001, KMALLOC("ffff888002000008", 10, 18)) AT(0, 002, KMALLOC("ffff888002000028", 33, 41)), RECORDED_SLOB},
+	        {AT(0, 001, KMALLOC("ffff888002000000", 100, 128)), RECORDED_UNKNOWN}};
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct trace_case c;

@@ -15,7 +15,8 @@ static const char text[] =
         "# entries-in-buffer/entries-written: 10/10   #P:1\n"
         "          task-1       [000] d....     0.000001: mm_page_alloc: page=ffffea0000240000 pfn=0x9000 order=0 migratetype=0 "
         "gfp_flags=GFP_KERNEL|__GFP_NOWARN|__GFP_NORETRY\n"
-        "          task-1       [000] d....     0.000002: kmalloc: call_site=k ptr=ffff888009000000 bytes_req=100 bytes_alloc=128 "
+        "          task-1       [000] d....     0.000002: kmalloc: call_site=k ptr=ffff888009000000 bytes_req=100 "
+        "bytes_alloc=128 "
         "gfp_flags=GFP_KERNEL node=-1\n"
         "          task-1       [000] d....     0.000003: kmem_cache_alloc: call_site=f ptr=ffff888001000000 bytes_req=96 "
         "bytes_alloc=96 gfp_flags=GFP_KERNEL node=-1\n"
@@ -252,9 +253,12 @@ static void test_extreme_values(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_round_trip),           cmocka_unit_test(test_every_byte_is_guarded),
-	        cmocka_unit_test(test_every_length_is_guarded), cmocka_unit_test(test_other_version),
-	        cmocka_unit_test(test_not_native),           cmocka_unit_test(test_wrong_ops_are_refused),
+	        cmocka_unit_test(test_round_trip),
+	        cmocka_unit_test(test_every_byte_is_guarded),
+	        cmocka_unit_test(test_every_length_is_guarded),
+	        cmocka_unit_test(test_other_version),
+	        cmocka_unit_test(test_not_native),
+	        cmocka_unit_test(test_wrong_ops_are_refused),
 	        cmocka_unit_test(test_extreme_values),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

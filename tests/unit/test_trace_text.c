@@ -87,16 +87,18 @@ static void test_values_with_spaces(void **state)
 {
 	(void)state;
 	struct text_event event;
-	assert_int_equal(read_line("  cp-1 [000] ....  1.0: kmem_cache_alloc: call_site=ext4_alloc_inode+0x1b/0x140 [ext4] "
-	                           "ptr=00000000a1b2c3d4 bytes_req=1096 bytes_alloc=1096 gfp_flags=GFP_NOFS node=-1 accounted=true",
-	                           &event),
-	                 TEXT_EVENT);
+	assert_int_equal(
+	        read_line("  cp-1 [000] ....  1.0: kmem_cache_alloc: call_site=ext4_alloc_inode+0x1b/0x140 [ext4] "
+	                  "ptr=00000000a1b2c3d4 bytes_req=1096 bytes_alloc=1096 gfp_flags=GFP_NOFS node=-1 accounted=true",
+	                  &event),
+	        TEXT_EVENT);
 	assert_slice(event.call_site, "ext4_alloc_inode+0x1b/0x140 [ext4]");
 	assert_int_equal(event.ptr, 0xa1b2c3d4);
 	assert_int_equal(event.ptr_digits, 16);
 	assert_int_equal(event.unknown_keys, 0);
-	assert_int_equal(read_line("  cp-1 [000] ....  1.0: kmem_cache_free: call_site=f ptr=00000000a1b2c3d4 name=dm crypt io", &event),
-	                 TEXT_EVENT);
+	assert_int_equal(
+	        read_line("  cp-1 [000] ....  1.0: kmem_cache_free: call_site=f ptr=00000000a1b2c3d4 name=dm crypt io", &event),
+	        TEXT_EVENT);
 	assert_slice(event.name, "dm crypt io");
 }
 
@@ -105,10 +107,11 @@ static void test_old_kernels(void **state)
 {
 	(void)state;
 	struct text_event event;
-	assert_int_equal(read_line("  cp-1 [000] .... 1.0: kmalloc_node: call_site=ffffffff81123456 ptr=ffff880036d1d000 bytes_req=1 "
-	                           "bytes_alloc=8 gfp_flags=GFP_KERNEL|GFP_NOWARN node=0",
-	                           &event),
-	                 TEXT_EVENT);
+	assert_int_equal(
+	        read_line("  cp-1 [000] .... 1.0: kmalloc_node: call_site=ffffffff81123456 ptr=ffff880036d1d000 bytes_req=1 "
+	                  "bytes_alloc=8 gfp_flags=GFP_KERNEL|GFP_NOWARN node=0",
+	                  &event),
+	        TEXT_EVENT);
 	assert_int_equal(event.kind, TEXT_KMALLOC);
 	assert_int_equal(read_line("  cp-1 [000] .... 1.0: mm_page_alloc: page=ffffea0000e16d40 pfn=230837 order=0 migratetype=2 "
 	                           "gfp_flags=GFP_HIGHUSER_MOVABLE",
@@ -116,12 +119,15 @@ static void test_old_kernels(void **state)
 	                 TEXT_EVENT);
 	assert_int_equal(event.pfn, 230837);
 	assert_int_equal(event.page, 0xffffea0000e16d40);
-	assert_int_equal(read_line("  cp-1 [000] .... 1.0: mm_page_free_batched: page=ffffea0000e16d40 pfn=230837 order=0 cold=0", &event),
-	                 TEXT_EVENT);
+	assert_int_equal(
+	        read_line("  cp-1 [000] .... 1.0: mm_page_free_batched: page=ffffea0000e16d40 pfn=230837 order=0 cold=0", &event),
+	        TEXT_EVENT);
 	assert_int_equal(event.kind, TEXT_PAGE_FREE_BATCHED);
 	assert_int_equal(event.unknown_keys, 0);
-	assert_int_equal(read_line("  cp-1 [000] .... 1.0: mm_page_alloc: page=ffffea0000e16d40 pfn=0x825c order=0 gfp_flags=none", &event),
-	                 TEXT_EVENT);
+	assert_int_equal(
+	        read_line("  cp-1 [000] .... 1.0: mm_page_alloc: page=ffffea0000e16d40 pfn=0x825c order=0 gfp_flags=none",
+	                  &event),
+	        TEXT_EVENT);
 	assert_int_equal(event.pfn, 0x825c);
 }
 
@@ -130,13 +136,15 @@ static void test_failed_to_parse(void **state)
 {
 	(void)state;
 	struct text_event event;
-	assert_int_equal(read_line("  init-1 [000] 3.197869: mm_page_alloc:        [FAILED TO PARSE] pfn=0xe92f order=0 gfp_flags=0xdc0 "
-	                           "migratetype=0",
-	                           &event),
-	                 TEXT_EVENT);
+	assert_int_equal(
+	        read_line("  init-1 [000] 3.197869: mm_page_alloc:        [FAILED TO PARSE] pfn=0xe92f order=0 gfp_flags=0xdc0 "
+	                  "migratetype=0",
+	                  &event),
+	        TEXT_EVENT);
 	assert_int_equal(event.pfn, 0xe92f);
 	assert_slice(event.gfp_flags, "0xdc0");
-	assert_int_equal(read_line("  init-1 [000] 4.081993: mm_page_free_batched: [FAILED TO PARSE] pfn=0xe938", &event), TEXT_EVENT);
+	assert_int_equal(read_line("  init-1 [000] 4.081993: mm_page_free_batched: [FAILED TO PARSE] pfn=0xe938", &event),
+	                 TEXT_EVENT);
 }
 
 static void test_null_pointers(void **state)
@@ -179,7 +187,8 @@ static void test_other_lines(void **state)
 	assert_int_equal(read_line("CPU:3 [1234 EVENTS DROPPED]", &event), TEXT_LOST);
 	assert_int_equal(event.lost, 1234);
 	assert_int_equal(read_line("  a-1 [000] .... 1.0: sched_switch: prev_comm=a prev_pid=1", &event), TEXT_UNKNOWN);
-	assert_int_equal(read_line("  a-1 [000] .... 1.0: rss_stat: mm_id=1 curr=1 type=MM_FILEPAGES size=4096B", &event), TEXT_INTERNAL);
+	assert_int_equal(read_line("  a-1 [000] .... 1.0: rss_stat: mm_id=1 curr=1 type=MM_FILEPAGES size=4096B", &event),
+	                 TEXT_INTERNAL);
 	assert_int_equal(read_line("  a-1 [000] .... 1.0: mm_page_pcpu_drain: page=1 pfn=0x1 order=0 migratetype=1", &event),
 	                 TEXT_INTERNAL);
 	assert_int_equal(read_line("This is a README of something: else", &event), TEXT_DAMAGED);
@@ -253,6 +262,10 @@ static void test_gfp_parse(void **state)
 	assert_int_equal(parse("none", true), 0);
 	assert_int_equal(parse("0x140dca", true), 0x140dca);
 	assert_int_equal(parse("GFP_KERNEL|0x100", true), 0xdc0);
+	/* trace-cmd's fields of an event it cannot parse */
+	assert_int_equal(parse("3264", true), 0xcc0);
+	assert_int_equal(parse("0", true), 0);
+	assert_int_equal(parse("3264x", false), 0);
 	/* before 4.6 single flags had no underscores; REPEAT is RETRY_MAYFAIL since 4.13 */
 	assert_int_equal(parse("GFP_KERNEL|GFP_NOWARN|GFP_REPEAT|GFP_COMP", true), 0xcc0 | 0x2000 | 0x4000 | 0x40000);
 	assert_int_equal(parse("GFP_KERNEL|__GFP_NOTRACK", true), 0xcc0);
@@ -279,12 +292,12 @@ static void test_gfp_print(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_ftrace_heads),     cmocka_unit_test(test_task_names),
-	        cmocka_unit_test(test_perf_heads),       cmocka_unit_test(test_values_with_spaces),
-	        cmocka_unit_test(test_old_kernels),      cmocka_unit_test(test_failed_to_parse),
-	        cmocka_unit_test(test_null_pointers),    cmocka_unit_test(test_other_lines),
-	        cmocka_unit_test(test_marks),            cmocka_unit_test(test_damaged_and_unknown),
-	        cmocka_unit_test(test_headers_tell),     cmocka_unit_test(test_gfp_parse),
+	        cmocka_unit_test(test_ftrace_heads),  cmocka_unit_test(test_task_names),
+	        cmocka_unit_test(test_perf_heads),    cmocka_unit_test(test_values_with_spaces),
+	        cmocka_unit_test(test_old_kernels),   cmocka_unit_test(test_failed_to_parse),
+	        cmocka_unit_test(test_null_pointers), cmocka_unit_test(test_other_lines),
+	        cmocka_unit_test(test_marks),         cmocka_unit_test(test_damaged_and_unknown),
+	        cmocka_unit_test(test_headers_tell),  cmocka_unit_test(test_gfp_parse),
 	        cmocka_unit_test(test_gfp_print),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -47,8 +47,8 @@ static void print_models(void)
 static void print_metric_rows(const char *component, const struct metric *metrics)
 {
 	for (const struct metric *metric = metrics; metric && metric->name; metric++)
-		printf("%-24s  %-32s  %-7s  %-6s  %s\n", component, metric->name, metric->kind == METRIC_GAUGE ? "gauge" : "counter",
-		       metric->unit, metric->help);
+		printf("%-24s  %-32s  %-7s  %-6s  %s\n", component, metric->name,
+		       metric->kind == METRIC_GAUGE ? "gauge" : "counter", metric->unit, metric->help);
 }
 
 static void print_component(const char *port, const char *name, const struct metric *metrics)
@@ -116,9 +116,10 @@ static bool print_thing(const struct list_options *options, struct error *error)
 		for (const char *const *thing = things; *thing; thing++)
 			nearest_offer(&nearest, *thing);
 		const char *meant = nearest_found(&nearest);
-		return error_set(error, ERROR_USAGE,
-		                 "list: found '%s', expected ports, models, settings, metrics, machines, kernels or scenarios%s%s%s", what,
-		                 meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+		return error_set(
+		        error, ERROR_USAGE,
+		        "list: found '%s', expected ports, models, settings, metrics, machines, kernels or scenarios%s%s%s", what,
+		        meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
 	}
 	return true;
 }
@@ -159,7 +160,7 @@ const struct command command_list = {
         .name = "list",
         .arguments = "[ports|models|settings|metrics|machines|kernels|scenarios]",
         .summary = "Show what there is to choose from",
-        .help = "  kmemsim list settings                     every key, its default and what it takes\n"
+        .help = "  kmemsim list settings                     every key, default and range\n"
                 "  kmemsim list settings --format markdown   the same as a page, with sources\n",
         .options = list_options,
         .run = run,

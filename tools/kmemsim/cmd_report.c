@@ -41,7 +41,8 @@ static bool add_runs(struct options *options, const char *argument, struct error
 		errno = 0;
 		long long run = strtoll(at, &end, 10);
 		if (end == at || errno || run <= 0 || (*end && *end != ','))
-			return error_set(error, ERROR_USAGE, "--run: found '%s', expected numbers of runs such as 1,2,3", argument);
+			return error_set(error, ERROR_USAGE, "--run: found '%s', expected numbers of runs such as 1,2,3",
+			                 argument);
 		if (options->runs_count == RUNS_MAX)
 			return error_set(error, ERROR_USAGE, "--run: more than %d runs", RUNS_MAX);
 		options->runs[options->runs_count++] = run;
@@ -135,8 +136,8 @@ const struct command command_report = {
         .name = "report",
         .arguments = "DB",
         .summary = "Draw and tabulate the runs of a database",
-        .help = "Fragmentation over time per order, memory by owner over time, footprint per allocator, waste per cache and per call\n"
-                "site, cycles per op. Needs nothing but the database and gnuplot.\n\n"
+        .help = "Fragmentation over time per order, memory by owner over time, footprint per allocator, waste per cache and per "
+                "call site, cycles per op. Needs nothing but the database and gnuplot.\n\n"
                 "  kmemsim report results/demo.db --run 1 2 3 --out pictures --format svg\n",
         .options = report_options,
         .run = run,

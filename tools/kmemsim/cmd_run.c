@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * cmd_run.c - `kmemsim run SCENARIO.yaml`, `kmemsim compare SCENARIO.yaml|TRACE` and `kmemsim replay TRACE`: three ways to say what
- * simulate() shall do.
+ * cmd_run.c - `kmemsim run SCENARIO.yaml`, `kmemsim compare SCENARIO.yaml|TRACE` and `kmemsim replay TRACE`: three ways to say
+ * what simulate() shall do.
  */
 #include "models/scenario.h"
 #include "tools/kmemsim/command.h"
@@ -12,7 +12,19 @@
 #include <string.h>
 
 /* Keys of options without a letter. */
-enum { OPTION_SET = 256, OPTION_DB, OPTION_SEED, OPTION_PARANOID, OPTION_DUMP, OPTION_MACHINE, OPTION_KERNEL, OPTION_ALLOCATOR, OPTION_FORMAT, OPTION_START, OPTION_EXPECT };
+enum {
+	OPTION_SET = 256,
+	OPTION_DB,
+	OPTION_SEED,
+	OPTION_PARANOID,
+	OPTION_DUMP,
+	OPTION_MACHINE,
+	OPTION_KERNEL,
+	OPTION_ALLOCATOR,
+	OPTION_FORMAT,
+	OPTION_START,
+	OPTION_EXPECT
+};
 
 #define SETS_MAX 256
 
@@ -25,19 +37,52 @@ struct run_options {
 	bool kernel_chosen;
 };
 
-#define SET_OPTION {"set", OPTION_SET, "KEY=VALUE", 0, "Set one setting over the scenario's (again and again; keys: kmemsim list settings)", 0}
-#define DB_OPTION {"db", OPTION_DB, "FILE", 0, "The database to write into (default " DEFAULT_DATABASE ")", 0}
-#define SEED_OPTION {"seed", OPTION_SEED, "N", 0, "Start of every random stream (the same as --set seed=N)", 0}
+#define SET_OPTION \
+	{ \
+		"set", OPTION_SET, "KEY=VALUE", 0, \
+		        "Set one setting over the scenario's (again and again; keys: kmemsim list settings)", 0 \
+	}
+#define DB_OPTION \
+	{ \
+		"db", OPTION_DB, "FILE", 0, "The database to write into (default " DEFAULT_DATABASE ")", 0 \
+	}
+#define SEED_OPTION \
+	{ \
+		"seed", OPTION_SEED, "N", 0, "Start of every random stream (the same as --set seed=N)", 0 \
+	}
 #define PARANOID_OPTION \
-	{"paranoid", OPTION_PARANOID, "N", OPTION_ARG_OPTIONAL, "Check every structure each N ops (default 1000), not only at the end", 0}
+	{ \
+		"paranoid", OPTION_PARANOID, "N", OPTION_ARG_OPTIONAL, \
+		        "Check every structure each N ops (default 1000), not only at the end", 0 \
+	}
 #define DUMP_OPTION \
-	{"dump", OPTION_DUMP, "KIND[,KIND...][@WHEN]", 0, \
-	 "Print buddyinfo, pagetypeinfo, zoneinfo, slabinfo, unusable_index, extfrag_index in the kernel's formats; WHEN is end or every=TIME", 0}
-#define MACHINE_OPTION {"machine", OPTION_MACHINE, "NAME|FILE", 0, "The machine (kmemsim list machines)", 0}
-#define KERNEL_OPTION {"kernel", OPTION_KERNEL, "NAME|FILE", 0, "The kernel's settings (default: what the recording tells)", 0}
-#define START_OPTION {"start", OPTION_START, "FILE", 0, "Start from a recorded state: a dump, or a folder with /proc/buddyinfo and the like", 0}
-#define EXPECT_OPTION {"expect", OPTION_EXPECT, "FILE", 0, "Hold the end against a recorded state", 0}
-#define FORMAT_OPTION {"format", OPTION_FORMAT, "text|csv|json", 0, "Form of the table (default text)", 0}
+	{ \
+		"dump", OPTION_DUMP, "KIND[,KIND...][@WHEN]", 0, \
+		        "Print buddyinfo, pagetypeinfo, zoneinfo, slabinfo, unusable_index, extfrag_index in the kernel's " \
+		        "formats, or state (every list, for kmemsim diff); WHEN is end or every=TIME", \
+		        0 \
+	}
+#define MACHINE_OPTION \
+	{ \
+		"machine", OPTION_MACHINE, "NAME|FILE", 0, "The machine (kmemsim list machines)", 0 \
+	}
+#define KERNEL_OPTION \
+	{ \
+		"kernel", OPTION_KERNEL, "NAME|FILE", 0, "The kernel's settings (default: what the recording tells)", 0 \
+	}
+#define START_OPTION \
+	{ \
+		"start", OPTION_START, "FILE", 0, \
+		        "Start from a recorded state: a dump, or a folder with /proc/buddyinfo and the like", 0 \
+	}
+#define EXPECT_OPTION \
+	{ \
+		"expect", OPTION_EXPECT, "FILE", 0, "Hold the end against a recorded state", 0 \
+	}
+#define FORMAT_OPTION \
+	{ \
+		"format", OPTION_FORMAT, "text|csv|json", 0, "Form of the table (default text)", 0 \
+	}
 
 static const struct argp_option run_option_table[] = {
         SET_OPTION, DB_OPTION, SEED_OPTION, PARANOID_OPTION, DUMP_OPTION, FORMAT_OPTION, {0},
@@ -59,7 +104,8 @@ static const struct argp_option replay_option_table[] = {
 };
 
 static const struct argp_option compare_option_table[] = {
-        {"allocator", OPTION_ALLOCATOR, "NAME,NAME...", 0, "The object allocators (default: the scenario's list, else slab,slub,slob)", 0},
+        {"allocator", OPTION_ALLOCATOR, "NAME,NAME...", 0,
+         "The object allocators (default: the scenario's list, else slab,slub,slob)", 0},
         MACHINE_OPTION,
         KERNEL_OPTION,
         SET_OPTION,
@@ -147,13 +193,23 @@ static bool sets_key(const struct run_options *options, const char *key)
 	return false;
 }
 
+/* The run's row then holds a scenario that can be run again. */
+static void name_recording(struct settings *settings, const char *path, struct error *error)
+{
+	if (settings->trace)
+		error_set(error, ERROR_USAGE, "--set: trace: the command line names the recording '%s' already", path);
+	else
+		settings->trace = xstrdup(path);
+}
+
 static int run_simulation(struct run_options *options, bool scenario, bool compare, struct error *error)
 {
 	const char *sets[SETS_MAX + 2] = {0};
 	for (size_t index = 0; index < options->sets_count; index++)
 		sets[index] = options->sets[index];
 	struct settings settings;
-	const struct scenario_source source = {.path = scenario ? options->input : NULL, .config_dirs = config_dirs(), .sets = sets};
+	const struct scenario_source source = {
+	        .path = scenario ? options->input : NULL, .config_dirs = config_dirs(), .sets = sets};
 	if (!scenario_load(&source, &settings, error))
 		return command_failed(error);
 	if (compare && settings.allocators < 2 && !sets_key(options, "allocator")) {
@@ -163,15 +219,20 @@ static int run_simulation(struct run_options *options, bool scenario, bool compa
 		if (!scenario_load(&source, &settings, error))
 			return command_failed(error);
 	}
+	if (!scenario)
+		name_recording(&settings, options->input, error);
+	else if (!settings.trace)
+		error_set(error, ERROR_USAGE, "%s: no recording named; expected a line such as `trace: trace.txt.xz`",
+		          options->input);
 	int code;
-	if (scenario && !settings.trace) {
-		error_set(error, ERROR_USAGE, "%s: no recording named; expected a line such as `trace: trace.txt.xz`", options->input);
+	if (error->kind != ERROR_NONE) {
 		code = command_failed(error);
 	} else {
 		const struct simulation simulation = {
 		        .settings = &settings,
-		        .trace_path = scenario ? settings.trace : options->input,
+		        .trace_path = settings.trace,
 		        .db_path = options->db,
+		        .sets = sets,
 		        .recorded_kernel = !scenario && !options->kernel_chosen,
 		        .recorded_allocator = !scenario && !compare && !sets_key(options, "allocator"),
 		        .format = options->format,
@@ -192,7 +253,8 @@ static int run_command(const struct command *command, int argc, char **argv, boo
 	if (!command_parse(&line, argc, argv))
 		code = command_failed(&error);
 	else
-		code = run_simulation(&options, command == &command_run || (compare && is_scenario(options.input)), compare, &error);
+		code = run_simulation(&options, command == &command_run || (compare && is_scenario(options.input)), compare,
+		                      &error);
 	for (size_t index = 0; index < options.sets_count; index++)
 		free(options.sets[index]);
 	return code;
@@ -212,9 +274,9 @@ const struct command command_run = {
         .name = "run",
         .arguments = "SCENARIO.yaml",
         .summary = "Run a scenario: one run per value of its allocator list",
-        .help = "The scenario names the recording, the machine, the kernel's settings and the allocators; docs/settings.md has every\n"
-                "key. Each run goes into the database as it happens; Ctrl-C keeps what was measured.\n\n"
-                "  kmemsim run configs/scenarios/compare-allocators.yaml --set machine.memory=64MiB --dump buddyinfo@end\n",
+        .help = "The scenario names the recording, the machine, the kernel's settings and the allocators; docs/settings.md has "
+                "every key. Each run goes into the database as it happens; Ctrl-C keeps what was measured.\n\n"
+                "  kmemsim run configs/scenarios/fragmentation.yaml --set memory=128MiB\n",
         .options = run_option_table,
         .run = run_plainly,
 };
@@ -223,9 +285,9 @@ const struct command command_replay = {
         .name = "replay",
         .arguments = "TRACE",
         .summary = "Replay a recording, no scenario needed",
-        .help = "TRACE is the text of /sys/kernel/tracing/trace, of `trace-cmd report` or of `perf script` (plain, gz, xz or zst), or a\n"
-                ".kmt file. Memory size, CPUs, allocator and kernel settings are taken from the recording and the /proc files beside it\n"
-                "(docs/formats.md).\n\n"
+        .help = "TRACE is the text of /sys/kernel/tracing/trace, of `trace-cmd report` or of `perf script` (plain, gz, xz or "
+                "zst), or a .kmt file. Memory size, CPUs, allocator and kernel settings are taken from the recording and the "
+                "/proc files beside it (docs/formats.md); --set wins over them.\n\n"
                 "  kmemsim replay trace.txt.xz --allocator slab\n",
         .options = replay_option_table,
         .run = run_plainly,
@@ -235,7 +297,8 @@ const struct command command_compare = {
         .name = "compare",
         .arguments = "SCENARIO.yaml|TRACE",
         .summary = "The same ops under several allocators: one table",
-        .help = "Runs each allocator in a process of its own, up to as many at a time as the host has CPUs, into one database.\n\n"
+        .help = "Runs each allocator in a process of its own, up to as many at a time as the host has CPUs, into one "
+                "database.\n\n"
                 "  kmemsim compare trace.txt.xz --allocator slab,slub,slob --set timing=cycles\n",
         .options = compare_option_table,
         .run = run_compare,

@@ -42,7 +42,8 @@ static int parse(int key, char *argument, void *input, struct error *error)
 		return 0;
 	case ARGP_KEY_END:
 		if (!options->file)
-			error_set(error, ERROR_USAGE, "expected `trace info|convert|check FILE`; `kmemsim trace --help` shows the usage");
+			error_set(error, ERROR_USAGE,
+			          "expected `trace info|convert|check FILE`; `kmemsim trace --help` shows the usage");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -129,9 +130,10 @@ const struct command command_trace = {
         .name = "trace",
         .arguments = "info|convert|check FILE [OUT.kmt]",
         .summary = "Tell of a recording, convert it to .kmt, check it",
-        .help = "info     what was read, what was left out and why, what could not be seen\n"
-                "convert  text to the native format, which replays without parsing (docs/formats.md); OUT defaults to the text's name\n"
-                "check    reads every op and every checksum\n\n"
+        .help = "  info     what was read, what was left out and why, what could not be seen\n"
+                "  convert  text to the native format, which replays without parsing\n"
+                "           (docs/formats.md); OUT defaults to the text's name\n"
+                "  check    reads every op and every checksum\n\n"
                 "  kmemsim trace convert trace.txt.xz && kmemsim compare trace.kmt\n",
         .options = trace_options,
         .run = run,

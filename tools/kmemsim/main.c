@@ -11,8 +11,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-        &command_run,   &command_replay, &command_compare, &command_report,
-        &command_trace, &command_list,   &command_check,
+        &command_run,  &command_replay, &command_compare, &command_report, &command_trace,
+        &command_list, &command_check,  &command_oracle,  &command_diff,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
@@ -20,14 +20,14 @@ static const char about[] =
         "Cycle-level simulator of Linux memory management on x86: replays what a recorded kernel did on models of the Linux 6.1\n"
         "allocators, and answers what another allocator, another setting or another machine would have made of it.\n";
 
-static const char examples[] =
-        "  kmemsim compare trace.txt.xz             the same load under SLAB, SLUB and SLOB: one table\n"
-        "  kmemsim report results/kmemsim.db        pictures of every run in the database\n"
-        "  kmemsim run scenario.yaml --set seed=7   a described experiment, one value changed\n"
-        "  kmemsim list settings                    every key a scenario may have\n";
+static const char examples[] = "  kmemsim compare trace.txt.xz             the same load under SLAB, SLUB and SLOB: one table\n"
+                               "  kmemsim report results/kmemsim.db        pictures of every run in the database\n"
+                               "  kmemsim run scenario.yaml --set seed=7   a described experiment, one value changed\n"
+                               "  kmemsim list settings                    every key a scenario may have\n";
 
 static const char exit_codes[] =
-        "  0 all went well    1 a check found a difference    2 the command line or scenario is wrong    3 an input file is damaged\n"
+        "  0 all went well    1 a check found a difference    2 the command line or scenario is wrong    3 an input file is "
+        "damaged\n"
         "  4 the host refused (file, space, program)    5 stopped by on_error: stop    70 a run died of a defect of kmemsim\n"
         "  130 interrupted; what was measured is kept\n";
 
@@ -74,6 +74,25 @@ static void print_man_option(const struct argp_option *option)
 	printf("\n");
 }
 
+/* Paragraphs are filled; lines that begin with two spaces, examples and lists, stay as they are. */
+static void print_man_help(const char *help)
+{
+	for (const char *end; *help; help = *end ? end + 1 : end) {
+		end = strchrnul(help, '\n');
+		bool verbatim = strncmp(help, "  ", 2) == 0;
+		char *line = xasprintf("%.*s\n", (int)(end - help), help);
+		if (end == help)
+			printf(".PP\n");
+		if (verbatim)
+			printf(".nf\n");
+		if (end > help)
+			print_troff(line, stdout);
+		if (verbatim)
+			printf(".fi\n");
+		free(line);
+	}
+}
+
 static void print_man(void)
 {
 	printf(".TH KMEMSIM 1 \"\" \"kmemsim %s\" \"User Commands\"\n.SH NAME\nkmemsim \\- ", KMEMSIM_VERSION);
@@ -87,9 +106,8 @@ static void print_man(void)
 		print_troff(command->arguments, stdout);
 		printf("\n");
 		print_troff(command->summary, stdout);
-		printf(".\n.PP\n.nf\n");
-		print_troff(command->help, stdout);
-		printf("\n.fi\n");
+		printf(".\n.PP\n");
+		print_man_help(command->help);
 		for (const struct argp_option *option = command->options; option && option->name; option++)
 			print_man_option(option);
 	}
@@ -100,21 +118,38 @@ static void print_man(void)
 	printf(".fi\n");
 }
 
+/* "[ports|models]" and "info|convert FILE": the words of the first argument, where it is a choice of words in small letters. */
+static void print_choices(const char *arguments)
+{
+	const char *at = arguments + (*arguments == '[');
+	size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz|");
+	if (!memchr(at, '|', length))
+		return;
+	printf(" choices=\"");
+	for (size_t index = 0; index < length; index++)
+		putchar(at[index] == '|' ? ' ' : at[index]);
+	printf("\"");
+}
+
 static void print_completion(void)
 {
 	printf("# bash completion for kmemsim: source it, or install it as bash-completion/completions/kmemsim\n"
-	       "_kmemsim() {\n\tlocal word=${COMP_WORDS[COMP_CWORD]} words=\n\tcase ${COMP_WORDS[1]} in\n");
+	       "_kmemsim() {\n\tlocal word=${COMP_WORDS[COMP_CWORD]} words= choices=\n\tcase ${COMP_WORDS[1]} in\n");
 	for (size_t index = 0; index < COMMANDS; index++) {
 		printf("\t%s) words=\"--help", commands[index]->name);
 		for (const struct argp_option *option = commands[index]->options; option && option->name; option++)
 			printf(" --%s", option->name);
-		printf("\" ;;\n");
+		printf("\"");
+		print_choices(commands[index]->arguments);
+		printf(" ;;\n");
 	}
 	printf("\tesac\n\tif [ \"$COMP_CWORD\" = 1 ]; then\n\t\tCOMPREPLY=($(compgen -W \"");
 	for (size_t index = 0; index < COMMANDS; index++)
 		printf("%s ", commands[index]->name);
 	printf("--help --version --man --completion\" -- \"$word\"))\n"
 	       "\telif [[ $word == -* ]]; then\n\t\tCOMPREPLY=($(compgen -W \"$words\" -- \"$word\"))\n"
+	       "\telif [ \"$COMP_CWORD\" = 2 ] && [ -n \"$choices\" ]; then\n"
+	       "\t\tCOMPREPLY=($(compgen -W \"$choices\" -- \"$word\"))\n"
 	       "\telse\n\t\tCOMPREPLY=($(compgen -f -- \"$word\"))\n\tfi\n}\ncomplete -o filenames -F _kmemsim kmemsim\n");
 }
 

@@ -4,16 +4,18 @@
  */
 #include "tools/kmemsim/recorded.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Memory that the highest frame seen stands for ends at a multiple of the largest block, 2^10 frames. */
 #define LARGEST_BLOCK (1u << (ORDERS - 1))
 
 static bool read_fact(const struct trace *trace, const char *name, struct procfs_memory *memory,
-                      bool (*read)(struct procfs_memory *, const char *, const char *, size_t, struct error *), struct error *error)
+                      bool (*read)(struct procfs_memory *, const char *, const char *, size_t, struct error *),
+                      struct error *error)
 {
 	const struct trace_fact *fact = trace_fact_named(trace, name);
-	return !fact || read(memory, fact->name, fact->text, fact->length, error);
+	return !fact || fact->length == 0 || read(memory, fact->name, fact->text, fact->length, error);
 }
 
 /* Memory up to the last frame that a zoneinfo knows, and what of it the page allocator does not manage. */
@@ -55,13 +57,18 @@ static void memory_from_frames(const struct procfs_memory *memory, uint64_t end_
 	settings->machine.memory_bytes = pages << PAGE_SHIFT;
 }
 
-static void kernel_from_facts(const struct trace *trace, const struct procfs_memory *memory, struct settings *settings)
+bool recorded_kernel(const struct trace *trace, struct settings *settings, struct error *error)
 {
 	struct kernel_settings *kernel = &settings->kernel;
-	if (memory->has_pagetypeinfo) {
-		kernel->pageblock_order = memory->pageblock_order;
+	struct procfs_memory memory = {0};
+	if (!read_fact(trace, "pagetypeinfo", &memory, procfs_read_pagetypeinfo, error))
+		return false;
+	free(kernel->name);
+	kernel->name = xstrdup(RECORDED_KERNEL);
+	if (memory.has_pagetypeinfo) {
+		kernel->pageblock_order = memory.pageblock_order;
 		/* Blocks of order 9 come from huge pages, which also give order 9 a list per CPU. */
-		kernel->transparent_hugepage = memory->pageblock_order < ORDERS - 1;
+		kernel->transparent_hugepage = memory.pageblock_order < ORDERS - 1;
 	}
 	const struct trace_fact *slabinfo = trace_fact_named(trace, "slabinfo");
 	if (slabinfo)
@@ -70,15 +77,15 @@ static void kernel_from_facts(const struct trace *trace, const struct procfs_mem
 	kernel->slab_merge = false;
 	if (trace_info(trace)->page_struct_bytes)
 		kernel->page_struct_bytes = trace_info(trace)->page_struct_bytes;
+	return true;
 }
 
-bool recorded_complete(const struct trace *trace, bool kernel, struct settings *settings, struct error *error)
+bool recorded_complete(const struct trace *trace, struct settings *settings, struct error *error)
 {
 	const struct trace_info *info = trace_info(trace);
 	struct procfs_memory memory = {0};
 	if (!read_fact(trace, "zoneinfo", &memory, procfs_read_zoneinfo, error) ||
-	    !read_fact(trace, "buddyinfo", &memory, procfs_read_buddyinfo, error) ||
-	    !read_fact(trace, "pagetypeinfo", &memory, procfs_read_pagetypeinfo, error))
+	    !read_fact(trace, "buddyinfo", &memory, procfs_read_buddyinfo, error))
 		return false;
 	if (settings->machine.cpus == 0)
 		settings->machine.cpus = info->cpus < CPUS_MAX ? info->cpus : CPUS_MAX;
@@ -88,11 +95,10 @@ bool recorded_complete(const struct trace *trace, bool kernel, struct settings *
 		memory_from_frames(&memory, info->end_pfn, settings);
 	if (settings->machine.memory_bytes == 0)
 		return error_set(error, ERROR_USAGE,
-		                 "%s: neither a zoneinfo or buddyinfo beside the recording nor a page event tells the memory's size; say it: "
+		                 "%s: neither a zoneinfo or buddyinfo beside the recording nor a page event tells the memory's "
+		                 "size; say it: "
 		                 "--set memory=SIZE",
 		                 info->source);
-	if (kernel)
-		kernel_from_facts(trace, &memory, settings);
 	return true;
 }
 
@@ -100,6 +106,6 @@ bool recorded_slabs_read(const struct trace *trace, struct procfs_slabinfo *slab
 {
 	*slabs = (struct procfs_slabinfo){0};
 	const struct trace_fact *fact = trace_fact_named(trace, "slabinfo.after");
-	/* SLOB has no slabinfo; what was copied of it is empty. */
+	/* A SLOB kernel has no slabinfo, and copying what is not there leaves an empty file. */
 	return !fact || fact->length == 0 || procfs_read_slabinfo(slabs, fact->name, fact->text, fact->length, error);
 }

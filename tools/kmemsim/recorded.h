@@ -9,12 +9,20 @@
 #include "sim/procfs.h"
 #include "sim/trace.h"
 
+/* The name of a kernel whose settings the recording told, where no scenario names one. */
+#define RECORDED_KERNEL "recorded"
+
+/*
+ * Sets what the recording tells of how its kernel was built: page block order (pagetypeinfo), accounted kmalloc caches
+ * (slabinfo), the size of struct page. It stands for a kernel's file, so the user's own values are set after it.
+ */
+bool recorded_kernel(const struct trace *trace, struct settings *settings, struct error *error);
+
 /*
  * Fills the settings that are still auto: memory from the zoneinfo or buddyinfo beside the recording, else from the highest frame
- * seen; CPUs from the recording. With `kernel` also what its kernel was built with: pageblock order (pagetypeinfo), accounted
- * kmalloc caches (slabinfo), the size of struct page. A scenario's own values stand.
+ * seen; CPUs from the recording. Values that somebody set stand.
  */
-bool recorded_complete(const struct trace *trace, bool kernel, struct settings *settings, struct error *error);
+bool recorded_complete(const struct trace *trace, struct settings *settings, struct error *error);
 
 /* The slabinfo at the recording's end; empty if there is none beside it. Release with procfs_slabinfo_release(). */
 bool recorded_slabs_read(const struct trace *trace, struct procfs_slabinfo *slabs, struct error *error);

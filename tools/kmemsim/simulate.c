@@ -9,6 +9,7 @@
 #include "tools/kmemsim/simulate.h"
 
 #include "models/registry.h"
+#include "models/scenario.h"
 #include "models/settings_doc.h"
 #include "models/start_state.h"
 #include "sim/store.h"
@@ -16,6 +17,7 @@
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/progress.h"
 #include "tools/kmemsim/recorded.h"
+#include "tools/kmemsim/results.h"
 #include "tools/kmemsim/run.h"
 
 #include <errno.h>
@@ -42,22 +44,24 @@ static void note_interrupt(int signal_number)
 	interrupt_seen = 1;
 }
 
-/* The first Ctrl-C asks the runs to end and keep what they have; the second one kills. */
+/*
+ * From here on the first Ctrl-C asks the runs to end and keep what they have; the second one kills. Before, while the recording
+ * is imported, there is nothing to keep, and the first one kills.
+ */
 static void catch_interrupts(void)
 {
 	struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
-	signal(SIGXFSZ, SIG_IGN); /* a file too large is an error of write(), which is told */
 }
 
 struct job {
 	struct settings settings; /* with one allocator */
 	int64_t run_id;
-	pid_t child;  /* 0 = not started or over */
+	pid_t child; /* 0 = not started or over */
 	bool started;
-	int code;     /* exit code when over */
+	int code;               /* exit code when over */
 	_Atomic uint64_t *done; /* ops so far, shared between the processes */
 };
 
@@ -67,6 +71,7 @@ struct session {
 	char *trace_path; /* of the .kmt */
 	int trace_fd;     /* of an unnamed imported file, -1 = the recording is .kmt itself */
 	uint64_t trace_ops;
+	const char *own_allocator; /* of the recorded kernel, NULL = not known */
 	double import_s;
 	struct job *jobs;
 	uint32_t jobs_count;
@@ -80,28 +85,20 @@ static double host_seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* Imports a text recording into a file without a name, which is gone when the last process has closed it. */
+/* Imports a text recording into a file without a name, which every process opens by its descriptor. */
 static bool import_text(struct session *session, const char *path, struct error *error)
 {
-	const char *folder = getenv("TMPDIR");
-	char *name = xasprintf("%s/kmemsim-import-%ld.kmt", folder && *folder ? folder : "/tmp", (long)getpid());
 	struct progress_bar bar;
 	progress_bar_start(&bar, "importing");
 	struct progress progress = progress_bar_callback(&bar);
-	struct trace_summary summary;
 	double started = host_seconds();
-	bool imported = trace_import(path, name, &progress, &summary, error);
+	session->trace_fd = trace_import_unnamed(path, &progress, error);
 	session->import_s = host_seconds() - started;
 	progress_bar_end(&bar);
-	if (imported) {
-		session->trace_fd = open(name, O_RDONLY | O_CLOEXEC);
-		imported = session->trace_fd >= 0 || error_set(error, ERROR_HOST, "%s: %s", name, strerror(errno));
-		unlink(name);
-	}
-	free(name);
-	if (imported)
-		session->trace_path = xasprintf("/proc/self/fd/%d", session->trace_fd);
-	return imported;
+	if (session->trace_fd < 0)
+		return false;
+	session->trace_path = xasprintf("/proc/self/fd/%d", session->trace_fd);
+	return true;
 }
 
 /* The model of the recording's own allocator, NULL if that could not be told. */
@@ -129,7 +126,7 @@ static void set_allocator(struct settings *settings, const char *name)
 	settings->allocators = 1;
 }
 
-/* A recorded start state says more of its machine than the recording does. */
+/* A recorded start state says more of its machine than the recording does, and more than the settings may. */
 static bool complete_from_start(struct settings *settings, struct error *error)
 {
 	struct start_state start;
@@ -140,6 +137,23 @@ static bool complete_from_start(struct settings *settings, struct error *error)
 	start_state_complete(&start, settings);
 	start_state_release(&start);
 	return true;
+}
+
+/*
+ * The kernel as recorded, under what the user sets. MODEL: whether the recorded kernel shuffled its free lists is in no file; one
+ * that did drew an order nobody can replay, so from a start state on, whose addresses are followed, new slabs are filled in
+ * address order.
+ */
+static bool complete_kernel(const struct trace *trace, const struct simulation *simulation, struct error *error)
+{
+	struct settings *settings = simulation->settings;
+	if (!simulation->recorded_kernel)
+		return true;
+	if (!recorded_kernel(trace, settings, error))
+		return false;
+	if (settings->start && *settings->start)
+		settings->kernel.slab_freelist_random = false;
+	return scenario_apply_sets(simulation->sets, settings, error);
 }
 
 /* Opens the recording, tells its summary and completes the settings from it. */
@@ -155,10 +169,11 @@ static bool read_recording(struct session *session, struct error *error)
 		return false;
 	session->trace_ops = trace_info(trace)->ops;
 	trace_report_text(simulation->format == TABLE_TEXT ? stdout : stderr, trace);
-	const char *own = allocator_of(trace_info(trace)->allocator);
-	if (simulation->recorded_allocator && own)
-		set_allocator(simulation->settings, own);
-	bool complete = complete_from_start(simulation->settings, error) && recorded_complete(trace, simulation->recorded_kernel, simulation->settings, error);
+	session->own_allocator = allocator_of(trace_info(trace)->allocator);
+	if (simulation->recorded_allocator && session->own_allocator)
+		set_allocator(simulation->settings, session->own_allocator);
+	bool complete = complete_kernel(trace, simulation, error) && complete_from_start(simulation->settings, error) &&
+	                recorded_complete(trace, simulation->settings, error);
 	trace_close(trace);
 	return complete;
 }
@@ -166,6 +181,7 @@ static bool read_recording(struct session *session, struct error *error)
 static bool make_rows(struct session *session, struct error *error)
 {
 	const struct settings *settings = session->simulation->settings;
+	catch_interrupts();
 	struct trace *trace = trace_open(session->trace_path, error);
 	struct store *store = trace ? store_open(session->db_path, error) : NULL;
 	bool made = store != NULL;
@@ -263,7 +279,8 @@ static void mark_dead(struct session *session, struct job *job, int signal_numbe
 {
 	struct error error = {0};
 	job->code = EXIT_DIED;
-	fprintf(stderr, "kmemsim: run %lld (%s) died: %s\n", (long long)job->run_id, job->settings.allocator[0], strsignal(signal_number));
+	fprintf(stderr, "kmemsim: run %lld (%s) died: %s\n", (long long)job->run_id, job->settings.allocator[0],
+	        strsignal(signal_number));
 	struct store *store = store_open(session->db_path, &error);
 	char *message = xasprintf("the process died: %s", strsignal(signal_number));
 	const struct store_end end = {.status = "failed", .message = message};
@@ -347,61 +364,28 @@ static void end_unstarted(struct session *session)
 	}
 }
 
-struct dump_print {
-	unsigned kinds;
-	bool at_end;
-};
-
-/* columns: kind, allocator, time_ns, last, text */
-static bool print_dump_row(void *context, const struct store_row *row, struct error *error)
+static bool print_all(const struct session *session, struct error *error)
 {
-	(void)error;
-	const struct dump_print *print = context;
-	bool wanted = false;
-	for (unsigned kind = 0; kind < DUMP_KINDS; kind++)
-		if (print->kinds & 1u << kind && strcmp(row->values[0].text, dump_kind_name((enum dump_kind)kind)) == 0)
-			wanted = true;
-	if (!wanted || (row->values[3].integer && !print->at_end))
-		return true;
-	printf("# %s under %s at %.6f s\n%s\n", row->values[0].text, row->values[1].text, row->values[2].real / 1e9, row->values[4].text);
-	return true;
-}
-
-static bool print_dumps(struct session *session, struct store *store, struct error *error)
-{
-	struct dump_request request;
-	if (!dump_request_parse(&request, session->simulation->settings->dump, "dump", error))
-		return false;
-	struct dump_print print = {request.kinds, request.at_end};
-	for (uint32_t index = 0; print.kinds && index < session->jobs_count; index++)
-		if (!store_query(store,
-		                 "SELECT kind, run.allocator, time_ns, sample = (SELECT max(sample) FROM sample WHERE run_id = ?1), text "
-		                 "FROM snapshot JOIN sample USING (run_id, sample) JOIN run ON run.id = run_id WHERE run_id = ?1 "
-		                 "ORDER BY sample, kind",
-		                 &session->jobs[index].run_id, 1, print_dump_row, &print, error))
-			return false;
-	return true;
-}
-
-static bool print_results(struct session *session, struct error *error)
-{
-	struct store *store = store_open_readonly(session->db_path, error);
-	if (!store)
-		return false;
-	int64_t *runs = xcalloc(session->jobs_count, sizeof *runs);
+	struct printed_run *runs = xcalloc(session->jobs_count, sizeof *runs);
 	for (uint32_t index = 0; index < session->jobs_count; index++)
-		runs[index] = session->jobs[index].run_id;
-	bool printed = print_dumps(session, store, error) &&
-	               compare_table_print(store, runs, session->jobs_count, session->simulation->format, stdout, error);
+		runs[index] = (struct printed_run){session->jobs[index].run_id, session->jobs[index].settings.allocator[0]};
+	const struct results results = {
+	        .runs = runs,
+	        .count = session->jobs_count,
+	        .dump = session->simulation->settings->dump,
+	        .own_allocator = session->own_allocator,
+	        .format = session->simulation->format,
+	};
+	bool printed = print_results(session->db_path, &results, error);
 	free(runs);
-	struct error at_close = {0};
-	return store_close(store, &at_close) && printed;
+	return printed;
 }
 
 static bool prepare(struct session *session, struct error *error)
 {
-	if (strcmp(session->db_path, DEFAULT_DATABASE) == 0 && !session->simulation->db_path)
-		mkdir("results", 0777);
+	if (!session->simulation->db_path && mkdir(DEFAULT_FOLDER, 0777) != 0 && errno != EEXIST)
+		return error_set(error, ERROR_HOST, DEFAULT_FOLDER ": the folder for " DEFAULT_DATABASE " cannot be made: %s",
+		                 strerror(errno));
 	if (!read_recording(session, error))
 		return false;
 	session->jobs_count = session->simulation->settings->allocators;
@@ -447,7 +431,7 @@ int simulate(const struct simulation *simulation)
 	};
 	struct error error = {0};
 	int code;
-	catch_interrupts();
+	signal(SIGXFSZ, SIG_IGN); /* a file too large is an error of write(), which is told */
 	if (!prepare(&session, &error)) {
 		code = command_failed(&error);
 	} else {
@@ -457,7 +441,7 @@ int simulate(const struct simulation *simulation)
 			run_in_children(&session);
 		end_unstarted(&session);
 		code = exit_code(&session);
-		if (!print_results(&session, &error))
+		if (!print_all(&session, &error))
 			code = command_failed(&error);
 	}
 	release(&session);

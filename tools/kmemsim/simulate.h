@@ -16,12 +16,14 @@ struct simulation {
 	struct settings *settings;  /* completed by simulate() */
 	const char *trace_path;     /* the recording, text or .kmt */
 	const char *db_path;        /* NULL: DEFAULT_DATABASE, its folder is made */
+	const char *const *sets;    /* the user's own `key=value`, ends with NULL; they win over what the recording tells */
 	bool recorded_kernel;       /* no scenario chose a kernel: take what the recording tells of its own */
 	bool recorded_allocator;    /* nobody chose an allocator: take the recording's own */
 	enum table_format format;   /* of the table on stdout; the summary of the import goes to stderr unless it is text */
 };
 
-#define DEFAULT_DATABASE "results/kmemsim.db"
+#define DEFAULT_FOLDER "results"
+#define DEFAULT_DATABASE DEFAULT_FOLDER "/kmemsim.db"
 
 /* Returns the program's exit code; errors have been printed. */
 int simulate(const struct simulation *simulation);
