@@ -42,8 +42,10 @@ struct replay {
 	uint32_t by_cache_count;
 	struct replay_call_site *by_call_site;
 	uint64_t time_ns;
-	uint64_t next_tick_ns; /* the earlier of the two below */
+	uint64_t next_tick_ns; /* the earliest of those below */
 	struct tick sample, dump;
+	uint64_t next_daemon_ns; /* the earliest of daemon_ns */
+	uint64_t daemon_ns[CPUS_MAX]; /* when the object allocator has work of its own on a CPU */
 	uint32_t samples;
 };
 
@@ -112,6 +114,12 @@ static bool make_caches(struct replay *replay, struct error *error)
 	return true;
 }
 
+static void set_next_tick(struct replay *replay)
+{
+	uint64_t next_ns = replay->sample.next_ns < replay->dump.next_ns ? replay->sample.next_ns : replay->dump.next_ns;
+	replay->next_tick_ns = next_ns < replay->next_daemon_ns ? next_ns : replay->next_daemon_ns;
+}
+
 struct replay *replay_create(const struct replay_config *config, const struct replay_parts *parts, struct error *error)
 {
 	SIM_ASSERT(config->frequency_mhz > 0 && config->cpus > 0 && config->cpus <= CPUS_MAX);
@@ -139,7 +147,8 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	replay->time_ns = info->first_ns;
 	replay->sample = (struct tick){config->sample_every_ns, config->sample_every_ns ? info->first_ns : UINT64_MAX};
 	replay->dump = (struct tick){config->dump_every_ns, config->dump_every_ns ? info->first_ns : UINT64_MAX};
-	replay->next_tick_ns = replay->sample.next_ns < replay->dump.next_ns ? replay->sample.next_ns : replay->dump.next_ns;
+	replay->next_daemon_ns = UINT64_MAX;
+	set_next_tick(replay);
 	if (!make_caches(replay, error)) {
 		replay_destroy(replay);
 		return NULL;
@@ -231,7 +240,24 @@ static cycle cycle_at(const struct replay *replay, uint64_t time_ns)
 	return (time_ns - replay->info->first_ns) * replay->config.frequency_mhz / 1000;
 }
 
-/* Takes every sample and dump that is due before `time_ns`. */
+/* Lets the object allocator do what is due on each CPU now. Samples of the same moment were taken before. */
+static void run_daemons(struct replay *replay)
+{
+	replay->next_daemon_ns = UINT64_MAX;
+	for (unsigned cpu = 0; cpu < replay->config.cpus; cpu++) {
+		if (replay->daemon_ns[cpu] <= replay->time_ns) {
+			replay->daemon_ns[cpu] = object_allocator_tick(replay->parts.objects, cpu, replay->time_ns);
+			if (replay->parts.machine && replay->parts.steps->count > 0) {
+				core_push(replay->parts.machine, cpu, JOB_DAEMON, replay->parts.steps);
+				steps_clear(replay->parts.steps);
+			}
+		}
+		if (replay->daemon_ns[cpu] < replay->next_daemon_ns)
+			replay->next_daemon_ns = replay->daemon_ns[cpu];
+	}
+}
+
+/* Takes every sample and dump that is due before `time_ns`, and runs the daemons that are. */
 static bool run_ticks(struct replay *replay, uint64_t time_ns, struct error *error)
 {
 	while (replay->next_tick_ns <= time_ns) {
@@ -247,8 +273,9 @@ static bool run_ticks(struct replay *replay, uint64_t time_ns, struct error *err
 			replay->dump.next_ns += replay->dump.every_ns;
 		if (replay->sample.next_ns == replay->next_tick_ns)
 			replay->sample.next_ns += replay->sample.every_ns;
-		replay->next_tick_ns =
-		        replay->sample.next_ns < replay->dump.next_ns ? replay->sample.next_ns : replay->dump.next_ns;
+		if (replay->next_daemon_ns <= replay->next_tick_ns)
+			run_daemons(replay);
+		set_next_tick(replay);
 	}
 	return true;
 }
@@ -550,6 +577,15 @@ static bool replay_op(struct replay *replay, const struct op *op, struct error *
 	return go_on;
 }
 
+/* Asks the object allocator when it has work of its own; the time is that of the first op. */
+static void start_daemons(struct replay *replay)
+{
+	for (unsigned cpu = 0; cpu < replay->config.cpus; cpu++)
+		replay->daemon_ns[cpu] = replay->time_ns;
+	run_daemons(replay);
+	set_next_tick(replay);
+}
+
 static enum replay_status run_ops(struct replay *replay, const struct progress *progress, const volatile sig_atomic_t *interrupt,
                                   struct error *error)
 {
@@ -576,6 +612,7 @@ static enum replay_status run_ops(struct replay *replay, const struct progress *
 enum replay_status replay_run(struct replay *replay, const struct progress *progress, const volatile sig_atomic_t *interrupt,
                               struct error *error)
 {
+	start_daemons(replay);
 	enum replay_status status = run_ops(replay, progress, interrupt, error);
 	if (replay->parts.machine)
 		machine_drain(replay->parts.machine);
