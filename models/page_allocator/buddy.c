@@ -59,12 +59,13 @@ static enum page_free_result buddy_free(struct page_allocator *pages, pfn first,
 {
 	struct buddy *buddy = buddy_of(pages);
 	SIM_ASSERT(cpu < buddy->cpus);
-	if (buddy->kswapd_countdown && !--buddy->kswapd_countdown)
-		daemons_turn(buddy, cpu);
 	buddy->counters.free_requests++;
 	if (first.nr < pages->end_pfn && frame_at(buddy, first.nr)->state == FRAME_ALLOCATED &&
 	    frame_at(buddy, first.nr)->order == order) {
 		free_allocated(buddy, first.nr, order, cpu);
+		/* Not before the free: compaction could move the very page that the caller names. */
+		if (buddy->kswapd_countdown && !--buddy->kswapd_countdown)
+			daemons_turn(buddy, cpu);
 		return PAGE_FREE_OK;
 	}
 	buddy->counters.wrong_frees++;

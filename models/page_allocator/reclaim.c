@@ -18,8 +18,8 @@
  * is looked at comes free. Effect: what reclaim gets is known beforehand: the shares. With shares of 0 it gets nothing.
  * MODEL: slab comes back frame by frame, an object a frame. A kernel frees objects and gets a frame when its last one goes.
  * MODEL: kswapd gets its turn a settable number of page allocator calls after it was woken, and then runs to its end at once,
- * before the call; its work is not paid for by the CPU on which it runs. A request that would be throttled until kswapd has
- * made room lets it run right then. kswapd's smaller statistics threshold while it is awake is left out.
+ * before an allocation or after a free. Its work is not paid for by the CPU on which it runs. A request that would be throttled
+ * until kswapd has made room lets it run right then. kswapd's smaller statistics threshold while it is awake is left out.
  *
  * Invariant: cache_pages = page cache of all zones + slab of all nodes = frames in FRAME_CACHE.
  */

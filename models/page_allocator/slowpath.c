@@ -176,24 +176,12 @@ static bool should_compact_retry(const struct buddy *buddy, const struct request
 	unsigned max_retries = is_costly(request) ? MAX_COMPACT_RETRIES / COSTLY_COMPACT_PART : MAX_COMPACT_RETRIES;
 	if (!request->order)
 		return false;
-	switch (effort->compacted) {
-	case COMPACT_SKIPPED:
+	if (effort->compacted == COMPACT_SKIPPED)
 		return compaction_zonelist_suitable(buddy, request, effort->alloc_flags);
-	case COMPACT_SUCCESS:
-		if (++effort->compaction_retries <= max_retries)
-			return true;
-		return raise_priority(request, effort);
-	case COMPACT_COMPLETE:
-	case COMPACT_DEFERRED:
-	case COMPACT_CONTENDED:
-	case COMPACT_PARTIAL_SKIPPED:
-		return raise_priority(request, effort);
-	case COMPACT_NOT_SUITABLE_ZONE:
-	case COMPACT_NO_SUITABLE_PAGE:
-	case COMPACT_CONTINUE:
-		break;
-	}
-	SIM_ASSERT(!"a result that stays inside compaction");
+	/* It said that a block is there, and somebody's watermark or another's request was in the way. */
+	if (effort->compacted == COMPACT_SUCCESS && ++effort->compaction_retries <= max_retries)
+		return true;
+	return raise_priority(request, effort);
 }
 
 /* __alloc_pages_may_oom(): the last try, and the OOM killer for those whom it may help. */
@@ -261,11 +249,12 @@ static bool gives_up_early(const struct request *request, const struct effort *e
 	       (effort->compacted == COMPACT_SKIPPED || effort->compacted == COMPACT_DEFERRED || request->flags & __GFP_THISNODE);
 }
 
-/* Rounds until one serves or nothing moves any more. __GFP_NOFAIL goes on as long as rounds bring pages. */
+/* Rounds until one serves or nothing moves any more. __GFP_NOFAIL goes on as long as reclaim frees pages. */
 static uint32_t go_round(struct buddy *buddy, const struct request *request, struct effort *effort)
 {
 	uint32_t nr = BLOCK_NONE;
 	for (;;) {
+		uint64_t reclaimable = buddy->cache_pages;
 		effort->progress = 0;
 		enum round round = one_round(buddy, request, effort, &nr);
 		if (round == ROUND_SERVED)
@@ -273,7 +262,7 @@ static uint32_t go_round(struct buddy *buddy, const struct request *request, str
 		if (round == ROUND_AGAIN)
 			continue;
 		nr = no_page(buddy, request);
-		if (nr != BLOCK_NONE || !(request->flags & __GFP_NOFAIL) || !effort->progress)
+		if (nr != BLOCK_NONE || !(request->flags & __GFP_NOFAIL) || buddy->cache_pages == reclaimable)
 			return nr;
 	}
 }

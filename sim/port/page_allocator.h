@@ -80,7 +80,10 @@ struct page_allocator_ops {
 
 /* Whom a model tells that compaction moved an allocated frame. Without a listener no allocated frame moves. */
 struct page_moved {
-	/* The block of one frame at `from` is now at `to`; frees name the new frame. No call of the port from here. */
+	/*
+	 * The block of one frame at `from` is now at `to`; frees name the new frame. Comes from within an allocation, or a free
+	 * after its block is gone. No call of the port from here.
+	 */
 	void (*tell)(void *context, pfn from, pfn to);
 	void *context;
 };
