@@ -37,6 +37,7 @@ struct replay {
 	struct replay_counters counters;
 	const struct trace_info *info;
 	struct live *live;
+	uint32_t *id_of_frame;         /* by frame, for frames of single live pages; NULL until a page moves */
 	cache_id *caches;              /* by the recording's cache index */
 	struct replay_cache *by_cache; /* by cache_id */
 	uint32_t by_cache_count;
@@ -44,7 +45,7 @@ struct replay {
 	uint64_t time_ns;
 	uint64_t next_tick_ns; /* the earliest of those below */
 	struct tick sample, dump;
-	uint64_t next_daemon_ns; /* the earliest of daemon_ns */
+	uint64_t next_daemon_ns;      /* the earliest of daemon_ns */
 	uint64_t daemon_ns[CPUS_MAX]; /* when the object allocator has work of its own on a CPU */
 	uint32_t samples;
 };
@@ -73,6 +74,7 @@ const struct metric replay_metrics[] = {
         GAUGE(struct replay_counters, pages_unmovable, "pages", "Held by the recording's unmovable page allocations"),
         GAUGE(struct replay_counters, pages_movable, "pages", "Held by the recording's movable page allocations"),
         GAUGE(struct replay_counters, pages_reclaimable, "pages", "Held by the recording's reclaimable page allocations"),
+        METRIC(struct replay_counters, moved_pages, "pages", "Page allocations that compaction moved to another frame"),
         GAUGE(struct replay_counters, peak_pages, "pages", "Most frames allocated at once"),
         GAUGE(struct replay_counters, peak_slab_pages, "pages", "Most frames held by the object allocator at once"),
         GAUGE(struct replay_counters, peak_bytes_req, "bytes", "Most bytes asked for that were live at once"),
@@ -120,6 +122,24 @@ static void set_next_tick(struct replay *replay)
 	replay->next_tick_ns = next_ns < replay->next_daemon_ns ? next_ns : replay->next_daemon_ns;
 }
 
+/* A page moved: the id that stands for it learns its new frame. Who stands for which frame is only written down once one moves.
+ */
+static void page_moved(void *context, pfn from, pfn to)
+{
+	struct replay *replay = context;
+	if (!replay->id_of_frame) {
+		replay->id_of_frame = lazy_alloc(replay->parts.pages->end_pfn, sizeof *replay->id_of_frame);
+		for (uint32_t id = 0; id < replay->info->ids; id++)
+			if (replay->live[id].state == LIVE_PAGES)
+				replay->id_of_frame[replay->live[id].address] = id;
+	}
+	uint32_t id = replay->id_of_frame[from.nr];
+	SIM_ASSERT(id < replay->info->ids && replay->live[id].state == LIVE_PAGES && replay->live[id].address == from.nr);
+	replay->live[id].address = to.nr;
+	replay->id_of_frame[to.nr] = id;
+	replay->counters.moved_pages++;
+}
+
 struct replay *replay_create(const struct replay_config *config, const struct replay_parts *parts, struct error *error)
 {
 	SIM_ASSERT(config->frequency_mhz > 0 && config->cpus > 0 && config->cpus <= CPUS_MAX);
@@ -153,6 +173,7 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 		replay_destroy(replay);
 		return NULL;
 	}
+	parts->pages->moved = (struct page_moved){page_moved, replay};
 	return replay;
 }
 
@@ -161,6 +182,10 @@ void replay_destroy(struct replay *replay)
 	if (!replay)
 		return;
 	lazy_free(replay->live, replay->info->ids, sizeof *replay->live);
+	if (replay->id_of_frame)
+		lazy_free(replay->id_of_frame, replay->parts.pages->end_pfn, sizeof *replay->id_of_frame);
+	if (replay->parts.pages->moved.context == replay)
+		replay->parts.pages->moved = (struct page_moved){0};
 	free(replay->caches);
 	free(replay->by_cache);
 	free(replay->by_call_site);
@@ -468,6 +493,8 @@ static bool alloc_pages(struct replay *replay, const struct op *op, unsigned cpu
 		return true;
 	}
 	*live = (struct live){.address = first.nr, .cpu = (uint16_t)cpu, .state = LIVE_PAGES, .order = op->order, .gfp = op->gfp};
+	if (replay->id_of_frame)
+		replay->id_of_frame[first.nr] = op->id;
 	replay->counters.page_allocs++;
 	replay->counters.live_page_blocks++;
 	*owner_of(replay, op->gfp) += 1ull << op->order;
