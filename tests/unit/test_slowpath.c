@@ -539,8 +539,8 @@ static void kswapd_clears_skip_marks(void **state)
 
 /* ---- nodes ---- */
 
-/* Four nodes in a ring, each a pageblock of Normal and a CPU. */
-static void describe_ring(struct bench *bench)
+/* Four nodes, 0 and 1 near each other, 2 and 3 too; each has a pageblock of Normal and a CPU. */
+static void describe_pairs(struct bench *bench)
 {
 	bench_describe(bench, 0x400, 0x400);
 	bench->spec.node_count = bench->spec.zone_count = bench->spec.cpus = NODES_MAX;
@@ -550,8 +550,7 @@ static void describe_ring(struct bench *bench)
 		bench->spec.zones[i].start_pfn = 0x400 + i * 0x400;
 		bench->spec.node_of_cpu[i] = (uint8_t)i;
 		for (unsigned j = 0; j < NODES_MAX; j++) {
-			unsigned steps = (i - j) % NODES_MAX;
-			bench->spec.distance[i][j] = (uint8_t)(steps == 0 ? 10 : steps == 2 ? 30 : 20);
+			bench->spec.distance[i][j] = (uint8_t)(i == j ? 10 : i / 2 == j / 2 ? 20 : 30);
 		}
 	}
 	bench_empty(bench);
@@ -561,16 +560,16 @@ static void describe_ring(struct bench *bench)
 }
 
 /*
- * Would catch: order by distance alone, no preference for the next node, no load. Node 0: 1 and 3 are equally near, 1 is found
- * first (load 1: 1, 2: 1). Node 1: 2 is the next one, 0 lies under it. Node 2 likewise. Node 3: 0 and 2 are both under it and
- * equally near; 0 was first of its group once, 2 twice, so 0 comes first.
+ * Would catch: order by distance alone, no load, load for all instead of the first of a group. Node 0: 1, then 2 before 3 (loads
+ * now 1: 1, 2: 1). Node 1: 0, then 3, for 2 has a load (0: 1, 3: 1). Node 2: 3, then 0 and 1 have equal loads (3: 2, 0: 2). Node
+ * 3: 2, then 1, for 0 has the larger load.
  */
 static void nodes_are_tried_by_distance_and_load(void **state)
 {
 	(void)state;
-	static const uint8_t expected[NODES_MAX][NODES_MAX] = {{0, 1, 3, 2}, {1, 2, 0, 3}, {2, 3, 1, 0}, {3, 0, 2, 1}};
+	static const uint8_t expected[NODES_MAX][NODES_MAX] = {{0, 1, 2, 3}, {1, 0, 3, 2}, {2, 3, 0, 1}, {3, 2, 1, 0}};
 	struct bench bench;
-	describe_ring(&bench);
+	describe_pairs(&bench);
 	for (unsigned node = 0; node < NODES_MAX; node++) {
 		assert_int_equal(bench.buddy->zonelist[node][2].length, NODES_MAX);
 		assert_memory_equal(bench.buddy->zonelist[node][2].zones, expected[node], NODES_MAX);
@@ -587,14 +586,14 @@ static void a_cpu_is_served_by_its_node_first(void **state)
 	(void)state;
 	struct bench bench;
 	pfn frames[4];
-	describe_ring(&bench);
+	describe_pairs(&bench);
 	assert_int_equal(page_alloc(bench.pages, 9, GFP_KERNEL, 3).nr, 0x1000);
 	assert_int_equal(page_alloc(bench.pages, 9, GFP_KERNEL | __GFP_THISNODE, 3).nr, 0x1200);
 	assert_int_equal(page_alloc(bench.pages, 9, GFP_KERNEL | __GFP_THISNODE, 3).nr, BLOCK_NONE);
-	assert_int_equal(page_alloc(bench.pages, 9, GFP_KERNEL, 3).nr, 0x400);
+	assert_int_equal(page_alloc(bench.pages, 9, GFP_KERNEL, 3).nr, 0xc00);
 	/* One frame from elsewhere, as the single path gives it, instead of a batch. */
 	assert_int_equal(buddy_alloc_bulk(bench.pages, GFP_KERNEL, 3, 4, frames), 1);
-	assert_int_equal(frames[0].nr, 0x600);
+	assert_int_equal(frames[0].nr, 0xe00);
 	assert_int_equal(buddy_alloc_bulk(bench.pages, GFP_KERNEL, 1, 4, frames), 4);
 	assert_int_equal(frames[0].nr, 0x800);
 	bench_end(&bench);
