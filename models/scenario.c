@@ -9,6 +9,7 @@
 #include "models/registry.h"
 #include "sim/io/yaml_scenario.h"
 #include "sim/nearest.h"
+#include "sim/report.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -707,29 +708,35 @@ bool scenario_apply_sets(const char *const *sets, struct settings *settings, str
 
 /* ---- names of the registry ---- */
 
-/* Three ports, each a list of names, in one block each. */
+/* Three ports and the report's pictures, each a list of names, in one block each. */
 struct setting_names *scenario_registry_names(void)
 {
-	struct setting_names *names = xcalloc(4, sizeof *names);
-	size_t objects = 0, pages = 0, memories = 0;
+	struct setting_names *names = xcalloc(5, sizeof *names);
+	size_t objects = 0, pages = 0, memories = 0, pictures = 0;
 	while (object_allocator_models[objects].ops)
 		objects++;
 	while (page_allocator_models[pages].ops)
 		pages++;
 	while (memory_models[memories].ops)
 		memories++;
+	while (report_pictures[pictures].name)
+		pictures++;
 	const char **object_names = xcalloc(objects + 1, sizeof *object_names);
 	const char **page_names = xcalloc(pages + 1, sizeof *page_names);
 	const char **memory_names = xcalloc(memories + 1, sizeof *memory_names);
+	const char **picture_names = xcalloc(pictures + 1, sizeof *picture_names);
 	for (size_t i = 0; i < objects; i++)
 		object_names[i] = object_allocator_models[i].ops->name;
 	for (size_t i = 0; i < pages; i++)
 		page_names[i] = page_allocator_models[i].ops->name;
 	for (size_t i = 0; i < memories; i++)
 		memory_names[i] = memory_models[i].ops->name;
+	for (size_t i = 0; i < pictures; i++)
+		picture_names[i] = report_pictures[i].name;
 	names[0] = (struct setting_names){"object_allocator", object_names};
 	names[1] = (struct setting_names){"page_allocator", page_names};
 	names[2] = (struct setting_names){"memory", memory_names};
+	names[3] = (struct setting_names){"report", picture_names};
 	return names;
 }
 

@@ -38,6 +38,9 @@ struct kernel_settings {
 	uint32_t percpu_pagelist_high_fraction;            /* auto */
 	uint32_t lowmem_reserve_dma, lowmem_reserve_dma32; /* sysctl lowmem_reserve_ratio: 256 256 */
 	bool transparent_hugepage;                         /* order-9 pcp lists */
+	bool compaction;                                   /* CONFIG_COMPACTION */
+	uint32_t kswapd_delay;                             /* page allocator calls until kswapd has its turn; 0 = never */
+	uint32_t reclaim_page_cache, reclaim_slab;         /* percent of memory that reclaim can take back */
 	uint32_t page_struct_bytes;                        /* 64, or 56 */
 	uint64_t reserved_bytes; /* not managed by the page allocator: kernel image, memmap, firmware; auto */
 	/* SLUB boot parameters */

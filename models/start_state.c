@@ -179,8 +179,13 @@ struct page_allocator *start_state_pages(const struct start_state *state, const 
 		          wiring->settings->page_allocator);
 		return NULL;
 	}
-	if (state->is_dump)
-		return buddy_load(&state->dump, wiring, error);
+	if (state->is_dump) {
+		struct page_allocator *pages = buddy_load(&state->dump, wiring, error);
+		if (pages)
+			buddy_of(pages)->movable_is_lru =
+			        true; /* what a workload allocates as movable is user memory and page cache */
+		return pages;
+	}
 	if (state->memory.count == 0) {
 		error_set(error, ERROR_USAGE, "%s: no buddyinfo, so there are no free lists to start from", state->path);
 		return NULL;

@@ -23,9 +23,15 @@
 
 /* How many objects are taken at most to reach one: more than any list of a CPU that one slab fills. */
 #define FOLLOW_TAKES_MAX 64
-/* How many of them may stay taken: one bulk call of the maple tree takes hardly more (mas_expected_entries() of a small process).
+/*
+ * How many of them may stay taken: what one bulk call of the maple tree asks for at most, the slots of one maple_alloc node
+ * (include/linux/maple_tree.h: MAPLE_ALLOC_SLOTS of 64-bit kernels; 61 on 32 bit, where no recording tells the two apart).
+ *
+ * MODEL: a bound on the look-ahead, not a fact of the load: several bulk calls may lie between two events, and most take a few
+ * nodes. What lies beyond is given back, in reverse, as if it had been reordered. docs/workload-traces.md tells how the results
+ * change with other bounds.
  */
-#define FOLLOW_HOLDS_MAX 16
+#define FOLLOW_HOLDS_MAX 30
 
 struct follow {
 	struct object_allocator *objects;

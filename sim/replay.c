@@ -48,13 +48,16 @@ struct replay {
 	struct replay_counters counters;
 	const struct trace_info *info;
 	struct live *live;
+	uint32_t *id_of_frame;         /* by frame, for frames of single live pages; NULL until a page moves */
 	cache_id *caches;              /* by the recording's cache index */
 	struct replay_cache *by_cache; /* by cache_id */
 	uint32_t by_cache_count;
 	struct replay_call_site *by_call_site;
 	uint64_t time_ns;
-	uint64_t next_tick_ns; /* the earlier of the two below */
+	uint64_t next_tick_ns; /* the earliest of those below */
 	struct tick sample, dump;
+	uint64_t next_daemon_ns;      /* the earliest of daemon_ns */
+	uint64_t daemon_ns[CPUS_MAX]; /* when the object allocator has work of its own on a CPU */
 	uint32_t samples;
 	/* from a start state */
 	bool before_start; /* its moment has not come yet */
@@ -107,6 +110,7 @@ const struct metric replay_metrics[] = {
         GAUGE(struct replay_counters, pages_unmovable, "pages", "Held by the recording's unmovable page allocations"),
         GAUGE(struct replay_counters, pages_movable, "pages", "Held by the recording's movable page allocations"),
         GAUGE(struct replay_counters, pages_reclaimable, "pages", "Held by the recording's reclaimable page allocations"),
+        METRIC(struct replay_counters, moved_pages, "pages", "Page allocations that compaction moved to another frame"),
         GAUGE(struct replay_counters, peak_pages, "pages", "Most frames allocated at once"),
         GAUGE(struct replay_counters, peak_slab_pages, "pages", "Most frames held by the object allocator at once"),
         GAUGE(struct replay_counters, peak_bytes_req, "bytes", "Most bytes asked for that were live at once"),
@@ -190,6 +194,30 @@ static bool look_ahead(struct replay *replay, struct error *error)
 	return read && trace_rewind(replay->parts.trace, error);
 }
 
+static void set_next_tick(struct replay *replay)
+{
+	uint64_t next_ns = replay->sample.next_ns < replay->dump.next_ns ? replay->sample.next_ns : replay->dump.next_ns;
+	replay->next_tick_ns = next_ns < replay->next_daemon_ns ? next_ns : replay->next_daemon_ns;
+}
+
+/* A page moved: the id that stands for it learns its new frame. Who stands for which frame is only written down once one moves.
+ */
+static void page_moved(void *context, pfn from, pfn to)
+{
+	struct replay *replay = context;
+	if (!replay->id_of_frame) {
+		replay->id_of_frame = lazy_alloc(replay->parts.pages->end_pfn, sizeof *replay->id_of_frame);
+		for (uint32_t id = 0; id < replay->info->ids; id++)
+			if (replay->live[id].state == LIVE_PAGES)
+				replay->id_of_frame[replay->live[id].address] = id;
+	}
+	uint32_t id = replay->id_of_frame[from.nr];
+	SIM_ASSERT(id < replay->info->ids && replay->live[id].state == LIVE_PAGES && replay->live[id].address == from.nr);
+	replay->live[id].address = to.nr;
+	replay->id_of_frame[to.nr] = id;
+	replay->counters.moved_pages++;
+}
+
 struct replay *replay_create(const struct replay_config *config, const struct replay_parts *parts, struct error *error)
 {
 	SIM_ASSERT(config->frequency_mhz > 0 && config->cpus > 0 && config->cpus <= CPUS_MAX);
@@ -217,7 +245,8 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	replay->time_ns = info->first_ns;
 	replay->sample = (struct tick){config->sample_every_ns, config->sample_every_ns ? info->first_ns : UINT64_MAX};
 	replay->dump = (struct tick){config->dump_every_ns, config->dump_every_ns ? info->first_ns : UINT64_MAX};
-	replay->next_tick_ns = replay->sample.next_ns < replay->dump.next_ns ? replay->sample.next_ns : replay->dump.next_ns;
+	replay->next_daemon_ns = UINT64_MAX;
+	set_next_tick(replay);
 	replay->seen_align = xcalloc(info->caches, sizeof *replay->seen_align);
 	replay->before_start = config->from_state;
 	/* Counts of a start state without positions: in use, by nobody the run knows. */
@@ -228,6 +257,7 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 		replay_destroy(replay);
 		return NULL;
 	}
+	parts->pages->moved = (struct page_moved){page_moved, replay};
 	return replay;
 }
 
@@ -240,6 +270,10 @@ void replay_destroy(struct replay *replay)
 		follow_release(&replay->follow);
 	free(replay->seen_align);
 	free(replay->unseen_calls);
+	if (replay->id_of_frame)
+		lazy_free(replay->id_of_frame, replay->parts.pages->end_pfn, sizeof *replay->id_of_frame);
+	if (replay->parts.pages->moved.context == replay)
+		replay->parts.pages->moved = (struct page_moved){0};
 	free(replay->caches);
 	free(replay->by_cache);
 	free(replay->by_call_site);
@@ -319,7 +353,24 @@ static cycle cycle_at(const struct replay *replay, uint64_t time_ns)
 	return (time_ns - replay->info->first_ns) * replay->config.frequency_mhz / 1000;
 }
 
-/* Takes every sample and dump that is due before `time_ns`. */
+/* Lets the object allocator do what is due on each CPU now. Samples of the same moment were taken before. */
+static void run_daemons(struct replay *replay)
+{
+	replay->next_daemon_ns = UINT64_MAX;
+	for (unsigned cpu = 0; cpu < replay->config.cpus; cpu++) {
+		if (replay->daemon_ns[cpu] <= replay->time_ns) {
+			replay->daemon_ns[cpu] = object_allocator_tick(replay->parts.objects, cpu, replay->time_ns);
+			if (replay->parts.machine && replay->parts.steps->count > 0) {
+				core_push(replay->parts.machine, cpu, JOB_DAEMON, replay->parts.steps);
+				steps_clear(replay->parts.steps);
+			}
+		}
+		if (replay->daemon_ns[cpu] < replay->next_daemon_ns)
+			replay->next_daemon_ns = replay->daemon_ns[cpu];
+	}
+}
+
+/* Takes every sample and dump that is due before `time_ns`, and runs the daemons that are. */
 static bool run_ticks(struct replay *replay, uint64_t time_ns, struct error *error)
 {
 	while (replay->next_tick_ns <= time_ns) {
@@ -335,8 +386,9 @@ static bool run_ticks(struct replay *replay, uint64_t time_ns, struct error *err
 			replay->dump.next_ns += replay->dump.every_ns;
 		if (replay->sample.next_ns == replay->next_tick_ns)
 			replay->sample.next_ns += replay->sample.every_ns;
-		replay->next_tick_ns =
-		        replay->sample.next_ns < replay->dump.next_ns ? replay->sample.next_ns : replay->dump.next_ns;
+		if (replay->next_daemon_ns <= replay->next_tick_ns)
+			run_daemons(replay);
+		set_next_tick(replay);
 	}
 	return true;
 }
@@ -575,6 +627,8 @@ static uint64_t *owner_of(struct replay *replay, gfp flags)
 static void enter_pages(struct replay *replay, const struct op *op, struct live *live, uint32_t first, unsigned cpu)
 {
 	*live = (struct live){.address = first, .cpu = (uint16_t)cpu, .state = LIVE_PAGES, .order = op->order, .gfp = op->gfp};
+	if (replay->id_of_frame)
+		replay->id_of_frame[first] = op->id;
 	replay->counters.page_allocs++;
 	replay->counters.live_page_blocks++;
 	*owner_of(replay, op->gfp) += 1ull << op->order;
@@ -762,6 +816,22 @@ static void start_with_pages(struct replay *replay, struct live *live)
 	*owner_of(replay, live->gfp) += 1ull << live->order;
 }
 
+/* Asks the object allocator when it has work of its own; the time is that of the first op or of the start state. */
+static void start_daemons(struct replay *replay)
+{
+	for (unsigned cpu = 0; cpu < replay->config.cpus; cpu++)
+		replay->daemon_ns[cpu] = replay->time_ns;
+	run_daemons(replay);
+	set_next_tick(replay);
+}
+
+/* Nothing is sampled before the start state. */
+static void skip_tick(struct tick *tick, uint64_t until_ns)
+{
+	if (tick->every_ns && tick->next_ns < until_ns)
+		tick->next_ns += (until_ns - tick->next_ns + tick->every_ns - 1) / tick->every_ns * tick->every_ns;
+}
+
 /* The moment of the start state: what the ops before it left live is what the allocators hold. */
 static void start_from_state(struct replay *replay)
 {
@@ -777,6 +847,11 @@ static void start_from_state(struct replay *replay)
 	replay->start_unknown = replay->parts.pages->allocated_pages -
 	                        replay->parts.objects->ops->pages_held(replay->parts.objects) - counters->pages_unmovable -
 	                        counters->pages_movable - counters->pages_reclaimable;
+	if (replay->config.start_ns > replay->time_ns)
+		replay->time_ns = replay->config.start_ns;
+	skip_tick(&replay->sample, replay->time_ns);
+	skip_tick(&replay->dump, replay->time_ns);
+	start_daemons(replay);
 }
 
 /* Whether an op lies outside of the time that is replayed; the first one inside brings the start state. */
@@ -838,6 +913,8 @@ static enum replay_status run_ops(struct replay *replay, const struct progress *
 enum replay_status replay_run(struct replay *replay, const struct progress *progress, const volatile sig_atomic_t *interrupt,
                               struct error *error)
 {
+	if (!replay->before_start)
+		start_daemons(replay);
 	enum replay_status status = run_ops(replay, progress, interrupt, error);
 	if (replay->parts.machine)
 		machine_drain(replay->parts.machine);

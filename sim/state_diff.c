@@ -289,7 +289,8 @@ uint64_t state_diff(const struct state_lines *a, const struct state_lines *b, FI
 	uint64_t different = 0;
 	struct state_line *sorted = xcalloc(b->count + 1, sizeof *sorted);
 	bool *met = xcalloc(b->count + 1, sizeof *met);
-	memcpy(sorted, b->lines, b->count * sizeof *sorted);
+	for (size_t i = 0; i < b->count; i++)
+		sorted[i] = b->lines[i];
 	qsort(sorted, b->count, sizeof *sorted, by_identity_and_place);
 	*compared = a->count;
 	for (size_t i = 0; i < a->count; i++) {

@@ -45,13 +45,15 @@ bool text_read_time(const char **at, const char *end, uint64_t *time_ns)
 		return false;
 	*time_ns = seconds;
 	if (*at == end || **at != '.')
-		return true; /* trace clocks "counter" and the like: a plain number, taken as nanoseconds */
+		return seconds <= INT64_MAX; /* trace clocks "counter" and the like: a plain number, taken as nanoseconds */
 	const char *point = ++*at;
 	if (!read_decimal(at, end, &fraction) || *at - point > 9)
 		return false;
 	for (size_t digits = (size_t)(*at - point); digits < 9; digits++)
 		fraction *= 10;
-	return !__builtin_mul_overflow(seconds, 1000000000u, &seconds) && !__builtin_add_overflow(seconds, fraction, time_ns);
+	/* The database keeps times as signed numbers of 64 bits: 292 years, more than any clock of a kernel shows. */
+	return !__builtin_mul_overflow(seconds, 1000000000u, &seconds) && !__builtin_add_overflow(seconds, fraction, time_ns) &&
+	       *time_ns <= INT64_MAX;
 }
 
 bool text_read_cpu(const char **at, const char *end, uint32_t *cpu)

@@ -690,6 +690,7 @@ const struct object_allocator_ops object_allocator_slab_ops = {
         .kmalloc = slab_kmalloc,
         .kfree = slab_kfree,
         .cpu_dead = slab_cpu_dead,
+        .tick = slab_tick,
         .ksize = slab_ksize,
         .cache_limit = slab_cache_limit,
         .cache_view = slab_cache_view,

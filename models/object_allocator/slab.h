@@ -192,9 +192,10 @@ struct slab_allocator {
 
 	struct kmalloc kmalloc;
 	struct slab_counters counters;
-	uint64_t off_slab_freelists; /* live kmalloc'ed index arrays: objects in use that the port never handed out */
-	bool cpu_dead[CPUS_MAX];     /* taken out of the free limits */
-	uint64_t now_ms;             /* when slab_reap() last ran */
+	uint64_t off_slab_freelists;    /* live kmalloc'ed index arrays: objects in use that the port never handed out */
+	uint64_t reap_due_ns[CPUS_MAX]; /* 0: slab_tick() was not called for this CPU yet */
+	bool cpu_dead[CPUS_MAX];        /* taken out of the free limits */
+	uint64_t now_ms;                /* when slab_reap() last ran */
 	struct {
 		uint64_t live, active, slabs;
 	} loaded; /* what slab_load_*() brought, which no counter saw coming */
@@ -316,6 +317,9 @@ void slab_cpu_dead(struct object_allocator *objects, unsigned dead, unsigned cpu
  * shared array and a fifth of what free_limit allows of its free slabs. now_ms is the simulated time, which never runs back.
  */
 void slab_reap(struct object_allocator *objects, unsigned cpu, uint64_t now_ms);
+
+/* The port's tick: slab_reap() at the times at which the kernel's timer runs it. */
+uint64_t slab_tick(struct object_allocator *objects, unsigned cpu, uint64_t now_ns);
 
 /* slab_laws.c */
 void slab_check(const struct object_allocator *objects);

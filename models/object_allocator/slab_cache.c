@@ -24,6 +24,12 @@
 #define REAPTIMEOUT_NODE_MS 4000u
 #define TICK_MS 4u
 
+/* REAPTIMEOUT_AC; when CPU 0 reaps first, and how much earlier each further CPU does (round_jiffies_common()). */
+#define REAPTIMEOUT_AC_MS 2000u
+#define REAP_FIRST_MS 1816u
+#define REAP_SKEW_TICKS 3u
+#define NS_PER_MS 1000000u
+
 #define POINTER_BYTES 8u
 
 /* Making. */
@@ -408,6 +414,44 @@ void slab_reap(struct object_allocator *objects, unsigned cpu, uint64_t now_ms)
 		cache->node.next_reap_ms = now_ms + REAPTIMEOUT_NODE_MS;
 		reap_node(allocator, cache, cpu);
 	}
+}
+
+/* The clock is set once, before the first reap: the caches' turns, counted from 0 so far, move with it. */
+static void set_clock(struct slab_allocator *allocator, uint64_t now_ms)
+{
+	for (uint32_t at = allocator->newest_cache; at != 0; at = allocator->caches[at - 1]->older)
+		allocator->caches[at - 1]->node.next_reap_ms += now_ms - allocator->now_ms;
+	allocator->now_ms = now_ms;
+}
+
+/*
+ * The first time after now_ns at which CPU `cpu` reaps: every second whole second of jiffies, three jiffies earlier for each CPU
+ * before it (start_cpu_timer(), cache_reap(), __round_jiffies_relative()).
+ * MODEL: a tick of HZ=250, and time since boot is that of jiffies, which begin at -300 s in 32 bits: their seconds turn at 816 ms
+ * (2^32 mod 250 = 46, 204 ticks before the next). The CPUs' timers start in the first second, so that they reap at 1.816 s, 3.816
+ * s and so on; a recording whose clock does not begin at the boot has them at other moments, but as often.
+ */
+static uint64_t next_reap_ns(unsigned cpu, uint64_t now_ns)
+{
+	uint64_t first_ns = (REAP_FIRST_MS - (uint64_t)cpu * REAP_SKEW_TICKS * TICK_MS) * NS_PER_MS;
+	uint64_t every_ns = REAPTIMEOUT_AC_MS * NS_PER_MS;
+	return now_ns < first_ns ? first_ns : first_ns + ((now_ns - first_ns) / every_ns + 1) * every_ns;
+}
+
+uint64_t slab_tick(struct object_allocator *objects, unsigned cpu, uint64_t now_ns)
+{
+	struct slab_allocator *allocator = slab_allocator_of(objects);
+	SIM_ASSERT(cpu < allocator->rules.cpus);
+	uint64_t *due_ns = &allocator->reap_due_ns[cpu];
+	if (*due_ns == 0) {
+		/* Caches that the recording found live have been reaped before; only the time of day starts here. */
+		if (now_ns / NS_PER_MS > allocator->now_ms)
+			set_clock(allocator, now_ns / NS_PER_MS);
+	} else if (now_ns >= *due_ns) {
+		slab_reap(objects, cpu, now_ns / NS_PER_MS);
+	}
+	*due_ns = next_reap_ns(cpu, now_ns);
+	return *due_ns;
 }
 
 /* get_slabinfo(): objects in arrays count as active. */

@@ -93,6 +93,7 @@ static bool describe(struct buddy_spec *spec, const struct procfs_memory *memory
 	*spec = (struct buddy_spec){.pageblock_order = settings->kernel.pageblock_order,
 	                            .cpus = settings->machine.cpus ? settings->machine.cpus : 1,
 	                            .transparent_hugepage = settings->kernel.transparent_hugepage,
+	                            .movable_is_lru = true,
 	                            .watermark_boost_factor = settings->kernel.watermark_boost_factor,
 	                            .zone_count = memory->count};
 	uint64_t lowmem = 0;

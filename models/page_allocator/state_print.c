@@ -102,6 +102,7 @@ static char kind_of(struct buddy *buddy, uint32_t nr, uint32_t *frames)
 		return '0';
 	case FRAME_REST:
 	case FRAME_ALLOCATED:
+	case FRAME_CACHE:
 		break;
 	}
 	return frame->lru ? 'l' : buddy_zone_of(buddy, nr) ? 'x' : '-';

@@ -111,6 +111,12 @@ struct object_allocator_ops {
 	enum object_free_result (*free_bulk)(struct object_allocator *, cache_id, size_t count, vaddr *at, unsigned cpu);
 	/* A CPU went offline: what it kept for itself of every cache goes back; `cpu` does the work. NULL: CPUs keep nothing. */
 	void (*cpu_dead)(struct object_allocator *, unsigned dead, unsigned cpu);
+	/*
+	 * The allocator's own work at fixed times (a daemon): does what is due on `cpu` at now_ns, simulated time since boot, and
+	 * returns when it wants to be called for that CPU again, > now_ns. Called first at the start, then in the order of time.
+	 * NULL: it has none.
+	 */
+	uint64_t (*tick)(struct object_allocator *, unsigned cpu, uint64_t now_ns);
 	/* Usable bytes of a live object, 0 if there is none at that address. */
 	uint32_t (*ksize)(const struct object_allocator *, vaddr);
 
@@ -245,6 +251,16 @@ static inline bool object_adopt(struct object_allocator *objects, vaddr at, cach
 	bool adopted = objects->ops->adopt && objects->ops->adopt(objects, at, cache, size);
 	objects->live_objects += adopted;
 	return adopted;
+}
+
+/* UINT64_MAX: never again. */
+static inline uint64_t object_allocator_tick(struct object_allocator *objects, unsigned cpu, uint64_t now_ns)
+{
+	if (!objects->ops->tick)
+		return UINT64_MAX;
+	uint64_t next_ns = objects->ops->tick(objects, cpu, now_ns);
+	SIM_ASSERT(next_ns > now_ns);
+	return next_ns;
 }
 
 static inline void object_allocator_check(const struct object_allocator *objects)

@@ -95,6 +95,16 @@ struct page_allocator_ops {
 	void (*destroy)(struct page_allocator *);
 };
 
+/* Whom a model tells that compaction moved an allocated frame. Without a listener no allocated frame moves. */
+struct page_moved {
+	/*
+	 * The block of one frame at `from` is now at `to`; frees name the new frame. Comes from within an allocation, or a free
+	 * after its block is gone. No call of the port from here.
+	 */
+	void (*tell)(void *context, pfn from, pfn to);
+	void *context;
+};
+
 struct page_allocator {
 	const struct page_allocator_ops *ops;
 	uint32_t end_pfn;         /* one beyond the highest frame there is; constant, for maps by frame number */
@@ -103,7 +113,8 @@ struct page_allocator {
 	/* Beside a recording (sim/follow.h): the frame that the next block must hold if the lists allow it; 0 = none. Frame 0
 	 * never is. */
 	uint32_t wanted;
-	uint64_t exchanged; /* blocks that were exchanged for it */
+	uint64_t exchanged;      /* blocks that were exchanged for it */
+	struct page_moved moved; /* set by the owner of movable frames, or left empty */
 };
 
 /* What a page allocator is made of and stands on. The pointers outlive the allocator. */

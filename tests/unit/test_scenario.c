@@ -146,7 +146,7 @@ static void the_plans_example_loads(void **state)
 	                                "timing: cycles              # none | cycles\n"
 	                                "seed: 1\n"
 	                                "sample: {every: 10 ms}\n"
-	                                "report: [fragmentation, footprint, tlb]\n"),
+	                                "report: [fragmentation, footprint, cycles]\n"),
 	     &settings);
 	assert_string_equal(settings.question, "Does SLOB's smaller footprint cost more TLB misses than it saves?");
 	assert_string_equal(settings.machine.name, "skylake");
@@ -497,7 +497,8 @@ static void printed_settings_read_back(void **state)
 	}
 	struct settings settings;
 	parse("machine: qemu-64m\nmemory: 12345678 B\nmachine.frequency: 1998.846 MHz\nseed: 18446744073709551615\nparanoid: 5\n"
-	      "report: [a b, \"c,d\"]\nkernel: lab-6.1\ntrace: tests/unit/test.h\ncost.slob_step: 0 cycles\nsample.every: off\n",
+	      "report: [memory, cycles]\nkernel: lab-6.1\ntrace: tests/unit/test.h\ncost.slob_step: 0 cycles\nsample.every: "
+	      "off\n",
 	      &settings);
 	check_reads_back(&settings);
 	settings_release(&settings);

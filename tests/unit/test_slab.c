@@ -983,6 +983,36 @@ static void reaper_rounds_slabs_up(void **state)
 	rig_release(&rig);
 }
 
+/*
+ * The reaper's times: 2^32 - 75000 + 1.816 s in ticks of 4 ms is the first whole second of jiffies after one second of uptime;
+ * CPU 1 is three ticks earlier. Catches a first call that reaps, CPUs in step, a reap that drifts with late calls, and none at
+ * all.
+ */
+static void the_reaper_comes_every_two_seconds(void **state)
+{
+	(void)state;
+	const uint64_t ms = 1000000;
+	struct rig rig;
+	rig_make(&rig, 2);
+	cache_id id = make(&rig, 96, 0, false);
+	struct array_cache *array = cpu_array(slab_cache_of(rig.slab, id), 0);
+	give(&rig, id, take(&rig, id, 0), 0);
+	assert_int_equal(array->avail, 16);
+	assert_int_equal((4294967296u - 75000 + 1816 / 4) % 250, 0);
+	assert_int_equal(object_allocator_tick(rig.objects, 0, 10 * ms), 1816 * ms);
+	assert_int_equal(object_allocator_tick(rig.objects, 1, 10 * ms), 1804 * ms);
+	assert_int_equal(object_allocator_tick(rig.objects, 1, 1804 * ms), 3804 * ms);
+	assert_int_equal(array->touched, 1); /* not this CPU's */
+	assert_int_equal(object_allocator_tick(rig.objects, 0, 1816 * ms), 3816 * ms);
+	assert_int_equal(array->touched, 0);
+	assert_int_equal(array->avail, 16);
+	assert_int_equal(object_allocator_tick(rig.objects, 0, 2000 * ms), 3816 * ms); /* too early: nothing */
+	assert_int_equal(array->avail, 16);
+	assert_int_equal(object_allocator_tick(rig.objects, 0, 3900 * ms), 5816 * ms);
+	assert_int_equal(array->avail, 8); /* (120 + 4) / 5 = 24 are more than 16: half of them */
+	rig_release(&rig);
+}
+
 /* ---- steps ---- */
 
 static uint32_t count_steps(const struct rig *rig, enum step_kind kind, uint64_t address, uint32_t bytes)
@@ -1190,6 +1220,7 @@ int main(void)
 	        cmocka_unit_test(caches_come_and_go),
 	        cmocka_unit_test(view_is_slabinfo),
 	        cmocka_unit_test(reaper_takes_a_fifth),
+	        cmocka_unit_test(the_reaper_comes_every_two_seconds),
 	        cmocka_unit_test(reaper_halves_a_small_array),
 	        cmocka_unit_test(reaper_rounds_slabs_up),
 	        cmocka_unit_test(steps_touch_what_the_kernel_touches),

@@ -243,6 +243,22 @@ static void test_headers_tell(void **state)
 	assert_int_equal(reader.cpus, 4);
 }
 
+/* Would catch: times that the database's signed numbers do not hold, which leave a run without its end. */
+static void test_times_bounded(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		bool read;
+	} times[] = {{"9223372036.854775807", true}, {"9223372036.854775808", false}, {"18446744073.709551615", false},
+	             {"9223372036854775807", true},  {"9223372036854775808", false},  {"99999999999.000000", false}};
+	for (size_t i = 0; i < sizeof times / sizeof times[0]; i++) {
+		const char *at = times[i].text;
+		uint64_t time_ns;
+		assert_int_equal(text_read_time(&at, times[i].text + strlen(times[i].text), &time_ns), times[i].read);
+	}
+}
+
 static gfp parse(const char *text, bool understood)
 {
 	gfp flags;
@@ -297,8 +313,8 @@ int main(void)
 	        cmocka_unit_test(test_old_kernels),   cmocka_unit_test(test_failed_to_parse),
 	        cmocka_unit_test(test_null_pointers), cmocka_unit_test(test_other_lines),
 	        cmocka_unit_test(test_marks),         cmocka_unit_test(test_damaged_and_unknown),
-	        cmocka_unit_test(test_headers_tell),  cmocka_unit_test(test_gfp_parse),
-	        cmocka_unit_test(test_gfp_print),
+	        cmocka_unit_test(test_times_bounded), cmocka_unit_test(test_headers_tell),
+	        cmocka_unit_test(test_gfp_parse),     cmocka_unit_test(test_gfp_print),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,9 @@
  *
  * cmd_report.c - `kmemsim report DB`: tables and pictures of runs, from the database alone.
  */
+#include "sim/io/yaml_scenario.h"
 #include "sim/report.h"
+#include "sim/store.h"
 #include "tools/kmemsim/command.h"
 
 #include <errno.h>
@@ -21,7 +23,8 @@ static const struct argp_option report_options[] = {
         {"run", OPTION_RUN, "N[,N...]", 0, "Only these runs, in this order (default: every run)", 0},
         {"out", OPTION_OUT, "DIR", 0, "Where the pictures go (default: the database's name without .db)", 0},
         {"format", OPTION_FORMAT, "png|svg", 0, "Form of the pictures (default png)", 0},
-        {"picture", OPTION_PICTURE, "NAME", 0, "Only this picture (again and again)", 0},
+        {"picture", OPTION_PICTURE, "NAME", 0,
+         "Only this picture (again and again; default: what the runs' scenarios ask for, else all)", 0},
         {0},
 };
 
@@ -32,6 +35,7 @@ struct options {
 	size_t runs_count;
 	const char *pictures[PICTURES_MAX];
 	size_t pictures_count;
+	bool all_pictures; /* a run asks for all there are */
 };
 
 static bool add_runs(struct options *options, const char *argument, struct error *error)
@@ -110,12 +114,65 @@ static const char *templates(void)
 	                                                                     : KMEMSIM_DATA_DIR "/gnuplot";
 }
 
+static bool has_run(const struct options *options, int64_t run)
+{
+	for (size_t index = 0; index < options->runs_count; index++)
+		if (options->runs[index] == run)
+			return true;
+	return options->runs_count == 0;
+}
+
+static void add_wish(struct options *options, const char *name)
+{
+	for (size_t picture = 0; report_pictures[picture].name; picture++) {
+		const char *known = report_pictures[picture].name;
+		for (size_t index = 0; index < options->pictures_count; index++)
+			if (strcmp(options->pictures[index], known) == 0)
+				known = "";
+		if (strcmp(known, name) == 0 && options->pictures_count < PICTURES_MAX)
+			options->pictures[options->pictures_count++] = known;
+	}
+}
+
+/* columns: run, its scenario. What its key `report` lists. */
+static bool take_wishes(void *context, const struct store_row *row, struct error *error)
+{
+	struct options *options = context;
+	struct yaml_file yaml;
+	const char *text = row->values[1].kind == STORE_TEXT ? row->values[1].text : "";
+	if (!has_run(options, row->values[0].integer))
+		return true;
+	if (!yaml_file_parse(&yaml, "the run's scenario", text, strlen(text), error))
+		return false;
+	const struct yaml_entry *wishes = yaml_file_entry(&yaml, "report");
+	if (!wishes || wishes->count == 0)
+		options->all_pictures = true;
+	for (uint32_t index = 0; wishes && index < wishes->count; index++)
+		add_wish(options, wishes->values[index]);
+	yaml_file_release(&yaml);
+	return true;
+}
+
+/* Where no option chooses pictures, the scenarios of the runs do: what any of them asks for is drawn. */
+static bool choose_pictures(struct options *options, struct error *error)
+{
+	if (options->pictures_count > 0)
+		return true;
+	struct store *store = store_open_readonly(options->db, error);
+	bool chosen = store && store_query(store, "SELECT id, scenario FROM run", NULL, 0, take_wishes, options, error);
+	if (options->all_pictures)
+		options->pictures_count = 0;
+	return store_close(store, error) && chosen;
+}
+
 static int run(const struct command *command, int argc, char **argv)
 {
 	struct options options = {0};
 	struct error error = {0};
 	const struct command_line line = {command, parse, &options, &error};
 	if (!command_parse(&line, argc, argv))
+		return command_failed(&error);
+	if (!choose_pictures(&options, &error))
 		return command_failed(&error);
 	char *beside = folder_beside(options.db);
 	const struct report_options report = {

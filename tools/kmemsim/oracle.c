@@ -54,42 +54,41 @@ static const char *find_frame(const char *line, const char *frame)
 	return NULL;
 }
 
-static void tell_place(struct oracle *oracle, const char *line, const char *what, const char *at)
+/* Tells where in a line of the state a frame stands; false if it does not. */
+static bool tell_place(struct oracle *oracle, const char *line, const char *what, uint32_t frame)
 {
-	const char *colon = strchr(line, ':');
+	char word[16];
+	snprintf(word, sizeof word, "%x", frame);
+	const char *at = frame == UINT32_MAX ? NULL : find_frame(line, word);
+	if (!at)
+		return false;
+	const char *items = strchr(line, ':');
 	unsigned place = 0;
-	for (const char *c = colon ? colon + 2 : line; c < at; c++)
+	for (const char *c = items ? items + 2 : line; c < at; c++)
 		place += *c == ' ';
 	const char *from = at - line > SHOWN_BEFORE ? at - SHOWN_BEFORE : line;
-	fprintf(oracle->differences, "    %s stands in %.*s at place %u: %s%.*s\n", what, (int)strcspn(line, ":"), line, place,
+	fprintf(oracle->differences, "    %s is in %.*s at place %u: %s%.*s\n", what, (int)strcspn(line, ":"), line, place,
 	        from > line ? "..." : "", SHOWN, from);
+	return true;
 }
 
 void oracle_tell_frames(struct oracle *oracle, uint32_t expected, uint32_t got)
 {
 	if (!last_was_kept(oracle) || !oracle->buddy)
 		return;
-	char *text, expected_word[16], got_word[16];
+	char *text;
 	size_t bytes;
 	FILE *out = open_memstream(&text, &bytes);
 	SIM_ASSERT(out);
 	oracle->buddy->ops->print_state(oracle->buddy, out);
 	fclose(out);
-	snprintf(expected_word, sizeof expected_word, "%x", expected);
-	snprintf(got_word, sizeof got_word, "%x", got);
 	char *rest = text;
 	bool expected_found = expected == UINT32_MAX, got_found = got == UINT32_MAX;
 	for (char *line; (line = strsep(&rest, "\n"));) {
 		if (!state_text_begins(line, "@FREE ") && !state_text_begins(line, "@PCPL "))
 			continue;
-		const char *at = expected == UINT32_MAX ? NULL : find_frame(line, expected_word);
-		if (at)
-			tell_place(oracle, line, "expected", at);
-		expected_found |= at != NULL;
-		at = got == UINT32_MAX ? NULL : find_frame(line, got_word);
-		if (at)
-			tell_place(oracle, line, "got", at);
-		got_found |= at != NULL;
+		expected_found |= tell_place(oracle, line, "expected", expected);
+		got_found |= tell_place(oracle, line, "got", got);
 	}
 	if (!expected_found)
 		fprintf(oracle->differences, "    expected is on no list now: it is in use, or inside of a larger free block\n");
