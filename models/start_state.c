@@ -242,12 +242,24 @@ static bool make_caches(struct object_allocator *objects, const struct state_dum
 	return true;
 }
 
+/* A dump of SLOB names no cache, so the other models would take it for one without any. */
+static bool is_of_slob(const struct state_dump *dump)
+{
+	for (size_t i = 0; i < dump->text_count; i++)
+		if (state_text_begins(dump->texts[i].text, "@SL "))
+			return true;
+	return false;
+}
+
 bool start_state_objects(const struct start_state *state, struct object_allocator *objects, struct error *error)
 {
 	if (!state->is_dump)
 		return true;
 	if (!objects->ops->load_state)
 		return error_set(error, ERROR_USAGE, "start: '%s' cannot be brought into a recorded state", objects->ops->name);
+	if (is_of_slob(&state->dump) && strcmp(objects->ops->name, "slob") != 0)
+		return error_set(error, ERROR_INPUT, "%s: a state of slob, which '%s' cannot start from", state->path,
+		                 objects->ops->name);
 	struct error why = {0};
 	if (make_caches(objects, &state->dump, &why) && objects->ops->load_state(objects, &state->dump, &why)) {
 		object_allocator_check(objects);

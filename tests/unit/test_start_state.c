@@ -57,7 +57,8 @@ static void write_state(struct world *world, const char *text)
 	fclose(out);
 }
 
-static void begin(struct world *world, const char *text)
+/* Everything but the objects' own state. */
+static void begin_pages(struct world *world, const char *text)
 {
 	struct error error = {0};
 	*world = (struct world){0};
@@ -77,14 +78,18 @@ static void begin(struct world *world, const char *text)
 	        &(struct object_allocator_wiring){
 	                .settings = &world->settings, .pages = world->pages, .layout = &world->layout, .steps = &world->steps},
 	        &error);
+}
+
+static void begin(struct world *world, const char *text)
+{
+	struct error error = {0};
+	begin_pages(world, text);
 	if (!start_state_objects(&world->state, world->objects, &error))
 		fail_msg("%s", error.text);
 }
 
-static void end(struct world *world)
+static void release(struct world *world)
 {
-	page_allocator_check(world->pages);
-	object_allocator_check(world->objects);
 	object_allocator_destroy(world->objects);
 	page_allocator_destroy(world->pages);
 	start_state_release(&world->state);
@@ -92,6 +97,13 @@ static void end(struct world *world)
 	steps_release(&world->steps);
 	settings_release(&world->settings);
 	unlink(world->path);
+}
+
+static void end(struct world *world)
+{
+	page_allocator_check(world->pages);
+	object_allocator_check(world->objects);
+	release(world);
 }
 
 static uint64_t address(const struct world *world, uint32_t frame, uint32_t offset)
@@ -195,12 +207,37 @@ static void test_wrong_states_are_errors(void **unused)
 	}
 }
 
+/* The hand-made dump with one text in place of another. */
+static void refuses(const char *from, const char *to)
+{
+	struct world world;
+	struct error error = {0};
+	char text[sizeof dump_text + 64];
+	const char *at = strstr(dump_text, from);
+	assert_non_null(at);
+	snprintf(text, sizeof text, "%.*s%s%s", (int)(at - dump_text), dump_text, to, at + strlen(from));
+	begin_pages(&world, text);
+	assert_false(start_state_objects(&world.state, world.objects, &error));
+	assert_int_equal(error.kind, ERROR_INPUT);
+	release(&world); /* after a state that was refused an allocator can only be destroyed */
+}
+
+/* Catches: a slab in frames that are free or held twice, a state of another allocator that is taken for an empty one. */
+static void test_states_that_cannot_be_are_refused(void **unused)
+{
+	(void)unused;
+	refuses("@SP 11 0", "@SP 20 0");
+	refuses("@SP 11 0", "@SP 1000 0");
+	refuses("things 4/4/0", "things 4/5/0");
+	refuses("@END here", "@SL small\n@END here");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_dump_is_loaded_in_order), cmocka_unit_test(test_follow_takes_what_no_event_took),
 	        cmocka_unit_test(test_exchange_keeps_the_list), cmocka_unit_test(test_buddyinfo_alone_is_a_start),
-	        cmocka_unit_test(test_wrong_states_are_errors),
+	        cmocka_unit_test(test_wrong_states_are_errors), cmocka_unit_test(test_states_that_cannot_be_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
