@@ -122,6 +122,7 @@ static struct slab_cache *new_cache(struct slab_allocator *allocator, const stru
 	        .used = true,
 	};
 	cache->name = xstrdup(spec->name);
+	layout_name(allocator->wiring.layout, cache->node_at, KMEM_CACHE_NODE_BYTES, "kmem_cache_node", cache->name);
 	cache->node.next_reap_ms = first_reap_ms(allocator, cache);
 	cache->node.free_limit = slab_free_limit(&allocator->rules, geometry, geometry->flags & SLAB_KMALLOC);
 	make_arrays(allocator, cache);

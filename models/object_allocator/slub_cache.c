@@ -72,6 +72,7 @@ static struct slub_cache *cache_open(struct slub *slub, const struct cache_spec 
 	cache->refcount = 1;
 	cache->name = xstrdup(spec->name);
 	cache->at = descriptors_take(slub);
+	layout_name(slub->wiring.layout, cache->at.node, KMEM_CACHE_NODE_BYTES, "kmem_cache_node", cache->name);
 	for (uint32_t cpu = 0; cpu < slub->cpus; cpu++)
 		cache->cpus[cpu].freelist = LINK_NONE;
 	cache->id = next_id(slub);
