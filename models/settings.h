@@ -26,6 +26,9 @@ struct machine_settings {
 	uint32_t atomic_cycles; /* extra cycles of a locked instruction */
 };
 
+/* kernel.slab_max_order: auto. 0 is an order like others. */
+#define SLAB_MAX_ORDER_AUTO UINT32_MAX
+
 struct kernel_settings {
 	char *name;                                        /* kernel.name */
 	uint32_t pageblock_order;                          /* 9 with hugetlb or THP, else MAX_ORDER-1 = 10 */
@@ -35,21 +38,29 @@ struct kernel_settings {
 	uint32_t percpu_pagelist_high_fraction;            /* auto */
 	uint32_t lowmem_reserve_dma, lowmem_reserve_dma32; /* sysctl lowmem_reserve_ratio: 256 256 */
 	bool transparent_hugepage;                         /* order-9 pcp lists */
+	bool compaction;                                   /* CONFIG_COMPACTION */
+	uint32_t kswapd_delay;                             /* page allocator calls until kswapd has its turn; 0 = never */
+	uint32_t reclaim_page_cache, reclaim_slab;         /* percent of memory that reclaim can take back */
 	uint32_t page_struct_bytes;                        /* 64, or 56 */
 	uint64_t reserved_bytes; /* not managed by the page allocator: kernel image, memmap, firmware; auto */
 	/* SLUB boot parameters */
 	uint32_t slub_min_order, slub_max_order, slub_min_objects; /* 0, 3, auto */
 	bool slub_cpu_partial;                                     /* CONFIG_SLUB_CPU_PARTIAL */
+	char *slub_debug;                                          /* boot parameter slub_debug=; NULL: off */
 	/* SLAB boot parameters */
-	uint32_t slab_max_order; /* auto: 1 above 32 MiB of memory, else 0 */
-	bool slab_merge;         /* merging of like caches */
-	bool memcg_kmem;         /* kmalloc-cg-* caches exist and __GFP_ACCOUNT selects them */
+	uint32_t slab_max_order;                           /* SLAB_MAX_ORDER_AUTO: 1 above 32 MiB of memory, else 0 */
+	bool slab_merge;                                   /* merging of like caches */
+	bool slab_freelist_random, slab_freelist_hardened; /* CONFIG_SLAB_FREELIST_RANDOM, _HARDENED */
+	char **cache_tunables;                             /* "NAME cpu_partial=N ..." (object_allocator/cache_tunables.h) */
+	uint32_t cache_tunables_count;
+	bool memcg_kmem; /* kmalloc-cg-* caches exist and __GFP_ACCOUNT selects them */
 };
 
 /* Instruction cycles of each path outside memory; settings because no published table gives them for this kernel. */
 struct cost_settings {
 	uint32_t object_alloc_fast, object_alloc_slow, object_free_fast, object_free_slow;
 	uint32_t slab_setup_per_object; /* building a free list */
+	uint32_t freelist_decode;       /* a free pointer with slab_freelist_hardened */
 	uint32_t page_alloc_fast, page_alloc_slow, page_free_fast, page_free_slow;
 	uint32_t slob_step; /* one block looked at */
 };

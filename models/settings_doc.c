@@ -35,8 +35,8 @@ static void print_range(const struct setting *row, FILE *out)
 		fputs(", a power of two", out);
 	if (row->unit)
 		fprintf(out, " (%s)", row->unit);
-	if (row->zero_word)
-		fprintf(out, " or %s", row->zero_word);
+	if (setting_word(row))
+		fprintf(out, " or %s", setting_word(row));
 }
 
 /* "none, cycles" or "4 MiB to 8 TiB or auto". */
@@ -245,8 +245,8 @@ static void print_row_schema(const struct setting *row, const struct setting_nam
 		fprintf(out, "}, {\"type\": \"array\", \"maxItems\": %d, \"uniqueItems\": true, \"items\": {", SETTING_LIST_MAX);
 		print_names_schema(names_of(row, names), out);
 		fputs("}}]", out);
-	} else if (row->zero_word) {
-		fprintf(out, "\"anyOf\": [{\"const\": \"%s\"}, {", row->zero_word);
+	} else if (setting_word(row)) {
+		fprintf(out, "\"anyOf\": [{\"const\": \"%s\"}, {", setting_word(row));
 		print_number_schema(row, out);
 		fputs("}]", out);
 	} else {
@@ -257,7 +257,7 @@ static void print_row_schema(const struct setting *row, const struct setting_nam
 /* The default in the type a schema gives it. */
 static void print_default_schema(const struct setting *row, FILE *out)
 {
-	bool number = row->type == SETTING_COUNT && (!row->zero_word || strcmp(row->zero_word, row->default_text) != 0);
+	bool number = row->type == SETTING_COUNT && (!setting_word(row) || strcmp(setting_word(row), row->default_text) != 0);
 	if (row->type == SETTING_LIST && !*row->default_text)
 		fputs("[]", out);
 	else if (row->type == SETTING_BOOL || number)

@@ -27,6 +27,8 @@ const char *job_histogram_name(enum job_kind kind)
 		return "cycles_per_page_alloc";
 	case JOB_PAGE_FREE:
 		return "cycles_per_page_free";
+	case JOB_DAEMON:
+		return "cycles_per_daemon_run";
 	case JOB_KINDS:
 		break;
 	}

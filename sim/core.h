@@ -22,7 +22,7 @@
 #define CORE_JOBS 64
 
 /* Kinds of jobs that have a histogram of their own. */
-enum job_kind { JOB_OBJECT_ALLOC, JOB_OBJECT_FREE, JOB_PAGE_ALLOC, JOB_PAGE_FREE, JOB_KINDS };
+enum job_kind { JOB_OBJECT_ALLOC, JOB_OBJECT_FREE, JOB_PAGE_ALLOC, JOB_PAGE_FREE, JOB_DAEMON, JOB_KINDS };
 
 /* The histogram's name in the database: "cycles_per_alloc" ... */
 const char *job_histogram_name(enum job_kind kind);

@@ -4,6 +4,8 @@
  */
 #include "sim/replay.h"
 
+#include "sim/usercopy_caches.h"
+
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,13 +37,16 @@ struct replay {
 	struct replay_counters counters;
 	const struct trace_info *info;
 	struct live *live;
+	uint32_t *id_of_frame;         /* by frame, for frames of single live pages; NULL until a page moves */
 	cache_id *caches;              /* by the recording's cache index */
 	struct replay_cache *by_cache; /* by cache_id */
 	uint32_t by_cache_count;
 	struct replay_call_site *by_call_site;
 	uint64_t time_ns;
-	uint64_t next_tick_ns; /* the earlier of the two below */
+	uint64_t next_tick_ns; /* the earliest of those below */
 	struct tick sample, dump;
+	uint64_t next_daemon_ns;      /* the earliest of daemon_ns */
+	uint64_t daemon_ns[CPUS_MAX]; /* when the object allocator has work of its own on a CPU */
 	uint32_t samples;
 };
 
@@ -69,6 +74,7 @@ const struct metric replay_metrics[] = {
         GAUGE(struct replay_counters, pages_unmovable, "pages", "Held by the recording's unmovable page allocations"),
         GAUGE(struct replay_counters, pages_movable, "pages", "Held by the recording's movable page allocations"),
         GAUGE(struct replay_counters, pages_reclaimable, "pages", "Held by the recording's reclaimable page allocations"),
+        METRIC(struct replay_counters, moved_pages, "pages", "Page allocations that compaction moved to another frame"),
         GAUGE(struct replay_counters, peak_pages, "pages", "Most frames allocated at once"),
         GAUGE(struct replay_counters, peak_slab_pages, "pages", "Most frames held by the object allocator at once"),
         GAUGE(struct replay_counters, peak_bytes_req, "bytes", "Most bytes asked for that were live at once"),
@@ -99,6 +105,8 @@ static bool make_caches(struct replay *replay, struct error *error)
 		        .align = cache->align,
 		        .flags = cache->flags,
 		        .ctor = cache->ctor,
+		        /* MODEL: where the region lies is not known; it only decides whether the cache may be merged. */
+		        .usersize = cache->named && usercopy_cache(cache->name) ? cache->object_size : 0,
 		};
 		if (cache->object_size == 0)
 			return error_set(error, ERROR_INPUT, "%s: cache '%s' has objects of 0 bytes", replay->info->source,
@@ -106,6 +114,30 @@ static bool make_caches(struct replay *replay, struct error *error)
 		replay->caches[index] = cache_create(replay->parts.objects, &spec);
 	}
 	return true;
+}
+
+static void set_next_tick(struct replay *replay)
+{
+	uint64_t next_ns = replay->sample.next_ns < replay->dump.next_ns ? replay->sample.next_ns : replay->dump.next_ns;
+	replay->next_tick_ns = next_ns < replay->next_daemon_ns ? next_ns : replay->next_daemon_ns;
+}
+
+/* A page moved: the id that stands for it learns its new frame. Who stands for which frame is only written down once one moves.
+ */
+static void page_moved(void *context, pfn from, pfn to)
+{
+	struct replay *replay = context;
+	if (!replay->id_of_frame) {
+		replay->id_of_frame = lazy_alloc(replay->parts.pages->end_pfn, sizeof *replay->id_of_frame);
+		for (uint32_t id = 0; id < replay->info->ids; id++)
+			if (replay->live[id].state == LIVE_PAGES)
+				replay->id_of_frame[replay->live[id].address] = id;
+	}
+	uint32_t id = replay->id_of_frame[from.nr];
+	SIM_ASSERT(id < replay->info->ids && replay->live[id].state == LIVE_PAGES && replay->live[id].address == from.nr);
+	replay->live[id].address = to.nr;
+	replay->id_of_frame[to.nr] = id;
+	replay->counters.moved_pages++;
 }
 
 struct replay *replay_create(const struct replay_config *config, const struct replay_parts *parts, struct error *error)
@@ -135,11 +167,13 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	replay->time_ns = info->first_ns;
 	replay->sample = (struct tick){config->sample_every_ns, config->sample_every_ns ? info->first_ns : UINT64_MAX};
 	replay->dump = (struct tick){config->dump_every_ns, config->dump_every_ns ? info->first_ns : UINT64_MAX};
-	replay->next_tick_ns = replay->sample.next_ns < replay->dump.next_ns ? replay->sample.next_ns : replay->dump.next_ns;
+	replay->next_daemon_ns = UINT64_MAX;
+	set_next_tick(replay);
 	if (!make_caches(replay, error)) {
 		replay_destroy(replay);
 		return NULL;
 	}
+	parts->pages->moved = (struct page_moved){page_moved, replay};
 	return replay;
 }
 
@@ -148,6 +182,10 @@ void replay_destroy(struct replay *replay)
 	if (!replay)
 		return;
 	lazy_free(replay->live, replay->info->ids, sizeof *replay->live);
+	if (replay->id_of_frame)
+		lazy_free(replay->id_of_frame, replay->parts.pages->end_pfn, sizeof *replay->id_of_frame);
+	if (replay->parts.pages->moved.context == replay)
+		replay->parts.pages->moved = (struct page_moved){0};
 	free(replay->caches);
 	free(replay->by_cache);
 	free(replay->by_call_site);
@@ -227,7 +265,24 @@ static cycle cycle_at(const struct replay *replay, uint64_t time_ns)
 	return (time_ns - replay->info->first_ns) * replay->config.frequency_mhz / 1000;
 }
 
-/* Takes every sample and dump that is due before `time_ns`. */
+/* Lets the object allocator do what is due on each CPU now. Samples of the same moment were taken before. */
+static void run_daemons(struct replay *replay)
+{
+	replay->next_daemon_ns = UINT64_MAX;
+	for (unsigned cpu = 0; cpu < replay->config.cpus; cpu++) {
+		if (replay->daemon_ns[cpu] <= replay->time_ns) {
+			replay->daemon_ns[cpu] = object_allocator_tick(replay->parts.objects, cpu, replay->time_ns);
+			if (replay->parts.machine && replay->parts.steps->count > 0) {
+				core_push(replay->parts.machine, cpu, JOB_DAEMON, replay->parts.steps);
+				steps_clear(replay->parts.steps);
+			}
+		}
+		if (replay->daemon_ns[cpu] < replay->next_daemon_ns)
+			replay->next_daemon_ns = replay->daemon_ns[cpu];
+	}
+}
+
+/* Takes every sample and dump that is due before `time_ns`, and runs the daemons that are. */
 static bool run_ticks(struct replay *replay, uint64_t time_ns, struct error *error)
 {
 	while (replay->next_tick_ns <= time_ns) {
@@ -243,8 +298,9 @@ static bool run_ticks(struct replay *replay, uint64_t time_ns, struct error *err
 			replay->dump.next_ns += replay->dump.every_ns;
 		if (replay->sample.next_ns == replay->next_tick_ns)
 			replay->sample.next_ns += replay->sample.every_ns;
-		replay->next_tick_ns =
-		        replay->sample.next_ns < replay->dump.next_ns ? replay->sample.next_ns : replay->dump.next_ns;
+		if (replay->next_daemon_ns <= replay->next_tick_ns)
+			run_daemons(replay);
+		set_next_tick(replay);
 	}
 	return true;
 }
@@ -437,6 +493,8 @@ static bool alloc_pages(struct replay *replay, const struct op *op, unsigned cpu
 		return true;
 	}
 	*live = (struct live){.address = first.nr, .cpu = (uint16_t)cpu, .state = LIVE_PAGES, .order = op->order, .gfp = op->gfp};
+	if (replay->id_of_frame)
+		replay->id_of_frame[first.nr] = op->id;
 	replay->counters.page_allocs++;
 	replay->counters.live_page_blocks++;
 	*owner_of(replay, op->gfp) += 1ull << op->order;
@@ -546,6 +604,15 @@ static bool replay_op(struct replay *replay, const struct op *op, struct error *
 	return go_on;
 }
 
+/* Asks the object allocator when it has work of its own; the time is that of the first op. */
+static void start_daemons(struct replay *replay)
+{
+	for (unsigned cpu = 0; cpu < replay->config.cpus; cpu++)
+		replay->daemon_ns[cpu] = replay->time_ns;
+	run_daemons(replay);
+	set_next_tick(replay);
+}
+
 static enum replay_status run_ops(struct replay *replay, const struct progress *progress, const volatile sig_atomic_t *interrupt,
                                   struct error *error)
 {
@@ -572,6 +639,7 @@ static enum replay_status run_ops(struct replay *replay, const struct progress *
 enum replay_status replay_run(struct replay *replay, const struct progress *progress, const volatile sig_atomic_t *interrupt,
                               struct error *error)
 {
+	start_daemons(replay);
 	enum replay_status status = run_ops(replay, progress, interrupt, error);
 	if (replay->parts.machine)
 		machine_drain(replay->parts.machine);

@@ -57,6 +57,7 @@ struct replay_counters {
 	uint64_t ping_pong;            /* freed on another cpu than allocated: perf kmem's Ping-pong */
 	uint64_t bytes_alloc_compared, bytes_alloc_equal; /* allocations whose bytes_alloc the recording has; and those that agree */
 	uint64_t pages_unmovable, pages_movable, pages_reclaimable; /* held by the recording's own page allocations */
+	uint64_t moved_pages;                      /* compaction gave a live page allocation another frame */
 	uint64_t peak_pages;                       /* most frames allocated at once, all owners */
 	uint64_t peak_slab_pages;                  /* most frames held by the object allocator at once */
 	uint64_t peak_bytes_req;

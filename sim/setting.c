@@ -284,16 +284,27 @@ struct reading {
 	struct error *error;
 };
 
+const char *setting_word(const struct setting *row)
+{
+	return row->zero_word ? row->zero_word : row->unset_word;
+}
+
+/* The number that the row's word stands for. */
+static uint64_t word_value(const struct setting *row)
+{
+	return row->zero_word ? 0 : SETTING_UNSET;
+}
+
 /* `why` and what the number may be. */
 static bool fail_number(const struct reading *reading, const char *text, const char *why)
 {
 	const struct setting *row = reading->row;
+	const char *word = setting_word(row);
 	char quoted[SETTING_QUOTE_MAX], low[SETTING_NUMBER_MAX], high[SETTING_NUMBER_MAX];
 	setting_number_text(row->type, row->min, low);
 	setting_number_text(row->type, row->max, high);
 	return error_set(reading->error, ERROR_USAGE, "%s: %s: %s %s; it may be %s to %s%s%s%s", reading->place, row->key,
-	                 setting_quote(text, quoted), why, low, high, row->zero_word ? " or '" : "",
-	                 row->zero_word ? row->zero_word : "", row->zero_word ? "'" : "");
+	                 setting_quote(text, quoted), why, low, high, word ? " or '" : "", word ? word : "", word ? "'" : "");
 }
 
 static bool read_number(const struct reading *reading, const char *text, void *values)
@@ -301,8 +312,9 @@ static bool read_number(const struct reading *reading, const char *text, void *v
 	const struct setting *row = reading->row;
 	char why[SETTING_WHY_MAX];
 	uint64_t number;
-	if (row->zero_word && strcmp(text, row->zero_word) == 0) {
-		store_number(row, values, 0);
+	const char *word = setting_word(row);
+	if (word && strcmp(text, word) == 0) {
+		store_number(row, values, word_value(row));
 		return true;
 	}
 	if (!setting_parse_number(row->type, text, &number, why))
@@ -595,8 +607,8 @@ void setting_print(const struct setting *row, const void *values, FILE *out)
 		fputs(value ? "true" : "false", out);
 	else if (row->type == SETTING_ENUM)
 		fputs(row->names[value], out);
-	else if (value == 0 && row->zero_word)
-		fputs(row->zero_word, out);
+	else if (setting_word(row) && value == word_value(row))
+		fputs(setting_word(row), out);
 	else
 		fputs(setting_number_text(row->type, value, number), out);
 }

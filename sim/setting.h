@@ -5,7 +5,7 @@
  *
  * Numbers carry their unit in the text ("512 MiB", "10 ms", "3 GHz", "44 cycles") and are kept in the base unit (bytes,
  * nanoseconds, hertz, cycles). Counts have no unit. A row may have a word for the value 0 ("auto", "off"); then 0 is only
- * reached by that word, and min holds for the rest.
+ * reached by that word, and min holds for the rest. Where 0 is a number like others, the word stands for SETTING_UNSET.
  *
  * Invariant: a value of the struct came from a row's default or passed setting_set(), so it is within its row's range; printed by
  * setting_print() and read again it is the same.
@@ -29,6 +29,9 @@ enum setting_type {
 	SETTING_LIST       /* char **, owned, with a uint32_t count at count_offset */
 };
 
+/* The value of a uint32_t whose unset_word was given: no number of the user's. */
+#define SETTING_UNSET UINT32_MAX
+
 /* Longest text of a value, and most values in a list. */
 #define SETTING_TEXT_MAX 4095
 #define SETTING_LIST_MAX 64
@@ -40,7 +43,9 @@ struct setting {
 	const char *unit;  /* what a count counts; NULL where the type says it */
 	uint64_t min, max; /* of a number; min of a list is its fewest values */
 	bool power_of_two;
-	const char *zero_word;     /* the word for 0, or NULL */
+	const char *zero_word; /* the word for 0, or NULL */
+	const char
+	        *unset_word; /* the word for SETTING_UNSET where 0 is a value of its own, or NULL; not together with zero_word */
 	const char *default_text;  /* as a user would write it; list values separated by one space */
 	const char *const *names;  /* SETTING_ENUM: the names, ends with NULL */
 	const char *names_of;      /* the value is a name of this kind ("object_allocator"), known to the caller only; or NULL */
@@ -54,6 +59,9 @@ struct setting_names {
 	const char *of;
 	const char *const *names; /* ends with NULL */
 };
+
+/* The word that a number of this row may be instead ("auto", "off"), NULL if there is none. */
+const char *setting_word(const struct setting *row);
 
 /* The row of a key or an alias, NULL if there is none. A table ends with a row whose key is NULL. */
 const struct setting *setting_find(const struct setting *table, const char *key);

@@ -414,6 +414,20 @@ enum state_line_result state_dump_line(struct state_dump *dump, const char *text
 	return STATE_WRONG;
 }
 
+uint64_t state_text_number(const char *text_, const char *key, uint64_t missing)
+{
+	size_t length = strlen(key);
+	for (const char *at = text_; (at = strstr(at, key)); at += length)
+		if (at > text_ && at[-1] == ' ' && at[length] == '=')
+			return strtoull(at + length + 1, NULL, 0);
+	return missing;
+}
+
+bool state_text_begins(const char *text_, const char *words)
+{
+	return strncmp(text_, words, strlen(words)) == 0;
+}
+
 bool state_dump_has(const struct state_dump *dump, char letter)
 {
 	return strchr(dump->what, letter) != NULL && letter;

@@ -116,6 +116,12 @@ void state_dump_release(struct state_dump *dump);
 enum state_line_result state_dump_line(struct state_dump *dump, const char *text, size_t length, uint64_t line,
                                        struct error *error);
 
+/* The number behind ` key=` in a line of text, `missing` if there is no such key. */
+uint64_t state_text_number(const char *text, const char *key, uint64_t missing);
+
+/* Whether a line of text begins with these words: "@CC ". */
+bool state_text_begins(const char *text, const char *words);
+
 /* Whether the dump has this letter in what= (p pages, m map, c caches, k kmalloc caches, s slab pages, v vmalloc). */
 bool state_dump_has(const struct state_dump *dump, char letter);
 

@@ -274,65 +274,75 @@ struct event_name {
 	enum text_kind kind;
 };
 
+static const struct event_name unknown_event = {TEXT_UNKNOWN, TEXT_MARK}, internal_event = {TEXT_INTERNAL, TEXT_MARK};
+
+static struct event_name event_of(enum text_kind kind)
+{
+	return (struct event_name){TEXT_EVENT, kind};
+}
+
 #define IS(name) (memcmp(at, name, sizeof(name) - 1) == 0)
-#define EVENT(name, kind) \
-	if (IS(name)) \
-		return (struct event_name) \
-		{ \
-			TEXT_EVENT, kind \
-		}
-#define INTERNAL(name) \
-	if (IS(name)) \
-		return (struct event_name) \
-		{ \
-			TEXT_INTERNAL, TEXT_MARK \
-		}
 
 /* By length first, so that a line costs one comparison. */
 static struct event_name find_event(const char *at, size_t length)
 {
 	switch (length) {
 	case 5:
-		EVENT("kfree", TEXT_KFREE);
-		EVENT("print", TEXT_MARK);
+		if (IS("kfree"))
+			return event_of(TEXT_KFREE);
+		if (IS("print"))
+			return event_of(TEXT_MARK);
 		break;
 	case 7:
-		EVENT("kmalloc", TEXT_KMALLOC);
+		if (IS("kmalloc"))
+			return event_of(TEXT_KMALLOC);
 		break;
 	case 8:
-		INTERNAL("rss_stat");
+		if (IS("rss_stat"))
+			return internal_event;
 		break;
 	case 12:
-		EVENT("mm_page_free", TEXT_PAGE_FREE);
-		EVENT("kmalloc_node", TEXT_KMALLOC);
+		if (IS("mm_page_free"))
+			return event_of(TEXT_PAGE_FREE);
+		if (IS("kmalloc_node"))
+			return event_of(TEXT_KMALLOC);
 		break;
 	case 13:
-		EVENT("mm_page_alloc", TEXT_PAGE_ALLOC);
+		if (IS("mm_page_alloc"))
+			return event_of(TEXT_PAGE_ALLOC);
 		break;
 	case 15:
-		EVENT("kmem_cache_free", TEXT_CACHE_FREE);
+		if (IS("kmem_cache_free"))
+			return event_of(TEXT_CACHE_FREE);
 		break;
 	case 16:
-		EVENT("kmem_cache_alloc", TEXT_CACHE_ALLOC);
+		if (IS("kmem_cache_alloc"))
+			return event_of(TEXT_CACHE_ALLOC);
 		break;
 	case 18:
-		EVENT("tracing_mark_write", TEXT_MARK);
-		INTERNAL("mm_page_pcpu_drain");
+		if (IS("tracing_mark_write"))
+			return event_of(TEXT_MARK);
+		if (IS("mm_page_pcpu_drain"))
+			return internal_event;
 		break;
 	case 20:
-		EVENT("mm_page_free_batched", TEXT_PAGE_FREE_BATCHED);
+		if (IS("mm_page_free_batched"))
+			return event_of(TEXT_PAGE_FREE_BATCHED);
 		break;
 	case 21:
-		EVENT("kmem_cache_alloc_node", TEXT_CACHE_ALLOC);
-		INTERNAL("mm_page_alloc_extfrag");
+		if (IS("kmem_cache_alloc_node"))
+			return event_of(TEXT_CACHE_ALLOC);
+		if (IS("mm_page_alloc_extfrag"))
+			return internal_event;
 		break;
 	case 25:
-		INTERNAL("mm_page_alloc_zone_locked");
+		if (IS("mm_page_alloc_zone_locked"))
+			return internal_event;
 		break;
 	default:
 		break;
 	}
-	return (struct event_name){TEXT_UNKNOWN, TEXT_MARK};
+	return unknown_event;
 }
 
 static void read_mark(struct text_event *event, const char *at, const char *end)

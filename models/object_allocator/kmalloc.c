@@ -89,6 +89,7 @@ static void create_one(struct kmalloc *kmalloc, unsigned index, enum kmalloc_cac
 	        .object_size = size,
 	        .align = power_of_two && size > ARCH_MINALIGN ? size : ARCH_MINALIGN,
 	        .flags = flags | type_flags(type) | SLAB_KMALLOC,
+	        .usersize = size,
 	};
 	kmalloc->caches[type][index] = make(owner, &spec, type);
 }

@@ -21,6 +21,8 @@
  */
 #include "models/object_allocator/slab.h"
 
+#include "models/object_allocator/cache_tunables.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -187,11 +189,31 @@ static uint32_t next_colour(struct slab_allocator *allocator, struct slab_cache 
 	return node->colour_next * cache->geometry.colour_off;
 }
 
+/*
+ * shuffle_freelist(): the index stack in the order of the cache's sequence, from a random place of it on. The first one holds the
+ * index array where that lies in an object, and then leaves the slab last.
+ * MODEL: slabs that a kernel makes before its sequences exist, early at boot, are shuffled one by one there.
+ */
+static void shuffle_freelist(struct slab_allocator *allocator, const struct slab_cache *cache, struct slab *slab, uint8_t *index)
+{
+	uint32_t position = (uint32_t)rng_next(&allocator->freelist_rng) % cache->num, count = cache->num;
+	bool in_object = cache->geometry.flags & CFLGS_OBJFREELIST_SLAB;
+	for (uint32_t drawn = 0; drawn < count; drawn++) {
+		uint32_t place = !in_object ? drawn : drawn == 0 ? count - 1 : drawn - 1;
+		index[place] = (uint8_t)cache->random_seq[position];
+		position = position + 1 < count ? position + 1 : 0;
+	}
+	if (in_object)
+		slab->freelist = slab_object_address(cache, slab, index[count - 1]);
+}
+
 static void init_objects(struct slab_allocator *allocator, struct slab_cache *cache, struct slab *slab)
 {
 	uint8_t *index = slab_index(cache, slab);
 	for (uint32_t i = 0; i < cache->num; i++)
 		index[i] = (uint8_t)i;
+	if (cache->random_seq)
+		shuffle_freelist(allocator, cache, slab, index);
 	step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_CACHE), SLAB_PAGE_NEW_BYTES);
 	step_write(allocator->steps, vaddr_of(slab->freelist), cache->num);
 	step_spend(allocator->steps, allocator->wiring.settings->cost.slab_setup_per_object * cache->num);
@@ -667,11 +689,15 @@ const struct object_allocator_ops object_allocator_slab_ops = {
         .free = slab_free,
         .kmalloc = slab_kmalloc,
         .kfree = slab_kfree,
+        .cpu_dead = slab_cpu_dead,
+        .tick = slab_tick,
         .ksize = slab_ksize,
         .cache_limit = slab_cache_limit,
         .cache_view = slab_cache_view,
         .pages_held = slab_pages_held,
         .pages_large = slab_pages_large,
+        .print_state = slab_print_state,
+        .load_state = slab_load_state,
         .check = slab_check,
         .metrics = slab_metrics,
         .counters = slab_counters,
@@ -684,7 +710,7 @@ static struct slab_rules rules_of(const struct object_allocator_wiring *wiring)
 	uint32_t max_order = settings->kernel.slab_max_order;
 	return (struct slab_rules){
 	        .cache_line_bytes = settings->machine.cache_line_bytes,
-	        .max_order = max_order ? max_order : slab_max_order_auto(wiring->pages->managed_pages),
+	        .max_order = max_order != SLAB_MAX_ORDER_AUTO ? max_order : slab_max_order_auto(wiring->pages->managed_pages),
 	        .cpus = settings->machine.cpus ? settings->machine.cpus : 1,
 	        .memcg_kmem = settings->kernel.memcg_kmem,
 	};
@@ -701,12 +727,16 @@ struct object_allocator *object_allocator_slab_create(const struct object_alloca
 		          line, rules.cpus, CPUS_MAX, rules.max_order, ORDERS - 1);
 		return NULL;
 	}
+	if (!cache_tunables_check(wiring->settings, error))
+		return NULL;
 	struct slab_allocator *allocator = xcalloc(1, sizeof *allocator);
 	allocator->port.ops = &object_allocator_slab_ops;
 	allocator->wiring = *wiring;
 	allocator->steps = wiring->steps;
 	allocator->rules = rules;
 	allocator->merge = wiring->settings->kernel.slab_merge;
+	allocator->freelist_random = wiring->settings->kernel.slab_freelist_random;
+	rng_init(&allocator->freelist_rng, wiring->seed, "slab freelists");
 	allocator->arena_units = ((size_t)wiring->pages->end_pfn + 1) * ARENA_UNITS_PER_FRAME;
 	allocator->arena = lazy_alloc(allocator->arena_units, SLAB_UNIT);
 	allocator->arena_used = 1;

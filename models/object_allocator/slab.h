@@ -144,7 +144,8 @@ struct slab_cache {
 	uint32_t object_size;
 	uint64_t live; /* objects in use */
 	vaddr descriptor, node_at;
-	uint64_t array_at; /* per-CPU offset */
+	uint64_t array_at;                /* per-CPU offset */
+	uint32_t array_room, shared_room; /* entries that the simulated memory at array_at and shared_at has room for */
 
 	/* refill, flush, grow */
 	struct slab_geometry geometry; /* object_size grows when a larger cache is merged into this one */
@@ -153,9 +154,11 @@ struct slab_cache {
 
 	/* the cache as a whole */
 	char *name;
+	uint16_t *random_seq; /* kernel.slab_freelist_random: order of a fresh slab's objects; NULL: by address */
 	uint32_t id;
 	uint32_t older, newer; /* neighbours in slab_caches + 1, 0 at the ends; or `older` = next unused id + 1 */
 	int32_t refcount;
+	uint32_t usersize; /* region for user copies: a cache with one is never merged */
 	bool used;
 	bool kmalloc;
 	bool ctor;
@@ -179,7 +182,8 @@ struct slab_allocator {
 	uint32_t cache_limit;
 	uint32_t unused_id;                  /* head of the chain of unused ids + 1 */
 	uint32_t oldest_cache, newest_cache; /* slab_caches, ids + 1 */
-	bool merge;
+	bool merge, freelist_random;
+	struct rng freelist_rng; /* of slab_freelist_random */
 
 	char *arena; /* of slab records, in units of SLAB_UNIT bytes */
 	size_t arena_units;
@@ -188,8 +192,10 @@ struct slab_allocator {
 
 	struct kmalloc kmalloc;
 	struct slab_counters counters;
-	uint64_t off_slab_freelists; /* live kmalloc'ed index arrays: objects in use that the port never handed out */
-	uint64_t now_ms;             /* when slab_reap() last ran */
+	uint64_t off_slab_freelists;    /* live kmalloc'ed index arrays: objects in use that the port never handed out */
+	uint64_t reap_due_ns[CPUS_MAX]; /* 0: slab_tick() was not called for this CPU yet */
+	bool cpu_dead[CPUS_MAX];        /* taken out of the free limits */
+	uint64_t now_ms;                /* when slab_reap() last ran */
 	struct {
 		uint64_t live, active, slabs;
 	} loaded; /* what slab_load_*() brought, which no counter saw coming */
@@ -289,10 +295,21 @@ cache_id slab_create_cache(struct slab_allocator *allocator, const struct cache_
 /* The maker that kmalloc_create_caches() calls; owner is the struct slab_allocator. */
 cache_id slab_create_kmalloc_cache(void *owner, const struct cache_spec *spec, enum kmalloc_cache_type type);
 bool slab_destroy_cache(struct slab_allocator *allocator, cache_id id, unsigned cpu);
+/*
+ * do_tune_cpucache(): new limits, as written to /proc/slabinfo; what the old arrays held goes back into the slabs, `cpu` doing
+ * the work. 1 <= batchcount <= limit; shared counts batches, 0 for no shared array.
+ */
+void slab_tune_cpucache(struct slab_allocator *allocator, struct slab_cache *cache, uint32_t limit, uint32_t batchcount,
+                        uint32_t shared, unsigned cpu);
 /* Returns whether objects are still outside. */
 bool slab_shrink_cache(struct slab_allocator *allocator, struct slab_cache *cache, unsigned cpu);
 bool slab_view(const struct slab_allocator *allocator, cache_id id, struct cache_view *view);
 void slab_release_caches(struct slab_allocator *allocator);
+/*
+ * slab_dead_cpu(): of each cache, newest first, the dead CPU's array goes back into the slabs and the free limit sinks by its
+ * batch; then every cache gives its free slabs back.
+ */
+void slab_cpu_dead(struct object_allocator *objects, unsigned dead, unsigned cpu);
 
 /*
  * What cache_reap() does on `cpu` every two seconds (REAPTIMEOUT_AC): of each cache, newest first, drains a fifth of an array
@@ -300,6 +317,9 @@ void slab_release_caches(struct slab_allocator *allocator);
  * shared array and a fifth of what free_limit allows of its free slabs. now_ms is the simulated time, which never runs back.
  */
 void slab_reap(struct object_allocator *objects, unsigned cpu, uint64_t now_ms);
+
+/* The port's tick: slab_reap() at the times at which the kernel's timer runs it. */
+uint64_t slab_tick(struct object_allocator *objects, unsigned cpu, uint64_t now_ns);
 
 /* slab_laws.c */
 void slab_check(const struct object_allocator *objects);
@@ -332,5 +352,9 @@ struct slab_node_state {
 	bool free_touched;
 };
 bool slab_load_node(struct slab_allocator *allocator, struct slab_cache *cache, const struct slab_node_state *state);
+
+/* slab_state.c */
+void slab_print_state(const struct object_allocator *objects, cache_id one, FILE *out);
+bool slab_load_state(struct object_allocator *objects, const struct state_dump *dump, struct error *error);
 
 #endif

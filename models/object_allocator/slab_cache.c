@@ -12,9 +12,10 @@
  * array) are not allocated: recordings show them as events of their own. Their bytes lie in kernel data and per-CPU data instead.
  * MODEL: only the kmalloc caches count as made before the second CPU came up. Other caches of that time (dentry, vm_area_struct)
  * have a higher free limit here than in a kernel with several CPUs, by one batch, unless a recorded state is loaded.
- * MODEL: kmem_cache_create_usercopy()'s region is not known, so a cache with one may be merged here and not in the kernel.
  */
 #include "models/object_allocator/slab.h"
+
+#include "models/object_allocator/cache_tunables.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,12 @@
 /* REAPTIMEOUT_NODE, and the tick of HZ=250 by which the kernel spreads the caches' turns. */
 #define REAPTIMEOUT_NODE_MS 4000u
 #define TICK_MS 4u
+
+/* REAPTIMEOUT_AC; when CPU 0 reaps first, and how much earlier each further CPU does (round_jiffies_common()). */
+#define REAPTIMEOUT_AC_MS 2000u
+#define REAP_FIRST_MS 1816u
+#define REAP_SKEW_TICKS 3u
+#define NS_PER_MS 1000000u
 
 #define POINTER_BYTES 8u
 
@@ -37,9 +44,26 @@ static void init_array(struct array_cache *array, uint32_t limit, uint32_t batch
 	*array = (struct array_cache){.limit = limit, .batchcount = batchcount};
 }
 
-static void make_arrays(const struct slab_allocator *allocator, struct slab_cache *cache)
+/* Addresses for arrays longer than the cache had before; those it had are not used again. */
+static void make_room(struct slab_allocator *allocator, struct slab_cache *cache)
 {
 	const struct slab_geometry *geometry = &cache->geometry;
+	uint32_t shared = geometry->shared * geometry->batchcount;
+	if (geometry->limit > cache->array_room) {
+		cache->array_room = geometry->limit;
+		cache->array_at =
+		        layout_per_cpu_alloc(allocator->wiring.layout, ARRAY_CACHE_BYTES + POINTER_BYTES * geometry->limit);
+	}
+	if (shared > cache->shared_room) {
+		cache->shared_room = shared;
+		cache->shared_at = layout_kernel_data(allocator->wiring.layout, ARRAY_CACHE_BYTES + POINTER_BYTES * shared);
+	}
+}
+
+static void make_arrays(struct slab_allocator *allocator, struct slab_cache *cache)
+{
+	const struct slab_geometry *geometry = &cache->geometry;
+	make_room(allocator, cache);
 	cache->array_stride = (uint32_t)array_bytes(geometry->limit);
 	cache->arrays = xcalloc(allocator->rules.cpus, cache->array_stride);
 	for (unsigned cpu = 0; cpu < allocator->rules.cpus; cpu++)
@@ -65,9 +89,12 @@ static struct slab_cache *take_id(struct slab_allocator *allocator)
 	cache->id = allocator->cache_limit++;
 	cache->descriptor = layout_kernel_data(layout, KMEM_CACHE_BYTES);
 	cache->node_at = layout_kernel_data(layout, KMEM_CACHE_NODE_BYTES);
+	cache->array_room = ARRAY_LIMIT_MAX;
 	cache->array_at = layout_per_cpu_alloc(layout, ARRAY_CACHE_BYTES + POINTER_BYTES * ARRAY_LIMIT_MAX);
-	if (allocator->rules.cpus > 1)
+	if (allocator->rules.cpus > 1) {
+		cache->shared_room = SHARED_LIMIT_MAX;
 		cache->shared_at = layout_kernel_data(layout, ARRAY_CACHE_BYTES + POINTER_BYTES * SHARED_LIMIT_MAX);
+	}
 	allocator->caches = xrealloc(allocator->caches, allocator->cache_limit * sizeof *allocator->caches);
 	allocator->caches[cache->id] = cache;
 	return cache;
@@ -111,6 +138,8 @@ static struct slab_cache *new_cache(struct slab_allocator *allocator, const stru
 	        .node_at = cache->node_at,
 	        .array_at = cache->array_at,
 	        .shared_at = cache->shared_at,
+	        .array_room = cache->array_room,
+	        .shared_room = cache->shared_room,
 	        .geometry = *geometry,
 	        .size = geometry->size,
 	        .num = geometry->num,
@@ -119,14 +148,21 @@ static struct slab_cache *new_cache(struct slab_allocator *allocator, const stru
 	        .index_at = (geometry->num + 7) / 8,
 	        .refcount = 1,
 	        .ctor = spec->ctor,
+	        .usersize = slab_usersize(spec),
 	        .used = true,
 	};
 	cache->name = xstrdup(spec->name);
 	layout_name(allocator->wiring.layout, cache->node_at, KMEM_CACHE_NODE_BYTES, "kmem_cache_node", cache->name);
+	if (allocator->freelist_random)
+		cache->random_seq = cache_random_seq_create(&allocator->freelist_rng, cache->num);
 	cache->node.next_reap_ms = first_reap_ms(allocator, cache);
 	cache->node.free_limit = slab_free_limit(&allocator->rules, geometry, geometry->flags & SLAB_KMALLOC);
 	make_arrays(allocator, cache);
 	enter_list(allocator, cache);
+	struct cache_tunables tunables = cache_tunables_of(allocator->wiring.settings, spec->name);
+	if (tunables.set[TUNE_LIMIT])
+		slab_tune_cpucache(allocator, cache, tunables.value[TUNE_LIMIT], tunables.value[TUNE_BATCHCOUNT],
+		                   tunables.value[TUNE_SHARED], 0);
 	return cache;
 }
 
@@ -136,13 +172,16 @@ static struct slab_cache *find_mergeable(const struct slab_allocator *allocator,
 {
 	if (!allocator->merge)
 		return NULL;
-	struct mergeable want = {.size = spec->object_size, .align = spec->align, .flags = geometry->flags, .never = spec->ctor};
+	struct mergeable want = {.size = spec->object_size,
+	                         .align = spec->align,
+	                         .flags = geometry->flags,
+	                         .never = spec->ctor || slab_usersize(spec) > 0};
 	for (uint32_t at = allocator->oldest_cache; at != 0; at = allocator->caches[at - 1]->newer) {
 		struct slab_cache *cache = allocator->caches[at - 1];
 		struct mergeable have = {.size = cache->size,
 		                         .align = cache->geometry.align,
 		                         .flags = cache->geometry.flags,
-		                         .never = cache->ctor || cache->kmalloc || cache->refcount < 0};
+		                         .never = cache->ctor || cache->usersize > 0 || cache->refcount < 0};
 		if (slab_mergeable(&have, &want, allocator->rules.cache_line_bytes, POINTER_BYTES, true))
 			return cache;
 	}
@@ -249,11 +288,36 @@ bool slab_shrink_cache(struct slab_allocator *allocator, struct slab_cache *cach
 	return cache->node.list[SLABS_FULL].first != 0 || cache->node.list[SLABS_PARTIAL].first != 0;
 }
 
+/*
+ * The CPUs' arrays are emptied under the old limit of free objects, the shared one under the new. MODEL: the kernel allocates the
+ * new arrays and frees the old by kmalloc and in per-CPU memory; recordings show that as events of their own.
+ */
+void slab_tune_cpucache(struct slab_allocator *allocator, struct slab_cache *cache, uint32_t limit, uint32_t batchcount,
+                        uint32_t shared, unsigned cpu)
+{
+	SIM_ASSERT(batchcount > 0 && batchcount <= limit && cpu < allocator->rules.cpus);
+	for (unsigned other = 0; other < allocator->rules.cpus; other++)
+		drain_cpu(allocator, cache, other, cpu);
+	cache->geometry.limit = limit;
+	cache->geometry.batchcount = batchcount;
+	cache->geometry.shared = shared;
+	cache->node.free_limit = slab_free_limit(&allocator->rules, &cache->geometry, false);
+	struct array_cache *old_shared = cache->node.shared;
+	if (old_shared)
+		drain_array(allocator, cache, old_shared, cache->shared_at, old_shared->avail, cpu);
+	cache->node.shared = NULL;
+	free(old_shared);
+	free(cache->arrays);
+	make_arrays(allocator, cache);
+}
+
 static void release_cache(struct slab_cache *cache)
 {
 	free(cache->arrays);
 	free(cache->node.shared);
 	free(cache->name);
+	free(cache->random_seq);
+	cache->random_seq = NULL;
 	cache->arrays = NULL;
 	cache->node.shared = NULL;
 	cache->name = NULL;
@@ -284,6 +348,25 @@ void slab_release_caches(struct slab_allocator *allocator)
 		free(allocator->caches[nr]);
 	}
 	free(allocator->caches);
+}
+
+/*
+ * MODEL: a CPU that comes back is not counted into the free limit again (cpuup_prepare()), and caches made later count dead CPUs;
+ * ops on a dead CPU work as before.
+ */
+void slab_cpu_dead(struct object_allocator *objects, unsigned dead, unsigned cpu)
+{
+	struct slab_allocator *allocator = slab_allocator_of(objects);
+	SIM_ASSERT(dead < allocator->rules.cpus && cpu < allocator->rules.cpus && dead != cpu);
+	for (uint32_t at = allocator->newest_cache; at != 0; at = allocator->caches[at - 1]->older) {
+		struct slab_cache *cache = allocator->caches[at - 1];
+		if (!allocator->cpu_dead[dead])
+			cache->node.free_limit -= cache->geometry.batchcount;
+		drain_cpu(allocator, cache, dead, cpu);
+	}
+	allocator->cpu_dead[dead] = true;
+	for (uint32_t at = allocator->newest_cache; at != 0; at = allocator->caches[at - 1]->older)
+		allocator->counters.shrunk += drain_freelist(allocator, allocator->caches[at - 1], UINT64_MAX, cpu);
 }
 
 /* Reaping. */
@@ -332,6 +415,44 @@ void slab_reap(struct object_allocator *objects, unsigned cpu, uint64_t now_ms)
 		cache->node.next_reap_ms = now_ms + REAPTIMEOUT_NODE_MS;
 		reap_node(allocator, cache, cpu);
 	}
+}
+
+/* The clock is set once, before the first reap: the caches' turns, counted from 0 so far, move with it. */
+static void set_clock(struct slab_allocator *allocator, uint64_t now_ms)
+{
+	for (uint32_t at = allocator->newest_cache; at != 0; at = allocator->caches[at - 1]->older)
+		allocator->caches[at - 1]->node.next_reap_ms += now_ms - allocator->now_ms;
+	allocator->now_ms = now_ms;
+}
+
+/*
+ * The first time after now_ns at which CPU `cpu` reaps: every second whole second of jiffies, three jiffies earlier for each CPU
+ * before it (start_cpu_timer(), cache_reap(), __round_jiffies_relative()).
+ * MODEL: a tick of HZ=250, and time since boot is that of jiffies, which begin at -300 s in 32 bits: their seconds turn at 816 ms
+ * (2^32 mod 250 = 46, 204 ticks before the next). The CPUs' timers start in the first second, so that they reap at 1.816 s, 3.816
+ * s and so on; a recording whose clock does not begin at the boot has them at other moments, but as often.
+ */
+static uint64_t next_reap_ns(unsigned cpu, uint64_t now_ns)
+{
+	uint64_t first_ns = (REAP_FIRST_MS - (uint64_t)cpu * REAP_SKEW_TICKS * TICK_MS) * NS_PER_MS;
+	uint64_t every_ns = REAPTIMEOUT_AC_MS * NS_PER_MS;
+	return now_ns < first_ns ? first_ns : first_ns + ((now_ns - first_ns) / every_ns + 1) * every_ns;
+}
+
+uint64_t slab_tick(struct object_allocator *objects, unsigned cpu, uint64_t now_ns)
+{
+	struct slab_allocator *allocator = slab_allocator_of(objects);
+	SIM_ASSERT(cpu < allocator->rules.cpus);
+	uint64_t *due_ns = &allocator->reap_due_ns[cpu];
+	if (*due_ns == 0) {
+		/* Caches that the recording found live have been reaped before; only the time of day starts here. */
+		if (now_ns / NS_PER_MS > allocator->now_ms)
+			set_clock(allocator, now_ns / NS_PER_MS);
+	} else if (now_ns >= *due_ns) {
+		slab_reap(objects, cpu, now_ns / NS_PER_MS);
+	}
+	*due_ns = next_reap_ns(cpu, now_ns);
+	return *due_ns;
 }
 
 /* get_slabinfo(): objects in arrays count as active. */

@@ -26,6 +26,29 @@ uint32_t calculate_alignment(uint32_t flags, uint32_t align, uint32_t size, uint
 	return align_up(max_of(align, ARCH_MINALIGN), pointer_bytes);
 }
 
+/* A Fisher-Yates shuffle from the top, each place by the remainder of a number of 32 bits. */
+uint16_t *cache_random_seq_create(struct rng *rng, uint32_t count)
+{
+	if (count < 2)
+		return NULL;
+	uint16_t *sequence = xcalloc(count, sizeof *sequence);
+	for (uint32_t i = 0; i < count; i++)
+		sequence[i] = (uint16_t)i;
+	for (uint32_t i = count - 1; i > 0; i--) {
+		uint32_t other = (uint32_t)rng_next(rng) % (i + 1);
+		uint16_t moved = sequence[i];
+		sequence[i] = sequence[other];
+		sequence[other] = moved;
+	}
+	return sequence;
+}
+
+uint32_t slab_usersize(const struct cache_spec *spec)
+{
+	bool inside = spec->usersize <= spec->object_size && spec->useroffset <= spec->object_size - spec->usersize;
+	return inside ? spec->usersize : 0;
+}
+
 bool slab_mergeable(const struct mergeable *have, const struct mergeable *want, uint32_t cache_line_bytes, uint32_t pointer_bytes,
                     bool align_must_divide)
 {

@@ -2,13 +2,14 @@
  *
  * slab_common.h - rules for caches that SLAB and SLUB share: the alignment of objects and which caches may be one.
  *
- * Source: Linux 6.1 mm/slab_common.c (calculate_alignment, slab_unmergeable, find_mergeable, kmem_cache_create_usercopy) and
- * mm/slab.h (the flags a cache may have).
+ * Source: Linux 6.1 mm/slab_common.c (calculate_alignment, slab_unmergeable, find_mergeable, kmem_cache_create_usercopy,
+ * freelist_randomize, cache_random_seq_create) and mm/slab.h (the flags a cache may have).
  */
 #ifndef MODELS_OBJECT_ALLOCATOR_SLAB_COMMON_H
 #define MODELS_OBJECT_ALLOCATOR_SLAB_COMMON_H
 
 #include "sim/port/object_allocator.h"
+#include "sim/rng.h"
 
 /* Flags of include/linux/slab.h beside those of the port: of no effect on where objects lie, but part of what a cache shows. */
 #define SLAB_KMALLOC 0x00001000u       /* one of the kmalloc caches */
@@ -30,6 +31,16 @@ static inline uint32_t align_up(uint32_t value, uint32_t power)
  * half, quarter ... of one that holds the object), and never less than a pointer or ARCH_MINALIGN.
  */
 uint32_t calculate_alignment(uint32_t flags, uint32_t align, uint32_t size, uint32_t cache_line_bytes, uint32_t pointer_bytes);
+
+/*
+ * The order in which a cache's fresh slabs hand out their objects with kernel.slab_freelist_random: a shuffle of 0 .. count-1
+ * that each slab enters at a place of its own. NULL for fewer than two objects. Free it with free(). MODEL: the numbers come from
+ * the run's seeded stream, the kernel's from its entropy.
+ */
+uint16_t *cache_random_seq_create(struct rng *rng, uint32_t count);
+
+/* Bytes of a cache's region for user copies: 0 if it does not lie in the object. */
+uint32_t slab_usersize(const struct cache_spec *spec);
 
 /* What find_mergeable() compares. */
 struct mergeable {

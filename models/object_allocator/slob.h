@@ -52,4 +52,8 @@ bool slob_load_page(struct object_allocator *objects, enum slob_list list, pfn f
  */
 bool slob_load_object(struct object_allocator *objects, vaddr at, cache_id cache, uint32_t size, struct error *error);
 
+/* slob_state.c: the lists as lines of a state dump. */
+void slob_print_state(const struct object_allocator *objects, cache_id one, FILE *out);
+bool slob_load_state(struct object_allocator *objects, const struct state_dump *dump, struct error *error);
+
 #endif

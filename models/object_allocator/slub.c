@@ -17,6 +17,7 @@
  */
 #include "models/object_allocator/slub.h"
 
+#include "models/object_allocator/cache_tunables.h"
 #include "models/object_allocator/slub_internal.h"
 #include "models/object_allocator/slub_steps.h"
 
@@ -48,7 +49,7 @@ static struct slub_slab *cpu_remove(struct slub_cpu *c)
 static uint64_t load_freelist(const struct slub *slub, struct slub_cache *cache, unsigned cpu, uint16_t chain)
 {
 	struct slub_cpu *c = &cache->cpus[cpu];
-	step_read(slub_steps(slub), slub_free_pointer(slub, c->slab, chain), slub_words(slub, 1));
+	slub_read_pointer(slub, c->slab, chain);
 	step_write(slub_steps(slub), slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 3));
 	c->freelist = c->links[chain];
 	c->links[chain] = LINK_LIVE;
@@ -250,6 +251,7 @@ static __attribute__((noinline)) void touch_alloc(const struct slub *slub, const
 	step_read(steps, slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 3));
 	if (fast) {
 		step_read(steps, vaddr_of(address + cache->geometry.offset), slub_words(slub, 1));
+		slub_decode_pointer(slub);
 		step_write(steps, slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 2));
 	}
 	if (flags & __GFP_ZERO && address)
@@ -307,12 +309,12 @@ static void deactivate_slab(struct slub *slub, struct slub_slab *slab, uint16_t 
 		cache->counters.deactivate_remote_frees++;
 	if (chain != LINK_NONE) {
 		uint16_t last = chain, objects = 1;
-		step_read(slub_steps(slub), slub_free_pointer(slub, slab, last), slub_words(slub, 1));
+		slub_read_pointer(slub, slab, last);
 		for (; slab->links[last] != LINK_NONE; objects++) {
 			last = slab->links[last];
-			step_read(slub_steps(slub), slub_free_pointer(slub, slab, last), slub_words(slub, 1));
+			slub_read_pointer(slub, slab, last);
 		}
-		step_write(slub_steps(slub), slub_free_pointer(slub, slab, last), slub_words(slub, 1));
+		slub_write_pointer(slub, slab, last);
 		slab->links[last] = slab->freelist;
 		slab->freelist = chain;
 		slab->inuse = (uint16_t)(slab->inuse - objects);
@@ -332,7 +334,8 @@ static void deactivate_slab(struct slub *slub, struct slub_slab *slab, uint16_t 
 	}
 }
 
-void slub_flush_cpu(struct slub *slub, struct slub_cache *cache, unsigned cpu)
+/* The pages of emptied slabs go to the lists of `by`, the CPU that does the work. */
+static void slub_flush_cpu_from(struct slub *slub, struct slub_cache *cache, unsigned cpu, unsigned by)
 {
 	struct slub_cpu *c = &cache->cpus[cpu];
 	if (!c->slab && !c->partial)
@@ -340,20 +343,25 @@ void slub_flush_cpu(struct slub *slub, struct slub_cache *cache, unsigned cpu)
 	step_write(slub_steps(slub), slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 4));
 	if (c->slab) {
 		uint16_t chain = c->freelist;
-		deactivate_slab(slub, cpu_remove(c), chain, cpu);
+		deactivate_slab(slub, cpu_remove(c), chain, by);
 		cache->counters.cpuslab_flush++;
 	}
 	struct slub_slab *partial = c->partial;
 	c->partial = NULL;
 	if (partial)
-		unfreeze_partials(slub, cache, partial, cpu);
+		unfreeze_partials(slub, cache, partial, by);
+}
+
+void slub_flush_cpu(struct slub *slub, struct slub_cache *cache, unsigned cpu)
+{
+	slub_flush_cpu_from(slub, cache, cpu, cpu);
 }
 
 /* Puts a chain in front of the slab's own. Returns what was there before. */
 static uint16_t splice(const struct slub *slub, struct slub_slab *slab, uint16_t head, uint16_t tail, uint32_t count)
 {
 	uint16_t prior = slab->freelist;
-	step_write(slub_steps(slub), slub_free_pointer(slub, slab, tail), slub_words(slub, 1));
+	slub_write_pointer(slub, slab, tail);
 	slub_touch_counters(slub, slab);
 	slab->links[tail] = prior;
 	slab->freelist = head;
@@ -433,10 +441,10 @@ static __attribute__((noinline)) void touch_free(const struct slub *slub, const 
 	const struct slub_cache *cache = slab->cache;
 	step_read(steps, slub_page_word(slub, slab, 0), slub_words(slub, SLAB_CACHE_WORD + 1));
 	step_read(steps, cache->at.kmem_cache, slub_words(slub, KMEM_CACHE_HOT_WORDS));
-	step_read(steps, slub_free_pointer(slub, slab, tail), slub_words(slub, 1));
+	slub_read_pointer(slub, slab, tail);
 	step_read(steps, slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 3));
 	if (fast) {
-		step_write(steps, slub_free_pointer(slub, slab, tail), slub_words(slub, 1));
+		slub_write_pointer(slub, slab, tail);
 		step_write(steps, slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 2));
 	}
 	step_spend(steps, slub->wiring.settings->cost.object_free_fast);
@@ -535,6 +543,27 @@ static enum object_free_result slub_kfree(struct object_allocator *objects, vadd
 	return result == OBJECT_FREE_OK ? result : wrong_free(slub, result);
 }
 
+static bool slub_port_alloc_bulk(struct object_allocator *objects, cache_id id, gfp flags, size_t count, vaddr *at, unsigned cpu)
+{
+	return slub_alloc_bulk(slub_of(objects), id, flags, count, at, cpu);
+}
+
+static enum object_free_result slub_port_free_bulk(struct object_allocator *objects, cache_id id, size_t count, vaddr *at,
+                                                   unsigned cpu)
+{
+	return slub_free_bulk(slub_of(objects), id, count, at, cpu);
+}
+
+/* slub_cpu_dead(): of each cache, the newest first. */
+static void slub_cpu_dead(struct object_allocator *objects, unsigned dead, unsigned cpu)
+{
+	struct slub *slub = slub_of(objects);
+	SIM_ASSERT(dead < slub->cpus && cpu < slub->cpus && dead != cpu);
+	for (uint32_t id = slub->cache_limit; id-- > 0;)
+		if (slub->caches[id])
+			slub_flush_cpu_from(slub, slub->caches[id], dead, cpu);
+}
+
 static uint32_t slub_ksize(const struct object_allocator *objects, vaddr at)
 {
 	const struct slub *slub = (const struct slub *)objects;
@@ -585,11 +614,16 @@ const struct object_allocator_ops object_allocator_slub_ops = {
         .free = slub_free,
         .kmalloc = slub_kmalloc,
         .kfree = slub_kfree,
+        .alloc_bulk = slub_port_alloc_bulk,
+        .free_bulk = slub_port_free_bulk,
+        .cpu_dead = slub_cpu_dead,
         .ksize = slub_ksize,
         .cache_limit = slub_cache_limit,
         .cache_view = slub_cache_view,
         .pages_held = slub_pages_held,
         .pages_large = slub_pages_large,
+        .print_state = slub_print_state,
+        .load_state = slub_load_state,
         .check = slub_check,
         .metrics = slub_metrics,
         .counters = slub_counters,
@@ -622,8 +656,16 @@ struct object_allocator *object_allocator_slub_create(const struct object_alloca
 	slub->base.ops = &object_allocator_slub_ops;
 	slub->wiring = *wiring;
 	slub->config = config_of(wiring);
+	if (!slub_debug_parse(&slub->config, wiring->settings->kernel.slub_debug, error) ||
+	    !cache_tunables_check(wiring->settings, error)) {
+		free(slub);
+		return NULL;
+	}
 	slub->cpus = slub->config.cpus;
 	slub->merge = wiring->settings->kernel.slab_merge;
+	slub->freelist_random = wiring->settings->kernel.slab_freelist_random;
+	rng_init(&slub->freelist_rng, wiring->seed, "slub freelists");
+	slub->pointer_cycles = wiring->settings->kernel.slab_freelist_hardened ? wiring->settings->cost.freelist_decode : 0;
 	kmalloc_init(&slub->kmalloc, &slub->wiring, KMALLOC_SHIFT_LOW_SLUB);
 	slub->slabs = lazy_alloc(slub->kmalloc.frames.frames, sizeof *slub->slabs);
 	slub->sum = xcalloc(1, sizeof *slub->sum);

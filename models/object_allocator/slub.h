@@ -27,6 +27,9 @@
 #define SLUB_OBJECT_POISON 0x80000000u  /* __OBJECT_POISON: free objects are filled with a pattern */
 #define SLUB_CMPXCHG_DOUBLE 0x40000000u /* __CMPXCHG_DOUBLE: freelist and counters change in one locked instruction */
 
+/* What slub_debug= without letters switches on (DEBUG_DEFAULT_FLAGS). */
+#define SLUB_DEBUG_DEFAULT_FLAGS (SLAB_CONSISTENCY_CHECKS | SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER)
+
 /* A cache with any of these takes the slow way for every call. */
 #define SLUB_DEBUG_FLAGS (SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER | SLAB_TRACE | SLAB_CONSISTENCY_CHECKS)
 
@@ -45,7 +48,10 @@ struct slub_config {
 	uint32_t cache_line_bytes;
 	uint32_t min_order, max_order, min_objects; /* slub_min_order=, slub_max_order=, slub_min_objects= (0: by cpus) */
 	bool cpu_partial;                           /* CONFIG_SLUB_CPU_PARTIAL */
-	uint32_t debug_flags;                       /* slub_debug=: given to every cache */
+	/* slub_debug=, from slub_debug_parse(): */
+	uint32_t debug_flags;     /* for caches that no block names */
+	const char *debug_blocks; /* the text, if it has blocks for named caches, else NULL; not owned */
+	bool debug_order_kept;    /* O: no metadata where that would make the smallest slab larger */
 };
 
 /* How a cache lays out objects and how many slabs it likes to keep; names as in struct kmem_cache. */
@@ -65,14 +71,17 @@ struct slub_geometry {
 };
 
 /*
- * kmem_cache_open() without its allocations. `align` is what calculate_alignment() gave. false: no slab can hold such an
- * object, the kernel refuses the cache.
+ * kmem_cache_open() without its allocations. `align` is what calculate_alignment() gave, `flags` what slub_cache_flags() gave.
+ * false: no slab can hold such an object, the kernel refuses the cache.
  */
 bool slub_geometry_calculate(struct slub_geometry *geometry, const struct slub_config *config, uint32_t object_size,
                              uint32_t align, uint32_t flags, bool ctor);
 
+/* Reads slub_debug=, NULL for none (slub_debug.c has its grammar). The text must live as long as the configuration. */
+bool slub_debug_parse(struct slub_config *config, const char *text, struct error *error);
+
 /* kmem_cache_flags(): the flags asked for and those of slub_debug=. */
-uint32_t slub_cache_flags(const struct slub_config *config, uint32_t flags);
+uint32_t slub_cache_flags(const struct slub_config *config, uint32_t flags, const char *name);
 
 /* calculate_order(): UINT32_MAX if no order will do. */
 uint32_t slub_calculate_order(const struct slub_config *config, uint32_t size);
@@ -162,9 +171,11 @@ struct slub_cache {
 	bool has_cpu_partial;
 	bool ctor;
 	bool kmalloc;
-	int refcount; /* users of a merged cache; < 0: never merged; 0: destroyed while objects were live */
+	uint32_t usersize; /* region for user copies: a cache with one is never merged */
+	int refcount;      /* users of a merged cache; < 0: never merged; 0: destroyed while objects were live */
 	uint32_t id;
 	char *name;
+	uint16_t *random_seq;     /* kernel.slab_freelist_random: order of a fresh slab's objects; NULL: by address */
 	struct slub_list partial; /* node partial */
 	uint64_t nr_slabs, total_objects;
 	struct slub_descriptors at;
@@ -185,7 +196,9 @@ struct slub {
 	struct object_allocator base;
 	struct object_allocator_wiring wiring;
 	struct slub_config config;
-	bool merge;
+	bool merge, freelist_random;
+	struct rng freelist_rng; /* of slab_freelist_random */
+	uint32_t pointer_cycles; /* for each free pointer that is read or written: slab_freelist_hardened */
 	uint32_t cpus;
 
 	struct slub_cache **caches; /* by id; NULL: destroyed. Ids are never used again, so they tell the order of creation */

@@ -87,7 +87,7 @@ static size_t free_last(struct slub *slub, const struct slub_cache *cache, size_
 		uint16_t index;
 		result = slub_find_object(slub, cache, at[i], &slab, &index);
 		SIM_ASSERT(result == OBJECT_FREE_OK);
-		step_write(slub_steps(slub), slub_free_pointer(slub, slab, index), slub_words(slub, 1));
+		slub_write_pointer(slub, slab, index);
 		slab->links[tail] = index;
 		tail = index;
 		objects++;
@@ -125,7 +125,7 @@ bool slub_alloc_bulk(struct slub *slub, cache_id id, gfp flags, size_t count, va
 		slub->base.live_objects++;
 		if (index != LINK_NONE) {
 			at[i] = vaddr_of(c->address + (uint64_t)index * cache->geometry.size);
-			step_read(slub_steps(slub), slub_free_pointer(slub, c->slab, index), slub_words(slub, 1));
+			slub_read_pointer(slub, c->slab, index);
 			c->freelist = c->links[index];
 			c->links[index] = LINK_LIVE;
 			cache->counters.alloc_bulk++;

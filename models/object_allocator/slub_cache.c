@@ -8,8 +8,8 @@
  * get_slabinfo, cpu_partial_store, min_partial_store) and mm/slab_common.c (kmem_cache_create_usercopy, kmem_cache_destroy).
  * MODEL: the kernel's own allocations for a cache (kmem_cache, kmem_cache_node, name, sysfs) are not made; recordings show them
  * as calls like any others.
- * MODEL: caches with a region for user copies cannot be told from others, so with kernel.slab_merge a few more may be merged.
  */
+#include "models/object_allocator/cache_tunables.h"
 #include "models/object_allocator/slub_internal.h"
 #include "models/object_allocator/slub_steps.h"
 
@@ -55,12 +55,13 @@ static uint32_t next_id(struct slub *slub)
 }
 
 /* `align` is the alignment asked for. NULL: the kernel refuses. */
-static struct slub_cache *cache_open(struct slub *slub, const struct cache_spec *spec, uint32_t flags)
+static struct slub_cache *cache_open(struct slub *slub, const struct cache_spec *spec, uint32_t asked_flags)
 {
 	const struct slub_config *config = &slub->config;
 	struct slub_geometry geometry;
+	uint32_t flags = slub_cache_flags(config, asked_flags, spec->name);
 	uint32_t align =
-	        calculate_alignment(flags, spec->align, spec->object_size, config->cache_line_bytes, config->pointer_bytes);
+	        calculate_alignment(asked_flags, spec->align, spec->object_size, config->cache_line_bytes, config->pointer_bytes);
 	if (!slub_geometry_calculate(&geometry, config, spec->object_size, align, flags, spec->ctor))
 		return NULL;
 	struct slub_cache *cache = xcalloc(1, sizeof *cache + slub->cpus * sizeof cache->cpus[0]);
@@ -69,15 +70,28 @@ static struct slub_cache *cache_open(struct slub *slub, const struct cache_spec 
 	cache->debug = geometry.flags & SLUB_DEBUG_FLAGS;
 	cache->has_cpu_partial = config->cpu_partial && !cache->debug;
 	cache->ctor = spec->ctor;
+	cache->usersize = slab_usersize(spec);
 	cache->refcount = 1;
 	cache->name = xstrdup(spec->name);
 	cache->at = descriptors_take(slub);
 	layout_name(slub->wiring.layout, cache->at.node, KMEM_CACHE_NODE_BYTES, "kmem_cache_node", cache->name);
+	if (slub->freelist_random)
+		cache->random_seq = cache_random_seq_create(&slub->freelist_rng, geometry.objects);
 	for (uint32_t cpu = 0; cpu < slub->cpus; cpu++)
 		cache->cpus[cpu].freelist = LINK_NONE;
 	cache->id = next_id(slub);
 	slub->caches[cache->id] = cache;
 	return cache;
+}
+
+/* An alias is tuned as the cache it went into: its folder in sysfs is a link to that cache's. */
+static void apply_tunables(struct slub *slub, struct slub_cache *cache, const char *name)
+{
+	struct cache_tunables tunables = cache_tunables_of(slub->wiring.settings, name);
+	if (tunables.set[TUNE_MIN_PARTIAL])
+		slub_tune_min_partial(cache, tunables.value[TUNE_MIN_PARTIAL]);
+	if (tunables.set[TUNE_CPU_PARTIAL])
+		slub_tune_cpu_partial(slub, cache, tunables.value[TUNE_CPU_PARTIAL]);
 }
 
 static cache_id make_kmalloc_cache(void *owner, const struct cache_spec *spec, enum kmalloc_cache_type type)
@@ -87,6 +101,7 @@ static cache_id make_kmalloc_cache(void *owner, const struct cache_spec *spec, e
 	if (!cache)
 		return CACHE_NONE;
 	cache->kmalloc = true;
+	apply_tunables(slub, cache, spec->name);
 	/* With memory cgroups, unaccounted kmallocs share slabs with nobody. */
 	if (type == KMALLOC_NORMAL && slub->kmalloc.memcg_kmem)
 		cache->refcount = -1;
@@ -107,8 +122,10 @@ bool slub_create_kmalloc_caches(struct slub *slub)
 static struct slub_cache *find_mergeable(const struct slub *slub, const struct cache_spec *spec, uint32_t flags)
 {
 	const struct slub_config *config = &slub->config;
-	const struct mergeable want = {
-	        .size = spec->object_size, .align = spec->align, .flags = slub_cache_flags(config, flags), .never = spec->ctor};
+	const struct mergeable want = {.size = spec->object_size,
+	                               .align = spec->align,
+	                               .flags = slub_cache_flags(config, flags, spec->name),
+	                               .never = spec->ctor || slab_usersize(spec) > 0};
 	for (uint32_t id = 0; slub->merge && id < slub->cache_limit; id++) {
 		struct slub_cache *cache = slub->caches[id];
 		if (!cache)
@@ -116,7 +133,7 @@ static struct slub_cache *find_mergeable(const struct slub *slub, const struct c
 		const struct mergeable have = {.size = cache->geometry.size,
 		                               .align = cache->geometry.align,
 		                               .flags = cache->geometry.flags,
-		                               .never = cache->ctor || cache->kmalloc || cache->refcount < 0};
+		                               .never = cache->ctor || cache->usersize > 0 || cache->refcount < 0};
 		if (slab_mergeable(&have, &want, config->cache_line_bytes, config->pointer_bytes, false))
 			return cache;
 	}
@@ -148,7 +165,10 @@ cache_id slub_cache_create(struct object_allocator *objects, const struct cache_
 		merge_into(slub, cache, spec->object_size);
 	else
 		cache = cache_open(slub, spec, flags);
-	return cache ? (cache_id){cache->id} : CACHE_NONE;
+	if (!cache)
+		return CACHE_NONE;
+	apply_tunables(slub, cache, spec->name);
+	return (cache_id){cache->id};
 }
 
 /* MODEL: the CPUs flush one after the other in the order of their numbers; the kernel lets them do it at once. */
@@ -234,6 +254,7 @@ static void add_counters(struct slub_counters *to, const struct slub_counters *f
 static void cache_release(struct slub *slub, struct slub_cache *cache)
 {
 	slub->caches[cache->id] = NULL;
+	free(cache->random_seq);
 	free(cache->name);
 	free(cache);
 }

@@ -3,8 +3,7 @@
  * slub_geometry.c - how SLUB lays out a cache: object size with metadata, order of its slabs, how many slabs to keep (interface:
  * slub.h).
  *
- * Source: Linux 6.1 mm/slub.c (calculate_sizes, calc_slab_order, calculate_order, kmem_cache_open, set_cpu_partial,
- * kmem_cache_flags).
+ * Source: Linux 6.1 mm/slub.c (calculate_sizes, calc_slab_order, calculate_order, kmem_cache_open, set_cpu_partial).
  */
 #include "models/object_allocator/slub.h"
 
@@ -14,6 +13,9 @@
 
 /* These need more than the freelist and the counters to change together, so the kernel takes a lock (SLAB_NO_CMPXCHG). */
 #define SLAB_NO_CMPXCHG (SLAB_CONSISTENCY_CHECKS | SLAB_STORE_USER | SLAB_TRACE)
+
+/* Flags for which an object carries more bytes (DEBUG_METADATA_FLAGS). */
+#define DEBUG_METADATA_FLAGS ((uint32_t)(SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER))
 
 /* The waste that is accepted at first is 1/16 of a slab, then 1/8, then 1/4. */
 #define FIRST_FRACTION 16u
@@ -82,16 +84,6 @@ uint32_t slub_calculate_order(const struct slub_config *config, uint32_t size)
 	return order < ORDERS ? order : UINT32_MAX;
 }
 
-uint32_t slub_cache_flags(const struct slub_config *config, uint32_t flags)
-{
-	if (flags & SLAB_NO_USER_FLAGS)
-		return flags;
-	/* Caches of the leak detector keep no stack traces: taking them would allocate from those caches. */
-	if (flags & SLAB_NOLEAKTRACE)
-		return flags | (config->debug_flags & ~(uint32_t)SLAB_STORE_USER);
-	return flags | config->debug_flags;
-}
-
 /* Where the object ends, where its free pointer lies, and what else each object carries: sets all but order and lists. */
 static void calculate_layout(struct slub_geometry *g, const struct slub_config *config, bool ctor)
 {
@@ -100,10 +92,13 @@ static void calculate_layout(struct slub_geometry *g, const struct slub_config *
 	uint32_t size = align_up(g->object_size, word);
 	if (flags & SLAB_POISON && !(flags & SLAB_TYPESAFE_BY_RCU) && !ctor)
 		g->flags |= SLUB_OBJECT_POISON;
+	else
+		g->flags &= ~SLUB_OBJECT_POISON;
 	/* A red zone needs at least a byte behind the object. */
 	if (flags & SLAB_RED_ZONE && size == g->object_size)
 		size += word;
 	g->inuse = size;
+	g->red_left_pad = 0;
 
 	/* The free pointer may lie in the middle of the object unless somebody looks at free objects. */
 	bool pointer_behind =
@@ -159,11 +154,14 @@ uint32_t slub_cpu_partial_slabs(uint32_t nr_objects, uint32_t objects_per_slab)
 bool slub_geometry_calculate(struct slub_geometry *geometry, const struct slub_config *config, uint32_t object_size,
                              uint32_t align, uint32_t flags, bool ctor)
 {
-	*geometry = (struct slub_geometry){
-	        .object_size = object_size, .align = align, .flags = slub_cache_flags(config, flags) & ~SLUB_CMPXCHG_DOUBLE};
+	*geometry = (struct slub_geometry){.object_size = object_size, .align = align, .flags = flags & ~SLUB_CMPXCHG_DOUBLE};
 	if (object_size == 0 || object_size > KMALLOC_MAX_SIZE || align > KMALLOC_MAX_SIZE)
 		return false;
 	calculate_layout(geometry, config, ctor);
+	if (config->debug_order_kept && get_order(geometry->size) > get_order(object_size)) {
+		geometry->flags &= ~DEBUG_METADATA_FLAGS;
+		calculate_layout(geometry, config, ctor);
+	}
 	if (geometry->size > KMALLOC_MAX_SIZE)
 		return false;
 	geometry->order = slub_calculate_order(config, geometry->size);

@@ -5,7 +5,7 @@
  * Descriptors are numbered densely; a given-back number is the next to be used. The array of descriptors is as long as there
  * are frames, but only the part that was ever used costs host memory. Links come from chunks cut into blocks of 2^n.
  *
- * Source: Linux 6.1 mm/slub.c (allocate_slab, new_slab, discard_slab, __free_slab).
+ * Source: Linux 6.1 mm/slub.c (allocate_slab, new_slab, shuffle_freelist, next_freelist_entry, discard_slab, __free_slab).
  */
 #include "models/object_allocator/slub_internal.h"
 #include "models/object_allocator/slub_steps.h"
@@ -167,6 +167,27 @@ static pfn allocate_frames(struct slub *slub, struct slub_cache *cache, gfp flag
 	return first;
 }
 
+/*
+ * Chains all objects in the order of the cache's sequence, from a random place of it on. A slab of the smallest order has fewer
+ * objects than the sequence: the others are passed over.
+ */
+static void chain_shuffled(struct slub *slub, struct slub_slab *slab)
+{
+	const struct slub_cache *cache = slab->cache;
+	uint32_t count = cache->geometry.objects, position = rng_below(&slub->freelist_rng, count);
+	uint16_t *end = &slab->freelist;
+	for (uint32_t chained = 0; chained < slab->objects; position = position + 1 < count ? position + 1 : 0) {
+		uint16_t index = cache->random_seq[position];
+		if (index >= slab->objects)
+			continue;
+		*end = index;
+		end = &slab->links[index];
+		chained++;
+	}
+	*end = LINK_NONE;
+	slab->inuse = 0;
+}
+
 /* Chains all objects in address order. */
 static void chain_all(struct slub_slab *slab)
 {
@@ -191,7 +212,7 @@ static void touch_fresh_slab(const struct slub *slub, const struct slub_slab *sl
 		/* A constructor writes the object, debugging its patterns. */
 		if (slab->cache->ctor || g->flags & (SLAB_RED_ZONE | SLAB_STORE_USER | SLUB_OBJECT_POISON))
 			step_write(steps, object, g->object_size);
-		step_write(steps, slub_free_pointer(slub, slab, i), slub_words(slub, 1));
+		slub_write_pointer(slub, slab, i);
 	}
 	step_spend(steps, slub->wiring.settings->cost.slab_setup_per_object * slab->objects);
 	slub_touch_nr_slabs(slub, slab->cache);
@@ -206,7 +227,10 @@ struct slub_slab *slub_new_slab(struct slub *slub, struct slub_cache *cache, gfp
 	const struct slub_geometry *g = &cache->geometry;
 	uint32_t objects = order == g->order ? g->objects : g->min_objects;
 	struct slub_slab *slab = slub_slab_create(slub, cache, first, order, objects);
-	chain_all(slab);
+	if (cache->random_seq && objects > 1)
+		chain_shuffled(slub, slab);
+	else
+		chain_all(slab);
 	touch_fresh_slab(slub, slab);
 	cache->counters.alloc_slab++;
 	return slab;

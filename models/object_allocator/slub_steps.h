@@ -63,6 +63,25 @@ static inline vaddr slub_free_pointer(const struct slub *slub, const struct slub
 	return vaddr_of(slub_first_object(slub, slab) + (uint64_t)index * g->size + g->offset);
 }
 
+/* With slab_freelist_hardened a pointer is stored mixed with its address and a random word of the cache. */
+static inline void slub_decode_pointer(const struct slub *slub)
+{
+	if (slub->pointer_cycles > 0)
+		step_spend(slub_steps(slub), slub->pointer_cycles);
+}
+
+static inline void slub_read_pointer(const struct slub *slub, const struct slub_slab *slab, uint16_t index)
+{
+	step_read(slub_steps(slub), slub_free_pointer(slub, slab, index), slub_words(slub, 1));
+	slub_decode_pointer(slub);
+}
+
+static inline void slub_write_pointer(const struct slub *slub, const struct slub_slab *slab, uint16_t index)
+{
+	step_write(slub_steps(slub), slub_free_pointer(slub, slab, index), slub_words(slub, 1));
+	slub_decode_pointer(slub);
+}
+
 /* Freelist and counters change together: one locked instruction, or under the page's bit lock where debugging forbids that. */
 static inline void slub_touch_counters(const struct slub *slub, const struct slub_slab *slab)
 {

@@ -1,33 +1,16 @@
 /* SPDX-License-Identifier: MIT
  *
- * alloc.c - from gfp flags to a block: which zones may serve a request, which watermark each must keep, and what is tried in
- * which order when none can.
+ * alloc.c - from gfp flags to a block: which zones may serve a request, and which watermark each must keep.
  *
  * Algorithm: walk the zone list from the highest zone the flags allow; the first zone that stays above its watermark and has a
- * block serves. The fast path keeps the low watermark; the slow path wakes kswapd and tries down to what the flags allow.
+ * block serves. The fast path keeps the low watermark; slowpath.c has what follows when it fails.
  * Source: mm/page_alloc.c of Linux 6.1: __alloc_pages, get_page_from_freelist, zone_watermark_fast, __zone_watermark_ok,
- * rmqueue, rmqueue_buddy, __alloc_pages_slowpath, gfp_to_alloc_flags, should_reclaim_retry, __alloc_pages_may_oom,
- * __alloc_pages_bulk; include/linux/gfp.h: gfp_migratetype.
+ * rmqueue, rmqueue_buddy, alloc_flags_nofragment, __alloc_pages_bulk; include/linux/gfp.h: gfp_migratetype.
  *
- * MODEL: kswapd is woken but does not run: a boosted watermark stays boosted. Effect: after much mixing of types, free memory
- * is kept a little higher than in a kernel whose kswapd lowers the boost again.
- * MODEL: direct reclaim gets no page back, but is taken to have made progress, so that the highatomic reserve beyond one
- * pageblock and all per-CPU lists are given back before the last try. Compaction moves nothing. Effect: memory runs out
- * where a kernel would drop page cache or compact.
- * MODEL: the OOM killer frees nothing: the request fails. __GFP_NOFAIL gets the reserves and then fails too (a kernel loops).
- * MODEL: no task is a real-time task, an OOM victim or a reclaimer (PF_MEMALLOC); no cpusets; one node.
+ * MODEL: no cpusets, no dirty limit of a node, no node reclaim (vm.zone_reclaim_mode 0, the default). A request prefers the
+ * node of its CPU: no memory policies.
  */
-#include "models/page_allocator/buddy.h"
-
-/* mm/internal.h: how often the slow path goes round without progress. */
-#define MAX_RECLAIM_RETRIES 16
-
-/* What stays the same through one request (struct alloc_context). */
-struct request {
-	unsigned order, type, cpu;
-	gfp flags;
-	unsigned highest_zone; /* zone index: lowmem_reserve[highest_zone] is kept from it */
-};
+#include "models/page_allocator/request.h"
 
 static unsigned gfp_migratetype(const struct buddy *buddy, gfp flags)
 {
@@ -58,9 +41,8 @@ static bool has_block(const struct zone *zone, unsigned order, unsigned alloc_fl
 	return orders >> order;
 }
 
-/* __zone_watermark_ok(): enough is left above `mark`, and for an order above 0 there is a block. */
-static bool watermark_ok(const struct zone *zone, unsigned order, int64_t mark, unsigned highest_zone, unsigned alloc_flags,
-                         int64_t free_pages)
+bool watermark_ok(const struct zone *zone, unsigned order, int64_t mark, unsigned highest_zone, unsigned alloc_flags,
+                  int64_t free_pages)
 {
 	int64_t min = mark;
 	free_pages -= unusable_free(zone, order, alloc_flags);
@@ -91,12 +73,6 @@ static bool watermark_fast(const struct zone *zone, const struct request *reques
 	    (alloc_flags & ALLOC_WMARK_MASK) != ALLOC_WMARK_MIN)
 		return false;
 	return watermark_ok(zone, 0, (int64_t)zone->watermark[WMARK_MIN], request->highest_zone, alloc_flags, free_pages);
-}
-
-static int64_t boosted_watermark(const struct zone *zone, unsigned alloc_flags)
-{
-	unsigned wmark = alloc_flags & ALLOC_WMARK_MASK;
-	return (int64_t)(zone->watermark[wmark] + zone->watermark_boost);
 }
 
 static void touch_watermark(const struct buddy *buddy, const struct zone *zone)
@@ -138,6 +114,7 @@ static uint32_t rmqueue(struct buddy *buddy, struct zone *zone, const struct req
 	if (zone->boosted) {
 		zone->boosted = false;
 		buddy->counters.kswapd_wake_boost++;
+		wakeup_kswapd(buddy, zone, 0, 0, zone->index);
 	}
 	return nr;
 }
@@ -152,13 +129,13 @@ static void count_pgalloc(struct buddy *buddy, const struct zone *zone, uint64_t
 	*by_kind[zone->kind] += pages;
 }
 
-/* prep_new_page(): the block is its owner's. */
-static void hand_out(struct buddy *buddy, const struct zone *zone, uint32_t nr, unsigned order, gfp flags)
+void hand_out(struct buddy *buddy, const struct zone *zone, uint32_t nr, unsigned order, gfp flags)
 {
 	struct frame *frame = frame_at(buddy, nr);
 	frame->state = FRAME_ALLOCATED;
 	frame->order = (uint8_t)order;
 	frame->lru = buddy->movable_is_lru && !order && flags & __GFP_MOVABLE;
+	frame->compound = order && flags & __GFP_COMP;
 	count_pgalloc(buddy, zone, 1ull << order);
 	if (!buddy->steps->recording)
 		return;
@@ -167,30 +144,41 @@ static void hand_out(struct buddy *buddy, const struct zone *zone, uint32_t nr, 
 		step_write(buddy->steps, layout_page_address(buddy->layout, pfn_of(nr)), PAGE_SIZE << order);
 }
 
-/* One walk over the zones with these flags. */
+/*
+ * Takes the block from one zone, if the zone stays above its watermark. ALLOC_NO_WATERMARKS stands in the watermark's bits alone:
+ * there is no mark to look up.
+ */
+static uint32_t try_zone(struct buddy *buddy, struct zone *zone, const struct request *request, unsigned alloc_flags)
+{
+	touch_watermark(buddy, zone);
+	if (!(alloc_flags & ALLOC_NO_WATERMARKS) &&
+	    !watermark_fast(zone, request, boosted_watermark(zone, alloc_flags), alloc_flags))
+		return BLOCK_NONE;
+	uint32_t nr = rmqueue(buddy, zone, request, alloc_flags);
+	if (nr == BLOCK_NONE)
+		return BLOCK_NONE;
+	hand_out(buddy, zone, nr, request->order, request->flags);
+	if (alloc_flags & ALLOC_HIGHATOMIC)
+		reserve_highatomic_pageblock(buddy, zone, nr);
+	return nr;
+}
+
+/* One walk over the zones. With ALLOC_NOFRAGMENT it ends with the preferred node: being near counts for more. */
 static uint32_t walk_zones(struct buddy *buddy, const struct request *request, unsigned alloc_flags)
 {
-	const uint8_t *zonelist = buddy->zonelist[request->highest_zone];
-	unsigned length = buddy->zonelist_length[request->highest_zone];
-	for (unsigned i = 0; i < length; i++) {
-		struct zone *zone = &buddy->zones[zonelist[i]];
-		touch_watermark(buddy, zone);
-		/* ALLOC_NO_WATERMARKS stands in the watermark's bits alone: there is no mark to look up. */
-		if (!(alloc_flags & ALLOC_NO_WATERMARKS) &&
-		    !watermark_fast(zone, request, boosted_watermark(zone, alloc_flags), alloc_flags))
-			continue;
-		uint32_t nr = rmqueue(buddy, zone, request, alloc_flags);
-		if (nr == BLOCK_NONE)
-			continue;
-		hand_out(buddy, zone, nr, request->order, request->flags);
-		if (alloc_flags & ALLOC_HIGHATOMIC)
-			reserve_highatomic_pageblock(buddy, zone, nr);
-		return nr;
+	const struct zonelist *zonelist = request->zonelist;
+	for (unsigned i = 0; i < zonelist->length; i++) {
+		struct zone *zone = &buddy->zones[zonelist->zones[i]];
+		if (alloc_flags & ALLOC_NOFRAGMENT && i && zone->node != buddy->zones[zonelist->zones[0]].node)
+			return BLOCK_NONE;
+		uint32_t nr = try_zone(buddy, zone, request, alloc_flags);
+		if (nr != BLOCK_NONE)
+			return nr;
 	}
 	return BLOCK_NONE;
 }
 
-static uint32_t get_page_from_freelist(struct buddy *buddy, const struct request *request, unsigned alloc_flags)
+uint32_t get_page_from_freelist(struct buddy *buddy, const struct request *request, unsigned alloc_flags)
 {
 	uint32_t nr = walk_zones(buddy, request, alloc_flags);
 	if (nr == BLOCK_NONE && alloc_flags & ALLOC_NOFRAGMENT)
@@ -198,176 +186,72 @@ static uint32_t get_page_from_freelist(struct buddy *buddy, const struct request
 	return nr;
 }
 
-/* alloc_flags_nofragment(): a request for Normal tries DMA32 before it mixes types in Normal. */
+/*
+ * alloc_flags_nofragment(): a request for Normal tries DMA32 before it mixes types in Normal; on a machine of several nodes only
+ * where its node has DMA32 memory.
+ */
 static unsigned nofragment_flags(const struct buddy *buddy, const struct request *request)
 {
 	unsigned alloc_flags = request->flags & __GFP_KSWAPD_RECLAIM;
-	if (!buddy->has_dma32 || !buddy->zonelist_length[request->highest_zone])
+	if (!buddy->has_dma32 || !request->zonelist->length)
 		return alloc_flags;
-	if (buddy->zones[buddy->zonelist[request->highest_zone][0]].kind == ZONE_NORMAL)
-		alloc_flags |= ALLOC_NOFRAGMENT;
-	return alloc_flags;
-}
-
-/* gfp_to_alloc_flags(): what the slow path may do. __GFP_HIGH and __GFP_KSWAPD_RECLAIM have the bits of their ALLOC_ flags. */
-static unsigned gfp_to_alloc_flags(const struct request *request)
-{
-	unsigned alloc_flags = ALLOC_WMARK_MIN | (request->flags & (__GFP_HIGH | __GFP_KSWAPD_RECLAIM));
-	if (request->flags & (__GFP_DIRECT_RECLAIM | __GFP_NOMEMALLOC))
+	const struct zone *preferred = &buddy->zones[request->zonelist->zones[0]];
+	if (preferred->kind != ZONE_NORMAL)
 		return alloc_flags;
-	alloc_flags |= ALLOC_NON_BLOCK;
-	if (request->order && alloc_flags & ALLOC_MIN_RESERVE)
-		alloc_flags |= ALLOC_HIGHATOMIC;
-	return alloc_flags;
+	if (buddy->node_count > 1 && !(preferred->number && preferred[-1].node == preferred->node && preferred[-1].present))
+		return alloc_flags;
+	return alloc_flags | ALLOC_NOFRAGMENT;
 }
 
-/* __alloc_pages_direct_reclaim() with a reclaim that finds nothing. */
-static uint32_t direct_reclaim(struct buddy *buddy, const struct request *request, unsigned alloc_flags)
+/* prepare_alloc_pages(): what follows from the flags and the CPU. */
+static struct request request_of(const struct buddy *buddy, unsigned order, gfp flags, unsigned cpu)
 {
-	buddy->counters.allocstall++;
-	uint32_t nr = get_page_from_freelist(buddy, request, alloc_flags);
-	if (nr != BLOCK_NONE)
-		return nr;
-	unreserve_highatomic_pageblock(buddy, request->highest_zone, request->type, false);
-	drain_all_pages(buddy, request->cpu);
-	buddy->counters.pcp_drain_all++;
-	return get_page_from_freelist(buddy, request, alloc_flags);
-}
-
-/* Free pages of a zone with what the CPUs hold back (zone_page_state_snapshot). */
-static int64_t free_pages_snapshot(const struct buddy *buddy, const struct zone *zone)
-{
-	int64_t pages = zone->free_pages;
-	for (unsigned cpu = 0; cpu < buddy->cpus; cpu++)
-		pages += zone->pcp[cpu].free_pages_delta;
-	return pages < 0 ? 0 : pages;
-}
-
-/* should_reclaim_retry() without anything reclaimable: go round again if some zone would do, or a reserve was given up. */
-static bool should_retry(struct buddy *buddy, const struct request *request, unsigned alloc_flags, unsigned *no_progress_loops)
-{
-	if (++*no_progress_loops <= MAX_RECLAIM_RETRIES) {
-		for (unsigned i = 0; i < buddy->zonelist_length[request->highest_zone]; i++) {
-			const struct zone *zone = &buddy->zones[buddy->zonelist[request->highest_zone][i]];
-			if (watermark_ok(zone, request->order, boosted_watermark(zone, ALLOC_WMARK_MIN), request->highest_zone,
-			                 alloc_flags, free_pages_snapshot(buddy, zone)))
-				return true;
-		}
-	}
-	return unreserve_highatomic_pageblock(buddy, request->highest_zone, request->type, true);
-}
-
-/* What is left when reclaim has failed (__alloc_pages_may_oom and what follows it). */
-static uint32_t last_resort(struct buddy *buddy, const struct request *request)
-{
-	uint32_t nr = BLOCK_NONE;
-	if (!(request->flags & __GFP_NORETRY))
-		nr = get_page_from_freelist(buddy, request, ALLOC_WMARK_HIGH);
-	if (nr == BLOCK_NONE && request->flags & __GFP_NOFAIL)
-		nr = get_page_from_freelist(buddy, request, ALLOC_NO_WATERMARKS);
-	return nr;
-}
-
-/* A costly request that must not insist stops where compaction, tried first for it, says that it cannot help. */
-static bool gives_up_after_compaction(const struct request *request)
-{
-	return request->order > PAGE_ALLOC_COSTLY_ORDER && request->flags & __GFP_NORETRY && request->flags & __GFP_IO &&
-	       (!(request->flags & __GFP_MEMALLOC) || request->flags & __GFP_NOMEMALLOC);
-}
-
-static uint32_t slowpath_with_reclaim(struct buddy *buddy, const struct request *request, unsigned alloc_flags)
-{
-	unsigned no_progress_loops = 0;
-	for (;;) {
-		uint32_t nr = direct_reclaim(buddy, request, alloc_flags);
-		if (nr != BLOCK_NONE)
-			return nr;
-		if (request->flags & __GFP_NORETRY)
-			return last_resort(buddy, request);
-		if (request->order > PAGE_ALLOC_COSTLY_ORDER && !(request->flags & __GFP_RETRY_MAYFAIL))
-			return request->flags & __GFP_NOFAIL ? last_resort(buddy, request) : BLOCK_NONE;
-		if (!should_retry(buddy, request, alloc_flags, &no_progress_loops))
-			return last_resort(buddy, request);
-		nr = get_page_from_freelist(buddy, request, alloc_flags);
-		if (nr != BLOCK_NONE)
-			return nr;
-	}
-}
-
-static uint32_t try_slowpath(struct buddy *buddy, struct request *request)
-{
-	/* Atomic and blocking at once contradict each other; the kernel warns and takes it as blocking. */
-	if ((request->flags & (__GFP_ATOMIC | __GFP_DIRECT_RECLAIM)) == (__GFP_ATOMIC | __GFP_DIRECT_RECLAIM))
-		request->flags &= ~(gfp)__GFP_ATOMIC;
-	unsigned alloc_flags = gfp_to_alloc_flags(request);
-	if (!buddy->zonelist_length[request->highest_zone])
-		return BLOCK_NONE;
-	if (alloc_flags & ALLOC_KSWAPD)
-		buddy->counters.kswapd_wake_slowpath++;
-	uint32_t nr = get_page_from_freelist(buddy, request, alloc_flags);
-	if (nr != BLOCK_NONE)
-		return nr;
-	if (request->flags & __GFP_DIRECT_RECLAIM && gives_up_after_compaction(request))
-		return last_resort(buddy, request);
-	if (request->flags & __GFP_MEMALLOC && !(request->flags & __GFP_NOMEMALLOC))
-		alloc_flags = ALLOC_NO_WATERMARKS | (alloc_flags & ALLOC_KSWAPD);
-	nr = get_page_from_freelist(buddy, request, alloc_flags);
-	if (nr != BLOCK_NONE || !(request->flags & __GFP_DIRECT_RECLAIM))
-		return nr;
-	return slowpath_with_reclaim(buddy, request, alloc_flags);
-}
-
-static uint32_t slowpath(struct buddy *buddy, struct request *request)
-{
-	buddy->counters.allocslow++;
-	uint32_t nr = try_slowpath(buddy, request);
-	if (nr == BLOCK_NONE)
-		buddy->counters.allocslow_fail++;
-	else
-		buddy->counters.allocslow_success++;
-	return nr;
-}
-
-static unsigned highest_zone_of(const struct buddy *buddy, gfp flags)
-{
-	return buddy->gfp_zone[flags & (__GFP_DMA | __GFP_HIGHMEM | __GFP_DMA32 | __GFP_MOVABLE)];
+	unsigned highest_zone = buddy->gfp_zone[flags & (__GFP_DMA | __GFP_HIGHMEM | __GFP_DMA32 | __GFP_MOVABLE)];
+	unsigned node = buddy->node_of_cpu[cpu];
+	return (struct request){
+	        .order = order,
+	        .type = gfp_migratetype(buddy, flags),
+	        .cpu = cpu,
+	        .flags = flags,
+	        .highest_zone = highest_zone,
+	        .zonelist = flags & __GFP_THISNODE ? &buddy->thisnode[node][highest_zone] : &buddy->zonelist[node][highest_zone],
+	};
 }
 
 pfn buddy_alloc(struct page_allocator *pages, unsigned order, gfp flags, unsigned cpu)
 {
 	struct buddy *buddy = buddy_of(pages);
-	struct request request = {
-	        .order = order,
-	        .type = gfp_migratetype(buddy, flags),
-	        .cpu = cpu,
-	        .flags = flags,
-	        .highest_zone = highest_zone_of(buddy, flags),
-	};
 	SIM_ASSERT(cpu < buddy->cpus);
+	if (buddy->kswapd_countdown && !--buddy->kswapd_countdown)
+		daemons_turn(buddy, cpu);
+	struct request request = request_of(buddy, order, flags, cpu);
 	buddy->counters.alloc_requests++;
 	step_spend(buddy->steps, buddy->cost.page_alloc_fast);
 	uint32_t nr = BLOCK_NONE;
 	if (order < ORDERS) {
 		nr = get_page_from_freelist(buddy, &request, ALLOC_WMARK_LOW | nofragment_flags(buddy, &request));
 		if (nr == BLOCK_NONE)
-			nr = slowpath(buddy, &request);
+			nr = alloc_slowpath(buddy, &request);
 	}
 	if (nr == BLOCK_NONE)
 		buddy->counters.alloc_fail++;
 	return nr == BLOCK_NONE ? PFN_NONE : pfn_of(nr);
 }
 
-/* The first zone that stays above low + wanted, as the bulk allocator asks; NULL if none does. */
+/* The first zone of the preferred node that stays above low + wanted, as the bulk allocator asks; NULL if none does. */
 static struct zone *bulk_zone(struct buddy *buddy, const struct request *request, unsigned wanted)
 {
-	const uint8_t *zonelist = buddy->zonelist[request->highest_zone];
+	const struct zonelist *zonelist = request->zonelist;
 	struct request first = *request;
-	if (!buddy->zonelist_length[request->highest_zone])
+	if (!zonelist->length)
 		return NULL;
 	/* The kernel checks against the reserve for the preferred zone here, not for the highest one allowed. */
-	first.highest_zone = buddy->zones[zonelist[0]].index;
-	for (unsigned i = 0; i < buddy->zonelist_length[request->highest_zone]; i++) {
-		struct zone *zone = &buddy->zones[zonelist[i]];
+	const struct zone *preferred = &buddy->zones[zonelist->zones[0]];
+	first.highest_zone = preferred->index;
+	for (unsigned i = 0; i < zonelist->length; i++) {
+		struct zone *zone = &buddy->zones[zonelist->zones[i]];
+		if (zone->node != preferred->node)
+			return NULL;
 		touch_watermark(buddy, zone);
 		if (watermark_fast(zone, &first, boosted_watermark(zone, ALLOC_WMARK_LOW) + wanted, ALLOC_WMARK_LOW))
 			return zone;
@@ -393,15 +277,10 @@ static unsigned take_bulk(struct buddy *buddy, const struct request *request, un
 unsigned buddy_alloc_bulk(struct page_allocator *pages, gfp flags, unsigned cpu, unsigned wanted, pfn *frames)
 {
 	struct buddy *buddy = buddy_of(pages);
-	struct request request = {
-	        .type = gfp_migratetype(buddy, flags),
-	        .cpu = cpu,
-	        .flags = flags,
-	        .highest_zone = highest_zone_of(buddy, flags),
-	};
 	SIM_ASSERT(cpu < buddy->cpus);
 	if (!wanted)
 		return 0;
+	struct request request = request_of(buddy, 0, flags, cpu);
 	unsigned taken = take_bulk(buddy, &request, wanted, frames);
 	if (taken)
 		return taken;

@@ -8,7 +8,7 @@
  * An empty type borrows from another: the largest block there, if that lets it take over the pageblock, else the smallest.
  * Source: mm/page_alloc.c of Linux 6.1: __rmqueue, __rmqueue_smallest, expand, __free_one_page, buddy_merge_likely,
  * __rmqueue_fallback, find_suitable_fallback, can_steal_fallback, steal_suitable_fallback, move_freepages_block,
- * boost_watermark, reserve_highatomic_pageblock, unreserve_highatomic_pageblock.
+ * boost_watermark, reserve_highatomic_pageblock, unreserve_highatomic_pageblock, __isolate_free_page, compaction_capture.
  *
  * Invariant: a FRAME_BUDDY frame is on the list of its order and type, that list's count is in free_blocks, and bit `order` of
  * nonempty[type] says whether the list has any.
@@ -128,11 +128,31 @@ static bool buddy_merge_likely(struct buddy *buddy, const struct zone *zone, uin
 	return page_is_buddy(buddy, higher ^ (2u << order), order + 1, zone->number);
 }
 
+/*
+ * compaction_capture(): the request that compacts this zone keeps a block of its order as it becomes whole. Less than a
+ * pageblock of movable memory is left alone, so that no pageblock of movable pages gets others in it that way.
+ */
+static bool captured(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned order, unsigned type, unsigned cpu)
+{
+	struct capture *capture = buddy->capture;
+	if (capture->zone != zone || capture->nr != BLOCK_NONE || order != capture->order ||
+	    (order < buddy->pageblock_order && type == MIGRATE_MOVABLE))
+		return false;
+	capture->nr = nr;
+	frame_at(buddy, nr)->state = FRAME_REST;
+	frame_at(buddy, nr)->zone = zone->number;
+	zone_mod_free_pages(buddy, zone, cpu, -(1 << order));
+	buddy->counters.captured_pages += 1ull << order;
+	return true;
+}
+
 void free_one_page(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned order, unsigned type, bool to_tail, unsigned cpu)
 {
 	uint32_t buddy_pfn = 0;
 	zone_mod_free_pages(buddy, zone, cpu, 1 << order);
 	while (order < ORDERS - 1) {
+		if (buddy->capture && captured(buddy, zone, nr, order, type, cpu))
+			return;
 		buddy_pfn = nr ^ (1u << order);
 		if (!page_is_buddy(buddy, buddy_pfn, order, zone->number))
 			break;
@@ -204,6 +224,11 @@ static unsigned find_fallback(const struct zone *zone, unsigned order, unsigned 
 		if (zone->nonempty[fallbacks[type][i]] >> order & 1)
 			return fallbacks[type][i];
 	return MIGRATE_TYPES;
+}
+
+bool fallback_is_stealable(const struct buddy *buddy, const struct zone *zone, unsigned order, unsigned type)
+{
+	return find_fallback(zone, order, type) != MIGRATE_TYPES && can_steal_fallback(buddy, order, type);
 }
 
 /* Raises the watermarks for a while, so that reclaim makes room and fewer types get mixed. Returns whether it did. */
@@ -343,10 +368,10 @@ static bool unreserve_in_zone(struct buddy *buddy, struct zone *zone, unsigned t
 	return false;
 }
 
-bool unreserve_highatomic_pageblock(struct buddy *buddy, unsigned highest_zone, unsigned type, bool force)
+bool unreserve_highatomic_pageblock(struct buddy *buddy, const struct zonelist *zonelist, unsigned type, bool force)
 {
-	for (unsigned i = 0; i < buddy->zonelist_length[highest_zone]; i++) {
-		struct zone *zone = &buddy->zones[buddy->zonelist[highest_zone][i]];
+	for (unsigned i = 0; i < zonelist->length; i++) {
+		struct zone *zone = &buddy->zones[zonelist->zones[i]];
 		if (!force && zone->nr_reserved_highatomic <= pageblock_frames(buddy))
 			continue;
 		step_lock(buddy->steps, zone_lock_address(zone));
@@ -356,4 +381,21 @@ bool unreserve_highatomic_pageblock(struct buddy *buddy, unsigned highest_zone, 
 			return true;
 	}
 	return false;
+}
+
+bool isolate_free_page(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned cpu)
+{
+	unsigned order = frame_at(buddy, nr)->order;
+	int64_t mark = (int64_t)zone->watermark[WMARK_MIN] + (1 << order);
+	/* An order-0 check with the request for zone 0, whose own reserve is nothing. */
+	if (zone_free_pages(zone) - (int64_t)zone->nr_reserved_highatomic <= mark + (int64_t)zone->lowmem_reserve[0])
+		return false;
+	zone_mod_free_pages(buddy, zone, cpu, -(1 << order));
+	del_from_free_list(buddy, zone, nr, order);
+	buddy->counters.compact_isolated_free += 1ull << order;
+	if (order + 1 >= buddy->pageblock_order)
+		for (uint32_t at = nr; at < nr + (1u << order) - 1; at += pageblock_frames(buddy))
+			if (pageblock_type(buddy, zone, at) < MIGRATE_PCPTYPES)
+				set_pageblock_type(buddy, zone, at, MIGRATE_MOVABLE);
+	return true;
 }

@@ -18,6 +18,7 @@
  * Invariant: present = managed + kept, in each zone.
  */
 #include "models/page_allocator/buddy.h"
+#include "models/page_allocator/reclaim.h"
 
 #define MIB_PAGES (1024u * 1024u / PAGE_SIZE)
 #define DMA_END (16u * MIB_PAGES)
@@ -349,6 +350,7 @@ static struct buddy *boot(const struct buddy_spec *spec, const struct machine *m
 	free_memory(buddy, machine);
 	for (unsigned i = 0; i < buddy->zone_count; i++)
 		buddy->zones[i].pcp[0].stat_threshold = spec->zones[i].stat_threshold;
+	reclaim_fill(buddy, wiring->settings->kernel.reclaim_page_cache, wiring->settings->kernel.reclaim_slab, wiring->seed);
 	if (buddy_start(buddy, error))
 		return buddy;
 	buddy_destroy(&buddy->port);

@@ -13,7 +13,7 @@
  *
  * Invariant: see buddy.h.
  */
-#include "models/page_allocator/buddy.h"
+#include "models/page_allocator/request.h"
 
 #include <string.h>
 
@@ -63,6 +63,9 @@ static enum page_free_result buddy_free(struct page_allocator *pages, pfn first,
 	if (first.nr < pages->end_pfn && frame_at(buddy, first.nr)->state == FRAME_ALLOCATED &&
 	    frame_at(buddy, first.nr)->order == order) {
 		free_allocated(buddy, first.nr, order, cpu);
+		/* Not before the free: compaction could move the very page that the caller names. */
+		if (buddy->kswapd_countdown && !--buddy->kswapd_countdown)
+			daemons_turn(buddy, cpu);
 		return PAGE_FREE_OK;
 	}
 	buddy->counters.wrong_frees++;
@@ -156,6 +159,29 @@ const struct metric buddy_metrics[] = {
         METRIC(struct buddy_counters, extfrag_single, "1", "Of these, only the block itself was taken"),
         METRIC(struct buddy_counters, highatomic_reserved_pages, "pages", "Pages of pageblocks reserved for high-order atomics"),
         METRIC(struct buddy_counters, highatomic_unreserved_pages, "pages", "Pages of such pageblocks given up again"),
+        METRIC(struct buddy_counters, alloc_captured, "1", "Blocks caught while compaction freed them"),
+        METRIC(struct buddy_counters, captured_pages, "pages", "Pages of these blocks"),
+        METRIC(struct buddy_counters, compact_stall, "1", "Direct compactions that ran in a zone"),
+        METRIC(struct buddy_counters, compact_success, "1", "Of these, those that served the request"),
+        METRIC(struct buddy_counters, compact_fail, "1", "Of these, those that did not"),
+        METRIC(struct buddy_counters, compact_migrate_scanned, "pages", "Frames looked at for pages to move"),
+        METRIC(struct buddy_counters, compact_free_scanned, "pages", "Frames looked at for room to move them to"),
+        METRIC(struct buddy_counters, compact_isolated_free, "pages", "Free frames set aside for pages to move to"),
+        METRIC(struct buddy_counters, compact_released_free, "pages", "Of these, those freed again"),
+        METRIC(struct buddy_counters, compact_isolated_migrate, "pages", "Pages set aside to be moved"),
+        METRIC(struct buddy_counters, compact_putback, "pages", "Of these, those that stayed where they were"),
+        METRIC(struct buddy_counters, pgmigrate_success, "pages", "Pages moved to another frame"),
+        METRIC(struct buddy_counters, kswapd_wake, "1", "Times kswapd was woken from its sleep"),
+        METRIC(struct buddy_counters, kswapd_runs, "1", "Times kswapd set out to balance a node (pageoutrun)"),
+        METRIC(struct buddy_counters, kcompactd_runs, "1", "Times kcompactd compacted a node"),
+        METRIC(struct buddy_counters, pgscan_kswapd, "pages", "Page cache that kswapd looked at"),
+        METRIC(struct buddy_counters, pgscan_direct, "pages", "Page cache that direct reclaim looked at"),
+        METRIC(struct buddy_counters, pgsteal_kswapd, "pages", "Page cache that kswapd freed"),
+        METRIC(struct buddy_counters, pgsteal_direct, "pages", "Page cache that direct reclaim freed"),
+        METRIC(struct buddy_counters, slabs_scanned, "1", "Objects that shrinkers looked at"),
+        METRIC(struct buddy_counters, slab_pages_reclaimed, "pages", "Slab that shrinkers freed"),
+        METRIC(struct buddy_counters, oom, "1", "Requests for which the OOM killer was called"),
+        METRIC(struct buddy_counters, nofail_failed, "1", "Requests that may not fail, and failed"),
         METRIC_END};
 
 const struct page_allocator_ops page_allocator_buddy_ops = {
@@ -167,6 +193,7 @@ const struct page_allocator_ops page_allocator_buddy_ops = {
         .zones = buddy_zones,
         .zone_view = buddy_zone_view,
         .pageblock_order = buddy_pageblock_order,
+        .print_state = buddy_print_state,
         .check = buddy_check,
         .metrics = buddy_metrics,
         .counters = buddy_counters,

@@ -3,22 +3,28 @@
  * buddy.h - inside the buddy model: the zoned page allocator of Linux 6.1 (mm/page_alloc.c), decision for decision.
  *
  * Three nouns. A *zone* is a range of frames with its own free lists, watermarks and lock. A *block* is 2^order frames, aligned;
- * it is free in its zone (FRAME_BUDDY), waits on a CPU's list (FRAME_PCP) or is allocated (FRAME_ALLOCATED). A *frame* record
+ * it is free in its zone (FRAME_BUDDY), waits on a CPU's list (FRAME_PCP), is allocated (FRAME_ALLOCATED) or, a single frame,
+ * holds page cache or slab of the load model that can be reclaimed (FRAME_CACHE). A *frame* record
  * exists for each frame of memory, but only the first frame of a block carries marks; the rest of a block, reserved frames
  * and frames in use since before the simulation began are all zero, so untouched memory costs nothing.
  *
  *   zone.c    zones, watermarks, lowmem_reserve, pcp sizes, zone lists: how a machine's numbers come from its memory
+ *   node.c    nodes, zone lists
  *   boot.c    the state a boot leaves in a described machine
  *   state.c   the state of a recorded dump, and a comparison with one
+ *   state_print.c  the state as lines of a dump
  *   blocks.c  free lists, split and merge, pageblock types, fallback, stealing, highatomic reserve
  *   pcp.c     per-CPU lists
- *   alloc.c   watermark checks, fast path, slow path, bulk allocation
+ *   alloc.c   watermark checks, fast path, bulk allocation; request.h has what it shares with the next three
+ *   slowpath.c what is tried when no zone serves
+ *   compact.c compaction
+ *   reclaim.c kswapd and direct reclaim over a load model
  *   check.c   the laws
  *   buddy.c   the port: wrong frees, views, counters, creation
  *
  * Lists are circular, through frame records; the list heads are frame records beyond the last frame (list_head_of()).
  *
- * Invariant, for each zone: managed = free + on per-CPU lists + allocated, and no frame is in two blocks.
+ * Invariant, for each zone: managed = free + on per-CPU lists + allocated + cache, and no frame is in two blocks.
  */
 #ifndef MODELS_PAGE_ALLOCATOR_BUDDY_H
 #define MODELS_PAGE_ALLOCATOR_BUDDY_H
@@ -37,16 +43,21 @@
 /* mm/page_alloc.c: CONFIG_PCP_BATCH_SCALE_MAX, the largest free_factor. */
 #define PCP_BATCH_SCALE_MAX 5
 
-enum frame_state { FRAME_REST, FRAME_ALLOCATED, FRAME_BUDDY, FRAME_PCP };
+/* Bits of zone->flags (enum zone_flags of Linux 6.1). */
+#define ZONE_BOOSTED_WATERMARK_BIT 0
+#define ZONE_RECLAIM_ACTIVE_BIT 1
+
+enum frame_state { FRAME_REST, FRAME_ALLOCATED, FRAME_BUDDY, FRAME_PCP, FRAME_CACHE };
 
 /* One frame of memory, or the head of a list. All zero: not the first frame of a known block. */
 struct frame {
 	uint32_t next, prev;
 	uint8_t state; /* enum frame_state */
 	uint8_t order;
-	uint8_t type; /* migrate type: of the list it is on (buddy), or the one it had when it was freed (pcp) */
-	uint8_t zone; /* index into buddy.zones */
-	bool lru;     /* on an LRU list, so movable when its pageblock is stolen */
+	uint8_t type;  /* migrate type: of the list it is on (buddy), or the one it had when it was freed (pcp) */
+	uint8_t zone;  /* index into buddy.zones */
+	bool lru;      /* on an LRU list: movable */
+	bool compound; /* allocated with __GFP_COMP: the scanners of compaction step over it at once */
 };
 
 #define BLOCK_NONE UINT32_MAX
@@ -89,8 +100,45 @@ struct zone {
 	uint64_t present, managed;
 	char name[16];
 	unsigned node;
+	uint64_t file_pages; /* page cache of the load model in this zone */
+	/* compaction: where the scanners stopped, what they need not look at again, and for how long not to try */
+	uint8_t *pageblock_skip;
+	uint32_t compact_cached_migrate_pfn[2]; /* of asynchronous, of synchronous scans */
+	uint32_t compact_cached_free_pfn;
+	uint32_t compact_init_migrate_pfn, compact_init_free_pfn;
+	uint32_t compact_considered, compact_defer_shift, compact_order_failed;
+	bool compact_blockskip_flush;
 	vaddr address;                    /* of the simulated struct zone */
 	uint64_t pcp_offset, stat_offset; /* of the per-CPU structs */
+};
+
+/* The most nodes: each has its zones in buddy.zones. */
+#define NODES_MAX (ZONES_MAX / LOWMEM_RESERVE_ZONES)
+
+/* Zone numbers with memory, in the order in which a request tries them. */
+struct zonelist {
+	uint8_t length;
+	uint8_t zones[ZONES_MAX];
+};
+
+/* A node: its share of the load model, and its daemons (pg_data_t). */
+struct node {
+	unsigned cpus;                   /* CPUs near it */
+	unsigned nr_zones;               /* its highest zone index with memory, plus one */
+	uint32_t page_cache, slab_cache; /* list heads: youngest at the head */
+	uint64_t slab_pages, slab_deferred;
+	bool kswapd_awake;
+	unsigned kswapd_order, kswapd_highest_zone; /* what it was woken for; LOWMEM_RESERVE_ZONES: for nothing yet */
+	unsigned kswapd_failures;                   /* runs in a row without a page */
+	bool kcompactd_awake;
+	unsigned kcompactd_max_order, kcompactd_highest_zone;
+};
+
+/* Where a free may be caught while a request compacts (struct capture_control). */
+struct capture {
+	const struct zone *zone;
+	unsigned order;
+	uint32_t nr; /* BLOCK_NONE: nothing caught yet */
 };
 
 struct buddy_counters {
@@ -105,6 +153,16 @@ struct buddy_counters {
 	uint64_t kswapd_wake_slowpath, kswapd_wake_boost, watermark_boosts;
 	uint64_t extfrag, extfrag_whole, extfrag_claimed, extfrag_moved, extfrag_single;
 	uint64_t highatomic_reserved_pages, highatomic_unreserved_pages;
+	uint64_t alloc_captured, captured_pages;
+	uint64_t compact_stall, compact_success, compact_fail;
+	uint64_t compact_migrate_scanned, compact_free_scanned;
+	uint64_t compact_isolated_free, compact_released_free;
+	uint64_t compact_isolated_migrate, compact_putback;
+	uint64_t pgmigrate_success;
+	uint64_t kswapd_wake, kswapd_runs, kcompactd_runs;
+	uint64_t pgscan_kswapd, pgscan_direct, pgsteal_kswapd, pgsteal_direct;
+	uint64_t slabs_scanned, slab_pages_reclaimed;
+	uint64_t oom, nofail_failed;
 };
 
 extern const struct metric buddy_metrics[];
@@ -123,14 +181,21 @@ struct buddy {
 	bool movable_is_lru;       /* order-0 __GFP_MOVABLE allocations count as pages on an LRU list */
 	uint32_t watermark_boost_factor;
 	uint8_t gfp_zone[16]; /* zone index by the four zone bits of gfp */
-	/* zone numbers with memory, highest zone first, by highest zone index */
-	uint8_t zonelist[LOWMEM_RESERVE_ZONES][ZONES_MAX];
-	uint8_t zonelist_length[LOWMEM_RESERVE_ZONES];
+	uint8_t node_of_cpu[CPUS_MAX];
+	/* By the CPU's node and the highest zone index; all nodes, and (for __GFP_THISNODE) the node alone. */
+	struct zonelist zonelist[NODES_MAX][LOWMEM_RESERVE_ZONES], thisnode[NODES_MAX][LOWMEM_RESERVE_ZONES];
+	struct capture *capture;   /* NULL: nobody compacts */
+	uint32_t kswapd_countdown; /* calls until the daemons run; 0: none is awake */
+	uint32_t kswapd_delay;     /* calls from its waking to kswapd's turn; 0: it never runs */
+	bool compaction;           /* CONFIG_COMPACTION */
+	struct node nodes[NODES_MAX];
+	unsigned node_count;
 	uint32_t frame_records; /* frames, a gap up to a whole largest pair, list heads, heads of largest blocks */
 	uint32_t list_heads;    /* first of them */
 	uint32_t largest_heads; /* records of frames that are multiples of BLOCK_MAX_FRAMES */
 	/* the start state, for the laws */
-	uint64_t start_allocated, start_free, start_pcp, start_highatomic, start_boosted;
+	uint64_t start_allocated, start_free, start_pcp, start_highatomic, start_boosted, start_cache;
+	uint64_t cache_pages;    /* page cache and slab of the load model, all zones */
 	uint64_t unknown_in_use; /* frames in use since the start whose blocks are not known (buddy_adopt()) */
 	struct buddy_counters counters;
 	struct steps *steps;
@@ -160,8 +225,11 @@ struct buddy_spec {
 	bool transparent_hugepage;
 	bool movable_is_lru;
 	uint32_t watermark_boost_factor;
-	struct zone_spec zones[ZONES_MAX]; /* ascending by index, zones without memory too */
+	struct zone_spec zones[ZONES_MAX]; /* node after node, ascending by index, zones without memory too */
 	unsigned zone_count;
+	unsigned node_count;                    /* 0: one */
+	uint8_t distance[NODES_MAX][NODES_MAX]; /* as node_distance() gives it; of one node unused */
+	uint8_t node_of_cpu[CPUS_MAX];
 };
 
 /* min_free_kbytes of so many frames of memory that is no highmem (calculate_min_free_kbytes). */
@@ -176,6 +244,7 @@ struct zone_tuning {
 	uint32_t percpu_pagelist_high_fraction;              /* 0: from the low watermark */
 	uint32_t lowmem_reserve_ratio[LOWMEM_RESERVE_ZONES]; /* 0: no reserve */
 	unsigned cpus;
+	unsigned node_cpus[NODES_MAX]; /* CPUs near each node; 0: all CPUs serve it */
 };
 /* Fills watermarks, lowmem_reserve, pcp sizes and stat thresholds of all zones from their managed counts. */
 void zones_set_limits(struct zone_spec *zones, unsigned zone_count, const struct zone_tuning *tuning);
@@ -211,6 +280,13 @@ const struct zone *buddy_zone_linked(struct buddy *buddy, uint32_t nr);
 uint32_t pageblocks_counted(const struct buddy *buddy, const struct zone *zone);
 void buddy_destroy(struct page_allocator *pages);
 
+/* --- node.c --- */
+
+/* List heads of a node: its page cache, its slab. */
+#define NODE_LISTS 2
+/* Sets up nodes and zone lists from the description; list heads from `next_head` on are the nodes'. */
+void nodes_init(struct buddy *buddy, const struct buddy_spec *spec, uint32_t next_head);
+
 /* --- boot.c --- */
 struct page_allocator *buddy_boot(const struct page_allocator_wiring *wiring, struct error *error);
 
@@ -221,6 +297,15 @@ struct page_allocator *buddy_load(const struct state_dump *dump, const struct pa
 /* Compares with a dump, list by list. Counts lists and numbers in *compared and *equal; the first difference goes to `text`. */
 void buddy_compare(const struct page_allocator *pages, const struct state_dump *dump, uint64_t *compared, uint64_t *equal,
                    char *text, size_t size);
+
+/*
+ * Where the CPUs' shares of nr_free_pages are split otherwise than in the dump but their sum is the same, takes the dump's: another
+ * CPU folded its share into the zone's count without an event (refresh_cpu_vm_stats). Returns how many numbers that changed.
+ */
+unsigned buddy_take_folds(struct page_allocator *pages, const struct state_dump *dump);
+
+/* --- state_print.c --- */
+void buddy_print_state(const struct page_allocator *pages, FILE *out);
 
 /* --- blocks.c --- */
 
@@ -249,7 +334,11 @@ void free_one_page(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned
                    unsigned cpu);
 void reserve_highatomic_pageblock(struct buddy *buddy, struct zone *zone, uint32_t nr);
 /* Takes a reserved pageblock back for `type` in the zones of a zone list; false if there was none to take. */
-bool unreserve_highatomic_pageblock(struct buddy *buddy, unsigned highest_zone, unsigned type, bool force);
+bool unreserve_highatomic_pageblock(struct buddy *buddy, const struct zonelist *zonelist, unsigned type, bool force);
+/* Whether a request of `type` could take free blocks of this order over from another type. */
+bool fallback_is_stealable(const struct buddy *buddy, const struct zone *zone, unsigned order, unsigned type);
+/* __isolate_free_page(): takes a free block off its list for compaction. False where the min watermark forbids. */
+bool isolate_free_page(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned cpu);
 
 /* --- pcp.c --- */
 uint32_t rmqueue_pcplist(struct buddy *buddy, struct zone *zone, unsigned order, unsigned type, unsigned alloc_flags,
@@ -258,6 +347,8 @@ uint32_t rmqueue_pcplist(struct buddy *buddy, struct zone *zone, unsigned order,
 unsigned rmqueue_pcplist_bulk(struct buddy *buddy, struct zone *zone, unsigned type, unsigned alloc_flags, unsigned cpu,
                               unsigned wanted, pfn *frames);
 void free_unref_page(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned order, unsigned cpu);
+/* Returns a CPU's lists of one zone; `worker` does the work. */
+void drain_pages_zone(struct buddy *buddy, struct zone *zone, unsigned cpu, unsigned worker);
 /* Returns all per-CPU lists of all zones; `cpu` does the work. */
 void drain_all_pages(struct buddy *buddy, unsigned cpu);
 

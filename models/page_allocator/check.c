@@ -12,7 +12,7 @@ struct survey {
 	const struct buddy *buddy;
 	uint64_t *covered; /* bit per frame: in a free block or on a per-CPU list */
 	size_t words;
-	uint64_t free_pages, pcp_pages, allocated;
+	uint64_t free_pages, pcp_pages, allocated, cache;
 };
 
 static bool is_covered(const struct survey *survey, uint32_t nr)
@@ -86,6 +86,33 @@ static uint64_t check_pcp(struct survey *survey, const struct zone *zone)
 	return pages;
 }
 
+/* The load model's frames: one each, on their node's lists, and nowhere else. */
+static void check_cache(struct survey *survey)
+{
+	const struct buddy *buddy = survey->buddy;
+	uint64_t file_pages[ZONES_MAX] = {0};
+	for (unsigned node = 0; node < buddy->node_count; node++) {
+		const struct node *self = &buddy->nodes[node];
+		const uint32_t heads[NODE_LISTS] = {self->page_cache, self->slab_cache};
+		uint64_t count[NODE_LISTS] = {0};
+		for (unsigned list = 0; list < NODE_LISTS; list++)
+			for (uint32_t nr = frame_at(buddy, heads[list])->next; nr != heads[list];
+			     nr = frame_at(buddy, nr)->next) {
+				const struct frame *frame = frame_at(buddy, nr);
+				SIM_ASSERT(frame->state == FRAME_CACHE && frame->order == 0 && frame->lru == (list == 0));
+				SIM_ASSERT(buddy->zones[frame->zone].node == node && zone_spans(&buddy->zones[frame->zone], nr));
+				cover(survey, nr, 0);
+				file_pages[frame->zone] += list == 0;
+				count[list]++;
+			}
+		SIM_ASSERT(count[1] == self->slab_pages);
+		survey->cache += count[0] + count[1];
+	}
+	for (unsigned i = 0; i < buddy->zone_count; i++)
+		SIM_ASSERT(file_pages[i] == buddy->zones[i].file_pages);
+	SIM_ASSERT(survey->cache == buddy->cache_pages);
+}
+
 /* The allocated blocks of a zone: none overlaps a free one or another allocated one. */
 static uint64_t check_allocated(struct survey *survey, const struct zone *zone)
 {
@@ -142,6 +169,26 @@ static void check_zone(struct survey *survey, const struct zone *zone)
 	survey->allocated += allocated;
 }
 
+/* Where everything went that compaction set aside and reclaim freed. */
+static void check_reclaim_counters(const struct buddy *buddy)
+{
+	const struct buddy_counters *counters = &buddy->counters;
+	SIM_ASSERT(counters->compact_isolated_free == counters->pgmigrate_success + counters->compact_released_free);
+	SIM_ASSERT(counters->compact_isolated_migrate == counters->pgmigrate_success + counters->compact_putback);
+	SIM_ASSERT(counters->compact_isolated_migrate <= counters->compact_migrate_scanned);
+	SIM_ASSERT(counters->compact_isolated_free <= counters->compact_free_scanned);
+	SIM_ASSERT(counters->compact_stall == counters->compact_success + counters->compact_fail);
+	SIM_ASSERT(counters->alloc_captured <= counters->compact_success);
+	SIM_ASSERT(counters->compact_success <= counters->allocslow_success);
+	SIM_ASSERT(counters->pgsteal_kswapd == counters->pgscan_kswapd && counters->pgsteal_direct == counters->pgscan_direct);
+	SIM_ASSERT(counters->slab_pages_reclaimed <= counters->slabs_scanned);
+	SIM_ASSERT(buddy->start_cache ==
+	           buddy->cache_pages + counters->pgsteal_kswapd + counters->pgsteal_direct + counters->slab_pages_reclaimed);
+	SIM_ASSERT(counters->kswapd_wake <= counters->kswapd_runs + buddy->node_count);
+	SIM_ASSERT(counters->nofail_failed <= counters->allocslow_fail);
+	SIM_ASSERT(counters->oom <= counters->allocslow);
+}
+
 static void check_counters(const struct survey *survey)
 {
 	const struct buddy *buddy = survey->buddy;
@@ -152,21 +199,25 @@ static void check_counters(const struct survey *survey)
 	for (unsigned i = 0; i < buddy->zone_count; i++)
 		highatomic += buddy->zones[i].nr_reserved_highatomic;
 
-	SIM_ASSERT(pgalloc == counters->pcp_alloc_pages + counters->buddy_alloc_pages);
+	SIM_ASSERT(pgalloc == counters->pcp_alloc_pages + counters->buddy_alloc_pages + counters->captured_pages);
 	SIM_ASSERT(counters->pgfree == counters->pcp_free_pages + counters->buddy_free_pages);
-	SIM_ASSERT(buddy->start_allocated + pgalloc == buddy->port.allocated_pages + counters->pgfree);
+	SIM_ASSERT(buddy->start_allocated + buddy->start_cache + pgalloc + counters->compact_isolated_free ==
+	           buddy->port.allocated_pages + buddy->cache_pages + counters->pgfree);
 	SIM_ASSERT(buddy->start_pcp + counters->pcp_refill_pages + counters->pcp_free_pages ==
 	           survey->pcp_pages + counters->pcp_alloc_pages + counters->pcp_drain_pages);
 	SIM_ASSERT(buddy->start_free + counters->pcp_drain_pages + counters->buddy_free_pages ==
-	           survey->free_pages + counters->pcp_refill_pages + counters->buddy_alloc_pages);
+	           survey->free_pages + counters->pcp_refill_pages + counters->buddy_alloc_pages + counters->captured_pages +
+	                   counters->compact_isolated_free);
 	SIM_ASSERT(buddy->start_highatomic + counters->highatomic_reserved_pages ==
 	           highatomic + counters->highatomic_unreserved_pages);
-	SIM_ASSERT(counters->alloc_requests == counters->alloc_pcp + counters->alloc_buddy + counters->alloc_fail);
+	SIM_ASSERT(counters->alloc_requests ==
+	           counters->alloc_pcp + counters->alloc_buddy + counters->alloc_captured + counters->alloc_fail);
 	SIM_ASSERT(counters->free_requests == counters->frees + counters->wrong_frees);
 	SIM_ASSERT(counters->allocslow == counters->allocslow_success + counters->allocslow_fail);
 	SIM_ASSERT(counters->kswapd_wake_slowpath <= counters->allocslow);
 	SIM_ASSERT(counters->pcp_drain_all <= counters->allocstall);
 	SIM_ASSERT(counters->kswapd_wake_boost <= counters->watermark_boosts + buddy->start_boosted);
+	check_reclaim_counters(buddy);
 	SIM_ASSERT(counters->extfrag ==
 	           counters->extfrag_whole + counters->extfrag_claimed + counters->extfrag_moved + counters->extfrag_single);
 }
@@ -176,10 +227,11 @@ void buddy_check(const struct page_allocator *pages)
 	const struct buddy *buddy = buddy_const(pages);
 	struct survey survey = {.buddy = buddy, .words = (size_t)pages->end_pfn / 64 + 1};
 	survey.covered = lazy_alloc(survey.words, sizeof *survey.covered);
+	check_cache(&survey);
 	for (unsigned i = 0; i < buddy->zone_count; i++)
 		check_zone(&survey, &buddy->zones[i]);
 	lazy_free(survey.covered, survey.words, sizeof *survey.covered);
 	SIM_ASSERT(survey.allocated + buddy->unknown_in_use == pages->allocated_pages);
-	SIM_ASSERT(survey.free_pages + survey.pcp_pages + pages->allocated_pages == pages->managed_pages);
+	SIM_ASSERT(survey.free_pages + survey.pcp_pages + survey.cache + pages->allocated_pages == pages->managed_pages);
 	check_counters(&survey);
 }

@@ -188,7 +188,7 @@ void free_unref_page(struct buddy *buddy, struct zone *zone, uint32_t nr, unsign
 	step_unlock(buddy->steps, pcp_address(buddy, zone, cpu));
 }
 
-static void drain_pages_zone(struct buddy *buddy, struct zone *zone, unsigned cpu, unsigned worker)
+void drain_pages_zone(struct buddy *buddy, struct zone *zone, unsigned cpu, unsigned worker)
 {
 	const struct pcp *pcp = &zone->pcp[cpu];
 	uint32_t left;

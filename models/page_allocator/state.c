@@ -17,10 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Bits of zone->flags (enum zone_flags of Linux 6.1). */
-#define ZONE_BOOSTED_WATERMARK_BIT 0
-#define ZONE_RECLAIM_ACTIVE_BIT 1
-
 static bool kind_of_name(const char *name, enum zone_kind *kind)
 {
 	static const char *const names[ZONE_KINDS] = {"DMA", "DMA32", "Normal", "HighMem", "Movable"};
@@ -360,4 +356,28 @@ void buddy_compare(const struct page_allocator *pages, const struct state_dump *
 				compare_pageblocks(&comparison, zone, &dump->pageblocks[j]);
 		compare_numbers(&comparison, zone, &dump->zones[zone->index]);
 	}
+}
+
+unsigned buddy_take_folds(struct page_allocator *pages, const struct state_dump *dump)
+{
+	struct buddy *buddy = buddy_of(pages);
+	unsigned changed = 0;
+	for (unsigned i = 0; i < buddy->zone_count; i++) {
+		struct zone *zone = &buddy->zones[i];
+		const struct state_zone *from = &dump->zones[zone->index];
+		int64_t have = zone->free_pages, want = from->nr_free;
+		for (uint32_t cpu = 0; cpu < buddy->cpus && cpu < from->cpus; cpu++) {
+			have += zone->pcp[cpu].free_pages_delta;
+			want += from->diff[cpu];
+		}
+		if (!from->known || have != want || from->cpus != buddy->cpus)
+			continue;
+		changed += zone->free_pages != from->nr_free;
+		zone->free_pages = from->nr_free;
+		for (uint32_t cpu = 0; cpu < buddy->cpus; cpu++) {
+			changed += zone->pcp[cpu].free_pages_delta != from->diff[cpu];
+			zone->pcp[cpu].free_pages_delta = from->diff[cpu];
+		}
+	}
+	return changed;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
  * zone.c - zones: how watermarks, reserves and per-CPU list sizes follow from the memory a zone manages, and the empty allocator
- * over a list of zones, with the functions that put its start state in place.
+ * over a list of zones, with the functions that put its start state in place. node.c has nodes and zone lists.
  *
  * Source: mm/page_alloc.c of Linux 6.1: calculate_min_free_kbytes, __setup_per_zone_wmarks, setup_per_zone_lowmem_reserve,
- * zone_batchsize, zone_highsize, build_zonerefs_node; mm/vmstat.c: calculate_normal_threshold; mm/khugepaged.c:
+ * zone_batchsize, zone_highsize; mm/vmstat.c: calculate_normal_threshold; mm/khugepaged.c:
  * set_recommended_min_free_kbytes; include/linux/gfp.h: GFP_ZONE_TABLE; mm/vmstat.c: pagetypeinfo_showblockcount_print.
  *
  * Invariant: after buddy_start(), for each zone managed = free + on per-CPU lists + in use.
@@ -109,7 +109,8 @@ static uint32_t zone_highsize(const struct zone_spec *zone, const struct zone_tu
 	uint64_t total = zone->watermark[WMARK_LOW];
 	if (tuning->percpu_pagelist_high_fraction)
 		total = zone->managed / tuning->percpu_pagelist_high_fraction;
-	uint64_t high = total / tuning->cpus;
+	unsigned near = tuning->node_cpus[zone->node];
+	uint64_t high = total / (near ? near : tuning->cpus);
 	uint64_t least = (uint64_t)zone->pcp_batch * HIGH_PER_BATCH;
 	return (uint32_t)(high < least ? least : high);
 }
@@ -207,19 +208,6 @@ static void set_gfp_zones(struct buddy *buddy)
 	buddy->gfp_zone[__GFP_MOVABLE | __GFP_DMA32] = (uint8_t)dma32;
 }
 
-/*
- * The zones with memory up to each index, highest first.
- * MODEL: nodes are not told apart: zones of one index follow each other as described. Effect: none with one node.
- */
-static void set_zonelists(struct buddy *buddy)
-{
-	for (unsigned highest = 0; highest < LOWMEM_RESERVE_ZONES; highest++)
-		for (unsigned index = highest + 1; index-- > 0;)
-			for (unsigned i = 0; i < buddy->zone_count; i++)
-				if (buddy->zones[i].index == index && buddy->zones[i].present)
-					buddy->zonelist[highest][buddy->zonelist_length[highest]++] = (uint8_t)i;
-}
-
 static bool spec_is_sound(const struct buddy_spec *spec, struct error *error)
 {
 	if (!spec->zone_count || spec->zone_count > ZONES_MAX || !spec->cpus || spec->cpus > CPUS_MAX)
@@ -228,11 +216,15 @@ static bool spec_is_sound(const struct buddy_spec *spec, struct error *error)
 	if (spec->pageblock_order < PAGEBLOCK_ORDER_MIN || spec->pageblock_order >= ORDERS)
 		return error_set(error, ERROR_INPUT, "page allocator: pageblock order %u is not in %u..%u", spec->pageblock_order,
 		                 PAGEBLOCK_ORDER_MIN, ORDERS - 1);
+	if (spec->node_count > NODES_MAX)
+		return error_set(error, ERROR_INPUT, "page allocator: at most %u nodes are possible, not %u", NODES_MAX,
+		                 spec->node_count);
 	for (unsigned i = 0; i < spec->zone_count; i++) {
 		const struct zone_spec *zone = &spec->zones[i];
 		uint64_t end = (uint64_t)zone->start_pfn + zone->spanned;
-		if (zone->index >= LOWMEM_RESERVE_ZONES || zone->kind >= ZONE_KINDS || zone->present > zone->spanned ||
-		    zone->managed > zone->present || end > UINT32_MAX - (1u << 24))
+		if (zone->index >= LOWMEM_RESERVE_ZONES || zone->node >= (spec->node_count ? spec->node_count : 1) ||
+		    zone->kind >= ZONE_KINDS || zone->present > zone->spanned || zone->managed > zone->present ||
+		    end > UINT32_MAX - (1u << 24))
 			return error_set(
 			        error, ERROR_INPUT,
 			        "page allocator: zone %s: index %u, start %x, spanned %x, present %llx, managed %llx do not "
@@ -322,13 +314,15 @@ static void init_zone(struct buddy *buddy, struct zone *zone, const struct zone_
 		zone->pcp[cpu].stat_threshold = spec->stat_threshold;
 	}
 	zone->pageblock_type = lazy_alloc(pageblock_entries(buddy, zone), 1);
+	zone->pageblock_skip = lazy_alloc(pageblock_entries(buddy, zone), 1);
 	zone->pageblocks[MIGRATE_UNMOVABLE] = pageblocks_counted(buddy, zone);
 }
 
 static void alloc_frames(struct buddy *buddy)
 {
 	uint32_t end = buddy->port.end_pfn;
-	uint32_t lists = buddy->zone_count * (ORDERS * MIGRATE_TYPES + buddy->cpus * PCP_LISTS_MAX);
+	uint32_t lists =
+	        buddy->zone_count * (ORDERS * MIGRATE_TYPES + buddy->cpus * PCP_LISTS_MAX) + buddy->node_count * NODE_LISTS;
 	buddy->list_heads = (end + FRAMES_AROUND - 1) / FRAMES_AROUND * FRAMES_AROUND;
 	buddy->largest_heads = buddy->list_heads + lists;
 	buddy->frame_records = buddy->largest_heads + buddy->largest_heads / BLOCK_MAX_FRAMES + 1;
@@ -343,6 +337,7 @@ struct buddy *buddy_empty(const struct buddy_spec *spec, const struct page_alloc
 	buddy->port.ops = &page_allocator_buddy_ops;
 	buddy->zone_count = spec->zone_count;
 	buddy->cpus = spec->cpus;
+	buddy->node_count = spec->node_count ? spec->node_count : 1;
 	buddy->pageblock_order = spec->pageblock_order;
 	buddy->transparent_hugepage = spec->transparent_hugepage;
 	buddy->movable_is_lru = spec->movable_is_lru;
@@ -350,6 +345,8 @@ struct buddy *buddy_empty(const struct buddy_spec *spec, const struct page_alloc
 	buddy->steps = wiring->steps;
 	buddy->layout = wiring->layout;
 	buddy->cost = wiring->settings->cost;
+	buddy->compaction = wiring->settings->kernel.compaction;
+	buddy->kswapd_delay = wiring->settings->kernel.kswapd_delay;
 	for (unsigned i = 0; i < spec->zone_count; i++) {
 		init_zone(buddy, &buddy->zones[i], &spec->zones[i], wiring->layout);
 		buddy->port.managed_pages += spec->zones[i].managed;
@@ -364,7 +361,7 @@ struct buddy *buddy_empty(const struct buddy_spec *spec, const struct page_alloc
 	for (unsigned i = 0; i < spec->zone_count; i++)
 		init_lists(buddy, &buddy->zones[i], &next_head);
 	set_gfp_zones(buddy);
-	set_zonelists(buddy);
+	nodes_init(buddy, spec, next_head);
 	buddy->pageblock_bits = layout_kernel_data(wiring->layout, (buddy->port.end_pfn >> buddy->pageblock_order) / 2 + 8);
 	return buddy;
 }
@@ -443,7 +440,8 @@ bool buddy_start(struct buddy *buddy, struct error *error)
 		buddy->start_highatomic += zone->nr_reserved_highatomic;
 		buddy->start_boosted += zone->boosted;
 	}
-	buddy->start_allocated = buddy->port.managed_pages - buddy->start_free - buddy->start_pcp;
+	buddy->start_cache = buddy->cache_pages;
+	buddy->start_allocated = buddy->port.managed_pages - buddy->start_free - buddy->start_pcp - buddy->start_cache;
 	buddy->unknown_in_use = buddy->start_allocated;
 	buddy->port.allocated_pages = buddy->start_allocated;
 	return true;
@@ -467,6 +465,7 @@ void buddy_destroy(struct page_allocator *pages)
 		return;
 	for (unsigned i = 0; i < buddy->zone_count; i++) {
 		lazy_free(buddy->zones[i].pageblock_type, pageblock_entries(buddy, &buddy->zones[i]), 1);
+		lazy_free(buddy->zones[i].pageblock_skip, pageblock_entries(buddy, &buddy->zones[i]), 1);
 		free(buddy->zones[i].pcp);
 	}
 	lazy_free(buddy->frames, buddy->frame_records, sizeof *buddy->frames);

@@ -267,3 +267,32 @@ uint64_t decompress_total(const struct decompress *input)
 {
 	return input->total;
 }
+
+bool decompress_all(const char *path, size_t max, char **text, size_t *bytes, struct error *error)
+{
+	struct decompress *input = decompress_open(path, NULL, error);
+	if (!input)
+		return false;
+	size_t capacity = PACKED_BYTES, used = 0, count = 1;
+	char *memory = xcalloc(capacity + 1, 1);
+	bool done = true;
+	while (done && count > 0) {
+		done = decompress_read(input, memory + used, capacity - used, &count, error);
+		used += done ? count : 0;
+		if (done && used > max)
+			done = error_set(error, ERROR_INPUT, "%s: longer than %llu bytes", path, (unsigned long long)max);
+		if (done && used == capacity) {
+			capacity *= 2;
+			memory = xrealloc(memory, capacity + 1);
+		}
+	}
+	decompress_close(input);
+	if (!done) {
+		free(memory);
+		return false;
+	}
+	memory[used] = '\0';
+	*text = memory;
+	*bytes = used;
+	return true;
+}

@@ -20,6 +20,11 @@ void decompress_close(struct decompress *input);
 /* Reads up to `capacity` bytes (> 0) of the unpacked stream; *count 0 with true: the end. */
 bool decompress_read(struct decompress *input, void *bytes, size_t capacity, size_t *count, struct error *error);
 
+/*
+ * A whole file, unpacked, with a NUL byte behind it that *bytes does not count; *text is the caller's. At most `max` bytes.
+ */
+bool decompress_all(const char *path, size_t max, char **text, size_t *bytes, struct error *error);
+
 /* Bytes of the file read so far, and the file's size when it was opened (0 for a pipe). */
 uint64_t decompress_done(const struct decompress *input);
 uint64_t decompress_total(const struct decompress *input);

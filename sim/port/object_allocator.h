@@ -12,6 +12,10 @@
 #include "sim/gfp.h"
 #include "sim/port/page_allocator.h"
 
+#include <stdio.h>
+
+struct state_dump;
+
 /* Cache flags with the bit values of Linux 6.1 (include/linux/slab.h). */
 enum {
 	SLAB_CONSISTENCY_CHECKS = 0x00000100,
@@ -35,6 +39,9 @@ struct cache_spec {
 	uint32_t align;       /* bytes, power of two, 0 = the architecture's minimum */
 	uint32_t flags;       /* SLAB_* */
 	bool ctor;            /* the cache has a constructor: its free pointer may not lie inside the object */
+	/* The part of each object that user copies may touch (kmem_cache_create_usercopy); usersize 0: none. A region that does
+	 * not lie in the object counts as none, as in the kernel. A cache with one is never merged. */
+	uint32_t useroffset, usersize;
 };
 
 /* Index of a cache in its allocator; stable until the cache is destroyed, then it may be used again. */
@@ -95,6 +102,20 @@ struct object_allocator_ops {
 	struct object (*kmalloc)(struct object_allocator *, uint32_t size, gfp, unsigned cpu);
 	/* kfree(NULL) and kfree(ZERO_SIZE_PTR) do nothing and are OBJECT_FREE_OK. Frees objects of any cache, as in the kernel. */
 	enum object_free_result (*kfree)(struct object_allocator *, vaddr, unsigned cpu);
+	/*
+	 * Many objects in one call (kmem_cache_alloc_bulk, kmem_cache_free_bulk; with CACHE_NONE kfree_bulk). NULL: the allocator
+	 * does them one by one, as the wrappers then do. Unlike the calls for one object they keep live_objects themselves.
+	 */
+	bool (*alloc_bulk)(struct object_allocator *, cache_id, gfp, size_t count, vaddr *at, unsigned cpu);
+	enum object_free_result (*free_bulk)(struct object_allocator *, cache_id, size_t count, vaddr *at, unsigned cpu);
+	/* A CPU went offline: what it kept for itself of every cache goes back; `cpu` does the work. NULL: CPUs keep nothing. */
+	void (*cpu_dead)(struct object_allocator *, unsigned dead, unsigned cpu);
+	/*
+	 * The allocator's own work at fixed times (a daemon): does what is due on `cpu` at now_ns, simulated time since boot, and
+	 * returns when it wants to be called for that CPU again, > now_ns. Called first at the start, then in the order of time.
+	 * NULL: it has none.
+	 */
+	uint64_t (*tick)(struct object_allocator *, unsigned cpu, uint64_t now_ns);
 	/* Usable bytes of a live object, 0 if there is none at that address. */
 	uint32_t (*ksize)(const struct object_allocator *, vaddr);
 
@@ -105,6 +126,17 @@ struct object_allocator_ops {
 	/* Frames held for objects now (slabs and large kmallocs), and of them those of large kmallocs. O(1). */
 	uint64_t (*pages_held)(const struct object_allocator *);
 	uint64_t (*pages_large)(const struct object_allocator *);
+
+	/*
+	 * The allocator's lists as lines of a state dump (sim/state_dump.h, docs/formats.md): of one cache, or with CACHE_NONE all
+	 * there is. NULL in a model that no kernel's dump can show.
+	 */
+	void (*print_state)(const struct object_allocator *, cache_id, FILE *);
+	/*
+	 * Puts the recorded state into a fresh allocator: caches are found by name, what is of others is passed over. False with
+	 * *error filled if it contradicts itself or the caches' geometry; the allocator can then only be destroyed.
+	 */
+	bool (*load_state)(struct object_allocator *, const struct state_dump *, struct error *);
 
 	void (*check)(const struct object_allocator *);
 
@@ -164,6 +196,57 @@ static inline enum object_free_result object_kfree(struct object_allocator *obje
 	enum object_free_result result = objects->ops->kfree(objects, at, cpu);
 	objects->live_objects -= result == OBJECT_FREE_OK && at.addr > ZERO_SIZE_PTR.addr;
 	return result;
+}
+
+/*
+ * Frees `count` objects, of one cache or, with CACHE_NONE, kmallocs of any; `at` may be reordered. The first wrong one is the
+ * result. SLUB then frees none of them, as it looks at all first; where they go one by one, those before it are freed.
+ */
+static inline enum object_free_result cache_free_bulk(struct object_allocator *objects, cache_id cache, size_t count, vaddr *at,
+                                                      unsigned cpu)
+{
+	if (objects->ops->free_bulk)
+		return objects->ops->free_bulk(objects, cache, count, at, cpu);
+	for (size_t i = 0; i < count; i++) {
+		enum object_free_result result = cache.nr == UINT32_MAX ? object_kfree(objects, at[i], cpu)
+		                                                        : cache_free(objects, cache, at[i], cpu);
+		if (result != OBJECT_FREE_OK)
+			return result;
+	}
+	return OBJECT_FREE_OK;
+}
+
+/* Fills `at` with `count` objects, or, if memory runs out on the way, gives all back: false. */
+static inline bool cache_alloc_bulk(struct object_allocator *objects, cache_id cache, gfp flags, size_t count, vaddr *at,
+                                    unsigned cpu)
+{
+	if (objects->ops->alloc_bulk)
+		return objects->ops->alloc_bulk(objects, cache, flags, count, at, cpu);
+	for (size_t i = 0; i < count; i++) {
+		at[i] = cache_alloc(objects, cache, flags, cpu).at;
+		if (at[i].addr)
+			continue;
+		enum object_free_result result = cache_free_bulk(objects, cache, i, at, cpu);
+		SIM_ASSERT(result == OBJECT_FREE_OK);
+		return false;
+	}
+	return true;
+}
+
+static inline void object_allocator_cpu_dead(struct object_allocator *objects, unsigned dead, unsigned cpu)
+{
+	if (objects->ops->cpu_dead)
+		objects->ops->cpu_dead(objects, dead, cpu);
+}
+
+/* UINT64_MAX: never again. */
+static inline uint64_t object_allocator_tick(struct object_allocator *objects, unsigned cpu, uint64_t now_ns)
+{
+	if (!objects->ops->tick)
+		return UINT64_MAX;
+	uint64_t next_ns = objects->ops->tick(objects, cpu, now_ns);
+	SIM_ASSERT(next_ns > now_ns);
+	return next_ns;
 }
 
 static inline void object_allocator_check(const struct object_allocator *objects)

@@ -13,6 +13,8 @@
 #include "sim/layout.h"
 #include "sim/steps.h"
 
+#include <stdio.h>
+
 struct settings; /* models/settings.h */
 struct metric;
 
@@ -68,6 +70,9 @@ struct page_allocator_ops {
 	/* The order of a pageblock, log2 of frames. */
 	unsigned (*pageblock_order)(const struct page_allocator *);
 
+	/* Lists and numbers of all zones as lines of a state dump (sim/state_dump.h). NULL in a model without them. */
+	void (*print_state)(const struct page_allocator *, FILE *);
+
 	/* Walks everything, recounts and compares; a broken law is SIM_ASSERTed. */
 	void (*check)(const struct page_allocator *);
 
@@ -78,11 +83,22 @@ struct page_allocator_ops {
 	void (*destroy)(struct page_allocator *);
 };
 
+/* Whom a model tells that compaction moved an allocated frame. Without a listener no allocated frame moves. */
+struct page_moved {
+	/*
+	 * The block of one frame at `from` is now at `to`; frees name the new frame. Comes from within an allocation, or a free
+	 * after its block is gone. No call of the port from here.
+	 */
+	void (*tell)(void *context, pfn from, pfn to);
+	void *context;
+};
+
 struct page_allocator {
 	const struct page_allocator_ops *ops;
 	uint32_t end_pfn;         /* one beyond the highest frame there is; constant, for maps by frame number */
 	uint64_t managed_pages;   /* frames the allocator was given; constant */
 	uint64_t allocated_pages; /* frames handed out and not given back; kept by the wrappers */
+	struct page_moved moved;  /* set by the owner of movable frames, or left empty */
 };
 
 /* What a page allocator is made of and stands on. The pointers outlive the allocator. */

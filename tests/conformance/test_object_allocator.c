@@ -123,18 +123,18 @@ struct bench {
 /* Sizes around the bounds of the kernel's allocators: a word, a cache line, SLOB's lists, SLUB's orders, a page, more than one.
  */
 static const struct cache_spec specs[CACHES] = {
-        {"word", 8, 0, 0, false},
-        {"odd", 27, 0, 0, false},
-        {"aligned", 40, 32, 0, false},
-        {"line", 100, 0, SLAB_HWCACHE_ALIGN, false},
-        {"constructed", 192, 0, 0, true},
-        {"rcu", 200, 0, SLAB_TYPESAFE_BY_RCU, false},
-        {"reclaimable", 576, 0, SLAB_RECLAIM_ACCOUNT, false},
-        {"half", 1000, 512, 0, false},
-        {"large", 2944, 0, SLAB_PANIC, false},
-        {"page", 4096, 0, 0, false},
-        {"rcu-page", 4090, 0, SLAB_TYPESAFE_BY_RCU, false},
-        {"pages", 9000, 0, SLAB_HWCACHE_ALIGN, false},
+        {"word", 8, 0, 0, false, 0, 0},
+        {"odd", 27, 0, 0, false, 0, 0},
+        {"aligned", 40, 32, 0, false, 0, 0},
+        {"line", 100, 0, SLAB_HWCACHE_ALIGN, false, 0, 0},
+        {"constructed", 192, 0, 0, true, 0, 0},
+        {"rcu", 200, 0, SLAB_TYPESAFE_BY_RCU, false, 0, 0},
+        {"reclaimable", 576, 0, SLAB_RECLAIM_ACCOUNT, false, 0, 0},
+        {"half", 1000, 512, 0, false, 0, 0},
+        {"large", 2944, 0, SLAB_PANIC, false, 0, 0},
+        {"page", 4096, 0, 0, false, 0, 0},
+        {"rcu-page", 4090, 0, SLAB_TYPESAFE_BY_RCU, false, 0, 0},
+        {"pages", 9000, 0, SLAB_HWCACHE_ALIGN, false, 0, 0},
 };
 
 static struct bench *bench_create(const struct model *model, bool recording)
@@ -516,6 +516,67 @@ static void test_cache_lifetime(void **state)
 	bench_destroy(bench);
 }
 
+#define BULK 300
+
+/* Bulk calls: objects twice, counts that go wrong, a failed call that keeps some, kfree_bulk() of objects of several caches. */
+static void test_bulk(void **state)
+{
+	struct bench *bench = bench_create(*state, false);
+	bench_make_caches(bench);
+	vaddr at[BULK], mixed[2 * CACHES];
+	for (uint32_t cache = 0; cache < CACHES; cache++) {
+		uint64_t live = bench->objects->live_objects;
+		assert_true(cache_alloc_bulk(bench->objects, bench->caches[cache], GFP_KERNEL, BULK, at, 0));
+		assert_int_equal(bench->objects->live_objects, live + BULK);
+		for (uint32_t i = 0; i < BULK; i++)
+			mark(bench, at[i], specs[cache].object_size, 0);
+		object_allocator_check(bench->objects);
+		for (uint32_t i = 2; i < BULK; i++)
+			mark(bench, at[i], specs[cache].object_size, 1);
+		assert_int_equal(cache_free_bulk(bench->objects, bench->caches[cache], BULK - 2, at + 2, 0), OBJECT_FREE_OK);
+		assert_int_equal(bench->objects->live_objects, live + 2);
+		mixed[2 * cache] = at[0];
+		mixed[2 * cache + 1] = at[1];
+		object_allocator_check(bench->objects);
+		/* No memory on the way: nothing is kept. */
+		bench->pages.fail_from = bench->pages.calls + 3;
+		bench->pages.fail_to = UINT64_MAX;
+		vaddr many[OBJECTS_MAX];
+		live = bench->objects->live_objects;
+		assert_false(cache_alloc_bulk(bench->objects, bench->caches[cache], GFP_KERNEL, OBJECTS_MAX, many, 1));
+		assert_int_equal(bench->objects->live_objects, live);
+		bench->pages.fail_to = 0;
+		object_allocator_check(bench->objects);
+	}
+	assert_int_equal(cache_free_bulk(bench->objects, CACHE_NONE, 2 * (size_t)CACHES, mixed, 1), OBJECT_FREE_OK);
+	assert_int_equal(bench->objects->live_objects, 0);
+	shrink_all(bench);
+	assert_int_equal(bench->pages.base.allocated_pages, 0);
+	bench_destroy(bench);
+}
+
+/* A CPU that goes away: objects it had freed are lost, or live ones freed with them, or a second time breaks the state. */
+static void test_cpu_dead(void **state)
+{
+	struct bench *bench = bench_create(*state, false);
+	bench_make_caches(bench);
+	for (uint32_t round = 0; round < 3; round++) {
+		while (bench->count < 600)
+			assert_true(take_random(bench, 1));
+		while (bench->count > 100)
+			give_back(bench, rng_below(&bench->rng, bench->count), 1);
+		uint64_t live = bench->objects->live_objects;
+		object_allocator_cpu_dead(bench->objects, 1, 0);
+		assert_int_equal(bench->objects->live_objects, live);
+		check_state(bench);
+		while (bench->count < 300)
+			assert_true(take_random(bench, 0));
+		check_state(bench);
+	}
+	give_everything_back(bench);
+	bench_destroy(bench);
+}
+
 /* A name that the caller frees after cache_create() must have been copied. */
 static void test_cache_names_are_copied(void **state)
 {
@@ -612,6 +673,8 @@ static const struct {
         {"kfree_of_cache_objects", test_kfree_of_cache_objects},
         {"destroy_is_refused_while_objects_live", test_destroy_is_refused_while_objects_live},
         {"cache_lifetime", test_cache_lifetime},
+        {"bulk", test_bulk},
+        {"cpu_dead", test_cpu_dead},
         {"cache_names_are_copied", test_cache_names_are_copied},
         {"refused_pages", test_refused_pages},
         {"same_calls_same_addresses", test_same_calls_same_addresses},

@@ -275,6 +275,13 @@ static void values_are_stored(void **state)
 	assert_int_equal(settings.machine.memory_bytes, 1u << 30);
 	assert_true(set(&settings, "memory", "auto", &error));
 	assert_int_equal(settings.machine.memory_bytes, 0);
+	/* 0 and "auto" are two values of this row. */
+	assert_int_equal(settings.kernel.slab_max_order, SETTING_UNSET);
+	assert_true(set(&settings, "kernel.slab_max_order", "0", &error));
+	assert_int_equal(settings.kernel.slab_max_order, 0);
+	assert_true(set(&settings, "kernel.slab_max_order", "auto", &error));
+	assert_int_equal(settings.kernel.slab_max_order, SETTING_UNSET);
+	assert_false(set(&settings, "kernel.slab_max_order", "4294967295", &error));
 	assert_true(set(&settings, "kernel.slab_merge", "no", &error));
 	assert_false(settings.kernel.slab_merge);
 	assert_true(set(&settings, "timing", "cycles", &error));

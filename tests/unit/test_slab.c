@@ -72,6 +72,7 @@ static void rig_init(struct rig *rig, uint32_t cpus)
 	*rig = (struct rig){0};
 	rig->settings.machine.cpus = cpus;
 	rig->settings.machine.cache_line_bytes = 64;
+	rig->settings.kernel.slab_max_order = SLAB_MAX_ORDER_AUTO;
 	rig->pages = xcalloc(1, sizeof *rig->pages);
 	rig->pages->base = (struct page_allocator){.ops = &pages_ops, .end_pfn = FRAMES, .managed_pages = FRAMES};
 	rig->pages->next = 256;
@@ -260,8 +261,8 @@ static void caches_merge_as_recorded(void **state)
 	assert_non_null(table);
 	struct row row;
 	while (read_row(table, &row)) {
-		/* Caches with a region for user copies never merge; kmem_cache is excluded at boot. */
-		if (row.usersize != 0 || row.ref < 0)
+		/* The allocator's own caches: kmem_cache and the kmalloc caches are made and excluded at boot. */
+		if (row.ref < 0 || row.flags & SLAB_KMALLOC)
 			continue;
 		if (strcmp(row.boot, "smp1") == 0)
 			made[made_count++] = row;
@@ -279,7 +280,8 @@ static void caches_merge_as_recorded(void **state)
 		                          .object_size = made[i].object_size,
 		                          .align = made[i].align,
 		                          .flags = made[i].flags & ~(CFLGS_OBJFREELIST_SLAB | CFLGS_OFF_SLAB),
-		                          .ctor = made[i].ctor};
+		                          .ctor = made[i].ctor,
+		                          .usersize = made[i].usersize};
 		assert_int_not_equal(cache_create(rig.objects, &spec).nr, CACHE_NONE.nr);
 	}
 	assert_int_equal(rig.slab->cache_limit - before, merged_count);
@@ -373,6 +375,19 @@ static void slab_order_is_bounded(void **state)
 	assert_int_equal(geometry_of(20000, 0, 0, false, 0).order, 3); /* the first order that holds one */
 	assert_int_equal(slab_max_order_auto(8192), 0);                /* 32 MiB */
 	assert_int_equal(slab_max_order_auto(8193), 1);
+	/* slab_max_order=0 is an order like others, not "auto", which is 1 on this machine: 1536-byte objects, two in a page. */
+	static const uint32_t orders[] = {0, 1, SLAB_MAX_ORDER_AUTO}, pages[] = {1, 2, 2};
+	for (size_t i = 0; i < 3; i++) {
+		struct rig rig;
+		struct cache_view view;
+		rig_init(&rig, 1);
+		rig.settings.kernel.slab_max_order = orders[i];
+		rig_start(&rig);
+		cache_id id = make(&rig, 1536, 0, false);
+		assert_true(rig.objects->ops->cache_view(rig.objects, id, &view));
+		assert_int_equal(view.pages_per_slab, pages[i]);
+		rig_release(&rig);
+	}
 }
 
 /* Catches a refusal that the kernel does not make, or a cache that it would not make. */
@@ -412,6 +427,78 @@ static void fresh_slab_comes_in_batches_last_first(void **state)
 	assert_int_equal(counted(&rig)->grown, 2);
 	assert_int_equal(counted(&rig)->refill_lists, 1);
 	assert_int_equal(rig.pages->last_flags, GFP_KERNEL | __GFP_COMP);
+	rig_release(&rig);
+}
+
+/*
+ * shuffle_freelist(): the index stack is the cache's sequence from some place on; where the array lies in an object, the first
+ * drawn stands last and holds it. Catches an order new in each slab, objects twice or never, the array in the wrong object.
+ */
+static void shuffled_slabs_are_turns_of_one_sequence(void **state)
+{
+	(void)state;
+	for (unsigned ctor = 0; ctor < 2; ctor++) {
+		struct rig rig;
+		rig_init(&rig, 1);
+		rig.settings.kernel.slab_freelist_random = true;
+		rig_start(&rig);
+		cache_id id = make(&rig, 96, 0, ctor);
+		struct slab_cache *cache = slab_cache_of(rig.slab, id);
+		bool in_object = cache->geometry.flags & CFLGS_OBJFREELIST_SLAB;
+		assert_int_equal(in_object, !ctor);
+		uint32_t num = cache->num, starts = 0, last = UINT32_MAX;
+		uint64_t seen = 0;
+		for (uint32_t i = 0; i < num; i++)
+			seen |= 1ull << cache->random_seq[i];
+		assert_int_equal(seen, (1ull << num) - 1);
+		for (uint32_t grown = 0; grown < 20;) {
+			vaddr at = take(&rig, id, 0);
+			if (counted(&rig)->grown == grown)
+				continue;
+			grown = (uint32_t)counted(&rig)->grown;
+			struct slab *slab = slab_of(&rig, at);
+			const uint8_t *stack = slab_index(cache, slab);
+			uint32_t first = in_object ? stack[num - 1] : stack[0], start = 0;
+			while (cache->random_seq[start] != first)
+				start++;
+			for (uint32_t i = 0; i < num; i++)
+				assert_int_equal(stack[in_object ? (i + num - 1) % num : i],
+				                 cache->random_seq[(start + i) % num]);
+			if (in_object && slab->freelist)
+				assert_int_equal(slab->freelist, slab_object_address(cache, slab, first));
+			starts += first != last;
+			last = first;
+			object_allocator_check(rig.objects);
+		}
+		assert_true(starts > 5);
+		rig_release(&rig);
+	}
+}
+
+/*
+ * get_first_slab(): 96 bytes, 42 to a slab. Slab A is empty, slab B has 20 free objects, the array is empty: the next refill
+ * takes from B. Catches free slabs broken while there are partial ones.
+ */
+static void partial_slabs_come_before_free_ones(void **state)
+{
+	(void)state;
+	struct rig rig;
+	rig_make(&rig, 1);
+	cache_id id = make(&rig, 96, 0, false);
+	struct slab_cache *cache = slab_cache_of(rig.slab, id);
+	vaddr objects[126];
+	for (uint32_t i = 0; i < 126; i++)
+		objects[i] = take(&rig, id, 0);
+	uint32_t empty = frame_of(&rig, objects[0]), partial = frame_of(&rig, objects[125]), given = 0;
+	for (uint32_t i = 0; i < 126; i++)
+		if (frame_of(&rig, objects[i]) == empty || (frame_of(&rig, objects[i]) == partial && given++ < 20))
+			give(&rig, id, objects[i], 0);
+	slab_tune_cpucache(rig.slab, cache, 120, 60, 0, 0); /* empties the array and keeps the slabs */
+	assert_int_equal(cache->node.free_slabs, 1);
+	assert_int_equal(cache->node.free_objects, 62);
+	for (uint32_t i = 0; i < 16; i++)
+		assert_int_equal(frame_of(&rig, take(&rig, id, 0)), partial);
+	assert_int_equal(cache->node.free_slabs, 1);
 	rig_release(&rig);
 }
 
@@ -896,6 +983,36 @@ static void reaper_rounds_slabs_up(void **state)
 	rig_release(&rig);
 }
 
+/*
+ * The reaper's times: 2^32 - 75000 + 1.816 s in ticks of 4 ms is the first whole second of jiffies after one second of uptime;
+ * CPU 1 is three ticks earlier. Catches a first call that reaps, CPUs in step, a reap that drifts with late calls, and none at
+ * all.
+ */
+static void the_reaper_comes_every_two_seconds(void **state)
+{
+	(void)state;
+	const uint64_t ms = 1000000;
+	struct rig rig;
+	rig_make(&rig, 2);
+	cache_id id = make(&rig, 96, 0, false);
+	struct array_cache *array = cpu_array(slab_cache_of(rig.slab, id), 0);
+	give(&rig, id, take(&rig, id, 0), 0);
+	assert_int_equal(array->avail, 16);
+	assert_int_equal((4294967296u - 75000 + 1816 / 4) % 250, 0);
+	assert_int_equal(object_allocator_tick(rig.objects, 0, 10 * ms), 1816 * ms);
+	assert_int_equal(object_allocator_tick(rig.objects, 1, 10 * ms), 1804 * ms);
+	assert_int_equal(object_allocator_tick(rig.objects, 1, 1804 * ms), 3804 * ms);
+	assert_int_equal(array->touched, 1); /* not this CPU's */
+	assert_int_equal(object_allocator_tick(rig.objects, 0, 1816 * ms), 3816 * ms);
+	assert_int_equal(array->touched, 0);
+	assert_int_equal(array->avail, 16);
+	assert_int_equal(object_allocator_tick(rig.objects, 0, 2000 * ms), 3816 * ms); /* too early: nothing */
+	assert_int_equal(array->avail, 16);
+	assert_int_equal(object_allocator_tick(rig.objects, 0, 3900 * ms), 5816 * ms);
+	assert_int_equal(array->avail, 8); /* (120 + 4) / 5 = 24 are more than 16: half of them */
+	rig_release(&rig);
+}
+
 /* ---- steps ---- */
 
 static uint32_t count_steps(const struct rig *rig, enum step_kind kind, uint64_t address, uint32_t bytes)
@@ -1086,6 +1203,8 @@ int main(void)
 	        cmocka_unit_test(slab_order_is_bounded),
 	        cmocka_unit_test(impossible_caches_are_refused),
 	        cmocka_unit_test(fresh_slab_comes_in_batches_last_first),
+	        cmocka_unit_test(shuffled_slabs_are_turns_of_one_sequence),
+	        cmocka_unit_test(partial_slabs_come_before_free_ones),
 	        cmocka_unit_test(colours_are_counted_up_before_use),
 	        cmocka_unit_test(flush_takes_the_oldest_batch),
 	        cmocka_unit_test(slabs_beyond_the_limit_leave_from_the_tail),
@@ -1101,6 +1220,7 @@ int main(void)
 	        cmocka_unit_test(caches_come_and_go),
 	        cmocka_unit_test(view_is_slabinfo),
 	        cmocka_unit_test(reaper_takes_a_fifth),
+	        cmocka_unit_test(the_reaper_comes_every_two_seconds),
 	        cmocka_unit_test(reaper_halves_a_small_array),
 	        cmocka_unit_test(reaper_rounds_slabs_up),
 	        cmocka_unit_test(steps_touch_what_the_kernel_touches),

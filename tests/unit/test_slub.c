@@ -48,6 +48,8 @@ static struct fixture *fixture_start(uint32_t cpus)
 	f->settings.kernel.slub_cpu_partial = true;
 	f->settings.kernel.slab_merge = false;
 	f->settings.kernel.memcg_kmem = false;
+	f->settings.kernel.slab_freelist_random = false;
+	f->settings.kernel.slab_freelist_hardened = false;
 	layout_init(&f->layout, 64);
 	steps_init(&f->steps, false);
 	frames_init(&f->frames, FIRST);
@@ -564,6 +566,111 @@ static void the_smallest_order_is_tried_when_memory_is_short(void **state)
 	fixture_free(f);
 }
 
+/* ---- shuffled and hardened free lists ---- */
+
+/* Whether `got` is the cache's sequence from some place on, without the objects a slab of `count` objects does not have. */
+static bool is_turn_of(const struct slub_cache *cache, const uint32_t *got, uint32_t count)
+{
+	uint32_t total = cache->geometry.objects;
+	for (uint32_t start = 0; start < total; start++) {
+		uint32_t equal = 0;
+		for (uint32_t i = 0; i < total; i++) {
+			uint32_t index = cache->random_seq[(start + i) % total];
+			if (index >= count)
+				continue;
+			if (index != got[equal])
+				break;
+			equal++;
+		}
+		if (equal == count)
+			return true;
+	}
+	return false;
+}
+
+/* Takes all objects of one fresh slab; their numbers in it in the order they came. */
+static void take_fresh(struct fixture *f, uint32_t count, uint32_t *got)
+{
+	uint64_t first, objects[64] = {0};
+	for (uint32_t i = 0; i < count; i++)
+		objects[i] = cache_alloc(f->objects, f->id, GFP_KERNEL, 0).at.addr;
+	first = slub_first_object(f->slub, slub_slab_of(f->slub, vaddr_of(objects[0])));
+	for (uint32_t i = 0; i < count; i++)
+		got[i] = (uint32_t)(objects[i] - first) / f->cache->geometry.size;
+}
+
+/*
+ * init_cache_random_seq, shuffle_freelist, next_freelist_entry: one permutation for a cache, which each slab enters at a place of
+ * its own. Catches a new order for each slab, one place for all, objects twice or never, and a smaller slab with objects beyond
+ * its end.
+ */
+static void shuffled_slabs_are_turns_of_one_sequence(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_start(4);
+	f->settings.kernel.slab_freelist_random = true;
+	f->settings.kernel.slub_max_order = 3;
+	fixture_open(f);
+	f->id = create(f, "test", 512, 512, 0);
+	f->cache = f->slub->caches[f->id.nr];
+	uint32_t total = f->cache->geometry.objects, seen = 0, starts = 0, got[64];
+	assert_true(total > f->cache->geometry.min_objects && total <= 32);
+	for (uint32_t i = 0; i < total; i++)
+		seen |= 1u << f->cache->random_seq[i];
+	assert_int_equal(seen, (uint32_t)((1ull << total) - 1));
+	for (uint32_t slab = 0; slab < 32; slab++) {
+		take_fresh(f, total, got);
+		assert_true(is_turn_of(f->cache, got, total));
+		starts |= 1u << got[0];
+	}
+	assert_true(__builtin_popcount(starts) > 4);
+	f->frames.fail_from_order = 1;
+	for (uint32_t slab = 0; slab < 32; slab++) {
+		take_fresh(f, f->cache->geometry.min_objects, got);
+		assert_true(is_turn_of(f->cache, got, f->cache->geometry.min_objects));
+	}
+	/* Two caches of one kind have two orders, and one object makes no order. */
+	const struct slub_cache *other = f->slub->caches[create(f, "other", 512, 512, 0).nr];
+	assert_memory_not_equal(other->random_seq, f->cache->random_seq, total * sizeof *other->random_seq);
+	assert_null(f->slub->caches[create(f, "one", 1u << 22, 0, 0).nr]->random_seq);
+	fixture_free(f);
+}
+
+static uint64_t cycles_of(struct fixture *f)
+{
+	uint64_t cycles = 0;
+	steps_clear(&f->steps);
+	vaddr object = cache_alloc(f->objects, f->id, GFP_KERNEL, 0).at;
+	cache_free(f->objects, f->id, object, 0);
+	for (uint32_t i = 0; i < f->steps.count; i++)
+		cycles += f->steps.at[i].kind == STEP_SPEND ? f->steps.at[i].bytes : 0;
+	return cycles;
+}
+
+/*
+ * freelist_ptr(): hardening moves no object; the fast paths read a pointer in the allocation, read and write one in the free.
+ * Catches an order that hardening changes, and a pointer that costs nothing.
+ */
+static void hardened_pointers_cost_cycles_only(void **state)
+{
+	(void)state;
+	uint64_t cycles[2], address[2];
+	for (unsigned hardened = 0; hardened < 2; hardened++) {
+		struct fixture *f = fixture_start(1);
+		f->settings.kernel.slab_freelist_hardened = hardened;
+		f->settings.cost.freelist_decode = 100;
+		fixture_open(f);
+		f->id = create(f, "test", 1024, 0, 0);
+		cache_alloc(f->objects, f->id, GFP_KERNEL, 0);
+		f->steps.recording = true;
+		cycles[hardened] = cycles_of(f);
+		address[hardened] = cache_alloc(f->objects, f->id, GFP_KERNEL, 0).at.addr;
+		fixture_free(f);
+	}
+	assert_int_equal(cycles[1] - cycles[0], 3 * 100);
+	assert_int_equal(address[0], address[1]);
+}
+
 /* ---- caches with debugging ---- */
 
 /* alloc_single_from_partial, alloc_single_from_new_slab, free_to_partial_list. Catches cpu slabs, a fresh slab at the tail, a
@@ -597,6 +704,39 @@ static void debug_caches_work_on_the_node_list_only(void **state)
 	assert_string_equal(node_list(f), "0");
 	assert_int_equal(f->objects->ops->ksize(f->objects, object[5]), 1000);
 	fixture_free(f);
+}
+
+/* The setting reaches the caches: kmalloc caches too, a named one alone. Catches a model that ignores kernel.slub_debug. */
+static void debugging_by_setting(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_start(1);
+	char text[] = "Z,test,kmalloc-1k";
+	f->settings.kernel.slub_debug = text;
+	fixture_open(f);
+	f->id = create(f, "test", 1000, 8, 0);
+	f->cache = f->slub->caches[f->id.nr];
+	assert_true(f->cache->debug);
+	assert_int_equal(f->cache->geometry.size, 1024);
+	assert_false(f->slub->caches[create(f, "other", 1000, 8, 0).nr]->debug);
+	vaddr object = cache_alloc(f->objects, f->id, GFP_KERNEL, 0).at;
+	assert_int_equal(object.addr, at(f, 0, 0).addr + 8);
+	/* 1024, a word of red zone, and 1024 on the left to keep the alignment: 3072 */
+	assert_int_equal(object_kmalloc(f->objects, 1000, GFP_KERNEL, 0).bytes_alloc, 3072);
+	assert_int_equal(object_kmalloc(f->objects, 500, GFP_KERNEL, 0).bytes_alloc, 512);
+	f->settings.kernel.slub_debug = NULL;
+	fixture_free(f);
+	f = fixture_start(1);
+	char wrong[] = "Z?";
+	f->settings.kernel.slub_debug = wrong;
+	struct object_allocator_wiring wiring = {
+	        .settings = &f->settings, .pages = &f->frames.base, .layout = &f->layout, .steps = &f->steps};
+	struct error error = {0};
+	assert_null(object_allocator_slub_create(&wiring, &error));
+	assert_int_equal(error.kind, ERROR_USAGE);
+	f->settings.kernel.slub_debug = NULL;
+	settings_release(&f->settings);
+	free(f);
 }
 
 /* ---- bulk calls ---- */
@@ -865,6 +1005,17 @@ static void merged_caches_live_until_their_last_user(void **state)
 	assert_int_not_equal(create(f, "aligned", 104, 16, 0).nr, one.nr);
 	struct cache_spec with_ctor = {.name = "ctor", .object_size = 104, .align = 8, .ctor = true};
 	assert_int_not_equal(cache_create(f->objects, &with_ctor).nr, one.nr);
+	/* A region for user copies keeps a cache alone, as the new one and as the old one; one outside the object is none. */
+	struct cache_spec usercopy = {.name = "usercopy", .object_size = 104, .align = 8, .useroffset = 8, .usersize = 96};
+	cache_id alone = cache_create(f->objects, &usercopy);
+	assert_int_not_equal(alone.nr, one.nr);
+	assert_true(cache_destroy(f->objects, one, 0));
+	assert_true(cache_destroy(f->objects, two, 0));
+	one = create(f, "one", 100, 0, 0);
+	assert_int_not_equal(one.nr, alone.nr);
+	usercopy.useroffset = 9;
+	two = cache_create(f->objects, &usercopy);
+	assert_int_equal(two.nr, one.nr);
 	/* Without memory cgroups SLAB_ACCOUNT means nothing. */
 	cache_id accounted = create(f, "accounted", 104, 8, SLAB_ACCOUNT);
 	assert_int_equal(accounted.nr, one.nr);
@@ -1167,7 +1318,10 @@ int main(void)
 	        cmocka_unit_test(destroy_refuses_while_objects_live),
 	        cmocka_unit_test(gfp_flags_of_a_slab),
 	        cmocka_unit_test(the_smallest_order_is_tried_when_memory_is_short),
+	        cmocka_unit_test(shuffled_slabs_are_turns_of_one_sequence),
+	        cmocka_unit_test(hardened_pointers_cost_cycles_only),
 	        cmocka_unit_test(debug_caches_work_on_the_node_list_only),
+	        cmocka_unit_test(debugging_by_setting),
 	        cmocka_unit_test(bulk_frees_make_one_chain_for_each_slab),
 	        cmocka_unit_test(bulk_frees_look_past_two_others),
 	        cmocka_unit_test(wrong_bulk_frees_change_nothing),

@@ -82,7 +82,7 @@ static struct slub_config config_of_row(const struct row *row)
 	if (strcmp(row->option, "slub_min_objects=32") == 0)
 		config.min_objects = 32;
 	if (strcmp(row->option, "slub_debug=FZPU") == 0)
-		config.debug_flags = SLAB_CONSISTENCY_CHECKS | SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER;
+		assert_true(slub_debug_parse(&config, "FZPU", NULL));
 	return config;
 }
 
@@ -102,6 +102,7 @@ static void every_cache_of_recorded_kernels(void **state)
 		/* What SLUB adds itself is taken out of the flags and must come back. */
 		uint32_t flags = row.g.flags & ~(SLUB_OBJECT_POISON | SLUB_CMPXCHG_DOUBLE | config.debug_flags);
 		struct slub_geometry got;
+		flags = slub_cache_flags(&config, flags, row.name);
 		assert_true(slub_geometry_calculate(&got, &config, row.g.object_size, row.g.align, flags, row.ctor));
 		row.g.red_left_pad = got.red_left_pad; /* not recorded; it is part of size */
 		if (memcmp(&got, &row.g, sizeof got) != 0)
@@ -213,10 +214,68 @@ static void debugging_by_boot_option(void **state)
 {
 	(void)state;
 	struct slub_config config = config_with(1);
-	config.debug_flags = SLAB_POISON | SLAB_STORE_USER;
-	assert_int_equal(slub_cache_flags(&config, 0), SLAB_POISON | SLAB_STORE_USER);
-	assert_int_equal(slub_cache_flags(&config, SLAB_NOLEAKTRACE), SLAB_NOLEAKTRACE | SLAB_POISON);
-	assert_int_equal(slub_cache_flags(&config, SLAB_NO_USER_FLAGS), SLAB_NO_USER_FLAGS);
+	assert_true(slub_debug_parse(&config, "PU", NULL));
+	assert_int_equal(slub_cache_flags(&config, 0, "any"), SLAB_POISON | SLAB_STORE_USER);
+	assert_int_equal(slub_cache_flags(&config, SLAB_NOLEAKTRACE, "any"), SLAB_NOLEAKTRACE | SLAB_POISON);
+	assert_int_equal(slub_cache_flags(&config, SLAB_NO_USER_FLAGS, "any"), SLAB_NO_USER_FLAGS);
+	assert_true(slub_debug_parse(&config, NULL, NULL));
+	assert_int_equal(slub_cache_flags(&config, 0, "any"), 0);
+}
+
+static uint32_t flags_under(const char *text, const char *name)
+{
+	struct slub_config config = config_with(1);
+	struct error error = {0};
+	if (!slub_debug_parse(&config, text, &error))
+		fail_msg("%s: %s", text, error.text);
+	return slub_cache_flags(&config, 0, name);
+}
+
+/* kmem_cache_flags(), by its source. Catches a block that reaches other caches, or adds to the general one. */
+static void debugging_of_named_caches(void **state)
+{
+	(void)state;
+	const uint32_t all = SLAB_CONSISTENCY_CHECKS | SLAB_RED_ZONE | SLAB_POISON | SLAB_STORE_USER;
+	assert_int_equal(flags_under(",dentry", "dentry"), all);
+	assert_int_equal(flags_under(",dentry", "dentry2"), 0);
+	assert_int_equal(flags_under(",dentry", "dent"), 0);
+	assert_int_equal(flags_under("P,kmalloc-*,dentry", "kmalloc-64"), SLAB_POISON);
+	assert_int_equal(flags_under("P,kmalloc-*,dentry", "dentry"), SLAB_POISON);
+	assert_int_equal(flags_under("P,kmalloc-*,dentry", "dma-kmalloc-64"), 0);
+	assert_int_equal(flags_under("FZ;U,dentry;-,filp", "inode"), SLAB_CONSISTENCY_CHECKS | SLAB_RED_ZONE);
+	assert_int_equal(flags_under("FZ;U,dentry;-,filp", "dentry"), SLAB_STORE_USER);
+	assert_int_equal(flags_under("FZ;U,dentry;-,filp", "filp"), 0);
+	assert_int_equal(flags_under("fz-t", "any"), SLAB_TRACE);
+	struct slub_config config = config_with(1);
+	struct error error = {0};
+	assert_false(slub_debug_parse(&config, "FX", &error));
+	assert_int_equal(error.kind, ERROR_USAGE);
+	assert_non_null(strstr(error.text, "kernel.slub_debug: 'X'"));
+}
+
+/*
+ * kmem_cache_open() with slub_debug=FZPUO: 4096 bytes with metadata would need order 1, so they go without it, but stay checked;
+ * 2000 bytes fit into a page either way. Catches O ignored, or checks dropped with the metadata.
+ */
+static void debugging_that_keeps_the_order(void **state)
+{
+	(void)state;
+	struct slub_config config = config_with(1);
+	struct slub_geometry g;
+	assert_true(slub_debug_parse(&config, "FZPUO", NULL));
+	uint32_t flags = slub_cache_flags(&config, 0, "any");
+	assert_true(slub_geometry_calculate(&g, &config, 4096, 8, flags, false));
+	assert_int_equal(g.size, 4096);
+	assert_int_equal(g.flags, SLAB_CONSISTENCY_CHECKS);
+	assert_int_equal(g.offset, 2048);
+	assert_int_equal(g.red_left_pad, 0);
+	assert_int_equal(g.min_order, 0);
+	/* 2000, a word of red zone, the pointer, two tracks of 32 bytes, a word and the left pad of a word */
+	assert_true(slub_geometry_calculate(&g, &config, 2000, 8, flags, false));
+	assert_int_equal(g.size, 2000 + 8 + 8 + 64 + 8 + 8);
+	assert_true(slub_debug_parse(&config, "FZPU", NULL));
+	assert_true(slub_geometry_calculate(&g, &config, 4096, 8, flags, false));
+	assert_int_equal(g.min_order, 1);
 }
 
 int main(void)
@@ -230,6 +289,8 @@ int main(void)
 	        cmocka_unit_test(cpu_partial_by_size),
 	        cmocka_unit_test(what_the_kernel_refuses),
 	        cmocka_unit_test(debugging_by_boot_option),
+	        cmocka_unit_test(debugging_of_named_caches),
+	        cmocka_unit_test(debugging_that_keeps_the_order),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -99,6 +99,54 @@ static void bench_decode(const char *kmt)
 	trace_close(trace);
 }
 
+/* The same ops through glibc: malloc() of the bytes asked for, or of the pages. */
+static double malloc_ops(struct trace *trace, void **live)
+{
+	static struct op batch[1024];
+	struct error error = {0};
+	size_t count = 1;
+	if (!trace_rewind(trace, &error))
+		give_up(&error);
+	double started = seconds(CLOCK_PROCESS_CPUTIME_ID);
+	while (count > 0) {
+		if (!trace_next(trace, batch, sizeof batch / sizeof batch[0], &count, &error))
+			give_up(&error);
+		for (size_t index = 0; index < count; index++) {
+			const struct op *op = &batch[index];
+			if (op->kind == OP_CACHE_ALLOC || op->kind == OP_KMALLOC)
+				live[op->id] = malloc(op->bytes_req);
+			else if (op->kind == OP_PAGE_ALLOC)
+				live[op->id] = malloc((size_t)PAGE_SIZE << op->order);
+			else if (op->kind != OP_MARK) {
+				free(live[op->id]);
+				live[op->id] = NULL;
+			}
+		}
+	}
+	return seconds(CLOCK_PROCESS_CPUTIME_ID) - started;
+}
+
+static void bench_malloc(const char *kmt)
+{
+	struct error error = {0};
+	struct trace *trace = trace_open(kmt, &error);
+	if (!trace)
+		give_up(&error);
+	double best = 1e9;
+	uint32_t ids = trace_info(trace)->ids;
+	void **live = xcalloc(ids, sizeof *live);
+	for (unsigned repeat = 0; repeat < REPEATS; repeat++) {
+		best = least(best, malloc_ops(trace, live));
+		for (uint32_t id = 0; id < ids; id++) {
+			free(live[id]);
+			live[id] = NULL;
+		}
+	}
+	printf("replay through glibc malloc %10.1f M ops/s\n", (double)trace_info(trace)->ops / best / 1e6);
+	free(live);
+	trace_close(trace);
+}
+
 struct run_times {
 	double ops, replay_s, wall_s;
 };
@@ -131,7 +179,7 @@ static struct run_times run_once(const struct settings *settings, const char *km
 	return times;
 }
 
-static void bench_replay(const char *kmt, const char *allocator, enum timing timing)
+static void bench_replay(const char *kmt, const char *allocator, enum timing timing, bool samples)
 {
 	struct error error = {0};
 	struct settings settings;
@@ -141,6 +189,8 @@ static void bench_replay(const char *kmt, const char *allocator, enum timing tim
 		give_up(&error);
 	trace_close(trace);
 	settings.timing = timing;
+	if (!samples)
+		settings.sample_every_ns = 0;
 	free(settings.allocator[0]);
 	settings.allocator[0] = xstrdup(allocator);
 	char *db = xasprintf("%s.db", kmt);
@@ -151,8 +201,9 @@ static void bench_replay(const char *kmt, const char *allocator, enum timing tim
 		best.replay_s = least(best.replay_s, times.replay_s);
 		best.wall_s = least(best.wall_s, times.wall_s);
 	}
-	printf("replay %-4s timing %-6s    %10.1f M ops/s    %.1f M ops/s with opening, set-up and closing\n", allocator,
-	       timing == TIMING_CYCLES ? "cycles" : "none", best.ops / best.replay_s / 1e6, best.ops / best.wall_s / 1e6);
+	printf("replay %-5s timing %-6s   %10.1f M ops/s    %.1f M ops/s with opening, set-up and closing%s\n", allocator,
+	       timing == TIMING_CYCLES ? "cycles" : "none", best.ops / best.replay_s / 1e6, best.ops / best.wall_s / 1e6,
+	       samples ? "" : "    (no samples)");
 	unlink(db);
 	free(db);
 	settings_release(&settings);
@@ -172,8 +223,11 @@ int main(int argc, char **argv)
 	bench_decode(kmt);
 	static const char *const allocators[] = {"slub", "slab", "slob", "ideal"};
 	for (size_t index = 0; index < sizeof allocators / sizeof allocators[0]; index++)
-		bench_replay(kmt, allocators[index], TIMING_NONE);
-	bench_replay(kmt, "slub", TIMING_CYCLES);
+		bench_replay(kmt, allocators[index], TIMING_NONE, true);
+	bench_replay(kmt, "slub", TIMING_CYCLES, true);
+	bench_malloc(kmt);
+	bench_replay(kmt, "slub", TIMING_NONE, false);
+	bench_replay(kmt, "slab", TIMING_NONE, false);
 	unlink(kmt);
 	free(kmt);
 	return EXIT_SUCCESS;

@@ -57,7 +57,7 @@ struct run_options {
 	{ \
 		"dump", OPTION_DUMP, "KIND[,KIND...][@WHEN]", 0, \
 		        "Print buddyinfo, pagetypeinfo, zoneinfo, slabinfo, unusable_index, extfrag_index in the kernel's " \
-		        "formats; WHEN is end or every=TIME", \
+		        "formats, or state (every list, for kmemsim diff); WHEN is end or every=TIME", \
 		        0 \
 	}
 #define MACHINE_OPTION \

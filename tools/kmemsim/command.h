@@ -25,7 +25,8 @@ struct command {
 	int (*run)(const struct command *, int argc, char **argv); /* argv[0] is the command's name; returns the exit code */
 };
 
-extern const struct command command_run, command_replay, command_compare, command_report, command_trace, command_list, command_check;
+extern const struct command command_run, command_replay, command_compare, command_report, command_trace, command_list,
+        command_check, command_oracle, command_diff;
 
 /*
  * Parses a command's options with argp. parse() gets each option's key and argument, and ARGP_KEY_ARG for each argument; it

@@ -11,7 +11,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-        &command_run, &command_replay, &command_compare, &command_report, &command_trace, &command_list, &command_check,
+        &command_run,  &command_replay, &command_compare, &command_report, &command_trace,
+        &command_list, &command_check,  &command_oracle,  &command_diff,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

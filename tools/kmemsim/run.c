@@ -50,6 +50,20 @@ static void print_caches(const struct parts *parts, FILE *out)
 	free(views);
 }
 
+/* All lists of the allocators, so that `kmemsim diff` and the loaders can read them back. */
+static void print_state(const struct parts *parts, FILE *out)
+{
+	const struct page_allocator_ops *pages = parts->pages->ops;
+	const struct object_allocator_ops *objects = parts->objects->ops;
+	const char *what = pages->print_state ? (objects->print_state ? "pmc" : "pm") : (objects->print_state ? "c" : "none");
+	fprintf(out, "@STATE simulated what=%s ts=%llu\n", what, (unsigned long long)replay_time_ns(parts->replay));
+	if (pages->print_state)
+		pages->print_state(parts->pages, out);
+	if (objects->print_state)
+		objects->print_state(parts->objects, CACHE_NONE, out);
+	fprintf(out, "@END simulated\n");
+}
+
 static void print_dump(const struct parts *parts, enum dump_kind kind, FILE *out)
 {
 	struct page_allocator *pages = parts->pages;
@@ -75,6 +89,9 @@ static void print_dump(const struct parts *parts, enum dump_kind kind, FILE *out
 		break;
 	case DUMP_EXTFRAG_INDEX:
 		procfs_print_extfrag_index(zones, count, out);
+		break;
+	case DUMP_STATE:
+		print_state(parts, out);
 		break;
 	case DUMP_KINDS:
 		SIM_UNREACHABLE("a kind of dump");

@@ -16,6 +16,7 @@
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/progress.h"
 #include "tools/kmemsim/recorded.h"
+#include "tools/kmemsim/results.h"
 #include "tools/kmemsim/run.h"
 
 #include <errno.h>
@@ -333,109 +334,21 @@ static void end_unstarted(struct session *session)
 	}
 }
 
-struct dump_print {
-	unsigned kinds;
-	bool at_end;
-};
-
-/* columns: kind, allocator, time_ns, last, text */
-static bool print_dump_row(void *context, const struct store_row *row, struct error *error)
+static bool print_all(const struct session *session, struct error *error)
 {
-	(void)error;
-	const struct dump_print *print = context;
-	bool wanted = false;
-	for (unsigned kind = 0; kind < DUMP_KINDS; kind++)
-		if (print->kinds & 1u << kind && strcmp(row->values[0].text, dump_kind_name((enum dump_kind)kind)) == 0)
-			wanted = true;
-	if (!wanted || (row->values[3].integer && !print->at_end))
-		return true;
-	printf("# %s under %s at %.6f s\n%s\n", row->values[0].text, row->values[1].text, row->values[2].real / 1e9,
-	       row->values[4].text);
-	return true;
-}
-
-static bool print_dumps(struct session *session, struct store *store, struct error *error)
-{
-	struct dump_request request;
-	if (!dump_request_parse(&request, session->simulation->settings->dump, "dump", error))
-		return false;
-	struct dump_print print = {request.kinds, request.at_end};
-	for (uint32_t index = 0; print.kinds && index < session->jobs_count; index++)
-		if (!store_query(store,
-		                 "SELECT kind, run.allocator, time_ns, sample = (SELECT max(sample) FROM sample WHERE run_id = "
-		                 "?1), text "
-		                 "FROM snapshot JOIN sample USING (run_id, sample) JOIN run ON run.id = run_id WHERE run_id = ?1 "
-		                 "ORDER BY sample, kind",
-		                 &session->jobs[index].run_id, 1, print_dump_row, &print, error))
-			return false;
-	return true;
-}
-
-/* A cache of fewer slabs says little: one slab more is more than a tenth of it. */
-#define SLABS_TOLD_FROM "10"
-
-/* columns: allocations whose bytes_alloc the recording tells, of them the equal ones */
-static bool print_bytes_alloc(void *context, const struct store_row *row, struct error *error)
-{
-	(void)context;
-	(void)error;
-	printf("  bytes_alloc as recorded: %lld of %lld allocations\n", (long long)row->values[1].integer,
-	       (long long)row->values[0].integer);
-	return true;
-}
-
-/* columns: cache, recorded slabs, slabs, difference */
-static bool print_slabs(void *context, const struct store_row *row, struct error *error)
-{
-	bool *headed = context;
-	(void)error;
-	if (!*headed)
-		printf("  %-24s  %14s  %10s  %10s\n", "cache (" SLABS_TOLD_FROM " slabs and more)", "slabs recorded",
-		       "slabs here", "difference");
-	*headed = true;
-	printf("  %-24s  %14lld  %10lld  %8.1f %%\n", row->values[0].text, (long long)row->values[1].integer,
-	       (long long)row->values[2].integer, row->values[3].real);
-	return true;
-}
-
-/* How close the run of the recording's own allocator came to what the recording tells of it. */
-static bool print_against_recording(struct session *session, struct store *store, struct error *error)
-{
-	bool headed = false;
-	for (uint32_t index = 0; index < session->jobs_count; index++) {
-		const struct job *job = &session->jobs[index];
-		if (!session->own_allocator || strcmp(job->settings.allocator[0], session->own_allocator) != 0)
-			continue;
-		printf("\nAgainst the recording, whose own allocator was %s\n", session->own_allocator);
-		if (!store_query(store,
-		                 "SELECT max(value) FILTER (WHERE name = 'bytes_alloc_compared'), "
-		                 "max(value) FILTER (WHERE name = 'bytes_alloc_equal') FROM metric WHERE run_id = ?1 AND "
-		                 "component = 'replay'",
-		                 &job->run_id, 1, print_bytes_alloc, NULL, error) ||
-		    !store_query(store,
-		                 "SELECT cache, recorded_slabs, slabs, difference_percent FROM v_recorded_slabs "
-		                 "WHERE run_id = ?1 AND recorded_slabs >= " SLABS_TOLD_FROM
-		                 " ORDER BY recorded_slabs DESC, cache",
-		                 &job->run_id, 1, print_slabs, &headed, error))
-			return false;
-	}
-	return true;
-}
-
-static bool print_results(struct session *session, struct error *error)
-{
-	struct store *store = store_open_readonly(session->db_path, error);
-	if (!store)
-		return false;
-	int64_t *runs = xcalloc(session->jobs_count, sizeof *runs);
+	struct printed_run *runs = xcalloc(session->jobs_count, sizeof *runs);
 	for (uint32_t index = 0; index < session->jobs_count; index++)
-		runs[index] = session->jobs[index].run_id;
-	bool printed = print_dumps(session, store, error) &&
-	               compare_table_print(store, runs, session->jobs_count, session->simulation->format, stdout, error) &&
-	               (session->simulation->format != TABLE_TEXT || print_against_recording(session, store, error));
+		runs[index] = (struct printed_run){session->jobs[index].run_id, session->jobs[index].settings.allocator[0]};
+	const struct results results = {
+	        .runs = runs,
+	        .count = session->jobs_count,
+	        .dump = session->simulation->settings->dump,
+	        .own_allocator = session->own_allocator,
+	        .format = session->simulation->format,
+	};
+	bool printed = print_results(session->db_path, &results, error);
 	free(runs);
-	struct error at_close = {0};
-	return store_close(store, &at_close) && printed;
+	return printed;
 }
 
 static bool prepare(struct session *session, struct error *error)
@@ -498,7 +411,7 @@ int simulate(const struct simulation *simulation)
 			run_in_children(&session);
 		end_unstarted(&session);
 		code = exit_code(&session);
-		if (!print_results(&session, &error))
+		if (!print_all(&session, &error))
 			code = command_failed(&error);
 	}
 	release(&session);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * slob_check.c - the dumps of SLOB's lists: read as a start state, and held against the model's lists.
+ * slob_state.c - SLOB's lists as lines of a state dump, printed and read back (interface: print_state and load_state of
+ * sim/port/object_allocator.h).
  *
  * Format: `@SL small|medium|large`, then for each page of the list, head first, ` pfn units [ offset+units ... ]`; pfn and
  * offsets (bytes) in hex, units decimal.
  */
 #include "models/object_allocator/slob.h"
-#include "tests/oracle/slab_log.h"
+#include "sim/state_dump.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,11 +57,11 @@ static bool load_list(struct object_allocator *objects, enum slob_list list, con
 	return true;
 }
 
-bool slob_state_load(struct object_allocator *objects, const struct slab_log_dump *dump, struct error *error)
+bool slob_load_state(struct object_allocator *objects, const struct state_dump *dump, struct error *error)
 {
-	for (size_t i = 0; i < dump->count; i++) {
+	for (size_t i = 0; i < dump->text_count; i++) {
 		const char *rest;
-		enum slob_list list = list_of_line(dump->lines[i].text, &rest);
+		enum slob_list list = list_of_line(dump->texts[i].text, &rest);
 		if (list != SLOB_LISTS && !load_list(objects, list, rest, error))
 			return false;
 	}
@@ -77,24 +78,12 @@ static void print_list(FILE *out, const struct object_allocator *objects, enum s
 			fprintf(out, " %x+%u", page.blocks[i].offset * SLOB_UNIT, page.blocks[i].units);
 		fprintf(out, " ]");
 	}
+	fprintf(out, "\n");
 }
 
-void slob_state_compare(struct object_allocator *objects, cache_id own, const struct slab_log *log,
-                        const struct slab_log_dump *dump, struct slab_log_tally *tally)
+void slob_print_state(const struct object_allocator *objects, cache_id one, FILE *out)
 {
-	(void)own;
-	for (size_t i = 0; i < dump->count; i++) {
-		const char *rest;
-		enum slob_list list = list_of_line(dump->lines[i].text, &rest);
-		if (list == SLOB_LISTS)
-			continue;
-		char *text = NULL;
-		size_t bytes = 0;
-		FILE *out = open_memstream(&text, &bytes);
-		SIM_ASSERT(out);
+	(void)one; /* its lists are of all caches */
+	for (enum slob_list list = 0; list < SLOB_LISTS; list++)
 		print_list(out, objects, list);
-		fclose(out);
-		slab_log_state(tally, log, &dump->lines[i], text);
-		free(text);
-	}
 }

@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * reclaim.c - memory that can be taken back, and who takes it: direct reclaim by a request in need, and kswapd.
+ *
+ * Load model: a share of each node's memory is page cache (single movable frames on an LRU list, clean, used once) and a share is
+ * reclaimable slab (single RECLAIMABLE frames, dentries and inodes). Both are there before the recording begins and are owned by
+ * nobody in it. Reclaim takes the oldest first and frees it for good: nothing reads it in again.
+ *
+ * Algorithm: a pass at priority p looks at 1/2^p of the page cache, 32 frames at a time, and at 1/2^p of the slab twice over, 128
+ * at a time; from priority 12 on down until enough is free. kswapd does so until a zone of its node stays above the high
+ * watermark, then takes back the boost of the watermarks and goes to sleep; kcompactd runs after it.
+ * Source: mm/vmscan.c of Linux 6.1: try_to_free_pages, do_try_to_free_pages, shrink_zones, compaction_ready, shrink_node,
+ * should_continue_reclaim, shrink_lruvec, get_scan_count, do_shrink_slab, zone_reclaimable_pages, throttle_direct_reclaim,
+ * allow_direct_reclaim, balance_pgdat, kswapd_shrink_node, pgdat_balanced, kswapd_try_to_sleep, wakeup_kswapd; mm/page_alloc.c:
+ * free_unref_page_list; mm/vmstat.c: refresh_zone_stat_thresholds.
+ *
+ * MODEL: no swap, so pages that the recording owns are not reclaimed; page cache is all inactive, clean and unmapped, so whatever
+ * is looked at comes free. Effect: what reclaim gets is known beforehand: the shares. With shares of 0 it gets nothing.
+ * MODEL: slab comes back frame by frame, an object a frame. A kernel frees objects and gets a frame when its last one goes.
+ * MODEL: kswapd gets its turn a settable number of page allocator calls after it was woken, and then runs to its end at once,
+ * before an allocation or after a free. Its work is not paid for by the CPU on which it runs. A request that would be throttled
+ * until kswapd has made room lets it run right then. kswapd's smaller statistics threshold while it is awake is left out.
+ *
+ * Invariant: cache_pages = page cache of all zones + slab of all nodes = frames in FRAME_CACHE.
+ */
+#include "models/page_allocator/reclaim.h"
+#include "models/page_allocator/request.h"
+#include "sim/rng.h"
+
+#include <stdlib.h>
+
+/* include/linux/swap.h, include/linux/mmzone.h, include/linux/shrinker.h, mm/vmscan.c. */
+#define SWAP_CLUSTER_MAX 32
+#define DEF_PRIORITY 12
+#define DEFAULT_SEEKS 2
+#define SEEKS_UNIT 4
+#define SHRINK_BATCH 128
+/* No zone index was asked for. */
+#define ZONE_INDEX_NONE LOWMEM_RESERVE_ZONES
+
+/* A reclaim under way (struct scan_control). */
+struct scan_control {
+	unsigned order, cpu, highest_zone;
+	gfp flags;
+	int priority;
+	bool kswapd;
+	bool compaction_ready;
+	uint64_t to_reclaim, scanned, reclaimed;
+};
+
+static bool in_node(const struct zone *zone, unsigned node, unsigned highest_zone)
+{
+	return zone->node == node && zone->managed && zone->index <= highest_zone;
+}
+
+static uint64_t page_cache_of(const struct buddy *buddy, unsigned node, unsigned highest_zone)
+{
+	uint64_t pages = 0;
+	for (unsigned i = 0; i < buddy->zone_count; i++)
+		if (in_node(&buddy->zones[i], node, highest_zone))
+			pages += buddy->zones[i].file_pages;
+	return pages;
+}
+
+uint64_t zone_reclaimable_pages(const struct buddy *buddy, const struct zone *zone)
+{
+	return zone->file_pages ? zone->file_pages : (uint64_t)free_pages_snapshot(buddy, zone);
+}
+
+/* --- taking pages back --- */
+
+/* A frame of the load model becomes free. */
+static void free_cache_frame(struct buddy *buddy, uint32_t nr, unsigned cpu)
+{
+	struct frame *frame = frame_at(buddy, nr);
+	frame->lru = false;
+	buddy->cache_pages--;
+	buddy->counters.pgfree++;
+	free_unref_page(buddy, &buddy->zones[frame->zone], nr, 0, cpu);
+}
+
+/* Up to 32 oldest pages of zones that help; younger ones of other zones that are passed become the youngest. */
+static unsigned isolate_oldest(struct buddy *buddy, unsigned node, unsigned wanted, unsigned highest_zone, uint32_t *frames)
+{
+	uint32_t list = buddy->nodes[node].page_cache;
+	unsigned count = 0;
+	while (count < wanted) {
+		uint32_t nr = frame_at(buddy, list)->prev;
+		struct zone *zone = &buddy->zones[frame_at(buddy, nr)->zone];
+		list_del(buddy, nr);
+		touch_page(buddy, nr);
+		if (zone->index > highest_zone) {
+			list_add(buddy, nr, list);
+			continue;
+		}
+		zone->file_pages--;
+		frames[count++] = nr;
+	}
+	return count;
+}
+
+/* shrink_lruvec(): the page cache's part of a pass. kswapd and later passes stop when enough is free. */
+static void shrink_page_cache(struct buddy *buddy, unsigned node, struct scan_control *sc)
+{
+	uint64_t left = page_cache_of(buddy, node, sc->highest_zone) >> sc->priority, reclaimed = 0;
+	bool whole_share = !sc->kswapd && sc->priority == DEF_PRIORITY;
+	while (left && (whole_share || reclaimed < sc->to_reclaim)) {
+		uint32_t frames[SWAP_CLUSTER_MAX];
+		unsigned wanted = left < SWAP_CLUSTER_MAX ? (unsigned)left : SWAP_CLUSTER_MAX;
+		unsigned count = isolate_oldest(buddy, node, wanted, sc->highest_zone, frames);
+		/* A cluster is freed from its youngest page on. */
+		for (unsigned i = count; i-- > 0;)
+			free_cache_frame(buddy, frames[i], sc->cpu);
+		left -= wanted;
+		reclaimed += count;
+	}
+	sc->scanned += reclaimed;
+	sc->reclaimed += reclaimed;
+	*(sc->kswapd ? &buddy->counters.pgscan_kswapd : &buddy->counters.pgscan_direct) += reclaimed;
+	*(sc->kswapd ? &buddy->counters.pgsteal_kswapd : &buddy->counters.pgsteal_direct) += reclaimed;
+}
+
+static uint64_t scan_slab(struct buddy *buddy, struct node *node, uint64_t wanted, unsigned cpu)
+{
+	uint64_t freed = 0;
+	for (; freed < wanted && node->slab_pages; freed++) {
+		uint32_t nr = frame_at(buddy, node->slab_cache)->prev;
+		list_del(buddy, nr);
+		node->slab_pages--;
+		free_cache_frame(buddy, nr, cpu);
+	}
+	buddy->counters.slab_pages_reclaimed += freed;
+	return freed;
+}
+
+/* do_shrink_slab(): what is too little for a batch is kept in mind for later passes. File systems free nothing for GFP_NOFS. */
+static void shrink_slab(struct buddy *buddy, unsigned node, struct scan_control *sc)
+{
+	struct node *self = &buddy->nodes[node];
+	uint64_t freeable = self->slab_pages, deferred = self->slab_deferred, scanned = 0;
+	if (!freeable)
+		return;
+	uint64_t delta = (freeable >> sc->priority) * SEEKS_UNIT / DEFAULT_SEEKS;
+	uint64_t total = (deferred >> sc->priority) + delta;
+	if (total > 2 * freeable)
+		total = 2 * freeable;
+	while (sc->flags & __GFP_FS && (total >= SHRINK_BATCH || total >= freeable)) {
+		uint64_t batch = total < SHRINK_BATCH ? total : SHRINK_BATCH;
+		sc->reclaimed += scan_slab(buddy, self, batch, sc->cpu);
+		buddy->counters.slabs_scanned += batch;
+		total -= batch;
+		scanned += batch;
+	}
+	deferred = deferred + delta > scanned ? deferred + delta - scanned : 0;
+	self->slab_deferred = deferred > 2 * freeable ? 2 * freeable : deferred;
+}
+
+/* should_continue_reclaim(): a request for more than one frame goes on until compaction could take over. */
+static bool should_continue(const struct buddy *buddy, unsigned node, const struct scan_control *sc, uint64_t reclaimed)
+{
+	if (!reclaimed || !buddy->compaction || !(sc->flags & __GFP_IO) || !sc->order ||
+	    (sc->order <= PAGE_ALLOC_COSTLY_ORDER && sc->priority >= DEF_PRIORITY - 2))
+		return false;
+	for (unsigned i = 0; i < buddy->zone_count; i++)
+		if (in_node(&buddy->zones[i], node, sc->highest_zone) &&
+		    compaction_suitable(&buddy->zones[i], sc->order, 0, sc->highest_zone) != COMPACT_SKIPPED)
+			return false;
+	return page_cache_of(buddy, node, ZONE_INDEX_NONE) > compact_gap(sc->order);
+}
+
+static void shrink_node(struct buddy *buddy, unsigned node, struct scan_control *sc)
+{
+	uint64_t before;
+	do {
+		before = sc->reclaimed;
+		shrink_page_cache(buddy, node, sc);
+		shrink_slab(buddy, node, sc);
+		if (sc->reclaimed > before)
+			buddy->nodes[node].kswapd_failures = 0;
+	} while (should_continue(buddy, node, sc, sc->reclaimed - before));
+}
+
+/* --- watermarks of a node --- */
+
+static int64_t high_watermark(const struct zone *zone)
+{
+	return boosted_watermark(zone, ALLOC_WMARK_HIGH);
+}
+
+/* zone_watermark_ok_safe(): where the CPUs may hold back more than lies between two marks, it counts exactly. */
+static bool watermark_ok_safe(const struct buddy *buddy, const struct zone *zone, unsigned order, int64_t mark,
+                              unsigned highest_zone)
+{
+	int64_t free_pages = zone_free_pages(zone), drift = (int64_t)buddy->cpus * zone->pcp[0].stat_threshold;
+	if (drift > (int64_t)(zone->watermark[WMARK_LOW] - zone->watermark[WMARK_MIN]) &&
+	    free_pages < (int64_t)zone->watermark[WMARK_HIGH] + drift)
+		free_pages = free_pages_snapshot(buddy, zone);
+	return watermark_ok(zone, order, mark, highest_zone, 0, free_pages);
+}
+
+/* One zone above its high mark is enough. */
+static bool pgdat_balanced(const struct buddy *buddy, unsigned node, unsigned order, unsigned highest_zone)
+{
+	bool any = false;
+	for (unsigned i = 0; i < buddy->zone_count; i++) {
+		const struct zone *zone = &buddy->zones[i];
+		if (!in_node(zone, node, highest_zone))
+			continue;
+		any = true;
+		if (watermark_ok_safe(buddy, zone, order, high_watermark(zone), highest_zone))
+			return true;
+	}
+	return !any;
+}
+
+static bool pgdat_watermark_boosted(const struct buddy *buddy, unsigned node, unsigned highest_zone)
+{
+	for (unsigned i = 0; i < buddy->zone_count; i++)
+		if (in_node(&buddy->zones[i], node, highest_zone) && buddy->zones[i].watermark_boost)
+			return true;
+	return false;
+}
+
+/* --- direct reclaim --- */
+
+/* So much is free that compaction should be tried instead. */
+static bool compaction_ready(const struct buddy *buddy, const struct zone *zone, const struct scan_control *sc)
+{
+	if (!buddy->compaction || !(sc->flags & __GFP_IO))
+		return false;
+	enum compact_result suitable = compaction_suitable(zone, sc->order, 0, sc->highest_zone);
+	if (suitable != COMPACT_CONTINUE)
+		return suitable == COMPACT_SUCCESS;
+	return watermark_ok_safe(buddy, zone, 0, high_watermark(zone) + (int64_t)compact_gap(sc->order), sc->highest_zone);
+}
+
+static void shrink_zones(struct buddy *buddy, const struct zonelist *zonelist, struct scan_control *sc)
+{
+	unsigned last_node = NODES_MAX;
+	for (unsigned i = 0; i < zonelist->length; i++) {
+		const struct zone *zone = &buddy->zones[zonelist->zones[i]];
+		if (sc->order > PAGE_ALLOC_COSTLY_ORDER && compaction_ready(buddy, zone, sc)) {
+			sc->compaction_ready = true;
+			continue;
+		}
+		if (zone->node == last_node)
+			continue;
+		last_node = zone->node;
+		shrink_node(buddy, zone->node, sc);
+	}
+}
+
+/* allow_direct_reclaim(): more than half of the reserves of the node's lower zones is there. */
+static bool allow_direct_reclaim(const struct buddy *buddy, unsigned node)
+{
+	int64_t reserve = 0, free_pages = 0;
+	for (unsigned i = 0; i < buddy->zone_count; i++) {
+		const struct zone *zone = &buddy->zones[i];
+		if (!in_node(zone, node, buddy->gfp_zone[0]) || !zone_reclaimable_pages(buddy, zone))
+			continue;
+		reserve += boosted_watermark(zone, ALLOC_WMARK_MIN);
+		free_pages += zone_free_pages(zone);
+	}
+	return !reserve || free_pages > reserve / 2 || buddy->nodes[node].kswapd_failures >= MAX_RECLAIM_RETRIES;
+}
+
+/* throttle_direct_reclaim(): the request waits for kswapd where the reserves are half gone. */
+static void throttle_direct_reclaim(struct buddy *buddy, const struct request *request)
+{
+	unsigned node = buddy->zones[request->zonelist->zones[0]].node;
+	struct node *self = &buddy->nodes[node];
+	if (!buddy->kswapd_delay || allow_direct_reclaim(buddy, node))
+		return;
+	if (self->kswapd_highest_zone > buddy->gfp_zone[0])
+		self->kswapd_highest_zone = buddy->gfp_zone[0];
+	self->kswapd_awake = true;
+	buddy->kswapd_countdown = 0;
+	daemons_turn(buddy, request->cpu);
+}
+
+uint64_t try_to_free_pages(struct buddy *buddy, const struct request *request)
+{
+	struct scan_control sc = {
+	        .order = request->order,
+	        .cpu = request->cpu,
+	        .highest_zone = request->highest_zone,
+	        .flags = request->flags,
+	        .to_reclaim = SWAP_CLUSTER_MAX,
+	};
+	throttle_direct_reclaim(buddy, request);
+	for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority--) {
+		shrink_zones(buddy, request->zonelist, &sc);
+		if (sc.reclaimed >= sc.to_reclaim || sc.compaction_ready)
+			break;
+	}
+	return sc.reclaimed ? sc.reclaimed : sc.compaction_ready;
+}
+
+/* --- kswapd --- */
+
+void wakeup_kswapd(struct buddy *buddy, const struct zone *zone, gfp flags, unsigned order, unsigned highest_zone)
+{
+	struct node *self = &buddy->nodes[zone->node];
+	if (!zone->managed || !buddy->kswapd_delay)
+		return;
+	if (self->kswapd_highest_zone == ZONE_INDEX_NONE || self->kswapd_highest_zone < highest_zone)
+		self->kswapd_highest_zone = highest_zone;
+	if (self->kswapd_order < order)
+		self->kswapd_order = order;
+	if (self->kswapd_awake)
+		return;
+	if (self->kswapd_failures >= MAX_RECLAIM_RETRIES || (pgdat_balanced(buddy, zone->node, order, highest_zone) &&
+	                                                     !pgdat_watermark_boosted(buddy, zone->node, highest_zone))) {
+		if (!(flags & __GFP_DIRECT_RECLAIM))
+			wakeup_kcompactd(buddy, zone->node, order, highest_zone);
+	} else {
+		self->kswapd_awake = true;
+		buddy->counters.kswapd_wake++;
+	}
+	if ((self->kswapd_awake || self->kcompactd_awake) && !buddy->kswapd_countdown)
+		buddy->kswapd_countdown = buddy->kswapd_delay;
+}
+
+/* While it is set, the CPUs keep fewer pages to themselves. */
+static void update_reclaim_active(struct buddy *buddy, unsigned node, unsigned highest_zone, bool active)
+{
+	for (unsigned i = 0; i < buddy->zone_count; i++)
+		if (in_node(&buddy->zones[i], node, highest_zone))
+			buddy->zones[i].reclaim_active = active;
+}
+
+/* kswapd_shrink_node(). Returns whether it looked at as much as it would have liked to get. */
+static bool kswapd_shrink_node(struct buddy *buddy, unsigned node, struct scan_control *sc)
+{
+	sc->to_reclaim = 0;
+	sc->scanned = 0;
+	for (unsigned i = 0; i < buddy->zone_count; i++) {
+		const struct zone *zone = &buddy->zones[i];
+		if (in_node(zone, node, sc->highest_zone))
+			sc->to_reclaim +=
+			        high_watermark(zone) > SWAP_CLUSTER_MAX ? (uint64_t)high_watermark(zone) : SWAP_CLUSTER_MAX;
+	}
+	shrink_node(buddy, node, sc);
+	/* Enough came free that fragmentation must be to blame. */
+	if (sc->order && sc->reclaimed >= compact_gap(sc->order))
+		sc->order = 0;
+	return sc->scanned >= sc->to_reclaim;
+}
+
+/* One pass. False: the node is balanced, or a boost alone cannot be worked off. */
+static bool balance_pass(struct buddy *buddy, unsigned node, struct scan_control *sc, uint64_t *boost, bool *balanced)
+{
+	*balanced = pgdat_balanced(buddy, node, sc->order, sc->highest_zone);
+	/* Out of balance counts for more than the boost. */
+	if (!*balanced && *boost) {
+		*boost = 0;
+		sc->priority = DEF_PRIORITY;
+	}
+	if (!*boost && *balanced)
+		return false;
+	*balanced = false;
+	bool raise = !(*boost && sc->priority == DEF_PRIORITY - 2);
+	uint64_t reclaimed = sc->reclaimed;
+	if (kswapd_shrink_node(buddy, node, sc))
+		raise = false;
+	reclaimed = sc->reclaimed - reclaimed;
+	*boost -= *boost < reclaimed ? *boost : reclaimed;
+	if (*boost && !reclaimed)
+		return false;
+	sc->priority -= raise || !reclaimed;
+	return sc->priority >= 1;
+}
+
+/* balance_pgdat(): reclaims until a zone is above its high mark, then lowers the boost. Returns the order it ended with. */
+static unsigned balance_pgdat(struct buddy *buddy, unsigned node, unsigned order, unsigned highest_zone, unsigned cpu)
+{
+	struct scan_control sc = {.order = order,
+	                          .cpu = cpu,
+	                          .highest_zone = highest_zone,
+	                          .flags = GFP_KERNEL,
+	                          .priority = DEF_PRIORITY,
+	                          .kswapd = true};
+	uint64_t boosts[ZONES_MAX] = {0}, boost = 0;
+	bool balanced;
+	buddy->counters.kswapd_runs++;
+	for (unsigned i = 0; i < buddy->zone_count; i++)
+		if (in_node(&buddy->zones[i], node, highest_zone))
+			boost += boosts[i] = buddy->zones[i].watermark_boost;
+	bool boosted = boost > 0;
+	update_reclaim_active(buddy, node, highest_zone, true);
+	while (balance_pass(buddy, node, &sc, &boost, &balanced))
+		continue;
+	if (!balanced && !sc.reclaimed)
+		buddy->nodes[node].kswapd_failures++;
+	update_reclaim_active(buddy, node, highest_zone, false);
+	for (unsigned i = 0; i < buddy->zone_count; i++) {
+		struct zone *zone = &buddy->zones[i];
+		zone->watermark_boost -= zone->watermark_boost < boosts[i] ? zone->watermark_boost : boosts[i];
+	}
+	if (boosted)
+		wakeup_kcompactd(buddy, node, buddy->pageblock_order, highest_zone);
+	return sc.order;
+}
+
+/* kswapd_try_to_sleep(): nothing is left to do, or it is of no use. */
+static bool kswapd_sleeps(struct buddy *buddy, unsigned node, unsigned alloc_order, unsigned reclaim_order, unsigned highest_zone)
+{
+	if (buddy->nodes[node].kswapd_failures < MAX_RECLAIM_RETRIES && !pgdat_balanced(buddy, node, reclaim_order, highest_zone))
+		return false;
+	reset_isolation_suitable(buddy, node);
+	wakeup_kcompactd(buddy, node, alloc_order, highest_zone);
+	return true;
+}
+
+/* kswapd(): from its waking until it sleeps again. */
+static void kswapd(struct buddy *buddy, unsigned node, unsigned cpu)
+{
+	struct node *self = &buddy->nodes[node];
+	unsigned highest_zone = LOWMEM_RESERVE_ZONES - 1, order, reclaim_order;
+	do {
+		order = self->kswapd_order;
+		if (self->kswapd_highest_zone != ZONE_INDEX_NONE)
+			highest_zone = self->kswapd_highest_zone;
+		self->kswapd_order = 0;
+		self->kswapd_highest_zone = ZONE_INDEX_NONE;
+		reclaim_order = balance_pgdat(buddy, node, order, highest_zone, cpu);
+		/* Done for the order asked for, it looks whether it was asked for another meanwhile; nobody did. */
+		if (reclaim_order >= order)
+			order = reclaim_order = 0;
+	} while (!kswapd_sleeps(buddy, node, order, reclaim_order, highest_zone));
+	self->kswapd_awake = false;
+}
+
+void daemons_turn(struct buddy *buddy, unsigned cpu)
+{
+	bool recording = buddy->steps->recording;
+	buddy->steps->recording = false;
+	for (unsigned node = 0; node < buddy->node_count; node++) {
+		if (buddy->nodes[node].kswapd_awake)
+			kswapd(buddy, node, cpu);
+		if (buddy->nodes[node].kcompactd_awake)
+			kcompactd_do_work(buddy, node, cpu);
+	}
+	buddy->steps->recording = recording;
+}
+
+/* --- the start --- */
+
+/* Allocates frames of a node for the load model; returns how many there were. */
+static uint32_t take_frames(struct buddy *buddy, unsigned node, const struct request *like, uint32_t wanted, uint32_t *frames)
+{
+	struct request request = *like;
+	uint32_t count = 0, nr;
+	request.zonelist = &buddy->thisnode[node][like->highest_zone];
+	while (count < wanted && (nr = get_page_from_freelist(buddy, &request, ALLOC_WMARK_HIGH)) != BLOCK_NONE)
+		frames[count++] = nr;
+	return count;
+}
+
+/* Ages have nothing to do with addresses. */
+static void shuffle(uint32_t *frames, uint32_t count, struct rng *rng)
+{
+	for (uint32_t i = count; i > 1; i--) {
+		uint32_t j = rng_below(rng, i), frame = frames[j];
+		frames[j] = frames[i - 1];
+		frames[i - 1] = frame;
+	}
+}
+
+static void place_in_cache(struct buddy *buddy, uint32_t nr, bool is_file)
+{
+	struct frame *frame = frame_at(buddy, nr);
+	struct zone *zone = &buddy->zones[frame->zone];
+	struct node *node = &buddy->nodes[zone->node];
+	frame->state = FRAME_CACHE;
+	frame->lru = is_file;
+	list_add(buddy, nr, is_file ? node->page_cache : node->slab_cache);
+	zone->file_pages += is_file;
+	node->slab_pages += !is_file;
+	buddy->cache_pages++;
+}
+
+static void fill(struct buddy *buddy, unsigned node, bool is_file, uint32_t percent, struct rng *rng)
+{
+	struct request request = {
+	        .type = is_file ? MIGRATE_MOVABLE : MIGRATE_RECLAIMABLE,
+	        .highest_zone = buddy->gfp_zone[is_file ? __GFP_HIGHMEM | __GFP_MOVABLE : 0],
+	};
+	uint64_t managed = 0;
+	for (unsigned i = 0; i < buddy->zone_count; i++)
+		managed += buddy->zones[i].node == node ? buddy->zones[i].managed : 0;
+	uint32_t wanted = (uint32_t)(managed * percent / 100);
+	uint32_t *frames = xcalloc((size_t)wanted + 1, sizeof *frames);
+	uint32_t count = take_frames(buddy, node, &request, wanted, frames);
+	shuffle(frames, count, rng);
+	for (uint32_t i = 0; i < count; i++)
+		place_in_cache(buddy, frames[i], is_file);
+	free(frames);
+}
+
+/* The per-CPU lists go back, so that the start is the same whatever was cut for the fill. */
+void reclaim_fill(struct buddy *buddy, uint32_t page_cache_percent, uint32_t slab_percent, uint64_t seed)
+{
+	struct rng rng;
+	bool recording = buddy->steps->recording;
+	if (!page_cache_percent && !slab_percent)
+		return;
+	rng_init(&rng, seed, "page cache");
+	buddy->steps->recording = false;
+	for (unsigned node = 0; node < buddy->node_count; node++) {
+		fill(buddy, node, false, slab_percent, &rng);
+		fill(buddy, node, true, page_cache_percent, &rng);
+	}
+	drain_all_pages(buddy, 0);
+	for (unsigned i = 0; i < buddy->zone_count; i++) {
+		/* That was long ago: kswapd has taken the boost back since. */
+		buddy->zones[i].watermark_boost = 0;
+		buddy->zones[i].boosted = false;
+	}
+	buddy->counters = (struct buddy_counters){0};
+	buddy->steps->recording = recording;
+}

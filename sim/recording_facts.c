@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * recording_facts.c - what a recorded kernel said of itself (interface: recording.h): the block of facts in or beside a
+ * recording, and the command line of the machine that QEMU was told to make.
+ *
+ * A file beside a recording helps where it is there and sound; one that is missing or damaged is as if it were not there.
+ */
+#include "sim/recording.h"
+
+#include "sim/io/decompress.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* As far as a file beside a recording is looked at: the block of facts and the first lines of the dump behind it. */
+#define BESIDE_BYTES_MAX 8192
+
+static void take_allocator(struct recording_facts *facts, const char *text)
+{
+	static const struct {
+		const char *word, *name;
+	} names[] = {{"allocator=SLUB", "slub"}, {"allocator=SLAB", "slab"}, {"allocator=SLOB", "slob"}};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(text, names[i].word) == 0)
+			memcpy(facts->allocator, names[i].name, strlen(names[i].name) + 1);
+}
+
+static void take_number(const char *text, const char *key, uint32_t max, uint32_t *number)
+{
+	uint64_t value = state_text_number(text, key, 0);
+	if (value > 0 && value <= max)
+		*number = (uint32_t)value;
+}
+
+void recording_facts_line(struct recording_facts *facts, const char *text)
+{
+	facts->known = true;
+	take_allocator(facts, text);
+	take_number(text, "present", CPUS_MAX, &facts->cpus);
+	take_number(text, "NR_PCP_LISTS", UINT32_MAX, &facts->pcp_lists);
+	take_number(text, "cache_line_size", PAGE_SIZE, &facts->cache_line_bytes);
+	if (strncmp(text, "sizeof ", 7) == 0)
+		take_number(text, "page", PAGE_SIZE, &facts->page_struct_bytes);
+	if (strncmp(text, "PAGE_OFFSET=", 12) == 0)
+		facts->page_offset = strtoull(text + 12, NULL, 16);
+	const char *max_pfn = strncmp(text, "@MEM ", 5) == 0 ? strstr(text, " max_pfn=") : NULL;
+	uint64_t end_pfn = max_pfn ? strtoull(max_pfn + strlen(" max_pfn="), NULL, 16) : 0;
+	if (end_pfn > 0 && end_pfn < UINT32_MAX)
+		facts->end_pfn = end_pfn;
+}
+
+/* The beginning of a file beside the recording, NULL without one. */
+static char *read_beside(const struct recording *recording, const char *name)
+{
+	const char *slash = strrchr(recording->path, '/');
+	char *path = xasprintf("%.*s%s", slash ? (int)(slash + 1 - recording->path) : 0, recording->path, name);
+	struct decompress *input = decompress_open(path, NULL, NULL);
+	free(path);
+	if (!input)
+		return NULL;
+	char *text = xcalloc(BESIDE_BYTES_MAX + 1, 1);
+	size_t used = 0, count = 1;
+	while (used < BESIDE_BYTES_MAX && count > 0) {
+		count = 0;
+		if (decompress_read(input, text + used, BESIDE_BYTES_MAX - used, &count, NULL))
+			used += count;
+	}
+	decompress_close(input);
+	return text;
+}
+
+static bool read_facts(struct recording *recording, const char *name)
+{
+	char *text = read_beside(recording, name);
+	if (!text)
+		return false;
+	char *rest = text;
+	for (char *line; (line = strsep(&rest, "\n"));)
+		recording_facts_line(&recording->facts, line);
+	free(text);
+	return true;
+}
+
+/* `-smp N` tells the CPUs, `-append TEXT` the kernel's parameters. */
+static void read_qemu(struct recording *recording)
+{
+	struct recording_facts *facts = &recording->facts;
+	char *text = read_beside(recording, "qemu_cmdline");
+	if (!text)
+		return;
+	const char *smp = strstr(text, "-smp ");
+	uint64_t cpus = smp ? strtoull(smp + strlen("-smp "), NULL, 10) : 0;
+	if (!facts->cpus && cpus > 0 && cpus <= CPUS_MAX)
+		facts->cpus = (uint32_t)cpus;
+	const char *append = strstr(text, "-append ");
+	if (append && !facts->boot_parameters)
+		facts->boot_parameters = xstrdup(append + strlen("-append "));
+	free(text);
+}
+
+void recording_read_beside(struct recording *recording)
+{
+	static const char *const names[] = {"facts/state_boot", "facts/state_boot.xz", "facts/state_boot.gz",
+	                                    "facts/state_boot.zst"};
+	for (size_t i = 0; !recording->facts.known && i < sizeof names / sizeof names[0]; i++)
+		if (read_facts(recording, names[i]))
+			break;
+	read_qemu(recording);
+}
