@@ -5,6 +5,7 @@
 #include "sim/layout.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define LINE 64u
 
@@ -30,6 +31,11 @@ void layout_set_32bit(struct layout *layout)
 	layout->direct_map = 0xc0000000u;
 }
 
+void layout_keep_names(struct layout *layout)
+{
+	layout->keeps_names = true;
+}
+
 static uint64_t round_up_to_line(uint64_t bytes)
 {
 	return (bytes + LINE - 1) & ~(uint64_t)(LINE - 1);
@@ -43,25 +49,41 @@ vaddr layout_kernel_data(struct layout *layout, uint32_t bytes)
 	return vaddr_of(at);
 }
 
-vaddr layout_kernel_data_named(struct layout *layout, uint32_t bytes, const char *name)
-{
-	vaddr at = layout_kernel_data(layout, bytes);
-	layout->labels = xrealloc(layout->labels, (layout->labels_count + 1) * sizeof *layout->labels);
-	layout->labels[layout->labels_count++] = (struct layout_label){at.addr, at.addr + bytes, xstrdup(name)};
-	return at;
-}
-
-const char *layout_label(const struct layout *layout, vaddr at)
+/* The first label that ends beyond the address. */
+static size_t label_beyond(const struct layout *layout, uint64_t at)
 {
 	size_t low = 0, high = layout->labels_count;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (layout->labels[middle].end <= at.addr)
+		if (layout->labels[middle].end <= at)
 			low = middle + 1;
 		else
 			high = middle;
 	}
-	return low < layout->labels_count && layout->labels[low].start <= at.addr ? layout->labels[low].name : "";
+	return low;
+}
+
+void layout_name(struct layout *layout, vaddr at, uint32_t bytes, const char *kind, const char *name)
+{
+	if (!layout->keeps_names)
+		return;
+	size_t place = label_beyond(layout, at.addr);
+	const struct layout_label label = {at.addr, at.addr + bytes, xasprintf("%s%s%s", kind, *name ? " " : "", name)};
+	if (place < layout->labels_count && layout->labels[place].start == at.addr) {
+		free(layout->labels[place].name);
+		layout->labels[place] = label;
+		return;
+	}
+	layout->labels = xrealloc(layout->labels, (layout->labels_count + 1) * sizeof *layout->labels);
+	memmove(&layout->labels[place + 1], &layout->labels[place], (layout->labels_count - place) * sizeof *layout->labels);
+	layout->labels[place] = label;
+	layout->labels_count++;
+}
+
+const char *layout_label(const struct layout *layout, vaddr at)
+{
+	size_t place = label_beyond(layout, at.addr);
+	return place < layout->labels_count && layout->labels[place].start <= at.addr ? layout->labels[place].name : "";
 }
 
 void layout_release(struct layout *layout)

@@ -25,8 +25,9 @@ struct layout {
 	uint64_t kernel_data;
 	uint64_t kernel_data_used;
 	uint64_t per_cpu_used;
-	struct layout_label *labels; /* of kernel data, ascending; owned */
+	struct layout_label *labels; /* of kernel data and per-CPU data, ascending; owned */
 	size_t labels_count;
+	bool keeps_names; /* false: layout_name() does nothing, and there is nothing to release */
 };
 
 /* The 64-bit layout without KASLR. */
@@ -38,16 +39,21 @@ void layout_init(struct layout *layout, uint32_t page_struct_bytes);
  */
 void layout_set_32bit(struct layout *layout);
 
+/* Lets the names be kept that models give their data, for one who will ask for them. */
+void layout_keep_names(struct layout *layout);
+
 void layout_release(struct layout *layout);
 
-/*
- * Hands out `bytes` of kernel data on a cache line of its own; the address never changes and is never given back. The name
- * ("zone DMA32", "kmem_cache_node dentry") is copied; tables of locks and lines show it.
- */
-vaddr layout_kernel_data_named(struct layout *layout, uint32_t bytes, const char *name);
+/* Hands out `bytes` of kernel data on a cache line of its own; the address never changes and is never given back. */
 vaddr layout_kernel_data(struct layout *layout, uint32_t bytes);
 
-/* The name of the kernel data that an address lies in, "" if it has none. */
+/*
+ * Names the data that begins at an address ("zone DMA32", "kmem_cache_node dentry"), for tables of locks and lines; a new name takes
+ * the place of the old one. Both texts are copied.
+ */
+void layout_name(struct layout *layout, vaddr at, uint32_t bytes, const char *kind, const char *name);
+
+/* The name of the data that an address lies in, "" if it has none. */
 const char *layout_label(const struct layout *layout, vaddr at);
 
 /* Hands out `bytes` of per-CPU data; returns the offset, to be used with layout_per_cpu(). */

@@ -152,6 +152,7 @@ static struct slab_cache *new_cache(struct slab_allocator *allocator, const stru
 	        .used = true,
 	};
 	cache->name = xstrdup(spec->name);
+	layout_name(allocator->wiring.layout, cache->node_at, KMEM_CACHE_NODE_BYTES, "kmem_cache_node", cache->name);
 	if (allocator->freelist_random)
 		cache->random_seq = cache_random_seq_create(&allocator->freelist_rng, cache->num);
 	cache->node.next_reap_ms = first_reap_ms(allocator, cache);

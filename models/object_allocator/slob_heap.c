@@ -284,6 +284,7 @@ void slob_heap_init(struct slob_heap *heap, const struct object_allocator_wiring
 	heap->bodies = xcalloc(heap->capacity, sizeof *heap->bodies);
 	frame_map_init(&heap->frames, wiring->pages->end_pfn);
 	heap->lock = layout_kernel_data(wiring->layout, sizeof(uint32_t));
+	layout_name(wiring->layout, heap->lock, sizeof(uint32_t), "slob_lock", "");
 	for (uint32_t list = 0; list < SLOB_LISTS; list++) {
 		heap->pages[list].prev = heap->pages[list].next = list;
 		heap->heads[list] = layout_kernel_data(wiring->layout, LIST_HEAD_BYTES);

@@ -74,6 +74,7 @@ static struct slub_cache *cache_open(struct slub *slub, const struct cache_spec 
 	cache->refcount = 1;
 	cache->name = xstrdup(spec->name);
 	cache->at = descriptors_take(slub);
+	layout_name(slub->wiring.layout, cache->at.node, KMEM_CACHE_NODE_BYTES, "kmem_cache_node", cache->name);
 	if (slub->freelist_random)
 		cache->random_seq = cache_random_seq_create(&slub->freelist_rng, geometry.objects);
 	for (uint32_t cpu = 0; cpu < slub->cpus; cpu++)

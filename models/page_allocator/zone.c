@@ -303,6 +303,9 @@ static void init_zone(struct buddy *buddy, struct zone *zone, const struct zone_
 	        .pcp = xcalloc(buddy->cpus, sizeof(struct pcp)),
 	};
 	memcpy(zone->name, spec->name, sizeof zone->name - 1);
+	layout_name(layout, zone->address, ZONE_BYTES, "zone", zone->name);
+	for (unsigned cpu = 0; cpu < buddy->cpus; cpu++)
+		layout_name(layout, layout_per_cpu(layout, zone->pcp_offset, cpu), PCP_BYTES, "per_cpu_pages", zone->name);
 	memcpy(zone->watermark, spec->watermark, sizeof zone->watermark);
 	memcpy(zone->lowmem_reserve, spec->lowmem_reserve, sizeof zone->lowmem_reserve);
 	for (unsigned cpu = 0; cpu < buddy->cpus; cpu++) {

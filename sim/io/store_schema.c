@@ -145,7 +145,7 @@ const char *const store_schema_sql[] = {
         " ELSE c.live_bytes_alloc - c.live_bytes_req END AS waste "
         "FROM cache AS c JOIN run AS r ON r.id = c.run_id",
 
-        /* Slabs at the end beside those of the slabinfo that came with the recording; meant for the recording's own allocator. */
+        /* Slabs at the end beside those of the slabinfo that came with the recording: a comparison for the recording's own allocator. */
         "CREATE VIEW v_recorded_slabs AS "
         "SELECT c.run_id, r.allocator, c.name AS cache, c.recorded_slabs, c.slabs,"
         " round(100.0 * (c.slabs - c.recorded_slabs) / c.recorded_slabs, 1) AS difference_percent "

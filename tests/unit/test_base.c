@@ -88,14 +88,41 @@ static void test_layout_round_trip(void **state)
 	assert_int_equal(layout_pfn_of(&layout, vaddr_of(layout_page_address(&layout, pfn_of(7)).addr + 4095)).nr, 7);
 	assert_int_equal(layout_pfn_of(&layout, vaddr_of(16)).nr, PFN_NONE.nr);
 	assert_true(layout_struct_page(&layout, pfn_of(2)).addr == layout.vmemmap + 112);
-	vaddr first = layout_kernel_data(&layout, 1), second = layout_kernel_data(&layout, 65), third = layout_kernel_data(&layout, 1);
+	vaddr first = layout_kernel_data(&layout, 1), second = layout_kernel_data(&layout, 65),
+	      third = layout_kernel_data(&layout, 1);
 	assert_int_equal(second.addr - first.addr, 64);
 	assert_int_equal(third.addr - second.addr, 128);
+}
+
+/* Would catch: a lock under its neighbour's name, or under that of a cache that is no more. */
+static void test_layout_names(void **state)
+{
+	(void)state;
+	struct layout layout;
+	layout_init(&layout, 64);
+	vaddr node = layout_kernel_data(&layout, 64), lock = layout_kernel_data(&layout, 4);
+	vaddr pages = layout_per_cpu(&layout, layout_per_cpu_alloc(&layout, 256), 1);
+	layout_name(&layout, node, 64, "kmem_cache_node", "dentry");
+	assert_string_equal(layout_label(&layout, node), ""); /* nobody has asked for names */
+	layout_keep_names(&layout);
+	layout_name(&layout, lock, 4, "slob_lock", "");
+	layout_name(&layout, node, 64, "kmem_cache_node", "dentry");
+	layout_name(&layout, pages, 256, "per_cpu_pages", "DMA32");
+	assert_string_equal(layout_label(&layout, node), "kmem_cache_node dentry");
+	assert_string_equal(layout_label(&layout, vaddr_of(node.addr + 63)), "kmem_cache_node dentry");
+	assert_string_equal(layout_label(&layout, lock), "slob_lock");
+	assert_string_equal(layout_label(&layout, vaddr_of(lock.addr + 4)), "");
+	assert_string_equal(layout_label(&layout, vaddr_of(pages.addr + 255)), "per_cpu_pages DMA32");
+	assert_string_equal(layout_label(&layout, vaddr_of(pages.addr - 1)), "");
+	layout_name(&layout, node, 64, "kmem_cache_node", "inode_cache");
+	assert_string_equal(layout_label(&layout, node), "kmem_cache_node inode_cache");
+	layout_release(&layout);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(test_layout_names),
 	        cmocka_unit_test(test_the_first_error_wins),
 	        cmocka_unit_test(test_histogram_buckets_cover_all_values_narrowly),
 	        cmocka_unit_test(test_histogram_quantiles),

@@ -24,7 +24,7 @@ struct run {
 	bool started;       /* the start state is behind us: from here on calls are made */
 };
 
-/* ---- helpers ---- */
+/* ---- what a line stands for ---- */
 
 static vaddr address_of(const struct run *run, const struct recording_line *line)
 {

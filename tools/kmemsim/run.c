@@ -148,6 +148,8 @@ static bool make_models(struct parts *parts, struct error *error)
 	if (trace_info(parts->trace)->pointer_bits == 32)
 		layout_set_32bit(&parts->layout);
 	parts->timed = settings->timing == TIMING_CYCLES;
+	if (parts->timed)
+		layout_keep_names(&parts->layout); /* of the locks, which only cores take */
 	steps_init(&parts->steps, parts->timed);
 	/* Recorded addresses are the recorded kernel's. */
 	if (parts->start.path && trace_info(parts->trace)->direct_map)

@@ -381,13 +381,26 @@ static bool print_all(const struct session *session, struct error *error)
 	return printed;
 }
 
+/* A database that cannot be written is told before a long import, not after it. */
+static bool try_database(const char *path, struct error *error)
+{
+	struct store *store = store_open(path, error);
+	return store && store_close(store, error);
+}
+
 static bool prepare(struct session *session, struct error *error)
 {
 	if (!session->simulation->db_path && mkdir(DEFAULT_FOLDER, 0777) != 0 && errno != EEXIST)
 		return error_set(error, ERROR_HOST, DEFAULT_FOLDER ": the folder for " DEFAULT_DATABASE " cannot be made: %s",
 		                 strerror(errno));
-	if (!read_recording(session, error))
+	bool there = access(session->db_path, F_OK) == 0;
+	if (!try_database(session->db_path, error))
 		return false;
+	if (!read_recording(session, error)) {
+		if (!there)
+			unlink(session->db_path);
+		return false;
+	}
 	session->jobs_count = session->simulation->settings->allocators;
 	session->jobs = xcalloc(session->jobs_count, sizeof *session->jobs);
 	size_t bytes = session->jobs_count * sizeof *session->progress;
