@@ -24,6 +24,7 @@ struct compare_line {
 static const struct compare_line compare_lines[] = {
         {"Run", "run_id", READ_COUNT},
         {"Label", "label", READ_TEXT},
+        {"Recording (its sha256 begins with)", "recording", READ_TEXT},
         {"Page allocator", "page_allocator", READ_TEXT},
         {"Status", "status", READ_TEXT},
         {"Ops replayed", "ops", READ_COUNT},

@@ -145,7 +145,8 @@ const char *const store_schema_sql[] = {
         " ELSE c.live_bytes_alloc - c.live_bytes_req END AS waste "
         "FROM cache AS c JOIN run AS r ON r.id = c.run_id",
 
-        /* Slabs at the end beside those of the slabinfo that came with the recording: a comparison for the recording's own allocator. */
+        /* Slabs at the end beside those of the slabinfo that came with the recording: a comparison for the recording's own
+           allocator. */
         "CREATE VIEW v_recorded_slabs AS "
         "SELECT c.run_id, r.allocator, c.name AS cache, c.recorded_slabs, c.slabs,"
         " round(100.0 * (c.slabs - c.recorded_slabs) / c.recorded_slabs, 1) AS difference_percent "
@@ -174,7 +175,8 @@ const char *const store_schema_sql[] = {
         " SELECT run_id, page_order, CASE sum(blocks << page_order) OVER whole WHEN 0 THEN 1000 ELSE"
         " (sum(blocks << page_order) OVER whole - sum(blocks << page_order) OVER (whole ORDER BY page_order DESC)) * 1000"
         " / sum(blocks << page_order) OVER whole END AS unusable_index FROM final_block WINDOW whole AS (PARTITION BY run_id)) "
-        "SELECT r.id AS run_id, r.label, r.allocator, r.page_allocator, r.timing, r.status, r.ops,"
+        "SELECT r.id AS run_id, r.label, r.allocator, substr(r.trace_sha256, 1, 12) AS recording, r.page_allocator, r.timing, "
+        "r.status, r.ops,"
         " (SELECT count(*) FROM wrong_op AS w WHERE w.run_id = r.id) AS wrong_ops,"
         " t.allocations, t.ping_pong, t.req AS total_bytes_requested, t.alloc AS total_bytes_allocated,"
         " t.alloc - t.req AS total_bytes_wasted,"
