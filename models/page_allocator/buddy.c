@@ -163,6 +163,7 @@ const struct page_allocator_ops page_allocator_buddy_ops = {
         .help = "Linux 6.1: zones, buddy lists by migrate type, per-CPU lists, watermarks",
         .alloc = buddy_alloc,
         .free = buddy_free,
+        .alloc_bulk = buddy_alloc_bulk,
         .drain = buddy_drain,
         .zones = buddy_zones,
         .zone_view = buddy_zone_view,
