@@ -492,8 +492,10 @@ static void vfree_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
 	vmalloc->counters.nr_vmalloc_pages -= pages;
 	struct mapping mapping = vmalloc->mappings[nr];
 	if (mapping.array_is_area) {
+		uint32_t array = busy_area(vmalloc, mapping.page_array);
+		SIM_ASSERT(array);
 		vmalloc->counters.vfree_calls++;
-		vfree_area(vmalloc, busy_area(vmalloc, mapping.page_array), cpu);
+		vfree_area(vmalloc, array, cpu);
 	} else {
 		give_memory(vmalloc, mapping.page_array, cpu);
 	}
@@ -652,7 +654,7 @@ static void vmalloc_destroy(struct virtual_allocator *base)
 		uint32_t nr = area_of(&vmalloc->pool, area)->mapping;
 		if (vmalloc->mappings[nr].kind == MAPPING_VMALLOC)
 			vfree_area(vmalloc, area, 0);
-		else if (nr)
+		else if (vmalloc->mappings[nr].kind == MAPPING_VMAP)
 			free_vm_area(vmalloc, area, 0);
 	}
 	purge(vmalloc, 0);

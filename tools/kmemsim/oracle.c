@@ -367,7 +367,9 @@ bool oracle_replay(const struct recording *recording, const struct oracle_option
 	steps_init(&oracle.steps, false);
 	bool done = oracle_machine(&oracle, error);
 	bool objects = recording->script <= RECORDING_KMALLOC_POW2;
-	if (done)
+	if (done && recording->script == RECORDING_KMAP)
+		done = oracle_replay_kmap(&oracle, error);
+	else if (done)
 		done = objects ? oracle_replay_objects(&oracle, error) : oracle_replay_pages(&oracle, error);
 	tell_note(&oracle);
 	virtual_allocator_destroy(oracle.areas);

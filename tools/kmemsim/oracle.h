@@ -9,6 +9,7 @@
  *   oracle_events.c   a page allocator that follows the recorded events of each call
  *   oracle_pages.c    page scripts, and what is known of vmalloc's pages
  *   oracle_areas.c    the addresses of vmalloc scripts, beside their pages
+ *   oracle_kmap.c     kmap scripts
  *   oracle_objects.c  slab and kmalloc scripts
  *
  * A call is equal if its address (or failure), its size and the page events inside it are as recorded. A state is one list or
@@ -97,6 +98,7 @@ bool oracle_free_block(struct oracle *oracle, uint32_t frame, unsigned order, un
 bool oracle_machine(struct oracle *oracle, struct error *error);
 
 bool oracle_replay_pages(struct oracle *oracle, struct error *error);
+bool oracle_replay_kmap(struct oracle *oracle, struct error *error);
 bool oracle_replay_objects(struct oracle *oracle, struct error *error);
 
 /* oracle_areas.c: a line of a vmalloc script; live[] has the address of each id. */
