@@ -393,9 +393,7 @@ static bool fill_area(struct vmalloc *vmalloc, uint32_t area, uint64_t pages, gf
 	struct mapping *mapping = &vmalloc->mappings[nr];
 	uint64_t start = area_of(&vmalloc->pool, area)->start;
 	mapping->kind = MAPPING_VMALLOC;
-	if (!vmalloc->pages)
-		return true;
-	bool taken = take_pages(vmalloc, mapping, (uint32_t)pages, flags | PAGES_GFP, cpu);
+	bool taken = !vmalloc->pages || take_pages(vmalloc, mapping, (uint32_t)pages, flags | PAGES_GFP, cpu);
 	vmalloc->counters.nr_vmalloc_pages += mapping->pages;
 	if (taken && vmalloc_map_range(vmalloc, start, (uint32_t)pages, cpu))
 		return true;

@@ -100,7 +100,10 @@ struct vmalloc {
 extern const struct virtual_allocator_ops virtual_allocator_vmalloc_ops;
 struct virtual_allocator *virtual_allocator_vmalloc_create(const struct virtual_allocator_wiring *wiring, struct error *error);
 
-/* The frame of a page table that was there before the simulation began. */
+/* include/asm-generic/pgalloc.h, GFP_PGTABLE_KERNEL: flags of a page table's page. */
+#define VMALLOC_TABLE_GFP (GFP_KERNEL | __GFP_ZERO)
+
+/* One more than the frame of a page table that was there before the simulation began, or is made where pages are not modelled. */
 #define TABLE_UNKNOWN UINT32_MAX
 
 static inline struct vmalloc *vmalloc_of(struct virtual_allocator *areas)

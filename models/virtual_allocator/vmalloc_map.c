@@ -15,9 +15,6 @@
 
 #include <string.h>
 
-/* include/asm-generic/pgalloc.h: GFP_PGTABLE_KERNEL. */
-#define TABLE_GFP (GFP_KERNEL | __GFP_ZERO)
-
 static size_t tables_for(const struct vmalloc *vmalloc, unsigned shift)
 {
 	return (size_t)(((vmalloc->at.end - vmalloc->at.start) >> shift) + 2);
@@ -65,7 +62,7 @@ static bool need_table(struct vmalloc *vmalloc, uint32_t *table, unsigned cpu)
 {
 	if (*table)
 		return true;
-	pfn frame = page_alloc(vmalloc->pages, 0, TABLE_GFP, cpu);
+	pfn frame = vmalloc->pages ? page_alloc(vmalloc->pages, 0, VMALLOC_TABLE_GFP, cpu) : pfn_of(TABLE_UNKNOWN - 1);
 	if (frame.nr == UINT32_MAX)
 		return false;
 	*table = frame.nr + 1;
@@ -93,8 +90,6 @@ static uint64_t in_table(const struct vmalloc *vmalloc, uint64_t address, uint64
 
 bool vmalloc_map_range(struct vmalloc *vmalloc, uint64_t start, uint32_t pages, unsigned cpu)
 {
-	if (!vmalloc->pages)
-		return true;
 	uint64_t address = start;
 	for (uint64_t left = pages, part; left; left -= part, address += part << PAGE_SHIFT) {
 		part = in_table(vmalloc, address, left);
@@ -113,7 +108,7 @@ bool vmalloc_map_range(struct vmalloc *vmalloc, uint64_t start, uint32_t pages, 
 
 void vmalloc_unmap_range(struct vmalloc *vmalloc, uint64_t start, uint32_t pages)
 {
-	if (!vmalloc->pages || !vmalloc->steps->recording)
+	if (!vmalloc->steps->recording)
 		return;
 	uint64_t address = start;
 	for (uint64_t left = pages, part; left; left -= part, address += part << PAGE_SHIFT) {
