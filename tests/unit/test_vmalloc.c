@@ -7,6 +7,7 @@
 #include "sim/rng.h"
 #include "tests/unit/test.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -226,6 +227,105 @@ static void a_full_range_purges_first(void **state)
 	end(&bench);
 }
 
+/* ---- pages ---- */
+
+/* A page allocator that notes what it is asked for: frames ascend from 1; a bulk call gives at most `bulk_limit`. */
+struct noted_pages {
+	struct page_allocator port;
+	char calls[512];
+	unsigned bulk_limit;
+	uint32_t next;
+	uint32_t left; /* frames until memory is out */
+};
+
+static void note(struct noted_pages *pages, const char *what, unsigned first, unsigned second)
+{
+	size_t used = strlen(pages->calls);
+	snprintf(pages->calls + used, sizeof pages->calls - used, "%s %x %x;", what, first, second);
+}
+
+static pfn noted_alloc(struct page_allocator *base, unsigned order, gfp flags, unsigned cpu)
+{
+	struct noted_pages *pages = (struct noted_pages *)base;
+	(void)cpu;
+	note(pages, "one", order, flags);
+	if (!pages->left)
+		return PFN_NONE;
+	pages->left--;
+	return pfn_of(pages->next++);
+}
+
+static unsigned noted_bulk(struct page_allocator *base, gfp flags, unsigned cpu, unsigned wanted, pfn *frames)
+{
+	struct noted_pages *pages = (struct noted_pages *)base;
+	unsigned taken = 0;
+	(void)cpu;
+	note(pages, "bulk", wanted, flags);
+	for (; taken < wanted && taken < pages->bulk_limit && pages->left; taken++, pages->left--)
+		frames[taken] = pfn_of(pages->next++);
+	base->allocated_pages += taken;
+	return taken;
+}
+
+static enum page_free_result noted_free(struct page_allocator *base, pfn frame, unsigned order, unsigned cpu)
+{
+	struct noted_pages *pages = (struct noted_pages *)base;
+	(void)cpu;
+	if (frame.nr < 4 || frame.nr % 100 == 0)
+		note(pages, "free", frame.nr, order);
+	pages->left++;
+	return PAGE_FREE_OK;
+}
+
+static const struct page_allocator_ops noted_ops = {.alloc = noted_alloc, .free = noted_free, .alloc_bulk = noted_bulk};
+
+static void assert_calls(struct noted_pages *pages, const char *expected)
+{
+	assert_string_equal(pages->calls, expected);
+	pages->calls[0] = '\0';
+}
+
+/*
+ * Would catch: another size of bulk calls than 100, other flags (2cc2: GFP_KERNEL|__GFP_NOWARN|__GFP_HIGHMEM; tables dc0:
+ * GFP_KERNEL|__GFP_ZERO), tables before pages, one table too many, a second bulk call after a short one, pages freed backwards.
+ */
+static void pages_come_in_the_kernels_order(void **state)
+{
+	(void)state;
+	struct noted_pages pages = {.port = {.ops = &noted_ops, .end_pfn = 100000, .managed_pages = 100000},
+	                            .bulk_limit = 100,
+	                            .next = 1,
+	                            .left = 100000};
+	struct error error = {0};
+	struct bench bench;
+	begin(&bench, 1, true);
+	virtual_allocator_destroy(bench.areas);
+	struct virtual_allocator_wiring wiring = {
+	        .settings = &bench.settings, .pages = &pages.port, .layout = &bench.layout, .steps = &bench.steps};
+	bench.areas = virtual_allocator_vmalloc_create(&wiring, &error);
+	assert_non_null(bench.areas);
+	uint64_t first = take(&bench, PAGES(250));
+	assert_calls(&pages, "bulk 64 2cc2;bulk 64 2cc2;bulk 32 2cc2;one 0 dc0;one 0 dc0;");
+	give(&bench, first);
+	assert_calls(&pages, "free 1 0;free 2 0;free 3 0;free 64 0;free c8 0;");
+	/* 251 pages of the first table's 512 are passed; 261 remain. */
+	pages.bulk_limit = 3;
+	take(&bench, PAGES(5));
+	assert_calls(&pages, "bulk 5 2cc2;one 0 2cc2;one 0 2cc2;");
+	pages.bulk_limit = 100;
+	take(&bench, PAGES(254));
+	assert_calls(&pages, "bulk 64 2cc2;bulk 64 2cc2;bulk 36 2cc2;");
+	take(&bench, PAGES(1));
+	assert_calls(&pages, "bulk 1 2cc2;one 0 dc0;");
+	/* A request that memory cannot meet gives back what it got. */
+	pages.left = 150;
+	uint64_t allocated = pages.port.allocated_pages;
+	assert_int_equal(virtual_alloc(bench.areas, PAGES(200), 0).result, VIRTUAL_ALLOC_NO_PAGES);
+	assert_int_equal(pages.port.allocated_pages, allocated);
+	end(&bench);
+	assert_int_equal(pages.port.allocated_pages, 0);
+}
+
 /* ---- dumps ---- */
 
 static const char dump_text[] = "@VM start=ffffc90000000000 end=ffffe8ffffffffff lazy=6\n"
@@ -294,13 +394,10 @@ static void a_wrong_dump_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(trees_hold_their_laws),
-	        cmocka_unit_test(aligned_searches_want_the_worst_case),
-	        cmocka_unit_test(freed_areas_wait_for_the_purge),
-	        cmocka_unit_test(the_purge_is_due_above_the_limit),
-	        cmocka_unit_test(long_page_arrays_are_areas),
-	        cmocka_unit_test(a_full_range_purges_first),
-	        cmocka_unit_test(a_dump_comes_back),
+	        cmocka_unit_test(trees_hold_their_laws),           cmocka_unit_test(aligned_searches_want_the_worst_case),
+	        cmocka_unit_test(freed_areas_wait_for_the_purge),  cmocka_unit_test(the_purge_is_due_above_the_limit),
+	        cmocka_unit_test(long_page_arrays_are_areas),      cmocka_unit_test(a_full_range_purges_first),
+	        cmocka_unit_test(pages_come_in_the_kernels_order), cmocka_unit_test(a_dump_comes_back),
 	        cmocka_unit_test(a_wrong_dump_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
