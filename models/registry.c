@@ -16,6 +16,9 @@
 #define DECLARE_object_allocator(model) \
 	extern const struct object_allocator_ops object_allocator_##model##_ops; \
 	struct object_allocator *object_allocator_##model##_create(const struct object_allocator_wiring *, struct error *);
+#define DECLARE_virtual_allocator(model) \
+	extern const struct virtual_allocator_ops virtual_allocator_##model##_ops; \
+	struct virtual_allocator *virtual_allocator_##model##_create(const struct virtual_allocator_wiring *, struct error *);
 #define DECLARE_memory(model) \
 	extern const struct memory_ops memory_##model##_ops; \
 	struct memory *memory_##model##_create(const struct memory_wiring *, struct error *);
@@ -25,6 +28,7 @@
 #define MODEL(port, name) IN_TABLE_OF_PAGE_ALLOCATORS_##port(name)
 #define IN_TABLE_OF_PAGE_ALLOCATORS_page_allocator(model) {&page_allocator_##model##_ops, page_allocator_##model##_create},
 #define IN_TABLE_OF_PAGE_ALLOCATORS_object_allocator(model)
+#define IN_TABLE_OF_PAGE_ALLOCATORS_virtual_allocator(model)
 #define IN_TABLE_OF_PAGE_ALLOCATORS_memory(model)
 const struct page_allocator_model page_allocator_models[] = {
 #include "models/models.def"
@@ -35,8 +39,20 @@ const struct page_allocator_model page_allocator_models[] = {
 #define IN_TABLE_OF_OBJECT_ALLOCATORS_page_allocator(model)
 #define IN_TABLE_OF_OBJECT_ALLOCATORS_object_allocator(model) \
 	{&object_allocator_##model##_ops, object_allocator_##model##_create},
+#define IN_TABLE_OF_OBJECT_ALLOCATORS_virtual_allocator(model)
 #define IN_TABLE_OF_OBJECT_ALLOCATORS_memory(model)
 const struct object_allocator_model object_allocator_models[] = {
+#include "models/models.def"
+        {NULL, NULL}};
+#undef MODEL
+
+#define MODEL(port, name) IN_TABLE_OF_VIRTUAL_ALLOCATORS_##port(name)
+#define IN_TABLE_OF_VIRTUAL_ALLOCATORS_page_allocator(model)
+#define IN_TABLE_OF_VIRTUAL_ALLOCATORS_object_allocator(model)
+#define IN_TABLE_OF_VIRTUAL_ALLOCATORS_virtual_allocator(model) \
+	{&virtual_allocator_##model##_ops, virtual_allocator_##model##_create},
+#define IN_TABLE_OF_VIRTUAL_ALLOCATORS_memory(model)
+const struct virtual_allocator_model virtual_allocator_models[] = {
 #include "models/models.def"
         {NULL, NULL}};
 #undef MODEL
@@ -44,6 +60,7 @@ const struct object_allocator_model object_allocator_models[] = {
 #define MODEL(port, name) IN_TABLE_OF_MEMORIES_##port(name)
 #define IN_TABLE_OF_MEMORIES_page_allocator(model)
 #define IN_TABLE_OF_MEMORIES_object_allocator(model)
+#define IN_TABLE_OF_MEMORIES_virtual_allocator(model)
 #define IN_TABLE_OF_MEMORIES_memory(model) {&memory_##model##_ops, memory_##model##_create},
 const struct memory_model memory_models[] = {
 #include "models/models.def"
@@ -81,6 +98,19 @@ const struct object_allocator_model *object_allocator_model(const char *name, st
 		nearest_offer(&nearest, model->ops->name);
 	}
 	no_such_model("allocator", name, &nearest, error);
+	return NULL;
+}
+
+const struct virtual_allocator_model *virtual_allocator_model(const char *name, struct error *error)
+{
+	struct nearest nearest;
+	nearest_start(&nearest, name);
+	for (const struct virtual_allocator_model *model = virtual_allocator_models; model->ops; model++) {
+		if (strcmp(model->ops->name, name) == 0)
+			return model;
+		nearest_offer(&nearest, model->ops->name);
+	}
+	no_such_model("virtual allocator", name, &nearest, error);
 	return NULL;
 }
 

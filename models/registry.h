@@ -8,6 +8,7 @@
 #include "sim/port/memory.h"
 #include "sim/port/object_allocator.h"
 #include "sim/port/page_allocator.h"
+#include "sim/port/virtual_allocator.h"
 
 struct page_allocator_model {
 	const struct page_allocator_ops *ops;
@@ -19,6 +20,11 @@ struct object_allocator_model {
 	struct object_allocator *(*create)(const struct object_allocator_wiring *, struct error *);
 };
 
+struct virtual_allocator_model {
+	const struct virtual_allocator_ops *ops;
+	struct virtual_allocator *(*create)(const struct virtual_allocator_wiring *, struct error *);
+};
+
 struct memory_model {
 	const struct memory_ops *ops;
 	struct memory *(*create)(const struct memory_wiring *, struct error *);
@@ -27,11 +33,13 @@ struct memory_model {
 /* Each table ends with an entry whose ops is NULL. */
 extern const struct page_allocator_model page_allocator_models[];
 extern const struct object_allocator_model object_allocator_models[];
+extern const struct virtual_allocator_model virtual_allocator_models[];
 extern const struct memory_model memory_models[];
 
 /* NULL with *error naming the nearest model if there is none of that name. */
 const struct page_allocator_model *page_allocator_model(const char *name, struct error *error);
 const struct object_allocator_model *object_allocator_model(const char *name, struct error *error);
+const struct virtual_allocator_model *virtual_allocator_model(const char *name, struct error *error);
 const struct memory_model *memory_model(const char *name, struct error *error);
 
 #endif

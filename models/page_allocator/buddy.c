@@ -217,6 +217,7 @@ const struct page_allocator_ops page_allocator_buddy_ops = {
         .free = buddy_free,
         .adopt = buddy_adopt_block,
         .exchange = buddy_exchange,
+        .alloc_bulk = buddy_alloc_bulk,
         .drain = buddy_drain,
         .zones = buddy_zones,
         .zone_view = buddy_zone_view,

@@ -72,6 +72,12 @@ struct page_allocator_ops {
 	 */
 	bool (*exchange)(struct page_allocator *, pfn got, pfn wanted, unsigned order);
 
+	/*
+	 * Takes up to `wanted` single frames in one call and returns how many it put into frames[] (the kernel's
+	 * __alloc_pages_bulk()); it keeps allocated_pages itself. NULL: they are taken one by one, as the wrapper then does.
+	 */
+	unsigned (*alloc_bulk)(struct page_allocator *, gfp flags, unsigned cpu, unsigned wanted, pfn *frames);
+
 	/* Returns every per-CPU list's pages to the buddy lists (the kernel's drain_all_pages). */
 	void (*drain)(struct page_allocator *);
 
@@ -147,6 +153,23 @@ static inline pfn page_alloc(struct page_allocator *pages, unsigned order, gfp f
 		SIM_ASSERT(pages->allocated_pages <= pages->managed_pages);
 	}
 	return first;
+}
+
+/* Up to `wanted` single frames; fewer, even none, if there is no memory. */
+static inline unsigned page_alloc_bulk(struct page_allocator *pages, gfp flags, unsigned cpu, unsigned wanted, pfn *frames)
+{
+	SIM_ASSERT(cpu < CPUS_MAX);
+	if (pages->ops->alloc_bulk) {
+		unsigned taken = pages->ops->alloc_bulk(pages, flags, cpu, wanted, frames);
+		SIM_ASSERT(taken <= wanted && pages->allocated_pages <= pages->managed_pages);
+		return taken;
+	}
+	for (unsigned taken = 0; taken < wanted; taken++) {
+		frames[taken] = page_alloc(pages, 0, flags, cpu);
+		if (frames[taken].nr == UINT32_MAX)
+			return taken;
+	}
+	return wanted;
 }
 
 static inline enum page_free_result page_free(struct page_allocator *pages, pfn first, unsigned order, unsigned cpu)

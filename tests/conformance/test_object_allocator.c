@@ -26,6 +26,7 @@ struct model {
 
 #define MODEL(port, name) DECLARE_##port(name)
 #define DECLARE_page_allocator(name)
+#define DECLARE_virtual_allocator(name)
 #define DECLARE_memory(name)
 #define DECLARE_object_allocator(name) \
 	extern const struct object_allocator_ops object_allocator_##name##_ops; \
@@ -35,6 +36,7 @@ struct model {
 
 #define MODEL(port, name) LIST_##port(name)
 #define LIST_page_allocator(name)
+#define LIST_virtual_allocator(name)
 #define LIST_memory(name)
 #define LIST_object_allocator(name) {&object_allocator_##name##_ops, object_allocator_##name##_create},
 static struct model models[] = {

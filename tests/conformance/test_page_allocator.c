@@ -25,6 +25,7 @@ struct model {
 
 #define MODEL(port, name) DECLARE_##port(name)
 #define DECLARE_object_allocator(name)
+#define DECLARE_virtual_allocator(name)
 #define DECLARE_memory(name)
 #define DECLARE_page_allocator(name) \
 	extern const struct page_allocator_ops page_allocator_##name##_ops; \
@@ -34,6 +35,7 @@ struct model {
 
 #define MODEL(port, name) LIST_##port(name)
 #define LIST_object_allocator(name)
+#define LIST_virtual_allocator(name)
 #define LIST_memory(name)
 #define LIST_page_allocator(name) {&page_allocator_##name##_ops, page_allocator_##name##_create},
 static const struct model models[] = {

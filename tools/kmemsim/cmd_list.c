@@ -29,19 +29,22 @@ struct list_options {
 
 static void print_ports(void)
 {
-	puts("page_allocator    hands out blocks of page frames              models/page_allocator/");
-	puts("object_allocator  hands out objects: caches and kmalloc        models/object_allocator/");
-	puts("memory            says what an access of a core costs          models/memory/");
+	puts("page_allocator     hands out blocks of page frames                  models/page_allocator/");
+	puts("object_allocator   hands out objects: caches and kmalloc            models/object_allocator/");
+	puts("virtual_allocator  hands out ranges of kernel addresses: vmalloc    models/virtual_allocator/");
+	puts("memory             says what an access of a core costs              models/memory/");
 }
 
 static void print_models(void)
 {
 	for (const struct page_allocator_model *model = page_allocator_models; model->ops; model++)
-		printf("page_allocator    %-8s  %s\n", model->ops->name, model->ops->help);
+		printf("page_allocator     %-8s  %s\n", model->ops->name, model->ops->help);
 	for (const struct object_allocator_model *model = object_allocator_models; model->ops; model++)
-		printf("object_allocator  %-8s  %s\n", model->ops->name, model->ops->help);
+		printf("object_allocator   %-8s  %s\n", model->ops->name, model->ops->help);
+	for (const struct virtual_allocator_model *model = virtual_allocator_models; model->ops; model++)
+		printf("virtual_allocator  %-8s  %s\n", model->ops->name, model->ops->help);
 	for (const struct memory_model *model = memory_models; model->ops; model++)
-		printf("memory            %-8s  %s\n", model->ops->name, model->ops->help);
+		printf("memory             %-8s  %s\n", model->ops->name, model->ops->help);
 }
 
 static void print_metric_rows(const char *component, const struct metric *metrics)
@@ -66,6 +69,8 @@ static void print_metrics(void)
 		print_component("page_allocator", model->ops->name, model->ops->metrics);
 	for (const struct object_allocator_model *model = object_allocator_models; model->ops; model++)
 		print_component("object_allocator", model->ops->name, model->ops->metrics);
+	for (const struct virtual_allocator_model *model = virtual_allocator_models; model->ops; model++)
+		print_component("virtual_allocator", model->ops->name, model->ops->metrics);
 	for (const struct memory_model *model = memory_models; model->ops; model++)
 		print_component("memory", model->ops->name, model->ops->metrics);
 }

@@ -319,6 +319,23 @@ void oracle_compare_objects(struct oracle *oracle, const struct recording_dump *
 	}
 }
 
+void oracle_compare_areas(struct oracle *oracle, const struct recording_dump *dump)
+{
+	size_t first = 1, end, bytes;
+	char *text;
+	while (first < dump->count && !state_text_begins(dump->lines[first].text, "@VM "))
+		first++;
+	for (end = first; end < dump->count && state_text_begins(dump->lines[end].text, "@V");)
+		end++;
+	FILE *out = open_memstream(&text, &bytes);
+	SIM_ASSERT(out);
+	oracle->areas->ops->print_state(oracle->areas, out);
+	fclose(out);
+	if (first < end)
+		compare_lines(oracle, &dump->lines[first], end - first, text);
+	free(text);
+}
+
 /* ---- one recording ---- */
 
 static void tell_note(struct oracle *oracle)
@@ -349,9 +366,12 @@ bool oracle_replay(const struct recording *recording, const struct oracle_option
 	steps_init(&oracle.steps, false);
 	bool done = oracle_machine(&oracle, error);
 	bool objects = recording->script <= RECORDING_KMALLOC_POW2;
-	if (done)
+	if (done && recording->script == RECORDING_KMAP)
+		done = oracle_replay_kmap(&oracle, error);
+	else if (done)
 		done = objects ? oracle_replay_objects(&oracle, error) : oracle_replay_pages(&oracle, error);
 	tell_note(&oracle);
+	virtual_allocator_destroy(oracle.areas);
 	page_allocator_destroy(oracle.buddy);
 	layout_release(&oracle.layout);
 	steps_release(&oracle.steps);

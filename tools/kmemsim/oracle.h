@@ -8,6 +8,8 @@
  *   oracle_machine.c  the kernel and machine that wrote the recording, as settings
  *   oracle_events.c   a page allocator that follows the recorded events of each call
  *   oracle_pages.c    page scripts, and what is known of vmalloc's pages
+ *   oracle_areas.c    the addresses of vmalloc scripts, beside their pages
+ *   oracle_kmap.c     kmap scripts
  *   oracle_objects.c  slab and kmalloc scripts
  *
  * A call is equal if its address (or failure), its size and the page events inside it are as recorded. A state is one list or
@@ -18,6 +20,7 @@
 
 #include "models/settings.h"
 #include "sim/port/object_allocator.h"
+#include "sim/port/virtual_allocator.h"
 #include "sim/recording.h"
 
 struct oracle_options {
@@ -60,6 +63,7 @@ struct oracle {
 	char allocator[8];                /* slub, slab or slob; empty if the recording does not tell */
 	struct page_allocator *buddy;     /* NULL without page lists to begin from */
 	struct object_allocator *objects; /* NULL in page scripts */
+	struct virtual_allocator *areas;  /* NULL without vmalloc areas to begin from */
 	cache_id own;                     /* the script's cache; CACHE_NONE without one */
 	unsigned told;
 	FILE *differences, *note;
@@ -80,8 +84,11 @@ void oracle_check(struct oracle *oracle);
 
 /* Makes the buddy from a dump that holds pages. */
 bool oracle_load_pages(struct oracle *oracle, const struct state_dump *dump, struct error *error);
-/* Compares pages or objects with a later dump. */
+/* Makes vmalloc from a dump that holds its areas. */
+bool oracle_load_areas(struct oracle *oracle, const struct state_dump *dump, struct error *error);
+/* Compares pages, areas or objects with a later dump. */
 void oracle_compare_pages(struct oracle *oracle, const struct recording_line *line, const struct state_dump *dump);
+void oracle_compare_areas(struct oracle *oracle, const struct recording_dump *dump);
 void oracle_compare_objects(struct oracle *oracle, const struct recording_dump *dump);
 
 /* Frees a block in the buddy, whether it was handed out since the start state or before. False: it is not in use. */
@@ -91,7 +98,11 @@ bool oracle_free_block(struct oracle *oracle, uint32_t frame, unsigned order, un
 bool oracle_machine(struct oracle *oracle, struct error *error);
 
 bool oracle_replay_pages(struct oracle *oracle, struct error *error);
+bool oracle_replay_kmap(struct oracle *oracle, struct error *error);
 bool oracle_replay_objects(struct oracle *oracle, struct error *error);
+
+/* oracle_areas.c: a line of a vmalloc script; live[] has the address of each id. */
+void oracle_area_line(struct oracle *oracle, const struct recording_line *line, vaddr *live);
 
 /*
  * A page allocator that follows the events of the recording (oracle_events.c). With a buddy behind it each request goes to the

@@ -32,6 +32,7 @@ struct live {
 struct run {
 	struct oracle *oracle;
 	struct live *live; /* by id */
+	vaddr *areas;      /* of vmalloc, by id */
 	const struct recording_line *pending[PENDING_MAX];
 	unsigned pending_count;
 	unsigned cpu;        /* the script's */
@@ -217,6 +218,10 @@ static bool take_dump(struct run *run, size_t i, size_t *next, struct error *err
 		make_pending(run);
 		oracle_compare_pages(oracle, from.lines, &dump);
 	}
+	if (done && state_dump_has(&dump, 'v') && !oracle->areas)
+		done = oracle_load_areas(oracle, &dump, error);
+	else if (done && state_dump_has(&dump, 'v'))
+		oracle_compare_areas(oracle, &from);
 	state_dump_release(&dump);
 	return done;
 }
@@ -237,12 +242,15 @@ static bool run_line(struct run *run, size_t i, size_t *next, struct error *erro
 		script_free(run, line);
 		return true;
 	case LINE_VMALLOC:
+		oracle_area_line(run->oracle, line, run->areas);
 		area_begins(run, line);
 		return true;
 	case LINE_AREA:
+		oracle_area_line(run->oracle, line, run->areas);
 		area_ends(run, line);
 		return true;
 	case LINE_VFREE:
+		oracle_area_line(run->oracle, line, run->areas);
 		make_pending(run);
 		return true;
 	case LINE_BLOCK:
@@ -275,6 +283,7 @@ bool oracle_replay_pages(struct oracle *oracle, struct error *error)
 	const struct recording *recording = oracle->recording;
 	struct run run = {.oracle = oracle,
 	                  .live = xcalloc(RECORDING_IDS_MAX, sizeof *run.live),
+	                  .areas = lazy_alloc(RECORDING_IDS_MAX, sizeof *run.areas),
 	                  .area = lazy_alloc(AREA_PAGES_MAX, sizeof *run.area),
 	                  .freed = BLOCK_NONE};
 	bool done = true;
@@ -284,6 +293,7 @@ bool oracle_replay_pages(struct oracle *oracle, struct error *error)
 		fprintf(oracle->note, "; it has no page lists to start from: nothing to replay");
 	if (oracle->buddy)
 		page_allocator_check(oracle->buddy);
+	lazy_free(run.areas, RECORDING_IDS_MAX, sizeof *run.areas);
 	lazy_free(run.area, AREA_PAGES_MAX, sizeof *run.area);
 	free(run.live);
 	return done;

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * ideal.c - the virtual allocator that cannot be better: constant time, and addresses never run out.
+ *
+ * Interface: the virtual_allocator port. Algorithm: each area begins where the last one ended, so a request never searches and a
+ * freed range needs no purge and no TLB flush; it is never used again. Areas are found by binary search, as they ascend. Pages
+ * come from the page allocator, as in any model.
+ *
+ * MODEL: no page tables, no structures, no guard pages, no locks. Effect: what is left of the time is that of the pages.
+ *
+ * Invariant: areas ascend and do not overlap; nr_pages = pages of all areas in use that vmalloc() made.
+ */
+#include "sim/metric.h"
+#include "sim/port/virtual_allocator.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern const struct virtual_allocator_ops virtual_allocator_ideal_ops;
+struct virtual_allocator *virtual_allocator_ideal_create(const struct virtual_allocator_wiring *wiring, struct error *error);
+
+/* Where x86-64's vmalloc range begins; as many addresses follow as there are up to the kernel's image. */
+#define RANGE_START 0xffffc90000000000u
+#define RANGE_END 0xffffffff80000000u
+#define AREAS_MIN 64u
+#define PAGES_GFP (GFP_KERNEL | __GFP_NOWARN | __GFP_HIGHMEM)
+
+struct ideal_counters {
+	uint64_t calls, frees, fails, wrong_frees;
+	uint64_t nr_pages; /* gauge */
+};
+
+struct ideal_area {
+	uint64_t start;
+	uint32_t pages;
+	bool used, mapped; /* mapped: by vmap(), its pages are somebody else's */
+	pfn *frames;       /* owned */
+};
+
+struct ideal {
+	struct virtual_allocator port;
+	struct ideal_area *areas; /* owned; ascending */
+	size_t count, room, dead; /* dead: areas at the front that are not in use any more */
+	uint64_t next;
+	struct page_allocator *pages;
+	struct ideal_counters counters;
+};
+
+static const struct metric ideal_metrics[] = {
+        METRIC(struct ideal_counters, calls, "1", "Areas asked for"),
+        METRIC(struct ideal_counters, frees, "1", "Areas given back"),
+        METRIC(struct ideal_counters, fails, "1", "Requests that got nothing"),
+        METRIC(struct ideal_counters, wrong_frees, "1", "Frees of what is no area, or by the wrong call"),
+        GAUGE(struct ideal_counters, nr_pages, "pages", "Pages held by areas of vmalloc"),
+        METRIC_END};
+
+static struct ideal *ideal_of(struct virtual_allocator *areas)
+{
+	return (struct ideal *)areas;
+}
+
+static const struct ideal *ideal_const(const struct virtual_allocator *areas)
+{
+	return (const struct ideal *)areas;
+}
+
+/* Index of the first area that ends above an address, ideal->count if there is none. */
+static size_t area_index(const struct ideal *ideal, uint64_t from)
+{
+	size_t low = ideal->dead, high = ideal->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct ideal_area *area = &ideal->areas[middle];
+		if (area->start + ((uint64_t)area->pages << PAGE_SHIFT) > from)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return low;
+}
+
+static struct ideal_area *area_at(const struct ideal *ideal, vaddr at)
+{
+	size_t index = area_index(ideal, at.addr);
+	struct ideal_area *area = index < ideal->count ? &ideal->areas[index] : NULL;
+	return area && area->used && area->start == at.addr ? area : NULL;
+}
+
+/* Areas that are not in use any more are forgotten when there is no room: half of it is free then, or it doubles. */
+static void make_room(struct ideal *ideal)
+{
+	if (ideal->count < ideal->room)
+		return;
+	size_t kept = 0;
+	for (size_t i = 0; i < ideal->count; i++)
+		if (ideal->areas[i].used)
+			ideal->areas[kept++] = ideal->areas[i];
+	ideal->count = kept;
+	ideal->dead = 0;
+	if (2 * kept < ideal->room)
+		return;
+	ideal->room = ideal->room ? 2 * ideal->room : AREAS_MIN;
+	ideal->areas = xrealloc(ideal->areas, ideal->room * sizeof *ideal->areas);
+}
+
+static struct virtual_area failed(struct ideal *ideal, enum virtual_alloc_result result)
+{
+	ideal->counters.fails++;
+	return (struct virtual_area){.result = result};
+}
+
+static struct virtual_area add_area(struct ideal *ideal, pfn *frames, uint32_t pages, bool mapped)
+{
+	make_room(ideal);
+	vaddr at = vaddr_of(ideal->next);
+	ideal->areas[ideal->count++] =
+	        (struct ideal_area){.start = at.addr, .pages = pages, .used = true, .mapped = mapped, .frames = frames};
+	ideal->next += (uint64_t)pages << PAGE_SHIFT;
+	return (struct virtual_area){.at = at, .result = VIRTUAL_ALLOC_OK};
+}
+
+static void give_pages(struct ideal *ideal, const pfn *frames, uint32_t pages, unsigned cpu)
+{
+	for (uint32_t i = 0; i < pages && ideal->pages; i++) {
+		enum page_free_result result = page_free(ideal->pages, frames[i], 0, cpu);
+		SIM_ASSERT(result == PAGE_FREE_OK);
+	}
+}
+
+static struct virtual_area ideal_valloc(struct virtual_allocator *base, uint64_t size, unsigned cpu)
+{
+	struct ideal *ideal = ideal_of(base);
+	uint64_t limit = ideal->pages ? ideal->pages->managed_pages : UINT32_MAX - 1;
+	ideal->counters.calls++;
+	if (!size || size >> PAGE_SHIFT > limit)
+		return failed(ideal, VIRTUAL_ALLOC_EXCEEDS_TOTAL);
+	uint32_t pages = (uint32_t)((size + PAGE_SIZE - 1) >> PAGE_SHIFT);
+	if ((uint64_t)pages << PAGE_SHIFT > RANGE_END - ideal->next)
+		return failed(ideal, VIRTUAL_ALLOC_NO_SPACE);
+	pfn *frames = NULL;
+	if (ideal->pages) {
+		frames = xcalloc(pages, sizeof *frames);
+		uint32_t taken = page_alloc_bulk(ideal->pages, PAGES_GFP, cpu, pages, frames);
+		for (pfn one; taken < pages; frames[taken++] = one)
+			if ((one = page_alloc(ideal->pages, 0, PAGES_GFP, cpu)).nr == UINT32_MAX)
+				break;
+		if (taken < pages) {
+			give_pages(ideal, frames, taken, cpu);
+			free(frames);
+			return failed(ideal, VIRTUAL_ALLOC_NO_PAGES);
+		}
+		ideal->counters.nr_pages += pages;
+	}
+	return add_area(ideal, frames, pages, false);
+}
+
+static struct virtual_area ideal_vmap(struct virtual_allocator *base, const pfn *frames, uint32_t count, unsigned cpu)
+{
+	(void)cpu;
+	struct ideal *ideal = ideal_of(base);
+	ideal->counters.calls++;
+	if (!count || (ideal->pages && count > ideal->pages->managed_pages))
+		return failed(ideal, VIRTUAL_ALLOC_EXCEEDS_TOTAL);
+	if ((uint64_t)count << PAGE_SHIFT > RANGE_END - ideal->next)
+		return failed(ideal, VIRTUAL_ALLOC_NO_SPACE);
+	pfn *copy = xcalloc(count, sizeof *copy);
+	memcpy(copy, frames, count * sizeof *copy);
+	return add_area(ideal, copy, count, true);
+}
+
+static enum virtual_free_result free_area(struct ideal *ideal, vaddr at, bool mapped, unsigned cpu)
+{
+	struct ideal_area *area = area_at(ideal, at);
+	if (!area || area->mapped != mapped) {
+		ideal->counters.wrong_frees++;
+		return area ? VIRTUAL_FREE_WRONG_CALL : VIRTUAL_FREE_NOT_AREA;
+	}
+	if (!mapped && ideal->pages) {
+		give_pages(ideal, area->frames, area->pages, cpu);
+		ideal->counters.nr_pages -= area->pages;
+	}
+	free(area->frames);
+	area->frames = NULL;
+	area->used = false;
+	ideal->counters.frees++;
+	while (ideal->dead < ideal->count && !ideal->areas[ideal->dead].used)
+		ideal->dead++;
+	return VIRTUAL_FREE_OK;
+}
+
+static enum virtual_free_result ideal_vfree(struct virtual_allocator *base, vaddr at, unsigned cpu)
+{
+	return free_area(ideal_of(base), at, false, cpu);
+}
+
+static enum virtual_free_result ideal_vunmap(struct virtual_allocator *base, vaddr at, unsigned cpu)
+{
+	return free_area(ideal_of(base), at, true, cpu);
+}
+
+static void ideal_purge(struct virtual_allocator *base, unsigned cpu)
+{
+	(void)base;
+	(void)cpu;
+}
+
+/* Free is all that was never handed out; nothing waits for a purge. */
+static bool ideal_area_above(const struct virtual_allocator *base, enum area_list list, uint64_t from, struct area_view *view)
+{
+	const struct ideal *ideal = ideal_const(base);
+	if (list == AREA_FREE) {
+		*view = (struct area_view){ideal->next, RANGE_END};
+		return from < RANGE_END && ideal->next < RANGE_END;
+	}
+	if (list == AREA_PURGE)
+		return false;
+	size_t index = area_index(ideal, from);
+	while (index < ideal->count && !ideal->areas[index].used)
+		index++;
+	if (index == ideal->count)
+		return false;
+	const struct ideal_area *area = &ideal->areas[index];
+	*view = (struct area_view){area->start, area->start + ((uint64_t)area->pages << PAGE_SHIFT)};
+	return true;
+}
+
+static uint32_t ideal_area_pages(const struct virtual_allocator *base, vaddr at, pfn *frames, uint32_t room)
+{
+	const struct ideal_area *area = area_at(ideal_const(base), at);
+	if (!area || !area->frames)
+		return 0;
+	if (room)
+		memcpy(frames, area->frames, (area->pages < room ? area->pages : room) * sizeof *frames);
+	return area->pages;
+}
+
+static uint64_t ideal_lazy_pages(const struct virtual_allocator *base)
+{
+	(void)base;
+	return 0;
+}
+
+static void ideal_check(const struct virtual_allocator *base)
+{
+	const struct ideal *ideal = ideal_const(base);
+	uint64_t end = RANGE_START, pages = 0, live = 0;
+	for (size_t i = 0; i < ideal->count; i++) {
+		const struct ideal_area *area = &ideal->areas[i];
+		SIM_ASSERT(area->start >= end && area->pages);
+		end = area->start + ((uint64_t)area->pages << PAGE_SHIFT);
+		live += area->used;
+		if (area->used && !area->mapped && ideal->pages)
+			pages += area->pages;
+	}
+	SIM_ASSERT(end <= ideal->next && pages == ideal->counters.nr_pages && live == ideal->port.live_areas);
+	SIM_ASSERT(ideal->counters.calls == ideal->counters.fails + ideal->counters.frees + live);
+}
+
+static const void *ideal_counters(const struct virtual_allocator *base)
+{
+	return &ideal_const(base)->counters;
+}
+
+static void ideal_destroy(struct virtual_allocator *base)
+{
+	struct ideal *ideal = ideal_of(base);
+	for (size_t i = 0; i < ideal->count; i++) {
+		const struct ideal_area *area = &ideal->areas[i];
+		if (area->used && !area->mapped)
+			give_pages(ideal, area->frames, area->pages, 0);
+		free(area->frames);
+	}
+	free(ideal->areas);
+	free(ideal);
+}
+
+const struct virtual_allocator_ops virtual_allocator_ideal_ops = {
+        .name = "ideal",
+        .help = "every area behind the last one, nothing to search or to purge",
+        .valloc = ideal_valloc,
+        .vfree = ideal_vfree,
+        .vmap = ideal_vmap,
+        .vunmap = ideal_vunmap,
+        .purge = ideal_purge,
+        .area_above = ideal_area_above,
+        .area_pages = ideal_area_pages,
+        .lazy_pages = ideal_lazy_pages,
+        .check = ideal_check,
+        .metrics = ideal_metrics,
+        .counters = ideal_counters,
+        .destroy = ideal_destroy,
+};
+
+struct virtual_allocator *virtual_allocator_ideal_create(const struct virtual_allocator_wiring *wiring, struct error *error)
+{
+	(void)error;
+	struct ideal *ideal = xcalloc(1, sizeof *ideal);
+	ideal->port.ops = &virtual_allocator_ideal_ops;
+	ideal->pages = wiring->pages;
+	ideal->next = RANGE_START;
+	return &ideal->port;
+}

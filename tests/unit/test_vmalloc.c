@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_vmalloc.c - areas of vmalloc against mm/vmalloc.c worked out by hand.
+ */
+#include "models/settings.h"
+#include "models/virtual_allocator/vmalloc.h"
+#include "sim/rng.h"
+#include "tests/unit/test.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define START 0xffffc90000000000u
+#define PAGES(n) ((uint64_t)(n) << PAGE_SHIFT)
+
+/* ---- the trees ---- */
+
+static uint32_t add(struct area_pool *pool, struct area_tree *tree, uint64_t start, uint64_t end)
+{
+	uint32_t area = area_new(pool);
+	area_of(pool, area)->start = start;
+	area_of(pool, area)->end = end;
+	return area_insert(pool, tree, area) ? area : AREA_NONE;
+}
+
+/* What the search must find, by looking at every area in the order of addresses. */
+static uint64_t lowest_by_walk(const struct area_pool *pool, const struct area_tree *tree, const struct area_request *request)
+{
+	for (uint32_t area = area_first(pool, tree); area; area = area_next(pool, area)) {
+		const struct area *at = area_of(pool, area);
+		uint64_t begin = at->start > request->start ? at->start : request->start;
+		if (begin + request->size <= at->end)
+			return begin + request->size <= request->end ? begin : 0;
+	}
+	return 0;
+}
+
+/* Would catch: a wrong rotation, colour or subtree size; a search that is not the lowest; a merge that forgets a neighbour. */
+static void trees_hold_their_laws(void **state)
+{
+	(void)state;
+	struct steps steps;
+	struct area_pool pool;
+	struct area_tree busy = {0}, spare = {0};
+	struct rng rng;
+	steps_init(&steps, false);
+	rng_init(&rng, 3, "trees");
+	area_pool_init(&pool, &steps, 64);
+	add(&pool, &spare, PAGES(1), PAGES(100000));
+	for (unsigned op = 0; op < 20000; op++) {
+		struct area_request request = {.size = PAGES(1 + rng_below(&rng, 30)), .align = 1};
+		request.start = PAGES(1 + (rng_below(&rng, 2) ? 0 : rng_below(&rng, 9000)));
+		request.end = PAGES(99000);
+		uint64_t begin = 0, expected = lowest_by_walk(&pool, &spare, &request);
+		uint32_t from = area_lowest_match(&pool, &spare, &request, &begin);
+		assert_int_equal(from ? begin : 0, expected);
+		uint32_t victim = area_find_above(&pool, &busy, PAGES(rng_below(&rng, 9000)));
+		if (victim && rng_below(&rng, 100) < 49) {
+			uint32_t dropped[2];
+			area_remove(&pool, &busy, victim);
+			area_merge_or_add(&pool, &spare, victim, dropped);
+			for (unsigned i = 0; i < 2 && dropped[i]; i++)
+				area_drop(&pool, dropped[i]);
+		} else if (from) {
+			uint64_t end = area_of(&pool, from)->end, start = area_of(&pool, from)->start;
+			area_remove(&pool, &spare, from);
+			area_drop(&pool, from);
+			if (start < begin)
+				assert_true(add(&pool, &spare, start, begin));
+			if (begin + request.size < end)
+				assert_true(add(&pool, &spare, begin + request.size, end));
+			assert_true(add(&pool, &busy, begin, begin + request.size));
+		}
+		if (op % 16)
+			continue;
+		area_tree_check(&pool, &busy, false);
+		area_tree_check(&pool, &spare, true);
+	}
+	assert_int_equal(add(&pool, &spare, PAGES(99990), PAGES(99991)), AREA_NONE);
+	area_pool_release(&pool);
+}
+
+/*
+ * Would catch: a search for an aligned range that takes any area it fits into. The lower area has room for exactly the request,
+ * aligned; the search wants room for the worst alignment too, so it goes right at once, unless the search stops at the area
+ * itself.
+ */
+static void aligned_searches_want_the_worst_case(void **state)
+{
+	(void)state;
+	struct steps steps;
+	struct area_pool pool;
+	struct area_tree tree = {0};
+	uint64_t at;
+	steps_init(&steps, false);
+	area_pool_init(&pool, &steps, 64);
+	uint32_t middle = add(&pool, &tree, PAGES(33), PAGES(34));
+	add(&pool, &tree, PAGES(16), PAGES(24));
+	uint32_t high = add(&pool, &tree, PAGES(65), PAGES(90));
+	assert_int_equal(tree.root, middle);
+	struct area_request request = {.size = PAGES(8), .align = PAGES(8), .start = PAGES(1), .end = PAGES(100)};
+	assert_int_equal(area_lowest_match(&pool, &tree, &request, &at), high);
+	assert_int_equal(at, PAGES(72));
+	request.end = request.start + request.size;
+	assert_int_equal(area_lowest_match(&pool, &tree, &request, &at), AREA_NONE);
+	area_pool_release(&pool);
+}
+
+/* ---- areas ---- */
+
+struct bench {
+	struct settings settings;
+	struct layout layout;
+	struct steps steps;
+	struct virtual_allocator *areas;
+};
+
+static void begin(struct bench *bench, unsigned cpus, bool is_64)
+{
+	struct error error = {0};
+	memset(bench, 0, sizeof *bench);
+	settings_init(&bench->settings);
+	bench->settings.machine.cpus = cpus;
+	layout_init(&bench->layout, 64);
+	if (!is_64)
+		layout_set_32bit(&bench->layout);
+	steps_init(&bench->steps, false);
+	struct virtual_allocator_wiring wiring = {.settings = &bench->settings, .layout = &bench->layout, .steps = &bench->steps};
+	bench->areas = virtual_allocator_vmalloc_create(&wiring, &error);
+	assert_non_null(bench->areas);
+}
+
+static void end(struct bench *bench)
+{
+	virtual_allocator_check(bench->areas);
+	virtual_allocator_destroy(bench->areas);
+	layout_release(&bench->layout);
+	settings_release(&bench->settings);
+}
+
+static uint64_t take(struct bench *bench, uint64_t size)
+{
+	struct virtual_area area = virtual_alloc(bench->areas, size, 0);
+	assert_int_equal(area.result, VIRTUAL_ALLOC_OK);
+	return area.at.addr;
+}
+
+static void give(struct bench *bench, uint64_t at)
+{
+	assert_int_equal(virtual_free(bench->areas, vaddr_of(at), 0), VIRTUAL_FREE_OK);
+}
+
+/* Would catch: no guard page or two, a size that is not rounded up, a freed range that is used again before the purge. */
+static void freed_areas_wait_for_the_purge(void **state)
+{
+	(void)state;
+	struct bench bench;
+	begin(&bench, 1, true);
+	uint64_t first = take(&bench, 1), second = take(&bench, PAGES(2)), third = take(&bench, PAGES(1) + 1);
+	assert_int_equal(first, START);
+	assert_int_equal(second, START + PAGES(2));
+	assert_int_equal(third, START + PAGES(5));
+	give(&bench, first);
+	assert_int_equal(bench.areas->ops->lazy_pages(bench.areas), 2);
+	assert_int_equal(take(&bench, 1), START + PAGES(8));
+	give(&bench, second);
+	bench.areas->ops->purge(bench.areas, 0);
+	assert_int_equal(bench.areas->ops->lazy_pages(bench.areas), 0);
+	assert_int_equal(take(&bench, PAGES(4)), START);
+	end(&bench);
+}
+
+/* Would catch: another limit than 8192 pages for each bit of the number of CPUs, or a purge at the limit instead of above it. */
+static void the_purge_is_due_above_the_limit(void **state)
+{
+	(void)state;
+	static const unsigned logs[][2] = {{1, 1}, {2, 2}, {3, 2}, {4, 3}, {64, 7}, {128, 8}};
+	for (unsigned i = 0; i < sizeof logs / sizeof *logs; i++) {
+		struct bench bench;
+		uint64_t limit = 8192ull * logs[i][1];
+		begin(&bench, logs[i][0], true);
+		/* 255 pages and a guard page each; no page array of these is an area. */
+		uint64_t areas = limit / 256;
+		for (uint64_t n = 0; n < areas; n++)
+			take(&bench, PAGES(255));
+		uint64_t last = take(&bench, 1);
+		for (uint64_t n = 0; n < areas; n++)
+			give(&bench, START + n * PAGES(256));
+		assert_int_equal(bench.areas->ops->lazy_pages(bench.areas), limit);
+		give(&bench, last);
+		assert_int_equal(bench.areas->ops->lazy_pages(bench.areas), 0);
+		end(&bench);
+	}
+}
+
+/* Would catch: a page array that is an area too early or too late (8 bytes a page: above 512 pages), or stays behind. */
+static void long_page_arrays_are_areas(void **state)
+{
+	(void)state;
+	struct bench bench;
+	begin(&bench, 1, true);
+	uint64_t small = take(&bench, PAGES(512)), large = take(&bench, PAGES(513));
+	assert_int_equal(large, small + PAGES(513));
+	uint64_t next = take(&bench, 1);
+	assert_int_equal(next, large + PAGES(514) + PAGES(3));
+	assert_int_equal(virtual_free(bench.areas, vaddr_of(large + PAGES(514)), 0), VIRTUAL_FREE_WRONG_CALL);
+	give(&bench, large);
+	assert_int_equal(bench.areas->ops->lazy_pages(bench.areas), 514 + 3);
+	end(&bench);
+}
+
+/* Would catch: a full range that fails although freed areas wait, or that never fails. The 32-bit range is 120 MiB long. */
+static void a_full_range_purges_first(void **state)
+{
+	(void)state;
+	struct bench bench;
+	begin(&bench, 4, false);
+	assert_int_equal(virtual_alloc(bench.areas, 128u << 20, 0).result, VIRTUAL_ALLOC_NO_SPACE);
+	uint64_t first = take(&bench, 64u << 20);
+	assert_int_equal(first, 0xf7bfe000);
+	assert_int_equal(virtual_alloc(bench.areas, 64u << 20, 0).result, VIRTUAL_ALLOC_NO_SPACE);
+	give(&bench, first);
+	assert_true(bench.areas->ops->lazy_pages(bench.areas) > 0);
+	assert_int_equal(take(&bench, 64u << 20), 0xf7bfe000);
+	assert_int_equal(bench.areas->ops->lazy_pages(bench.areas), 0);
+	end(&bench);
+}
+
+/* ---- pages ---- */
+
+/* A page allocator that notes what it is asked for: frames ascend from 1; a bulk call gives at most `bulk_limit`. */
+struct noted_pages {
+	struct page_allocator port;
+	char calls[512];
+	unsigned bulk_limit;
+	uint32_t next;
+	uint32_t left; /* frames until memory is out */
+};
+
+static void note(struct noted_pages *pages, const char *what, unsigned first, unsigned second)
+{
+	size_t used = strlen(pages->calls);
+	snprintf(pages->calls + used, sizeof pages->calls - used, "%s %x %x;", what, first, second);
+}
+
+static pfn noted_alloc(struct page_allocator *base, unsigned order, gfp flags, unsigned cpu)
+{
+	struct noted_pages *pages = (struct noted_pages *)base;
+	(void)cpu;
+	note(pages, "one", order, flags);
+	if (!pages->left)
+		return PFN_NONE;
+	pages->left--;
+	return pfn_of(pages->next++);
+}
+
+static unsigned noted_bulk(struct page_allocator *base, gfp flags, unsigned cpu, unsigned wanted, pfn *frames)
+{
+	struct noted_pages *pages = (struct noted_pages *)base;
+	unsigned taken = 0;
+	(void)cpu;
+	note(pages, "bulk", wanted, flags);
+	for (; taken < wanted && taken < pages->bulk_limit && pages->left; taken++, pages->left--)
+		frames[taken] = pfn_of(pages->next++);
+	base->allocated_pages += taken;
+	return taken;
+}
+
+static enum page_free_result noted_free(struct page_allocator *base, pfn frame, unsigned order, unsigned cpu)
+{
+	struct noted_pages *pages = (struct noted_pages *)base;
+	(void)cpu;
+	if (frame.nr < 4 || frame.nr % 100 == 0)
+		note(pages, "free", frame.nr, order);
+	pages->left++;
+	return PAGE_FREE_OK;
+}
+
+static const struct page_allocator_ops noted_ops = {.alloc = noted_alloc, .free = noted_free, .alloc_bulk = noted_bulk};
+
+static void assert_calls(struct noted_pages *pages, const char *expected)
+{
+	assert_string_equal(pages->calls, expected);
+	pages->calls[0] = '\0';
+}
+
+/*
+ * Would catch: another size of bulk calls than 100, other flags (2cc2: GFP_KERNEL|__GFP_NOWARN|__GFP_HIGHMEM; tables dc0:
+ * GFP_KERNEL|__GFP_ZERO), tables before pages, one table too many, a second bulk call after a short one, pages freed backwards.
+ */
+static void pages_come_in_the_kernels_order(void **state)
+{
+	(void)state;
+	struct noted_pages pages = {.port = {.ops = &noted_ops, .end_pfn = 100000, .managed_pages = 100000},
+	                            .bulk_limit = 100,
+	                            .next = 1,
+	                            .left = 100000};
+	struct error error = {0};
+	struct bench bench;
+	begin(&bench, 1, true);
+	virtual_allocator_destroy(bench.areas);
+	struct virtual_allocator_wiring wiring = {
+	        .settings = &bench.settings, .pages = &pages.port, .layout = &bench.layout, .steps = &bench.steps};
+	bench.areas = virtual_allocator_vmalloc_create(&wiring, &error);
+	assert_non_null(bench.areas);
+	uint64_t first = take(&bench, PAGES(250));
+	assert_calls(&pages, "bulk 64 2cc2;bulk 64 2cc2;bulk 32 2cc2;one 0 dc0;one 0 dc0;");
+	give(&bench, first);
+	assert_calls(&pages, "free 1 0;free 2 0;free 3 0;free 64 0;free c8 0;");
+	/* 251 pages of the first table's 512 are passed; 261 remain. */
+	pages.bulk_limit = 3;
+	take(&bench, PAGES(5));
+	assert_calls(&pages, "bulk 5 2cc2;one 0 2cc2;one 0 2cc2;");
+	pages.bulk_limit = 100;
+	take(&bench, PAGES(254));
+	assert_calls(&pages, "bulk 64 2cc2;bulk 64 2cc2;bulk 36 2cc2;");
+	take(&bench, PAGES(1));
+	assert_calls(&pages, "bulk 1 2cc2;one 0 dc0;");
+	/* A request that memory cannot meet gives back what it got. */
+	pages.left = 150;
+	uint64_t allocated = pages.port.allocated_pages;
+	assert_int_equal(virtual_alloc(bench.areas, PAGES(200), 0).result, VIRTUAL_ALLOC_NO_PAGES);
+	assert_int_equal(pages.port.allocated_pages, allocated);
+	end(&bench);
+	assert_int_equal(pages.port.allocated_pages, 0);
+}
+
+/* ---- dumps ---- */
+
+static const char dump_text[] = "@VM start=ffffc90000000000 end=ffffe8ffffffffff lazy=6\n"
+                                "@VA free : 1-ffffc90000000000 ffffc90000006000-ffffffffffffffff\n"
+                                "@VA busy :\n"
+                                "@VA purge : ffffc90000000000-ffffc90000006000\n";
+
+static bool load(struct bench *bench, const char *lines)
+{
+	struct state_dump dump;
+	struct error error = {0};
+	char *text = xasprintf("@STATE a what=v ts=1\n%s@END a ts=2\n", lines), *rest = text;
+	uint64_t number = 0;
+	state_dump_init(&dump);
+	for (char *line; (line = strsep(&rest, "\n")) && *line;)
+		assert_int_not_equal(state_dump_line(&dump, line, strlen(line), ++number, &error), STATE_WRONG);
+	bool done = vmalloc_load_state(bench->areas, &dump, &error);
+	assert_int_equal(done, error.kind == ERROR_NONE);
+	state_dump_release(&dump);
+	free(text);
+	return done;
+}
+
+/* Would catch: a list that is read into another, lazy pages that are not counted, a printed form that the recorder does not have.
+ */
+static void a_dump_comes_back(void **state)
+{
+	(void)state;
+	struct bench bench;
+	char *printed;
+	size_t bytes;
+	begin(&bench, 1, true);
+	assert_true(load(&bench, dump_text));
+	FILE *out = open_memstream(&printed, &bytes);
+	bench.areas->ops->print_state(bench.areas, out);
+	fclose(out);
+	assert_string_equal(printed, dump_text);
+	free(printed);
+	assert_int_equal(take(&bench, 1), START + PAGES(6));
+	end(&bench);
+}
+
+/* Would catch: areas that overlap, run backwards or have no range being taken in. */
+static void a_wrong_dump_is_refused(void **state)
+{
+	(void)state;
+	static const char *const wrong[] = {
+	        "@VA free : 1-2000\n",
+	        "@VM start=ffffc90000000000 end=ffffc80000000000 lazy=0\n",
+	        "@VM start=ffffc90000000000 end=ffffe8ffffffffff lazy=0\n@VA free : 1-2000 1000-3000\n",
+	        "@VM start=ffffc90000000000 end=ffffe8ffffffffff lazy=0\n@VA free : 3000-2000\n",
+	        "@VM start=ffffc90000000000 end=ffffe8ffffffffff lazy=0\n@VA idle : 1-2\n",
+	        "@VM start=ffffc90000000000 end=ffffe8ffffffffff lazy=0\n@VA busy : 1-2 x\n",
+	        "",
+	};
+	for (unsigned i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		struct bench bench;
+		begin(&bench, 1, true);
+		assert_false(load(&bench, wrong[i]));
+		virtual_allocator_destroy(bench.areas);
+		layout_release(&bench.layout);
+		settings_release(&bench.settings);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(trees_hold_their_laws),           cmocka_unit_test(aligned_searches_want_the_worst_case),
+	        cmocka_unit_test(freed_areas_wait_for_the_purge),  cmocka_unit_test(the_purge_is_due_above_the_limit),
+	        cmocka_unit_test(long_page_arrays_are_areas),      cmocka_unit_test(a_full_range_purges_first),
+	        cmocka_unit_test(pages_come_in_the_kernels_order), cmocka_unit_test(a_dump_comes_back),
+	        cmocka_unit_test(a_wrong_dump_is_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
