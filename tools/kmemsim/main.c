@@ -165,6 +165,23 @@ static int no_such_command(const char *name)
 	return ERROR_USAGE;
 }
 
+/* Options that stand for a whole answer; false: the word is none of them. */
+static bool tell_about(const char *option)
+{
+	if (strcmp(option, "--help") == 0 || strcmp(option, "-h") == 0 || strcmp(option, "-?") == 0 ||
+	    strcmp(option, "help") == 0)
+		print_help(stdout);
+	else if (strcmp(option, "--version") == 0 || strcmp(option, "-V") == 0)
+		printf("kmemsim %s\n", KMEMSIM_VERSION);
+	else if (strcmp(option, "--man") == 0)
+		print_man();
+	else if (strcmp(option, "--completion") == 0)
+		print_completion();
+	else
+		return false;
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	argp_err_exit_status = ERROR_USAGE;
@@ -173,14 +190,8 @@ int main(int argc, char **argv)
 		return ERROR_USAGE;
 	}
 	const char *first = argv[1];
-	if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0 || strcmp(first, "-?") == 0 || strcmp(first, "help") == 0)
-		return print_help(stdout), EXIT_SUCCESS;
-	if (strcmp(first, "--version") == 0 || strcmp(first, "-V") == 0)
-		return printf("kmemsim %s\n", KMEMSIM_VERSION), EXIT_SUCCESS;
-	if (strcmp(first, "--man") == 0)
-		return print_man(), EXIT_SUCCESS;
-	if (strcmp(first, "--completion") == 0)
-		return print_completion(), EXIT_SUCCESS;
+	if (tell_about(first))
+		return EXIT_SUCCESS;
 	for (size_t index = 0; index < COMMANDS; index++)
 		if (strcmp(first, commands[index]->name) == 0)
 			return commands[index]->run(commands[index], argc - 1, argv + 1);
