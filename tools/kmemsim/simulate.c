@@ -65,7 +65,7 @@ struct job {
 	_Atomic uint64_t *done; /* ops so far, shared between the processes */
 };
 
-struct session {
+struct batch {
 	const struct simulation *simulation;
 	const char *db_path;
 	char *trace_path; /* of the .kmt */
@@ -86,18 +86,18 @@ static double host_seconds(void)
 }
 
 /* Imports a text recording into a file without a name, which every process opens by its descriptor. */
-static bool import_text(struct session *session, const char *path, struct error *error)
+static bool import_text(struct batch *batch, const char *path, struct error *error)
 {
 	struct progress_bar bar;
 	progress_bar_start(&bar, "importing");
 	struct progress progress = progress_bar_callback(&bar);
 	double started = host_seconds();
-	session->trace_fd = trace_import_unnamed(path, &progress, error);
-	session->import_s = host_seconds() - started;
+	batch->trace_fd = trace_import_unnamed(path, &progress, error);
+	batch->import_s = host_seconds() - started;
 	progress_bar_end(&bar);
-	if (session->trace_fd < 0)
+	if (batch->trace_fd < 0)
 		return false;
-	session->trace_path = xasprintf("/proc/self/fd/%d", session->trace_fd);
+	batch->trace_path = xasprintf("/proc/self/fd/%d", batch->trace_fd);
 	return true;
 }
 
@@ -157,36 +157,36 @@ static bool complete_kernel(const struct trace *trace, const struct simulation *
 }
 
 /* Opens the recording, tells its summary and completes the settings from it. */
-static bool read_recording(struct session *session, struct error *error)
+static bool read_recording(struct batch *batch, struct error *error)
 {
-	const struct simulation *simulation = session->simulation;
+	const struct simulation *simulation = batch->simulation;
 	if (trace_is_native(simulation->trace_path))
-		session->trace_path = xstrdup(simulation->trace_path);
-	else if (!import_text(session, simulation->trace_path, error))
+		batch->trace_path = xstrdup(simulation->trace_path);
+	else if (!import_text(batch, simulation->trace_path, error))
 		return false;
-	struct trace *trace = trace_open(session->trace_path, error);
+	struct trace *trace = trace_open(batch->trace_path, error);
 	if (!trace)
 		return false;
-	session->trace_ops = trace_info(trace)->ops;
+	batch->trace_ops = trace_info(trace)->ops;
 	trace_report_text(simulation->format == TABLE_TEXT ? stdout : stderr, trace);
-	session->own_allocator = allocator_of(trace_info(trace)->allocator);
-	if (simulation->recorded_allocator && session->own_allocator)
-		set_allocator(simulation->settings, session->own_allocator);
+	batch->own_allocator = allocator_of(trace_info(trace)->allocator);
+	if (simulation->recorded_allocator && batch->own_allocator)
+		set_allocator(simulation->settings, batch->own_allocator);
 	bool complete = complete_kernel(trace, simulation, error) && complete_from_start(simulation->settings, error) &&
 	                recorded_complete(trace, simulation->settings, error);
 	trace_close(trace);
 	return complete;
 }
 
-static bool make_rows(struct session *session, struct error *error)
+static bool make_rows(struct batch *batch, struct error *error)
 {
-	const struct settings *settings = session->simulation->settings;
+	const struct settings *settings = batch->simulation->settings;
 	catch_interrupts();
-	struct trace *trace = trace_open(session->trace_path, error);
-	struct store *store = trace ? store_open(session->db_path, error) : NULL;
+	struct trace *trace = trace_open(batch->trace_path, error);
+	struct store *store = trace ? store_open(batch->db_path, error) : NULL;
 	bool made = store != NULL;
-	for (uint32_t index = 0; made && index < session->jobs_count; index++) {
-		struct job *job = &session->jobs[index];
+	for (uint32_t index = 0; made && index < batch->jobs_count; index++) {
+		struct job *job = &batch->jobs[index];
 		settings_copy(&job->settings, settings);
 		set_allocator(&job->settings, settings->allocator[index]);
 		char *scenario = NULL;
@@ -228,16 +228,16 @@ static void tell_done(void *context, uint64_t done, uint64_t total)
 	atomic_store_explicit((_Atomic uint64_t *)context, done, memory_order_relaxed);
 }
 
-static int run_job(struct session *session, struct job *job, const struct progress *progress)
+static int run_job(struct batch *batch, struct job *job, const struct progress *progress)
 {
 	struct error error = {0};
 	bool interrupted;
 	const struct run run = {
 	        .settings = &job->settings,
-	        .trace_path = session->trace_path,
-	        .db_path = session->db_path,
+	        .trace_path = batch->trace_path,
+	        .db_path = batch->db_path,
 	        .run_id = job->run_id,
-	        .import_s = session->import_s,
+	        .import_s = batch->import_s,
 	        .progress = progress,
 	        .interrupt = &interrupt_seen,
 	};
@@ -246,16 +246,16 @@ static int run_job(struct session *session, struct job *job, const struct progre
 	return interrupted ? EXIT_INTERRUPTED : EXIT_SUCCESS;
 }
 
-static void run_alone(struct session *session)
+static void run_alone(struct batch *batch)
 {
 	struct progress_bar bar;
 	progress_bar_start(&bar, "replaying");
 	struct progress progress = progress_bar_callback(&bar);
-	session->jobs[0].code = run_job(session, &session->jobs[0], &progress);
+	batch->jobs[0].code = run_job(batch, &batch->jobs[0], &progress);
 	progress_bar_end(&bar);
 }
 
-static bool start_child(struct session *session, struct job *job, struct error *error)
+static bool start_child(struct batch *batch, struct job *job, struct error *error)
 {
 	fflush(stdout);
 	fflush(stderr);
@@ -266,7 +266,7 @@ static bool start_child(struct session *session, struct job *job, struct error *
 	}
 	if (job->child == 0) {
 		const struct progress progress = {tell_done, (void *)job->done};
-		int code = run_job(session, job, &progress);
+		int code = run_job(batch, job, &progress);
 		fflush(stdout);
 		_exit(code);
 	}
@@ -275,13 +275,13 @@ static bool start_child(struct session *session, struct job *job, struct error *
 }
 
 /* The run of a child that died has nobody else to end it. */
-static void mark_dead(struct session *session, struct job *job, int signal_number)
+static void mark_dead(struct batch *batch, struct job *job, int signal_number)
 {
 	struct error error = {0};
 	job->code = EXIT_DIED;
 	fprintf(stderr, "kmemsim: run %lld (%s) died: %s\n", (long long)job->run_id, job->settings.allocator[0],
 	        strsignal(signal_number));
-	struct store *store = store_open(session->db_path, &error);
+	struct store *store = store_open(batch->db_path, &error);
 	char *message = xasprintf("the process died: %s", strsignal(signal_number));
 	const struct store_end end = {.status = "failed", .message = message};
 	if (store && store_run_end(store, job->run_id, &end, &error))
@@ -289,13 +289,13 @@ static void mark_dead(struct session *session, struct job *job, int signal_numbe
 	free(message);
 }
 
-static void reap(struct session *session, unsigned *running)
+static void reap(struct batch *batch, unsigned *running)
 {
 	int status;
 	pid_t child;
 	while ((child = waitpid(-1, &status, WNOHANG)) > 0) {
-		for (uint32_t index = 0; index < session->jobs_count; index++) {
-			struct job *job = &session->jobs[index];
+		for (uint32_t index = 0; index < batch->jobs_count; index++) {
+			struct job *job = &batch->jobs[index];
 			if (job->child != child)
 				continue;
 			job->child = 0;
@@ -303,19 +303,19 @@ static void reap(struct session *session, unsigned *running)
 			if (WIFEXITED(status))
 				job->code = WEXITSTATUS(status);
 			else
-				mark_dead(session, job, WTERMSIG(status));
+				mark_dead(batch, job, WTERMSIG(status));
 		}
 	}
 }
 
-static void stop_children(const struct session *session)
+static void stop_children(const struct batch *batch)
 {
-	for (uint32_t index = 0; index < session->jobs_count; index++)
-		if (session->jobs[index].child > 0)
-			kill(session->jobs[index].child, SIGTERM);
+	for (uint32_t index = 0; index < batch->jobs_count; index++)
+		if (batch->jobs[index].child > 0)
+			kill(batch->jobs[index].child, SIGTERM);
 }
 
-static void run_in_children(struct session *session)
+static void run_in_children(struct batch *batch)
 {
 	long host_cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	unsigned at_once = host_cpus > 0 ? (unsigned)host_cpus : 1, running = 0;
@@ -323,25 +323,25 @@ static void run_in_children(struct session *session)
 	bool told = false;
 	struct progress_bar bar;
 	progress_bar_start(&bar, "replaying");
-	while (next < session->jobs_count || running > 0) {
-		while (next < session->jobs_count && running < at_once && !interrupt_seen) {
+	while (next < batch->jobs_count || running > 0) {
+		while (next < batch->jobs_count && running < at_once && !interrupt_seen) {
 			struct error error = {0};
-			struct job *job = &session->jobs[next++];
-			if (start_child(session, job, &error))
+			struct job *job = &batch->jobs[next++];
+			if (start_child(batch, job, &error))
 				running++;
 			else
 				job->code = command_failed(&error);
 		}
 		if (interrupt_seen && !told) {
-			stop_children(session);
-			next = session->jobs_count;
+			stop_children(batch);
+			next = batch->jobs_count;
 			told = true;
 		}
-		reap(session, &running);
+		reap(batch, &running);
 		uint64_t done = 0;
-		for (uint32_t index = 0; index < session->jobs_count; index++)
-			done += atomic_load_explicit(session->jobs[index].done, memory_order_relaxed);
-		progress_bar_tell(&bar, done, session->trace_ops * session->jobs_count);
+		for (uint32_t index = 0; index < batch->jobs_count; index++)
+			done += atomic_load_explicit(batch->jobs[index].done, memory_order_relaxed);
+		progress_bar_tell(&bar, done, batch->trace_ops * batch->jobs_count);
 		if (running > 0)
 			nanosleep(&(struct timespec){0, POLL_NS}, NULL);
 	}
@@ -349,34 +349,34 @@ static void run_in_children(struct session *session)
 }
 
 /* Runs that an interrupt kept from starting end as interrupted, too. */
-static void end_unstarted(struct session *session)
+static void end_unstarted(struct batch *batch)
 {
-	for (uint32_t index = 0; index < session->jobs_count; index++) {
-		struct job *job = &session->jobs[index];
-		if (session->jobs_count == 1 || job->started || job->code != EXIT_SUCCESS)
+	for (uint32_t index = 0; index < batch->jobs_count; index++) {
+		struct job *job = &batch->jobs[index];
+		if (batch->jobs_count == 1 || job->started || job->code != EXIT_SUCCESS)
 			continue;
 		struct error error = {0};
 		job->code = EXIT_INTERRUPTED;
-		struct store *store = store_open(session->db_path, &error);
+		struct store *store = store_open(batch->db_path, &error);
 		const struct store_end end = {.status = "interrupted", .message = "interrupted before it began"};
 		if (store && store_run_end(store, job->run_id, &end, &error))
 			store_close(store, &error);
 	}
 }
 
-static bool print_all(const struct session *session, struct error *error)
+static bool print_all(const struct batch *batch, struct error *error)
 {
-	struct printed_run *runs = xcalloc(session->jobs_count, sizeof *runs);
-	for (uint32_t index = 0; index < session->jobs_count; index++)
-		runs[index] = (struct printed_run){session->jobs[index].run_id, session->jobs[index].settings.allocator[0]};
+	struct printed_run *runs = xcalloc(batch->jobs_count, sizeof *runs);
+	for (uint32_t index = 0; index < batch->jobs_count; index++)
+		runs[index] = (struct printed_run){batch->jobs[index].run_id, batch->jobs[index].settings.allocator[0]};
 	const struct results results = {
 	        .runs = runs,
-	        .count = session->jobs_count,
-	        .dump = session->simulation->settings->dump,
-	        .own_allocator = session->own_allocator,
-	        .format = session->simulation->format,
+	        .count = batch->jobs_count,
+	        .dump = batch->simulation->settings->dump,
+	        .own_allocator = batch->own_allocator,
+	        .format = batch->simulation->format,
 	};
-	bool printed = print_results(session->db_path, &results, error);
+	bool printed = print_results(batch->db_path, &results, error);
 	free(runs);
 	return printed;
 }
@@ -388,56 +388,56 @@ static bool try_database(const char *path, struct error *error)
 	return store && store_close(store, error);
 }
 
-static bool prepare(struct session *session, struct error *error)
+static bool prepare(struct batch *batch, struct error *error)
 {
-	if (!session->simulation->db_path && mkdir(DEFAULT_FOLDER, 0777) != 0 && errno != EEXIST)
+	if (!batch->simulation->db_path && mkdir(DEFAULT_FOLDER, 0777) != 0 && errno != EEXIST)
 		return error_set(error, ERROR_HOST, DEFAULT_FOLDER ": the folder for " DEFAULT_DATABASE " cannot be made: %s",
 		                 strerror(errno));
-	bool there = access(session->db_path, F_OK) == 0;
-	if (!try_database(session->db_path, error))
+	bool there = access(batch->db_path, F_OK) == 0;
+	if (!try_database(batch->db_path, error))
 		return false;
-	if (!read_recording(session, error)) {
+	if (!read_recording(batch, error)) {
 		if (!there)
-			unlink(session->db_path);
+			unlink(batch->db_path);
 		return false;
 	}
-	session->jobs_count = session->simulation->settings->allocators;
-	session->jobs = xcalloc(session->jobs_count, sizeof *session->jobs);
-	size_t bytes = session->jobs_count * sizeof *session->progress;
+	batch->jobs_count = batch->simulation->settings->allocators;
+	batch->jobs = xcalloc(batch->jobs_count, sizeof *batch->jobs);
+	size_t bytes = batch->jobs_count * sizeof *batch->progress;
 	void *shared = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (shared == MAP_FAILED)
 		return error_set(error, ERROR_HOST, "no memory to share between processes: %s", strerror(errno));
-	session->progress = shared;
-	for (uint32_t index = 0; index < session->jobs_count; index++)
-		session->jobs[index].done = &session->progress[index];
-	return make_rows(session, error);
+	batch->progress = shared;
+	for (uint32_t index = 0; index < batch->jobs_count; index++)
+		batch->jobs[index].done = &batch->progress[index];
+	return make_rows(batch, error);
 }
 
-static void release(struct session *session)
+static void release(struct batch *batch)
 {
-	for (uint32_t index = 0; index < session->jobs_count; index++)
-		settings_release(&session->jobs[index].settings);
-	free(session->jobs);
-	if (session->progress)
-		munmap((void *)session->progress, session->jobs_count * sizeof *session->progress);
-	if (session->trace_fd >= 0)
-		close(session->trace_fd);
-	free(session->trace_path);
+	for (uint32_t index = 0; index < batch->jobs_count; index++)
+		settings_release(&batch->jobs[index].settings);
+	free(batch->jobs);
+	if (batch->progress)
+		munmap((void *)batch->progress, batch->jobs_count * sizeof *batch->progress);
+	if (batch->trace_fd >= 0)
+		close(batch->trace_fd);
+	free(batch->trace_path);
 }
 
 /* The worst of the runs' exit codes. */
-static int exit_code(const struct session *session)
+static int exit_code(const struct batch *batch)
 {
 	int code = EXIT_SUCCESS;
-	for (uint32_t index = 0; index < session->jobs_count; index++)
-		if (session->jobs[index].code > code)
-			code = session->jobs[index].code;
+	for (uint32_t index = 0; index < batch->jobs_count; index++)
+		if (batch->jobs[index].code > code)
+			code = batch->jobs[index].code;
 	return code;
 }
 
 int simulate(const struct simulation *simulation)
 {
-	struct session session = {
+	struct batch batch = {
 	        .simulation = simulation,
 	        .db_path = simulation->db_path ? simulation->db_path : DEFAULT_DATABASE,
 	        .trace_fd = -1,
@@ -445,18 +445,18 @@ int simulate(const struct simulation *simulation)
 	struct error error = {0};
 	int code;
 	signal(SIGXFSZ, SIG_IGN); /* a file too large is an error of write(), which is told */
-	if (!prepare(&session, &error)) {
+	if (!prepare(&batch, &error)) {
 		code = command_failed(&error);
 	} else {
-		if (session.jobs_count == 1)
-			run_alone(&session);
+		if (batch.jobs_count == 1)
+			run_alone(&batch);
 		else
-			run_in_children(&session);
-		end_unstarted(&session);
-		code = exit_code(&session);
-		if (!print_all(&session, &error))
+			run_in_children(&batch);
+		end_unstarted(&batch);
+		code = exit_code(&batch);
+		if (!print_all(&batch, &error))
 			code = command_failed(&error);
 	}
-	release(&session);
+	release(&batch);
 	return code;
 }
