@@ -218,24 +218,25 @@ static void page_moved(void *context, pfn from, pfn to)
 	replay->counters.moved_pages++;
 }
 
+/* Whether a repeated interval (0 = never) gives no more samples than a database should hold. */
+static bool interval_fits(const char *key, uint64_t every_ns, uint64_t length_ns, struct error *error)
+{
+	if (every_ns == 0 || length_ns / every_ns <= SAMPLES_MAX)
+		return true;
+	return error_set(
+	        error, ERROR_USAGE,
+	        "%s is %.6g s and the recording %.6g s long: that would be more than %u moments; expected %" PRIu64 " ms or more",
+	        key, (double)every_ns / 1e9, (double)length_ns / 1e9, SAMPLES_MAX, length_ns / SAMPLES_MAX / 1000000 + 1);
+}
+
 struct replay *replay_create(const struct replay_config *config, const struct replay_parts *parts, struct error *error)
 {
 	SIM_ASSERT(config->frequency_mhz > 0 && config->cpus > 0 && config->cpus <= CPUS_MAX);
 	const struct trace_info *info = trace_info(parts->trace);
 	uint64_t length_ns = info->last_ns - info->first_ns;
-	if (config->sample_every_ns && length_ns / config->sample_every_ns > SAMPLES_MAX) {
-		error_set(error, ERROR_USAGE,
-		          "sample.every is %" PRIu64 " ns, but the recording is %" PRIu64
-		          " ns long: that would be more than %u samples",
-		          config->sample_every_ns, length_ns, SAMPLES_MAX);
+	if (!interval_fits("sample.every", config->sample_every_ns, length_ns, error) ||
+	    !interval_fits("dump: every", config->dump_every_ns, length_ns, error))
 		return NULL;
-	}
-	if (config->dump_every_ns && length_ns / config->dump_every_ns > SAMPLES_MAX) {
-		error_set(error, ERROR_USAGE,
-		          "dump every %" PRIu64 " ns, but the recording is %" PRIu64 " ns long: that would be more than %u dumps",
-		          config->dump_every_ns, length_ns, SAMPLES_MAX);
-		return NULL;
-	}
 	struct replay *replay = xcalloc(1, sizeof *replay);
 	replay->config = *config;
 	replay->parts = *parts;
