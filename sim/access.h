@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * access.h - one memory access, the word that access traces, the MMU and the caches speak to each other.
+ *
+ *     access trace -> access (virtual) -> MMU -> accesses (physical, with the walker's own before them) -> caches -> memory
+ *
+ * A stage takes a batch of accesses in program order and gives its successor a batch in the order in which they reach it. Batches
+ * exist for speed alone: cutting a stream into other batches changes no count.
+ */
+#ifndef SIM_ACCESS_H
+#define SIM_ACCESS_H
+
+#include "sim/base.h"
+
+/* What makes an access. A trace tells the first four; the others arise in the machine. */
+enum access_kind {
+	ACCESS_CODE, /* instruction fetch */
+	ACCESS_LOAD,
+	ACCESS_STORE,
+	ACCESS_MODIFY,     /* a load and a store of the same bytes by one instruction */
+	ACCESS_WALK,       /* the page walker reads an entry */
+	ACCESS_WALK_STORE, /* the page walker sets an entry's accessed or dirty bit */
+	ACCESS_PREFETCH,   /* nobody asked for it yet */
+	ACCESS_WRITEBACK,  /* a dirty line leaves the level above */
+	ACCESS_KINDS
+};
+
+/* Number of accesses that stages hand on at once, as a rule. */
+#define ACCESS_BATCH 4096
+
+struct access {
+	uint64_t address; /* first byte; whether virtual or physical is said where it is used */
+	uint32_t bytes;   /* 1 and more; a trace that does not tell sizes says 1 */
+	uint16_t cpu;     /* the core, or the thread of the trace, that makes it */
+	uint8_t kind;     /* enum access_kind */
+	uint8_t region;   /* whose memory, as the address space numbers its regions (0: not told) */
+};
+
+_Static_assert(sizeof(struct access) == 16, "four accesses a cache line");
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * access_source.h - the port that gives the accesses of a recorded program, in program order.
+ *
+ * One file a format (sim/io/access_<format>.c), one line in sim/io/access_formats.c. access_source_open() tells the format by the
+ * file's content where content can tell it, else by its name, else by the user's word (--format).
+ */
+#ifndef SIM_PORT_ACCESS_SOURCE_H
+#define SIM_PORT_ACCESS_SOURCE_H
+
+#include "sim/access.h"
+
+struct access_source;
+
+struct access_source_ops {
+	const char *name; /* "lackey", "din", ... */
+	const char *help;
+	/*
+	 * The next accesses, addresses virtual: up to `capacity` of them, *count 0 with true at the end. false: the file is
+	 * damaged from here on, and *error says file, line or offset, what was found and what was expected.
+	 */
+	bool (*read)(struct access_source *, struct access *batch, size_t capacity, size_t *count, struct error *error);
+	void (*close)(struct access_source *);
+};
+
+struct access_source {
+	const struct access_source_ops *ops;
+	uint64_t bytes_done, bytes_total; /* of the file as it lies there, for progress; total 0: a pipe */
+};
+
+/* NULL in `format`: told by content or name. NULL with *error filled on failure; "-" is standard input. */
+struct access_source *access_source_open(const char *path, const char *format, struct error *error);
+
+static inline bool access_source_read(struct access_source *source, struct access *batch, size_t capacity, size_t *count,
+                                      struct error *error)
+{
+	bool sound = source->ops->read(source, batch, capacity, count, error);
+	SIM_ASSERT(!sound || *count <= capacity);
+	return sound;
+}
+
+static inline void access_source_close(struct access_source *source)
+{
+	if (source)
+		source->ops->close(source);
+}
+
+#endif
