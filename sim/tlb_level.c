@@ -4,8 +4,6 @@
  */
 #include "sim/port/tlb_level.h"
 
-#include "sim/metric.h"
-
 const struct metric tlb_metrics[] = {
         METRIC(struct tlb_counters, fills, "1", "Entries put into this array"),
         METRIC(struct tlb_counters, evictions, "1", "Entries that went to make room"),

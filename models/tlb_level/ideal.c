@@ -140,6 +140,7 @@ const struct tlb_level_ops tlb_level_ideal_ops = {
         .name = "ideal",
         .help = "without an end: only first uses miss",
         .use = ideal_use,
+        .find = ideal_use,
         .fill = ideal_fill,
         .remove = ideal_remove,
         .invalidate = ideal_invalidate,

@@ -20,6 +20,17 @@ struct set_assoc {
 	struct replacement *array;
 };
 
+static bool set_assoc_find(struct tlb_level *tlb, uint64_t tag, uint64_t **word)
+{
+	struct replacement *array = ((struct set_assoc *)tlb)->array;
+	uint32_t set = replacement_set_of(array, tag), way = replacement_find(array, set, tag);
+	if (way == array->ways)
+		return false;
+	if (word)
+		*word = &replacement_payloads(array, set)[way];
+	return true;
+}
+
 static bool set_assoc_use(struct tlb_level *tlb, uint64_t tag, uint64_t **word)
 {
 	struct replacement *array = ((struct set_assoc *)tlb)->array;
@@ -104,6 +115,7 @@ const struct tlb_level_ops tlb_level_set_assoc_ops = {
         .name = "set_assoc",
         .help = "sets and ways, a replacement policy",
         .use = set_assoc_use,
+        .find = set_assoc_find,
         .fill = set_assoc_fill,
         .remove = set_assoc_remove,
         .invalidate = set_assoc_invalidate,

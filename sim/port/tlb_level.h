@@ -16,10 +16,10 @@
 #ifndef SIM_PORT_TLB_LEVEL_H
 #define SIM_PORT_TLB_LEVEL_H
 
+#include "sim/metric.h"
 #include "sim/port/replacement.h"
 #include "sim/port/translation.h"
 
-struct metric;
 struct tlb_level;
 
 #define TLB_NUMBER_BITS 45
@@ -82,6 +82,8 @@ struct tlb_level_ops {
 	/* The word of an entry, and one use of it; false: there is none. Where it is told (NULL is allowed), *word is good until the
 	 * next call and may be changed through the pointer. */
 	bool (*use)(struct tlb_level *, uint64_t tag, uint64_t **word);
+	/* The same without a use. */
+	bool (*find)(struct tlb_level *, uint64_t tag, uint64_t **word);
 	/* Keeps an entry whose tag is not there; what had to go for it, tag TLB_NONE if nothing. */
 	struct tlb_entry (*fill)(struct tlb_level *, struct tlb_entry);
 	/* Takes one entry out; what it was, tag TLB_NONE if it was not there. */
@@ -136,6 +138,11 @@ struct tlb_wiring {
 static inline bool tlb_use(struct tlb_level *tlb, uint64_t tag, uint64_t **word)
 {
 	return tlb->ops->use(tlb, tag, word);
+}
+
+static inline bool tlb_find(struct tlb_level *tlb, uint64_t tag, uint64_t **word)
+{
+	return tlb->ops->find(tlb, tag, word);
 }
 
 static inline struct tlb_entry tlb_fill(struct tlb_level *tlb, struct tlb_entry entry)
