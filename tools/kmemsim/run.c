@@ -145,8 +145,8 @@ static bool make_models(struct parts *parts, struct error *error)
 	if (!page_model || !object_model || !memory)
 		return false;
 	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
-	if (trace_info(parts->trace)->pointer_bits == 32)
-		layout_set_32bit(&parts->layout);
+	if (settings->machine.architecture == ARCHITECTURE_X86_32)
+		layout_set_32bit(&parts->layout, settings->kernel.lowmem_bytes);
 	parts->timed = settings->timing == TIMING_CYCLES;
 	if (parts->timed)
 		layout_keep_names(&parts->layout); /* of the locks, which only cores take */
