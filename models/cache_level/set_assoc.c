@@ -133,8 +133,10 @@ static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t wor
 	about.flags = REQUEST_WHOLE_LINE;
 	if (dirty) {
 		level->counters.write_backs++;
-		if (level->rule == CACHE_RULE_WRITEBACK || level->next_is_exclusive)
+		if (out && (level->rule == CACHE_RULE_WRITEBACK || level->next_is_exclusive))
 			send_line(level, address, WAY_DIRTY, about, out);
+		else
+			level->counters.to_memory++;
 	} else if (level->next_is_exclusive) {
 		level->counters.clean_victims++;
 		about.flags |= REQUEST_CLEAN_VICTIM;
@@ -176,7 +178,7 @@ static void plain_misses(struct set_assoc *cache, const struct cache_batch *in, 
 {
 	struct cache_level *level = &cache->level;
 	struct cache_counters *counters = &level->counters;
-	bool lets_victims_go = level->rule == CACHE_RULE_DEMAND;
+	bool to_memory = level->rule == CACHE_RULE_DEMAND || !out;
 	for (size_t m = 0; m < missed; m++) {
 		const struct replacement_miss *miss = &cache->misses[m];
 		const struct cache_about *about = &in->about[miss->request];
@@ -189,8 +191,10 @@ static void plain_misses(struct set_assoc *cache, const struct cache_batch *in, 
 		if (!(miss->evicted & WAY_DIRTY))
 			continue;
 		counters->write_backs++;
-		if (lets_victims_go)
+		if (to_memory) {
+			counters->to_memory++;
 			continue;
+		}
 		struct cache_about victim = *about;
 		victim.kind = ACCESS_WRITEBACK;
 		victim.flags = REQUEST_WHOLE_LINE;
@@ -198,7 +202,8 @@ static void plain_misses(struct set_assoc *cache, const struct cache_batch *in, 
 	}
 }
 
-/* As plain_misses() where some accesses have several requests: such an access misses once, and goes on as a whole. */
+/* As plain_misses() where some accesses have several requests: such an access misses once, and goes on as a whole. The rule is
+ * that of demand (sim/cache_hierarchy.c: rules_fit). */
 static void plain_group_misses(struct set_assoc *cache, const struct cache_batch *in, size_t missed, struct cache_batch *out)
 {
 	struct cache_counters *counters = &cache->level.counters;
@@ -208,6 +213,7 @@ static void plain_group_misses(struct set_assoc *cache, const struct cache_batch
 		if (miss->evicted) {
 			counters->evictions++;
 			counters->write_backs += (miss->evicted & WAY_DIRTY) != 0;
+			counters->to_memory += (miss->evicted & WAY_DIRTY) != 0;
 		}
 		if (miss->request < done)
 			continue;
@@ -487,29 +493,41 @@ static bool set_assoc_holds(const struct cache_level *level, unsigned instance, 
 	return word != NULL;
 }
 
-static void set_assoc_flush(struct cache_level *level, unsigned instance, bool invalidate, struct cache_batch *out)
+/* From the last set and way to the first, as Dinero IV does (d4copyback: a stack). */
+static void set_assoc_write_back(struct cache_level *level, unsigned instance, struct cache_batch *out)
 {
-	struct set_assoc *cache = (struct set_assoc *)level;
-	struct replacement *array = cache->arrays[instance];
-	for (uint32_t set = 0; set < array->sets; set++) {
+	struct replacement *array = ((struct set_assoc *)level)->arrays[instance];
+	bool to_memory = !out || level->rule == CACHE_RULE_DEMAND || level->next_is_exclusive;
+	const struct cache_about about = {.kind = ACCESS_WRITEBACK, .flags = REQUEST_WHOLE_LINE};
+	for (uint32_t set = array->sets; set-- > 0;) {
 		uint64_t *words = replacement_words(array, set);
-		for (uint32_t way = 0; way < array->ways; way++) {
+		for (uint32_t way = array->ways; way-- > 0;) {
 			if (!(words[way] & WAY_DIRTY))
 				continue;
-			struct cache_about about = {.kind = ACCESS_WRITEBACK, .flags = REQUEST_WHOLE_LINE};
 			words[way] &= ~WAY_DIRTY;
 			level->counters.write_backs++;
-			if (level->rule == CACHE_RULE_WRITEBACK)
+			level->counters.to_memory += to_memory;
+			if (!to_memory)
 				send_line(level, way_tag(words[way]) << level->line_shift, WAY_DIRTY, about, out);
 		}
-		for (uint32_t way = array->ways; invalidate && way-- > 0;) {
-			if (!(words[way] & WAY_VALID))
-				continue;
-			level->counters.removals++;
-			level->counters.prefetch_unused += (words[way] & WAY_PREFETCHED) != 0;
-			replacement_remove(array, set, way);
-		}
 	}
+}
+
+static bool always(void *context, uint64_t word, uint64_t payload)
+{
+	struct cache_level *level = context;
+	(void)payload;
+	level->counters.removals++;
+	level->counters.dirty_removals += (word & WAY_DIRTY) != 0;
+	level->counters.prefetch_unused += (word & WAY_PREFETCHED) != 0;
+	return true;
+}
+
+static void set_assoc_invalidate(struct cache_level *level, unsigned instance)
+{
+	struct replacement *array = ((struct set_assoc *)level)->arrays[instance];
+	for (uint32_t set = 0; set < array->sets; set++)
+		replacement_remove_if(array, set, always, level);
 }
 
 static void set_assoc_each_line(const struct cache_level *level, unsigned instance,
@@ -566,7 +584,8 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .remove = set_assoc_remove,
         .mark_dirty = set_assoc_mark_dirty,
         .holds = set_assoc_holds,
-        .flush = set_assoc_flush,
+        .write_back = set_assoc_write_back,
+        .invalidate = set_assoc_invalidate,
         .each_line = set_assoc_each_line,
         .check = set_assoc_check,
         .destroy = set_assoc_destroy,

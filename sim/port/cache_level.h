@@ -77,7 +77,7 @@ enum cache_rule {
 
 struct cache_about {
 	uint16_t cpu;
-	uint16_t order; /* place in the batch that this came from, where two caches of one level share it */
+	uint16_t order; /* place in the batch that this came from, for merging what the caches of one level send */
 	uint8_t kind;   /* enum access_kind: what made the request */
 	uint8_t flags;
 	uint8_t region; /* of the access */
@@ -100,6 +100,7 @@ struct cache_counters {
 	uint64_t removals;         /* lines taken out: back-invalidated, invalidated, moved up */
 	uint64_t dirty_received;   /* lines that the exclusive level below handed up with their data */
 	uint64_t write_backs;      /* dirty lines that left for the next level or memory, at eviction or flush */
+	uint64_t to_memory;        /* of them, those that went to memory: from the last level, or past the others */
 	uint64_t dirty_removals;   /* removed lines whose data went to the one who removed them */
 	uint64_t fetches;          /* lines asked of the next level */
 	uint64_t writes_through;   /* stores handed on */
@@ -124,8 +125,10 @@ struct cache_level_ops {
 	bool (*mark_dirty)(struct cache_level *, unsigned instance, uint64_t address);
 	/* Whether the byte's line is here; its marks in *marks (may be NULL). */
 	bool (*holds)(const struct cache_level *, unsigned instance, uint64_t address, uint64_t *marks);
-	/* Writes every dirty line back, set after set; with `invalidate` all lines leave. */
-	void (*flush)(struct cache_level *, unsigned instance, bool invalidate, struct cache_batch *out);
+	/* Writes every dirty line back; all lines stay, clean. */
+	void (*write_back)(struct cache_level *, unsigned instance, struct cache_batch *out);
+	/* All lines leave, whatever they hold. */
+	void (*invalidate)(struct cache_level *, unsigned instance);
 	/* Calls back for every line that is here. */
 	void (*each_line)(const struct cache_level *, unsigned instance, void (*visit)(void *, uint64_t address, uint64_t marks),
 	                  void *context);
