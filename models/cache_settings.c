@@ -9,7 +9,7 @@
 
 #include <stdlib.h>
 
-#define AT(field) .offset = offsetof(struct cache_spec, field), .size = sizeof(((struct cache_spec *)0)->field)
+#define AT(field) .offset = offsetof(struct cache_level_spec, field), .size = sizeof(((struct cache_level_spec *)0)->field)
 
 #define KIB 1024ull
 #define GIB (1024ull * 1024ull * KIB)
@@ -21,14 +21,10 @@ static const char *const serves_names[] = {[SERVES_ALL] = "all", [SERVES_CODE] =
 static const char *const inclusion_names[] = {
         [INCLUSION_NEITHER] = "neither", [INCLUSION_INCLUSIVE] = "inclusive", [INCLUSION_EXCLUSIVE] = "exclusive", NULL};
 static const char *const write_names[] = {[WRITE_BACK] = "back", [WRITE_THROUGH] = "through", NULL};
-static const char *const prefetch_names[] = {[PREFETCH_NONE] = "none",
-                                             [PREFETCH_ALWAYS] = "always",
-                                             [PREFETCH_MISS] = "miss",
-                                             [PREFETCH_TAGGED] = "tagged",
-                                             [PREFETCH_STRIDE] = "stride",
-                                             NULL};
+static const char *const prefetch_names[] = {[PREFETCH_NONE] = "none",     [PREFETCH_ALWAYS] = "always", [PREFETCH_MISS] = "miss",
+                                             [PREFETCH_TAGGED] = "tagged", [PREFETCH_STRIDE] = "stride", NULL};
 
-static const struct setting keys[] = {
+const struct setting cache_spec_keys[] = {
         {.key = "name",
          .type = SETTING_STRING,
          .default_text = "",
@@ -67,7 +63,8 @@ static const struct setting keys[] = {
          .zero_word = "auto",
          .min = 1,
          .max = 255,
-         .help = "Its distance from the core; auto: one more than the line before, or the same where one serves code and the other data",
+         .help = "Its distance from the core; auto: one more than the line before, or the same where one serves code and the "
+                 "other data",
          .source = "the order of the lines",
          AT(level)},
         {.key = "cores",
@@ -149,22 +146,17 @@ static const struct setting keys[] = {
          AT(prefetch_degree)},
         {.key = NULL}};
 
-const struct setting *cache_spec_keys(void)
+bool cache_spec_read(const char *line, const char *place, struct cache_level_spec *spec, struct error *error)
 {
-	return keys;
+	return setting_read_line(cache_spec_keys, line, NULL, spec, place, error);
 }
 
-bool cache_spec_read(const char *line, const char *place, struct cache_spec *spec, struct error *error)
+void cache_spec_release(struct cache_level_spec *spec)
 {
-	return setting_read_line(keys, line, NULL, spec, place, error);
+	setting_table_release(cache_spec_keys, spec);
 }
 
-void cache_spec_release(struct cache_spec *spec)
-{
-	setting_table_release(keys, spec);
-}
-
-bool cache_specs_read(const struct settings *settings, struct cache_spec **specs, unsigned *count, struct error *error)
+bool cache_specs_read(const struct settings *settings, struct cache_level_spec **specs, unsigned *count, struct error *error)
 {
 	uint32_t lines = settings->machine.caches_count;
 	*specs = xcalloc(lines ? lines : 1, sizeof **specs);
@@ -176,7 +168,7 @@ bool cache_specs_read(const struct settings *settings, struct cache_spec **specs
 	return true;
 }
 
-void cache_specs_release(struct cache_spec *specs, unsigned count)
+void cache_specs_release(struct cache_level_spec *specs, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++)
 		cache_spec_release(&specs[i]);
@@ -186,9 +178,8 @@ void cache_specs_release(struct cache_spec *specs, unsigned count)
 struct cache_rules cache_rules_of(const struct settings *settings)
 {
 	const struct machine_settings *machine = &settings->machine;
-	return (struct cache_rules){.rule = machine->cache_rule,
-	                            .line_crossing = machine->cache_line_crossing,
-	                            .modify = machine->cache_modify};
+	return (struct cache_rules){
+	        .rule = machine->cache_rule, .line_crossing = machine->cache_line_crossing, .modify = machine->cache_modify};
 }
 
 static struct replacement *make_array(const char *policy, const struct replacement_wiring *wiring, struct error *error)
@@ -203,8 +194,8 @@ static struct cache_level *make_level(const struct cache_level_wiring *wiring, s
 	return model ? model->create(wiring, error) : NULL;
 }
 
-struct cache_hierarchy *caches_create(const struct cache_spec *specs, unsigned count, const struct cache_rules *rules, unsigned cpus,
-                                      uint64_t seed, enum simd simd, struct error *error)
+struct cache_hierarchy *caches_create(const struct cache_level_spec *specs, unsigned count, const struct cache_rules *rules,
+                                      unsigned cpus, uint64_t seed, enum simd simd, struct error *error)
 {
 	const struct cache_hierarchy_wiring wiring = {.specs = specs,
 	                                              .count = count,
@@ -219,12 +210,13 @@ struct cache_hierarchy *caches_create(const struct cache_spec *specs, unsigned c
 
 struct cache_hierarchy *caches_of_settings(const struct settings *settings, struct error *error)
 {
-	struct cache_spec *specs;
+	struct cache_level_spec *specs;
 	unsigned count;
 	if (!cache_specs_read(settings, &specs, &count, error))
 		return NULL;
 	const struct cache_rules rules = cache_rules_of(settings);
-	struct cache_hierarchy *caches = caches_create(specs, count, &rules, settings->machine.cpus, settings->seed, SIMD_AUTO, error);
+	struct cache_hierarchy *caches =
+	        caches_create(specs, count, &rules, settings->machine.cpus, settings->seed, SIMD_AUTO, error);
 	cache_specs_release(specs, count);
 	return caches;
 }

@@ -3,8 +3,8 @@
  * cache_hierarchy.c - accesses through the levels of caches (interface, order and invariant: cache_hierarchy.h).
  *
  * First accesses are split into lines. Requests of one core in a row to the same line of a plain cache become one request marked
- * USED_AGAIN: the line is the most recently used one, so the others hit whatever the policy. Then each level sorts what comes into
- * one list a cache, runs the lists, and merges what they send by the order of what made them send it.
+ * USED_AGAIN: the line is the most recently used one, so the others hit whatever the policy. Then each level sorts what comes
+ * into one list a cache, runs the lists, and merges what they send by the order of what made them send it.
  */
 #include "sim/cache_hierarchy.h"
 
@@ -112,7 +112,8 @@ static void run_list(struct cache_hierarchy *hierarchy, struct cache_hierarchy_l
 }
 
 /* Runs what the level's lists hold, all of one core's instances, and empties them. `out` NULL: the level is the last. */
-static void run_lists(struct cache_hierarchy *hierarchy, struct cache_hierarchy_level *level, unsigned cpu, struct cache_batch *out)
+static void run_lists(struct cache_hierarchy *hierarchy, struct cache_hierarchy_level *level, unsigned cpu,
+                      struct cache_batch *out)
 {
 	unsigned only = only_list(level);
 	if (only != LISTS || !out) {
@@ -195,7 +196,8 @@ static void hand_up(struct cache_hierarchy *hierarchy, unsigned depth, struct ca
 	SIM_ASSERT(taken);
 }
 
-static void descend(struct cache_hierarchy *hierarchy, unsigned depth, const struct cache_batch *from, uint32_t first, uint32_t end);
+static void descend(struct cache_hierarchy *hierarchy, unsigned depth, const struct cache_batch *from, uint32_t first,
+                    uint32_t end);
 
 /* Takes each access of the batch below `depth` in turn. */
 static void descend_all(struct cache_hierarchy *hierarchy, unsigned depth, const struct cache_batch *batch)
@@ -207,7 +209,8 @@ static void descend_all(struct cache_hierarchy *hierarchy, unsigned depth, const
 	}
 }
 
-static void descend(struct cache_hierarchy *hierarchy, unsigned depth, const struct cache_batch *from, uint32_t first, uint32_t end)
+static void descend(struct cache_hierarchy *hierarchy, unsigned depth, const struct cache_batch *from, uint32_t first,
+                    uint32_t end)
 {
 	if (depth == hierarchy->levels) {
 		hierarchy->uncached += end - first;
@@ -497,7 +500,7 @@ static unsigned back_invalidate(void *context, struct cache_level *from, unsigne
 	return held;
 }
 
-static bool serves_kind(const struct cache_spec *spec, unsigned kind)
+static bool serves_kind(const struct cache_level_spec *spec, unsigned kind)
 {
 	return spec->serves == SERVES_ALL || (spec->serves == SERVES_CODE) == (kind == ACCESS_CODE);
 }
@@ -506,21 +509,23 @@ static bool serves_kind(const struct cache_spec *spec, unsigned kind)
 static bool place_levels(struct cache_hierarchy *hierarchy, struct error *error)
 {
 	for (unsigned i = 0; i < hierarchy->count; i++) {
-		struct cache_spec *spec = &hierarchy->specs[i];
-		const struct cache_spec *before = i ? &hierarchy->specs[i - 1] : NULL;
-		bool beside = before && spec->serves != SERVES_ALL && before->serves != SERVES_ALL && spec->serves != before->serves &&
-		              (i < 2 || hierarchy->specs[i - 2].level < before->level);
+		struct cache_level_spec *spec = &hierarchy->specs[i];
+		const struct cache_level_spec *before = i ? &hierarchy->specs[i - 1] : NULL;
+		bool beside = before && spec->serves != SERVES_ALL && before->serves != SERVES_ALL &&
+		              spec->serves != before->serves && (i < 2 || hierarchy->specs[i - 2].level < before->level);
 		if (spec->level == 0)
 			spec->level = before ? before->level + !beside : 1;
 		if (before && spec->level < before->level)
-			return error_set(error, ERROR_USAGE, "cache %s: level %u stands after level %u of %s; the list goes from the first "
-			                                     "level down",
+			return error_set(error, ERROR_USAGE,
+			                 "cache %s: level %u stands after level %u of %s; the list goes from the first "
+			                 "level down",
 			                 spec->name, spec->level, before->level, before->name);
 		bool same = before && spec->level == before->level;
 		if (same && !beside)
-			return error_set(error, ERROR_USAGE,
-			                 "cache %s: level %u is that of %s; two caches share a level where one serves code and one data",
-			                 spec->name, spec->level, before->name);
+			return error_set(
+			        error, ERROR_USAGE,
+			        "cache %s: level %u is that of %s; two caches share a level where one serves code and one data",
+			        spec->name, spec->level, before->name);
 		hierarchy->levels += !same;
 		if (hierarchy->levels > CACHE_LEVELS_MAX)
 			return error_set(error, ERROR_USAGE, "cache %s: there may be %u levels", spec->name, CACHE_LEVELS_MAX);
@@ -539,19 +544,19 @@ static bool names_differ(const struct cache_hierarchy *hierarchy, struct error *
 	return true;
 }
 
-static bool line_fits(const struct cache_spec *spec, struct error *error)
+static bool line_fits(const struct cache_level_spec *spec, struct error *error)
 {
 	uint32_t line = spec->line_bytes;
 	if (line < CACHE_LINE_BYTES_MIN || line > CACHE_LINE_BYTES_MAX || (line & (line - 1)) != 0)
-		return error_set(error, ERROR_USAGE, "cache %s: line %u bytes; expected a power of two from %u to %u", spec->name, line,
-		                 CACHE_LINE_BYTES_MIN, CACHE_LINE_BYTES_MAX);
+		return error_set(error, ERROR_USAGE, "cache %s: line %u bytes; expected a power of two from %u to %u", spec->name,
+		                 line, CACHE_LINE_BYTES_MIN, CACHE_LINE_BYTES_MAX);
 	return true;
 }
 
 /* What a cache must be to be exclusive of the level above. */
 static bool exclusive_fits(const struct cache_hierarchy *hierarchy, unsigned i, struct error *error)
 {
-	const struct cache_spec *spec = &hierarchy->specs[i];
+	const struct cache_level_spec *spec = &hierarchy->specs[i];
 	if (hierarchy->depth[i] == 0)
 		return error_set(error, ERROR_USAGE, "cache %s: inclusion=exclusive needs a level above", spec->name);
 	if (spec->write != WRITE_BACK || !spec->write_allocate || spec->prefetch != PREFETCH_NONE)
@@ -572,10 +577,11 @@ static bool nothing_passes_to_exclusive(const struct cache_hierarchy *hierarchy,
 		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
 			if (hierarchy->level[depth].list_of[kind] != LIST_PASSING &&
 			    hierarchy->level[depth - 1].list_of[kind] == LIST_PASSING)
-				return error_set(error, ERROR_USAGE,
-				                 "cache %s: inclusion=exclusive needs a level above that serves all it serves, code, "
-				                 "data and page walks",
-				                 hierarchy->specs[i].name);
+				return error_set(
+				        error, ERROR_USAGE,
+				        "cache %s: inclusion=exclusive needs a level above that serves all it serves, code, "
+				        "data and page walks",
+				        hierarchy->specs[i].name);
 	}
 	return true;
 }
@@ -583,27 +589,28 @@ static bool nothing_passes_to_exclusive(const struct cache_hierarchy *hierarchy,
 static bool rules_fit(const struct cache_rules *rules, struct error *error)
 {
 	if (rules->rule == CACHE_RULE_WRITEBACK && rules->line_crossing == CROSSING_ONE_ACCESS)
-		return error_set(error, ERROR_USAGE,
-		                 "an access over two lines that counts as one is a rule of demand counting; with write-backs counted, "
-		                 "each line is an access");
+		return error_set(
+		        error, ERROR_USAGE,
+		        "an access over two lines that counts as one is a rule of demand counting; with write-backs counted, "
+		        "each line is an access");
 	return true;
 }
 
 /* What one cache must be to stand below another. */
 static bool pair_fits(const struct cache_hierarchy *hierarchy, unsigned above, unsigned below, struct error *error)
 {
-	const struct cache_spec *upper = &hierarchy->specs[above], *lower = &hierarchy->specs[below];
+	const struct cache_level_spec *upper = &hierarchy->specs[above], *lower = &hierarchy->specs[below];
 	if (lower->cores && (upper->cores == 0 || lower->cores % upper->cores != 0))
-		return error_set(error, ERROR_USAGE, "cache %s: cores=%u does not hold whole groups of the cores that share %s", lower->name,
-		                 lower->cores, upper->name);
+		return error_set(error, ERROR_USAGE, "cache %s: cores=%u does not hold whole groups of the cores that share %s",
+		                 lower->name, lower->cores, upper->name);
 	if (lower->inclusion == INCLUSION_INCLUSIVE && upper->line_bytes > lower->line_bytes)
 		return error_set(error, ERROR_USAGE, "cache %s: inclusion=inclusive needs lines of at least the %u bytes of %s",
 		                 lower->name, upper->line_bytes, upper->name);
 	if (lower->inclusion != INCLUSION_EXCLUSIVE || hierarchy->depth[above] + 1 != hierarchy->depth[below])
 		return true;
 	if (upper->line_bytes != lower->line_bytes)
-		return error_set(error, ERROR_USAGE, "cache %s: inclusion=exclusive needs lines as long as those of %s", lower->name,
-		                 upper->name);
+		return error_set(error, ERROR_USAGE, "cache %s: inclusion=exclusive needs lines as long as those of %s",
+		                 lower->name, upper->name);
 	return true;
 }
 
@@ -619,7 +626,8 @@ static bool caches_fit(const struct cache_hierarchy *hierarchy, struct error *er
 				return false;
 			if (hierarchy->depth[above] == hierarchy->depth[i] && hierarchy->depth[i] > 0 &&
 			    hierarchy->specs[above].line_bytes != hierarchy->specs[i].line_bytes)
-				return error_set(error, ERROR_USAGE, "caches %s and %s share a level; their lines must be equally long",
+				return error_set(error, ERROR_USAGE,
+				                 "caches %s and %s share a level; their lines must be equally long",
 				                 hierarchy->specs[above].name, hierarchy->specs[i].name);
 		}
 	}
@@ -656,7 +664,7 @@ static bool needs_feedback(const struct cache_level *cache)
 
 static bool is_plain(const struct cache_level *cache)
 {
-	const struct cache_spec *spec = cache->spec;
+	const struct cache_level_spec *spec = cache->spec;
 	return spec->inclusion == INCLUSION_NEITHER && spec->write == WRITE_BACK && spec->write_allocate &&
 	       spec->prefetch == PREFETCH_NONE && !cache->next_is_exclusive;
 }
@@ -722,7 +730,7 @@ static void introduce(struct cache_hierarchy *hierarchy)
 static bool make_caches(struct cache_hierarchy *hierarchy, const struct cache_hierarchy_wiring *wiring, struct error *error)
 {
 	for (unsigned i = 0; i < hierarchy->count; i++) {
-		const struct cache_spec *spec = &hierarchy->specs[i];
+		const struct cache_level_spec *spec = &hierarchy->specs[i];
 		unsigned cores = spec->cores ? spec->cores : hierarchy->cpus;
 		struct cache_level_wiring level_wiring = {.spec = spec,
 		                                          .instances = (hierarchy->cpus + cores - 1) / cores,
@@ -741,9 +749,9 @@ static bool make_caches(struct cache_hierarchy *hierarchy, const struct cache_hi
 
 struct cache_hierarchy *cache_hierarchy_create(const struct cache_hierarchy_wiring *wiring, struct error *error)
 {
-	if (wiring->count == 0 || wiring->count > CACHES_MAX || wiring->cpus == 0 || wiring->cpus > CPUS_MAX) {
-		error_set(error, ERROR_USAGE, "%u caches for %u cores; there may be 1 to %u caches for 1 to %u cores", wiring->count,
-		          wiring->cpus, CACHES_MAX, (unsigned)CPUS_MAX);
+	if (wiring->count == 0 || wiring->count > HIERARCHY_CACHES_MAX || wiring->cpus == 0 || wiring->cpus > CPUS_MAX) {
+		error_set(error, ERROR_USAGE, "%u caches for %u cores; there may be 1 to %u caches for 1 to %u cores",
+		          wiring->count, wiring->cpus, HIERARCHY_CACHES_MAX, (unsigned)CPUS_MAX);
 		return NULL;
 	}
 	struct cache_hierarchy *hierarchy = xcalloc(1, sizeof *hierarchy);
@@ -754,8 +762,8 @@ struct cache_hierarchy *cache_hierarchy_create(const struct cache_hierarchy_wiri
 		hierarchy->specs[i].name = xstrdup(wiring->specs[i].name);
 		hierarchy->specs[i].replacement = xstrdup(wiring->specs[i].replacement);
 	}
-	if (!rules_fit(&wiring->rules, error) || !names_differ(hierarchy, error) || !place_levels(hierarchy, error) || !caches_fit(hierarchy, error) ||
-	    !make_caches(hierarchy, wiring, error)) {
+	if (!rules_fit(&wiring->rules, error) || !names_differ(hierarchy, error) || !place_levels(hierarchy, error) ||
+	    !caches_fit(hierarchy, error) || !make_caches(hierarchy, wiring, error)) {
 		cache_hierarchy_destroy(hierarchy);
 		return NULL;
 	}

@@ -4,14 +4,15 @@
  *
  *     accesses -> level 1 (L1I, L1D) -> level 2 -> ... -> last level -> memory
  *
- * A level is one cache, or one for code and one for data. Each cache has as many instances as its `cores` say: core c uses instance
- * c / cores. A kind of access that no cache of a level serves passes that level by.
+ * A level is one cache, or one for code and one for data. Each cache has as many instances as its `cores` say: core c uses
+ * instance c / cores. A kind of access that no cache of a level serves passes that level by.
  *
- * A batch runs level after level: all of it through the first, what that asks for through the second, and so on. Where a level takes
- * lines out of another one (inclusive, exclusive), each request runs to the end before the next begins. The counts do not depend on
- * how a stream is cut into batches, and caches without such relations give the same counts either way.
+ * A batch runs level after level: all of it through the first, what that asks for through the second, and so on. Where a level
+ * takes lines out of another one (inclusive, exclusive), each request runs to the end before the next begins. The counts do not
+ * depend on how a stream is cut into batches, and caches without such relations give the same counts either way.
  *
- * Invariant: an inclusive cache holds every line of the levels above it. cache_hierarchy_check() proves it beside the caches' laws.
+ * Invariant: an inclusive cache holds every line of the levels above it. cache_hierarchy_check() proves it beside the caches'
+ * laws.
  */
 #ifndef SIM_CACHE_HIERARCHY_H
 #define SIM_CACHE_HIERARCHY_H
@@ -19,7 +20,7 @@
 #include "sim/port/cache_level.h"
 
 #define CACHE_LEVELS_MAX 8u
-#define CACHES_MAX (2 * CACHE_LEVELS_MAX)
+#define HIERARCHY_CACHES_MAX (2 * CACHE_LEVELS_MAX)
 
 /* What an access over several lines is. */
 enum line_crossing {
@@ -41,7 +42,7 @@ struct cache_rules {
 };
 
 struct cache_hierarchy_wiring {
-	const struct cache_spec *specs; /* from the first level down; copied */
+	const struct cache_level_spec *specs; /* from the first level down; copied */
 	unsigned count;
 	struct cache_rules rules;
 	unsigned cpus;
@@ -68,7 +69,7 @@ struct cache_hierarchy_level {
 	struct cache_level *cache[2];
 	unsigned caches;
 	uint8_t list_of[ACCESS_KINDS];
-	bool is_one; /* one cache with one instance for all that comes */
+	bool is_one;    /* one cache with one instance for all that comes */
 	bool is_shared; /* every cache has one instance */
 	struct cache_batch list[LISTS], sent[LISTS];
 	uint64_t last_line[LISTS];
@@ -82,9 +83,9 @@ struct cache_hierarchy {
 	uint32_t grain_shift[2]; /* log2 of the smallest line that code, that data may be cut into */
 	struct cache_hierarchy_level level[CACHE_LEVELS_MAX];
 	struct cache_entry entry[ACCESS_KINDS];
-	struct cache_spec specs[CACHES_MAX]; /* owned; in the order given */
-	struct cache_level *caches[CACHES_MAX];
-	unsigned depth[CACHES_MAX];
+	struct cache_level_spec specs[HIERARCHY_CACHES_MAX]; /* owned; in the order given */
+	struct cache_level *caches[HIERARCHY_CACHES_MAX];
+	unsigned depth[HIERARCHY_CACHES_MAX];
 	unsigned count;
 	uint64_t uncached; /* requests that no cache serves */
 };
@@ -93,15 +94,16 @@ struct cache_hierarchy {
 struct cache_hierarchy *cache_hierarchy_create(const struct cache_hierarchy_wiring *wiring, struct error *error);
 void cache_hierarchy_destroy(struct cache_hierarchy *hierarchy);
 
-/* Accesses in order, addresses physical (or as they are to be looked up). A cpu beyond the machine's shares the core cpu modulo cpus. */
+/* Accesses in order, addresses physical (or as they are to be looked up). A cpu beyond the machine's shares the core cpu modulo
+ * cpus. */
 void cache_hierarchy_run(struct cache_hierarchy *hierarchy, const struct access *accesses, size_t count);
 
 /* One access. Returns how many levels did not have (all of) it: 0 for a hit in the first, `levels` if memory had to give it. */
 unsigned cache_hierarchy_access(struct cache_hierarchy *hierarchy, const struct access *access);
 
 /*
- * Everything dirty is written back, level after level, and counted by the next one as the rule says. With `invalidate` no line stays
- * in any cache.
+ * Everything dirty is written back, level after level, and counted by the next one as the rule says. With `invalidate` no line
+ * stays in any cache.
  */
 void cache_hierarchy_flush(struct cache_hierarchy *hierarchy, bool invalidate);
 

@@ -476,7 +476,8 @@ bool setting_set(const struct setting *row, const char *const *texts, size_t cou
 
 /* ---- lines "NAME KEY=VALUE ..." ---- */
 
-static bool unknown_line_key(const struct setting *keys, const char *line, const char *key, const char *place, struct error *error)
+static bool unknown_line_key(const struct setting *keys, const char *line, const char *key, const char *place,
+                             struct error *error)
 {
 	const char *meant = setting_nearest_key(keys, key);
 	char quoted[SETTING_QUOTE_MAX];
@@ -552,7 +553,7 @@ void setting_set_default(const struct setting *row, void *values)
 	size_t count = 0;
 	char *rest = words;
 	if (row->type == SETTING_LIST) {
-		for (char *word; (word = strtok_r(rest, " ", &rest)) != NULL;)
+		for (char *word; (word = strtok_r(rest, row->line_keys ? ";" : " ", &rest)) != NULL;)
 			texts[count++] = word;
 	} else {
 		texts[count++] = words;

@@ -46,7 +46,7 @@ struct setting {
 	const char *zero_word; /* the word for 0, or NULL */
 	const char
 	        *unset_word; /* the word for SETTING_UNSET where 0 is a value of its own, or NULL; not together with zero_word */
-	const char *default_text;  /* as a user would write it; list values separated by one space */
+	const char *default_text;  /* as a user would write it; list values separated by one space, lines by a semicolon */
 	const char *const *names;  /* SETTING_ENUM: the names, ends with NULL */
 	const char *names_of;      /* the value is a name of this kind ("object_allocator"), known to the caller only; or NULL */
 	const char *help, *source; /* one sentence; where the default comes from */
@@ -79,8 +79,8 @@ bool setting_set(const struct setting *row, const char *const *texts, size_t cou
                  void *values, const char *place, struct error *error);
 
 /*
- * Reads a line "NAME KEY=VALUE ..." into the struct at `values`, which holds no values yet: the name into the table's first row, each
- * value into its key's, defaults into the rest. On error the struct holds nothing.
+ * Reads a line "NAME KEY=VALUE ..." into the struct at `values`, which holds no values yet: the name into the table's first row,
+ * each value into its key's, defaults into the rest. On error the struct holds nothing.
  */
 bool setting_read_line(const struct setting *keys, const char *line, const struct setting_names *names, void *values,
                        const char *place, struct error *error);

@@ -3,8 +3,8 @@
  * set_assoc.c - a set-associative cache of any number of sets and ways (interface, order of requests and laws:
  * sim/port/cache_level.h; who goes: sim/port/replacement.h).
  *
- * A plain cache (write-back, write-allocate, no prefetcher, in no relation to its neighbours) hands the whole batch to the array and
- * looks at the misses only. All others serve one request after the other. Both give the same counts.
+ * A plain cache (write-back, write-allocate, no prefetcher, in no relation to its neighbours) hands the whole batch to the array
+ * and looks at the misses only. All others serve one request after the other. Both give the same counts.
  *
  * Source of the rules: Dinero IV (ref.c: d4ref) for what a store, a write-through, a dirty victim and a prefetch do, and for the
  * order in which they reach the next level.
@@ -34,8 +34,8 @@ struct stream_table {
 
 struct set_assoc {
 	struct cache_level level;
-	struct replacement **arrays; /* one an instance */
-	struct stream_table *streams;  /* one an instance; NULL without stride prefetcher */
+	struct replacement **arrays;  /* one an instance */
+	struct stream_table *streams; /* one an instance; NULL without stride prefetcher */
 	struct replacement_miss *misses;
 	uint32_t misses_capacity;
 };
@@ -310,7 +310,7 @@ static void prefetch_line(const struct visit *cause, uint64_t line)
 static void prefetch_after(const struct visit *visit, bool missed, bool first_use)
 {
 	const struct cache_level *level = &visit->cache->level;
-	const struct cache_spec *spec = level->spec;
+	const struct cache_level_spec *spec = level->spec;
 	uint64_t line = visit->request >> level->line_shift;
 	int64_t stride = 1;
 	switch (spec->prefetch) {
@@ -373,7 +373,7 @@ static bool serve_hit(struct visit *visit, uint32_t set, uint32_t way)
 static void serve_miss(struct visit *visit, uint32_t set, uint64_t tag, bool fetches)
 {
 	struct cache_level *level = &visit->cache->level;
-	const struct cache_spec *spec = level->spec;
+	const struct cache_level_spec *spec = level->spec;
 	bool is_write = writes(visit->request), is_exclusive = spec->inclusion == INCLUSION_EXCLUSIVE;
 	bool comes_in = is_exclusive ? is_victim(&visit->about) : !is_write || spec->write_allocate;
 	uint64_t evicted = 0;
@@ -561,8 +561,9 @@ static void set_assoc_check(const struct cache_level *level)
 	SIM_ASSERT(counters->fills == counters->evictions + counters->removals + inside);
 	SIM_ASSERT(counters->prefetch_fills == counters->prefetch_used + counters->prefetch_unused + unused);
 	SIM_ASSERT(counters->prefetch_fills <= counters->prefetches);
-	uint64_t written = counters->accesses[ACCESS_STORE] + counters->accesses[ACCESS_LOAD] + counters->accesses[ACCESS_WALK_STORE] +
-	                   counters->accesses[ACCESS_WRITEBACK] + counters->dirty_received;
+	uint64_t written = counters->accesses[ACCESS_STORE] + counters->accesses[ACCESS_LOAD] +
+	                   counters->accesses[ACCESS_WALK_STORE] + counters->accesses[ACCESS_WRITEBACK] +
+	                   counters->dirty_received;
 	SIM_ASSERT(level->back_invalidate || counters->write_backs + counters->dirty_removals + dirty <= written);
 }
 
@@ -592,7 +593,7 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
 };
 
 /* Sets of the described size; 0 with *error if the numbers do not fit each other. */
-static uint32_t sets_of(const struct cache_spec *spec, uint32_t *ways, struct error *error)
+static uint32_t sets_of(const struct cache_level_spec *spec, uint32_t *ways, struct error *error)
 {
 	uint64_t lines = spec->size_bytes / spec->line_bytes;
 	*ways = spec->ways ? spec->ways : (uint32_t)(lines <= REPLACEMENT_WAYS_MAX ? lines : 0);
@@ -610,7 +611,7 @@ static uint32_t sets_of(const struct cache_spec *spec, uint32_t *ways, struct er
 
 struct cache_level *cache_level_set_assoc_create(const struct cache_level_wiring *wiring, struct error *error)
 {
-	const struct cache_spec *spec = wiring->spec;
+	const struct cache_level_spec *spec = wiring->spec;
 	uint32_t ways, sets = sets_of(spec, &ways, error);
 	if (sets == 0)
 		return NULL;

@@ -19,14 +19,17 @@ static bool geometry_fits(const struct replacement_wiring *wiring, struct error 
 {
 	uint32_t sets = wiring->sets, ways = wiring->ways;
 	if (sets == 0 || sets > REPLACEMENT_SETS_MAX)
-		return error_set(error, ERROR_USAGE, "%s: %u sets; there may be 1 to %u", wiring->stream, sets, REPLACEMENT_SETS_MAX);
-	if (ways == 0 || ways > REPLACEMENT_WAYS_MAX)
-		return error_set(error, ERROR_USAGE, "%s: %u ways; there may be 1 to %u", wiring->stream, ways, REPLACEMENT_WAYS_MAX);
-	if ((uint64_t)sets * ways > REPLACEMENT_SETS_MAX)
-		return error_set(error, ERROR_USAGE, "%s: %u sets of %u ways; there may be %u ways in all", wiring->stream, sets, ways,
+		return error_set(error, ERROR_USAGE, "%s: %u sets; there may be 1 to %u", wiring->stream, sets,
 		                 REPLACEMENT_SETS_MAX);
+	if (ways == 0 || ways > REPLACEMENT_WAYS_MAX)
+		return error_set(error, ERROR_USAGE, "%s: %u ways; there may be 1 to %u", wiring->stream, ways,
+		                 REPLACEMENT_WAYS_MAX);
+	if ((uint64_t)sets * ways > REPLACEMENT_SETS_MAX)
+		return error_set(error, ERROR_USAGE, "%s: %u sets of %u ways; there may be %u ways in all", wiring->stream, sets,
+		                 ways, REPLACEMENT_SETS_MAX);
 	if (wiring->index == INDEX_XOR && (sets & (sets - 1)) != 0)
-		return error_set(error, ERROR_USAGE, "%s: index=xor needs a power of two of sets, found %u", wiring->stream, sets);
+		return error_set(error, ERROR_USAGE, "%s: index=xor needs a power of two of sets, found %u", wiring->stream,
+		                 sets);
 	return true;
 }
 

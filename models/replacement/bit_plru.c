@@ -2,9 +2,9 @@
  *
  * bit_plru.c - one bit a way says that it was used of late.
  *
- * A use sets the way's bit; if then all ways of the set have it, the others lose theirs. The lowest way without the bit goes. Free
- * ways are filled first, the lowest first. Source: Al-Zoubi, Milenkovic, Milenkovic, Performance Evaluation of Cache Replacement
- * Policies for the SPEC CPU2000 Benchmark Suite, 2004 (PLRUm).
+ * A use sets the way's bit; if then all ways of the set have it, the others lose theirs. The lowest way without the bit goes.
+ * Free ways are filled first, the lowest first. Source: Al-Zoubi, Milenkovic, Milenkovic, Performance Evaluation of Cache
+ * Replacement Policies for the SPEC CPU2000 Benchmark Suite, 2004 (PLRUm).
  */
 #include "models/replacement/array.h"
 

@@ -5,8 +5,8 @@
  * A use turns every bit on the way's path away from it. The way that goes is found by following the bits from the root. Free ways
  * are filled first, the lowest first.
  *
- * Any number of ways: the tree has a leaf for each number up to the next power of two, ways are its first leaves, and a node whose
- * right half has no way at all is passed to the left without looking at its bit.
+ * Any number of ways: the tree has a leaf for each number up to the next power of two, ways are its first leaves, and a node
+ * whose right half has no way at all is passed to the left without looking at its bit.
  *
  * Node 1 is the root, node n has the children 2n and 2n+1; bit n of the set's state belongs to node n and is 1 if the right half
  * is the older one. Source: Al-Zoubi, Milenkovic, Milenkovic, Performance Evaluation of Cache Replacement Policies for the SPEC

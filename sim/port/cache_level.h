@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * cache_level.h - the port of one cache: L1I, L1D, L2, LLC. All its instances (one a core, one for all, one for some cores) are in
- * it. sim/cache_hierarchy.c puts caches together.
+ * cache_level.h - the port of one cache: L1I, L1D, L2, LLC. All its instances (one a core, one for all, one for some cores) are
+ * in it. sim/cache_hierarchy.c puts caches together.
  *
  * Models: models/cache_level/{set_assoc,ideal}.c. A model embeds struct cache_level as its first member.
  *
@@ -9,8 +9,8 @@
  * each request: the fetch of the line, the data written through, the dirty line that had to go, then the same for each line that
  * the prefetcher brings. That is Dinero IV's order (d4ref: its pending references are a stack).
  *
- * Laws (check): for each kind accesses = hits + misses; fills = evictions + removals + lines inside; prefetch fills = used + unused
- * ones gone + unused ones inside; write-backs + dirty removals + dirty lines inside <= writes + dirty lines received.
+ * Laws (check): for each kind accesses = hits + misses; fills = evictions + removals + lines inside; prefetch fills = used +
+ * unused ones gone + unused ones inside; write-backs + dirty removals + dirty lines inside <= writes + dirty lines received.
  */
 #ifndef SIM_PORT_CACHE_LEVEL_H
 #define SIM_PORT_CACHE_LEVEL_H
@@ -47,7 +47,7 @@ enum cache_prefetch {
 };
 
 /* One cache as a scenario describes it (models/cache_settings.c: its keys and their defaults). */
-struct cache_spec {
+struct cache_level_spec {
 	char *name;
 	uint64_t size_bytes;
 	uint32_t ways; /* 0: one set of all lines */
@@ -89,27 +89,27 @@ struct cache_batch {
 	uint64_t *requests; /* address, its lowest bits the marks (sim/port/replacement.h: run) */
 	struct cache_about *about;
 	uint32_t count, capacity;
-	bool has_groups; /* some request has REQUEST_MORE */
+	bool has_groups;                 /* some request has REQUEST_MORE */
 	uint64_t accesses[ACCESS_KINDS]; /* that the batch stands for: a request may stand for many in a row to its line */
 };
 
 struct cache_counters {
 	uint64_t accesses[ACCESS_KINDS], hits[ACCESS_KINDS], misses[ACCESS_KINDS];
-	uint64_t fills;            /* lines brought in */
-	uint64_t evictions;        /* lines that went for a new one */
-	uint64_t removals;         /* lines taken out: back-invalidated, invalidated, moved up */
-	uint64_t dirty_received;   /* lines that the exclusive level below handed up with their data */
-	uint64_t write_backs;      /* dirty lines that left for the next level or memory, at eviction or flush */
-	uint64_t to_memory;        /* of them, those that went to memory: from the last level, or past the others */
-	uint64_t dirty_removals;   /* removed lines whose data went to the one who removed them */
-	uint64_t fetches;          /* lines asked of the next level */
-	uint64_t writes_through;   /* stores handed on */
-	uint64_t clean_victims;    /* clean lines handed to an exclusive next level */
+	uint64_t fills;              /* lines brought in */
+	uint64_t evictions;          /* lines that went for a new one */
+	uint64_t removals;           /* lines taken out: back-invalidated, invalidated, moved up */
+	uint64_t dirty_received;     /* lines that the exclusive level below handed up with their data */
+	uint64_t write_backs;        /* dirty lines that left for the next level or memory, at eviction or flush */
+	uint64_t to_memory;          /* of them, those that went to memory: from the last level, or past the others */
+	uint64_t dirty_removals;     /* removed lines whose data went to the one who removed them */
+	uint64_t fetches;            /* lines asked of the next level */
+	uint64_t writes_through;     /* stores handed on */
+	uint64_t clean_victims;      /* clean lines handed to an exclusive next level */
 	uint64_t back_invalidations; /* lines that this cache's evictions took out of the levels above */
-	uint64_t prefetches;       /* made by this cache's prefetcher */
-	uint64_t prefetch_fills;   /* of them lines that were not here yet */
-	uint64_t prefetch_used;    /* prefetched lines used at least once */
-	uint64_t prefetch_unused;  /* prefetched lines that went before any use */
+	uint64_t prefetches;         /* made by this cache's prefetcher */
+	uint64_t prefetch_fills;     /* of them lines that were not here yet */
+	uint64_t prefetch_used;      /* prefetched lines used at least once */
+	uint64_t prefetch_unused;    /* prefetched lines that went before any use */
 };
 
 struct cache_level;
@@ -138,7 +138,7 @@ struct cache_level_ops {
 
 struct cache_level {
 	const struct cache_level_ops *ops;
-	const struct cache_spec *spec; /* owned by the hierarchy */
+	const struct cache_level_spec *spec; /* owned by the hierarchy */
 	unsigned line_shift;
 	unsigned instances;
 	uint32_t next_line_bytes; /* of the next level; the own where that is memory */
@@ -155,7 +155,7 @@ struct cache_level {
 };
 
 struct cache_level_wiring {
-	const struct cache_spec *spec;
+	const struct cache_level_spec *spec;
 	unsigned instances;
 	enum cache_rule rule;
 	enum simd simd;

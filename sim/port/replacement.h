@@ -5,10 +5,10 @@
  *
  * Models: models/replacement/{lru,tree_plru,bit_plru,srrip,fifo,random}.c. A model embeds struct replacement as its first member.
  *
- * A way is one word: tag << WAY_MARK_BITS | marks. A tag is a whole block or page number (60 bits: lines of 16 bytes and more of a
- * 64-bit address, or a page number beside a PCID), never a part of it, so a way tells its address. WAY_VALID says that a way is in
- * use; the other marks are the owner's (a cache's dirty line). A TLB keeps what it knows of a page in `payloads`, which move with
- * their words.
+ * A way is one word: tag << WAY_MARK_BITS | marks. A tag is a whole block or page number (60 bits: lines of 16 bytes and more of
+ * a 64-bit address, or a page number beside a PCID), never a part of it, so a way tells its address. WAY_VALID says that a way is
+ * in use; the other marks are the owner's (a cache's dirty line). A TLB keeps what it knows of a page in `payloads`, which move
+ * with their words.
  *
  * A tag's set comes from the tag alone (replacement_set_of). Which way of the set holds it may change at any call for that set:
  * LRU and FIFO keep a set in their own order. So a way's number is good until the next call only.
@@ -35,7 +35,7 @@
 
 enum replacement_index {
 	INDEX_LINEAR, /* the tag modulo the number of sets */
-	INDEX_XOR     /* the lowest bits xor the next as many (Gras et al., TLBleed, 2018: Intel's STLB); sets are a power of two */
+	INDEX_XOR /* the lowest bits xor the next as many (Gras et al., TLBleed, 2018: Intel's STLB); sets are a power of two */
 };
 
 struct metric;
@@ -63,9 +63,9 @@ struct replacement_ops {
 	void (*remove)(struct replacement *, uint32_t set, uint32_t way);
 
 	/*
-	 * Many requests in order, for arrays without payloads: a request is an address whose lowest WAY_MARK_BITS bits are marks to
-	 * be set in the way (USED_AGAIN in the place of WAY_VALID); its tag is address >> tag_shift. What is there is used, what is
-	 * not there is inserted. Writes the misses in order and returns their number (at most count).
+	 * Many requests in order, for arrays without payloads: a request is an address whose lowest WAY_MARK_BITS bits are marks
+	 * to be set in the way (USED_AGAIN in the place of WAY_VALID); its tag is address >> tag_shift. What is there is used,
+	 * what is not there is inserted. Writes the misses in order and returns their number (at most count).
 	 */
 	size_t (*run)(struct replacement *, const uint64_t *requests, size_t count, struct replacement_miss *misses);
 
