@@ -348,6 +348,8 @@ static bool slow_page(struct mmu *mmu, struct access *part, struct walk_sink *si
 	                        .sink = sink};
 	if (mmu->layout)
 		part->region = region_of(mmu, part->address);
+	if (!mmu->served[lookup.side])
+		return true;
 	sink->like = *part;
 	if (!translate(mmu, &lookup)) {
 		mmu->counters.refused++;
@@ -544,11 +546,15 @@ void mmu_init(struct mmu *mmu)
 		const struct tlb_level *data = first->array[MMU_DATA][size], *code = first->array[MMU_CODE][size];
 		one_for_both = one_for_both || (data && data == code);
 		for (unsigned other = 0; other < size; other++)
-			mmu->first_shared_by_sizes = mmu->first_shared_by_sizes || (data && data == first->array[MMU_DATA][other]) ||
+			mmu->first_shared_by_sizes = mmu->first_shared_by_sizes ||
+			                             (data && data == first->array[MMU_DATA][other]) ||
 			                             (code && code == first->array[MMU_CODE][other]);
 	}
 	for (unsigned side = 0; side < MMU_SIDES; side++) {
 		const struct tlb_level *array = first->array[side][PAGE_4K];
+		mmu->served[side] = mmu->walker != NULL;
+		for (unsigned level = 0; level < mmu->levels; level++)
+			mmu->served[side] = mmu->served[side] || mmu->level[level].array[side][PAGE_4K];
 		uint32_t sets = array ? array->sets : 1;
 		mmu->recents_of[side] = one_for_both ? 0 : side;
 		mmu->recent_mask[side] = (sets < MMU_RECENT_MAX ? sets : MMU_RECENT_MAX) - 1;

@@ -6,7 +6,8 @@
  *                                   miss -> level 1 ... -> last level
  *                                             miss -> walker -> batch of accesses, physical
  *
- * Without a walker addresses stay as they are and the TLBs look up numbers of 4 KiB pages. Between levels:
+ * Without a walker addresses stay as they are and the TLBs look up numbers of 4 KiB pages; code, or data, that no array of any
+ * level serves is then not looked up. Between levels:
  *
  *   neither     a walk fills every level, a hit in a lower one those above it; each lets go what it wants
  *   inclusive   the same, and what goes from the level goes from those above it
@@ -15,15 +16,17 @@
  * An access that reaches over several pages is one access for each of them, here and behind. An access to an address of the upper
  * half is one of supervisor mode, any other one of user mode.
  *
- * In front stands a filter: for every set of the first level the page that was used in it last. Using it once more changes nothing
- * in any policy, so the filter counts hits without asking. It is right because it is emptied by whatever else may change a set.
+ * In front stands a filter: for every set of the first level the page that was used in it last. Using it once more changes
+ * nothing in any policy, so the filter counts hits without asking. It is right because it is emptied by whatever else may change
+ * a set.
  *
- * A store by a translation that is not dirty yet makes the walker walk again and set the bit; a translation that forbids the access
- * is dropped and walked anew, as a processor does before it faults. Neither is a miss. A TLB that prefetches asks the walker for
- * the next page at each miss of the last level, and keeps it there.
+ * A store by a translation that is not dirty yet makes the walker walk again and set the bit; a translation that forbids the
+ * access is dropped and walked anew, as a processor does before it faults. Neither is a miss. A TLB that prefetches asks the
+ * walker for the next page at each miss of the last level, and keeps it there.
  *
- * Laws (mmu_check): for each level and kind accesses = hits + misses, for the first accesses = pages touched, for each further one
- * accesses = misses of the level above; walks = misses of the last level + walks for dirty, rights, prefetch and after faults.
+ * Laws (mmu_check): for each level and kind accesses = hits + misses, for the first accesses = pages touched, for each further
+ * one accesses = misses of the level above; walks = misses of the last level + walks for dirty, rights, prefetch and after
+ * faults.
  */
 #ifndef SIM_MMU_H
 #define SIM_MMU_H
@@ -97,10 +100,11 @@ struct mmu {
 
 	/* The rest is made by mmu_init(). */
 	struct mmu_recents recents[MMU_SIDES];
-	unsigned recents_of[MMU_SIDES];    /* which of them a side uses: one for both where they share a first-level array */
+	unsigned recents_of[MMU_SIDES]; /* which of them a side uses: one for both where they share a first-level array */
 	uint64_t recent_mask[MMU_SIDES];
-	bool first_shared_by_sizes;        /* a first-level array keeps pages of several sizes */
-	bool seen[PAGE_SIZES];             /* pages of this size were ever filled */
+	bool first_shared_by_sizes;                                   /* a first-level array keeps pages of several sizes */
+	bool served[MMU_SIDES];                                       /* looked up at all */
+	bool seen[PAGE_SIZES];                                        /* pages of this size were ever filled */
 	uint64_t looked_at[ACCESS_KINDS][2], needed[ACCESS_KINDS][2]; /* rights by kind and user mode, for the filter */
 	bool whole_batches;
 	struct mmu_runs *runs; /* of whole batches; owned */
@@ -118,8 +122,8 @@ void mmu_release(struct mmu *mmu);
 
 /*
  * Takes accesses in order, and writes what goes on to the caches: each access with its physical address, before it the walker's
- * references. Returns how many accesses are done; the rest waits for more room. capacity is at least MMU_ROOM; `out` NULL: nothing
- * is written, things are only counted.
+ * references. Returns how many accesses are done; the rest waits for more room. capacity is at least MMU_ROOM; `out` NULL:
+ * nothing is written, things are only counted.
  */
 size_t mmu_run(struct mmu *mmu, const struct access *in, size_t count, struct access *out, size_t capacity, size_t *made);
 

@@ -112,42 +112,99 @@ static void run_levels(struct mmu *mmu)
 	runs->side[MMU_DATA]->count = runs->side[MMU_CODE]->count = 0;
 }
 
-/* One page of an access: a request, unless the side's array was asked for this page last. */
-static inline void gather(struct mmu *mmu, uint64_t address, uint8_t kind, uint32_t order, unsigned side)
+/* What a side of the first level was asked for last, set by set, in this batch. */
+struct last_asked {
+	struct run *run;
+	bool is_array; /* else everything goes on to the next level */
+	uint64_t mask;
+	uint64_t page[MMU_RECENT_MAX]; /* UINT64_MAX: nothing */
+	uint32_t request[MMU_RECENT_MAX];
+};
+
+static void begin_batch(const struct mmu *mmu, struct last_asked asked[MMU_SIDES])
 {
-	struct run *run = mmu->runs->side[side];
-	uint64_t page = address >> PAGE_SHIFT & TLB_NUMBER;
-	mmu->level_counters[0].accesses[kind]++;
-	if (run->count && run->request[run->count - 1] >> PAGE_SHIFT == page) {
-		run->request[run->count - 1] |= USED_AGAIN;
-		return;
+	for (unsigned side = 0; side < MMU_SIDES; side++) {
+		asked[side].run = mmu->runs->side[side];
+		asked[side].is_array = mmu->level[0].array[side][PAGE_4K] != NULL;
+		asked[side].mask = mmu->recent_mask[side];
+		for (uint64_t set = 0; set <= asked[side].mask; set++)
+			asked[side].page[set] = UINT64_MAX;
 	}
-	run->request[run->count] = page << PAGE_SHIFT;
-	run->order[run->count] = order;
-	run->kind[run->count++] = kind;
 }
 
-void mmu_runs_do(struct mmu *mmu, const struct access *in, size_t count)
+/* A request, unless the page's set was asked for this page last: then that one stands for this too. Returns whether it is new. */
+static inline bool gather(struct last_asked *asked, uint64_t page, uint8_t kind, uint32_t order)
 {
-	unsigned code_side = joint(mmu, 0) ? MMU_DATA : MMU_CODE;
-	uint32_t order = 0;
-	for (size_t i = 0; i < count; i++) {
-		uint64_t address = in[i].address, pages = ((address & (PAGE_SIZE - 1)) + in[i].bytes + PAGE_SIZE - 1) >> PAGE_SHIFT;
-		unsigned side = in[i].kind == ACCESS_CODE ? code_side : MMU_DATA;
-		for (uint64_t page = 0; page < (pages ? pages : 1); page++) {
-			if (order == RUN_MAX) {
-				run_levels(mmu);
-				order = 0;
-			}
-			gather(mmu, address + (page << PAGE_SHIFT), in[i].kind, order++, side);
-			mmu->counters.pages++;
-		}
+	struct run *run = asked->run;
+	uint64_t set = page & asked->mask;
+	if (asked->page[set] == page) {
+		run->request[asked->request[set]] |= USED_AGAIN;
+		return false;
 	}
-	mmu->counters.accesses += count;
-	run_levels(mmu);
+	asked->page[set] = asked->is_array ? page : UINT64_MAX;
+	asked->request[set] = (uint32_t)run->count;
+	run->request[run->count] = (page & TLB_NUMBER) << PAGE_SHIFT;
+	run->order[run->count] = order;
+	run->kind[run->count++] = kind;
+	return true;
+}
+
+static void count_hits(struct mmu *mmu)
+{
 	for (unsigned level = 0; level < mmu->levels; level++) {
 		struct mmu_level_counters *at = &mmu->level_counters[level];
 		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
 			at->hits[kind][PAGE_4K] = at->accesses[kind] - at->misses[kind][PAGE_4K];
 	}
+}
+
+/* An access that reaches into further pages asks for each. */
+static uint32_t gather_further(struct last_asked *asked, const struct access *access, uint64_t page, uint64_t last,
+                               uint32_t order, struct mmu *mmu, struct last_asked all[MMU_SIDES])
+{
+	while (page++ != last) {
+		if (order == RUN_MAX) {
+			run_levels(mmu);
+			begin_batch(mmu, all);
+			order = 0;
+		}
+		mmu->level_counters[0].accesses[access->kind]++;
+		mmu->counters.pages++;
+		order += gather(asked, page, access->kind, order);
+	}
+	return order;
+}
+
+void mmu_runs_do(struct mmu *mmu, const struct access *in, size_t count)
+{
+	struct last_asked asked[MMU_SIDES];
+	struct last_asked *const data = &asked[MMU_DATA], *const code = joint(mmu, 0) ? data : &asked[MMU_CODE];
+	uint64_t accesses[ACCESS_KINDS] = {0};
+	uint32_t order = 0;
+	begin_batch(mmu, asked);
+	for (size_t i = 0; i < count; i++) {
+		const struct access *access = &in[i];
+		uint64_t page = access->address >> PAGE_SHIFT;
+		bool is_code = access->kind == ACCESS_CODE;
+		struct last_asked *of = is_code ? code : data;
+		if (!mmu->served[is_code ? MMU_CODE : MMU_DATA])
+			continue;
+		if (order == RUN_MAX) {
+			run_levels(mmu);
+			begin_batch(mmu, asked);
+			order = 0;
+		}
+		accesses[access->kind]++;
+		order += gather(of, page, access->kind, order);
+		if ((access->address & (PAGE_SIZE - 1)) + access->bytes > PAGE_SIZE)
+			order = gather_further(of, access, page, (access->address + access->bytes - 1) >> PAGE_SHIFT, order, mmu,
+			                       asked);
+	}
+	run_levels(mmu);
+	mmu->counters.accesses += count;
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
+		mmu->level_counters[0].accesses[kind] += accesses[kind];
+		mmu->counters.pages += accesses[kind];
+	}
+	count_hits(mmu);
 }

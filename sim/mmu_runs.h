@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * mmu_runs.h - TLBs without a walker, a whole batch at a level at a time: the same counts as access by access (sim/mmu.c), faster.
+ * mmu_runs.h - TLBs without a walker, a whole batch at a level at a time: the same counts as access by access (sim/mmu.c),
+ * faster.
  *
- * It serves an MMU without feedback: no walker, no prefetch, every level neither inclusive nor exclusive. A level's array runs over
- * the batch and leaves a list of what it missed, which the next level runs over. An access to the page that the array was asked for
- * last is not asked again (sim/port/replacement.h: USED_AGAIN).
+ * It serves an MMU without feedback: no walker, no prefetch, every level neither inclusive nor exclusive. A level's array runs
+ * over the batch and leaves a list of what it missed, which the next level runs over. A page that its set was asked for last is
+ * not asked for again (sim/port/replacement.h: USED_AGAIN); nothing else has touched the set since.
  */
 #ifndef SIM_MMU_RUNS_H
 #define SIM_MMU_RUNS_H

@@ -13,7 +13,7 @@
 	         offsetof(struct walker_counters, field[2])}, \
 	        {#field "_pml4e", "1", METRIC_COUNTER, help_ " the PML4", offsetof(struct walker_counters, field[3])}, \
 	{ \
-		#field "_pml5e", "1", METRIC_COUNTER, help_ " the PML5", offsetof(struct walker_counters, field[4]) \
+#field "_pml5e", "1", METRIC_COUNTER, help_ " the PML5", offsetof(struct walker_counters, field[4]) \
 	}
 
 const struct metric walker_metrics[] = {
@@ -101,7 +101,8 @@ static struct walk host_walk(struct walker *host, uint64_t guest_physical, struc
 }
 
 /* The machine's own address of a guest-physical one, and the size of the host's page there. */
-static bool to_host(struct walker *walker, uint64_t guest_physical, struct walk_sink *sink, uint64_t *address, enum page_size *size)
+static bool to_host(struct walker *walker, uint64_t guest_physical, struct walk_sink *sink, uint64_t *address,
+                    enum page_size *size)
 {
 	struct walker *host = walker->host;
 	struct walk page;
@@ -135,7 +136,8 @@ static struct walk host_has_none(struct walker *walker)
 	return (struct walk){.outcome = WALK_HOST_FAULT};
 }
 
-/* Finds where to begin: below the lowest level whose cache knows the address, else at the top. false: the host has no top table. */
+/* Finds where to begin: below the lowest level whose cache knows the address, else at the top. false: the host has no top table.
+ */
 static bool find_start(struct walker *walker, struct descent *descent)
 {
 	uint64_t *word;
@@ -284,7 +286,8 @@ void walker_load_root(struct walker *walker, uint64_t root, unsigned pcid)
 
 void walker_invalidate(struct walker *walker, const struct tlb_scope *scope)
 {
-	/* INVLPG takes out everything of the PCID; INVPCID of one address only what translates it (Intel SDM vol. 3A 4.10.4.1). */
+	/* INVLPG takes out everything of the PCID; INVPCID of one address only what translates it (Intel SDM vol. 3A 4.10.4.1).
+	 */
 	struct tlb_scope all = {.one_pcid = scope->one_pcid, .pcid = scope->pcid, .globals = true};
 	bool one_address = scope->one_page && !scope->globals;
 	for (unsigned level = 1; level < walker->mode->levels; level++) {
@@ -307,8 +310,7 @@ void walker_check(const struct walker *walker)
 	for (unsigned level = 0; level < PAGING_LEVELS_MAX; level++) {
 		started += counters->starts[level];
 		ended += counters->ends[level];
-		uint64_t from_above =
-		        level + 1 < PAGING_LEVELS_MAX ? counters->reads[level + 1] - counters->ends[level + 1] : 0;
+		uint64_t from_above = level + 1 < PAGING_LEVELS_MAX ? counters->reads[level + 1] - counters->ends[level + 1] : 0;
 		SIM_ASSERT(counters->reads[level] == counters->starts[level] + from_above);
 		SIM_ASSERT(counters->stores[level] <= counters->reads[level]);
 		if (walker->structure[level])

@@ -11,17 +11,17 @@
  * the entry's physical address.
  *
  * Nested paging: tables of a guest hold guest-physical addresses. A walker with a `host` walks the host's tables, with the host
- * walker's own caches and nested TLB, for the top table, for every table that an entry points to, and for the page at last: with 4
- * levels on 4 levels and all caches cold 5 * 4 + 4 = 24 references. Paging-structure caches of the guest hold host-physical
+ * walker's own caches and nested TLB, for the top table, for every table that an entry points to, and for the page at last: with
+ * 4 levels on 4 levels and all caches cold 5 * 4 + 4 = 24 references. Paging-structure caches of the guest hold host-physical
  * addresses (Intel SDM vol. 3C 28.4.1, combined mappings), so what they spare they spare in both dimensions.
  *
- * Rules: Intel SDM vol. 3A 4.6 (rights), 4.7 (error codes), 4.8 (accessed and dirty), 4.10.3 (paging-structure caches), vol. 3C 28.3;
- * AMD APM vol. 2 5.3 to 5.5, 15.25.
+ * Rules: Intel SDM vol. 3A 4.6 (rights), 4.7 (error codes), 4.8 (accessed and dirty), 4.10.3 (paging-structure caches), vol.
+ * 3C 28.3; AMD APM vol. 2 5.3 to 5.5, 15.25.
  *
- * MODEL: caches of different levels are looked up together and the lowest that knows the address counts as used, the others do not.
- * MODEL: the host's pages give every right; a walk does not look at the rights of the second stage.
- * MODEL: a guest's walk goes on where the host gave memory; a real one begins again.
- * MODEL: a walk that prefetches sets no bits; it gives up where one would have to be set.
+ * MODEL: caches of different levels are looked up together and the lowest that knows the address counts as used, the others do
+ * not. MODEL: the host's pages give every right; a walk does not look at the rights of the second stage. MODEL: a guest's walk
+ * goes on where the host gave memory; a real one begins again. MODEL: a walk that prefetches sets no bits; it gives up where one
+ * would have to be set.
  *
  * Laws: walks = walks that started + addresses that are none + walks without a top table; entries of a level read = walks that
  * started there + walks that went on from the level above; walks that started = walks that ended.
@@ -63,7 +63,8 @@ struct walk_sink {
 	struct access like;
 };
 
-/* Five levels on five: 5 * (5 + 1) + 5 reads, those of the host twice where it has to give memory, and a store for every entry. */
+/* Five levels on five: 5 * (5 + 1) + 5 reads, those of the host twice where it has to give memory, and a store for every entry.
+ */
 #define WALK_REFERENCES_MAX 128
 
 struct walker_counters {
@@ -83,10 +84,10 @@ struct walker {
 	struct physical_memory *memory;
 	uint64_t root; /* CR3: address of the top table */
 	unsigned pcid;
-	uint64_t registers[4]; /* PAE's PDPTEs */
+	uint64_t registers[4];                          /* PAE's PDPTEs */
 	struct tlb_level *structure[PAGING_LEVELS_MAX]; /* the paging-structure cache of a level's entries; NULL: none; owned */
-	struct walker *host;        /* NULL: no guest; not owned */
-	struct tlb_level *nested;   /* of a host's walker: guest-physical to host-physical pages; NULL: none; owned */
+	struct walker *host;                            /* NULL: no guest; not owned */
+	struct tlb_level *nested; /* of a host's walker: guest-physical to host-physical pages; NULL: none; owned */
 	/* Of a host's walker: gives the guest memory where it has none. false: it will not. */
 	bool (*host_fault)(void *context, uint64_t guest_physical);
 	void *context;

@@ -26,8 +26,8 @@ struct slot {
 struct ideal {
 	struct tlb_level tlb;
 	struct slot *slots;
-	size_t capacity;        /* a power of two */
-	size_t taken, entries;  /* slots that are not empty; of them those not removed */
+	size_t capacity;       /* a power of two */
+	size_t taken, entries; /* slots that are not empty; of them those not removed */
 };
 
 /* The tag's slot, or the empty one where it would be looked for last. */

@@ -2,8 +2,8 @@
  *
  * set_assoc.c - a TLB array of sets and ways, any number of either, with any replacement policy.
  *
- * The sets, and the policy that keeps them, are those of sim/port/replacement.h. A page's set comes from its number alone: pages of
- * different sizes and address spaces share sets as their numbers say.
+ * The sets, and the policy that keeps them, are those of sim/port/replacement.h. A page's set comes from its number alone: pages
+ * of different sizes and address spaces share sets as their numbers say.
  *
  * Invariant: that of the replacement port; entries = valid ways.
  */
@@ -47,7 +47,8 @@ static struct tlb_entry set_assoc_fill(struct tlb_level *tlb, struct tlb_entry e
 {
 	struct replacement *array = ((struct set_assoc *)tlb)->array;
 	uint64_t evicted, word = 0;
-	replacement_insert(array, replacement_set_of(array, entry.tag), way_word(entry.tag, WAY_VALID), entry.word, &evicted, &word);
+	replacement_insert(array, replacement_set_of(array, entry.tag), way_word(entry.tag, WAY_VALID), entry.word, &evicted,
+	                   &word);
 	return (struct tlb_entry){evicted ? way_tag(evicted) : TLB_NONE, word};
 }
 
@@ -130,14 +131,15 @@ struct tlb_level *tlb_level_set_assoc_create(const struct tlb_wiring *wiring, st
 {
 	uint32_t ways = wiring->ways ? wiring->ways : wiring->entries;
 	if (wiring->entries == 0 || wiring->entries % ways != 0) {
-		error_set(error, ERROR_USAGE, "%s: %u entries in %u ways; expected a multiple of the ways", wiring->name, wiring->entries,
-		          ways);
+		error_set(error, ERROR_USAGE, "%s: %u entries in %u ways; expected a multiple of the ways", wiring->name,
+		          wiring->entries, ways);
 		return NULL;
 	}
 	const struct replacement_wiring array = {.sets = wiring->entries / ways,
 	                                         .ways = ways,
 	                                         .index = wiring->index,
 	                                         .tag_shift = PAGE_SHIFT,
+	                                         .number_bits = TLB_NUMBER_BITS,
 	                                         .payloads = wiring->words,
 	                                         .simd = wiring->simd,
 	                                         .seed = wiring->seed,

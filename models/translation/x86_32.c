@@ -2,8 +2,8 @@
  *
  * x86_32.c - 32-bit paging: two levels of 1024 entries of 4 bytes, pages of 4 KiB and, with CR4.PSE, 4 MiB.
  *
- * A 4 MiB page's frame has its bits 39:32 in bits 20:13 of the entry (PSE-36, Intel SDM vol. 3A table 4-4); bit 21, and those above
- * the machine's physical width, are reserved. Nothing else is, and there is no XD bit.
+ * A 4 MiB page's frame has its bits 39:32 in bits 20:13 of the entry (PSE-36, Intel SDM vol. 3A table 4-4); bit 21, and those
+ * above the machine's physical width, are reserved. Nothing else is, and there is no XD bit.
  */
 #include "models/translation/x86_entry.h"
 

@@ -2,7 +2,8 @@
  *
  * x86_entry.h - the 8-byte entry that 4-level, 5-level and PAE paging share (Intel SDM vol. 3A, tables 4-8 to 4-20).
  *
- *   63 XD | 62:52 ignored | 51:M reserved | M-1:12 frame | 11:9 ignored | 8 G | 7 PS or PAT | 6 D | 5 A | 4 PCD | 3 PWT | 2 U/S | 1 R/W | 0 P
+ *   63 XD | 62:52 ignored | 51:M reserved | M-1:12 frame | 11:9 ignored | 8 G | 7 PS or PAT | 6 D | 5 A | 4 PCD | 3 PWT | 2 U/S |
+ * 1 R/W | 0 P
  *
  * A leaf above the page table has PS set, its PAT in bit 12 and its frame from the bit of its page size on; what lies between is
  * reserved.

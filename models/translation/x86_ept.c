@@ -5,8 +5,8 @@
  *   bits 0, 1, 2: read, write, execute; an entry is present if any is set | 7 leaf | 8 accessed | 9 dirty | M-1:12 frame
  *   leaves: 5:3 memory type, 6 ignore PAT
  *
- * Source: Intel SDM vol. 3C 28.3.2, tables 28-1 to 28-6. Write without read is a misconfiguration (28.3.3.1), told here as a reserved
- * bit. AMD's nested paging uses the ordinary long-mode tables instead (x86_4level; APM vol. 2 15.25).
+ * Source: Intel SDM vol. 3C 28.3.2, tables 28-1 to 28-6. Write without read is a misconfiguration (28.3.3.1), told here as a
+ * reserved bit. AMD's nested paging uses the ordinary long-mode tables instead (x86_4level; APM vol. 2 15.25).
  */
 #include "models/translation/x86_entry.h"
 

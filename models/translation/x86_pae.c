@@ -3,8 +3,8 @@
  * x86_pae.c - PAE paging: 32-bit linear addresses, entries of 8 bytes, pages of 4 KiB and 2 MiB.
  *
  * The four PDPTEs are registers that a load of CR3 fills, so a walk reads a PDE and a PTE only. They have no rights, no accessed
- * bit, and reserved bits of their own (Intel SDM vol. 3A 4.4.1, table 4-8). In a PDE and PTE all of bits 62:M are reserved (tables
- * 4-9 to 4-11), where long mode ignores 62:52.
+ * bit, and reserved bits of their own (Intel SDM vol. 3A 4.4.1, table 4-8). In a PDE and PTE all of bits 62:M are reserved
+ * (tables 4-9 to 4-11), where long mode ignores 62:52.
  */
 #include "models/translation/x86_entry.h"
 

@@ -2,8 +2,8 @@
  *
  * tlb_level.h - the port of translation lookaside buffers: one array of entries, at one level of a core's TLBs.
  *
- * Models: models/tlb_level/{ideal,set_assoc}.c. Which arrays a level has, whom they serve and how levels stand to each other is the
- * MMU's business (sim/mmu.h); an array finds, keeps and forgets entries.
+ * Models: models/tlb_level/{ideal,set_assoc}.c. Which arrays a level has, whom they serve and how levels stand to each other is
+ * the MMU's business (sim/mmu.h); an array finds, keeps and forgets entries.
  *
  * An entry is a tag and a word. The tag tells which page of which address space:
  *
@@ -38,7 +38,8 @@ struct tlb_entry {
 
 static inline uint64_t tlb_tag(uint64_t linear, enum page_size size, unsigned pcid)
 {
-	return (linear >> page_size_shift(size) & TLB_NUMBER) | (uint64_t)size << TLB_SIZE_SHIFT | (uint64_t)pcid << TLB_PCID_SHIFT;
+	return (linear >> page_size_shift(size) & TLB_NUMBER) | (uint64_t)size << TLB_SIZE_SHIFT |
+	       (uint64_t)pcid << TLB_PCID_SHIFT;
 }
 
 static inline uint64_t tlb_tag_global(uint64_t linear, enum page_size size)
@@ -62,13 +63,13 @@ struct tlb_scope {
 	uint64_t linear;
 	bool one_pcid; /* only those of `pcid`; says nothing about global entries */
 	unsigned pcid;
-	bool globals;  /* global entries too */
+	bool globals; /* global entries too */
 };
 
 /* The instructions' scopes (Intel SDM vol. 3A 4.10.4.1). */
 struct tlb_scope tlb_scope_invlpg(uint64_t linear, unsigned pcid);
-struct tlb_scope tlb_scope_cr3(unsigned pcid);  /* MOV to CR3 with bit 63 clear */
-struct tlb_scope tlb_scope_everything(void);    /* MOV to CR4 that changes PGE or clears PCIDE, MOV to CR0 that clears PG */
+struct tlb_scope tlb_scope_cr3(unsigned pcid); /* MOV to CR3 with bit 63 clear */
+struct tlb_scope tlb_scope_everything(void);   /* MOV to CR4 that changes PGE or clears PCIDE, MOV to CR0 that clears PG */
 
 enum invpcid { INVPCID_ADDRESS, INVPCID_SINGLE, INVPCID_ALL_AND_GLOBAL, INVPCID_ALL };
 struct tlb_scope tlb_scope_invpcid(enum invpcid type, unsigned pcid, uint64_t linear);
@@ -79,8 +80,8 @@ bool tlb_scope_has(const struct tlb_scope *scope, uint64_t tag);
 struct tlb_level_ops {
 	const char *name;
 	const char *help;
-	/* The word of an entry, and one use of it; false: there is none. Where it is told (NULL is allowed), *word is good until the
-	 * next call and may be changed through the pointer. */
+	/* The word of an entry, and one use of it; false: there is none. Where it is told (NULL is allowed), *word is good until
+	 * the next call and may be changed through the pointer. */
 	bool (*use)(struct tlb_level *, uint64_t tag, uint64_t **word);
 	/* The same without a use. */
 	bool (*find)(struct tlb_level *, uint64_t tag, uint64_t **word);
@@ -91,8 +92,8 @@ struct tlb_level_ops {
 	/* Takes out what is in the scope; how many entries that were. */
 	uint64_t (*invalidate)(struct tlb_level *, const struct tlb_scope *);
 	/*
-	 * Many uses of 4 KiB pages in order, filled where they miss, words left alone: replacement_run() with addresses. NULL: the
-	 * model has no such way.
+	 * Many uses of 4 KiB pages in order, filled where they miss, words left alone: replacement_run() with addresses. NULL:
+	 * the model has no such way.
 	 */
 	size_t (*run)(struct tlb_level *, const uint64_t *requests, size_t count, struct replacement_miss *misses);
 	/* Entries there are, and how many there can be (0: no end). */
@@ -104,8 +105,8 @@ struct tlb_level_ops {
 };
 
 /*
- * Kept by the wrappers below. Law: fills = evictions + removed + invalidated + entries there are. Uses are counted by the MMU, once
- * for a level, however many arrays of it were looked at.
+ * Kept by the wrappers below. Law: fills = evictions + removed + invalidated + entries there are. Uses are counted by the MMU,
+ * once for a level, however many arrays of it were looked at.
  */
 struct tlb_counters {
 	uint64_t fills, evictions, removed, invalidated;
@@ -115,7 +116,7 @@ extern const struct metric tlb_metrics[];
 
 struct tlb_level {
 	const struct tlb_level_ops *ops;
-	char name[32]; /* the array's, as the machine's description has it */
+	char name[32];     /* the array's, as the machine's description has it */
 	uint64_t capacity; /* 0: no end */
 	uint32_t sets;     /* of 4 KiB entries, if the set is the page number's lowest bits; else 1 */
 	uint64_t globals;  /* global entries there are */
@@ -128,7 +129,7 @@ struct tlb_wiring {
 	uint32_t entries, ways; /* ways 0: fully associative */
 	const char *replacement;
 	enum replacement_index index;
-	bool words;  /* the array keeps words; without, it can run() */
+	bool words; /* the array keeps words; without, it can run() */
 	enum simd simd;
 	uint64_t seed;
 	/* Makes the policy's array by name (models are found by the registry, which no model knows). */

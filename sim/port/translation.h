@@ -50,7 +50,7 @@ const char *page_size_name(enum page_size size);
 #define WORD_RIGHTS (WORD_WRITE | WORD_USER | WORD_EXECUTE)
 
 /* An error code as the processor pushes it with #PF (Intel SDM vol. 3A, figure 4-12). */
-#define PF_PRESENT 0x1u  /* 0: an entry was not present */
+#define PF_PRESENT 0x1u /* 0: an entry was not present */
 #define PF_WRITE 0x2u
 #define PF_USER 0x4u
 #define PF_RESERVED 0x8u /* a reserved bit was set */
@@ -60,17 +60,17 @@ const char *page_size_name(enum page_size size);
 #define PAGING_LEVELS_MAX 5
 
 struct paging_level {
-	const char *entry;   /* "PTE", "PDE", ... : the manuals' word for an entry of this table */
-	unsigned shift;      /* of the linear bits that index the table */
+	const char *entry; /* "PTE", "PDE", ... : the manuals' word for an entry of this table */
+	unsigned shift;    /* of the linear bits that index the table */
 	unsigned index_bits;
 	enum page_size page; /* of a leaf here; PAGE_SIZES: no leaf can be here */
 };
 
 /* What an entry says. */
 struct paging_entry {
-	uint64_t word;  /* WORD_* of this entry alone; the frame is that of the page, or of the next table */
+	uint64_t word; /* WORD_* of this entry alone; the frame is that of the page, or of the next table */
 	bool leaf;
-	bool reserved;  /* a bit is set that must be clear */
+	bool reserved; /* a bit is set that must be clear */
 };
 
 /* What the machine's control registers and CPUID say of paging. */
@@ -91,9 +91,9 @@ struct translation_ops {
 	const char *help;
 	unsigned levels; /* 0: linear addresses are physical ones */
 	unsigned linear_bits;
-	bool sign_extended;       /* an address whose upper bits do not repeat the highest linear bit is no address: #GP */
-	unsigned entry_bytes;     /* 4 or 8 */
-	unsigned root_registers;  /* entries of the top table that the processor keeps in registers, loaded with CR3 (PAE: 4) */
+	bool sign_extended;      /* an address whose upper bits do not repeat the highest linear bit is no address: #GP */
+	unsigned entry_bytes;    /* 4 or 8 */
+	unsigned root_registers; /* entries of the top table that the processor keeps in registers, loaded with CR3 (PAE: 4) */
 	struct paging_level level[PAGING_LEVELS_MAX];
 
 	struct paging_entry (*decode)(const struct paging_controls *, unsigned level, uint64_t raw);
