@@ -84,6 +84,7 @@ static bool create_caches(const struct count_request *request, struct cache_hier
 
 struct machine {
 	struct cache_hierarchy *caches; /* NULL: none named */
+	uint64_t since_flush;          /* accesses */
 };
 
 static void machine_run(struct machine *machine, const struct access *accesses, size_t count)
@@ -98,22 +99,56 @@ static void machine_flush(struct machine *machine, bool invalidate)
 		cache_hierarchy_flush(machine->caches, invalidate);
 }
 
-/* Runs a batch, cut where a flush is due. */
-static void run_batch(struct machine *machine, const struct count_request *request, struct count_result *result,
-                      const struct access *batch, size_t count)
+/* Writes load-stores as a load and a store, as traces do whose format has none; returns how many accesses there are then. */
+static size_t split_modifies(const struct access *batch, size_t count, struct access *split)
+{
+	size_t made = 0;
+	for (size_t i = 0; i < count; i++) {
+		split[made] = batch[i];
+		if (batch[i].kind == ACCESS_MODIFY) {
+			split[made++].kind = ACCESS_LOAD;
+			split[made] = batch[i];
+			split[made].kind = ACCESS_STORE;
+		}
+		made++;
+	}
+	return made;
+}
+
+/* Runs accesses, cut where a flush is due. */
+static void run_with_flushes(struct machine *machine, uint64_t flush_every, struct count_result *result,
+                             const struct access *accesses, size_t count)
 {
 	for (size_t done = 0; done < count;) {
 		size_t part = count - done;
-		uint64_t until_flush = request->flush_every ? request->flush_every - result->records % request->flush_every : part;
+		uint64_t until_flush = flush_every - machine->since_flush;
 		if (part > until_flush)
 			part = (size_t)until_flush;
-		machine_run(machine, batch + done, part);
+		machine_run(machine, accesses + done, part);
 		done += part;
-		result->records += part;
-		if (request->flush_every && part == until_flush) {
+		machine->since_flush += part;
+		if (machine->since_flush == flush_every) {
 			machine_flush(machine, true);
+			machine->since_flush = 0;
 			result->flushes++;
 		}
+	}
+}
+
+static void run_batch(struct machine *machine, const struct count_request *request, struct count_result *result,
+                      const struct access *batch, size_t count)
+{
+	struct access split[2 * ACCESS_BATCH];
+	for (size_t i = 0; i < count; i++)
+		result->kinds[batch[i].kind]++;
+	result->records += count;
+	if (request->flush_every == 0) {
+		machine_run(machine, batch, count);
+	} else if (request->rules.caches.modify == MODIFY_LOAD_STORE) {
+		count = split_modifies(batch, count, split);
+		run_with_flushes(machine, request->flush_every, result, split, count);
+	} else {
+		run_with_flushes(machine, request->flush_every, result, batch, count);
 	}
 }
 
@@ -133,8 +168,6 @@ static bool run_source(struct machine *machine, struct access_source *source, co
 			return false;
 		if (count == 0)
 			return true;
-		for (size_t i = 0; i < count; i++)
-			result->kinds[batch[i].kind]++;
 		run_batch(machine, request, result, batch, count);
 		request->progress->tell(request->progress->context, source->bytes_done, source->bytes_total);
 	}
@@ -146,6 +179,8 @@ static void take_counts(struct count_level *level, const struct cache_level *cac
 {
 	memcpy(level->accesses, cache->counters.accesses, sizeof level->accesses);
 	memcpy(level->misses, cache->counters.misses, sizeof level->misses);
+	level->own_prefetches = cache->counters.prefetches;
+	level->own_prefetch_misses = cache->counters.prefetch_fills;
 }
 
 static void take_cache(struct count_result *result, const struct cache_level *cache, const char *name)

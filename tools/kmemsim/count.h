@@ -37,7 +37,7 @@ struct count_request {
 	struct count_rules rules;
 	enum count_walk walk;
 	uint64_t records;     /* of the trace; 0: all */
-	uint64_t flush_every; /* records; 0: never */
+	uint64_t flush_every; /* accesses, a load-store being two if the rules say so; 0: never */
 	const struct progress *progress;
 	const volatile sig_atomic_t *interrupt;
 };
@@ -48,6 +48,7 @@ struct count_level {
 	char geometry[64]; /* "32 KiB, 8-way, 64 B, lru" */
 	bool is_tlb;
 	uint64_t accesses[ACCESS_KINDS], misses[ACCESS_KINDS];
+	uint64_t own_prefetches, own_prefetch_misses; /* of kind prefetch, what its own prefetcher made */
 	uint64_t write_backs; /* dirty lines that left, but for the flush at the trace's end */
 };
 
@@ -61,7 +62,7 @@ struct count_result {
 	bool interrupted;
 };
 
-/* Accesses and misses of a level: all kinds but prefetches, which nobody asked for. */
+/* Accesses and misses of a level: all that came to it, its own prefetcher not among them. */
 uint64_t count_accesses(const struct count_level *level);
 uint64_t count_misses(const struct count_level *level);
 

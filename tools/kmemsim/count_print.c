@@ -26,22 +26,22 @@ static const char *grouped(uint64_t value, char text[GROUPED_MAX])
 	return text;
 }
 
-static uint64_t demand_sum(const uint64_t counts[ACCESS_KINDS])
+static uint64_t sum(const uint64_t counts[ACCESS_KINDS])
 {
-	uint64_t sum = 0;
+	uint64_t all = 0;
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
-		sum += kind == ACCESS_PREFETCH ? 0 : counts[kind];
-	return sum;
+		all += counts[kind];
+	return all;
 }
 
 uint64_t count_accesses(const struct count_level *level)
 {
-	return demand_sum(level->accesses);
+	return sum(level->accesses) - level->own_prefetches;
 }
 
 uint64_t count_misses(const struct count_level *level)
 {
-	return demand_sum(level->misses);
+	return sum(level->misses) - level->own_prefetch_misses;
 }
 
 /* ---- text ---- */
