@@ -8,64 +8,39 @@
 
 #include <string.h>
 
-/* models.def names every model of every port; each of the following readings picks one port's lines. */
-#define MODEL(port, name) DECLARE_##port(name)
-#define DECLARE_page_allocator(model) \
+#define MODEL_page_allocator(model) \
 	extern const struct page_allocator_ops page_allocator_##model##_ops; \
 	struct page_allocator *page_allocator_##model##_create(const struct page_allocator_wiring *, struct error *);
-#define DECLARE_object_allocator(model) \
+#define MODEL_object_allocator(model) \
 	extern const struct object_allocator_ops object_allocator_##model##_ops; \
 	struct object_allocator *object_allocator_##model##_create(const struct object_allocator_wiring *, struct error *);
-#define DECLARE_virtual_allocator(model) \
+#define MODEL_virtual_allocator(model) \
 	extern const struct virtual_allocator_ops virtual_allocator_##model##_ops; \
 	struct virtual_allocator *virtual_allocator_##model##_create(const struct virtual_allocator_wiring *, struct error *);
-#define DECLARE_memory(model) \
+#define MODEL_memory(model) \
 	extern const struct memory_ops memory_##model##_ops; \
 	struct memory *memory_##model##_create(const struct memory_wiring *, struct error *);
 #include "models/models.def"
-#undef MODEL
 
-#define MODEL(port, name) IN_TABLE_OF_PAGE_ALLOCATORS_##port(name)
-#define IN_TABLE_OF_PAGE_ALLOCATORS_page_allocator(model) {&page_allocator_##model##_ops, page_allocator_##model##_create},
-#define IN_TABLE_OF_PAGE_ALLOCATORS_object_allocator(model)
-#define IN_TABLE_OF_PAGE_ALLOCATORS_virtual_allocator(model)
-#define IN_TABLE_OF_PAGE_ALLOCATORS_memory(model)
 const struct page_allocator_model page_allocator_models[] = {
+#define MODEL_page_allocator(model) {&page_allocator_##model##_ops, page_allocator_##model##_create},
 #include "models/models.def"
         {NULL, NULL}};
-#undef MODEL
 
-#define MODEL(port, name) IN_TABLE_OF_OBJECT_ALLOCATORS_##port(name)
-#define IN_TABLE_OF_OBJECT_ALLOCATORS_page_allocator(model)
-#define IN_TABLE_OF_OBJECT_ALLOCATORS_object_allocator(model) \
-	{&object_allocator_##model##_ops, object_allocator_##model##_create},
-#define IN_TABLE_OF_OBJECT_ALLOCATORS_virtual_allocator(model)
-#define IN_TABLE_OF_OBJECT_ALLOCATORS_memory(model)
 const struct object_allocator_model object_allocator_models[] = {
+#define MODEL_object_allocator(model) {&object_allocator_##model##_ops, object_allocator_##model##_create},
 #include "models/models.def"
         {NULL, NULL}};
-#undef MODEL
 
-#define MODEL(port, name) IN_TABLE_OF_VIRTUAL_ALLOCATORS_##port(name)
-#define IN_TABLE_OF_VIRTUAL_ALLOCATORS_page_allocator(model)
-#define IN_TABLE_OF_VIRTUAL_ALLOCATORS_object_allocator(model)
-#define IN_TABLE_OF_VIRTUAL_ALLOCATORS_virtual_allocator(model) \
-	{&virtual_allocator_##model##_ops, virtual_allocator_##model##_create},
-#define IN_TABLE_OF_VIRTUAL_ALLOCATORS_memory(model)
 const struct virtual_allocator_model virtual_allocator_models[] = {
+#define MODEL_virtual_allocator(model) {&virtual_allocator_##model##_ops, virtual_allocator_##model##_create},
 #include "models/models.def"
         {NULL, NULL}};
-#undef MODEL
 
-#define MODEL(port, name) IN_TABLE_OF_MEMORIES_##port(name)
-#define IN_TABLE_OF_MEMORIES_page_allocator(model)
-#define IN_TABLE_OF_MEMORIES_object_allocator(model)
-#define IN_TABLE_OF_MEMORIES_virtual_allocator(model)
-#define IN_TABLE_OF_MEMORIES_memory(model) {&memory_##model##_ops, memory_##model##_create},
 const struct memory_model memory_models[] = {
+#define MODEL_memory(model) {&memory_##model##_ops, memory_##model##_create},
 #include "models/models.def"
         {NULL, NULL}};
-#undef MODEL
 
 /* The error of a name that no model of the port has; `nearest` has been offered all that are. */
 static void no_such_model(const char *port, const char *name, const struct nearest *nearest, struct error *error)

@@ -6,7 +6,10 @@
  * applied form a chain, which is how an include that comes back to itself is seen.
  */
 #include "models/scenario.h"
+#include "models/object_allocator/cache_tunables.h"
+#include "models/object_allocator/slub.h"
 #include "models/registry.h"
+#include "models/reserved_range.h"
 #include "sim/io/yaml_scenario.h"
 #include "sim/nearest.h"
 #include "sim/report.h"
@@ -281,6 +284,22 @@ static bool fail_unknown_key(const struct loading *loading, const char *prefix, 
 }
 
 /* Sets one row from texts, and remembers what a path is relative to. from_folder NULL: the current folder. */
+static bool slub_debug_check(const struct settings *settings, struct error *error)
+{
+	struct slub_config unused = {0};
+	return slub_debug_parse(&unused, settings->kernel.slub_debug, error);
+}
+
+/* Settings whose text has a grammar of its own; the errors name the key. */
+static const struct {
+	const char *key;
+	bool (*check)(const struct settings *settings, struct error *error);
+} texts_with_grammar[] = {
+        {"machine.reserved", reserved_ranges_check},
+        {"kernel.slub_debug", slub_debug_check},
+        {"kernel.cache_tunables", cache_tunables_check},
+};
+
 static bool set_row(struct loading *loading, const struct setting *row, const char *const *texts, size_t count, bool list,
                     const char *from_folder, const char *place)
 {
@@ -297,6 +316,10 @@ static bool set_row(struct loading *loading, const struct setting *row, const ch
 	}
 	if (strcmp(row->key, "dump") == 0)
 		return dump_request_parse(&request, loading->settings->dump, place, loading->error);
+	struct error why = {0};
+	for (size_t i = 0; i < sizeof texts_with_grammar / sizeof *texts_with_grammar; i++)
+		if (strcmp(row->key, texts_with_grammar[i].key) == 0 && !texts_with_grammar[i].check(loading->settings, &why))
+			return error_set(loading->error, why.kind, "%s: %s", place, why.text);
 	return true;
 }
 

@@ -28,6 +28,8 @@
 #define SKYLAKE_CACHES "Intel 64 and IA-32 Architectures Optimization Reference Manual, cache parameters of Skylake"
 
 static const char *const timing_names[] = {[TIMING_NONE] = "none", [TIMING_CYCLES] = "cycles", NULL};
+static const char *const architecture_names[] = {
+        [ARCHITECTURE_AUTO] = "auto", [ARCHITECTURE_X86_64] = "x86-64", [ARCHITECTURE_X86_32] = "x86-32", NULL};
 static const char *const pace_names[] = {[PACE_RECORDED] = "recorded", [PACE_ASAP] = "asap", NULL};
 static const char *const on_error_names[] = {[ON_ERROR_COUNT] = "count", [ON_ERROR_STOP] = "stop", NULL};
 
@@ -53,13 +55,15 @@ static const struct setting table[] = {
         {.key = "start",
          .type = SETTING_STRING,
          .default_text = "",
-         .help = "A recorded state to start from: a dump, or a folder with /proc/buddyinfo and the like; from there on the recording is replayed",
+         .help = "A recorded state to start from: a dump, or a folder with /proc/buddyinfo and the like; from there on the "
+                 "recording is replayed",
          .source = "none; a run then starts as the described machine boots",
          AT(start)},
         {.key = "expect",
          .type = SETTING_STRING,
          .default_text = "",
-         .help = "A recorded state to hold the end of the run against: a dump, or a folder with /proc/buddyinfo, slabinfo and the like",
+         .help = "A recorded state to hold the end of the run against: a dump, or a folder with /proc/buddyinfo, slabinfo and "
+                 "the like",
          .source = "none",
          AT(expect)},
         {.key = "allocator",
@@ -148,6 +152,13 @@ static const struct setting table[] = {
          .help = "The machine's name in tables",
          .source = "configs/machines/pc.yaml",
          AT(machine.name)},
+        {.key = "machine.architecture",
+         .type = SETTING_ENUM,
+         .names = architecture_names,
+         .default_text = "auto",
+         .help = "x86-64, or x86-32 (without PAE): zones, what the kernel can map, how wide a pointer is; auto: the recording's",
+         .source = "the recording; x86-64 without one",
+         AT(machine.architecture)},
         {.key = "machine.memory",
          .alias = "memory",
          .type = SETTING_SIZE,
@@ -158,6 +169,14 @@ static const struct setting table[] = {
          .help = "End of usable physical memory; auto: as the recording's machine had it",
          .source = "the recording",
          AT(machine.memory_bytes)},
+        {.key = "machine.reserved",
+         .type = SETTING_LIST,
+         .default_text = "",
+         .help = "Ranges of physical addresses below machine.memory that are no usable memory: each FIRST-LAST in hexadecimal as "
+                 "in /proc/iomem, or SIZE at ADDRESS",
+         .source = "none but a PC's own: frame 0, 9f000-fffff, and bffe0000-ffffffff where memory goes beyond",
+         AT(machine.reserved),
+         .count_offset = offsetof(struct settings, machine.reserved_count)},
         {.key = "machine.cpus",
          .type = SETTING_COUNT,
          .unit = "CPUs",
@@ -301,6 +320,23 @@ static const struct setting table[] = {
          .help = "The same of zone DMA32",
          .source = "mm/page_alloc.c: sysctl_lowmem_reserve_ratio",
          AT(kernel.lowmem_reserve_dma32)},
+        {.key = "kernel.lowmem_reserve_ratio.normal",
+         .type = SETTING_COUNT,
+         .default_text = "32",
+         .min = 0,
+         .max = INT32_MAX,
+         .help = "The same of zone Normal, for the users of HighMem",
+         .source = "mm/page_alloc.c: sysctl_lowmem_reserve_ratio",
+         AT(kernel.lowmem_reserve_normal)},
+        {.key = "kernel.lowmem",
+         .type = SETTING_SIZE,
+         .default_text = "896 MiB",
+         .min = 32 * MIB,
+         .max = 4096 * MIB,
+         .help = "x86-32: memory that the kernel maps for good; zone HighMem begins where it ends",
+         .source = "arch/x86/include/asm/pgtable_32_areas.h: MAXMEM is the last GiB without 128 MiB for vmalloc (and the fixed "
+                   "maps)",
+         AT(kernel.lowmem_bytes)},
         {.key = "kernel.transparent_hugepage",
          .type = SETTING_BOOL,
          .default_text = "true",
@@ -348,7 +384,7 @@ static const struct setting table[] = {
          .default_text = "64 B",
          .min = 32,
          .max = 128,
-         .help = "Bytes of a struct page: 64, or 56 without its alignment",
+         .help = "Bytes of a struct page: on x86-64 64, or 56 without its alignment; on x86-32 32, or 40 with memory cgroups",
          .source = "include/linux/mm_types.h: _struct_page_alignment on x86-64",
          AT(kernel.page_struct_bytes)},
         {.key = "kernel.reserved",

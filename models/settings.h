@@ -14,9 +14,15 @@ enum timing { TIMING_NONE, TIMING_CYCLES };
 enum pace { PACE_RECORDED, PACE_ASAP };
 enum on_error { ON_ERROR_COUNT, ON_ERROR_STOP };
 
+/* auto: that of the recording, x86-64 without one. */
+enum architecture { ARCHITECTURE_AUTO, ARCHITECTURE_X86_64, ARCHITECTURE_X86_32 };
+
 struct machine_settings {
-	char *name;                /* machine.name */
-	uint64_t memory_bytes;     /* memory: end of usable physical memory; auto = from the recording */
+	char *name; /* machine.name */
+	enum architecture architecture;
+	uint64_t memory_bytes; /* memory: end of usable physical memory; auto = from the recording */
+	char **reserved;       /* machine.reserved: ranges that are no usable memory (models/reserved_range.h) */
+	uint32_t reserved_count;
 	uint32_t cpus;             /* machine.cpus: auto = from the recording */
 	uint64_t frequency_hz;     /* machine.frequency */
 	uint32_t cache_line_bytes; /* machine.cache_line */
@@ -37,6 +43,8 @@ struct kernel_settings {
 	uint32_t watermark_boost_factor;                   /* 15000 */
 	uint32_t percpu_pagelist_high_fraction;            /* auto */
 	uint32_t lowmem_reserve_dma, lowmem_reserve_dma32; /* sysctl lowmem_reserve_ratio: 256 256 */
+	uint32_t lowmem_reserve_normal;                    /* 32 */
+	uint64_t lowmem_bytes;                             /* x86-32: what the direct map reaches; HIGHMEM is above */
 	bool transparent_hugepage;                         /* order-9 pcp lists */
 	bool compaction;                                   /* CONFIG_COMPACTION */
 	uint32_t kswapd_delay;                             /* page allocator calls until kswapd has its turn; 0 = never */

@@ -18,6 +18,7 @@ void layout_init(struct layout *layout, uint32_t page_struct_bytes)
 {
 	*layout = (struct layout){
 	        .direct_map = 0xffff888000000000u,
+	        .direct_map_frames = UINT32_MAX,
 	        .vmemmap = 0xffffea0000000000u,
 	        .page_struct_bytes = page_struct_bytes,
 	        .per_cpu = 0xffffc88000000000u, /* below vmalloc, in the hole that no other region uses */
@@ -26,9 +27,10 @@ void layout_init(struct layout *layout, uint32_t page_struct_bytes)
 	};
 }
 
-void layout_set_32bit(struct layout *layout)
+void layout_set_32bit(struct layout *layout, uint64_t lowmem_bytes)
 {
 	layout->direct_map = 0xc0000000u;
+	layout->direct_map_frames = (uint32_t)(lowmem_bytes >> PAGE_SHIFT);
 }
 
 void layout_keep_names(struct layout *layout)

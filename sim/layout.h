@@ -18,8 +18,9 @@
 
 struct layout {
 	uint64_t direct_map;
+	uint32_t direct_map_frames; /* from here on frames are high memory, which has no address of its own */
 	uint64_t vmemmap;
-	uint32_t page_struct_bytes; /* sizeof(struct page): 64, or 56 where the kernel was built without its alignment */
+	uint32_t page_struct_bytes; /* sizeof(struct page): 64, 56 without its alignment; 32 or 40 on 32 bits */
 	uint64_t per_cpu;
 	uint64_t per_cpu_stride;
 	uint64_t kernel_data;
@@ -34,10 +35,12 @@ struct layout {
 void layout_init(struct layout *layout, uint32_t page_struct_bytes);
 
 /*
- * Puts the direct map where a 32-bit kernel has it (PAGE_OFFSET c0000000); object allocators tell the size of a pointer from it.
- * MODEL: the direct map of a 32-bit machine is not cut off at 896 MiB, and its other regions keep their 64-bit addresses.
+ * The map of a 32-bit kernel (PAGE_OFFSET c0000000), which ends after so many bytes of memory; object allocators tell the size of a
+ * pointer from it.
+ * MODEL: an access to a frame of high memory is told at direct_map + its physical address, beyond what 32 bits reach, in place of
+ * the slot that kmap_local_page() gave it, and the regions of the kernel's own data keep their 64-bit addresses.
  */
-void layout_set_32bit(struct layout *layout);
+void layout_set_32bit(struct layout *layout, uint64_t lowmem_bytes);
 
 /* Lets the names be kept that models give their data, for one who will ask for them. */
 void layout_keep_names(struct layout *layout);
@@ -74,11 +77,11 @@ static inline vaddr layout_struct_page(const struct layout *layout, pfn frame)
 	return vaddr_of(layout->vmemmap + (uint64_t)frame.nr * layout->page_struct_bytes);
 }
 
-/* The frame an address of the direct map lies in. PFN_NONE for an address below the map or beyond 16 TiB. */
+/* The frame an address of the direct map lies in. PFN_NONE for an address outside of the map. */
 static inline pfn layout_pfn_of(const struct layout *layout, vaddr at)
 {
 	uint64_t offset = at.addr - layout->direct_map;
-	if (at.addr < layout->direct_map || offset >> PAGE_SHIFT >= UINT32_MAX)
+	if (at.addr < layout->direct_map || offset >> PAGE_SHIFT >= layout->direct_map_frames)
 		return PFN_NONE;
 	return pfn_of((uint32_t)(offset >> PAGE_SHIFT));
 }

@@ -33,32 +33,65 @@ enum op_origin {
 };
 
 struct op {
-	uint64_t time_ns;     /* the recording's clock */
-	uint64_t line;        /* of the recording's text, 1 = first; 0 = no line */
-	uint64_t address;     /* where the recorded kernel put it: object address, or frame number for pages; 0 = not known */
+	uint64_t time_ns; /* the recording's clock */
+	uint64_t line;    /* of the recording's text, 1 = first; 0 = no line */
+	uint64_t address; /* where the recorded kernel put it: object address, or frame number for pages; 0 = not known */
 	uint32_t id;
-	uint32_t cache;       /* index into the cache table */
-	uint32_t call_site;   /* index into the call-site table */
+	uint32_t cache;     /* index into the cache table */
+	uint32_t call_site; /* index into the call-site table */
 	gfp gfp;
 	uint32_t bytes_req;
 	uint32_t bytes_alloc; /* as recorded; 0 = not known */
 	uint16_t cpu;
-	uint8_t kind;         /* enum op_kind */
+	uint8_t kind; /* enum op_kind */
 	uint8_t order;
-	uint8_t origin;       /* enum op_origin */
+	uint8_t origin; /* enum op_origin */
+};
+
+/*
+ * What a recording tells beside its ops: every event of the page allocator, those of slab pages and of its inside too, and who
+ * made the calls. Only runs that follow a recording from a start state read it.
+ */
+enum detail_kind {
+	DETAIL_CONTEXT,           /* task, context: of the events on this CPU from this line on */
+	DETAIL_PAGE_ALLOC,        /* order, gfp, type: a block was handed out (mm_page_alloc) */
+	DETAIL_PAGE_FREE,         /* order: a block is about to be given back (mm_page_free) */
+	DETAIL_PAGE_FREE_BATCHED, /* a page of a list is about to be put away (mm_page_free_batched); its mm_page_free came before
+	                           */
+	DETAIL_ZONE_LOCKED,       /* order, type, refill: a block was taken from the zone (mm_page_alloc_zone_locked) */
+	DETAIL_PCPU_DRAIN,        /* order, type: a block goes from a CPU's list to the zone (mm_page_pcpu_drain) */
+	DETAIL_EXTFRAG,           /* order, type asked for; other_order, other_type taken instead (mm_page_alloc_extfrag) */
+	DETAIL_KINDS
+};
+
+/* struct detail.context; CONTEXT_KNOWN is missing if the recording's lines do not tell. */
+enum { CONTEXT_IRQS_OFF = 1, CONTEXT_SOFTIRQ = 2, CONTEXT_HARDIRQ = 4, CONTEXT_KNOWN = 8 };
+
+struct detail {
+	uint64_t time_ns;
+	uint64_t line; /* of the recording's text: an op of the same event has the same. Never less than of the detail before */
+	uint64_t pfn;
+	gfp gfp;
+	uint32_t task; /* thread number, 0 = idle or not told */
+	uint16_t cpu;
+	uint8_t kind; /* enum detail_kind */
+	uint8_t context;
+	uint8_t order, type; /* type: the kernel's migrate type */
+	uint8_t other_order, other_type;
+	bool refill; /* for a CPU's list */
 };
 
 enum recorded_allocator { RECORDED_UNKNOWN, RECORDED_SLUB, RECORDED_SLAB, RECORDED_SLOB };
 
 /* A cache of the recording, as far as its events and the files beside it tell. */
 struct trace_cache {
-	const char *name;      /* the cache's own name, or "CALL_SITE:REQ" where no event named it */
-	bool named;            /* name is the kernel's */
-	uint32_t object_size;  /* bytes_req of its events */
-	uint32_t bytes_alloc;  /* bytes_alloc of its events: the recorded allocator's size per object */
-	uint32_t align;        /* inferred from the two sizes (docs/formats.md), 0 = minimum */
-	uint32_t flags;        /* SLAB_* inferred likewise */
-	bool ctor;             /* inferred likewise */
+	const char *name;     /* the cache's own name, or "CALL_SITE:REQ" where no event named it */
+	bool named;           /* name is the kernel's */
+	uint32_t object_size; /* bytes_req of its events */
+	uint32_t bytes_alloc; /* bytes_alloc of its events: the recorded allocator's size per object */
+	uint32_t align;       /* inferred from the two sizes (docs/formats.md), 0 = minimum */
+	uint32_t flags;       /* SLAB_* inferred likewise */
+	bool ctor;            /* inferred likewise */
 	uint64_t allocs;
 };
 
@@ -68,7 +101,8 @@ struct trace_summary {
 	/* lines = headers + blank + events_used + events_left_out + marks + events_unknown + lines_lost_notice + lines_damaged */
 	uint64_t headers, blank, events_used, events_left_out, marks, events_unknown, lines_lost_notice, lines_damaged;
 	/* events_left_out, by reason */
-	uint64_t left_slab_pages, left_batched_duplicates, left_zone_internal, left_failed_allocs, left_null_frees, left_slab_page_frees;
+	uint64_t left_slab_pages, left_batched_duplicates, left_zone_internal, left_failed_allocs, left_null_frees,
+	        left_slab_page_frees;
 	/* what could not be seen */
 	uint64_t freed_before_recording; /* frees of what was allocated before: objects and kmallocs */
 	uint64_t pages_before_recording; /* likewise, page blocks */
@@ -78,17 +112,17 @@ struct trace_summary {
 	uint64_t events_lost;            /* as the recording itself says (LOST n EVENTS, entries-written - entries-in-buffer) */
 	uint64_t time_went_back;         /* events older than the event before them */
 	uint64_t unknown_keys, unknown_gfp_names;
-	uint64_t hashed_pointers;        /* 1: pointers are hashed, frames of objects cannot be told */
-	uint64_t left_no_pointer;        /* one more reason of events_left_out: the kernel could not print the pointer yet */
-	uint64_t unseen_frees;           /* still live when its frames were handed out anew: its free was not seen */
-	uint64_t split_frees;            /* frees of a part of a block: the rest of it is allocated anew by ... */
-	uint64_t split_allocs;           /* ... this many ops (origin OP_UNSEEN) */
+	uint64_t hashed_pointers;         /* 1: pointers are hashed, frames of objects cannot be told */
+	uint64_t left_no_pointer;         /* one more reason of events_left_out: the kernel could not print the pointer yet */
+	uint64_t unseen_frees;            /* still live when its frames were handed out anew: its free was not seen */
+	uint64_t split_frees;             /* frees of a part of a block: the rest of it is allocated anew by ... */
+	uint64_t split_allocs;            /* ... this many ops (origin OP_UNSEEN) */
 	uint64_t slab_pages_by_neighbour; /* of left_slab_pages, those told by the next event, as frames could not be told */
-	uint64_t same_name_caches;       /* cache names that stand for more than one pair of sizes */
-	uint64_t guessed_sizes;          /* unseen allocations whose size no event or fact tells: 64 bytes */
-	uint64_t last_line_cut;          /* 1: the text ends in the middle of a line, which is among lines_damaged */
-	uint64_t first_damaged_line;     /* number of the first damaged line, 0 = none */
-	uint64_t ops;                    /* written, including those before the recording and unseen ones */
+	uint64_t same_name_caches;        /* cache names that stand for more than one pair of sizes */
+	uint64_t guessed_sizes;           /* unseen allocations whose size no event or fact tells: 64 bytes */
+	uint64_t last_line_cut;           /* 1: the text ends in the middle of a line, which is among lines_damaged */
+	uint64_t first_damaged_line;      /* number of the first damaged line, 0 = none */
+	uint64_t ops;                     /* written, including those before the recording and unseen ones */
 };
 
 /* op.cache where there is none: kmalloc and page ops, marks. */
@@ -96,18 +130,19 @@ struct trace_summary {
 
 struct trace_info {
 	uint32_t version;
-	uint32_t cpus;             /* CPUs of the recorded machine */
-	uint32_t pointer_bits;     /* 32 or 64 */
-	uint32_t ids;              /* ids run below this */
+	uint32_t cpus;         /* CPUs of the recorded machine */
+	uint32_t pointer_bits; /* 32 or 64 */
+	uint32_t ids;          /* ids run below this */
 	uint32_t caches, call_sites;
-	uint64_t ops;              /* including OP_BEFORE and OP_UNSEEN */
+	uint64_t ops; /* including OP_BEFORE and OP_UNSEEN */
+	uint64_t details;
 	uint64_t first_ns, last_ns;
 	uint64_t direct_map, vmemmap; /* bases as derived; 0 = could not be derived */
 	uint32_t page_struct_bytes;   /* sizeof(struct page) of the recorded kernel; 0 = could not be derived */
 	uint64_t end_pfn;             /* one beyond the highest frame seen */
 	enum recorded_allocator allocator;
-	char source[256];          /* file name of the text, without folders */
-	char sha256[65];           /* of the text file as it lay there (compressed or not), lower-case hex */
+	char source[256]; /* file name of the text, without folders */
+	char sha256[65];  /* of the text file as it lay there (compressed or not), lower-case hex */
 	struct trace_summary summary;
 };
 
@@ -137,7 +172,10 @@ const struct trace_fact *trace_fact_named(const struct trace *trace, const char 
  */
 bool trace_next(struct trace *trace, struct op *batch, size_t capacity, size_t *count, struct error *error);
 
-/* Starts over from the first op. */
+/* The same of the details, which are a stream of their own. */
+bool trace_next_details(struct trace *trace, struct detail *batch, size_t capacity, size_t *count, struct error *error);
+
+/* Starts over from the first op and the first detail. */
 bool trace_rewind(struct trace *trace, struct error *error);
 
 /* Progress of long work: called now and then with how much of the input's bytes is done. */
@@ -155,8 +193,8 @@ bool trace_import(const char *path, const char *out, const struct progress *prog
                   struct error *error);
 
 /*
- * The same into a file without a name, in $TMPDIR or /tmp, which is gone with its last descriptor however the process ends. Returns
- * the descriptor, or -1 with the error.
+ * The same into a file without a name, in $TMPDIR or /tmp, which is gone with its last descriptor however the process ends.
+ * Returns the descriptor, or -1 with the error.
  */
 int trace_import_unnamed(const char *path, const struct progress *progress, struct error *error);
 

@@ -35,10 +35,18 @@
 #define LINE_BYTES_MAX (64u << 10)
 /* Distinct texts of gfp flags whose meaning is remembered. */
 #define GFP_TEXTS_MAX 65536u
+/* CPUs whose context is remembered; what stands in for more is told again and again, but not wrong. */
+#define CONTEXTS 256u
 
 struct gfp_meaning {
 	gfp flags;
 	bool understood;
+};
+
+/* The last context that was told; key: CPU + 1. */
+struct told_context {
+	uint32_t key, task;
+	uint8_t context;
 };
 
 struct import {
@@ -57,6 +65,11 @@ struct import {
 	struct attribution_event *first_events;
 	size_t first_count;
 	bool begun; /* the first events were attributed */
+	struct kmt_writer *writer;
+	struct detail *details; /* up to a piece of them */
+	size_t detail_count;
+	uint64_t details_written;
+	struct told_context contexts[CONTEXTS];
 	uint32_t cpus_seen;
 	uint64_t lost_notices;
 	char *buffer;
@@ -186,12 +199,99 @@ static bool begin(struct import *import, struct error *error)
 	return true;
 }
 
+static bool write_details(struct import *import, struct error *error)
+{
+	size_t count = import->detail_count;
+	import->details_written += count;
+	import->detail_count = 0;
+	return count == 0 || kmt_write_details(import->writer, import->details, count, error);
+}
+
+static bool add_detail(struct import *import, const struct detail *detail, struct error *error)
+{
+	import->details[import->detail_count++] = *detail;
+	return import->detail_count < KMT_PIECE_DETAILS || write_details(import, error);
+}
+
+/* Tells the context of an event if the CPU's last event had another. */
+static bool tell_context(struct import *import, const struct text_event *text, struct error *error)
+{
+	struct told_context *told = &import->contexts[text->cpu % CONTEXTS];
+	struct told_context now = {text->cpu + 1, text->task, text->context};
+	if (told->key == now.key && told->task == now.task && told->context == now.context)
+		return true;
+	*told = now;
+	struct detail detail = {.time_ns = text->time_ns,
+	                        .line = import->summary.lines,
+	                        .task = text->task,
+	                        .cpu = (uint16_t)text->cpu,
+	                        .kind = DETAIL_CONTEXT,
+	                        .context = text->context};
+	return add_detail(import, &detail, error);
+}
+
+/* The detail that an event is, DETAIL_KINDS for none. */
+static enum detail_kind detail_kind_of(enum text_kind kind)
+{
+	switch (kind) {
+	case TEXT_PAGE_ALLOC:
+		return DETAIL_PAGE_ALLOC;
+	case TEXT_PAGE_FREE:
+		return DETAIL_PAGE_FREE;
+	case TEXT_PAGE_FREE_BATCHED:
+		return DETAIL_PAGE_FREE_BATCHED;
+	case TEXT_ZONE_LOCKED:
+		return DETAIL_ZONE_LOCKED;
+	case TEXT_PCPU_DRAIN:
+		return DETAIL_PCPU_DRAIN;
+	case TEXT_EXTFRAG:
+		return DETAIL_EXTFRAG;
+	default:
+		return DETAIL_KINDS;
+	}
+}
+
+/* What the event tells beside its op: its context, and itself if it is of the page allocator. */
+static bool take_detail(struct import *import, const struct text_event *text, gfp flags, struct error *error)
+{
+	enum detail_kind kind = detail_kind_of(text->kind);
+	if (!tell_context(import, text, error))
+		return false;
+	if (kind == DETAIL_KINDS || page_alloc_failed(text))
+		return true;
+	struct detail detail = {.time_ns = text->time_ns,
+	                        .line = import->summary.lines,
+	                        .pfn = text->pfn,
+	                        .gfp = flags,
+	                        .cpu = (uint16_t)text->cpu,
+	                        .kind = (uint8_t)kind,
+	                        .order = text->order,
+	                        .type = text->type,
+	                        .other_order = text->other_order,
+	                        .other_type = text->other_type,
+	                        .refill = text->refill};
+	return add_detail(import, &detail, error);
+}
+
+/* An event that makes no op, only a detail. */
+static bool is_detail_only(const struct text_event *text)
+{
+	return text->kind == TEXT_ZONE_LOCKED || text->kind == TEXT_PCPU_DRAIN || text->kind == TEXT_EXTFRAG;
+}
+
 static bool take_event(struct import *import, const struct text_event *text, struct error *error)
 {
 	import->summary.unknown_keys += text->unknown_keys;
 	if (text->cpu >= import->cpus_seen)
 		import->cpus_seen = text->cpu + 1;
 	struct attribution_event event = import_event(import, text);
+	if (!take_detail(import, text, event.gfp, error))
+		return false;
+	if (is_detail_only(text)) {
+		import->summary.events_left_out++;
+		import->summary.left_zone_internal++;
+		return true;
+	}
 	if (import->begun)
 		return attribution_event(&import->attribution, &event, error);
 	import->first_events[import->first_count++] = event;
@@ -345,6 +445,7 @@ static void fill_info(const struct import *import, struct trace_info *info)
 	info->ids = attribution->ids;
 	info->call_sites = import->strings.count;
 	info->ops = import->summary.ops;
+	info->details = import->details_written;
 	info->first_ns = attribution->first_ns;
 	info->last_ns = attribution->last_ns;
 	info->direct_map = import->addresses.direct_map;
@@ -374,7 +475,7 @@ static bool write_file(struct import *import, struct kmt_writer *writer, struct 
 {
 	struct resolved_caches resolved;
 	struct trace_info info = {0};
-	if (!attribution_finish(&import->attribution, error))
+	if (!attribution_finish(&import->attribution, error) || !write_details(import, error))
 		return false;
 	finish_summary(import);
 	check_laws(import);
@@ -419,6 +520,7 @@ static void import_init(struct import *import, const char *path, const struct pr
 	string_table_index(&import->strings, "(not recorded)", strlen("(not recorded)"));
 	import->gfp_meanings = xcalloc(GFP_TEXTS_MAX, sizeof *import->gfp_meanings);
 	import->first_events = xcalloc(FIRST_EVENTS, sizeof *import->first_events);
+	import->details = xcalloc(KMT_PIECE_DETAILS, sizeof *import->details);
 	import->buffer = xcalloc(LINE_BYTES_MAX + READ_BYTES, 1);
 }
 
@@ -432,6 +534,7 @@ static void import_release(struct import *import)
 	string_table_release(&import->gfp_texts);
 	free(import->gfp_meanings);
 	free(import->first_events);
+	free(import->details);
 	free(import->buffer);
 }
 
@@ -442,6 +545,7 @@ static bool import_to_file(const char *path, int file, const char *name, const s
 	struct import import;
 	import_init(&import, path, progress);
 	struct kmt_writer *writer = kmt_writer_create(file, name);
+	import.writer = writer;
 	attribution_init(&import.attribution, &import.summary, &import.strings, &import.names, writer);
 	import.input = decompress_open(path, &import.hash, error);
 	bool done = import.input && trace_facts_read(&import.facts, path, error);

@@ -202,6 +202,13 @@ bool trace_check(const char *path, const struct progress *progress, uint64_t *op
 		}
 		*ops += count;
 	} while (count > 0);
+	struct detail details[BATCH_OPS];
+	do {
+		if (!trace_next_details(trace, details, BATCH_OPS, &count, error)) {
+			trace_close(trace);
+			return false;
+		}
+	} while (count > 0);
 	/* The table of contents said how many there are, and was compared with the summary when the file was opened. */
 	SIM_ASSERT(*ops == trace_info(trace)->ops);
 	trace_close(trace);

@@ -70,6 +70,21 @@ bool text_read_cpu(const char **at, const char *end, uint32_t *cpu)
 	return true;
 }
 
+uint8_t text_context(const char *flags, size_t length)
+{
+	/* irqs, rescheduling, interrupt, and more that says nothing here (kernel/trace/trace_output.c: trace_print_lat_fmt) */
+	if (length < 4)
+		return 0;
+	uint8_t context = CONTEXT_KNOWN;
+	if (flags[0] == 'd' || flags[0] == 'D')
+		context |= CONTEXT_IRQS_OFF;
+	if (flags[2] == 's' || flags[2] == 'H')
+		context |= CONTEXT_SOFTIRQ;
+	if (flags[2] == 'h' || flags[2] == 'H' || flags[2] == 'z' || flags[2] == 'Z')
+		context |= CONTEXT_HARDIRQ;
+	return context;
+}
+
 /* A hexadecimal digit's value + HEX_DIGIT, 0 for other bytes: every pointer goes through here. */
 #define HEX_DIGIT 0x10u
 static const uint8_t hex_digits[256] = {
@@ -154,6 +169,25 @@ static bool read_order(struct text_slice text, uint8_t *order)
 	return true;
 }
 
+/* A migrate type: small and not negative in every kernel. */
+static bool read_type(struct text_slice text, uint8_t *type)
+{
+	uint32_t value;
+	if (!read_size(text, &value) || value > UINT8_MAX)
+		return false;
+	*type = (uint8_t)value;
+	return true;
+}
+
+static bool read_flag(struct text_slice text, bool *flag)
+{
+	uint32_t value;
+	if (!read_size(text, &value))
+		return false;
+	*flag = value != 0;
+	return true;
+}
+
 /* Which of the values that an event must have are there. */
 enum { HAS_PTR = 1, HAS_BYTES_REQ = 2, HAS_BYTES_ALLOC = 4, HAS_GFP = 8, HAS_FRAME = 16, HAS_ORDER = 32 };
 
@@ -214,7 +248,37 @@ static bool read_pair(struct text_event *event, struct text_slice key, struct te
 			return read_size(value, &event->bytes_alloc);
 		}
 		if (KEY("migratetype"))
+			return read_type(value, &event->type);
+		if (KEY("alloc_order")) {
+			*has |= HAS_ORDER;
+			return read_order(value, &event->order);
+		}
+		if (KEY("fragmenting"))
 			return true;
+		break;
+	case 13:
+		if (KEY("percpu_refill"))
+			return read_flag(value, &event->refill);
+		break;
+	case 14:
+		if (KEY("fallback_order"))
+			return read_order(value, &event->other_order);
+		break;
+	case 15:
+		if (KEY("pageblock_order"))
+			return true;
+		break;
+	case 16:
+		if (KEY("change_ownership"))
+			return true;
+		break;
+	case 17:
+		if (KEY("alloc_migratetype"))
+			return read_type(value, &event->type);
+		break;
+	case 20:
+		if (KEY("fallback_migratetype"))
+			return read_type(value, &event->other_type);
 		break;
 	default:
 		break;
@@ -266,6 +330,9 @@ static const unsigned needed[] = {
         [TEXT_PAGE_ALLOC] = HAS_FRAME | HAS_ORDER | HAS_GFP,
         [TEXT_PAGE_FREE] = HAS_FRAME | HAS_ORDER,
         [TEXT_PAGE_FREE_BATCHED] = HAS_FRAME,
+        [TEXT_ZONE_LOCKED] = HAS_FRAME | HAS_ORDER,
+        [TEXT_PCPU_DRAIN] = HAS_FRAME | HAS_ORDER,
+        [TEXT_EXTFRAG] = HAS_FRAME | HAS_ORDER,
         [TEXT_MARK] = 0,
 };
 
@@ -323,7 +390,7 @@ static struct event_name find_event(const char *at, size_t length)
 		if (IS("tracing_mark_write"))
 			return event_of(TEXT_MARK);
 		if (IS("mm_page_pcpu_drain"))
-			return internal_event;
+			return event_of(TEXT_PCPU_DRAIN);
 		break;
 	case 20:
 		if (IS("mm_page_free_batched"))
@@ -333,11 +400,11 @@ static struct event_name find_event(const char *at, size_t length)
 		if (IS("kmem_cache_alloc_node"))
 			return event_of(TEXT_CACHE_ALLOC);
 		if (IS("mm_page_alloc_extfrag"))
-			return internal_event;
+			return event_of(TEXT_EXTFRAG);
 		break;
 	case 25:
 		if (IS("mm_page_alloc_zone_locked"))
-			return internal_event;
+			return event_of(TEXT_ZONE_LOCKED);
 		break;
 	default:
 		break;
@@ -366,7 +433,11 @@ static enum text_line read_event(const struct text_head *head, const char *end, 
 	struct event_name name = find_event(head->event, (size_t)(colon - head->event));
 	if (name.line != TEXT_EVENT)
 		return name.line;
-	*event = (struct text_event){.time_ns = head->time_ns, .cpu = head->cpu, .kind = (uint8_t)name.kind};
+	*event = (struct text_event){.time_ns = head->time_ns,
+	                             .cpu = head->cpu,
+	                             .task = head->task,
+	                             .context = head->context,
+	                             .kind = (uint8_t)name.kind};
 	if (name.kind == TEXT_MARK) {
 		read_mark(event, colon + 1, end);
 		return TEXT_EVENT;

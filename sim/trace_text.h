@@ -10,6 +10,7 @@
 #define SIM_TRACE_TEXT_H
 
 #include "sim/base.h"
+#include "sim/trace.h"
 
 struct text_slice {
 	const char *at;
@@ -19,6 +20,8 @@ struct text_slice {
 struct text_head {
 	uint64_t time_ns;
 	uint32_t cpu;
+	uint32_t task;     /* thread number, 0 = not told */
+	uint8_t context;   /* CONTEXT_ bits of trace.h */
 	const char *event; /* where the event's name begins */
 };
 
@@ -36,7 +39,7 @@ enum text_line {
 	TEXT_HEADER,   /* comments, what the tools say of themselves, lines of stack traces */
 	TEXT_LOST,     /* events were lost here; text_event.lost says how many */
 	TEXT_EVENT,    /* of the kinds below */
-	TEXT_INTERNAL, /* an event of the page allocator's inside, which says nothing that the others do not */
+	TEXT_INTERNAL, /* an event that says nothing of allocations */
 	TEXT_UNKNOWN,  /* some other event */
 	TEXT_DAMAGED   /* no event can be read from it, or one without a value that it must have */
 };
@@ -49,6 +52,9 @@ enum text_kind {
 	TEXT_PAGE_ALLOC,
 	TEXT_PAGE_FREE,
 	TEXT_PAGE_FREE_BATCHED,
+	TEXT_ZONE_LOCKED,
+	TEXT_PCPU_DRAIN,
+	TEXT_EXTFRAG,
 	TEXT_MARK
 };
 
@@ -66,12 +72,17 @@ struct text_event {
 	uint64_t pfn;
 	uint64_t lost; /* TEXT_LOST: how many, 0 = not said */
 	uint32_t cpu;
+	uint32_t task;   /* as in struct text_head */
+	uint8_t context; /* likewise */
 	uint32_t bytes_req, bytes_alloc;
 	uint32_t unknown_keys;
 	uint8_t kind; /* enum text_kind */
 	uint8_t order;
-	uint8_t ptr_state, page_state; /* enum text_pointer */
-	uint8_t ptr_digits;            /* hexadecimal digits the pointer was printed with, without 0x */
+	uint8_t type;                    /* migrate type */
+	uint8_t other_order, other_type; /* TEXT_EXTFRAG: of the block that was taken instead */
+	bool refill;                     /* TEXT_ZONE_LOCKED: for a CPU's list */
+	uint8_t ptr_state, page_state;   /* enum text_pointer */
+	uint8_t ptr_digits;              /* hexadecimal digits the pointer was printed with, without 0x */
 	bool has_pfn;
 	struct text_slice call_site, gfp_flags, name, mark;
 };
@@ -90,6 +101,8 @@ enum text_line text_read_line(struct text_reader *reader, const char *at, const 
 bool text_read_time(const char **at, const char *end, uint64_t *time_ns);
 /* Reads "[NNN]" at *at, moves *at behind it. */
 bool text_read_cpu(const char **at, const char *end, uint32_t *cpu);
+/* The CONTEXT_ bits of irq-info flags as ftrace prints them, "d.s1.". */
+uint8_t text_context(const char *flags, size_t length);
 /* The first byte from `at` on that is no space. */
 const char *text_skip_spaces(const char *at, const char *end);
 

@@ -10,7 +10,8 @@
  *
  *   zone.c    zones, watermarks, lowmem_reserve, pcp sizes, zone lists: how a machine's numbers come from its memory
  *   node.c    nodes, zone lists
- *   boot.c    the state a boot leaves in a described machine
+ *   memory_map.c  the memory of a described machine
+ *   boot.c    the state a boot leaves in it
  *   state.c   the state of a recorded dump, and a comparison with one
  *   state_print.c  the state as lines of a dump
  *   blocks.c  free lists, split and merge, pageblock types, fallback, stealing, highatomic reserve
@@ -241,11 +242,13 @@ uint64_t min_free_kbytes_for_hugepages(uint64_t min_free_kbytes, unsigned pagebl
 struct zone_tuning {
 	uint64_t min_free_kbytes;
 	uint32_t watermark_scale_factor;
-	uint32_t percpu_pagelist_high_fraction;              /* 0: from the low watermark */
-	uint32_t lowmem_reserve_ratio[LOWMEM_RESERVE_ZONES]; /* 0: no reserve */
+	uint32_t percpu_pagelist_high_fraction;    /* 0: from the low watermark */
+	uint32_t lowmem_reserve_ratio[ZONE_KINDS]; /* 0: no reserve */
 	unsigned cpus;
 	unsigned node_cpus[NODES_MAX]; /* CPUs near each node; 0: all CPUs serve it */
 };
+/* As the settings have them; min_free_kbytes 0: to be computed. All CPUs serve every node. */
+struct zone_tuning zone_tuning_of(const struct settings *settings, unsigned cpus);
 /* Fills watermarks, lowmem_reserve, pcp sizes and stat thresholds of all zones from their managed counts. */
 void zones_set_limits(struct zone_spec *zones, unsigned zone_count, const struct zone_tuning *tuning);
 

@@ -8,9 +8,9 @@
  *
  * MODEL: positions and list order are a seeded draw; each pageblock has the type of the first block placed in it, the rest are
  * MOVABLE; per-CPU lists start empty. Effect: addresses mean nothing, and how fast free blocks merge again depends on the draw.
- * MODEL: without zoneinfo a zone lies where x86-64 puts it (DMA below 16 MiB, DMA32 below 4 GiB, Normal above), and the last one
- * ends with machine.memory or, where that is smaller than what is free, at twice the free frames; the rest of its numbers are
- * computed from that, as at boot.
+ * MODEL: without zoneinfo a zone lies where x86-64 puts it (DMA below 16 MiB, DMA32 below 4 GiB, Normal above; with a HighMem or
+ * machine.architecture x86-32 as that does), and the last one ends with machine.memory or, where that is smaller than what is
+ * free, at twice the free frames; the rest of its numbers are computed from that, as at boot.
  */
 #include "models/page_allocator/buddy.h"
 
@@ -48,31 +48,47 @@ static bool kind_of(const char *name, enum zone_kind *kind)
 	return false;
 }
 
-/* Where a zone lies if no zoneinfo says so. */
-static void guess_place(struct zone_spec *spec, const struct zone_view *view, uint64_t memory_pfn)
+/* The frames a zone may lie in if no zoneinfo says so. */
+static void zone_bounds(enum zone_kind kind, bool is_32bit, const struct settings *settings, uint64_t *start, uint64_t *end)
 {
-	uint64_t room = 2 * free_frames(view), end = memory_pfn;
-	spec->start_pfn = spec->kind == ZONE_DMA ? 1 : spec->kind == ZONE_DMA32 ? DMA_END_PFN : DMA32_END_PFN;
-	if (end < spec->start_pfn + room)
-		end = (spec->start_pfn + room + BLOCK_MAX_FRAMES) & ~(uint64_t)(BLOCK_MAX_FRAMES - 1);
-	if (spec->kind == ZONE_DMA && end > DMA_END_PFN)
-		end = DMA_END_PFN;
-	if (spec->kind == ZONE_DMA32 && end > DMA32_END_PFN)
-		end = DMA32_END_PFN;
-	spec->spanned = (uint32_t)(end - spec->start_pfn);
+	uint64_t lowmem_end = settings->kernel.lowmem_bytes >> PAGE_SHIFT;
+	*start = kind == ZONE_DMA ? 1 : kind == ZONE_HIGHMEM ? lowmem_end : DMA_END_PFN;
+	*end = kind == ZONE_DMA ? DMA_END_PFN : kind == ZONE_DMA32 ? DMA32_END_PFN : UINT32_MAX;
+	if (is_32bit)
+		*end = kind == ZONE_NORMAL ? lowmem_end : *end;
+	else if (kind == ZONE_NORMAL)
+		*start = DMA32_END_PFN;
+}
+
+static void guess_place(struct zone_spec *spec, const struct zone_view *view, bool is_32bit, const struct settings *settings)
+{
+	uint64_t room = 2 * free_frames(view), end = settings->machine.memory_bytes >> PAGE_SHIFT, start, limit;
+	zone_bounds(spec->kind, is_32bit, settings, &start, &limit);
+	if (end < start + room)
+		end = (start + room + BLOCK_MAX_FRAMES) & ~(uint64_t)(BLOCK_MAX_FRAMES - 1);
+	if (end > limit)
+		end = limit;
+	spec->start_pfn = (uint32_t)start;
+	spec->spanned = (uint32_t)(end - start);
 	spec->present = spec->managed = spec->spanned;
 }
 
-static bool describe_zone(struct zone_spec *spec, const struct zone_view *view, bool told, uint64_t memory_pfn,
-                          struct error *error)
+/* HighMem is there only where the kernel cannot map everything. */
+static bool is_of_32bit(const struct procfs_memory *memory, const struct settings *settings)
+{
+	return settings->machine.architecture == ARCHITECTURE_X86_32 || procfs_zone(memory, 0, "HighMem");
+}
+
+static bool describe_zone(struct zone_spec *spec, const struct zone_view *view, const struct procfs_memory *memory,
+                          const struct settings *settings, struct error *error)
 {
 	*spec = (struct zone_spec){.node = view->node};
 	snprintf(spec->name, sizeof spec->name, "%s", view->name);
 	if (!kind_of(view->name, &spec->kind))
 		return error_set(error, ERROR_INPUT, "start: zone name \"%s\"; expected DMA, DMA32, Normal, HighMem or Movable",
 		                 view->name);
-	if (!told) {
-		guess_place(spec, view, memory_pfn);
+	if (!memory->has_zoneinfo) {
+		guess_place(spec, view, is_of_32bit(memory, settings), settings);
 	} else {
 		if (view->start_pfn + view->spanned > UINT32_MAX)
 			return error_set(error, ERROR_INPUT, "start: zone %s ends beyond 16 TiB", view->name);
@@ -102,21 +118,16 @@ static bool describe(struct buddy_spec *spec, const struct procfs_memory *memory
 		if (memory->zones[i].node > 0)
 			return error_set(error, ERROR_USAGE, "start: memory of node %u; only one node can be started from",
 			                 memory->zones[i].node);
-		if (!describe_zone(zone, &memory->zones[i], memory->has_zoneinfo, settings->machine.memory_bytes >> PAGE_SHIFT,
-		                   error))
+		if (!describe_zone(zone, &memory->zones[i], memory, settings, error))
 			return false;
 		zone->index = i;
 		if (i >= LOWMEM_RESERVE_ZONES)
 			return error_set(error, ERROR_USAGE, "start: more than %d zones", LOWMEM_RESERVE_ZONES);
 		lowmem += zone->kind == ZONE_HIGHMEM || zone->kind == ZONE_MOVABLE ? 0 : zone->managed;
 	}
-	const struct zone_tuning tuning = {
-	        .min_free_kbytes =
-	                settings->kernel.min_free_kbytes ? settings->kernel.min_free_kbytes : min_free_kbytes_of(lowmem),
-	        .watermark_scale_factor = settings->kernel.watermark_scale_factor,
-	        .percpu_pagelist_high_fraction = settings->kernel.percpu_pagelist_high_fraction,
-	        .lowmem_reserve_ratio = {settings->kernel.lowmem_reserve_dma, settings->kernel.lowmem_reserve_dma32},
-	        .cpus = spec->cpus};
+	struct zone_tuning tuning = zone_tuning_of(settings, spec->cpus);
+	if (!tuning.min_free_kbytes)
+		tuning.min_free_kbytes = min_free_kbytes_of(lowmem);
 	zones_set_limits(spec->zones, spec->zone_count, &tuning);
 	return true;
 }

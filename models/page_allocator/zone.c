@@ -130,7 +130,7 @@ static int32_t stat_threshold(const struct zone_spec *zone, unsigned cpus)
 static void set_lowmem_reserve(struct zone_spec *zones, unsigned zone_count, unsigned at, const struct zone_tuning *tuning)
 {
 	struct zone_spec *zone = &zones[at];
-	uint32_t ratio = zone->managed ? tuning->lowmem_reserve_ratio[zone->index] : 0;
+	uint32_t ratio = zone->managed ? tuning->lowmem_reserve_ratio[zone->kind] : 0;
 	memset(zone->lowmem_reserve, 0, sizeof zone->lowmem_reserve);
 	for (unsigned index = zone->index + 1; ratio && index < LOWMEM_RESERVE_ZONES; index++) {
 		uint64_t above = 0;
@@ -139,6 +139,20 @@ static void set_lowmem_reserve(struct zone_spec *zones, unsigned zone_count, uns
 				above += zones[i].managed;
 		zone->lowmem_reserve[index] = above / ratio;
 	}
+}
+
+struct zone_tuning zone_tuning_of(const struct settings *settings, unsigned cpus)
+{
+	const struct kernel_settings *kernel = &settings->kernel;
+	return (struct zone_tuning){
+	        .min_free_kbytes = kernel->min_free_kbytes,
+	        .watermark_scale_factor = kernel->watermark_scale_factor,
+	        .percpu_pagelist_high_fraction = kernel->percpu_pagelist_high_fraction,
+	        .lowmem_reserve_ratio = {[ZONE_DMA] = kernel->lowmem_reserve_dma,
+	                                 [ZONE_DMA32] = kernel->lowmem_reserve_dma32,
+	                                 [ZONE_NORMAL] = kernel->lowmem_reserve_normal},
+	        .cpus = cpus,
+	};
 }
 
 void zones_set_limits(struct zone_spec *zones, unsigned zone_count, const struct zone_tuning *tuning)

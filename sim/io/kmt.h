@@ -16,20 +16,33 @@
 #include "sim/trace.h"
 #include "sim/trace_table.h"
 
-#define KMT_VERSION 1u
+#define KMT_VERSION 2u
 #define KMT_MAGIC "\x89KMT\r\n\x1a\n" /* as PNG's: shows damage by text conversion */
 #define KMT_END_MAGIC "KMT end\n"
 #define KMT_HEAD_BYTES 32u
 #define KMT_TAIL_BYTES 48u
 #define KMT_PIECE_HEAD_BYTES 16u
 #define KMT_PIECE_OPS 16384u
+#define KMT_PIECE_DETAILS 16384u
 #define KMT_COLUMNS 6u
 
 /* No piece unpacks to more than this: ops are bounded by the longest integers, tables by what an import may collect. */
 #define KMT_OPS_RAW_MAX (KMT_PIECE_OPS * 50u)
+#define KMT_DETAILS_RAW_MAX (KMT_PIECE_DETAILS * 70u)
 #define KMT_TABLE_RAW_MAX (1u << 30)
 
-enum kmt_tag { KMT_OPS = 1, KMT_PROLOGUE, KMT_INFO, KMT_STRINGS, KMT_PROFILES, KMT_CACHES, KMT_LATE, KMT_FACT, KMT_CONTENTS };
+enum kmt_tag {
+	KMT_OPS = 1,
+	KMT_PROLOGUE,
+	KMT_INFO,
+	KMT_STRINGS,
+	KMT_PROFILES,
+	KMT_CACHES,
+	KMT_LATE,
+	KMT_FACT,
+	KMT_CONTENTS,
+	KMT_DETAILS
+};
 
 /* Instead of a profile's index. */
 #define KMT_FREE UINT32_MAX       /* the op frees its id */
@@ -68,6 +81,20 @@ struct kmt_tables {
 	uint32_t fact_count;
 };
 
+/* Whether a detail of the kind tells the value; other values are 0 and not in the file. */
+static inline bool detail_has_frame(unsigned kind)
+{
+	return kind != DETAIL_CONTEXT;
+}
+static inline bool detail_has_order(unsigned kind)
+{
+	return kind != DETAIL_CONTEXT && kind != DETAIL_PAGE_FREE_BATCHED;
+}
+static inline bool detail_has_type(unsigned kind)
+{
+	return kind == DETAIL_PAGE_ALLOC || kind >= DETAIL_ZONE_LOCKED;
+}
+
 struct kmt_writer;
 
 /* Writes to an open, empty file, which stays the caller's. `name` is for errors. */
@@ -75,6 +102,8 @@ struct kmt_writer *kmt_writer_create(int file, const char *name);
 void kmt_writer_destroy(struct kmt_writer *writer);
 /* Ops in order; count <= KMT_PIECE_OPS. All calls for the ops come before those for the prologue. */
 bool kmt_write_ops(struct kmt_writer *writer, enum kmt_tag tag, const struct kmt_op *ops, size_t count, struct error *error);
+/* Details in order, their lines never going back; count <= KMT_PIECE_DETAILS. Such calls may stand among those for the ops. */
+bool kmt_write_details(struct kmt_writer *writer, const struct detail *details, size_t count, struct error *error);
 /* Writes the tables and the tail. Afterwards only destroy is allowed. */
 bool kmt_write_tables(struct kmt_writer *writer, const struct kmt_tables *tables, struct error *error);
 

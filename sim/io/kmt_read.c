@@ -83,6 +83,12 @@ struct trace {
 	uint64_t *times, *lines, *addresses, *whats, *ids, *cpus;
 	uint32_t *late_cache; /* by op, only where piece_has_late */
 	bool piece_has_late;
+
+	/* The stream of details; it has nothing in common with that of the ops but the file. */
+	struct detail *details; /* of one piece; NULL until the first is asked for */
+	uint32_t detail_at, detail_count;
+	uint32_t detail_content; /* the next piece to look at */
+	struct detail last_detail;
 };
 
 /* The value late_cache has for ops that stand as their profile says. */
@@ -218,6 +224,8 @@ static bool sizes_are_plausible(const struct trace *trace, const struct content 
 		return false;
 	if (content->tag == KMT_OPS || content->tag == KMT_PROLOGUE)
 		return content->raw <= KMT_OPS_RAW_MAX && content->count <= KMT_PIECE_OPS;
+	if (content->tag == KMT_DETAILS)
+		return content->raw <= KMT_DETAILS_RAW_MAX && content->count <= KMT_PIECE_DETAILS;
 	if (content->tag == KMT_FACT)
 		return content->raw <= FACT_RAW_MAX;
 	return content->raw <= KMT_TABLE_RAW_MAX &&
@@ -300,6 +308,7 @@ static bool read_info(struct trace *trace, struct cursor cursor, struct error *e
 	info->page_struct_bytes = take32(&cursor);
 	info->end_pfn = take(&cursor);
 	info->allocator = (enum recorded_allocator)take_below(&cursor, RECORDED_SLOB);
+	info->details = take(&cursor);
 	bool texts =
 	        copy_text(&cursor, info->source, sizeof info->source) && copy_text(&cursor, info->sha256, sizeof info->sha256);
 	for (const struct trace_count *count = trace_counts; count->name; count++) {
@@ -482,17 +491,19 @@ static bool read_tables(struct trace *trace, struct error *error)
 /* The numbers that are told twice must agree. */
 static bool check_counts(const struct trace *trace, struct error *error)
 {
-	uint64_t ops = 0;
+	uint64_t ops = 0, details = 0;
 	for (uint32_t i = 0; i < trace->content_count; i++) {
 		uint32_t tag = trace->contents[i].tag;
-		if (tag < KMT_OPS || tag > KMT_FACT)
+		if ((tag < KMT_OPS || tag > KMT_FACT) && tag != KMT_DETAILS)
 			return damaged(trace, error, "a piece is of no known kind");
+		if (tag == KMT_DETAILS)
+			details += trace->contents[i].count;
 		if (tag == KMT_OPS || tag == KMT_PROLOGUE)
 			ops += trace->contents[i].count;
 	}
 	for (uint32_t i = 0; i < trace->late_count; i++)
 		ops -= trace->late[i].cache == KMT_TAKEN_BACK;
-	if (ops != trace->info.ops || trace->info.ids > ops)
+	if (ops != trace->info.ops || trace->info.ids > ops || details != trace->info.details)
 		return damaged(trace, error, "its summary does not fit its ops");
 	return true;
 }
@@ -516,6 +527,13 @@ static void begin_stream(struct trace *trace, enum kmt_tag tag)
 	trace->last_id = 0;
 	for (uint32_t i = 0; i < trace->profile_count; i++)
 		trace->last_address[i] = 0;
+}
+
+static void begin_details(struct trace *trace)
+{
+	trace->detail_at = trace->detail_count = 0;
+	trace->detail_content = 0;
+	trace->last_detail = (struct detail){0};
 }
 
 struct trace *kmt_open(int file, const char *name, struct error *error)
@@ -581,6 +599,7 @@ void trace_close(struct trace *trace)
 	if (trace->live)
 		lazy_free(trace->live, (size_t)trace->info.ids + 1, sizeof *trace->live);
 	free(trace->late_cache);
+	free(trace->details);
 	free(trace->facts);
 	free(trace->late);
 	free(trace->caches);
@@ -837,5 +856,87 @@ bool trace_rewind(struct trace *trace, struct error *error)
 	lazy_free(trace->live, (size_t)trace->info.ids + 1, sizeof *trace->live);
 	trace->live = lazy_alloc((size_t)trace->info.ids + 1, sizeof *trace->live);
 	begin_stream(trace, KMT_PROLOGUE);
+	begin_details(trace);
+	return true;
+}
+
+/* Takes one detail apart; its differences refer to *last. false: it is damaged. */
+static bool take_detail(struct cursor *cursor, struct detail *last, struct detail *detail)
+{
+	uint64_t line, frame = last->pfn;
+	*detail = (struct detail){.kind = (uint8_t)take_below(cursor, DETAIL_KINDS - 1)};
+	line = last->line + take(cursor);
+	detail->time_ns = last->time_ns + kmt_unzigzag(take(cursor));
+	detail->cpu = (uint16_t)take_below(cursor, UINT16_MAX);
+	if (detail->kind == DETAIL_CONTEXT) {
+		detail->task = take32(cursor);
+		detail->context =
+		        (uint8_t)take_below(cursor, CONTEXT_IRQS_OFF | CONTEXT_SOFTIRQ | CONTEXT_HARDIRQ | CONTEXT_KNOWN);
+	}
+	if (detail_has_frame(detail->kind))
+		detail->pfn = frame = last->pfn + kmt_unzigzag(take(cursor));
+	if (detail_has_order(detail->kind))
+		detail->order = (uint8_t)take_below(cursor, ORDERS - 1);
+	if (detail_has_type(detail->kind))
+		detail->type = (uint8_t)take_below(cursor, UINT8_MAX);
+	if (detail->kind == DETAIL_PAGE_ALLOC)
+		detail->gfp = take32(cursor);
+	if (detail->kind == DETAIL_ZONE_LOCKED)
+		detail->refill = take_below(cursor, 1);
+	if (detail->kind == DETAIL_EXTFRAG) {
+		detail->other_order = (uint8_t)take_below(cursor, ORDERS - 1);
+		detail->other_type = (uint8_t)take_below(cursor, UINT8_MAX);
+	}
+	bool sound = !cursor->damaged && line >= last->line && frame <= UINT32_MAX;
+	detail->line = line;
+	*last = *detail;
+	last->pfn = frame;
+	return sound;
+}
+
+static bool take_details(struct trace *trace, const struct content *content)
+{
+	struct cursor cursor = {trace->raw, trace->raw + content->raw, false};
+	if (!trace->details)
+		trace->details = xcalloc(KMT_PIECE_DETAILS, sizeof *trace->details);
+	for (uint32_t i = 0; i < content->count; i++)
+		if (!take_detail(&cursor, &trace->last_detail, &trace->details[i]))
+			return false;
+	trace->detail_count = content->count;
+	return cursor.at == cursor.end;
+}
+
+/* Unpacks the next piece of details. trace->detail_count stays 0 at the end. */
+static bool next_details(struct trace *trace, struct error *error)
+{
+	trace->detail_at = trace->detail_count = 0;
+	while (trace->detail_count == 0 && trace->detail_content < trace->content_count) {
+		const struct content *content = &trace->contents[trace->detail_content++];
+		if (content->tag != KMT_DETAILS)
+			continue;
+		if (!unpack_piece(trace, content, error))
+			return false;
+		if (!take_details(trace, content))
+			return error_set(error, ERROR_INPUT,
+			                 "%s: damaged kmemsim trace: the piece at byte %" PRIu64 " does not hold what it says",
+			                 trace->name, content->offset);
+	}
+	return true;
+}
+
+bool trace_next_details(struct trace *trace, struct detail *batch, size_t capacity, size_t *count, struct error *error)
+{
+	*count = 0;
+	while (*count < capacity) {
+		if (trace->detail_at == trace->detail_count && !next_details(trace, error))
+			return false;
+		if (trace->detail_count == 0)
+			break;
+		size_t left = trace->detail_count - trace->detail_at;
+		size_t taken = left < capacity - *count ? left : capacity - *count;
+		memcpy(batch + *count, trace->details + trace->detail_at, taken * sizeof *batch);
+		trace->detail_at += (uint32_t)taken;
+		*count += taken;
+	}
 	return true;
 }

@@ -55,6 +55,7 @@ struct kmt_writer {
 	unsigned char *columns[KMT_COLUMNS];
 	enum kmt_tag tag;
 	struct op_state state;
+	struct detail last_detail; /* what the differences of details refer to */
 };
 
 uint64_t kmt_checksum(const void *bytes, size_t length)
@@ -261,6 +262,49 @@ bool kmt_write_ops(struct kmt_writer *writer, enum kmt_tag tag, const struct kmt
 	return write_piece(writer, tag, stored, OPS_LEVEL, error);
 }
 
+static void put_detail(struct bytes *raw, const struct detail *detail, const struct detail *last)
+{
+	put_varint(raw, detail->kind);
+	put_varint(raw, detail->line - last->line);
+	put_varint(raw, kmt_zigzag(detail->time_ns - last->time_ns));
+	put_varint(raw, detail->cpu);
+	if (detail->kind == DETAIL_CONTEXT) {
+		put_varint(raw, detail->task);
+		put_varint(raw, detail->context);
+	}
+	if (detail_has_frame(detail->kind))
+		put_varint(raw, kmt_zigzag(detail->pfn - last->pfn));
+	if (detail_has_order(detail->kind))
+		put_varint(raw, detail->order);
+	if (detail_has_type(detail->kind))
+		put_varint(raw, detail->type);
+	if (detail->kind == DETAIL_PAGE_ALLOC)
+		put_varint(raw, detail->gfp);
+	if (detail->kind == DETAIL_ZONE_LOCKED)
+		put_varint(raw, detail->refill);
+	if (detail->kind == DETAIL_EXTFRAG) {
+		put_varint(raw, detail->other_order);
+		put_varint(raw, detail->other_type);
+	}
+}
+
+bool kmt_write_details(struct kmt_writer *writer, const struct detail *details, size_t count, struct error *error)
+{
+	SIM_ASSERT(count <= KMT_PIECE_DETAILS);
+	if (writer->written == 0 && !write_head(writer, error))
+		return false;
+	writer->raw.used = 0;
+	struct detail *last = &writer->last_detail;
+	for (size_t i = 0; i < count; i++) {
+		SIM_ASSERT(details[i].line >= last->line);
+		uint64_t frame = detail_has_frame(details[i].kind) ? details[i].pfn : last->pfn;
+		put_detail(&writer->raw, &details[i], last);
+		*last = details[i];
+		last->pfn = frame;
+	}
+	return write_piece(writer, KMT_DETAILS, count, OPS_LEVEL, error);
+}
+
 static bool write_info(struct kmt_writer *writer, const struct trace_info *info, struct error *error)
 {
 	struct bytes *raw = &writer->raw;
@@ -275,7 +319,8 @@ static bool write_info(struct kmt_writer *writer, const struct trace_info *info,
 	                            info->vmemmap,
 	                            info->page_struct_bytes,
 	                            info->end_pfn,
-	                            (uint64_t)info->allocator};
+	                            (uint64_t)info->allocator,
+	                            info->details};
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
 		put_varint(raw, numbers[i]);
 	put_text(raw, info->source);

@@ -18,28 +18,47 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Whether [start, bracket) ends as the task of a line does: "-PID  " or "(TGID) " or "(-----) ". */
-static bool task_ends_before(const char *start, const char *bracket)
+/* Reads the decimal number [at, end); 0 if it does not fit. */
+static uint32_t task_number(const char *at, const char *end)
 {
+	uint64_t value = 0;
+	for (; at < end && value <= UINT32_MAX; at++)
+		value = value * 10 + (uint64_t)(*at - '0');
+	return value <= UINT32_MAX ? (uint32_t)value : 0;
+}
+
+/* Whether [start, bracket) ends as the task of a line does: "-PID  " or "(TGID) " or "(-----) ". *task: the PID, 0 if it is not
+ * there. */
+static bool task_ends_before(const char *start, const char *bracket, uint32_t *task)
+{
+	*task = 0;
 	const char *at = bracket;
 	while (at > start && at[-1] == ' ')
 		at--;
 	if (at == bracket || at == start)
 		return false;
-	if (at[-1] == ')')
+	if (at[-1] == ')') {
+		const char *open = memrchr(start, '(', (size_t)(at - start));
+		if (open && open > start)
+			task_ends_before(start, open, task);
 		return true;
+	}
 	const char *digits_end = at;
 	while (at > start && is_digit(at[-1]))
 		at--;
+	*task = task_number(at, digits_end);
 	return at < digits_end && at > start && at[-1] == '-';
 }
 
 static bool read_behind_cpu(const char *at, const char *end, struct text_head *head)
 {
 	at = text_skip_spaces(at, end);
+	head->context = 0;
 	if (at < end && !is_digit(*at)) {
+		const char *flags = at;
 		while (at < end && *at != ' ')
 			at++;
+		head->context = text_context(flags, (size_t)(at - flags));
 		at = text_skip_spaces(at, end);
 	}
 	if (!text_read_time(&at, end, &head->time_ns) || end - at < 2 || at[0] != ':' || at[1] != ' ')
@@ -53,7 +72,8 @@ static bool ftrace_head(const char *at, const char *end, struct text_head *head)
 	const char *start = at;
 	while ((at = memchr(at, '[', (size_t)(end - at)))) {
 		const char *bracket = at;
-		if (text_read_cpu(&at, end, &head->cpu) && task_ends_before(start, bracket) && read_behind_cpu(at, end, head))
+		if (text_read_cpu(&at, end, &head->cpu) && task_ends_before(start, bracket, &head->task) &&
+		    read_behind_cpu(at, end, head))
 			return true;
 		at = bracket + 1;
 	}

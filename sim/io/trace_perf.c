@@ -17,11 +17,21 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
+/* The number behind the last slash of [at, end): "PID/TID" or "TID"; 0 for the idle tasks' and what does not fit. */
+static uint32_t thread_number(const char *at, const char *end)
+{
+	uint64_t value = 0;
+	for (; at < end && value <= UINT32_MAX; at++)
+		value = is_digit(*at) ? value * 10 + (uint64_t)(*at - '0') : 0;
+	return value <= UINT32_MAX ? (uint32_t)value : 0;
+}
+
 /* Reads "[CPU]" (or nothing), the time, and the group; `at` is behind the thread's number. */
 static bool read_behind_thread(const char *at, const char *end, struct text_head *head)
 {
 	at = text_skip_spaces(at, end);
 	head->cpu = 0;
+	head->context = 0;
 	if (at < end && *at == '[' && !text_read_cpu(&at, end, &head->cpu))
 		return false;
 	at = text_skip_spaces(at, end);
@@ -43,8 +53,10 @@ static bool perf_head(const char *at, const char *end, struct text_head *head)
 		const char *behind = number;
 		while (behind < end && (is_digit(*behind) || *behind == '/' || (behind == number && *behind == '-')))
 			behind++;
-		if (behind > number && behind < end && *behind == ' ' && read_behind_thread(behind, end, head))
+		if (behind > number && behind < end && *behind == ' ' && read_behind_thread(behind, end, head)) {
+			head->task = thread_number(number, behind);
 			return true;
+		}
 	}
 	return false;
 }

@@ -24,25 +24,15 @@ struct model {
 	create_function *create;
 };
 
-#define MODEL(port, name) DECLARE_##port(name)
-#define DECLARE_page_allocator(name)
-#define DECLARE_virtual_allocator(name)
-#define DECLARE_memory(name)
-#define DECLARE_object_allocator(name) \
+#define MODEL_object_allocator(name) \
 	extern const struct object_allocator_ops object_allocator_##name##_ops; \
 	create_function object_allocator_##name##_create;
 #include "models/models.def"
-#undef MODEL
 
-#define MODEL(port, name) LIST_##port(name)
-#define LIST_page_allocator(name)
-#define LIST_virtual_allocator(name)
-#define LIST_memory(name)
-#define LIST_object_allocator(name) {&object_allocator_##name##_ops, object_allocator_##name##_create},
 static struct model models[] = {
+#define MODEL_object_allocator(name) {&object_allocator_##name##_ops, object_allocator_##name##_create},
 #include "models/models.def"
 };
-#undef MODEL
 #define MODELS (sizeof models / sizeof *models)
 
 /* ---- the page allocator below them ---- */

@@ -101,6 +101,11 @@ static void read_file(const void *bytes, size_t size)
 				if (batch[i].kind == OP_CACHE_ALLOC || batch[i].kind == OP_CACHE_FREE)
 					SIM_ASSERT(trace_cache(trace, batch[i].cache)->name);
 			}
+		struct detail details[256];
+		count = 1;
+		while (count > 0 && trace_next_details(trace, details, 256, &count, &error))
+			for (size_t i = 0; i < count; i++)
+				SIM_ASSERT(details[i].kind < DETAIL_KINDS && details[i].order < ORDERS);
 		SIM_ASSERT(trace_rewind(trace, &error));
 		count = 1;
 	}

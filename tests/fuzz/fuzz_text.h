@@ -37,6 +37,17 @@ static inline void fuzz_read_all(struct trace *trace)
 		ops += count;
 	} while (count > 0);
 	SIM_ASSERT(ops == trace_info(trace)->ops);
+	struct detail details[256];
+	uint64_t all = 0, line = 0;
+	do {
+		SIM_ASSERT(trace_next_details(trace, details, 256, &count, &error));
+		for (size_t i = 0; i < count; i++) {
+			SIM_ASSERT(details[i].kind < DETAIL_KINDS && details[i].order < ORDERS && details[i].line >= line);
+			line = details[i].line;
+		}
+		all += count;
+	} while (count > 0);
+	SIM_ASSERT(all == trace_info(trace)->details);
 }
 
 static inline void fuzz_report(const struct trace *trace)

@@ -24,14 +24,19 @@ struct machine {
 	struct object_allocator *objects; /* NULL without one */
 };
 
-static struct machine *machine_open(const char *objects, uint64_t memory_bytes)
+static struct machine *machine_open_as(const char *objects, uint64_t memory_bytes, enum architecture architecture,
+                                       uint32_t page_struct_bytes)
 {
 	struct machine *machine = xcalloc(1, sizeof *machine);
 	struct error error = {0};
 	settings_init(&machine->settings);
 	machine->settings.machine.cpus = 1;
 	machine->settings.machine.memory_bytes = memory_bytes;
-	layout_init(&machine->layout, machine->settings.kernel.page_struct_bytes);
+	machine->settings.machine.architecture = architecture;
+	machine->settings.kernel.page_struct_bytes = page_struct_bytes;
+	layout_init(&machine->layout, page_struct_bytes);
+	if (architecture == ARCHITECTURE_X86_32)
+		layout_set_32bit(&machine->layout, machine->settings.kernel.lowmem_bytes);
 	steps_init(&machine->steps, false);
 	struct page_allocator_wiring wiring = {&machine->settings, &machine->layout, &machine->steps, 1};
 	machine->pages = page_allocator_model("buddy", &error)->create(&wiring, &error);
@@ -42,6 +47,11 @@ static struct machine *machine_open(const char *objects, uint64_t memory_bytes)
 	if (!machine->pages || (objects && !machine->objects))
 		fail_msg("%s", error.text);
 	return machine;
+}
+
+static struct machine *machine_open(const char *objects, uint64_t memory_bytes)
+{
+	return machine_open_as(objects, memory_bytes, ARCHITECTURE_X86_64, 64);
 }
 
 static void machine_close(struct machine *machine)
@@ -80,6 +90,11 @@ static void memory_maps(void **state)
 	struct machine *machine = machine_open(NULL, 8 * GIB);
 	assert_true(machine->pages->managed_pages <= (8 * GIB - 128 * MIB) / PAGE_SIZE);
 	machine_close(machine);
+	struct machine *narrow = machine_open_as(NULL, 128 * MIB, ARCHITECTURE_X86_32, 32);
+	struct machine *wide = machine_open_as(NULL, 128 * MIB, ARCHITECTURE_X86_32, 40);
+	assert_int_equal(narrow->pages->managed_pages - wide->pages->managed_pages, 32768 * (40 - 32) / PAGE_SIZE);
+	machine_close(narrow);
+	machine_close(wide);
 }
 
 /* x86-64: DMA ends at 16 MiB, DMA32 at 4 GiB, NORMAL has the rest. Catches a zone that begins or ends elsewhere, and a request
@@ -106,6 +121,33 @@ static void zones_of_x86_64(void **state)
 		assert_true(page_alloc(machine->pages, 0, GFP_KERNEL | __GFP_DMA, 0).nr < 16 * MIB / PAGE_SIZE);
 		assert_true(page_alloc(machine->pages, 0, GFP_KERNEL | __GFP_DMA32, 0).nr < 4 * GIB / PAGE_SIZE);
 	}
+	machine_close(machine);
+}
+
+/* x86-32: DMA ends at 16 MiB, NORMAL at 896 MiB, HIGHMEM has the rest; the kernel has the last of 4 GiB of addresses. Catches a
+ * zone that begins or ends elsewhere, and an object in memory that has no address. */
+static void zones_of_x86_32(void **state)
+{
+	struct machine *machine = machine_open_as(*state, 2 * GIB, ARCHITECTURE_X86_32, 32);
+	static const struct {
+		const char *name;
+		uint64_t end;
+	} expected[] = {{"DMA", 16 * MIB}, {"Normal", 896 * MIB}, {"HighMem", 2 * GIB}};
+	struct zone_view view;
+	for (unsigned i = 0; i < 3; i++) {
+		machine->pages->ops->zone_view(machine->pages, i, &view);
+		assert_string_equal(view.name, expected[i].name);
+		assert_true(view.managed > 0);
+		assert_int_equal((view.start_pfn + view.spanned) * PAGE_SIZE, expected[i].end);
+		assert_true(i == 0 || view.start_pfn * PAGE_SIZE == expected[i - 1].end);
+	}
+	assert_int_equal(view.managed, view.present); /* nothing of the kernel's lies in high memory */
+	for (unsigned i = 0; i < 10000; i++) {
+		vaddr at = object_kmalloc(machine->objects, 1 + i * 7 % 20000, GFP_KERNEL, 0).at;
+		assert_true(at.addr >= 3 * GIB && at.addr < 3 * GIB + 896 * MIB);
+	}
+	assert_true(page_alloc(machine->pages, 0, GFP_HIGHUSER_MOVABLE, 0).nr >= 896 * MIB / PAGE_SIZE);
+	assert_int_equal(layout_pfn_of(&machine->layout, vaddr_of(3 * GIB + 896 * MIB)).nr, PFN_NONE.nr);
 	machine_close(machine);
 }
 
@@ -232,6 +274,7 @@ int main(void)
 	        cmocka_unit_test(zones_of_x86_64),
 	        cmocka_unit_test(zeroed_pages_are_written),
 	        cmocka_unit_test(order_2_given_back_as_order_3),
+	        FOR_EACH_KERNEL(zones_of_x86_32),
 	        FOR_EACH_KERNEL(kmalloc_doubles_up_to_4_mib),
 	        FOR_EACH_KERNEL(wrong_frees),
 	        FOR_EACH_KERNEL(destroyed_while_objects_live),

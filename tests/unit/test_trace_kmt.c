@@ -26,8 +26,17 @@ static const char text[] =
         "          task-1       [000] d....     0.000006: kfree: call_site=g ptr=ffff888009000000\n"
         "          task-1       [000] d....     0.000007: kmem_cache_free: call_site=g ptr=ffff888001000000 name=thing\n"
         "          task-1       [000] d....     0.000008: kfree: call_site=g ptr=ffff888002000000\n"
-        "          task-1       [000] d....     0.000009: mm_page_free: page=ffffea0000240400 pfn=0x9010 order=4\n";
+        "          task-1       [000] d....     0.000009: mm_page_free: page=ffffea0000240400 pfn=0x9010 order=4\n"
+        "          task-1       [000] d.s..     0.000010: mm_page_alloc_zone_locked: page=1 pfn=0x8000 order=3 migratetype=2 "
+        "percpu_refill=1\n"
+        "          task-1       [000] d.s..     0.000011: mm_page_pcpu_drain: page=1 pfn=0x8001 order=0 migratetype=1\n"
+        "          task-1       [000] d.s..     0.000012: mm_page_alloc_extfrag: page=1 pfn=0x8400 alloc_order=1 "
+        "fallback_order=9 pageblock_order=10 alloc_migratetype=0 fallback_migratetype=2 fragmenting=1 change_ownership=1\n"
+        "          task-2       [001] .....     0.000013: mm_page_free_batched: page=1 pfn=0x9010 order=0\n";
 static const char ops[] = "bK3:64/0 K0:100/128 A1:thing P2:4 M:here k0 F1:thing k3 p2:4";
+/* The slab's page too, which makes no op. */
+static const char details[] =
+        "C2:1@0/9 A2:9000/0.0 A5:9010/4.0 F10:9010/4.0 C11:1@0/11 Z11:8000/3.2r D12:8001/0.1 X13:8400/1.0 C14:2@1/8 B14:9010/0.0";
 
 /* The bytes of the file made from `text`. */
 static unsigned char *make_file(struct trace_case *c, size_t *length)
@@ -38,6 +47,7 @@ static unsigned char *make_file(struct trace_case *c, size_t *length)
 	case_fact(c, "buddyinfo", "Node 0, zone DMA 1 1 1\n");
 	assert_true(case_import(c, text));
 	assert_string_equal(case_ops(c), ops);
+	assert_string_equal(case_details(c), details);
 	snprintf(path, sizeof path, "%s/trace.kmt", c->folder);
 	assert_int_equal(stat(path, &status), 0);
 	*length = (size_t)status.st_size;
@@ -77,7 +87,8 @@ static void test_round_trip(void **state)
 	const struct trace_info *info = trace_info(c.trace);
 	assert_string_equal(info->source, "trace.txt");
 	assert_int_equal(strlen(info->sha256), 64);
-	assert_int_equal(info->summary.lines, 10);
+	assert_int_equal(info->summary.lines, 14);
+	assert_int_equal(info->details, 10);
 	assert_memory_equal(&info->summary, &c.summary, sizeof c.summary);
 	assert_int_equal(info->ops, 9);
 	assert_true(reads(&c, bytes, length));
@@ -182,6 +193,41 @@ static void write_ops(const char *path, const struct kmt_op *written, size_t cou
 	close(file);
 }
 
+/* Details that no import makes: more than the summary says, or a value that is none. */
+static bool check_details(uint64_t claimed, unsigned kind, unsigned order)
+{
+	struct trace_case c;
+	char path[128];
+	uint64_t read;
+	case_begin(&c);
+	snprintf(path, sizeof path, "%s/x.kmt", c.folder);
+	int file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	struct kmt_writer *writer = kmt_writer_create(file, path);
+	struct string_table strings;
+	string_table_init(&strings);
+	struct trace_info info = {.details = claimed};
+	struct kmt_tables tables = {.info = &info, .strings = &strings};
+	const struct detail written[] = {{.line = 1, .kind = DETAIL_PAGE_FREE, .pfn = 9},
+	                                 {.line = 1, .kind = (uint8_t)kind, .pfn = UINT32_MAX, .order = (uint8_t)order}};
+	assert_true(kmt_write_details(writer, written, 2, &c.error));
+	assert_true(kmt_write_tables(writer, &tables, &c.error));
+	kmt_writer_destroy(writer);
+	string_table_release(&strings);
+	close(file);
+	bool whole = trace_check(path, NULL, &read, &c.error);
+	case_end(&c);
+	return whole;
+}
+
+static void test_wrong_details_are_refused(void **state)
+{
+	(void)state;
+	assert_true(check_details(2, DETAIL_PAGE_ALLOC, ORDERS - 1));
+	assert_false(check_details(3, DETAIL_PAGE_ALLOC, 0));
+	assert_false(check_details(2, DETAIL_KINDS, 0));
+	assert_false(check_details(2, DETAIL_PAGE_ALLOC, ORDERS));
+}
+
 static bool check_ops(const struct kmt_op *written, size_t count, uint32_t ids, uint64_t claimed)
 {
 	struct trace_case c;
@@ -260,6 +306,7 @@ int main(void)
 	        cmocka_unit_test(test_not_native),
 	        cmocka_unit_test(test_wrong_ops_are_refused),
 	        cmocka_unit_test(test_extreme_values),
+	        cmocka_unit_test(test_wrong_details_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -73,6 +73,68 @@ static void test_task_names(void **state)
 	assert_kmalloc("Web Content 1 [x]  1977 [003]     1.000001: kmem:" KMALLOC, 3, 1000001000);
 }
 
+/* Who made the call: the thread, and the irq-info flags. */
+static void test_contexts(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line;
+		uint32_t task;
+		uint8_t context;
+	} rows[] = {
+	        {"  init-1       [000] d....     3.1: " KMALLOC, 1, CONTEXT_KNOWN | CONTEXT_IRQS_OFF},
+	        {"  kworker/0:1-12 [000] .Ns1.     3.1: " KMALLOC, 12, CONTEXT_KNOWN | CONTEXT_SOFTIRQ},
+	        {"  bash-77  (   70) [003] d.h1    3.1: " KMALLOC, 77, CONTEXT_KNOWN | CONTEXT_IRQS_OFF | CONTEXT_HARDIRQ},
+	        {"  <idle>-0     (-----) [000] d.H.   105.000001: " KMALLOC, 0,
+	         CONTEXT_KNOWN | CONTEXT_IRQS_OFF | CONTEXT_HARDIRQ | CONTEXT_SOFTIRQ},
+	        {"  a-99999999999 [000] b..1.     3.1: " KMALLOC, 0, CONTEXT_KNOWN},
+	        {"  a-3 [000]     3.1: " KMALLOC, 3, 0},
+	        {"  bash  1977/1978 [001]   105.000001:       kmem:" KMALLOC, 1978, 0},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct text_event event;
+		assert_int_equal(read_line(rows[i].line, &event), TEXT_EVENT);
+		assert_int_equal(event.task, rows[i].task);
+		assert_int_equal(event.context, rows[i].context);
+	}
+}
+
+/* The page allocator's inside (lines of a 6.1 kernel). */
+static void test_inside_events(void **state)
+{
+	(void)state;
+	struct text_event event;
+	assert_int_equal(read_line("  a-1 [000] .... 1.0: mm_page_alloc_zone_locked: page=ffffea0000241f40 pfn=0x907d order=3 "
+	                           "migratetype=2 percpu_refill=1",
+	                           &event),
+	                 TEXT_EVENT);
+	assert_int_equal(event.kind, TEXT_ZONE_LOCKED);
+	assert_int_equal(event.pfn, 0x907d);
+	assert_int_equal(event.order, 3);
+	assert_int_equal(event.type, 2);
+	assert_true(event.refill);
+	assert_int_equal(event.unknown_keys, 0);
+	assert_int_equal(read_line("  a-1 [000] .... 1.0: mm_page_pcpu_drain: page=1 pfn=0x1 order=0 migratetype=1", &event),
+	                 TEXT_EVENT);
+	assert_int_equal(event.kind, TEXT_PCPU_DRAIN);
+	assert_int_equal(event.type, 1);
+	assert_int_equal(read_line("  a-1 [000] .... 1.0: mm_page_alloc_extfrag: page=ffffea0000200000 pfn=0x8000 alloc_order=1 "
+	                           "fallback_order=9 pageblock_order=10 alloc_migratetype=0 fallback_migratetype=2 fragmenting=1 "
+	                           "change_ownership=1",
+	                           &event),
+	                 TEXT_EVENT);
+	assert_int_equal(event.kind, TEXT_EXTFRAG);
+	assert_int_equal(event.order, 1);
+	assert_int_equal(event.other_order, 9);
+	assert_int_equal(event.type, 0);
+	assert_int_equal(event.other_type, 2);
+	assert_int_equal(event.unknown_keys, 0);
+	assert_int_equal(read_line("  a-1 [000] .... 1.0: mm_page_pcpu_drain: page=1 order=0 migratetype=1", &event),
+	                 TEXT_DAMAGED);
+	assert_int_equal(read_line("  a-1 [000] .... 1.0: mm_page_pcpu_drain: pfn=1 order=0 migratetype=256", &event),
+	                 TEXT_DAMAGED);
+}
+
 static void test_perf_heads(void **state)
 {
 	(void)state;
@@ -188,8 +250,6 @@ static void test_other_lines(void **state)
 	assert_int_equal(event.lost, 1234);
 	assert_int_equal(read_line("  a-1 [000] .... 1.0: sched_switch: prev_comm=a prev_pid=1", &event), TEXT_UNKNOWN);
 	assert_int_equal(read_line("  a-1 [000] .... 1.0: rss_stat: mm_id=1 curr=1 type=MM_FILEPAGES size=4096B", &event),
-	                 TEXT_INTERNAL);
-	assert_int_equal(read_line("  a-1 [000] .... 1.0: mm_page_pcpu_drain: page=1 pfn=0x1 order=0 migratetype=1", &event),
 	                 TEXT_INTERNAL);
 	assert_int_equal(read_line("This is a README of something: else", &event), TEXT_DAMAGED);
 }
@@ -309,6 +369,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_ftrace_heads),  cmocka_unit_test(test_task_names),
+	        cmocka_unit_test(test_contexts),      cmocka_unit_test(test_inside_events),
 	        cmocka_unit_test(test_perf_heads),    cmocka_unit_test(test_values_with_spaces),
 	        cmocka_unit_test(test_old_kernels),   cmocka_unit_test(test_failed_to_parse),
 	        cmocka_unit_test(test_null_pointers), cmocka_unit_test(test_other_lines),

@@ -4,6 +4,7 @@
  * 64 MiB to 6 GiB and 1, 2 and 4 CPUs: /proc/zoneinfo and the zones' internals right after boot. Each test names the mistake it
  * would catch.
  */
+#include "models/reserved_range.h"
 #include "tests/unit/buddy.h"
 
 #include <stdio.h>
@@ -87,7 +88,26 @@ static const struct machine_fact boots[] = {
          {{"DMA", 1, 4095, 3998, 3840, 6, 9, 12, {0, 2975, 5938, 5938}, 9, 1, 2},
           {"DMA32", 0x1000, 1044480, 782304, 763130, 1233, 1994, 2755, {0, 0, 2963, 2963}, 1994, 63, 12},
           {"Normal", 0x100000, 786432, 786432, 758529, 1228, 1986, 2744, {0, 0, 0, 0}, 1986, 63, 12}}},
+        {"i386, -m 1G",
+         0x3ffe0,
+         1,
+         {{"DMA", 1, 4095, 3998, 3840, 16, 20, 24, {0, 854, 993, 993}, 20, 1, 2},
+          {"Normal", 0x1000, 222206, 222206, 218989, 926, 1157, 1388, {0, 0, 1119, 1119}, 1157, 63, 8},
+          {"HighMem", 0x373fe, 35810, 35810, 35810, 34, 71, 108, {0, 0, 0, 0}, 71, 7, 4}}},
 };
+
+/* The kernel of the i386 fact: struct page of 32 bytes, lowmem up to its PKMAP_BASE - 8 KiB - 128 MiB. */
+static void describe_32bit(struct bench *bench)
+{
+	bench->settings.machine.architecture = ARCHITECTURE_X86_32;
+	bench->settings.kernel.lowmem_bytes = 0x373fe000;
+	bench->settings.kernel.page_struct_bytes = 32;
+}
+
+static bool is_32bit(const struct machine_fact *boot)
+{
+	return strcmp(boot->zones[2].name, "HighMem") == 0;
+}
 
 /* What the kernels of the facts were: pageblock order 10, no huge pages. */
 static void describe_kernel(struct bench *bench, uint64_t end_pfn, uint32_t cpus)
@@ -145,6 +165,8 @@ static void a_described_machine_has_the_recorded_zones(void **state)
 		struct error error = {0};
 		print_message("%s\n", boots[i].source);
 		describe_kernel(&bench, boots[i].end_pfn, boots[i].cpus);
+		if (is_32bit(&boots[i]))
+			describe_32bit(&bench);
 		assert_non_null(boot(&bench, &error));
 		assert_int_equal(bench.pages->ops->zones(bench.pages), 4);
 		for (unsigned z = 0; z < 3; z++) {
@@ -182,6 +204,155 @@ static void boot_memory_lies_on_the_lists_in_ascending_order(void **state)
 	finish(&bench);
 }
 
+static void reserve(struct bench *bench, const char *text)
+{
+	struct machine_settings *machine = &bench->settings.machine;
+	machine->reserved = xrealloc(machine->reserved, (machine->reserved_count + 1) * sizeof *machine->reserved);
+	machine->reserved[machine->reserved_count++] = xstrdup(text);
+}
+
+/* The recorded machines as their owner would describe them: QEMU's size, and what /proc/iomem calls Reserved. Would catch: a
+ * range that is off by a frame, or that counts as present. */
+static void reserved_ranges_give_the_recorded_zones(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < sizeof boots / sizeof boots[0]; i++) {
+		struct bench bench;
+		struct error error = {0};
+		char text[64];
+		describe_kernel(&bench, (boots[i].end_pfn + 0x3ffu) & ~0x3ffu, boots[i].cpus);
+		if (is_32bit(&boots[i]))
+			describe_32bit(&bench);
+		uint64_t end = (uint64_t)boots[i].end_pfn << PAGE_SHIFT;
+		snprintf(text, sizeof text, "%08llx-%08llx", (unsigned long long)end, (unsigned long long)end + 0x1ffff);
+		reserve(&bench, "00000000-00000fff");
+		reserve(&bench, "0009fc00-0009ffff");
+		reserve(&bench, "000f0000-000fffff");
+		reserve(&bench, text);
+		assert_non_null(boot(&bench, &error));
+		for (unsigned z = 0; z < 3; z++) {
+			struct zone_view view;
+			bench.pages->ops->zone_view(bench.pages, z, &view);
+			compare_zone(&boots[i].zones[z], &bench.buddy->zones[z], &view);
+		}
+		page_allocator_check(bench.pages);
+		finish(&bench);
+	}
+}
+
+/* Would catch: frames of a hole given out, a hole that is not widened to whole frames, a pageblock that begins in a hole and
+ * still counts as MOVABLE (memmap_init_range), the image left in a hole, absent sections that count as pageblocks. */
+static void holes_are_never_given_out(void **state)
+{
+	(void)state;
+	struct bench bench, whole;
+	struct error error = {0};
+	describe_kernel(&whole, 0x20000, 1);
+	assert_non_null(boot(&whole, &error));
+	describe_kernel(&bench, 0x20000, 1);
+	reserve(&bench, "16 MiB at 64 MiB");    /* frames 4000..4fff */
+	reserve(&bench, "5801800-58027ff");     /* a bit of 5801 and of 5802 */
+	reserve(&bench, "2 MiB at 0x1000000");  /* where the image would lie */
+	reserve(&bench, "0x8000000-0xfffffff"); /* a whole section of 128 MiB */
+	assert_non_null(boot(&bench, &error));
+	const struct zone *zone = &bench.buddy->zones[1], *all = &whole.buddy->zones[1];
+	assert_int_equal(zone->present, all->present - 0x1000 - 2 - 512 - 0x8000);
+	assert_int_equal(zone->end_pfn, all->end_pfn);
+	/* memmap has no struct pages for the absent section; hash tables of less memory are the same size or half */
+	assert_true(zone->managed > all->managed - 0x1000 - 2 - 512 - 0x8000);
+	for (unsigned order = 0; order < ORDERS; order++)
+		for (unsigned type = 0; type < MIGRATE_TYPES; type++) {
+			uint32_t head = list_head_of(zone, order, type);
+			for (uint32_t nr = frame_at(bench.buddy, head)->next; nr != head; nr = frame_at(bench.buddy, nr)->next) {
+				uint32_t end = nr + (1u << order);
+				assert_true(end <= 0x4000 || nr >= 0x5000);
+				assert_true(end <= 0x5801 || nr >= 0x5803);
+				assert_true(end <= 0x8000 || nr >= 0x10000);
+				assert_true(nr >= 0x1200); /* the image follows the hole */
+				assert_true(end <= 0x1200 || nr >= 0x1200 + 2790);
+			}
+		}
+	/* 5800 is the one frame before the small hole, 5803 the one behind it. */
+	assert_int_equal(frame_at(bench.buddy, 0x5800)->order, 0);
+	assert_int_equal(frame_at(bench.buddy, 0x5803)->order, 0);
+	assert_int_equal(frame_at(bench.buddy, 0x5804)->order, 2);
+	assert_int_equal(pageblock_type(bench.buddy, zone, 0x3c00), MIGRATE_MOVABLE);
+	assert_int_equal(pageblock_type(bench.buddy, zone, 0x4000), MIGRATE_UNMOVABLE);
+	assert_int_equal(pageblock_type(bench.buddy, zone, 0x5800), MIGRATE_MOVABLE);
+	assert_int_equal(pageblock_type(bench.buddy, zone, 0x8000), PAGEBLOCK_ABSENT);
+	page_allocator_check(bench.pages);
+	finish(&bench);
+	finish(&whole);
+}
+
+/* Would catch: a text that is taken for another range, and memory that is all reserved. */
+static void reserved_ranges_are_read_or_refused(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *text;
+		uint64_t start, end;
+	} good[] = {{"3ffe0000-3fffffff", 0x3ffe0000, 0x40000000},
+	            {"0x3ffe0000 - 0x3fffffff", 0x3ffe0000, 0x40000000},
+	            {"16 MiB at 1 GiB", 1u << 30, (1u << 30) + (16u << 20)},
+	            {"0x1000 at 0x10000", 0x10000, 0x11000},
+	            {"0-0", 0, 1}};
+	static const char *const bad[] = {"",         "16 MiB",       "1 GiB-2 GiB",   "2000-1000",        "-1000-2000",
+	                                  "1000-",    "1000-20g0",    "0 B at 1 GiB",  "16 at 1 GiB",      "16 MiB at",
+	                                  "16 MiB@1", "1000-2000 at", "1000-2000 foo", "0-ffffffffffffff", "x-y"};
+	for (unsigned i = 0; i < sizeof good / sizeof good[0]; i++) {
+		struct reserved_range range;
+		struct error error = {0};
+		assert_true(reserved_range_parse(good[i].text, &range, &error));
+		assert_int_equal(range.start, good[i].start);
+		assert_int_equal(range.end, good[i].end);
+	}
+	for (unsigned i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+		struct reserved_range range;
+		struct error error = {0};
+		if (reserved_range_parse(bad[i], &range, &error))
+			fail_msg("\"%s\" was taken for %llx..%llx", bad[i], (unsigned long long)range.start,
+			         (unsigned long long)range.end);
+		assert_int_equal(error.kind, ERROR_USAGE);
+	}
+	struct bench bench;
+	struct error error = {0};
+	describe_kernel(&bench, 0x20000, 1);
+	reserve(&bench, "511 MiB at 1 MiB");
+	assert_null(boot(&bench, &error));
+	assert_int_equal(error.kind, ERROR_USAGE);
+	finish(&bench);
+}
+
+/* Would catch: high memory given in blocks (its largest would ascend: in the recorded boot they descend), a first pageblock of
+ * HighMem that counts as MOVABLE, lowmem that is not HighMem's. */
+static void high_memory_is_given_frame_by_frame(void **state)
+{
+	(void)state;
+	struct bench bench;
+	struct error error = {0};
+	describe_kernel(&bench, 0x3ffe0, 1);
+	describe_32bit(&bench);
+	assert_non_null(boot(&bench, &error));
+	const struct zone *high = &bench.buddy->zones[2];
+	uint32_t head = list_head_of(high, 10, MIGRATE_MOVABLE), expected = 0x3f800;
+	for (uint32_t nr = frame_at(bench.buddy, head)->next; nr != head; nr = frame_at(bench.buddy, nr)->next, expected -= 0x400)
+		assert_int_equal(nr, expected);
+	assert_int_equal(expected, 0x37000);
+	assert_free_list(&bench, 2, 1, MIGRATE_UNMOVABLE, FRAMES_OF(0x373fe));
+	/* /proc/pagetypeinfo of that boot before anything changed a type: one UNMOVABLE pageblock, the one shared with Normal. */
+	assert_int_equal(high->pageblocks[MIGRATE_UNMOVABLE], 1);
+	assert_int_equal(pageblock_type(bench.buddy, high, 0x37400), MIGRATE_MOVABLE);
+	assert_int_equal(pageblock_type(bench.buddy, &bench.buddy->zones[1], 0x37000), MIGRATE_MOVABLE);
+	/* Requests for high memory get it, those for the kernel's own use never do. */
+	assert_true(bench_alloc(&bench, 0, GFP_KERNEL | __GFP_HIGHMEM) >= 0x373fe);
+	assert_true(bench_alloc(&bench, 0, GFP_HIGHUSER_MOVABLE) >= 0x373fe);
+	for (unsigned i = 0; i < 2000; i++)
+		assert_true(bench_alloc(&bench, 0, GFP_KERNEL) < 0x373fe);
+	page_allocator_check(bench.pages);
+	finish(&bench);
+}
+
 /* Would catch: huge pages' larger min_free_kbytes missing, or applied below 512 MiB. Facts of a kernel with THP=madvise. */
 static void huge_pages_raise_the_watermarks(void **state)
 {
@@ -195,7 +366,7 @@ static void huge_pages_raise_the_watermarks(void **state)
 	uint64_t lowmem = zones[0].managed + zones[1].managed + zones[2].managed;
 	struct zone_tuning tuning = {.min_free_kbytes = min_free_kbytes_for_hugepages(min_free_kbytes_of(lowmem), 9, 3, lowmem),
 	                             .watermark_scale_factor = 10,
-	                             .lowmem_reserve_ratio = {256, 256},
+	                             .lowmem_reserve_ratio = {[ZONE_DMA] = 256, [ZONE_DMA32] = 256},
 	                             .cpus = 1};
 	assert_int_equal(tuning.min_free_kbytes, 512 * 3 * (2 + 9) * 4);
 	zones_set_limits(zones, 3, &tuning);
@@ -226,7 +397,7 @@ static void highmem_has_its_own_rule(void **state)
 	static const uint64_t expected[3][3] = {{16, 20, 24}, {926, 1157, 1388}, {34, 71, 108}};
 	struct zone_tuning tuning = {.min_free_kbytes = min_free_kbytes_of(zones[0].managed + zones[1].managed),
 	                             .watermark_scale_factor = 10,
-	                             .lowmem_reserve_ratio = {256, 32},
+	                             .lowmem_reserve_ratio = {[ZONE_DMA] = 256, [ZONE_NORMAL] = 32},
 	                             .cpus = 1};
 	zones_set_limits(zones, 3, &tuning);
 	for (unsigned i = 0; i < 3; i++)
@@ -407,6 +578,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_described_machine_has_the_recorded_zones),
+	        cmocka_unit_test(reserved_ranges_give_the_recorded_zones),
+	        cmocka_unit_test(holes_are_never_given_out),
+	        cmocka_unit_test(reserved_ranges_are_read_or_refused),
+	        cmocka_unit_test(high_memory_is_given_frame_by_frame),
 	        cmocka_unit_test(boot_memory_lies_on_the_lists_in_ascending_order),
 	        cmocka_unit_test(huge_pages_raise_the_watermarks),
 	        cmocka_unit_test(highmem_has_its_own_rule),

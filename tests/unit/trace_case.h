@@ -128,4 +128,32 @@ static inline const char *case_ops(struct trace_case *self)
 	return text;
 }
 
+/* All details as one text: kind (C context, A page alloc, F page free, B batched, Z zone locked, D drain, X extfrag), line,
+ * frame, and what the kind tells. */
+static inline const char *case_details(struct trace_case *self)
+{
+	static char text[8192];
+	static const char kinds[] = "CAFBZDX";
+	struct detail batch[3];
+	size_t count, used = 0;
+	text[0] = '\0';
+	do {
+		assert_true(trace_next_details(self->trace, batch, 3, &count, &self->error));
+		for (size_t i = 0; i < count; i++) {
+			const struct detail *d = &batch[i];
+			if (d->kind == DETAIL_CONTEXT)
+				used += (size_t)snprintf(text + used, sizeof text - used, "C%" PRIu64 ":%u@%u/%u ", d->line,
+				                         d->task, d->cpu, d->context);
+			else
+				used += (size_t)snprintf(text + used, sizeof text - used, "%c%" PRIu64 ":%" PRIx64 "/%u.%u%s ",
+				                         kinds[d->kind], d->line, d->pfn, d->order, d->type,
+				                         d->refill ? "r" : "");
+		}
+	} while (count > 0);
+	if (used > 0)
+		text[used - 1] = '\0';
+	assert_true(trace_rewind(self->trace, &self->error));
+	return text;
+}
+
 #endif

@@ -21,10 +21,11 @@ static bool read_fact(const struct trace *trace, const char *name, struct procfs
 /* Memory up to the last frame that a zoneinfo knows, and what of it the page allocator does not manage. */
 static void memory_from_zoneinfo(const struct procfs_memory *memory, struct settings *settings)
 {
-	uint64_t end_pfn = 0, managed = 0;
+	uint64_t end_pfn = 0, managed = 0, present = 0;
 	for (unsigned index = 0; index < memory->count; index++) {
 		const struct zone_view *zone = &memory->zones[index];
 		managed += zone->managed;
+		present += zone->present;
 		if (zone->spanned && zone->start_pfn + zone->spanned > end_pfn)
 			end_pfn = zone->start_pfn + zone->spanned;
 	}
@@ -34,7 +35,7 @@ static void memory_from_zoneinfo(const struct procfs_memory *memory, struct sett
 		settings->machine.memory_bytes = end_pfn << PAGE_SHIFT;
 	/* What the recorded kernel kept to itself says something only of a machine of the same size. */
 	if (settings->kernel.reserved_bytes == 0 && settings->machine.memory_bytes == end_pfn << PAGE_SHIFT)
-		settings->kernel.reserved_bytes = (end_pfn - managed) << PAGE_SHIFT;
+		settings->kernel.reserved_bytes = (present - managed) << PAGE_SHIFT;
 }
 
 static uint64_t free_pages(const struct procfs_memory *memory)
@@ -61,7 +62,8 @@ bool recorded_kernel(const struct trace *trace, struct settings *settings, struc
 {
 	struct kernel_settings *kernel = &settings->kernel;
 	struct procfs_memory memory = {0};
-	if (!read_fact(trace, "pagetypeinfo", &memory, procfs_read_pagetypeinfo, error))
+	if (!read_fact(trace, "pagetypeinfo", &memory, procfs_read_pagetypeinfo, error) ||
+	    !read_fact(trace, "zoneinfo", &memory, procfs_read_zoneinfo, error))
 		return false;
 	free(kernel->name);
 	kernel->name = xstrdup(RECORDED_KERNEL);
@@ -70,6 +72,9 @@ bool recorded_kernel(const struct trace *trace, struct settings *settings, struc
 		/* Blocks of order 9 come from huge pages, which also give order 9 a list per CPU. */
 		kernel->transparent_hugepage = memory.pageblock_order < ORDERS - 1;
 	}
+	const struct zone_view *high = procfs_zone(&memory, 0, "HighMem");
+	if (high && high->spanned)
+		kernel->lowmem_bytes = high->start_pfn << PAGE_SHIFT;
 	const struct trace_fact *slabinfo = trace_fact_named(trace, "slabinfo");
 	if (slabinfo)
 		kernel->memcg_kmem = memmem(slabinfo->text, slabinfo->length, "\nkmalloc-cg-", 12) != NULL;
@@ -87,6 +92,8 @@ bool recorded_complete(const struct trace *trace, struct settings *settings, str
 	if (!read_fact(trace, "zoneinfo", &memory, procfs_read_zoneinfo, error) ||
 	    !read_fact(trace, "buddyinfo", &memory, procfs_read_buddyinfo, error))
 		return false;
+	if (settings->machine.architecture == ARCHITECTURE_AUTO)
+		settings->machine.architecture = info->pointer_bits == 32 ? ARCHITECTURE_X86_32 : ARCHITECTURE_X86_64;
 	if (settings->machine.cpus == 0)
 		settings->machine.cpus = info->cpus < CPUS_MAX ? info->cpus : CPUS_MAX;
 	if (memory.has_zoneinfo)

@@ -14,13 +14,14 @@
 
 /*
  * Sets what the recording tells of how its kernel was built: page block order (pagetypeinfo), accounted kmalloc caches
- * (slabinfo), the size of struct page. It stands for a kernel's file, so the user's own values are set after it.
+ * (slabinfo), the size of struct page, where high memory begins (zoneinfo). It stands for a kernel's file, so the user's own
+ * values are set after it.
  */
 bool recorded_kernel(const struct trace *trace, struct settings *settings, struct error *error);
 
 /*
- * Fills the settings that are still auto: memory from the zoneinfo or buddyinfo beside the recording, else from the highest frame
- * seen; CPUs from the recording. Values that somebody set stand.
+ * Fills the settings that are still auto: architecture from the recording's pointers; memory from the zoneinfo or buddyinfo
+ * beside the recording, else from the highest frame seen; CPUs from the recording. Values that somebody set stand.
  */
 bool recorded_complete(const struct trace *trace, struct settings *settings, struct error *error);
 

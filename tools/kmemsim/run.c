@@ -145,8 +145,8 @@ static bool make_models(struct parts *parts, struct error *error)
 	if (!page_model || !object_model || !memory)
 		return false;
 	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
-	if (trace_info(parts->trace)->pointer_bits == 32)
-		layout_set_32bit(&parts->layout);
+	if (settings->machine.architecture == ARCHITECTURE_X86_32)
+		layout_set_32bit(&parts->layout, settings->kernel.lowmem_bytes);
 	parts->timed = settings->timing == TIMING_CYCLES;
 	if (parts->timed)
 		layout_keep_names(&parts->layout); /* of the locks, which only cores take */
@@ -172,7 +172,7 @@ static bool make_models(struct parts *parts, struct error *error)
 	parts->memory = memory->create(&(struct memory_wiring){.settings = settings}, error);
 	if (!parts->memory)
 		return false;
-	machine_init(&parts->machine, settings->machine.cpus, parts->memory);
+	machine_init(&parts->machine, settings->machine.cpus, settings->machine.cache_line_bytes, parts->memory);
 	return true;
 }
 
@@ -264,10 +264,11 @@ static bool write_call_sites(struct parts *parts, struct error *error)
 static bool write_machine(struct parts *parts, struct error *error)
 {
 	const struct machine *machine = &parts->machine;
-	for (unsigned kind = 0; kind < JOB_KINDS; kind++)
-		if (!store_histogram(parts->store, parts->run->run_id, job_histogram_name((enum job_kind)kind), "cycles",
-		                     &machine->cycles[kind], error))
-			return false;
+	for (enum job_measure measure = 0; measure < JOB_MEASURES; measure++)
+		for (enum job_kind kind = 0; kind < JOB_KINDS; kind++)
+			if (!store_histogram(parts->store, parts->run->run_id, job_histogram_name(measure, kind),
+			                     job_histogram_unit(measure), &machine->measured[measure][kind], error))
+				return false;
 	for (uint32_t index = 0; index < machine->locks.count; index++) {
 		const struct lock *lock = machine->locks.in_order[index];
 		const char *label = layout_label(&parts->layout, vaddr_of(lock->address));

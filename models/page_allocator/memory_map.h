@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * memory_map.h - the physical memory of a described machine at the end of its kernel's early boot: which frames are memory, which
+ * of them the kernel keeps to itself, and where its zones end. boot.c hands the rest to the page allocator.
+ *
+ * Ranges of frames are half open, [start, end), and ascend.
+ */
+#ifndef MODELS_PAGE_ALLOCATOR_MEMORY_MAP_H
+#define MODELS_PAGE_ALLOCATOR_MEMORY_MAP_H
+
+#include "models/settings.h"
+
+struct range {
+	uint32_t start, end;
+};
+
+/* Most values of a list setting, each of which may cut a range in two, and the ranges a PC has anyway. */
+#define RESERVED_RANGES_MAX 64
+#define MEMORY_RANGES_MAX (RESERVED_RANGES_MAX + 3)
+/* The kernel's image, the swiotlb buffer, the rest. */
+#define KEPT_RANGES_MAX 3
+
+struct memory_map {
+	struct range memory[MEMORY_RANGES_MAX];
+	unsigned memory_count;
+	/* What the kernel keeps of a range's frames; a range may reach over holes. */
+	struct range kept[KEPT_RANGES_MAX];
+	unsigned kept_count;
+	uint32_t end_pfn;
+	uint32_t lowmem_end_pfn;   /* from here on memory is HIGHMEM; UINT32_MAX on x86-64, which has none */
+	uint32_t image_pfn;        /* where the kernel's image begins */
+	uint32_t freed_late_pages; /* given back after the watermarks were computed, of the image's zone */
+};
+
+/* Frames of memory in a range, and those of them that the kernel keeps. */
+uint64_t memory_in(const struct memory_map *map, struct range range);
+uint64_t kept_in(const struct memory_map *map, struct range range);
+
+static inline struct range range_both(struct range a, struct range b)
+{
+	return (struct range){a.start > b.start ? a.start : b.start, a.end < b.end ? a.end : b.end};
+}
+
+/* The machine that the settings describe. False with *error if no kernel could boot there. */
+bool memory_map_describe(struct memory_map *map, const struct settings *settings, unsigned cpus, struct error *error);
+
+#endif
