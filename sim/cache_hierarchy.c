@@ -470,6 +470,8 @@ void cache_hierarchy_check(const struct cache_hierarchy *hierarchy)
 {
 	for (unsigned i = 0; i < hierarchy->count; i++) {
 		hierarchy->caches[i]->ops->check(hierarchy->caches[i]);
+		if (hierarchy->caches[i]->watch)
+			level_watch_check(hierarchy->caches[i]->watch);
 		if (hierarchy->specs[i].inclusion == INCLUSION_INCLUSIVE)
 			check_inclusion(hierarchy, i);
 	}
@@ -663,7 +665,7 @@ static bool is_plain(const struct cache_level *cache)
 {
 	const struct cache_level_spec *spec = cache->spec;
 	return spec->inclusion == INCLUSION_NEITHER && spec->write == WRITE_BACK && spec->write_allocate &&
-	       spec->prefetch == PREFETCH_NONE && !cache->next_is_exclusive;
+	       spec->prefetch == PREFETCH_NONE && !cache->next_is_exclusive && !cache->watch;
 }
 
 /* The first level that serves a kind, `levels` if none does. */
@@ -739,6 +741,9 @@ static bool make_caches(struct cache_hierarchy *hierarchy, const struct cache_hi
 		hierarchy->caches[i] = wiring->level(&level_wiring, error);
 		if (!hierarchy->caches[i])
 			return false;
+		if (wiring->watch)
+			hierarchy->caches[i]->watch = level_watch_create(
+			        hierarchy->caches[i]->instances, spec->size_bytes / spec->line_bytes, wiring->watch_owner);
 		struct cache_hierarchy_level *level = &hierarchy->level[hierarchy->depth[i]];
 		level->cache[level->caches++] = hierarchy->caches[i];
 	}
@@ -781,6 +786,8 @@ void cache_hierarchy_destroy(struct cache_hierarchy *hierarchy)
 	if (!hierarchy)
 		return;
 	for (unsigned i = 0; i < hierarchy->count; i++) {
+		if (hierarchy->caches[i])
+			level_watch_destroy(hierarchy->caches[i]->watch);
 		cache_level_destroy(hierarchy->caches[i]);
 		free(hierarchy->specs[i].name);
 		free(hierarchy->specs[i].replacement);
