@@ -27,20 +27,17 @@ enum {
 };
 
 static const struct argp_option count_options[] = {
-        {"l1i", OPTION_CACHE + COUNT_L1I, "SIZE,WAYS,LINE", 0, "First-level cache of instructions; also ,KEY=VALUE of machine.caches", 0},
+        {"l1i", OPTION_CACHE + COUNT_L1I, "SIZE,WAYS,LINE", 0,
+         "First-level cache of instructions; also ,KEY=VALUE of machine.caches", 0},
         {"l1d", OPTION_CACHE + COUNT_L1D, "SIZE,WAYS,LINE", 0, "First-level cache of data", 0},
         {"l2", OPTION_CACHE + COUNT_L2, "SIZE,WAYS,LINE", 0, "Second-level cache", 0},
         {"llc", OPTION_CACHE + COUNT_LLC, "SIZE,WAYS,LINE", 0, "Last-level cache (cachegrind's LL)", 0},
-        {"itlb", OPTION_TLB + COUNT_ITLB, "ENTRIES,WAYS", 0, "TLB of instructions; also ,KEY=VALUE of machine.tlbs", 0},
-        {"dtlb", OPTION_TLB + COUNT_DTLB, "ENTRIES,WAYS", 0, "TLB of data", 0},
-        {"stlb", OPTION_TLB + COUNT_STLB, "ENTRIES,WAYS", 0, "Second-level TLB", 0},
         {"like", OPTION_LIKE, "NAME", 0, "Count as drcachesim (the default), cachegrind or dinero do", 1},
         {"rule", OPTION_RULE, "demand|writeback", 0, "writeback: a dirty line that goes is a store to the next level", 1},
         {"crossing", OPTION_CROSSING, "each|one", 0, "An access over several lines is one access each, or one in all", 1},
         {"modify", OPTION_MODIFY, "two|one", 0, "A load-store is a load and a store, or a load that leaves its line dirty", 1},
         {"final-flush", OPTION_FINAL_FLUSH, "yes|no", 0, "What is dirty at the end is written back and counted", 1},
         {"flush-every", OPTION_FLUSH_EVERY, "N", 0, "Write back and empty all caches after every N records of the trace", 1},
-        {"walk", OPTION_WALK, "none|4level", 0, "What a miss of the last TLB costs: nothing, or a page walk through the caches", 1},
         {"format", OPTION_FORMAT, "NAME", 0, "The trace's format, where the file does not tell", 2},
         {"records", OPTION_RECORDS, "N", 0, "Read the first N records only", 2},
         {"json", OPTION_JSON, NULL, 0, "One JSON object with keys like l1d.misses instead of the table", 2},
@@ -121,7 +118,8 @@ static int parse(int key, char *argument, void *input, struct error *error)
 		return request->trace = argument, 0;
 	case ARGP_KEY_END:
 		if (!request->trace)
-			error_set(error, ERROR_USAGE, "expected a trace, or - for standard input; `kmemsim count --help` shows the usage");
+			error_set(error, ERROR_USAGE,
+			          "expected a trace, or - for standard input; `kmemsim count --help` shows the usage");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -214,7 +212,6 @@ const struct command command_count = {
                 "(`kmemsim list formats`); - is standard input. A level not named is not there.\n"
                 "\n"
                 "  kmemsim count TRACE --l1d 32768,8,64 --l2 1MiB,16,64\n"
-                "  kmemsim count TRACE --dtlb 64,4 --stlb 1536,12 --json\n"
                 "  kmemsim count TRACE --like cachegrind --l1i 32KiB,8,64 --l1d 32KiB,8,64 \\\n"
                 "    --llc 8MiB,16,64\n"
                 "\n"

@@ -42,14 +42,15 @@ static const char *unit_of(const char *number)
 /* The user's words "SIZE,WAYS,LINE,KEY=VALUE,..." as a line of machine.caches; NULL with *error if they are too few. */
 static char *cache_line_of(enum count_cache cache, const char *words, struct error *error)
 {
-	char *copy = xstrdup(words), *rest = copy, *size = strsep(&rest, ","), *ways = strsep(&rest, ","), *line = strsep(&rest, ",");
+	char *copy = xstrdup(words), *rest = copy, *size = strsep(&rest, ","), *ways = strsep(&rest, ","),
+	     *line = strsep(&rest, ",");
 	char *text = NULL;
 	for (char *at = rest; at && *at; at++)
 		if (*at == ',')
 			*at = ' ';
 	if (line && *size && *ways && *line && !strchr(size, '=') && !strchr(ways, '=') && !strchr(line, '='))
-		text = xasprintf("%s size=%s%s ways=%s line=%s%s serves=%s %s", count_cache_names[cache], size, unit_of(size), ways,
-		                 line, unit_of(line), cache_serves[cache], rest ? rest : "");
+		text = xasprintf("%s size=%s%s ways=%s line=%s%s serves=%s %s", count_cache_names[cache], size, unit_of(size),
+		                 ways, line, unit_of(line), cache_serves[cache], rest ? rest : "");
 	else
 		error_set(error, ERROR_USAGE, "--%s: found '%s', expected SIZE,WAYS,LINE[,KEY=VALUE...], for example 32768,8,64",
 		          count_cache_names[cache], words);
@@ -84,7 +85,7 @@ static bool create_caches(const struct count_request *request, struct cache_hier
 
 struct machine {
 	struct cache_hierarchy *caches; /* NULL: none named */
-	uint64_t since_flush;          /* accesses */
+	uint64_t since_flush;           /* accesses */
 };
 
 static void machine_run(struct machine *machine, const struct access *accesses, size_t count)

@@ -2,8 +2,8 @@
  *
  * count.h - `kmemsim count`: an access trace through caches and TLBs that the command line names, and what each of them counted.
  *
- * Every level has a name of the command line (l1i, l1d, l2, llc, itlb, dtlb, stlb). A level not named is not there: what would have
- * gone to it goes to the next one.
+ * Every level has a name of the command line (l1i, l1d, l2, llc, itlb, dtlb, stlb). A level not named is not there: what would
+ * have gone to it goes to the next one.
  */
 #ifndef TOOLS_COUNT_H
 #define TOOLS_COUNT_H
@@ -32,7 +32,7 @@ struct count_rules {
 extern const struct count_rules count_rules_known[]; /* ends with a NULL name */
 
 struct count_request {
-	const char *trace, *format; /* format NULL: told by the file */
+	const char *trace, *format;                        /* format NULL: told by the file */
 	const char *cache[COUNT_CACHES], *tlb[COUNT_TLBS]; /* the user's words, NULL: not named */
 	struct count_rules rules;
 	enum count_walk walk;
@@ -49,7 +49,7 @@ struct count_level {
 	bool is_tlb;
 	uint64_t accesses[ACCESS_KINDS], misses[ACCESS_KINDS];
 	uint64_t own_prefetches, own_prefetch_misses; /* of kind prefetch, what its own prefetcher made */
-	uint64_t write_backs; /* dirty lines that left, but for the flush at the trace's end */
+	uint64_t write_backs;                         /* dirty lines that left, but for the flush at the trace's end */
 };
 
 struct count_result {

@@ -7,8 +7,8 @@
 #include <inttypes.h>
 
 static const char *const kind_names[ACCESS_KINDS] = {
-        [ACCESS_CODE] = "code",         [ACCESS_LOAD] = "load",         [ACCESS_STORE] = "store",
-        [ACCESS_MODIFY] = "modify",     [ACCESS_WALK] = "walk",         [ACCESS_WALK_STORE] = "walk_store",
+        [ACCESS_CODE] = "code",         [ACCESS_LOAD] = "load",          [ACCESS_STORE] = "store",
+        [ACCESS_MODIFY] = "modify",     [ACCESS_WALK] = "walk",          [ACCESS_WALK_STORE] = "walk_store",
         [ACCESS_PREFETCH] = "prefetch", [ACCESS_WRITEBACK] = "writeback"};
 
 /* "1,234,567"; returns text */
