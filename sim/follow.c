@@ -93,22 +93,47 @@ static bool take_until(struct follow *follow, const struct follow_call *call, va
 	return found;
 }
 
+/*
+ * The recorded kernel needed the page that the object lies in, so nothing else was free: what the model has left was taken by
+ * calls without an event. Returns how many objects.
+ */
+static unsigned take_all_before_page(struct follow *follow, const struct follow_call *call, vaddr at)
+{
+	uint32_t frame = (uint32_t)((at.addr - follow->direct_map) >> PAGE_SHIFT);
+	unsigned count = 0;
+	while (call->pages && follow_pages_granted(call->pages, frame) >= 0) {
+		struct object next = make_call(follow, call);
+		if (next.at.addr == 0)
+			return count;
+		if (follow_pages_granted(call->pages, frame) < 0) {
+			give_back(follow, next.at, call->cpu);
+			return count;
+		}
+		set_bit(follow, follow->held, next.at, true);
+		count++;
+	}
+	return count;
+}
+
 enum follow_result follow_alloc(struct follow *follow, const struct follow_call *call, vaddr at, struct object *object)
 {
+	bool live = !is_stray(follow, at) && follow->objects->ops->ksize(follow->objects, at) > 0;
+	if (live) {
+		follow_freed(follow, at);
+		give_back(follow, at, call->cpu);
+	}
+	unsigned taken = take_all_before_page(follow, call, at);
 	*object = make_call(follow, call);
-	if (object->at.addr == at.addr || object->at.addr == 0)
-		return object->at.addr == at.addr ? FOLLOW_EQUAL : FOLLOW_LOST;
+	if (object->at.addr == at.addr)
+		return live ? FOLLOW_UNSEEN_FREE : taken ? FOLLOW_UNSEEN_ALLOC : FOLLOW_EQUAL;
+	if (object->at.addr == 0)
+		return FOLLOW_LOST;
 	if (is_stray(follow, at)) {
 		set_bit(follow, follow->stray, object->at, true);
 		return FOLLOW_LOST;
 	}
 	give_back(follow, object->at, call->cpu);
-	bool live = follow->objects->ops->ksize(follow->objects, at) > 0;
-	if (live) {
-		follow_freed(follow, at);
-		give_back(follow, at, call->cpu);
-	}
-	if (take_until(follow, call, at, call->unseen_calls, object))
+	if (take_until(follow, call, at, call->unseen_calls, object) || object_claim(follow->objects, at, object))
 		return live ? FOLLOW_UNSEEN_FREE : FOLLOW_UNSEEN_ALLOC;
 	*object = make_call(follow, call);
 	set_bit(follow, follow->stray, object->at, true);

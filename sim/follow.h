@@ -19,6 +19,7 @@
 #ifndef SIM_FOLLOW_H
 #define SIM_FOLLOW_H
 
+#include "sim/follow_pages.h"
 #include "sim/port/object_allocator.h"
 
 /* How many objects are taken at most to reach one: more than any list of a CPU that one slab fills. */
@@ -47,7 +48,8 @@ struct follow_call {
 	uint32_t bytes;
 	gfp gfp;
 	unsigned cpu;
-	bool unseen_calls; /* the cache has calls that leave no event */
+	bool unseen_calls;          /* the cache has calls that leave no event */
+	struct follow_pages *pages; /* NULL: pages are not followed */
 };
 
 enum follow_result {

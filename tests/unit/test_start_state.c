@@ -167,11 +167,9 @@ static void test_exchange_keeps_the_list(void **unused)
 	begin(&world, dump_text);
 	pfn got = page_alloc(world.pages, 0, GFP_KERNEL, 0);
 	assert_int_equal(got.nr, 0x31);
-	world.pages->wanted = 0x30;
-	assert_int_equal(page_exchange(world.pages, got, 0).nr, 0x30);
-	world.pages->wanted = 0x10; /* in use */
-	assert_int_equal(page_exchange(world.pages, pfn_of(0x30), 0).nr, 0x30);
-	world.pages->wanted = 0;
+	const struct page_follow_ops *beside = world.pages->ops->follow;
+	assert_true(beside->exchange(world.pages, got, pfn_of(0x30), 0));
+	assert_false(beside->exchange(world.pages, pfn_of(0x30), pfn_of(0x10), 0)); /* in use */
 	assert_int_equal(page_alloc(world.pages, 0, GFP_KERNEL, 0).nr, 0x31);
 	end(&world);
 }

@@ -291,7 +291,9 @@ static bool write_results(struct parts *parts, struct error *error)
 {
 	struct page_allocator *pages = parts->pages;
 	struct object_allocator *objects = parts->objects;
+	const struct follow_pages_counters *followed = replay_follow_pages(parts->replay);
 	return write_metrics(parts, "replay", replay_metrics, replay_counters(parts->replay), error) &&
+	       (!followed || write_metrics(parts, "follow_pages", follow_pages_metrics, followed, error)) &&
 	       write_metrics(parts, "page_allocator", pages->ops->metrics, pages->ops->counters(pages), error) &&
 	       write_metrics(parts, "object_allocator", objects->ops->metrics, objects->ops->counters(objects), error) &&
 	       write_caches(parts, error) && write_call_sites(parts, error) && (!parts->timed || write_machine(parts, error));
@@ -308,6 +310,35 @@ static void print_share(FILE *out, const char *what, uint64_t compared, uint64_t
 {
 	fprintf(out, "%-34s %10" PRIu64 " %10" PRIu64 " %8.3f %%\n", what, compared, equal,
 	        compared ? 100.0 * (double)equal / (double)compared : 100.0);
+}
+
+/* What was made up for, so that one difference does not bring about the next; rows of 0 are left out. */
+static void print_causes(FILE *out, const struct replay_counters *counters, const struct follow_pages_counters *pages)
+{
+	const struct {
+		const char *what;
+		uint64_t count;
+	} rows[] = {
+	        {"objects: freed without an event", counters->address_unseen_free},
+	        {"objects: behind others", counters->address_unseen_alloc},
+	        {"objects: on a page put right", counters->address_page},
+	        {"objects: out of reach", counters->address_lost},
+	        {"objects: allocated without an event", counters->unseen_allocs_made},
+	        {"  of them out of reach", counters->unseen_allocs_missed},
+	        {"pages: behind bulk allocations", pages ? pages->allocs_bulk : 0},
+	        {"pages: reordered by interrupts", pages ? pages->allocs_exchanged : 0},
+	        {"pages: free elsewhere", pages ? pages->allocs_claimed : 0},
+	        {"pages: out of reach", pages ? pages->allocs_lost : 0},
+	        {"pages: taken by bulk allocations", pages ? pages->bulk_frames : 0},
+	        {"pages: allocated past locked lists", pages ? pages->locked_allocs : 0},
+	        {"pages: freed past locked lists", pages ? pages->locked_frees : 0},
+	        {"pages: freed, not in use", pages ? pages->frees_claimed + pages->frees_lost : 0},
+	        {"slabs: freed while in use", pages ? pages->slabs_evicted : 0},
+	        {"slabs: needed too early", pages ? pages->slabs_refused : 0},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (rows[i].count)
+			fprintf(out, "  %-42s %" PRIu64 "\n", rows[i].what, rows[i].count);
 }
 
 /* The end of the run beside the state that was expected, and the recorded addresses beside the model's. */
@@ -327,6 +358,7 @@ static void print_expectation(const struct parts *parts, FILE *out)
 		print_share(out, "objects at the recorded address", counters->address_compared, counters->address_equal);
 		print_share(out, "page blocks at the recorded frame", counters->page_address_compared,
 		            counters->page_address_equal);
+		print_causes(out, counters, replay_follow_pages(parts->replay));
 	}
 	if (parts->expect.path) {
 		if (tally.lists)
