@@ -4,8 +4,10 @@
  */
 #include "tools/kmemsim/run.h"
 
+#include "models/cache_settings.h"
 #include "models/registry.h"
 #include "models/start_state.h"
+#include "sim/level_store.h"
 #include "sim/procfs.h"
 #include "sim/replay.h"
 #include "tools/kmemsim/recorded.h"
@@ -25,6 +27,7 @@ struct parts {
 	struct steps steps;
 	struct page_allocator *pages;
 	struct object_allocator *objects;
+	struct cache_hierarchy *caches; /* NULL: the memory model has none */
 	struct memory *memory;
 	struct machine machine;
 	bool timed;
@@ -33,6 +36,7 @@ struct parts {
 	struct start_state start, expect; /* path NULL: none */
 	struct replay *replay;
 	double replay_s;
+	struct cache_view owner_view; /* of the name that was asked for last */
 };
 
 static double host_seconds(void)
@@ -169,7 +173,12 @@ static bool make_models(struct parts *parts, struct error *error)
 		return false;
 	if (!parts->timed)
 		return true;
-	parts->memory = memory->create(&(struct memory_wiring){.settings = settings}, error);
+	if (strcmp(memory->ops->name, "hierarchy") == 0) {
+		parts->caches = caches_of_settings(settings, true, &parts->machine.owner, error);
+		if (!parts->caches)
+			return false;
+	}
+	parts->memory = memory->create(&(struct memory_wiring){.settings = settings, .caches = parts->caches}, error);
 	if (!parts->memory)
 		return false;
 	machine_init(&parts->machine, settings->machine.cpus, settings->machine.cache_line_bytes, parts->memory);
@@ -198,6 +207,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .objects = parts->objects,
 	        .steps = &parts->steps,
 	        .machine = parts->timed ? &parts->machine : NULL,
+	        .caches = parts->caches,
 	        .store = parts->store,
 	        .run_id = parts->run->run_id,
 	        .dump = write_dumps,
@@ -261,6 +271,26 @@ static bool write_call_sites(struct parts *parts, struct error *error)
 	return true;
 }
 
+static const char *owner_of_cache(void *context, uint32_t owner)
+{
+	struct parts *parts = context;
+	static const char *const none = "pages and large kmallocs";
+	if (owner == REPLAY_OWNER_NONE)
+		return none;
+	const struct object_allocator *objects = parts->objects;
+	if (owner > objects->ops->cache_limit(objects) ||
+	    !objects->ops->cache_view(objects, (cache_id){owner - 1}, &parts->owner_view))
+		return "caches that are gone";
+	return parts->owner_view.name;
+}
+
+static bool write_levels(struct parts *parts, struct error *error)
+{
+	const struct level_names names = {.owner = owner_of_cache, .context = parts};
+	uint32_t position = 0;
+	return !parts->caches || level_store_caches(parts->store, parts->run->run_id, parts->caches, &names, &position, error);
+}
+
 static bool write_machine(struct parts *parts, struct error *error)
 {
 	const struct machine *machine = &parts->machine;
@@ -283,7 +313,7 @@ static bool write_machine(struct parts *parts, struct error *error)
 			return false;
 	}
 	struct core_counters cores = machine_counters(machine);
-	return write_metrics(parts, "core", core_metrics, &cores, error) &&
+	return write_levels(parts, error) && write_metrics(parts, "core", core_metrics, &cores, error) &&
 	       write_metrics(parts, "memory", parts->memory->ops->metrics, parts->memory->ops->counters(parts->memory), error);
 }
 
@@ -422,6 +452,7 @@ static void release(struct parts *parts)
 	if (parts->machine.cpus)
 		machine_release(&parts->machine);
 	memory_destroy(parts->memory);
+	cache_hierarchy_destroy(parts->caches);
 	object_allocator_destroy(parts->objects);
 	page_allocator_destroy(parts->pages);
 	steps_release(&parts->steps);
