@@ -216,6 +216,8 @@ static bool look_ahead(struct replay *replay, struct error *error)
 			if (replay->follows && is_object_op(&batch[i]))
 				follow_pages_owner(&replay->follow_pages, batch[i].line, frame_of(replay, batch[i].address),
 				                   owner_of_op(&batch[i]));
+			follow_look_ahead(&replay->follow, vaddr_of(is_object_op(&batch[i]) ? batch[i].address : 0),
+			                  batch[i].origin == OP_UNSEEN ? FATE_UNSEEN : FATE_ALLOC);
 			if (batch[i].kind != OP_CACHE_ALLOC)
 				continue;
 			bits[batch[i].cache] |= batch[i].address;
@@ -227,6 +229,7 @@ static bool look_ahead(struct replay *replay, struct error *error)
 	}
 	free(bits);
 	free(batch);
+	follow_begin(&replay->follow);
 	if (replay->follows)
 		follow_pages_begin(&replay->follow_pages);
 	return read && trace_rewind(replay->parts.trace, error);
@@ -291,7 +294,7 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	/* Counts of a start state without positions: in use, by nobody the run knows. */
 	replay->start_unknown = parts->pages->allocated_pages - parts->objects->ops->pages_held(parts->objects);
 	if (config->from_state)
-		follow_init(&replay->follow, parts->objects, config->direct_map, parts->pages->end_pfn);
+		follow_init(&replay->follow, parts->objects, config->direct_map, parts->pages->end_pfn, info->ops);
 	replay->follows = can_follow(replay);
 	const uint64_t window_ns[2] = {config->start_ns, config->end_ns};
 	if ((replay->follows && !follow_pages_init(&replay->follow_pages, parts->trace, parts->pages, parts->objects, window_ns,
@@ -944,6 +947,8 @@ static bool is_outside(struct replay *replay, const struct op *op)
 
 static bool replay_op(struct replay *replay, const struct op *op, const struct op *next, struct error *error)
 {
+	if (replay->config.from_state)
+		follow_next_op(&replay->follow, vaddr_of(is_object_op(op) ? op->address : 0));
 	if (replay->config.from_state && is_outside(replay, op)) {
 		skip_op(replay, op);
 		return true;
