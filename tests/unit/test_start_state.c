@@ -145,7 +145,7 @@ static void test_follow_takes_what_no_event_took(void **unused)
 	struct follow follow;
 	struct object object;
 	begin(&world, dump_text);
-	follow_init(&follow, world.objects, world.layout.direct_map, world.pages->end_pfn);
+	follow_init(&follow, world.objects, world.layout.direct_map, world.pages->end_pfn, 0);
 	struct follow_call call = {.cache = things(&world), .gfp = GFP_KERNEL};
 	/* The list is 0 3 1: object 1 is behind two others, which go back as they were. */
 	assert_int_equal(follow_alloc(&follow, &call, vaddr_of(address(&world, 0x10, 1024)), &object), FOLLOW_UNSEEN_ALLOC);
