@@ -20,6 +20,12 @@
 #define MODEL_memory(model) \
 	extern const struct memory_ops memory_##model##_ops; \
 	struct memory *memory_##model##_create(const struct memory_wiring *, struct error *);
+#define MODEL_cache_level(model) \
+	extern const struct cache_level_ops cache_level_##model##_ops; \
+	struct cache_level *cache_level_##model##_create(const struct cache_level_wiring *, struct error *);
+#define MODEL_replacement(model) \
+	extern const struct replacement_ops replacement_##model##_ops; \
+	struct replacement *replacement_##model##_create(const struct replacement_wiring *, struct error *);
 #include "models/models.def"
 
 const struct page_allocator_model page_allocator_models[] = {
@@ -39,6 +45,16 @@ const struct virtual_allocator_model virtual_allocator_models[] = {
 
 const struct memory_model memory_models[] = {
 #define MODEL_memory(model) {&memory_##model##_ops, memory_##model##_create},
+#include "models/models.def"
+        {NULL, NULL}};
+
+const struct cache_level_model cache_level_models[] = {
+#define MODEL_cache_level(model) {&cache_level_##model##_ops, cache_level_##model##_create},
+#include "models/models.def"
+        {NULL, NULL}};
+
+const struct replacement_model replacement_models[] = {
+#define MODEL_replacement(model) {&replacement_##model##_ops, replacement_##model##_create},
 #include "models/models.def"
         {NULL, NULL}};
 
@@ -99,5 +115,31 @@ const struct memory_model *memory_model(const char *name, struct error *error)
 		nearest_offer(&nearest, model->ops->name);
 	}
 	no_such_model("memory model", name, &nearest, error);
+	return NULL;
+}
+
+const struct cache_level_model *cache_level_model(const char *name, struct error *error)
+{
+	struct nearest nearest;
+	nearest_start(&nearest, name);
+	for (const struct cache_level_model *model = cache_level_models; model->ops; model++) {
+		if (strcmp(model->ops->name, name) == 0)
+			return model;
+		nearest_offer(&nearest, model->ops->name);
+	}
+	no_such_model("cache level", name, &nearest, error);
+	return NULL;
+}
+
+const struct replacement_model *replacement_model(const char *name, struct error *error)
+{
+	struct nearest nearest;
+	nearest_start(&nearest, name);
+	for (const struct replacement_model *model = replacement_models; model->ops; model++) {
+		if (strcmp(model->ops->name, name) == 0)
+			return model;
+		nearest_offer(&nearest, model->ops->name);
+	}
+	no_such_model("replacement policy", name, &nearest, error);
 	return NULL;
 }

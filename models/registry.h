@@ -5,6 +5,7 @@
 #ifndef MODELS_REGISTRY_H
 #define MODELS_REGISTRY_H
 
+#include "sim/port/cache_level.h"
 #include "sim/port/memory.h"
 #include "sim/port/object_allocator.h"
 #include "sim/port/page_allocator.h"
@@ -30,16 +31,30 @@ struct memory_model {
 	struct memory *(*create)(const struct memory_wiring *, struct error *);
 };
 
+struct cache_level_model {
+	const struct cache_level_ops *ops;
+	struct cache_level *(*create)(const struct cache_level_wiring *, struct error *);
+};
+
+struct replacement_model {
+	const struct replacement_ops *ops;
+	struct replacement *(*create)(const struct replacement_wiring *, struct error *);
+};
+
 /* Each table ends with an entry whose ops is NULL. */
 extern const struct page_allocator_model page_allocator_models[];
 extern const struct object_allocator_model object_allocator_models[];
 extern const struct virtual_allocator_model virtual_allocator_models[];
 extern const struct memory_model memory_models[];
+extern const struct cache_level_model cache_level_models[];
+extern const struct replacement_model replacement_models[];
 
 /* NULL with *error naming the nearest model if there is none of that name. */
 const struct page_allocator_model *page_allocator_model(const char *name, struct error *error);
 const struct object_allocator_model *object_allocator_model(const char *name, struct error *error);
 const struct virtual_allocator_model *virtual_allocator_model(const char *name, struct error *error);
 const struct memory_model *memory_model(const char *name, struct error *error);
+const struct cache_level_model *cache_level_model(const char *name, struct error *error);
+const struct replacement_model *replacement_model(const char *name, struct error *error);
 
 #endif

@@ -732,11 +732,11 @@ bool scenario_apply_sets(const char *const *sets, struct settings *settings, str
 
 /* ---- names of the registry ---- */
 
-/* Three ports and the report's pictures, each a list of names, in one block each. */
+/* Four ports and the report's pictures, each a list of names, in one block each. */
 struct setting_names *scenario_registry_names(void)
 {
-	struct setting_names *names = xcalloc(5, sizeof *names);
-	size_t objects = 0, pages = 0, memories = 0, pictures = 0;
+	struct setting_names *names = xcalloc(6, sizeof *names);
+	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0;
 	while (object_allocator_models[objects].ops)
 		objects++;
 	while (page_allocator_models[pages].ops)
@@ -745,10 +745,15 @@ struct setting_names *scenario_registry_names(void)
 		memories++;
 	while (report_pictures[pictures].name)
 		pictures++;
+	while (replacement_models[policies].ops)
+		policies++;
 	const char **object_names = xcalloc(objects + 1, sizeof *object_names);
 	const char **page_names = xcalloc(pages + 1, sizeof *page_names);
 	const char **memory_names = xcalloc(memories + 1, sizeof *memory_names);
 	const char **picture_names = xcalloc(pictures + 1, sizeof *picture_names);
+	const char **policy_names = xcalloc(policies + 1, sizeof *policy_names);
+	for (size_t i = 0; i < policies; i++)
+		policy_names[i] = replacement_models[i].ops->name;
 	for (size_t i = 0; i < objects; i++)
 		object_names[i] = object_allocator_models[i].ops->name;
 	for (size_t i = 0; i < pages; i++)
@@ -761,6 +766,7 @@ struct setting_names *scenario_registry_names(void)
 	names[1] = (struct setting_names){"page_allocator", page_names};
 	names[2] = (struct setting_names){"memory", memory_names};
 	names[3] = (struct setting_names){"report", picture_names};
+	names[4] = (struct setting_names){"replacement", policy_names};
 	return names;
 }
 

@@ -6,6 +6,7 @@
  * "estimate" as a source means: no table gives the number for this kernel and machine; it was chosen plausible, set your own.
  */
 #include "models/settings.h"
+#include "models/cache_settings.h"
 #include "sim/setting.h"
 
 #include <stddef.h>
@@ -31,6 +32,9 @@ static const char *const timing_names[] = {[TIMING_NONE] = "none", [TIMING_CYCLE
 static const char *const architecture_names[] = {
         [ARCHITECTURE_AUTO] = "auto", [ARCHITECTURE_X86_64] = "x86-64", [ARCHITECTURE_X86_32] = "x86-32", NULL};
 static const char *const pace_names[] = {[PACE_RECORDED] = "recorded", [PACE_ASAP] = "asap", NULL};
+static const char *const cache_rule_names[] = {[CACHE_RULE_DEMAND] = "demand", [CACHE_RULE_WRITEBACK] = "writeback", NULL};
+static const char *const line_crossing_names[] = {[CROSSING_EACH_LINE] = "each_line", [CROSSING_ONE_ACCESS] = "one_access", NULL};
+static const char *const modify_names[] = {[MODIFY_LOAD_STORE] = "load_store", [MODIFY_LOAD] = "load", NULL};
 static const char *const on_error_names[] = {[ON_ERROR_COUNT] = "count", [ON_ERROR_STOP] = "stop", NULL};
 
 static const struct setting table[] = {
@@ -229,6 +233,38 @@ static const struct setting table[] = {
          .help = "The model that says what an access costs",
          .source = "the only one that needs nothing else",
          AT(machine.memory_model)},
+        {.key = "machine.caches",
+         .type = SETTING_LIST,
+         .default_text = "l1i size=32KiB ways=8 serves=code;l1d size=32KiB ways=8 serves=data;l2 size=256KiB ways=4;"
+                         "llc size=8MiB ways=16 cores=all inclusion=inclusive",
+         .line_keys = cache_spec_keys,
+         .line_bytes = sizeof(struct cache_level_spec),
+         .help = "The caches of memory_model: hierarchy, from the first level down, each \"NAME KEY=VALUE ...\"",
+         .source = SKYLAKE_CACHES "; 2 MiB of LLC for each of four cores",
+         AT(machine.caches),
+         .count_offset = offsetof(struct settings, machine.caches_count)},
+        {.key = "machine.cache_rule",
+         .type = SETTING_ENUM,
+         .names = cache_rule_names,
+         .default_text = "writeback",
+         .help = "What a dirty line that goes counts at the next level: demand: nothing; writeback: a store of a whole line",
+         .source = "what hardware does; demand is how cachegrind and drcachesim count, writeback how Dinero IV does",
+         AT(machine.cache_rule)},
+        {.key = "machine.cache_line_crossing",
+         .type = SETTING_ENUM,
+         .names = line_crossing_names,
+         .default_text = "each_line",
+         .help = "What an access over several lines counts: one access a line, or one access and at most one miss (with demand "
+                 "only)",
+         .source = "Dinero IV and drcachesim count each line, cachegrind one access",
+         AT(machine.cache_line_crossing)},
+        {.key = "machine.cache_modify",
+         .type = SETTING_ENUM,
+         .names = modify_names,
+         .default_text = "load_store",
+         .help = "What an instruction that loads and stores the same bytes counts: a load and a store, or a load",
+         .source = "two accesses reach the cache; cachegrind counts a load",
+         AT(machine.cache_modify)},
         {.key = "machine.latency.l1",
          .type = SETTING_CYCLES,
          .default_text = "4 cycles",

@@ -9,6 +9,7 @@
 #define MODELS_SETTINGS_H
 
 #include "sim/base.h"
+#include "sim/cache_hierarchy.h"
 
 enum timing { TIMING_NONE, TIMING_CYCLES };
 enum pace { PACE_RECORDED, PACE_ASAP };
@@ -31,6 +32,11 @@ struct machine_settings {
 	uint64_t frequency_hz;     /* machine.frequency */
 	uint32_t cache_line_bytes; /* machine.cache_line */
 	char *memory_model;        /* machine.memory_model: name in the memory port */
+	char **caches;             /* machine.caches: lines (models/cache_settings.h) */
+	uint32_t caches_count;
+	enum cache_rule cache_rule;
+	enum line_crossing cache_line_crossing;
+	enum modify_counts cache_modify;
 	/* the ideal memory's cycles per level */
 	uint32_t l1_cycles, llc_cycles, remote_cycles, dram_cycles;
 	uint32_t atomic_cycles; /* extra cycles of a locked instruction */

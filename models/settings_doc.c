@@ -44,7 +44,7 @@ static void print_values(const struct setting *row, const struct setting_names *
 {
 	const char *const *known = names_of(row, names);
 	if (row->type == SETTING_LIST)
-		fputs(known ? "one or a list of " : "a list of names", out);
+		fputs(known ? "one or a list of " : row->line_keys ? "a list of lines" : "a list of names", out);
 	for (size_t i = 0; known && known[i]; i++)
 		fprintf(out, "%s%s", i ? ", " : "", known[i]);
 	if (known || row->type == SETTING_LIST)
@@ -73,7 +73,7 @@ static char *values_text(const struct setting *row, const struct setting_names *
 static char *default_text(const struct setting *row)
 {
 	char *text = xstrdup(*row->default_text ? row->default_text : "-");
-	for (char *at = text; row->type == SETTING_LIST && *at; at++)
+	for (char *at = text; row->type == SETTING_LIST && !row->line_keys && *at; at++)
 		if (*at == ' ')
 			*at = ',';
 	return text;
@@ -162,6 +162,18 @@ static const char markdown_head[] =
         "The defaults are those of a generic PC (configs/machines/pc.yaml) and of Debian 12's kernel "
         "(configs/kernels/debian-6.1.yaml).\n";
 
+static const char markdown_columns[] =
+        "| key | default | values | what it is | where the default comes from |\n|---|---|---|---|---|\n";
+
+/* The keys of the lines of a setting. The first is the line's first word. */
+static void print_markdown_lines(const struct setting *row, const struct setting_names *names, FILE *out)
+{
+	fprintf(out, "\n## lines of %s\n\nEach line is `NAME KEY=VALUE ...`, without spaces inside a value.\n\n%s", row->key,
+	        markdown_columns);
+	for (const struct setting *key = row->line_keys + 1; key->key; key++)
+		print_markdown_row(key, names, out);
+}
+
 void settings_print_markdown(const struct setting_names *names, FILE *out)
 {
 	fputs(markdown_head, out);
@@ -170,11 +182,13 @@ void settings_print_markdown(const struct setting_names *names, FILE *out)
 		if (strcmp(section, section_of(row)) != 0) {
 			section = section_of(row);
 			fprintf(out, "\n## %s\n\n", section);
-			fputs("| key | default | values | what it is | where the default comes from |\n|---|---|---|---|---|\n",
-			      out);
+			fputs(markdown_columns, out);
 		}
 		print_markdown_row(row, names, out);
 	}
+	for (const struct setting *row = settings_table(); row->key; row++)
+		if (row->line_keys)
+			print_markdown_lines(row, names, out);
 }
 
 /* ---- JSON Schema ---- */
@@ -254,12 +268,25 @@ static void print_row_schema(const struct setting *row, const struct setting_nam
 	}
 }
 
+/* A list of lines, empty too, as an array. */
+static void print_lines_default(const struct setting *row, FILE *out)
+{
+	char *lines = xstrdup(row->default_text), *rest = lines;
+	fputc('[', out);
+	for (char *line; (line = strtok_r(rest, ";", &rest)) != NULL;) {
+		fputs(line == lines ? "" : ", ", out);
+		print_json_text(line, out);
+	}
+	fputc(']', out);
+	free(lines);
+}
+
 /* The default in the type a schema gives it. */
 static void print_default_schema(const struct setting *row, FILE *out)
 {
 	bool number = row->type == SETTING_COUNT && (!setting_word(row) || strcmp(setting_word(row), row->default_text) != 0);
-	if (row->type == SETTING_LIST && !*row->default_text)
-		fputs("[]", out);
+	if (row->type == SETTING_LIST && (!*row->default_text || row->line_keys))
+		print_lines_default(row, out);
 	else if (row->type == SETTING_BOOL || number)
 		fputs(row->default_text, out);
 	else

@@ -13,7 +13,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum reading { READ_TEXT, READ_COUNT, READ_BYTES, READ_PAGES, READ_PERCENT, READ_PER_MILLE, READ_CYCLES, READ_NS, READ_SECONDS };
+enum reading {
+	READ_TEXT,
+	READ_COUNT,
+	READ_BYTES,
+	READ_PAGES,
+	READ_PERCENT,
+	READ_PER_MILLE,
+	READ_CYCLES,
+	READ_MEAN,
+	READ_NS,
+	READ_SECONDS
+};
 
 struct compare_line {
 	const char *text;
@@ -55,6 +66,11 @@ static const struct compare_line compare_lines[] = {
         {"Order 8", "unusable_index_8", READ_PER_MILLE},
         {"Order 9", "unusable_index_9", READ_PER_MILLE},
         {"Order 10", "unusable_index_10", READ_PER_MILLE},
+        {"Touched by an op (timing: cycles)", NULL, READ_TEXT},
+        {"Cache lines, allocation, mean", "lines_per_alloc", READ_MEAN},
+        {"Cache lines, free, mean", "lines_per_free", READ_MEAN},
+        {"Pages (TLB entries), allocation, mean", "pages_per_alloc", READ_MEAN},
+        {"Pages (TLB entries), free, mean", "pages_per_free", READ_MEAN},
         {"Cost in cycles (timing: cycles)", NULL, READ_TEXT},
         {"Allocation, median", "cycles_per_alloc_median", READ_CYCLES},
         {"Allocation, 99th percentile", "cycles_per_alloc_p99", READ_CYCLES},
@@ -119,6 +135,8 @@ static char *reading_text(const struct store_value *value, enum reading reading)
 	case READ_COUNT:
 	case READ_CYCLES:
 		return grouped(value->integer);
+	case READ_MEAN:
+		return xasprintf("%.2f", value->real);
 	case READ_BYTES:
 		return bytes_text(value->real);
 	case READ_PAGES:

@@ -16,29 +16,49 @@ const struct metric core_metrics[] = {
         METRIC_END,
 };
 
-const char *job_histogram_name(enum job_kind kind)
+static const char *const histogram_names[JOB_MEASURES][JOB_KINDS] = {
+        [JOB_CYCLES] = {"cycles_per_alloc", "cycles_per_free", "cycles_per_page_alloc", "cycles_per_page_free",
+                        "cycles_per_daemon_run"},
+        [JOB_LINES] = {"lines_per_alloc", "lines_per_free", "lines_per_page_alloc", "lines_per_page_free",
+                       "lines_per_daemon_run"},
+        [JOB_PAGES] = {"pages_per_alloc", "pages_per_free", "pages_per_page_alloc", "pages_per_page_free",
+                       "pages_per_daemon_run"},
+};
+
+const char *job_histogram_name(enum job_measure measure, enum job_kind kind)
 {
-	switch (kind) {
-	case JOB_OBJECT_ALLOC:
-		return "cycles_per_alloc";
-	case JOB_OBJECT_FREE:
-		return "cycles_per_free";
-	case JOB_PAGE_ALLOC:
-		return "cycles_per_page_alloc";
-	case JOB_PAGE_FREE:
-		return "cycles_per_page_free";
-	case JOB_DAEMON:
-		return "cycles_per_daemon_run";
-	case JOB_KINDS:
-		break;
+	SIM_ASSERT(measure < JOB_MEASURES && kind < JOB_KINDS);
+	return histogram_names[measure][kind];
+}
+
+const char *job_histogram_unit(enum job_measure measure)
+{
+	static const char *const units[JOB_MEASURES] = {[JOB_CYCLES] = "cycles", [JOB_LINES] = "lines", [JOB_PAGES] = "pages"};
+	SIM_ASSERT(measure < JOB_MEASURES);
+	return units[measure];
+}
+
+/* What the job's steps touched, however the machine served them. */
+static void measure_touched(struct machine *machine, const struct core_job *job)
+{
+	touched_clear(&machine->lines);
+	touched_clear(&machine->pages);
+	for (uint32_t index = 0; index < job->count; index++) {
+		const struct step *step = &job->at[index];
+		if (step->kind == STEP_SPEND)
+			continue;
+		touched_add(&machine->lines, step->address, step->bytes);
+		touched_add(&machine->pages, step->address, step->bytes);
 	}
-	SIM_UNREACHABLE("a kind of job");
+	histogram_add(&machine->measured[JOB_LINES][job->kind], machine->lines.count);
+	histogram_add(&machine->measured[JOB_PAGES][job->kind], machine->pages.count);
 }
 
 static void finish_job(struct core *core, cycle now)
 {
 	struct core_job *job = &core->jobs[core->first];
-	histogram_add(&core->machine->cycles[job->kind], now - core->started);
+	histogram_add(&core->machine->measured[JOB_CYCLES][job->kind], now - core->started);
+	measure_touched(core->machine, job);
 	core->counters.jobs++;
 	core->counters.busy_cycles += now - core->started;
 	core->first = (core->first + 1) % CORE_JOBS;
@@ -126,12 +146,14 @@ static void core_run(struct event *event, cycle now)
 	}
 }
 
-void machine_init(struct machine *machine, unsigned cpus, struct memory *memory)
+void machine_init(struct machine *machine, unsigned cpus, uint32_t line_bytes, struct memory *memory)
 {
 	SIM_ASSERT(cpus > 0 && cpus <= CPUS_MAX);
 	*machine = (struct machine){.memory = memory, .cpus = cpus};
 	event_queue_init(&machine->queue);
 	lock_table_init(&machine->locks);
+	touched_init(&machine->lines, line_bytes);
+	touched_init(&machine->pages, PAGE_SIZE);
 	machine->cores = xcalloc(cpus, sizeof *machine->cores);
 	for (unsigned cpu = 0; cpu < cpus; cpu++) {
 		struct core *core = &machine->cores[cpu];
@@ -147,6 +169,8 @@ void machine_release(struct machine *machine)
 		for (unsigned job = 0; job < CORE_JOBS; job++)
 			free(machine->cores[cpu].jobs[job].at);
 	free(machine->cores);
+	touched_release(&machine->pages);
+	touched_release(&machine->lines);
 	lock_table_release(&machine->locks);
 	event_queue_release(&machine->queue);
 	*machine = (struct machine){0};
@@ -225,10 +249,12 @@ void machine_check(const struct machine *machine)
 			           counters->compute_cycles + counters->memory_cycles + counters->lock_wait_cycles);
 		SIM_ASSERT(core->queued == 0 || core->event.place != 0 || core->waits_for != NULL);
 	}
-	uint64_t measured = 0;
-	for (unsigned kind = 0; kind < JOB_KINDS; kind++) {
-		histogram_check(&machine->cycles[kind]);
-		measured += machine->cycles[kind].count;
+	for (unsigned measure = 0; measure < JOB_MEASURES; measure++) {
+		uint64_t measured = 0;
+		for (unsigned kind = 0; kind < JOB_KINDS; kind++) {
+			histogram_check(&machine->measured[measure][kind]);
+			measured += machine->measured[measure][kind].count;
+		}
+		SIM_ASSERT(measured == jobs);
 	}
-	SIM_ASSERT(measured == jobs);
 }

@@ -17,6 +17,7 @@
 #include "sim/metric.h"
 #include "sim/port/memory.h"
 #include "sim/steps.h"
+#include "sim/touched.h"
 
 /* Ops that may wait in one core's queue before the replay waits for the core. */
 #define CORE_JOBS 64
@@ -24,8 +25,17 @@
 /* Kinds of jobs that have a histogram of their own. */
 enum job_kind { JOB_OBJECT_ALLOC, JOB_OBJECT_FREE, JOB_PAGE_ALLOC, JOB_PAGE_FREE, JOB_DAEMON, JOB_KINDS };
 
-/* The histogram's name in the database: "cycles_per_alloc" ... */
-const char *job_histogram_name(enum job_kind kind);
+/* What is measured of a job, each a histogram for each kind. */
+enum job_measure {
+	JOB_CYCLES, /* from its first step to the end of its last */
+	JOB_LINES,  /* different cache lines that its steps touch, those of locks too */
+	JOB_PAGES,  /* different pages: the TLB entries it needs where pages are of 4 KiB */
+	JOB_MEASURES
+};
+
+/* The histogram's name in the database, "cycles_per_alloc", "lines_per_alloc" ..., and its unit. */
+const char *job_histogram_name(enum job_measure measure, enum job_kind kind);
+const char *job_histogram_unit(enum job_measure measure);
 
 struct core_counters {
 	uint64_t jobs;
@@ -48,8 +58,8 @@ struct core {
 	unsigned cpu;
 	struct core_job jobs[CORE_JOBS];
 	unsigned first, queued;
-	uint32_t position;     /* in the first job's steps */
-	cycle started;         /* of the first job */
+	uint32_t position; /* in the first job's steps */
+	cycle started;     /* of the first job */
 	struct lock *waits_for;
 	cycle waits_since;
 	struct core_counters counters;
@@ -61,12 +71,13 @@ struct machine {
 	struct memory *memory; /* not owned */
 	unsigned cpus;
 	struct core *cores;
-	cycle horizon; /* ops may still arrive after it, so no core runs further ahead than one step */
-	struct histogram cycles[JOB_KINDS];
+	cycle horizon;               /* ops may still arrive after it, so no core runs further ahead than one step */
+	struct touched lines, pages; /* of the job that ends */
+	struct histogram measured[JOB_MEASURES][JOB_KINDS];
 };
 
-/* cpus in 1..CPUS_MAX. The memory outlives the machine. */
-void machine_init(struct machine *machine, unsigned cpus, struct memory *memory);
+/* cpus in 1..CPUS_MAX; line_bytes, of a cache line, is a power of two. The memory outlives the machine. */
+void machine_init(struct machine *machine, unsigned cpus, uint32_t line_bytes, struct memory *memory);
 void machine_release(struct machine *machine);
 
 /* Hands a copy of the steps to a core. If its queue is full, time passes until there is room. */

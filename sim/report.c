@@ -67,6 +67,10 @@ const struct report_picture report_pictures[] = {
         {"cache_waste", "The 20 caches that waste most memory at the end"},
         {"callsite_waste", "The 20 call sites that waste most bytes over all their allocations"},
         {"cycles", "Cycles of allocations and frees, as cumulative shares"},
+        {"levels", "Misses of each cache and TLB, and how much of it is thrashing"},
+        {"misses", "Misses of caches and TLBs over time"},
+        {"regions", "Misses by level and region of memory"},
+        {"walks", "What the page walker read, and where it found it"},
         {NULL, NULL},
 };
 
@@ -318,6 +322,89 @@ static bool write_cycles(struct sheet *sheet, struct error *error)
 	return true;
 }
 
+#define NO_LEVELS "no run has caches or TLBs (machine.memory_model: hierarchy, and timing: cycles or an access trace)"
+
+/* Misses per thousand accesses of the level; the inner part are re-misses. */
+static bool write_levels(struct sheet *sheet, struct error *error)
+{
+	return write_bars(sheet,
+	                  "SELECT run_id, level AS name, 1000.0 * misses / max(accesses, 1) AS waste,"
+	                  " 1000.0 * coalesce(remisses, 0) / max(accesses, 1) AS inside FROM level",
+	                  error);
+}
+
+/* The levels of all runs, at most MISS_PANELS, in the machine's order; a panel each. */
+#define MISS_PANELS 6
+
+struct panels {
+	size_t count;
+	char *name[MISS_PANELS]; /* owned */
+};
+
+static bool take_panel(void *context, const struct store_row *row, struct error *error)
+{
+	(void)error;
+	struct panels *panels = context;
+	if (panels->count < MISS_PANELS && row->values[0].kind == STORE_TEXT)
+		panels->name[panels->count++] = xstrdup(row->values[0].text);
+	return true;
+}
+
+static bool write_panel(struct sheet *sheet, int64_t panel, struct error *error)
+{
+	for (size_t i = 0; i < sheet->count; i++) {
+		int64_t parameters[] = {sheet->runs[i].id, panel};
+		uint64_t before = sheet->points;
+		if (!sheet_query(
+		            sheet,
+		            "SELECT s.position / 1e6, s.misses_per_thousand FROM v_level_sample AS s"
+		            " WHERE s.run_id = ?1 AND s.level = (SELECT level FROM level GROUP BY level"
+		            " HAVING level IN (SELECT level FROM level_sample) ORDER BY min(position), level LIMIT 1 OFFSET ?2)"
+		            " AND s.sample % (SELECT max(sample) / 1500 + 1 FROM level_sample WHERE run_id = ?1) = 0"
+		            " ORDER BY s.sample",
+		            parameters, 2, write_numbers, error))
+			return false;
+		if (sheet->points == before)
+			fputs("NaN NaN\n", sheet->data);
+		end_block(sheet);
+	}
+	return true;
+}
+
+/* For each panel a block for each run: million accesses, misses per thousand accesses of the level since the sample before. */
+static bool write_misses(struct sheet *sheet, struct error *error)
+{
+	struct panels panels = {0};
+	bool ok = store_query(sheet->report->store,
+	                      "SELECT level FROM level GROUP BY level HAVING level IN (SELECT level FROM level_sample)"
+	                      " ORDER BY min(position), level",
+	                      NULL, 0, take_panel, &panels, error);
+	fprintf(sheet->script, "PANELS = %zu\narray PANEL[%d]\n", panels.count, MISS_PANELS);
+	for (size_t panel = 0; ok && panel < panels.count; panel++) {
+		script_text(sheet, "PANEL", panel, panels.name[panel], NAME_CHARACTERS);
+		ok = write_panel(sheet, (int64_t)panel, error);
+	}
+	for (size_t panel = 0; panel < panels.count; panel++)
+		free(panels.name[panel]);
+	return ok;
+}
+
+static bool write_regions(struct sheet *sheet, struct error *error)
+{
+	return write_bars(sheet,
+	                  "SELECT run_id, level || ', ' || name AS name, misses / 1000.0 AS waste, 0 AS inside FROM level_share"
+	                  " WHERE by = 'region'",
+	                  error);
+}
+
+static bool write_walks(struct sheet *sheet, struct error *error)
+{
+	return write_bars(
+	        sheet,
+	        "SELECT run_id, entry || ' in ' || served_by AS name, refs / 1000.0 AS waste, 0 AS inside FROM walk_reference",
+	        error);
+}
+
 static const struct picture pictures[] = {
         {"Fragmentation of free memory over time", write_fragmentation, "the runs have no samples over time"},
         {"Memory by owner over time", write_memory, "the runs have no samples over time"},
@@ -327,6 +414,10 @@ static const struct picture pictures[] = {
         {"Bytes wasted inside objects, by call site", write_callsite_waste,
          "no call site of the runs wastes anything, or no run has reached its end"},
         {"Cycles of an allocation and of a free", write_cycles, "no run was timed (timing: cycles)"},
+        {"Misses of each level", write_levels, NO_LEVELS},
+        {"Misses over time", write_misses, NO_LEVELS},
+        {"Misses by level and region of memory", write_regions, NO_LEVELS},
+        {"References of the page walker", write_walks, "no run walked page tables"},
 };
 
 _Static_assert(sizeof pictures / sizeof pictures[0] + 1 == sizeof report_pictures / sizeof report_pictures[0],
@@ -501,6 +592,16 @@ static bool draw_all(struct report *report, FILE *table_out, struct error *error
 	return true;
 }
 
+static bool unknown_picture(const char *name, struct error *error)
+{
+	char names[512] = "";
+	size_t used = 0;
+	for (size_t picture = 0; report_pictures[picture].name && used < sizeof names; picture++)
+		used += (size_t)snprintf(names + used, sizeof names - used, "%s%s", picture ? ", " : "",
+		                         report_pictures[picture].name);
+	return error_set(error, ERROR_USAGE, "there is no picture '%s'; there are %s", name, names);
+}
+
 static bool check_pictures(const struct report_options *options, struct error *error)
 {
 	for (size_t i = 0; i < options->pictures_count; i++) {
@@ -508,10 +609,7 @@ static bool check_pictures(const struct report_options *options, struct error *e
 		for (size_t picture = 0; report_pictures[picture].name; picture++)
 			known |= strcmp(options->pictures[i], report_pictures[picture].name) == 0;
 		if (!known)
-			return error_set(error, ERROR_USAGE,
-			                 "there is no picture '%s'; there are fragmentation, memory, footprint, cache_waste, "
-			                 "callsite_waste, cycles",
-			                 options->pictures[i]);
+			return unknown_picture(options->pictures[i], error);
 	}
 	return true;
 }

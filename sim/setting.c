@@ -406,6 +406,19 @@ static bool check_string(const struct reading *reading, const char *text)
 	return true;
 }
 
+/* Whether a value of a list of lines can be read. */
+static bool check_line(const struct reading *reading, const char *text)
+{
+	void *values = xcalloc(1, reading->row->line_bytes);
+	char *place = xasprintf("%s: %s", reading->place, reading->row->key);
+	bool valid = setting_read_line(reading->row->line_keys, text, reading->names, values, place, reading->error);
+	if (valid)
+		setting_table_release(reading->row->line_keys, values);
+	free(place);
+	free(values);
+	return valid;
+}
+
 static bool read_list(const struct reading *reading, const char *const *texts, size_t count, void *values)
 {
 	if (count > SETTING_LIST_MAX)
@@ -417,7 +430,7 @@ static bool read_list(const struct reading *reading, const char *const *texts, s
 		if (!*texts[i])
 			return error_set(reading->error, ERROR_USAGE, "%s: %s: a value of the list is empty", reading->place,
 			                 reading->row->key);
-		if (!check_string(reading, texts[i]))
+		if (!check_string(reading, texts[i]) || (reading->row->line_keys && !check_line(reading, texts[i])))
 			return false;
 		for (size_t j = 0; j < i; j++)
 			if (strcmp(texts[i], texts[j]) == 0)
@@ -461,6 +474,51 @@ bool setting_set(const struct setting *row, const char *const *texts, size_t cou
 	return read_one(&reading, texts[0], values);
 }
 
+/* ---- lines "NAME KEY=VALUE ..." ---- */
+
+static bool unknown_line_key(const struct setting *keys, const char *line, const char *key, const char *place,
+                             struct error *error)
+{
+	const char *meant = setting_nearest_key(keys, key);
+	char quoted[SETTING_QUOTE_MAX];
+	return error_set(error, ERROR_USAGE, "%s: '%s' has no key %s%s%s%s; the keys are those of docs/settings.md", place, line,
+	                 setting_quote(key, quoted), meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+}
+
+/* Reads one KEY=VALUE, which is cut in two. */
+static bool read_pair(const struct setting *keys, const char *line, char *pair, const struct setting_names *names, void *values,
+                      const char *place, struct error *error)
+{
+	char *equals = strchr(pair, '='), quoted[SETTING_QUOTE_MAX];
+	if (!equals)
+		return error_set(error, ERROR_USAGE, "%s: %s in '%s' is no KEY=VALUE; a line is NAME KEY=VALUE ...", place,
+		                 setting_quote(pair, quoted), line);
+	*equals = '\0';
+	const struct setting *row = setting_find(keys, pair);
+	if (!row || row == keys)
+		return unknown_line_key(keys, line, pair, place, error);
+	const char *value = equals + 1;
+	return setting_set(row, &value, 1, false, names, values, place, error);
+}
+
+bool setting_read_line(const struct setting *keys, const char *line, const struct setting_names *names, void *values,
+                       const char *place, struct error *error)
+{
+	setting_table_init(keys, values);
+	char *words = xstrdup(line), *rest = words;
+	const char *name = strtok_r(rest, " ", &rest);
+	bool valid = name && !strchr(name, '=');
+	if (!valid)
+		error_set(error, ERROR_USAGE, "%s: '%s' does not begin with a name; a line is NAME KEY=VALUE ...", place, line);
+	valid = valid && setting_set(keys, &name, 1, false, names, values, place, error);
+	for (char *pair; valid && (pair = strtok_r(rest, " ", &rest)) != NULL;)
+		valid = read_pair(keys, line, pair, names, values, place, error);
+	if (!valid)
+		setting_table_release(keys, values);
+	free(words);
+	return valid;
+}
+
 /* ---- finding rows ---- */
 
 const struct setting *setting_find(const struct setting *table, const char *key)
@@ -495,7 +553,7 @@ void setting_set_default(const struct setting *row, void *values)
 	size_t count = 0;
 	char *rest = words;
 	if (row->type == SETTING_LIST) {
-		for (char *word; (word = strtok_r(rest, " ", &rest)) != NULL;)
+		for (char *word; (word = strtok_r(rest, row->line_keys ? ";" : " ", &rest)) != NULL;)
 			texts[count++] = word;
 	} else {
 		texts[count++] = words;

@@ -46,12 +46,14 @@ struct setting {
 	const char *zero_word; /* the word for 0, or NULL */
 	const char
 	        *unset_word; /* the word for SETTING_UNSET where 0 is a value of its own, or NULL; not together with zero_word */
-	const char *default_text;  /* as a user would write it; list values separated by one space */
+	const char *default_text;  /* as a user would write it; list values separated by one space, lines by a semicolon */
 	const char *const *names;  /* SETTING_ENUM: the names, ends with NULL */
 	const char *names_of;      /* the value is a name of this kind ("object_allocator"), known to the caller only; or NULL */
 	const char *help, *source; /* one sentence; where the default comes from */
 	size_t offset, size;
 	size_t count_offset;
+	const struct setting *line_keys; /* each value of a list is a line "NAME KEY=VALUE ..." of this table, or NULL */
+	size_t line_bytes;               /* of the struct that such a line is read into */
 };
 
 /* The valid names of one kind. An array of these ends with a NULL `of`; a kind that is not in it takes any name. */
@@ -75,6 +77,13 @@ const char *setting_nearest_key(const struct setting *table, const char *key);
  */
 bool setting_set(const struct setting *row, const char *const *texts, size_t count, bool list, const struct setting_names *names,
                  void *values, const char *place, struct error *error);
+
+/*
+ * Reads a line "NAME KEY=VALUE ..." into the struct at `values`, which holds no values yet: the name into the table's first row,
+ * each value into its key's, defaults into the rest. On error the struct holds nothing.
+ */
+bool setting_read_line(const struct setting *keys, const char *line, const struct setting_names *names, void *values,
+                       const char *place, struct error *error);
 
 /* Whether two structs hold the same value. */
 bool setting_equal(const struct setting *row, const void *left, const void *right);

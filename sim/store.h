@@ -27,7 +27,7 @@ struct store;
 
 /* PRAGMA application_id ("kmem") and PRAGMA user_version: the version of the tables. */
 #define STORE_APPLICATION_ID 0x6b6d656d
-#define STORE_VERSION 1
+#define STORE_VERSION 2
 
 /* Opens or creates the database. A file that is no kmemsim database, or of another version, is an error and stays as it is. */
 struct store *store_open(const char *path, struct error *error);
@@ -120,6 +120,54 @@ struct store_lock {
 	uint64_t address, acquisitions, waits, wait_cycles;
 };
 bool store_lock(struct store *store, int64_t run_id, const struct store_lock *lock, struct error *error);
+
+/* One level of the machine: a cache or a TLB, over all cores that have one of their own (docs/metrics.md says what the words
+ * mean). */
+struct store_level {
+	const char *level, *port; /* "l1d", "cache" */
+	uint32_t position;        /* in tables and pictures */
+	uint64_t instances, entries, ways;
+	uint32_t unit_bytes;  /* a line; the smallest page of a TLB */
+	uint64_t reach_bytes; /* what its valid entries cover at the end */
+	uint64_t accesses, misses, evictions, write_backs;
+	bool watched; /* whether the numbers of thrashing below were kept */
+	uint64_t thrash_window, unused_evictions, remisses, ping_pong_blocks;
+};
+bool store_level(struct store *store, int64_t run_id, const struct store_level *level, struct error *error);
+
+/* Its accesses by page size (0 of a cache) and kind ("code", "load", "store", "walk", "prefetch" ...). */
+struct store_level_kind {
+	const char *level, *kind;
+	uint64_t page_bytes;
+	uint64_t accesses, hits, misses, evictions, write_backs;
+};
+bool store_level_kind(struct store *store, int64_t run_id, const struct store_level_kind *row, struct error *error);
+
+/*
+ * Its accesses and misses up to a moment: samples 0.. in order, at `position` accesses of the trace (or ops of the recording) and
+ * time_ns on the simulated clock.
+ */
+struct store_level_sample {
+	const char *level;
+	uint64_t position, time_ns;
+	uint64_t accesses, misses;
+};
+bool store_level_sample(struct store *store, int64_t run_id, uint32_t sample, const struct store_level_sample *row,
+                        struct error *error);
+
+/* Its accesses and misses by what they were for: by "region" ("direct map", "user" ...) or "owner" (a cache, a call site). */
+struct store_level_share {
+	const char *level, *by, *name;
+	uint64_t accesses, misses;
+};
+bool store_level_share(struct store *store, int64_t run_id, const struct store_level_share *row, struct error *error);
+
+/* References of the page walker to one level of the tables ("PML4E" ... "PTE"), by the level that served them. */
+struct store_walk_reference {
+	const char *entry, *served_by;
+	uint64_t references;
+};
+bool store_walk_reference(struct store *store, int64_t run_id, const struct store_walk_reference *row, struct error *error);
 
 /* A wrong op: its place in the trace and what was wrong. The caller bounds how many are written. */
 struct store_wrong_op {

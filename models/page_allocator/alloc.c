@@ -114,7 +114,7 @@ static void count_nodes(struct buddy *buddy, const struct zone *zone, const stru
 static uint32_t rmqueue(struct buddy *buddy, struct zone *zone, const struct request *request, unsigned alloc_flags)
 {
 	uint32_t nr = BLOCK_NONE;
-	if (pcp_allowed_order(buddy, request->order))
+	if (pcp_allowed_order(buddy, request->order) && !buddy->port.lists_locked)
 		nr = rmqueue_pcplist(buddy, zone, request->order, request->type, alloc_flags, request->cpu);
 	if (nr != BLOCK_NONE)
 		buddy->counters.alloc_pcp++;
@@ -215,7 +215,7 @@ static unsigned nofragment_flags(const struct buddy *buddy, const struct request
 }
 
 /* prepare_alloc_pages(): what follows from the flags and the CPU. */
-static struct request request_of(const struct buddy *buddy, unsigned order, gfp flags, unsigned cpu)
+struct request request_of(const struct buddy *buddy, unsigned order, gfp flags, unsigned cpu)
 {
 	unsigned highest_zone = buddy->gfp_zone[flags & (__GFP_DMA | __GFP_HIGHMEM | __GFP_DMA32 | __GFP_MOVABLE)];
 	unsigned node = buddy->node_of_cpu[cpu];

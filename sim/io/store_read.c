@@ -89,6 +89,11 @@ static const char *const digest_tables[] = {
         "SELECT 'histogram', * FROM histogram ORDER BY run_id, name",
         "SELECT 'histogram_bucket', * FROM histogram_bucket ORDER BY run_id, name, lowest",
         "SELECT 'lock', * FROM lock ORDER BY run_id, address",
+        "SELECT 'level', * FROM level ORDER BY run_id, level",
+        "SELECT 'level_kind', * FROM level_kind ORDER BY run_id, level, page_bytes, kind",
+        "SELECT 'level_sample', * FROM level_sample ORDER BY run_id, sample, level",
+        "SELECT 'level_share', * FROM level_share ORDER BY run_id, level, by, name",
+        "SELECT 'walk_reference', * FROM walk_reference ORDER BY run_id, entry, served_by",
         "SELECT 'wrong_op', * FROM wrong_op ORDER BY run_id, nr",
 };
 

@@ -341,14 +341,88 @@ bool store_lock(struct store *store, int64_t run_id, const struct store_lock *lo
 	return row_end(store, error);
 }
 
+static void put_if(struct store *store, bool known, uint64_t value)
+{
+	if (known)
+		put_number(store, value);
+	else
+		put_null(store);
+}
+
+bool store_level(struct store *store, int64_t run_id, const struct store_level *level, struct error *error)
+{
+	row_begin(store, TABLE_LEVEL, run_id);
+	put_text(store, level->level);
+	put_text(store, level->port);
+	put_number(store, level->position);
+	put_number(store, level->instances);
+	put_number(store, level->entries);
+	put_number(store, level->ways);
+	put_number(store, level->unit_bytes);
+	put_number(store, level->reach_bytes);
+	put_number(store, level->accesses);
+	put_number(store, level->misses);
+	put_number(store, level->evictions);
+	put_number(store, level->write_backs);
+	put_if(store, level->watched, level->thrash_window);
+	put_if(store, level->watched, level->unused_evictions);
+	put_if(store, level->watched, level->remisses);
+	put_if(store, level->watched, level->ping_pong_blocks);
+	return row_end(store, error);
+}
+
+bool store_level_kind(struct store *store, int64_t run_id, const struct store_level_kind *row, struct error *error)
+{
+	row_begin(store, TABLE_LEVEL_KIND, run_id);
+	put_text(store, row->level);
+	put_number(store, row->page_bytes);
+	put_text(store, row->kind);
+	put_number(store, row->accesses);
+	put_number(store, row->hits);
+	put_number(store, row->misses);
+	put_number(store, row->evictions);
+	put_number(store, row->write_backs);
+	return row_end(store, error);
+}
+
+bool store_level_sample(struct store *store, int64_t run_id, uint32_t sample, const struct store_level_sample *row,
+                        struct error *error)
+{
+	row_begin(store, TABLE_LEVEL_SAMPLE, run_id);
+	put_number(store, sample);
+	put_text(store, row->level);
+	put_number(store, row->position);
+	put_number(store, row->time_ns);
+	put_number(store, row->accesses);
+	put_number(store, row->misses);
+	return row_end(store, error);
+}
+
+bool store_level_share(struct store *store, int64_t run_id, const struct store_level_share *row, struct error *error)
+{
+	row_begin(store, TABLE_LEVEL_SHARE, run_id);
+	put_text(store, row->level);
+	put_text(store, row->by);
+	put_text(store, row->name);
+	put_number(store, row->accesses);
+	put_number(store, row->misses);
+	return row_end(store, error);
+}
+
+bool store_walk_reference(struct store *store, int64_t run_id, const struct store_walk_reference *row, struct error *error)
+{
+	row_begin(store, TABLE_WALK_REFERENCE, run_id);
+	put_text(store, row->entry);
+	put_text(store, row->served_by);
+	put_number(store, row->references);
+	return row_end(store, error);
+}
+
 bool store_wrong_op(struct store *store, int64_t run_id, const struct store_wrong_op *wrong, struct error *error)
 {
 	row_begin(store, TABLE_WRONG_OP, run_id);
 	put_number(store, wrong->op);
-	if (wrong->line)
-		put_number(store, wrong->line);
-	else
-		put_null(store);
+	put_if(store, wrong->line != 0, wrong->line);
 	put_text(store, wrong->kind);
 	put_text(store, wrong->what);
 	return row_end(store, error);

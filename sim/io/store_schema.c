@@ -76,6 +76,33 @@ const char *const store_schema_sql[] = {
         " acquisitions INTEGER NOT NULL, waits INTEGER NOT NULL, wait_cycles INTEGER NOT NULL,"
         " PRIMARY KEY(run_id, address)) WITHOUT ROWID",
 
+        "CREATE TABLE level("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, level TEXT NOT NULL, port TEXT NOT NULL,"
+        " position INTEGER NOT NULL, instances INTEGER NOT NULL, entries INTEGER NOT NULL, ways INTEGER NOT NULL,"
+        " unit_bytes INTEGER NOT NULL, reach_bytes INTEGER NOT NULL, accesses INTEGER NOT NULL, misses INTEGER NOT NULL,"
+        " evictions INTEGER NOT NULL, write_backs INTEGER NOT NULL, thrash_window INTEGER, unused_evictions INTEGER,"
+        " remisses INTEGER, ping_pong_blocks INTEGER, PRIMARY KEY(run_id, level)) WITHOUT ROWID",
+
+        "CREATE TABLE level_kind("
+        " run_id INTEGER NOT NULL, level TEXT NOT NULL, page_bytes INTEGER NOT NULL, kind TEXT NOT NULL,"
+        " accesses INTEGER NOT NULL, hits INTEGER NOT NULL, misses INTEGER NOT NULL, evictions INTEGER NOT NULL,"
+        " write_backs INTEGER NOT NULL, PRIMARY KEY(run_id, level, page_bytes, kind),"
+        " FOREIGN KEY(run_id, level) REFERENCES level(run_id, level) ON DELETE CASCADE) WITHOUT ROWID",
+
+        "CREATE TABLE level_sample("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, sample INTEGER NOT NULL, level TEXT NOT NULL,"
+        " position INTEGER NOT NULL, time_ns INTEGER NOT NULL, accesses INTEGER NOT NULL, misses INTEGER NOT NULL,"
+        " PRIMARY KEY(run_id, sample, level)) WITHOUT ROWID",
+
+        "CREATE TABLE level_share("
+        " run_id INTEGER NOT NULL, level TEXT NOT NULL, by TEXT NOT NULL CHECK(by IN ('region', 'owner')), name TEXT NOT NULL,"
+        " accesses INTEGER NOT NULL, misses INTEGER NOT NULL, PRIMARY KEY(run_id, level, by, name),"
+        " FOREIGN KEY(run_id, level) REFERENCES level(run_id, level) ON DELETE CASCADE) WITHOUT ROWID",
+
+        "CREATE TABLE walk_reference("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, entry TEXT NOT NULL, served_by TEXT NOT NULL,"
+        " refs INTEGER NOT NULL, PRIMARY KEY(run_id, entry, served_by)) WITHOUT ROWID",
+
         "CREATE TABLE wrong_op("
         " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, nr INTEGER NOT NULL, op INTEGER NOT NULL,"
         " line INTEGER, kind TEXT NOT NULL, what TEXT NOT NULL, PRIMARY KEY(run_id, nr)) WITHOUT ROWID",
@@ -132,6 +159,30 @@ const char *const store_schema_sql[] = {
         "CREATE VIEW v_metric AS "
         "SELECT m.run_id, r.allocator, m.component, m.name, m.value, m.unit, m.kind, m.help "
         "FROM metric AS m JOIN run AS r ON r.id = m.run_id",
+
+        /* Each level in one row. thrash_index = remisses / accesses (docs/metrics.md). */
+        "CREATE VIEW v_level AS "
+        "SELECT l.run_id, r.allocator, r.label, l.position, l.level, l.port, l.accesses, l.accesses - l.misses AS hits, l.misses,"
+        " CASE l.accesses WHEN 0 THEN 0.0 ELSE 1.0 * l.misses / l.accesses END AS miss_ratio, l.evictions, l.write_backs,"
+        " l.instances, l.entries, l.ways, l.unit_bytes, l.reach_bytes, l.thrash_window, l.unused_evictions, l.remisses,"
+        " l.ping_pong_blocks,"
+        " CASE WHEN l.remisses IS NOT NULL AND l.accesses > 0 THEN 1.0 * l.remisses / l.accesses END AS thrash_index "
+        "FROM level AS l JOIN run AS r ON r.id = l.run_id",
+
+        /* Between one sample and the next: misses per thousand accesses of the level. */
+        "CREATE VIEW v_level_sample AS "
+        "WITH step AS ("
+        " SELECT *, accesses - lag(accesses, 1, 0) OVER way AS accesses_since, misses - lag(misses, 1, 0) OVER way AS "
+        "misses_since"
+        " FROM level_sample WINDOW way AS (PARTITION BY run_id, level ORDER BY sample)) "
+        "SELECT s.run_id, r.allocator, s.level, s.sample, s.position, s.time_ns, s.accesses_since, s.misses_since,"
+        " CASE s.accesses_since WHEN 0 THEN NULL ELSE 1000.0 * s.misses_since / s.accesses_since END AS misses_per_thousand "
+        "FROM step AS s JOIN run AS r ON r.id = s.run_id",
+
+        "CREATE VIEW v_level_share AS "
+        "SELECT s.run_id, r.allocator, s.level, s.by, s.name, s.accesses, s.misses,"
+        " CASE s.accesses WHEN 0 THEN 0.0 ELSE 1.0 * s.misses / s.accesses END AS miss_ratio "
+        "FROM level_share AS s JOIN run AS r ON r.id = s.run_id",
 
         /* What caches hold at the end and do not use. Where a cache has no slabs of its own (SLOB), only the waste in objects is
            known. */
@@ -198,6 +249,7 @@ const char *const store_schema_sql[] = {
         " (SELECT unusable_index FROM final_index WHERE run_id = r.id AND page_order = 8) AS unusable_index_8,"
         " (SELECT unusable_index FROM final_index WHERE run_id = r.id AND page_order = 9) AS unusable_index_9,"
         " (SELECT unusable_index FROM final_index WHERE run_id = r.id AND page_order = 10) AS unusable_index_10,"
+        " la.mean AS lines_per_alloc, ld.mean AS lines_per_free, pa.mean AS pages_per_alloc, pd.mean AS pages_per_free,"
         " a.median AS cycles_per_alloc_median, a.p99 AS cycles_per_alloc_p99,"
         " d.median AS cycles_per_free_median, d.p99 AS cycles_per_free_p99,"
         " (SELECT sum(acquisitions) FROM lock WHERE run_id = r.id) AS lock_acquisitions,"
@@ -206,7 +258,11 @@ const char *const store_schema_sql[] = {
         " r.cycles, r.simulated_ns, r.wall_s, r.replay_wall_s "
         "FROM run AS r LEFT JOIN total AS t ON t.run_id = r.id LEFT JOIN final AS f ON f.run_id = r.id"
         " LEFT JOIN v_histogram AS a ON a.run_id = r.id AND a.name = 'cycles_per_alloc'"
-        " LEFT JOIN v_histogram AS d ON d.run_id = r.id AND d.name = 'cycles_per_free'",
+        " LEFT JOIN v_histogram AS d ON d.run_id = r.id AND d.name = 'cycles_per_free'"
+        " LEFT JOIN v_histogram AS la ON la.run_id = r.id AND la.name = 'lines_per_alloc'"
+        " LEFT JOIN v_histogram AS ld ON ld.run_id = r.id AND ld.name = 'lines_per_free'"
+        " LEFT JOIN v_histogram AS pa ON pa.run_id = r.id AND pa.name = 'pages_per_alloc'"
+        " LEFT JOIN v_histogram AS pd ON pd.run_id = r.id AND pd.name = 'pages_per_free'",
         NULL};
 
 const char *const store_insert_sql[STORE_TABLES] = {
@@ -228,6 +284,11 @@ const char *const store_insert_sql[STORE_TABLES] = {
         [TABLE_HISTOGRAM] = "INSERT INTO histogram VALUES(?, ?, ?, ?, ?, ?, ?)",
         [TABLE_HISTOGRAM_BUCKET] = "INSERT INTO histogram_bucket VALUES(?, ?, ?, ?, ?)",
         [TABLE_LOCK] = "INSERT INTO lock VALUES(?, ?, ?, ?, ?, ?)",
+        [TABLE_LEVEL] = "INSERT INTO level VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_LEVEL_KIND] = "INSERT INTO level_kind VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_LEVEL_SAMPLE] = "INSERT INTO level_sample VALUES(?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_LEVEL_SHARE] = "INSERT INTO level_share VALUES(?, ?, ?, ?, ?, ?)",
+        [TABLE_WALK_REFERENCE] = "INSERT INTO walk_reference VALUES(?, ?, ?, ?)",
         [TABLE_WRONG_OP] = ("INSERT INTO wrong_op VALUES(?1, (SELECT coalesce(max(nr) + 1, 0) FROM wrong_op WHERE run_id = ?1),"
                             " ?2, ?3, ?4, ?5)"),
 };

@@ -33,7 +33,7 @@ static void rig_init(struct rig *rig, unsigned cpus)
 	assert_non_null(model);
 	rig->memory = model->create(&(struct memory_wiring){&rig->settings}, &error);
 	assert_non_null(rig->memory);
-	machine_init(&rig->machine, cpus, rig->memory);
+	machine_init(&rig->machine, cpus, 64, rig->memory);
 	steps_init(&rig->steps, true);
 }
 
@@ -53,20 +53,45 @@ static void push(struct rig *rig, unsigned cpu)
 	steps_clear(&rig->steps);
 }
 
+/* Would catch: a line counted once for each access, the second line of a crossing access forgotten, a lock's line forgotten. */
+static void test_an_op_touches_lines_and_pages(void **state)
+{
+	(void)state;
+	struct rig rig;
+	rig_init(&rig, 1);
+	step_read(&rig.steps, vaddr_of(LINE_A), 8);
+	step_write(&rig.steps, vaddr_of(LINE_A + 60), 8);        /* the same line and the next */
+	step_read(&rig.steps, vaddr_of(LINE_A + PAGE_SIZE), 64); /* another page */
+	step_lock(&rig.steps, vaddr_of(LINE_A + 2 * PAGE_SIZE));
+	step_spend(&rig.steps, 7); /* no memory */
+	step_unlock(&rig.steps, vaddr_of(LINE_A + 2 * PAGE_SIZE));
+	step_write(&rig.steps, vaddr_of(LINE_A + 3 * PAGE_SIZE), 5000); /* 79 lines, two pages */
+	push(&rig, 0);
+	machine_drain(&rig.machine);
+	assert_int_equal(rig.machine.measured[JOB_LINES][JOB_OBJECT_ALLOC].max, 2 + 1 + 1 + 79);
+	assert_int_equal(rig.machine.measured[JOB_PAGES][JOB_OBJECT_ALLOC].max, 1 + 1 + 1 + 2);
+	step_read(&rig.steps, vaddr_of(LINE_A), 8); /* the next op begins anew */
+	push(&rig, 0);
+	machine_drain(&rig.machine);
+	assert_int_equal(rig.machine.measured[JOB_LINES][JOB_OBJECT_ALLOC].min, 1);
+	assert_int_equal(rig.machine.measured[JOB_LINES][JOB_OBJECT_ALLOC].count, 2);
+	rig_release(&rig);
+}
+
 /* Would catch: a level's latency counted twice, or a second access that still misses. */
 static void test_an_access_costs_its_level(void **state)
 {
 	(void)state;
 	struct rig rig;
 	rig_init(&rig, 2);
-	step_read(&rig.steps, vaddr_of(LINE_A), 8); /* 200: nobody has it */
+	step_read(&rig.steps, vaddr_of(LINE_A), 8);      /* 200: nobody has it */
 	step_read(&rig.steps, vaddr_of(LINE_A + 56), 8); /* 4: same line */
 	step_read(&rig.steps, vaddr_of(LINE_A + 60), 8); /* 4 + 200: two lines */
 	step_spend(&rig.steps, 7);
 	push(&rig, 0);
 	machine_drain(&rig.machine);
-	assert_int_equal(rig.machine.cycles[JOB_OBJECT_ALLOC].max, 200 + 4 + 4 + 200 + 7);
-	step_read(&rig.steps, vaddr_of(LINE_A), 8); /* 40: core 0 holds it clean */
+	assert_int_equal(rig.machine.measured[JOB_CYCLES][JOB_OBJECT_ALLOC].max, 200 + 4 + 4 + 200 + 7);
+	step_read(&rig.steps, vaddr_of(LINE_A), 8);  /* 40: core 0 holds it clean */
 	step_write(&rig.steps, vaddr_of(LINE_A), 8); /* 4 */
 	push(&rig, 1);
 	machine_drain(&rig.machine);
@@ -169,10 +194,10 @@ static void test_a_full_queue_lets_time_pass(void **state)
 }
 
 /*
- * Core 0 has the lock from 5000 on; an op that arrives for core 1 at 5500 has to wait, although core 0 has nothing else to wait for
- * and might run far ahead of the clock. Core 0: 5000 + 218 for the word, 1000 inside: until 6218, and its store takes 100 more,
- * since core 1's attempt has taken the line: 6318.
- * Would catch: a core that runs past the arrival of an op and frees a lock "before" it was asked for.
+ * Core 0 has the lock from 5000 on; an op that arrives for core 1 at 5500 has to wait, although core 0 has nothing else to wait
+ * for and might run far ahead of the clock. Core 0: 5000 + 218 for the word, 1000 inside: until 6218, and its store takes 100
+ * more, since core 1's attempt has taken the line: 6318. Would catch: a core that runs past the arrival of an op and frees a lock
+ * "before" it was asked for.
  */
 static void test_no_core_runs_past_an_arrival(void **state)
 {
@@ -197,14 +222,15 @@ static void test_an_op_without_steps_costs_nothing(void **state)
 	rig_init(&rig, 1);
 	push(&rig, 0);
 	machine_drain(&rig.machine);
-	assert_int_equal(rig.machine.cycles[JOB_OBJECT_ALLOC].count, 1);
-	assert_int_equal(rig.machine.cycles[JOB_OBJECT_ALLOC].sum, 0);
+	assert_int_equal(rig.machine.measured[JOB_CYCLES][JOB_OBJECT_ALLOC].count, 1);
+	assert_int_equal(rig.machine.measured[JOB_CYCLES][JOB_OBJECT_ALLOC].sum, 0);
 	rig_release(&rig);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(test_an_op_touches_lines_and_pages),
 	        cmocka_unit_test(test_an_access_costs_its_level),
 	        cmocka_unit_test(test_reading_ones_own_written_line_keeps_it_written),
 	        cmocka_unit_test(test_waiters_are_served_in_order),

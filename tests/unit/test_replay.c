@@ -56,7 +56,7 @@ static void rig_init(struct rig *rig, const char *text, const char *allocator, e
 	rig->objects = object_allocator_model(allocator, &error)->create(&wiring, &error);
 	assert_non_null(rig->objects);
 	rig->memory = memory_model("ideal", &error)->create(&(struct memory_wiring){&rig->settings}, &error);
-	machine_init(&rig->machine, 2, rig->memory);
+	machine_init(&rig->machine, 2, 64, rig->memory);
 	const struct replay_config config = {.frequency_mhz = 1000, .cpus = 2, .paranoid_every = 1};
 	const struct replay_parts parts = {
 	        .trace = rig->trace,
@@ -135,7 +135,7 @@ static void test_timing_decides_nothing(void **state)
 		assert_int_equal(replay_run(timed.replay, NULL, &go_on, &error), REPLAY_COMPLETE);
 		assert_memory_equal(replay_counters(plain.replay), replay_counters(timed.replay), sizeof(struct replay_counters));
 		assert_int_equal(machine_counters(&timed.machine).jobs, 5);
-		assert_true(timed.machine.cycles[JOB_OBJECT_ALLOC].min > 0);
+		assert_true(timed.machine.measured[JOB_CYCLES][JOB_OBJECT_ALLOC].min > 0);
 		rig_release(&plain);
 		rig_release(&timed);
 	}

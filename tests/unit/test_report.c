@@ -81,6 +81,30 @@ static void add_results(struct store *store, int64_t run, const char *name, bool
 	must(store_histogram(store, run, "cycles_per_alloc", "cycles", &histogram, &error), &error);
 }
 
+static void add_levels(struct store *store, int64_t run)
+{
+	struct error error = {0};
+	static const char *const names[] = {"dtlb", "stlb", "l1d"};
+	for (uint32_t nr = 0; nr < 3; nr++) {
+		const struct store_level level = {.level = names[nr],
+		                                  .port = nr < 2 ? "tlb" : "cache",
+		                                  .position = nr,
+		                                  .accesses = 1000,
+		                                  .misses = 300,
+		                                  .watched = true,
+		                                  .remisses = 100};
+		must(store_level(store, run, &level, &error), &error);
+		for (uint32_t sample = 0; sample < 30; sample++) {
+			const struct store_level_sample row = {names[nr], sample * 1000, sample, sample * 100, sample * (nr + 5)};
+			must(store_level_sample(store, run, sample, &row, &error), &error);
+		}
+		const struct store_level_share share = {names[nr], "region", "vmalloc", 100, 75};
+		must(store_level_share(store, run, &share, &error), &error);
+	}
+	const struct store_walk_reference reference = {"PTE", "l2", 17};
+	must(store_walk_reference(store, run, &reference, &error), &error);
+}
+
 /* A database with one run for each allocator named. */
 static void fill(const struct rig *rig, const char *const *allocators, size_t count, uint32_t samples, bool timed)
 {
@@ -95,6 +119,8 @@ static void fill(const struct rig *rig, const char *const *allocators, size_t co
 		add_samples(store, id, samples);
 		if (samples)
 			add_results(store, id, allocators[i], timed);
+		if (samples && timed)
+			add_levels(store, id);
 		const struct store_end end = {
 		        .status = "complete", .ops = 1234567, .simulated_ns = 2500000000, .replay_wall_s = 0.5};
 		must(store_run_end(store, id, &end, &error), &error);

@@ -277,6 +277,52 @@ static void test_compare(void **state)
 	close_store(store);
 }
 
+/*
+ * Worked by hand: 1000 accesses, 300 misses, 90 of them re-misses: index 0.09; between the samples 400 accesses with 200 misses
+ * are 500 per thousand. Would catch: sums instead of differences between samples, an index of levels that were not watched.
+ */
+static void test_levels(void **state)
+{
+	struct error error = {0};
+	struct store *store = open_store(*state);
+	int64_t run = begin(store, "slub");
+	const struct store_level stlb = {.level = "stlb",
+	                                 .port = "tlb",
+	                                 .position = 4,
+	                                 .instances = 2,
+	                                 .entries = 1536,
+	                                 .ways = 12,
+	                                 .unit_bytes = 4096,
+	                                 .reach_bytes = 6291456,
+	                                 .accesses = 1000,
+	                                 .misses = 300,
+	                                 .evictions = 250,
+	                                 .watched = true,
+	                                 .thrash_window = 1536,
+	                                 .unused_evictions = 20,
+	                                 .remisses = 90,
+	                                 .ping_pong_blocks = 3};
+	const struct store_level llc = {.level = "llc", .port = "cache", .position = 3, .accesses = 0};
+	must(store_level(store, run, &stlb, &error) && store_level(store, run, &llc, &error), &error);
+	const struct store_level_kind walk = {"stlb", "load", 4096, 1000, 700, 300, 250, 0};
+	must(store_level_kind(store, run, &walk, &error), &error);
+	const struct store_level_sample first = {"stlb", 600, 5, 600, 100}, second = {"stlb", 1000, 9, 1000, 300};
+	must(store_level_sample(store, run, 0, &first, &error) && store_level_sample(store, run, 1, &second, &error), &error);
+	const struct store_level_share share = {"stlb", "region", "vmalloc", 100, 75};
+	must(store_level_share(store, run, &share, &error), &error);
+	const struct store_walk_reference reference = {"PTE", "l2", 17};
+	must(store_walk_reference(store, run, &reference, &error), &error);
+	assert_answer(store, "SELECT level, hits, miss_ratio, thrash_index, unused_evictions FROM v_level ORDER BY position",
+	              "llc 0 0 NULL NULL stlb 700 0.3 0.09 20");
+	assert_answer(store, "SELECT * FROM level_kind", "1 stlb 4096 load 1000 700 300 250 0");
+	assert_answer(store,
+	              "SELECT position, accesses_since, misses_since, misses_per_thousand FROM v_level_sample ORDER BY sample",
+	              "600 600 100 166.667 1000 400 200 500");
+	assert_answer(store, "SELECT level, by, name, miss_ratio FROM v_level_share", "stlb region vmalloc 0.75");
+	assert_answer(store, "SELECT * FROM walk_reference", "1 PTE l2 17");
+	close_store(store);
+}
+
 /* A law: the view's quantiles are those of histogram_quantile(). Would catch: another rounding of the rank. */
 static void test_quantiles(void **state)
 {
@@ -706,6 +752,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(test_rows_are_read_back, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_unusable_index, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_levels, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_compare, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_quantiles, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_digest, set_up, tear_down),

@@ -1,17 +1,6 @@
 # SPDX-License-Identifier: MIT
 #
-# callsite_waste.gp - bytes given and not asked for over all allocations of a call site, the largest first, a bar for each run.
-# DATA: a block for each run; place from the top, KiB wasted, 0, name.
+# callsite_waste.gp - bytes given and not asked for over all allocations of a call site (bars: KiB).
 set xlabel 'Given but not asked for, over all allocations: Total_alloc - Total_req of perf kmem (KiB)'
-set key inside bottom right reverse Left samplen 2 spacing 1.3 opaque box lc rgb '#d0d0d0' width 1
-stats DATA index 0 using 1 nooutput
-set yrange [STATS_max + 0.6:0.4]
-set xrange [0:*]
-set grid noytics xtics
-set ytics scale 0
-THICK = 0.8 / RUNS
-place(row, i) = row - 0.4 + (i - 0.5) * THICK
-plot for [i = 1:RUNS] DATA index i - 1 using ($2 / 2):(place($1, i)):($2 / 2):(THICK / 2) \
-		with boxxyerror dt 1 lw 1 fc rgb BAR[i] fs solid 1 border rgb '#202020' notitle, \
-	DATA index 0 using (0):1:ytic(4) with points pt -1 notitle, \
-	for [i = 1:RUNS] keyentry with boxes dt 1 lw 1 fc rgb BAR[i] fs solid 1 border rgb '#202020' title LEGEND[i]
+INNER = ''
+load TEMPLATES.'/bars.gp'

@@ -8,6 +8,7 @@
 #include "models/start_state.h"
 #include "sim/procfs.h"
 #include "sim/replay.h"
+#include "sim/state_moment.h"
 #include "tools/kmemsim/recorded.h"
 
 #include <inttypes.h>
@@ -31,6 +32,8 @@ struct parts {
 	struct dump_request dump;
 	struct procfs_slabinfo recorded;  /* empty: the recording has no slabinfo of its end */
 	struct start_state start, expect; /* path NULL: none */
+	struct state_moment start_moment, end_moment;
+	struct trace_window window;
 	struct replay *replay;
 	double replay_s;
 };
@@ -172,12 +175,35 @@ static bool make_models(struct parts *parts, struct error *error)
 	parts->memory = memory->create(&(struct memory_wiring){.settings = settings}, error);
 	if (!parts->memory)
 		return false;
-	machine_init(&parts->machine, settings->machine.cpus, parts->memory);
+	machine_init(&parts->machine, settings->machine.cpus, settings->machine.cache_line_bytes, parts->memory);
+	return true;
+}
+
+/* Where the states stand in the recording. */
+static bool find_window(struct parts *parts, struct error *error)
+{
+	if (!parts->start.is_dump)
+		return true;
+	if (!state_moment_find(&parts->start_moment, &parts->start.dump, parts->trace, error))
+		return false;
+	parts->window = (struct trace_window){.start_ns = parts->start.dump.ts};
+	if (!parts->start_moment.by_clock)
+		parts->window =
+		        (struct trace_window){.start_ns = parts->start_moment.time_ns, .start_line = parts->start_moment.line};
+	if (!parts->expect.is_dump)
+		return true;
+	if (!state_moment_find(&parts->end_moment, &parts->expect.dump, parts->trace, error))
+		return false;
+	parts->window.end_ns = parts->expect.dump.ts;
+	if (!parts->end_moment.by_clock)
+		parts->window.end_line = parts->end_moment.line;
 	return true;
 }
 
 static bool make_replay(struct parts *parts, struct error *error)
 {
+	if (!find_window(parts, error))
+		return false;
 	const struct settings *settings = parts->run->settings;
 	const struct replay_config config = {
 	        .asap = settings->pace == PACE_ASAP,
@@ -188,8 +214,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .frequency_mhz = settings->machine.frequency_hz < 1000000 ? 1 : settings->machine.frequency_hz / 1000000,
 	        .cpus = settings->machine.cpus,
 	        .from_state = parts->start.is_dump,
-	        .start_ns = parts->start.dump.ts,
-	        .end_ns = parts->start.is_dump && parts->expect.is_dump ? parts->expect.dump.ts : 0,
+	        .window = parts->window,
 	        .direct_map = parts->layout.direct_map,
 	};
 	const struct replay_parts wired = {
@@ -264,10 +289,11 @@ static bool write_call_sites(struct parts *parts, struct error *error)
 static bool write_machine(struct parts *parts, struct error *error)
 {
 	const struct machine *machine = &parts->machine;
-	for (unsigned kind = 0; kind < JOB_KINDS; kind++)
-		if (!store_histogram(parts->store, parts->run->run_id, job_histogram_name((enum job_kind)kind), "cycles",
-		                     &machine->cycles[kind], error))
-			return false;
+	for (enum job_measure measure = 0; measure < JOB_MEASURES; measure++)
+		for (enum job_kind kind = 0; kind < JOB_KINDS; kind++)
+			if (!store_histogram(parts->store, parts->run->run_id, job_histogram_name(measure, kind),
+			                     job_histogram_unit(measure), &machine->measured[measure][kind], error))
+				return false;
 	for (uint32_t index = 0; index < machine->locks.count; index++) {
 		const struct lock *lock = machine->locks.in_order[index];
 		const char *label = layout_label(&parts->layout, vaddr_of(lock->address));
@@ -290,7 +316,9 @@ static bool write_results(struct parts *parts, struct error *error)
 {
 	struct page_allocator *pages = parts->pages;
 	struct object_allocator *objects = parts->objects;
+	const struct follow_pages_counters *followed = replay_follow_pages(parts->replay);
 	return write_metrics(parts, "replay", replay_metrics, replay_counters(parts->replay), error) &&
+	       (!followed || write_metrics(parts, "follow_pages", follow_pages_metrics, followed, error)) &&
 	       write_metrics(parts, "page_allocator", pages->ops->metrics, pages->ops->counters(pages), error) &&
 	       write_metrics(parts, "object_allocator", objects->ops->metrics, objects->ops->counters(objects), error) &&
 	       write_caches(parts, error) && write_call_sites(parts, error) && (!parts->timed || write_machine(parts, error));
@@ -309,6 +337,44 @@ static void print_share(FILE *out, const char *what, uint64_t compared, uint64_t
 	        compared ? 100.0 * (double)equal / (double)compared : 100.0);
 }
 
+static void print_moment(FILE *out, const char *which, const struct state_moment *moment)
+{
+	if (!moment->by_clock)
+		fprintf(out,
+		        "the %s state fits line %" PRIu64 " of the recording: %" PRIu64
+		        " fewer frames contradict it than at its clock\n",
+		        which, moment->line, moment->fewer);
+}
+
+/* What was made up for, so that one difference does not bring about the next; rows of 0 are left out. */
+static void print_causes(FILE *out, const struct replay_counters *counters, const struct follow_pages_counters *pages)
+{
+	const struct {
+		const char *what;
+		uint64_t count;
+	} rows[] = {
+	        {"objects: freed without an event", counters->address_unseen_free},
+	        {"objects: behind others", counters->address_unseen_alloc},
+	        {"objects: on a page put right", counters->address_page},
+	        {"objects: out of reach", counters->address_lost},
+	        {"objects: allocated without an event", counters->unseen_allocs_made},
+	        {"  of them out of reach", counters->unseen_allocs_missed},
+	        {"pages: behind bulk allocations", pages ? pages->allocs_bulk : 0},
+	        {"pages: reordered by interrupts", pages ? pages->allocs_exchanged : 0},
+	        {"pages: free elsewhere", pages ? pages->allocs_claimed : 0},
+	        {"pages: out of reach", pages ? pages->allocs_lost : 0},
+	        {"pages: taken by bulk allocations", pages ? pages->bulk_frames : 0},
+	        {"pages: allocated past locked lists", pages ? pages->locked_allocs : 0},
+	        {"pages: freed past locked lists", pages ? pages->locked_frees : 0},
+	        {"pages: freed, not in use", pages ? pages->frees_claimed + pages->frees_lost : 0},
+	        {"slabs: freed while in use", pages ? pages->slabs_evicted : 0},
+	        {"slabs: needed too early", pages ? pages->slabs_refused : 0},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (rows[i].count)
+			fprintf(out, "  %-42s %" PRIu64 "\n", rows[i].what, rows[i].count);
+}
+
 /* The end of the run beside the state that was expected, and the recorded addresses beside the model's. */
 static void print_expectation(const struct parts *parts, FILE *out)
 {
@@ -321,11 +387,16 @@ static void print_expectation(const struct parts *parts, FILE *out)
 	if (parts->expect.path)
 		start_state_compare(&parts->expect, parts->pages, parts->objects, &tally, lines);
 	fclose(lines);
+	if (parts->start.is_dump)
+		print_moment(out, "start", &parts->start_moment);
+	if (parts->start.is_dump && parts->expect.is_dump)
+		print_moment(out, "end", &parts->end_moment);
 	fprintf(out, "%-34s %10s %10s %10s\n", "against the recording", "compared", "equal", "share");
 	if (parts->start.is_dump) {
 		print_share(out, "objects at the recorded address", counters->address_compared, counters->address_equal);
 		print_share(out, "page blocks at the recorded frame", counters->page_address_compared,
 		            counters->page_address_equal);
+		print_causes(out, counters, replay_follow_pages(parts->replay));
 	}
 	if (parts->expect.path) {
 		if (tally.lists)

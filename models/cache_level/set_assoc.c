@@ -1,0 +1,663 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * set_assoc.c - a set-associative cache of any number of sets and ways (interface, order of requests and laws:
+ * sim/port/cache_level.h; who goes: sim/port/replacement.h).
+ *
+ * A plain cache (write-back, write-allocate, no prefetcher, in no relation to its neighbours) hands the whole batch to the array
+ * and looks at the misses only. All others serve one request after the other. Both give the same counts.
+ *
+ * Source of the rules: Dinero IV (ref.c: d4ref) for what a store, a write-through, a dirty victim and a prefetch do, and for the
+ * order in which they reach the next level.
+ */
+#include "sim/port/cache_level.h"
+
+#include <stdlib.h>
+
+extern const struct cache_level_ops cache_level_set_assoc_ops;
+struct cache_level *cache_level_set_assoc_create(const struct cache_level_wiring *wiring, struct error *error);
+
+/* The stride prefetcher sees a page's reads together, because a trace does not tell which instruction makes them.
+ * MODEL: hardware tells streams apart by page (Intel's streamer) or by instruction; 16 pages at once is a usual number. */
+#define STREAMS 16u
+
+struct stream {
+	uint64_t page; /* plus 1; 0: not in use */
+	uint64_t line; /* last seen */
+	int64_t stride;
+	uint64_t used; /* when last */
+};
+
+struct stream_table {
+	struct stream stream[STREAMS];
+	uint64_t clock;
+};
+
+struct set_assoc {
+	struct cache_level level;
+	struct replacement **arrays;  /* one an instance */
+	struct stream_table *streams; /* one an instance; NULL without stride prefetcher */
+	struct replacement_miss *misses;
+	uint32_t misses_capacity;
+};
+
+/* One request on its way through a cache. */
+struct visit {
+	struct set_assoc *cache;
+	struct replacement *array;
+	unsigned instance;
+	uint64_t request;
+	struct cache_about about;
+	struct cache_batch *out;
+};
+
+static bool writes(uint64_t request)
+{
+	return request & WAY_DIRTY;
+}
+
+/* A line that the level above let go, dirty or not. */
+static bool is_victim(const struct cache_about *about)
+{
+	return about->kind == ACCESS_WRITEBACK;
+}
+
+/* ---- what goes on to the next level ---- */
+
+/* Asks the next level for, or gives it, one line of ours; in pieces if its lines are smaller. */
+static void send_line(const struct cache_level *level, uint64_t address, uint64_t marks, struct cache_about about,
+                      struct cache_batch *out)
+{
+	if (!out)
+		return;
+	uint32_t line_bytes = 1u << level->line_shift, next_bytes = level->next_line_bytes;
+	if (next_bytes > line_bytes)
+		about.flags &= (uint8_t)~REQUEST_WHOLE_LINE;
+	uint32_t step = next_bytes < line_bytes ? next_bytes : line_bytes;
+	for (uint32_t offset = 0; offset < line_bytes; offset += step) {
+		cache_batch_append(out, (address + offset) | marks, about);
+		out->accesses[about.kind]++;
+	}
+}
+
+static uint64_t line_of(const struct cache_level *level, uint64_t address)
+{
+	return address >> level->line_shift << level->line_shift;
+}
+
+/* A fetch on behalf of a store is a read in Dinero, and a store's miss in cachegrind. */
+static uint8_t fetch_kind(const struct cache_level *level, uint8_t kind)
+{
+	if (level->rule == CACHE_RULE_DEMAND)
+		return kind;
+	if (kind == ACCESS_STORE || kind == ACCESS_WRITEBACK)
+		return ACCESS_LOAD;
+	return kind == ACCESS_WALK_STORE ? ACCESS_WALK : kind;
+}
+
+static void send_fetch(struct cache_level *level, uint64_t address, struct cache_about about, struct cache_batch *out)
+{
+	level->counters.fetches++;
+	about.kind = fetch_kind(level, about.kind);
+	about.flags = 0;
+	if (!level->asks_for_accesses) {
+		send_line(level, line_of(level, address), 0, about, out);
+	} else if (out) {
+		cache_batch_append(out, address & ~WAY_MARKS, about);
+		out->accesses[about.kind]++;
+	}
+}
+
+/* A store's data goes on; how many bytes is not known any more, so the next level takes it for a part of a line. */
+static void send_store(struct cache_level *level, uint64_t request, struct cache_about about, struct cache_batch *out)
+{
+	level->counters.writes_through++;
+	if (!out)
+		return;
+	if (level->next_line_bytes != 1u << level->line_shift)
+		about.flags &= (uint8_t)~REQUEST_WHOLE_LINE;
+	cache_batch_append(out, request, about);
+	out->accesses[about.kind]++;
+}
+
+/* What becomes of a way that had to go. */
+static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t word, struct cache_about about,
+                        struct cache_batch *out)
+{
+	struct cache_level *level = &cache->level;
+	uint64_t address = way_tag(word) << level->line_shift;
+	bool dirty = word & WAY_DIRTY;
+	if (level->back_invalidate) {
+		bool dirty_above = false;
+		level->counters.back_invalidations +=
+		        level->back_invalidate(level->back_invalidate_context, level, instance, address, &dirty_above);
+		dirty |= dirty_above;
+	}
+	if (word & WAY_PREFETCHED)
+		level->counters.prefetch_unused++;
+	about.kind = ACCESS_WRITEBACK;
+	about.flags = REQUEST_WHOLE_LINE;
+	if (dirty) {
+		level->counters.write_backs++;
+		if (out && (level->rule == CACHE_RULE_WRITEBACK || level->next_is_exclusive))
+			send_line(level, address, WAY_DIRTY, about, out);
+		else
+			level->counters.to_memory++;
+	} else if (level->next_is_exclusive) {
+		level->counters.clean_victims++;
+		about.flags |= REQUEST_CLEAN_VICTIM;
+		send_line(level, address, 0, about, out);
+	}
+}
+
+/* The line that had to go for a new one. */
+static void send_evicted(struct set_assoc *cache, unsigned instance, uint64_t word, struct cache_about about,
+                         struct cache_batch *out)
+{
+	cache->level.counters.evictions++;
+	if (cache->level.watch)
+		level_watch_evicted(cache->level.watch, instance, way_tag(word), word & WAY_USED);
+	send_victim(cache, instance, word, about, out);
+}
+
+/* ---- plain caches ---- */
+
+static void send_group(const struct cache_batch *in, uint32_t first, uint32_t last, struct cache_level *level,
+                       struct cache_batch *out)
+{
+	level->counters.fetches += last - first + 1;
+	if (!out)
+		return;
+	for (uint32_t i = first; i <= last; i++)
+		cache_batch_append(out, in->requests[i] & ~WAY_MARKS, in->about[i]);
+	out->has_groups = true;
+	out->accesses[in->about[first].kind]++;
+}
+
+/* The first and last request of the group that request i belongs to. */
+static void group_of(const struct cache_batch *in, uint32_t i, uint32_t *first, uint32_t *last)
+{
+	*first = *last = i;
+	while (*first > 0 && (in->about[*first - 1].flags & REQUEST_MORE))
+		--*first;
+	while (in->about[*last].flags & REQUEST_MORE)
+		++*last;
+}
+
+/* Whether a store of a whole line may do without a fetch. */
+static bool needs_no_fetch(const struct cache_level *level, const struct cache_about *about)
+{
+	return level->rule == CACHE_RULE_WRITEBACK && (about->flags & REQUEST_WHOLE_LINE) && !level->fetches_whole_lines;
+}
+
+static void plain_misses(struct set_assoc *cache, const struct cache_batch *in, size_t missed, struct cache_batch *out)
+{
+	struct cache_level *level = &cache->level;
+	struct cache_counters *counters = &level->counters;
+	bool to_memory = level->rule == CACHE_RULE_DEMAND || !out;
+	for (size_t m = 0; m < missed; m++) {
+		const struct replacement_miss *miss = &cache->misses[m];
+		const struct cache_about *about = &in->about[miss->request];
+		counters->misses[about->kind]++;
+		if (!(writes(in->requests[miss->request]) && needs_no_fetch(level, about)))
+			send_fetch(level, in->requests[miss->request], *about, out);
+		if (!miss->evicted)
+			continue;
+		counters->evictions++;
+		if (!(miss->evicted & WAY_DIRTY))
+			continue;
+		counters->write_backs++;
+		if (to_memory) {
+			counters->to_memory++;
+			continue;
+		}
+		struct cache_about victim = *about;
+		victim.kind = ACCESS_WRITEBACK;
+		victim.flags = REQUEST_WHOLE_LINE;
+		send_line(level, way_tag(miss->evicted) << level->line_shift, WAY_DIRTY, victim, out);
+	}
+}
+
+/* As plain_misses() where some accesses have several requests: such an access misses once, and goes on as a whole. The rule is
+ * that of demand (sim/cache_hierarchy.c: rules_fit). */
+static void plain_group_misses(struct set_assoc *cache, const struct cache_batch *in, size_t missed, struct cache_batch *out)
+{
+	struct cache_counters *counters = &cache->level.counters;
+	uint32_t done = 0; /* requests before it belong to accesses that were counted */
+	for (size_t m = 0; m < missed; m++) {
+		const struct replacement_miss *miss = &cache->misses[m];
+		if (miss->evicted) {
+			counters->evictions++;
+			counters->write_backs += (miss->evicted & WAY_DIRTY) != 0;
+			counters->to_memory += (miss->evicted & WAY_DIRTY) != 0;
+		}
+		if (miss->request < done)
+			continue;
+		uint32_t first, last;
+		group_of(in, miss->request, &first, &last);
+		counters->misses[in->about[first].kind]++;
+		send_group(in, first, last, &cache->level, out);
+		done = last + 1;
+	}
+}
+
+static void run_plain(struct set_assoc *cache, unsigned instance, const struct cache_batch *in, struct cache_batch *out)
+{
+	struct cache_counters *counters = &cache->level.counters;
+	if (cache->misses_capacity < in->count) {
+		cache->misses_capacity = in->count;
+		cache->misses = xrealloc(cache->misses, in->count * sizeof *cache->misses);
+	}
+	uint64_t misses_before[ACCESS_KINDS];
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		misses_before[kind] = counters->misses[kind];
+	size_t missed = replacement_run(cache->arrays[instance], in->requests, in->count, cache->misses);
+	counters->fills += missed;
+	if (in->has_groups)
+		plain_group_misses(cache, in, missed, out);
+	else
+		plain_misses(cache, in, missed, out);
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		counters->hits[kind] += in->accesses[kind] - (counters->misses[kind] - misses_before[kind]);
+}
+
+/* ---- all others, one request at a time ---- */
+
+static struct stream *stream_of(struct stream_table *table, uint64_t page)
+{
+	struct stream *oldest = &table->stream[0];
+	for (unsigned i = 0; i < STREAMS; i++) {
+		struct stream *stream = &table->stream[i];
+		if (stream->page == page + 1)
+			return stream;
+		if (stream->used < oldest->used)
+			oldest = stream;
+	}
+	*oldest = (struct stream){0};
+	return oldest;
+}
+
+/* The distance in lines at which this page's reads go on, 0 if they show none. */
+static int64_t stride_seen(struct stream_table *table, uint64_t line, unsigned lines_shift)
+{
+	struct stream *stream = stream_of(table, line >> lines_shift);
+	bool is_new = stream->page == 0;
+	int64_t stride = is_new ? 0 : (int64_t)(line - stream->line);
+	stream->used = ++table->clock;
+	if (!is_new && stride == 0)
+		return 0;
+	bool again = stride != 0 && stride == stream->stride;
+	stream->page = (line >> lines_shift) + 1;
+	stream->line = line;
+	stream->stride = stride;
+	return again ? stride : 0;
+}
+
+static bool serve(struct visit *visit, bool fetches);
+
+static void prefetch_line(const struct visit *cause, uint64_t line)
+{
+	struct cache_level *level = &cause->cache->level;
+	struct visit visit = *cause;
+	visit.request = line << level->line_shift;
+	visit.about.kind = ACCESS_PREFETCH;
+	visit.about.flags = 0;
+	level->counters.prefetches++;
+	level->counters.accesses[ACCESS_PREFETCH]++;
+	uint64_t tag = line & (TAG_MAX >> (level->line_shift - WAY_MARK_BITS));
+	uint32_t set = replacement_set_of(visit.array, tag), way = replacement_find(visit.array, set, tag);
+	if (level->watch)
+		level_watch_access(level->watch, visit.instance, tag, visit.about.region, way == visit.array->ways);
+	if (way < visit.array->ways) {
+		replacement_use(visit.array, set, way);
+		level->counters.hits[ACCESS_PREFETCH]++;
+		return;
+	}
+	level->counters.misses[ACCESS_PREFETCH]++;
+	level->counters.prefetch_fills++;
+	level->counters.fills++;
+	uint64_t evicted;
+	replacement_insert(visit.array, set, way_word(tag, WAY_VALID | WAY_PREFETCHED), 0, &evicted, NULL);
+	send_fetch(level, visit.request, visit.about, visit.out);
+	if (evicted)
+		send_evicted(visit.cache, visit.instance, evicted, visit.about, visit.out);
+}
+
+static void prefetch_after(const struct visit *visit, bool missed, bool first_use)
+{
+	const struct cache_level *level = &visit->cache->level;
+	const struct cache_level_spec *spec = level->spec;
+	uint64_t line = visit->request >> level->line_shift;
+	int64_t stride = 1;
+	switch (spec->prefetch) {
+	case PREFETCH_NONE:
+		return;
+	case PREFETCH_ALWAYS:
+		break;
+	case PREFETCH_MISS:
+		if (!missed)
+			return;
+		break;
+	case PREFETCH_TAGGED:
+		if (!missed && !first_use)
+			return;
+		break;
+	case PREFETCH_STRIDE:
+		stride = stride_seen(&visit->cache->streams[visit->instance], line, PAGE_SHIFT - level->line_shift);
+		if (stride == 0)
+			return;
+		break;
+	}
+	for (uint32_t i = 0; i < spec->prefetch_degree; i++) {
+		uint64_t wanted = line + (uint64_t)stride * (spec->prefetch_distance + i);
+		/* What a page holds behind its end may belong to somebody else. */
+		if (spec->prefetch == PREFETCH_STRIDE && (wanted ^ line) >> (PAGE_SHIFT - level->line_shift) != 0)
+			return;
+		prefetch_line(visit, wanted);
+	}
+}
+
+/* The line is here. Returns whether this is its first use since it was prefetched. */
+static bool serve_hit(struct visit *visit, uint32_t set, uint32_t way)
+{
+	struct cache_level *level = &visit->cache->level;
+	uint64_t *word = &replacement_words(visit->array, set)[way];
+	bool first_use = *word & WAY_PREFETCHED;
+	level->counters.prefetch_used += first_use;
+	*word &= ~WAY_PREFETCHED;
+	*word |= level->watch ? WAY_USED : 0;
+	if (level->spec->inclusion == INCLUSION_EXCLUSIVE && !writes(visit->request) && !is_victim(&visit->about)) {
+		uint64_t gone = *word;
+		replacement_remove(visit->array, set, way);
+		level->counters.removals++;
+		if ((gone & WAY_DIRTY) && level->above_keeps_dirty) {
+			level->counters.dirty_removals++;
+			level->handed_up_dirty = true;
+		} else if (gone & WAY_DIRTY) {
+			send_victim(visit->cache, visit->instance, gone, visit->about, visit->out);
+		}
+		return first_use;
+	}
+	if (writes(visit->request) && level->spec->write == WRITE_BACK)
+		*word |= WAY_DIRTY;
+	replacement_use(visit->array, set, way);
+	if (writes(visit->request) && level->spec->write == WRITE_THROUGH)
+		send_store(level, visit->request, visit->about, visit->out);
+	return first_use;
+}
+
+/* Brings the line in. `fetches`: it is asked of the next level here and now, if it has to be at all. */
+static void serve_miss(struct visit *visit, uint32_t set, uint64_t tag, bool fetches)
+{
+	struct cache_level *level = &visit->cache->level;
+	const struct cache_level_spec *spec = level->spec;
+	bool is_write = writes(visit->request), is_exclusive = spec->inclusion == INCLUSION_EXCLUSIVE;
+	bool comes_in = is_exclusive ? is_victim(&visit->about) : !is_write || spec->write_allocate;
+	uint64_t evicted = 0;
+	if (comes_in) {
+		uint64_t marks = WAY_VALID | (is_write && spec->write == WRITE_BACK ? WAY_DIRTY : 0);
+		level->counters.fills++;
+		replacement_insert(visit->array, set, way_word(tag, marks), 0, &evicted, NULL);
+	}
+	bool passes_store = is_write && (!comes_in || spec->write == WRITE_THROUGH);
+	bool wants_line = !is_write || (comes_in && !needs_no_fetch(level, &visit->about));
+	/* By demand a miss asks the next level once, and the store that goes on is that. */
+	if (passes_store && level->rule == CACHE_RULE_DEMAND)
+		wants_line = false;
+	if (is_victim(&visit->about) && (is_exclusive || (visit->about.flags & REQUEST_CLEAN_VICTIM)))
+		wants_line = false;
+	if (wants_line && fetches)
+		send_fetch(level, visit->request, visit->about, visit->out);
+	if (passes_store)
+		send_store(level, visit->request, visit->about, visit->out);
+	if (evicted)
+		send_evicted(visit->cache, visit->instance, evicted, visit->about, visit->out);
+}
+
+/* One request from beginning to end. Returns whether it missed. */
+static bool serve(struct visit *visit, bool fetches)
+{
+	const struct cache_level *level = &visit->cache->level;
+	uint64_t tag = visit->request >> level->line_shift;
+	uint32_t set = replacement_set_of(visit->array, tag), way = replacement_find(visit->array, set, tag);
+	bool missed = way == visit->array->ways, first_use = false;
+	if (level->watch)
+		level_watch_access(level->watch, visit->instance, tag, visit->about.region, missed);
+	if (missed)
+		serve_miss(visit, set, tag, fetches);
+	else
+		first_use = serve_hit(visit, set, way);
+	if (!writes(visit->request) && !is_victim(&visit->about))
+		prefetch_after(visit, missed, first_use);
+	return missed;
+}
+
+static void run_each(struct set_assoc *cache, unsigned instance, const struct cache_batch *in, struct cache_batch *out)
+{
+	struct cache_counters *counters = &cache->level.counters;
+	struct visit visit = {.cache = cache, .array = cache->arrays[instance], .instance = instance, .out = out};
+	for (uint32_t first = 0, last; first < in->count; first = last + 1) {
+		bool missed = false;
+		for (last = first; in->about[last].flags & REQUEST_MORE; last++)
+			;
+		for (uint32_t i = first; i <= last; i++) {
+			visit.request = in->requests[i] & ~USED_AGAIN;
+			visit.about = in->about[i];
+			missed |= serve(&visit, first == last);
+		}
+		if (missed && first < last)
+			send_group(in, first, last, &cache->level, out);
+		counters->misses[in->about[first].kind] += missed;
+		counters->hits[in->about[first].kind] += !missed;
+	}
+}
+
+static void set_assoc_run(struct cache_level *level, unsigned instance, const struct cache_batch *in, struct cache_batch *out)
+{
+	struct set_assoc *cache = (struct set_assoc *)level;
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		level->counters.accesses[kind] += in->accesses[kind];
+	if (level->is_plain)
+		run_plain(cache, instance, in, out);
+	else
+		run_each(cache, instance, in, out);
+}
+
+/* ---- lines taken out, marked, looked for ---- */
+
+static unsigned set_assoc_remove(struct cache_level *level, unsigned instance, uint64_t address, uint32_t bytes, bool *dirty)
+{
+	struct replacement *array = ((struct set_assoc *)level)->arrays[instance];
+	unsigned removed = 0;
+	for (uint64_t tag = address >> level->line_shift; tag <= (address + bytes - 1) >> level->line_shift; tag++) {
+		uint32_t set = replacement_set_of(array, tag), way = replacement_find(array, set, tag);
+		if (way == array->ways)
+			continue;
+		uint64_t word = replacement_words(array, set)[way];
+		replacement_remove(array, set, way);
+		level->counters.removals++;
+		level->counters.dirty_removals += (word & WAY_DIRTY) != 0;
+		level->counters.prefetch_unused += (word & WAY_PREFETCHED) != 0;
+		*dirty |= (word & WAY_DIRTY) != 0;
+		removed++;
+	}
+	return removed;
+}
+
+static uint64_t *find_word(const struct cache_level *level, unsigned instance, uint64_t address)
+{
+	const struct replacement *array = ((const struct set_assoc *)level)->arrays[instance];
+	uint64_t tag = address >> level->line_shift;
+	uint32_t set = replacement_set_of(array, tag), way = replacement_find(array, set, tag);
+	return way < array->ways ? &replacement_words(array, set)[way] : NULL;
+}
+
+static bool set_assoc_mark_dirty(struct cache_level *level, unsigned instance, uint64_t address)
+{
+	uint64_t *word = find_word(level, instance, address);
+	if (!word)
+		return false;
+	*word |= WAY_DIRTY;
+	level->counters.dirty_received++;
+	return true;
+}
+
+static bool set_assoc_holds(const struct cache_level *level, unsigned instance, uint64_t address, uint64_t *marks)
+{
+	const uint64_t *word = find_word(level, instance, address);
+	if (word && marks)
+		*marks = *word & WAY_MARKS;
+	return word != NULL;
+}
+
+/* From the last set and way to the first, as Dinero IV does (d4copyback: a stack). */
+static void set_assoc_write_back(struct cache_level *level, unsigned instance, struct cache_batch *out)
+{
+	struct replacement *array = ((struct set_assoc *)level)->arrays[instance];
+	bool to_memory = !out || level->rule == CACHE_RULE_DEMAND || level->next_is_exclusive;
+	const struct cache_about about = {.kind = ACCESS_WRITEBACK, .flags = REQUEST_WHOLE_LINE};
+	for (uint32_t set = array->sets; set-- > 0;) {
+		uint64_t *words = replacement_words(array, set);
+		for (uint32_t way = array->ways; way-- > 0;) {
+			if (!(words[way] & WAY_DIRTY))
+				continue;
+			words[way] &= ~WAY_DIRTY;
+			level->counters.write_backs++;
+			level->counters.to_memory += to_memory;
+			if (!to_memory)
+				send_line(level, way_tag(words[way]) << level->line_shift, WAY_DIRTY, about, out);
+		}
+	}
+}
+
+static bool always(void *context, uint64_t word, uint64_t payload)
+{
+	struct cache_level *level = context;
+	(void)payload;
+	level->counters.removals++;
+	level->counters.dirty_removals += (word & WAY_DIRTY) != 0;
+	level->counters.prefetch_unused += (word & WAY_PREFETCHED) != 0;
+	return true;
+}
+
+static void set_assoc_invalidate(struct cache_level *level, unsigned instance)
+{
+	struct replacement *array = ((struct set_assoc *)level)->arrays[instance];
+	for (uint32_t set = 0; set < array->sets; set++)
+		replacement_remove_if(array, set, always, level);
+}
+
+static void set_assoc_each_line(const struct cache_level *level, unsigned instance,
+                                void (*visit)(void *, uint64_t address, uint64_t marks), void *context)
+{
+	const struct replacement *array = ((const struct set_assoc *)level)->arrays[instance];
+	for (uint32_t set = 0; set < array->sets; set++) {
+		const uint64_t *words = replacement_words(array, set);
+		for (uint32_t way = 0; way < array->ways; way++)
+			if (words[way] & WAY_VALID)
+				visit(context, way_tag(words[way]) << level->line_shift, words[way] & WAY_MARKS);
+	}
+}
+
+/* ---- laws ---- */
+
+static void set_assoc_check(const struct cache_level *level)
+{
+	const struct set_assoc *cache = (const struct set_assoc *)level;
+	const struct cache_counters *counters = &level->counters;
+	uint64_t inside = 0, dirty = 0, unused = 0, marked;
+	for (unsigned instance = 0; instance < level->instances; instance++) {
+		replacement_check(cache->arrays[instance]);
+		inside += replacement_count(cache->arrays[instance], WAY_DIRTY, &marked);
+		dirty += marked;
+		replacement_count(cache->arrays[instance], WAY_PREFETCHED, &marked);
+		unused += marked;
+	}
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		SIM_ASSERT(counters->accesses[kind] == counters->hits[kind] + counters->misses[kind]);
+	SIM_ASSERT(counters->fills == counters->evictions + counters->removals + inside);
+	SIM_ASSERT(counters->prefetch_fills == counters->prefetch_used + counters->prefetch_unused + unused);
+	SIM_ASSERT(counters->prefetch_fills <= counters->prefetches);
+	uint64_t written = counters->accesses[ACCESS_STORE] + counters->accesses[ACCESS_LOAD] +
+	                   counters->accesses[ACCESS_WALK_STORE] + counters->accesses[ACCESS_WRITEBACK] +
+	                   counters->dirty_received;
+	SIM_ASSERT(level->back_invalidate || counters->write_backs + counters->dirty_removals + dirty <= written);
+}
+
+static void set_assoc_destroy(struct cache_level *level)
+{
+	struct set_assoc *cache = (struct set_assoc *)level;
+	for (unsigned instance = 0; cache->arrays && instance < level->instances; instance++)
+		replacement_destroy(cache->arrays[instance]);
+	free(cache->arrays);
+	free(cache->streams);
+	free(cache->misses);
+	free(cache);
+}
+
+const struct cache_level_ops cache_level_set_assoc_ops = {
+        .name = "set_assoc",
+        .help = "sets of ways, filled and replaced by a policy",
+        .run = set_assoc_run,
+        .remove = set_assoc_remove,
+        .mark_dirty = set_assoc_mark_dirty,
+        .holds = set_assoc_holds,
+        .write_back = set_assoc_write_back,
+        .invalidate = set_assoc_invalidate,
+        .each_line = set_assoc_each_line,
+        .check = set_assoc_check,
+        .destroy = set_assoc_destroy,
+};
+
+/* Sets of the described size; 0 with *error if the numbers do not fit each other. */
+static uint32_t sets_of(const struct cache_level_spec *spec, uint32_t *ways, struct error *error)
+{
+	uint64_t lines = spec->size_bytes / spec->line_bytes;
+	*ways = spec->ways ? spec->ways : (uint32_t)(lines <= REPLACEMENT_WAYS_MAX ? lines : 0);
+	if (*ways == 0 || lines == 0 || lines * spec->line_bytes != spec->size_bytes || lines % *ways != 0 ||
+	    lines / *ways > REPLACEMENT_SETS_MAX) {
+		error_set(error, ERROR_USAGE,
+		          "cache %s: size %llu bytes is no whole number of sets of %u ways of %u bytes; sizes that are would be "
+		          "multiples of %llu bytes",
+		          spec->name, (unsigned long long)spec->size_bytes, spec->ways, spec->line_bytes,
+		          (unsigned long long)spec->line_bytes * (*ways ? *ways : 1));
+		return 0;
+	}
+	return (uint32_t)(lines / *ways);
+}
+
+struct cache_level *cache_level_set_assoc_create(const struct cache_level_wiring *wiring, struct error *error)
+{
+	const struct cache_level_spec *spec = wiring->spec;
+	uint32_t ways, sets = sets_of(spec, &ways, error);
+	if (sets == 0)
+		return NULL;
+	struct set_assoc *cache = xcalloc(1, sizeof *cache);
+	cache->level = (struct cache_level){
+	        .ops = &cache_level_set_assoc_ops,
+	        .spec = spec,
+	        .line_shift = (unsigned)__builtin_ctz(spec->line_bytes),
+	        .instances = wiring->instances,
+	        .next_line_bytes = spec->line_bytes,
+	        .rule = wiring->rule,
+	};
+	cache->arrays = xcalloc(wiring->instances, sizeof(struct replacement *));
+	if (spec->prefetch == PREFETCH_STRIDE)
+		cache->streams = xcalloc(wiring->instances, sizeof *cache->streams);
+	for (unsigned instance = 0; instance < wiring->instances; instance++) {
+		char *stream = xasprintf("%s %u", spec->name, instance);
+		struct replacement_wiring array = {.sets = sets,
+		                                   .ways = ways,
+		                                   .index = spec->index,
+		                                   .tag_shift = cache->level.line_shift,
+		                                   .simd = wiring->simd,
+		                                   .seed = wiring->seed,
+		                                   .stream = stream};
+		cache->arrays[instance] = wiring->array(spec->replacement, &array, error);
+		free(stream);
+		if (!cache->arrays[instance]) {
+			set_assoc_destroy(&cache->level);
+			return NULL;
+		}
+	}
+	return &cache->level;
+}
