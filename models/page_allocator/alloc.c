@@ -102,10 +102,9 @@ static uint32_t rmqueue_buddy(struct buddy *buddy, struct zone *zone, const stru
 	return nr;
 }
 
-/* zone_statistics(): whether the blocks come from the node that was asked first, and whether that is the CPU's own. */
-static void count_nodes(struct buddy *buddy, const struct zone *zone, const struct request *request, uint64_t blocks)
+void count_nodes(struct buddy *buddy, const struct zone *zone, const struct request *request, uint64_t blocks)
 {
-	bool preferred = zone->node == buddy->zones[request->zonelist->zones[0]].node;
+	bool preferred = request->zonelist->length && zone->node == buddy->zones[request->zonelist->zones[0]].node;
 	bool local = zone->node == buddy->node_of_cpu[request->cpu];
 	*(preferred ? &buddy->counters.numa_hit : &buddy->counters.numa_miss) += blocks;
 	*(local ? &buddy->counters.numa_local : &buddy->counters.numa_other) += blocks;
