@@ -181,6 +181,24 @@ static const struct setting table[] = {
          .source = "none but a PC's own: frame 0, 9f000-fffff, and bffe0000-ffffffff where memory goes beyond",
          AT(machine.reserved),
          .count_offset = offsetof(struct settings, machine.reserved_count)},
+        {.key = "machine.nodes",
+         .type = SETTING_LIST,
+         .default_text = "",
+         .help = "NUMA nodes, at most four, in the order of their addresses: each \"memory=SIZE cpus=LIST\"; without memory= a "
+                 "node "
+                 "has an equal share of the rest, and where no node names CPUs they are shared in equal runs (\"share\" alone "
+                 "says "
+                 "neither)",
+         .source = "none: one node has everything",
+         AT(machine.nodes),
+         .count_offset = offsetof(struct settings, machine.nodes_count)},
+        {.key = "machine.distances",
+         .type = SETTING_LIST,
+         .default_text = "",
+         .help = "How far the nodes are from each other: a row of numbers for each node, 10 to itself",
+         .source = "include/linux/topology.h: LOCAL_DISTANCE 10, REMOTE_DISTANCE 20 to every other node",
+         AT(machine.distances),
+         .count_offset = offsetof(struct settings, machine.distances_count)},
         {.key = "machine.cpus",
          .type = SETTING_COUNT,
          .unit = "CPUs",
