@@ -64,6 +64,7 @@ static void print_component(const char *port, const char *name, const struct met
 static void print_metrics(void)
 {
 	print_metric_rows("replay", replay_metrics);
+	print_metric_rows("follow_pages", follow_pages_metrics);
 	print_metric_rows("core", core_metrics);
 	for (const struct page_allocator_model *model = page_allocator_models; model->ops; model++)
 		print_component("page_allocator", model->ops->name, model->ops->metrics);
