@@ -35,8 +35,8 @@ struct machine_settings {
 	enum cache_rule cache_rule;
 	enum line_crossing cache_line_crossing;
 	enum modify_counts cache_modify;
-	/* the ideal memory's cycles per level */
-	uint32_t l1_cycles, llc_cycles, remote_cycles, dram_cycles;
+	/* cycles per level */
+	uint32_t l1_cycles, l2_cycles, llc_cycles, remote_cycles, dram_cycles;
 	uint32_t atomic_cycles; /* extra cycles of a locked instruction */
 };
 
