@@ -47,8 +47,8 @@ struct chain {
 };
 
 /* Settings that name files: where each was set decides what it is relative to. */
-enum { PATH_TRACE, PATH_START, PATH_EXPECT, NAMED_PATHS };
-static const char *const path_keys[NAMED_PATHS] = {"trace", "start", "expect"};
+enum { PATH_TRACE, PATH_START, PATH_EXPECT, PATH_ACCESSES, NAMED_PATHS };
+static const char *const path_keys[NAMED_PATHS] = {"trace", "start", "expect", "accesses"};
 
 struct named_path {
 	char *folder; /* of the file that set it, NULL where --set did */
@@ -638,7 +638,7 @@ static void shorten_path(char *path)
 static bool resolve_path(struct loading *loading, unsigned which)
 {
 	struct settings *settings = loading->settings;
-	char **at[NAMED_PATHS] = {&settings->trace, &settings->start, &settings->expect};
+	char **at[NAMED_PATHS] = {&settings->trace, &settings->start, &settings->expect, &settings->accesses};
 	char **path = at[which];
 	if (!*path || !**path)
 		return true;

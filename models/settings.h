@@ -98,6 +98,7 @@ struct settings {
 	char *question; /* first comment line of the scenario, without '#' */
 	char *label;
 	char *trace;      /* path of the recording */
+	char *accesses;   /* path of an access trace, in place of a recording */
 	char *start;      /* path of a recorded state to start from */
 	char *expect;     /* path of a recorded state to hold the end against */
 	char **allocator; /* names, in the order asked for */
@@ -108,6 +109,7 @@ struct settings {
 	enum on_error on_error;
 	uint64_t seed;
 	uint64_t sample_every_ns; /* sample.every, simulated time; 0 = off */
+	uint64_t sample_accesses; /* sample.accesses; 0 = off */
 	uint64_t paranoid_every;  /* check() every n ops; 0 = at the end only */
 	char *dump;               /* dump: "buddyinfo,slabinfo@end" */
 	char **report;            /* pictures to draw */
