@@ -732,11 +732,11 @@ bool scenario_apply_sets(const char *const *sets, struct settings *settings, str
 
 /* ---- names of the registry ---- */
 
-/* Four ports and the report's pictures, each a list of names, in one block each. */
+/* Five ports and the report's pictures, each a list of names, in one block each. */
 struct setting_names *scenario_registry_names(void)
 {
-	struct setting_names *names = xcalloc(6, sizeof *names);
-	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0;
+	struct setting_names *names = xcalloc(7, sizeof *names);
+	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0, modes = 0;
 	while (object_allocator_models[objects].ops)
 		objects++;
 	while (page_allocator_models[pages].ops)
@@ -747,11 +747,16 @@ struct setting_names *scenario_registry_names(void)
 		pictures++;
 	while (replacement_models[policies].ops)
 		policies++;
+	while (translation_models[modes].ops)
+		modes++;
 	const char **object_names = xcalloc(objects + 1, sizeof *object_names);
 	const char **page_names = xcalloc(pages + 1, sizeof *page_names);
 	const char **memory_names = xcalloc(memories + 1, sizeof *memory_names);
 	const char **picture_names = xcalloc(pictures + 1, sizeof *picture_names);
 	const char **policy_names = xcalloc(policies + 1, sizeof *policy_names);
+	const char **mode_names = xcalloc(modes + 1, sizeof *mode_names);
+	for (size_t i = 0; i < modes; i++)
+		mode_names[i] = translation_models[i].ops->name;
 	for (size_t i = 0; i < policies; i++)
 		policy_names[i] = replacement_models[i].ops->name;
 	for (size_t i = 0; i < objects; i++)
@@ -767,6 +772,7 @@ struct setting_names *scenario_registry_names(void)
 	names[2] = (struct setting_names){"memory", memory_names};
 	names[3] = (struct setting_names){"report", picture_names};
 	names[4] = (struct setting_names){"replacement", policy_names};
+	names[5] = (struct setting_names){"translation", mode_names};
 	return names;
 }
 

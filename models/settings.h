@@ -15,6 +15,9 @@ enum timing { TIMING_NONE, TIMING_CYCLES };
 enum pace { PACE_RECORDED, PACE_ASAP };
 enum on_error { ON_ERROR_COUNT, ON_ERROR_STOP };
 
+/* What the last level of TLBs brings unasked. */
+enum walk_prefetch { WALK_PREFETCH_NONE, WALK_PREFETCH_NEXT_PAGE };
+
 /* auto: that of the recording, x86-64 without one. */
 enum architecture { ARCHITECTURE_AUTO, ARCHITECTURE_X86_64, ARCHITECTURE_X86_32 };
 
@@ -32,6 +35,15 @@ struct machine_settings {
 	char *memory_model;        /* machine.memory_model: name in the memory port */
 	char **caches;             /* machine.caches: lines (models/cache_settings.h) */
 	uint32_t caches_count;
+	uint32_t tlbs_count;
+	char **tlbs;                    /* machine.tlbs: lines (models/tlb_settings.h) */
+	char *paging;                   /* machine.paging: name in the translation port */
+	char *virtualized;              /* machine.virtualized: "off", or the second stage's name in the translation port */
+	char **paging_structure_caches; /* lines (models/tlb_settings.h) */
+	uint32_t paging_structure_caches_count;
+	enum walk_prefetch tlb_prefetch;
+	uint32_t physical_address_bits; /* MAXPHYADDR */
+	bool gigabyte_pages;            /* CPUID PDPE1GB */
 	enum cache_rule cache_rule;
 	enum line_crossing cache_line_crossing;
 	enum modify_counts cache_modify;
