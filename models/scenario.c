@@ -47,8 +47,8 @@ struct chain {
 };
 
 /* Settings that name files: where each was set decides what it is relative to. */
-enum { PATH_TRACE, PATH_START, PATH_EXPECT, NAMED_PATHS };
-static const char *const path_keys[NAMED_PATHS] = {"trace", "start", "expect"};
+enum { PATH_TRACE, PATH_START, PATH_EXPECT, PATH_ACCESSES, NAMED_PATHS };
+static const char *const path_keys[NAMED_PATHS] = {"trace", "start", "expect", "accesses"};
 
 struct named_path {
 	char *folder; /* of the file that set it, NULL where --set did */
@@ -652,7 +652,7 @@ static void shorten_path(char *path)
 static bool resolve_path(struct loading *loading, unsigned which)
 {
 	struct settings *settings = loading->settings;
-	char **at[NAMED_PATHS] = {&settings->trace, &settings->start, &settings->expect};
+	char **at[NAMED_PATHS] = {&settings->trace, &settings->start, &settings->expect, &settings->accesses};
 	char **path = at[which];
 	if (!*path || !**path)
 		return true;
@@ -746,11 +746,11 @@ bool scenario_apply_sets(const char *const *sets, struct settings *settings, str
 
 /* ---- names of the registry ---- */
 
-/* Four ports and the report's pictures, each a list of names, in one block each. */
+/* Five ports and the report's pictures, each a list of names, in one block each. */
 struct setting_names *scenario_registry_names(void)
 {
-	struct setting_names *names = xcalloc(6, sizeof *names);
-	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0;
+	struct setting_names *names = xcalloc(7, sizeof *names);
+	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0, modes = 0;
 	while (object_allocator_models[objects].ops)
 		objects++;
 	while (page_allocator_models[pages].ops)
@@ -761,11 +761,16 @@ struct setting_names *scenario_registry_names(void)
 		pictures++;
 	while (replacement_models[policies].ops)
 		policies++;
+	while (translation_models[modes].ops)
+		modes++;
 	const char **object_names = xcalloc(objects + 1, sizeof *object_names);
 	const char **page_names = xcalloc(pages + 1, sizeof *page_names);
 	const char **memory_names = xcalloc(memories + 1, sizeof *memory_names);
 	const char **picture_names = xcalloc(pictures + 1, sizeof *picture_names);
 	const char **policy_names = xcalloc(policies + 1, sizeof *policy_names);
+	const char **mode_names = xcalloc(modes + 1, sizeof *mode_names);
+	for (size_t i = 0; i < modes; i++)
+		mode_names[i] = translation_models[i].ops->name;
 	for (size_t i = 0; i < policies; i++)
 		policy_names[i] = replacement_models[i].ops->name;
 	for (size_t i = 0; i < objects; i++)
@@ -781,6 +786,7 @@ struct setting_names *scenario_registry_names(void)
 	names[2] = (struct setting_names){"memory", memory_names};
 	names[3] = (struct setting_names){"report", picture_names};
 	names[4] = (struct setting_names){"replacement", policy_names};
+	names[5] = (struct setting_names){"translation", mode_names};
 	return names;
 }
 

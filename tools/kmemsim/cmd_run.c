@@ -4,6 +4,7 @@
  * what simulate() shall do.
  */
 #include "models/scenario.h"
+#include "tools/kmemsim/access_run.h"
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/configs.h"
 #include "tools/kmemsim/simulate.h"
@@ -227,12 +228,20 @@ static int run_simulation(struct run_options *options, bool scenario, bool compa
 		          settings.allocators);
 	else if (!scenario)
 		name_recording(&settings, options->input, error);
-	else if (!settings.trace)
-		error_set(error, ERROR_USAGE, "%s: no recording named; expected a line such as `trace: trace.txt.xz`",
+	else if (!settings.trace && !settings.accesses)
+		error_set(error, ERROR_USAGE,
+		          "%s: no recording named; expected a line such as `trace: trace.txt.xz`, or `accesses: program.kmt`",
 		          options->input);
+	else if (settings.trace && settings.accesses)
+		error_set(error, ERROR_USAGE,
+		          "%s: both trace and accesses are named; a run replays the one or is given the other", options->input);
 	int code;
 	if (error->kind != ERROR_NONE) {
 		code = command_failed(error);
+	} else if (settings.accesses) {
+		const struct access_simulation simulation = {
+		        .settings = &settings, .db_path = options->db, .format = options->format};
+		code = access_simulate(&simulation);
 	} else {
 		const struct simulation simulation = {
 		        .settings = &settings,
