@@ -169,13 +169,13 @@ static bool make_models(struct parts *parts, struct error *error)
 	parts->pages = parts->start.path ? start_state_pages(&parts->start, &wiring, error) : page_model->create(&wiring, error);
 	if (!parts->pages)
 		return false;
-	parts->objects = object_model->create(&(struct object_allocator_wiring){.settings = settings,
-	                                                                        .pages = parts->pages,
-	                                                                        .layout = &parts->layout,
-	                                                                        .steps = &parts->steps,
-	                                                                        .seed = settings->seed},
-	                                      error);
-	if (!parts->objects || (parts->start.path && !start_state_objects(&parts->start, parts->objects, error)))
+	const struct object_allocator_wiring above = {.settings = settings,
+	                                              .pages = parts->pages,
+	                                              .layout = &parts->layout,
+	                                              .steps = &parts->steps,
+	                                              .seed = settings->seed};
+	parts->objects = object_model->create(&above, error);
+	if (!parts->objects || (parts->start.path && !start_state_objects(&parts->start, parts->objects, &above, error)))
 		return false;
 	if (!parts->timed)
 		return true;
