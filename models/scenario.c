@@ -515,7 +515,7 @@ static bool apply_file(struct loading *loading, enum group group, const char *pa
 
 /* ---- --set ---- */
 
-static const char set_place[] = "--set";
+static const char set_place[] = "--set", option_mark[] = "--";
 
 /* The value's texts: a list may be written [a, b] or a,b. Changes the value; returns how many, at most SETTING_LIST_MAX + 1. */
 static size_t split_list(char *value, const char *texts[SETTING_LIST_MAX + 1])
@@ -537,9 +537,21 @@ static size_t split_list(char *value, const char *texts[SETTING_LIST_MAX + 1])
 	return count;
 }
 
+/* `key=value` without the "--" of an option. */
+static const char *bare_set(const char *set)
+{
+	return strncmp(set, option_mark, strlen(option_mark)) == 0 ? set + strlen(option_mark) : set;
+}
+
+/* What the user typed it as: the option, or --set. The caller frees it. */
+static char *place_of_set(const char *set)
+{
+	return bare_set(set) == set ? xstrdup(set_place) : xasprintf("%.*s", (int)strcspn(set, "="), set);
+}
+
 static bool apply_set(struct loading *loading, const char *set)
 {
-	char *key = xstrdup(set), *value = strchr(key, '=');
+	char *place = place_of_set(set), *key = xstrdup(bare_set(set)), *value = strchr(key, '=');
 	SIM_ASSERT(value);
 	*value++ = 0;
 	const char *texts[SETTING_LIST_MAX + 1] = {value};
@@ -548,16 +560,18 @@ static bool apply_set(struct loading *loading, const char *set)
 	size_t count = list ? split_list(value, texts) : 1;
 	bool applied = true;
 	if (row)
-		applied = set_row(loading, row, texts, count, list && count > 1, NULL, set_place);
+		applied = set_row(loading, row, texts, count, list && count > 1, NULL, place);
 	else
-		applied = fail_unknown_key(loading, "", key, set_place);
+		applied = fail_unknown_key(loading, "", key, place);
 	free(key);
+	free(place);
 	return applied;
 }
 
 /* The group that "machine=NAME" or "kernel=NAME" names, GROUPS for any other key. */
 static enum group group_of_set(const char *set)
 {
+	set = bare_set(set);
 	for (enum group group = 0; group < GROUP_SCENARIO; group++) {
 		size_t length = strlen(groups[group].key);
 		if (strncmp(set, groups[group].key, length) == 0 && set[length] == '=')
