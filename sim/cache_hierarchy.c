@@ -185,13 +185,12 @@ static void run_below(struct cache_hierarchy *hierarchy)
 
 /* ---- one request after the other ---- */
 
-/* The exclusive cache at `depth` gave a dirty line away: the one above that asked for it has it now. */
-static void hand_up(struct cache_hierarchy *hierarchy, unsigned depth, struct cache_level *cache, uint64_t address,
+/* An exclusive cache gave a dirty line away: the one above that the line came into has it now. */
+static void hand_up(struct cache_hierarchy *hierarchy, struct cache_level *cache, uint64_t address,
                     const struct cache_about *about)
 {
 	cache->handed_up_dirty = false;
-	struct cache_hierarchy_level *above = &hierarchy->level[depth - 1];
-	struct cache_level *taker = above->cache[above->list_of[about->kind]];
+	struct cache_level *taker = hierarchy->caches[about->taker];
 	bool taken = taker->ops->mark_dirty(taker, instance_of(taker, about->cpu), address);
 	SIM_ASSERT(taken);
 }
@@ -207,6 +206,18 @@ static void descend_all(struct cache_hierarchy *hierarchy, unsigned depth, const
 			;
 		descend(hierarchy, depth, batch, first, end);
 	}
+}
+
+/* What a cache sent goes down, then each prefetch that waits is made and what it sends goes down. */
+static void prefetch_and_descend(struct cache_hierarchy *hierarchy, unsigned depth, struct cache_level *cache, unsigned instance)
+{
+	struct cache_batch *out = out_of(hierarchy, depth);
+	do {
+		if (!out)
+			continue;
+		descend_all(hierarchy, depth + 1, out);
+		cache_batch_clear(out);
+	} while (cache->ops->prefetch(cache, instance, out));
 }
 
 static void descend(struct cache_hierarchy *hierarchy, unsigned depth, const struct cache_batch *from, uint32_t first,
@@ -230,37 +241,27 @@ static void descend(struct cache_hierarchy *hierarchy, unsigned depth, const str
 		cache_batch_clear(out);
 	run_lists(hierarchy, level, about.cpu, out);
 	if (level->cache[list]->handed_up_dirty)
-		hand_up(hierarchy, depth, level->cache[list], address, &about);
-	if (out)
-		descend_all(hierarchy, depth + 1, out);
+		hand_up(hierarchy, level->cache[list], address, &about);
+	prefetch_and_descend(hierarchy, depth, level->cache[list], instance_of(level->cache[list], about.cpu));
 }
 
 /* ---- accesses into the first level's lists ---- */
 
-/* Runs what the first level's lists hold; one by one, all levels do. */
-static void flush_first(struct cache_hierarchy *hierarchy, unsigned cpu)
-{
-	struct cache_hierarchy_level *level = &hierarchy->level[0];
-	run_lists(hierarchy, level, cpu, out_of(hierarchy, 0));
-	if (!hierarchy->one_by_one || hierarchy->levels == 1)
-		return;
-	descend_all(hierarchy, 1, &level->out);
-	cache_batch_clear(&level->out);
-}
-
-/* One request for the first level; `ends` says that its access has no more. */
+/* One request for the first level. One by one, an access goes to its end as soon as all its requests are there. */
 static void enter(struct cache_hierarchy *hierarchy, uint64_t request, struct cache_about about)
 {
 	const struct cache_entry *entry = &hierarchy->entry[about.kind];
 	struct cache_hierarchy_level *level = &hierarchy->level[0];
-	struct cache_batch *list = &level->list[entry->list];
+	struct cache_batch *list = hierarchy->one_by_one ? &hierarchy->entering : &level->list[entry->list];
 	bool more = about.flags & REQUEST_MORE;
 	list->has_groups |= more;
 	list->accesses[about.kind] += !more;
 	cache_batch_append(list, request, about);
 	level->last_line[entry->list] = NO_LINE;
-	if (hierarchy->one_by_one && !more)
-		flush_first(hierarchy, about.cpu);
+	if (!hierarchy->one_by_one || more)
+		return;
+	descend(hierarchy, 0, list, 0, list->count);
+	cache_batch_clear(list);
 }
 
 /* An access as one request a line; `marks` as its kind says, or WAY_DIRTY for a modify that counts as a load. */
@@ -275,7 +276,7 @@ static void enter_lines(struct cache_hierarchy *hierarchy, const struct access *
 	uint64_t at = access->address, last = at + bytes - 1 < at ? UINT64_MAX : at + bytes - 1;
 	for (;;) {
 		uint64_t line_end = at | (line_bytes - 1), end = line_end < last ? line_end : last;
-		about.flags = end - at + 1 == line_bytes ? REQUEST_WHOLE_LINE : 0;
+		about.flags = marks && end - at + 1 == line_bytes ? REQUEST_WHOLE_LINE : 0;
 		if (end < last && one_access)
 			about.flags |= REQUEST_MORE;
 		enter(hierarchy, (at & ~WAY_MARKS) | marks, about);
@@ -334,7 +335,7 @@ static void run_chunk(struct cache_hierarchy *hierarchy, const struct access *ac
 		if (joins_last(level, entry, line))
 			continue;
 		struct cache_about about = {.cpu = cpu, .order = (uint16_t)i, .kind = access->kind, .region = access->region};
-		if (access->bytes >> entry->shift)
+		if (entry->marks && access->bytes >> entry->shift)
 			about.flags = REQUEST_WHOLE_LINE;
 		cache_batch_append(&level->list[entry->list], (access->address & ~WAY_MARKS) | entry->marks, about);
 		level->last_line[entry->list] = line;
@@ -606,6 +607,11 @@ static bool pair_fits(const struct cache_hierarchy *hierarchy, unsigned above, u
 	if (lower->inclusion == INCLUSION_INCLUSIVE && upper->line_bytes > lower->line_bytes)
 		return error_set(error, ERROR_USAGE, "cache %s: inclusion=inclusive needs lines of at least the %u bytes of %s",
 		                 lower->name, upper->line_bytes, upper->name);
+	if (lower->inclusion == INCLUSION_INCLUSIVE && upper->inclusion == INCLUSION_EXCLUSIVE)
+		return error_set(
+		        error, ERROR_USAGE,
+		        "cache %s: inclusion=inclusive below the exclusive %s: a line on its way there could not be kept here",
+		        lower->name, upper->name);
 	if (lower->inclusion != INCLUSION_EXCLUSIVE || hierarchy->depth[above] + 1 != hierarchy->depth[below])
 		return true;
 	if (upper->line_bytes != lower->line_bytes)
@@ -621,6 +627,11 @@ static bool caches_fit(const struct cache_hierarchy *hierarchy, struct error *er
 			return false;
 		if (hierarchy->specs[i].inclusion == INCLUSION_EXCLUSIVE && !exclusive_fits(hierarchy, i, error))
 			return false;
+		if (hierarchy->specs[i].inclusion == INCLUSION_INCLUSIVE && !hierarchy->specs[i].write_allocate)
+			return error_set(error, ERROR_USAGE,
+			                 "cache %s: inclusion=inclusive holds every line of the levels above; write_allocate=no "
+			                 "does not go with it",
+			                 hierarchy->specs[i].name);
 		for (unsigned above = 0; above < i; above++) {
 			if (hierarchy->depth[above] < hierarchy->depth[i] && !pair_fits(hierarchy, above, i, error))
 				return false;
@@ -714,7 +725,8 @@ static void introduce(struct cache_hierarchy *hierarchy)
 			cache->next_line_bytes = next ? next->spec->line_bytes : cache->spec->line_bytes;
 			cache->next_is_exclusive = next && next->spec->inclusion == INCLUSION_EXCLUSIVE;
 			cache->fetches_whole_lines = includes_below;
-			cache->above_keeps_dirty = depth > 0 && hierarchy->level[depth - 1].cache[0]->spec->write == WRITE_BACK;
+			for (unsigned i = 0; i < hierarchy->count; i++)
+				cache->keep_dirty |= (hierarchy->specs[i].write == WRITE_BACK ? 1u : 0u) << i;
 			if (cache->spec->inclusion == INCLUSION_INCLUSIVE) {
 				cache->back_invalidate = back_invalidate;
 				cache->back_invalidate_context = hierarchy;
@@ -742,6 +754,7 @@ static bool make_caches(struct cache_hierarchy *hierarchy, const struct cache_hi
 		if (!hierarchy->caches[i])
 			return false;
 		struct cache_hierarchy_level *level = &hierarchy->level[hierarchy->depth[i]];
+		hierarchy->caches[i]->number = (uint8_t)i;
 		level->cache[level->caches++] = hierarchy->caches[i];
 	}
 	return true;
@@ -768,6 +781,8 @@ struct cache_hierarchy *cache_hierarchy_create(const struct cache_hierarchy_wiri
 		return NULL;
 	}
 	introduce(hierarchy);
+	for (unsigned i = 0; i < hierarchy->count; i++)
+		hierarchy->caches[i]->prefetches_wait = hierarchy->one_by_one;
 	for (unsigned depth = 0; depth < hierarchy->levels; depth++)
 		route_level(hierarchy, depth);
 	if (!nothing_passes_to_exclusive(hierarchy, error)) {
@@ -795,5 +810,6 @@ void cache_hierarchy_destroy(struct cache_hierarchy *hierarchy)
 		}
 		cache_batch_release(&level->out);
 	}
+	cache_batch_release(&hierarchy->entering);
 	free(hierarchy);
 }

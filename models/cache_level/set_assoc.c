@@ -32,10 +32,18 @@ struct stream_table {
 	uint64_t clock;
 };
 
+/* A prefetch that waits for its cause to be done with. */
+struct waiting {
+	uint64_t line;
+	struct cache_about about;
+};
+
 struct set_assoc {
 	struct cache_level level;
 	struct replacement **arrays;  /* one an instance */
 	struct stream_table *streams; /* one an instance; NULL without stride prefetcher */
+	struct waiting *waiting;      /* degree of them; NULL without prefetcher */
+	uint32_t first_waiting, end_waiting;
 	struct replacement_miss *misses;
 	uint32_t misses_capacity;
 };
@@ -99,6 +107,9 @@ static void send_fetch(struct cache_level *level, uint64_t address, struct cache
 	level->counters.fetches++;
 	about.kind = fetch_kind(level, about.kind);
 	about.flags = 0;
+	/* What an exclusive cache has not got comes to the one that asked it. */
+	if (level->spec->inclusion != INCLUSION_EXCLUSIVE)
+		about.taker = level->number;
 	send_line(level, line_of(level, address), 0, about, out);
 }
 
@@ -307,6 +318,32 @@ static void prefetch_line(const struct visit *cause, uint64_t line)
 	}
 }
 
+/* Now, or when the cause is done with. */
+static void ask_for_prefetch(const struct visit *visit, uint64_t line)
+{
+	struct set_assoc *cache = visit->cache;
+	if (!cache->level.prefetches_wait) {
+		prefetch_line(visit, line);
+		return;
+	}
+	SIM_ASSERT(cache->end_waiting < cache->level.spec->prefetch_degree);
+	cache->waiting[cache->end_waiting++] = (struct waiting){line, visit->about};
+}
+
+static bool set_assoc_prefetch(struct cache_level *level, unsigned instance, struct cache_batch *out)
+{
+	struct set_assoc *cache = (struct set_assoc *)level;
+	if (cache->first_waiting == cache->end_waiting) {
+		cache->first_waiting = cache->end_waiting = 0;
+		return false;
+	}
+	const struct waiting *waiting = &cache->waiting[cache->first_waiting++];
+	const struct visit visit = {
+	        .cache = cache, .array = cache->arrays[instance], .instance = instance, .about = waiting->about, .out = out};
+	prefetch_line(&visit, waiting->line);
+	return true;
+}
+
 static void prefetch_after(const struct visit *visit, bool missed, bool first_use)
 {
 	const struct cache_level *level = &visit->cache->level;
@@ -337,7 +374,7 @@ static void prefetch_after(const struct visit *visit, bool missed, bool first_us
 		/* What a page holds behind its end may belong to somebody else. */
 		if (spec->prefetch == PREFETCH_STRIDE && (wanted ^ line) >> (PAGE_SHIFT - level->line_shift) != 0)
 			return;
-		prefetch_line(visit, wanted);
+		ask_for_prefetch(visit, wanted);
 	}
 }
 
@@ -353,7 +390,7 @@ static bool serve_hit(struct visit *visit, uint32_t set, uint32_t way)
 		uint64_t gone = *word;
 		replacement_remove(visit->array, set, way);
 		level->counters.removals++;
-		if ((gone & WAY_DIRTY) && level->above_keeps_dirty) {
+		if ((gone & WAY_DIRTY) && (level->keep_dirty >> visit->about.taker & 1)) {
 			level->counters.dirty_removals++;
 			level->handed_up_dirty = true;
 		} else if (gone & WAY_DIRTY) {
@@ -574,6 +611,7 @@ static void set_assoc_destroy(struct cache_level *level)
 		replacement_destroy(cache->arrays[instance]);
 	free(cache->arrays);
 	free(cache->streams);
+	free(cache->waiting);
 	free(cache->misses);
 	free(cache);
 }
@@ -582,6 +620,7 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .name = "set_assoc",
         .help = "sets of ways, filled and replaced by a policy",
         .run = set_assoc_run,
+        .prefetch = set_assoc_prefetch,
         .remove = set_assoc_remove,
         .mark_dirty = set_assoc_mark_dirty,
         .holds = set_assoc_holds,
@@ -625,6 +664,8 @@ struct cache_level *cache_level_set_assoc_create(const struct cache_level_wiring
 	        .rule = wiring->rule,
 	};
 	cache->arrays = xcalloc(wiring->instances, sizeof(struct replacement *));
+	if (spec->prefetch != PREFETCH_NONE)
+		cache->waiting = xcalloc(spec->prefetch_degree, sizeof *cache->waiting);
 	if (spec->prefetch == PREFETCH_STRIDE)
 		cache->streams = xcalloc(wiring->instances, sizeof *cache->streams);
 	for (unsigned instance = 0; instance < wiring->instances; instance++) {
