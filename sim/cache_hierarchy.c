@@ -303,42 +303,84 @@ static void enter_access(struct cache_hierarchy *hierarchy, const struct access 
 	enter_lines(hierarchy, access, about, WAY_DIRTY);
 }
 
-/* Whether the access was within the line of the request before it in its list, and is done with that. */
-static inline bool joins_last(struct cache_hierarchy_level *level, const struct cache_entry *entry, uint64_t line)
+/* How many accesses of each kind, for one addition an access. A chunk has at most ACCESS_BATCH, which 16 bits hold. */
+typedef uint16_t kind_counts __attribute__((vector_size(ACCESS_KINDS * sizeof(uint16_t))));
+
+static const kind_counts one_of_kind[ACCESS_KINDS] = {
+        {1, 0, 0, 0, 0, 0, 0, 0}, {0, 1, 0, 0, 0, 0, 0, 0}, {0, 0, 1, 0, 0, 0, 0, 0}, {0, 0, 0, 1, 0, 0, 0, 0},
+        {0, 0, 0, 0, 1, 0, 0, 0}, {0, 0, 0, 0, 0, 1, 0, 0}, {0, 0, 0, 0, 0, 0, 1, 0}, {0, 0, 0, 0, 0, 0, 0, 1},
+};
+
+_Static_assert(ACCESS_BATCH <= UINT16_MAX, "a chunk is counted in 16 bits");
+
+/*
+ * Enters the accesses from the first on that are of the first one's list and core and lie within a line, each as one request or as a
+ * part of the one before it. Returns how many.
+ */
+static size_t enter_simple(struct cache_hierarchy *hierarchy, const struct access *accesses, size_t count, size_t order)
 {
-	if (line != level->last_line[entry->list])
-		return false;
-	struct cache_batch *list = &level->list[entry->list];
-	list->requests[list->count - 1] |= USED_AGAIN | entry->marks;
-	return true;
+	const struct cache_entry *entries = hierarchy->entry;
+	struct cache_hierarchy_level *level = &hierarchy->level[0];
+	unsigned of_list = entries[accesses->kind].list;
+	struct cache_batch *list = &level->list[of_list];
+	cache_batch_reserve(list, list->count + (uint32_t)count);
+	uint64_t *requests = list->requests, last_line = level->last_line[of_list], request = 0;
+	struct cache_about *about = list->about;
+	uint32_t end = list->count;
+	if (end > 0)
+		request = requests[end - 1];
+	uint16_t cpu = accesses->cpu;
+	uint16_t on = (uint16_t)(cpu < hierarchy->cpus ? cpu : cpu % hierarchy->cpus);
+	kind_counts counts = {0};
+	size_t done;
+	for (done = 0; done < count; done++) {
+		const struct access *access = &accesses[done];
+		const struct cache_entry *entry = &entries[access->kind];
+		uint64_t line = access->address >> entry->shift;
+		/* No access of 0 bytes passes: it would end before it begins. */
+		uint64_t last = (access->address + access->bytes - 1) >> entry->shift;
+		if (line != last || access->cpu != cpu || entry->list != of_list || !entry->simple || access->bytes == 0)
+			break;
+		counts += one_of_kind[access->kind];
+		if (line == last_line) {
+			request |= USED_AGAIN | entry->marks;
+			requests[end - 1] = request;
+			continue;
+		}
+		last_line = line;
+		request = (access->address & ~WAY_MARKS) | entry->marks;
+		requests[end] = request;
+		about[end++] = (struct cache_about){.cpu = on,
+		                                    .order = (uint16_t)(order + done),
+		                                    .kind = access->kind,
+		                                    .flags = access->bytes >> entry->shift ? entry->whole_line : 0,
+		                                    .region = access->region};
+	}
+	list->count = end;
+	level->last_line[of_list] = last_line;
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		list->accesses[kind] += counts[kind];
+	return done;
 }
 
 /* At most ACCESS_BATCH accesses. */
 static void run_chunk(struct cache_hierarchy *hierarchy, const struct access *accesses, size_t count)
 {
 	struct cache_hierarchy_level *level = &hierarchy->level[0];
-	uint16_t cpu = 0;
-	for (size_t i = 0; i < count; i++) {
-		const struct access *access = &accesses[i];
+	unsigned cpu = accesses->cpu % hierarchy->cpus;
+	for (size_t done = 0; done < count;) {
+		const struct access *access = &accesses[done];
 		SIM_ASSERT(access->kind < ACCESS_KINDS);
-		const struct cache_entry *entry = &hierarchy->entry[access->kind];
-		uint16_t on = (uint16_t)(access->cpu < hierarchy->cpus ? access->cpu : access->cpu % hierarchy->cpus);
+		unsigned on = access->cpu % hierarchy->cpus;
 		if (on != cpu && !level->is_shared)
 			run_lists(hierarchy, level, cpu, out_of(hierarchy, 0));
 		cpu = on;
-		uint64_t line = access->address >> entry->shift, end = (access->address + access->bytes - 1) >> entry->shift;
-		if (line != end || !entry->simple || access->bytes == 0) {
-			enter_access(hierarchy, access, (uint16_t)i, cpu);
-			continue;
+		size_t entered = enter_simple(hierarchy, access, count - done, done);
+		if (entered == 0) {
+			enter_access(hierarchy, access, (uint16_t)done, (uint16_t)on);
+			entered = 1;
 		}
-		level->list[entry->list].accesses[access->kind]++;
-		if (joins_last(level, entry, line))
-			continue;
-		struct cache_about about = {.cpu = cpu, .order = (uint16_t)i, .kind = access->kind, .region = access->region};
-		if (entry->marks && access->bytes >> entry->shift)
-			about.flags = REQUEST_WHOLE_LINE;
-		cache_batch_append(&level->list[entry->list], (access->address & ~WAY_MARKS) | entry->marks, about);
-		level->last_line[entry->list] = line;
+		done += entered;
 	}
 	run_lists(hierarchy, level, cpu, out_of(hierarchy, 0));
 	run_below(hierarchy);
@@ -709,6 +751,7 @@ static void make_entries(struct cache_hierarchy *hierarchy)
 		entry->shift = (uint8_t)(one_access || !first ? grain[kind != ACCESS_CODE] : first->line_shift);
 		entry->simple = kind != ACCESS_MODIFY && list != LIST_PASSING && first->is_plain;
 		entry->marks = kind == ACCESS_STORE || kind == ACCESS_WALK_STORE || kind == ACCESS_WRITEBACK ? WAY_DIRTY : 0;
+		entry->whole_line = entry->marks ? REQUEST_WHOLE_LINE : 0;
 	}
 }
 

@@ -58,6 +58,7 @@ struct cache_entry {
 	uint8_t list;  /* of its first level; below */
 	uint8_t shift; /* log2 of the line it is split by */
 	bool simple;   /* an access within one line is one request of its own kind */
+	uint8_t whole_line; /* flags of an access that is all of its line */
 	uint64_t marks;
 };
 

@@ -185,32 +185,66 @@ static bool needs_no_fetch(const struct cache_level *level, const struct cache_a
 	return level->rule == CACHE_RULE_WRITEBACK && (about->flags & REQUEST_WHOLE_LINE) && !level->fetches_whole_lines;
 }
 
+static void plain_victim(struct cache_level *level, uint64_t word, struct cache_about about, struct cache_batch *out)
+{
+	level->counters.write_backs++;
+	if (!out || level->rule == CACHE_RULE_DEMAND) {
+		level->counters.to_memory++;
+		return;
+	}
+	about.kind = ACCESS_WRITEBACK;
+	about.flags = REQUEST_WHOLE_LINE;
+	send_line(level, way_tag(word) << level->line_shift, WAY_DIRTY, about, out);
+}
+
+/* The kinds that fetches of each kind go on as. */
+static void fetch_kinds(const struct cache_level *level, uint8_t kinds[ACCESS_KINDS])
+{
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		kinds[kind] = fetch_kind(level, (uint8_t)kind);
+}
+
 static void plain_misses(struct set_assoc *cache, const struct cache_batch *in, size_t missed, struct cache_batch *out)
 {
 	struct cache_level *level = &cache->level;
-	struct cache_counters *counters = &level->counters;
-	bool to_memory = level->rule == CACHE_RULE_DEMAND || !out;
+	uint64_t misses[ACCESS_KINDS] = {0}, evictions = 0, unfetched = 0;
+	uint64_t line_mask = ~((1ull << level->line_shift) - 1);
+	uint8_t kinds[ACCESS_KINDS];
+	/* The usual case: one request of the next level for each miss, and perhaps a victim. */
+	bool is_simple = out && level->next_line_bytes >= 1u << level->line_shift;
+	fetch_kinds(level, kinds);
+	if (out)
+		cache_batch_reserve(out, out->count + 2 * (uint32_t)missed);
 	for (size_t m = 0; m < missed; m++) {
 		const struct replacement_miss *miss = &cache->misses[m];
-		const struct cache_about *about = &in->about[miss->request];
-		counters->misses[about->kind]++;
-		if (!(writes(in->requests[miss->request]) && needs_no_fetch(level, about)))
-			send_fetch(level, in->requests[miss->request], *about, out);
+		struct cache_about about = in->about[miss->request];
+		uint64_t request = in->requests[miss->request];
+		misses[about.kind]++;
+		if (writes(request) && needs_no_fetch(level, &about)) {
+			unfetched++;
+		} else if (is_simple) {
+			struct cache_about fetch = about;
+			fetch.kind = kinds[about.kind];
+			fetch.flags = 0;
+			fetch.taker = level->number;
+			out->requests[out->count] = request & line_mask;
+			out->about[out->count++] = fetch;
+			out->accesses[fetch.kind]++;
+		} else if (out) {
+			about.kind = kinds[about.kind];
+			about.flags = 0;
+			send_line(level, request & line_mask, 0, about, out);
+		}
 		if (!miss->evicted)
 			continue;
-		counters->evictions++;
-		if (!(miss->evicted & WAY_DIRTY))
-			continue;
-		counters->write_backs++;
-		if (to_memory) {
-			counters->to_memory++;
-			continue;
-		}
-		struct cache_about victim = *about;
-		victim.kind = ACCESS_WRITEBACK;
-		victim.flags = REQUEST_WHOLE_LINE;
-		send_line(level, way_tag(miss->evicted) << level->line_shift, WAY_DIRTY, victim, out);
+		evictions++;
+		if (miss->evicted & WAY_DIRTY)
+			plain_victim(level, miss->evicted, about, out);
 	}
+	level->counters.evictions += evictions;
+	level->counters.fetches += missed - unfetched;
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		level->counters.misses[kind] += misses[kind];
 }
 
 /* As plain_misses() where some accesses have several requests: such an access misses once, and goes on as a whole. The rule is

@@ -7,6 +7,8 @@
  */
 #include "models/replacement/order.h"
 
+#include <immintrin.h>
+
 extern const struct replacement_ops replacement_lru_ops;
 struct replacement *replacement_lru_create(const struct replacement_wiring *wiring, struct error *error);
 
@@ -26,9 +28,155 @@ static void lru_remove(struct replacement *array, uint32_t set, uint32_t way)
 	order_remove(array, set, way);
 }
 
+/* ---- runs: a set's whole turn in registers ---- */
+
+/* No word: not valid, and yet not zero. */
+#define FOUND (WAY_MARKS & ~WAY_VALID)
+
+/*
+ * A turn finds the wanted word, marks apart, puts it first with its marks and the request's, and moves those before it up by one.
+ * If it is not there, it comes in. Returns the word that had to go, FOUND if nothing had to because it was there.
+ */
+typedef uint64_t turn_step(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks);
+
+#define OWNERS_MARKS (WAY_MARKS & ~WAY_VALID)
+
+INLINE uint64_t turn_plain(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks)
+{
+	uint64_t before = words[0];
+	for (uint32_t way = 1; way < ways; way++) {
+		uint64_t word = words[way];
+		words[way] = before;
+		before = word;
+		if ((word & ~OWNERS_MARKS) == wanted) {
+			words[0] = word | marks;
+			return FOUND;
+		}
+	}
+	words[0] = wanted | marks;
+	return before;
+}
+
+#define AVX2 __attribute__((target("avx2")))
+
+/* Words of a vector, and the permutation that moves each up by one and the last to the front. */
+#define AVX2_WORDS 4u
+#define UP_BY_ONE 0x93
+
+/* As turn_plain() for sets of `vectors` vectors, at most four. */
+INLINE AVX2 uint64_t turn_avx2(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks, unsigned vectors)
+{
+	const __m256i key = _mm256_set1_epi64x((long long)wanted);
+	const __m256i compared = _mm256_set1_epi64x((long long)~OWNERS_MARKS);
+	__m256i vector[4];
+	unsigned equal = 0;
+	for (unsigned i = 0; i < vectors; i++) {
+		vector[i] = _mm256_loadu_si256((const __m256i *)(words + i * AVX2_WORDS));
+		__m256i same = _mm256_cmpeq_epi64(_mm256_and_si256(vector[i], compared), key);
+		equal |= (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(same)) << (i * AVX2_WORDS);
+	}
+	uint32_t way = equal ? (uint32_t)__builtin_ctz(equal) : ways - 1;
+	uint64_t old = words[way], first = (equal ? old : wanted) | marks;
+	__m256i before = _mm256_set1_epi64x((long long)first), lane = _mm256_setr_epi64x(0, 1, 2, 3);
+	const __m256i last = _mm256_set1_epi64x((long long)way + 1);
+	for (unsigned i = 0; i < vectors; i++) {
+		__m256i turned = _mm256_permute4x64_epi64(vector[i], UP_BY_ONE);
+		__m256i moved = _mm256_blend_epi32(turned, before, 0x03);
+		__m256i moves = _mm256_cmpgt_epi64(last, lane);
+		_mm256_storeu_si256((__m256i *)(words + i * AVX2_WORDS), _mm256_blendv_epi8(vector[i], moved, moves));
+		before = turned;
+		lane = _mm256_add_epi64(lane, _mm256_set1_epi64x(AVX2_WORDS));
+	}
+	return equal ? FOUND : old;
+}
+
+INLINE AVX2 uint64_t turn_avx2_1(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks)
+{
+	return turn_avx2(words, ways, wanted, marks, 1);
+}
+
+INLINE AVX2 uint64_t turn_avx2_2(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks)
+{
+	return turn_avx2(words, ways, wanted, marks, 2);
+}
+
+INLINE AVX2 uint64_t turn_avx2_3(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks)
+{
+	return turn_avx2(words, ways, wanted, marks, 3);
+}
+
+INLINE AVX2 uint64_t turn_avx2_4(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks)
+{
+	return turn_avx2(words, ways, wanted, marks, 4);
+}
+
+/* How far ahead the host is told of sets that will be looked at. */
+#define AHEAD 8u
+
+INLINE size_t run_turns(struct replacement *array, const uint64_t *requests, size_t count, struct replacement_miss *misses,
+                        turn_step *turn, bool linear, bool far)
+{
+	const unsigned shift = array->tag_shift;
+	const uint32_t ways = array->ways, mask = array->sets - 1;
+	const size_t stride = array->stride;
+	size_t missed = 0;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t tag = requests[i] >> shift;
+		uint64_t *words = array->words + (linear ? tag & mask : replacement_set_of(array, tag)) * stride;
+		if (far && i + AHEAD < count) {
+			uint64_t next = requests[i + AHEAD] >> shift;
+			const uint64_t *soon = array->words + (linear ? next & mask : replacement_set_of(array, next)) * stride;
+			__builtin_prefetch(soon, 1);
+			__builtin_prefetch(soon + stride - 1, 1);
+		}
+		uint64_t wanted = way_word(tag, WAY_VALID), marks = requests[i] & OWNERS_MARKS;
+		if ((words[0] & ~OWNERS_MARKS) == wanted) {
+			/* A store here would hold up the vector that is read next. */
+			if ((words[0] & marks) != marks)
+				words[0] |= marks;
+			continue;
+		}
+		uint64_t evicted = turn(words, ways, wanted, marks);
+		misses[missed] = (struct replacement_miss){.evicted = evicted, .request = (uint32_t)i};
+		missed += evicted != FOUND;
+	}
+	return missed;
+}
+
+#define RUN(name, attribute, turn, linear, far) \
+	static attribute size_t name(struct replacement *array, const uint64_t *requests, size_t count, \
+	                             struct replacement_miss *misses) \
+	{ \
+		return run_turns(array, requests, count, misses, turn, linear, far); \
+	}
+
+RUN(run_plain, , turn_plain, false, false)
+RUN(run_plain_far, , turn_plain, false, true)
+RUN(run_avx2_1, AVX2, turn_avx2_1, true, false)
+RUN(run_avx2_2, AVX2, turn_avx2_2, true, false)
+RUN(run_avx2_3, AVX2, turn_avx2_3, true, false)
+RUN(run_avx2_4, AVX2, turn_avx2_4, true, false)
+RUN(run_avx2_1_far, AVX2, turn_avx2_1, true, true)
+RUN(run_avx2_2_far, AVX2, turn_avx2_2, true, true)
+RUN(run_avx2_3_far, AVX2, turn_avx2_3, true, true)
+RUN(run_avx2_4_far, AVX2, turn_avx2_4, true, true)
+
+typedef size_t run_function(struct replacement *, const uint64_t *, size_t, struct replacement_miss *);
+
+static run_function *const runs_avx2[2][4] = {{run_avx2_1, run_avx2_2, run_avx2_3, run_avx2_4},
+                                              {run_avx2_1_far, run_avx2_2_far, run_avx2_3_far, run_avx2_4_far}};
+
+/* Arrays up to this stay in the host's first-level cache, and beyond it are told of ahead. */
+#define NEAR_WORDS (32u * 1024 / sizeof(uint64_t))
+
 static size_t lru_run(struct replacement *array, const uint64_t *requests, size_t count, struct replacement_miss *misses)
 {
-	return run_template(array, requests, count, misses, lru_use, lru_insert);
+	bool far = (size_t)array->sets * array->stride > NEAR_WORDS;
+	bool linear = array->sets_are_power_of_two && array->index == INDEX_LINEAR;
+	unsigned vectors = array->stride / AVX2_WORDS;
+	if (array->simd >= SIMD_AVX2 && linear && array->ways > 2 && vectors <= 4)
+		return runs_avx2[far][vectors - 1](array, requests, count, misses);
+	return (far ? run_plain_far : run_plain)(array, requests, count, misses);
 }
 
 static void lru_check_set(const struct replacement *array, uint32_t set)
