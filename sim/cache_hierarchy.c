@@ -276,7 +276,8 @@ static void enter_lines(struct cache_hierarchy *hierarchy, const struct access *
 	uint64_t at = access->address, last = at + bytes - 1 < at ? UINT64_MAX : at + bytes - 1;
 	for (;;) {
 		uint64_t line_end = at | (line_bytes - 1), end = line_end < last ? line_end : last;
-		about.flags = marks && end - at + 1 == line_bytes ? REQUEST_WHOLE_LINE : 0;
+		/* A modify that counts as a load reads its line all the same. */
+		about.flags = marks && about.kind != ACCESS_LOAD && end - at + 1 == line_bytes ? REQUEST_WHOLE_LINE : 0;
 		if (end < last && one_access)
 			about.flags |= REQUEST_MORE;
 		enter(hierarchy, (at & ~WAY_MARKS) | marks, about);
@@ -303,63 +304,74 @@ static void enter_access(struct cache_hierarchy *hierarchy, const struct access 
 	enter_lines(hierarchy, access, about, WAY_DIRTY);
 }
 
-/* How many accesses of each kind, for one addition an access. A chunk has at most ACCESS_BATCH, which 16 bits hold. */
-typedef uint16_t kind_counts __attribute__((vector_size(ACCESS_KINDS * sizeof(uint16_t))));
-
-static const kind_counts one_of_kind[ACCESS_KINDS] = {
-        {1, 0, 0, 0, 0, 0, 0, 0}, {0, 1, 0, 0, 0, 0, 0, 0}, {0, 0, 1, 0, 0, 0, 0, 0}, {0, 0, 0, 1, 0, 0, 0, 0},
-        {0, 0, 0, 0, 1, 0, 0, 0}, {0, 0, 0, 0, 0, 1, 0, 0}, {0, 0, 0, 0, 0, 0, 1, 0}, {0, 0, 0, 0, 0, 0, 0, 1},
-};
-
-_Static_assert(ACCESS_BATCH <= UINT16_MAX, "a chunk is counted in 16 bits");
-
-/*
- * Enters the accesses from the first on that are of the first one's list and core and lie within a line, each as one request or as a
- * part of the one before it. Returns how many.
- */
-static size_t enter_simple(struct cache_hierarchy *hierarchy, const struct access *accesses, size_t count, size_t order)
+/* An access as it is, into the list of its kind, or into the last request of that list. */
+static bool joins_last(struct cache_hierarchy *hierarchy, const struct access *access)
 {
-	const struct cache_entry *entries = hierarchy->entry;
+	const struct cache_entry *entry = &hierarchy->entry[access->kind];
 	struct cache_hierarchy_level *level = &hierarchy->level[0];
-	unsigned of_list = entries[accesses->kind].list;
-	struct cache_batch *list = &level->list[of_list];
-	cache_batch_reserve(list, list->count + (uint32_t)count);
-	uint64_t *requests = list->requests, last_line = level->last_line[of_list], request = 0;
-	struct cache_about *about = list->about;
-	uint32_t end = list->count;
-	if (end > 0)
-		request = requests[end - 1];
-	uint16_t cpu = accesses->cpu;
-	uint16_t on = (uint16_t)(cpu < hierarchy->cpus ? cpu : cpu % hierarchy->cpus);
-	kind_counts counts = {0};
-	size_t done;
-	for (done = 0; done < count; done++) {
-		const struct access *access = &accesses[done];
-		const struct cache_entry *entry = &entries[access->kind];
-		uint64_t line = access->address >> entry->shift;
-		/* No access of 0 bytes passes: it would end before it begins. */
-		uint64_t last = (access->address + access->bytes - 1) >> entry->shift;
-		if (line != last || access->cpu != cpu || entry->list != of_list || !entry->simple || access->bytes == 0)
-			break;
-		counts += one_of_kind[access->kind];
-		if (line == last_line) {
-			request |= USED_AGAIN | entry->marks;
-			requests[end - 1] = request;
+	struct cache_batch *list = &level->list[entry->list];
+	uint64_t line = access->address >> entry->shift;
+	if (!entry->simple || line != (access->address + access->bytes - 1) >> entry->shift ||
+	    line != level->last_line[entry->list])
+		return false;
+	list->requests[list->count - 1] |= USED_AGAIN | entry->marks;
+	list->accesses[access->kind]++;
+	return true;
+}
+
+static void enter_or_join(struct cache_hierarchy *hierarchy, const struct access *access, size_t order, unsigned cpu)
+{
+	const struct cache_entry *entry = &hierarchy->entry[access->kind];
+	if (joins_last(hierarchy, access))
+		return;
+	enter_access(hierarchy, access, (uint16_t)order, (uint16_t)cpu);
+	uint64_t line = access->address >> entry->shift;
+	if (entry->simple && line == (access->address + access->bytes - 1) >> entry->shift)
+		hierarchy->level[0].last_line[entry->list] = line;
+}
+
+/* What accesses that came by routes count. */
+static void count_accesses(struct cache_hierarchy *hierarchy, const struct access *accesses, size_t count)
+{
+	uint32_t counts[4][ACCESS_KINDS] = {{0}};
+	size_t i = 0;
+	/* Four rows, so that an addition need not wait for the one before. */
+	for (; i + 4 <= count; i += 4)
+		for (unsigned row = 0; row < 4; row++)
+			counts[row][accesses[i + row].kind]++;
+	for (; i < count; i++)
+		counts[0][accesses[i].kind]++;
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
+		uint64_t here = (uint64_t)counts[0][kind] + counts[1][kind] + counts[2][kind] + counts[3][kind];
+		if (here == 0)
 			continue;
+		struct cache_hierarchy_level *level = &hierarchy->level[0];
+		struct cache_counters *counters = &level->cache[level->list_of[kind]]->counters;
+		bool is_modify = kind == ACCESS_MODIFY;
+		unsigned first = is_modify ? ACCESS_LOAD : kind;
+		counters->accesses[first] += here;
+		counters->hits[first] += here;
+		if (is_modify && hierarchy->rules.modify == MODIFY_LOAD_STORE) {
+			counters->accesses[ACCESS_STORE] += here;
+			counters->hits[ACCESS_STORE] += here;
 		}
-		last_line = line;
-		request = (access->address & ~WAY_MARKS) | entry->marks;
-		requests[end] = request;
-		about[end++] = (struct cache_about){.cpu = on,
-		                                    .order = (uint16_t)(order + done),
-		                                    .kind = access->kind,
-		                                    .flags = access->bytes >> entry->shift ? entry->whole_line : 0,
-		                                    .region = access->region};
 	}
-	list->count = end;
-	level->last_line[of_list] = last_line;
-	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
-		list->accesses[kind] += counts[kind];
+}
+
+/* Runs accesses through the first level by their routes. Returns how many. */
+static size_t run_routes(struct cache_hierarchy *hierarchy, const struct access *accesses, size_t count, unsigned cpu)
+{
+	struct cache_hierarchy_level *level = &hierarchy->level[0];
+	struct cache_batch *out = out_of(hierarchy, 0);
+	const struct replacement_route *routes = hierarchy->routes + cpu * ACCESS_KINDS;
+	size_t done;
+	size_t missed = hierarchy->routed->run_accesses(routes, hierarchy->simd, accesses, count, &done, hierarchy->misses);
+	count_accesses(hierarchy, accesses, done);
+	for (size_t i = 0; i < missed; i++) {
+		const struct access *access = &accesses[hierarchy->misses[i].request];
+		struct cache_level *cache = level->cache[level->list_of[access->kind]];
+		cache->ops->missed(cache, access, cpu, routes[access->kind].marks, hierarchy->misses[i].evicted, out);
+	}
 	return done;
 }
 
@@ -367,22 +379,27 @@ static size_t enter_simple(struct cache_hierarchy *hierarchy, const struct acces
 static void run_chunk(struct cache_hierarchy *hierarchy, const struct access *accesses, size_t count)
 {
 	struct cache_hierarchy_level *level = &hierarchy->level[0];
+	struct cache_batch *out = out_of(hierarchy, 0);
 	unsigned cpu = accesses->cpu % hierarchy->cpus;
 	for (size_t done = 0; done < count;) {
-		const struct access *access = &accesses[done];
-		SIM_ASSERT(access->kind < ACCESS_KINDS);
-		unsigned on = access->cpu % hierarchy->cpus;
+		SIM_ASSERT(accesses[done].kind < ACCESS_KINDS);
+		unsigned on = accesses[done].cpu % hierarchy->cpus;
 		if (on != cpu && !level->is_shared)
-			run_lists(hierarchy, level, cpu, out_of(hierarchy, 0));
+			run_lists(hierarchy, level, cpu, out);
 		cpu = on;
-		size_t entered = enter_simple(hierarchy, access, count - done, done);
-		if (entered == 0) {
-			enter_access(hierarchy, access, (uint16_t)done, (uint16_t)on);
-			entered = 1;
+		if (hierarchy->routes) {
+			size_t run = run_routes(hierarchy, accesses + done, count - done, cpu);
+			done += run;
+			if (run > 0)
+				continue;
+			enter_access(hierarchy, &accesses[done++], 0, (uint16_t)cpu);
+			run_lists(hierarchy, level, cpu, out);
+			continue;
 		}
-		done += entered;
+		enter_or_join(hierarchy, &accesses[done], done, cpu);
+		done++;
 	}
-	run_lists(hierarchy, level, cpu, out_of(hierarchy, 0));
+	run_lists(hierarchy, level, cpu, out);
 	run_below(hierarchy);
 }
 
@@ -751,8 +768,36 @@ static void make_entries(struct cache_hierarchy *hierarchy)
 		entry->shift = (uint8_t)(one_access || !first ? grain[kind != ACCESS_CODE] : first->line_shift);
 		entry->simple = kind != ACCESS_MODIFY && list != LIST_PASSING && first->is_plain;
 		entry->marks = kind == ACCESS_STORE || kind == ACCESS_WALK_STORE || kind == ACCESS_WRITEBACK ? WAY_DIRTY : 0;
-		entry->whole_line = entry->marks ? REQUEST_WHOLE_LINE : 0;
 	}
+}
+
+/* Routes for all cores and kinds, if the first level's arrays allow them. */
+static void make_routes(struct cache_hierarchy *hierarchy, enum simd simd)
+{
+	struct cache_hierarchy_level *level = &hierarchy->level[0];
+	if (hierarchy->one_by_one || hierarchy->rules.line_crossing == CROSSING_ONE_ACCESS)
+		return;
+	struct replacement_route *routes = xcalloc(hierarchy->cpus * ACCESS_KINDS, sizeof *routes);
+	bool possible = true;
+	const struct replacement_ops *policy = NULL;
+	for (unsigned cpu = 0; cpu < hierarchy->cpus; cpu++)
+		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
+			if (level->list_of[kind] == LIST_PASSING)
+				continue;
+			const struct cache_level *cache = level->cache[level->list_of[kind]];
+			uint64_t marks = kind == ACCESS_MODIFY ? WAY_DIRTY : hierarchy->entry[kind].marks;
+			const struct replacement_ops *ops =
+			        cache->ops->route(cache, instance_of(cache, cpu), marks, &routes[cpu * ACCESS_KINDS + kind]);
+			possible &= ops && (!policy || ops == policy);
+			policy = ops;
+		}
+	if (!possible || !policy) {
+		free(routes);
+		return;
+	}
+	hierarchy->routes = routes;
+	hierarchy->routed = policy;
+	hierarchy->simd = simd_pick(simd);
 }
 
 /* What caches have to know of their neighbours. */
@@ -833,6 +878,7 @@ struct cache_hierarchy *cache_hierarchy_create(const struct cache_hierarchy_wiri
 		return NULL;
 	}
 	make_entries(hierarchy);
+	make_routes(hierarchy, wiring->simd);
 	return hierarchy;
 }
 
@@ -854,5 +900,6 @@ void cache_hierarchy_destroy(struct cache_hierarchy *hierarchy)
 		cache_batch_release(&level->out);
 	}
 	cache_batch_release(&hierarchy->entering);
+	free(hierarchy->routes);
 	free(hierarchy);
 }

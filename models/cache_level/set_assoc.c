@@ -78,6 +78,11 @@ static void send_line(const struct cache_level *level, uint64_t address, uint64_
 	if (!out)
 		return;
 	uint32_t line_bytes = 1u << level->line_shift, next_bytes = level->next_line_bytes;
+	if (__builtin_expect(next_bytes == line_bytes, 1)) {
+		cache_batch_append(out, address | marks, about);
+		out->accesses[about.kind]++;
+		return;
+	}
 	if (next_bytes > line_bytes)
 		about.flags &= (uint8_t)~REQUEST_WHOLE_LINE;
 	uint32_t step = next_bytes < line_bytes ? next_bytes : line_bytes;
@@ -223,13 +228,14 @@ static void plain_misses(struct set_assoc *cache, const struct cache_batch *in, 
 		if (writes(request) && needs_no_fetch(level, &about)) {
 			unfetched++;
 		} else if (is_simple) {
-			struct cache_about fetch = about;
-			fetch.kind = kinds[about.kind];
-			fetch.flags = 0;
-			fetch.taker = level->number;
-			out->requests[out->count] = request & line_mask;
-			out->about[out->count++] = fetch;
-			out->accesses[fetch.kind]++;
+			/* Written in place: a copy changed byte by byte would have to wait for its own bytes. */
+			struct cache_about *fetch = &out->about[out->count];
+			out->requests[out->count++] = request & line_mask;
+			*fetch = in->about[miss->request];
+			fetch->kind = kinds[about.kind];
+			fetch->flags = 0;
+			fetch->taker = level->number;
+			out->accesses[kinds[about.kind]]++;
 		} else if (out) {
 			about.kind = kinds[about.kind];
 			about.flags = 0;
@@ -267,6 +273,53 @@ static void plain_group_misses(struct set_assoc *cache, const struct cache_batch
 		counters->misses[in->about[first].kind]++;
 		send_group(in, first, last, &cache->level, out);
 		done = last + 1;
+	}
+}
+
+static const struct replacement_ops *set_assoc_route(const struct cache_level *level, unsigned instance, uint64_t marks,
+                                                     struct replacement_route *route)
+{
+	const struct replacement *array = ((const struct set_assoc *)level)->arrays[instance];
+	if (!level->is_plain || !array->ops->run_accesses || !array->sets_are_power_of_two || array->index != INDEX_LINEAR)
+		return NULL;
+	*route = (struct replacement_route){.words = array->words,
+	                                    .marks = marks,
+	                                    .set_mask = array->sets - 1,
+	                                    .stride = array->stride,
+	                                    .ways = array->ways,
+	                                    .tag_shift = array->tag_shift};
+	return array->ops;
+}
+
+static void set_assoc_missed(struct cache_level *level, const struct access *access, unsigned cpu, uint64_t marks,
+                             uint64_t evicted, struct cache_batch *out)
+{
+	uint8_t kind = access->kind == ACCESS_MODIFY ? (uint8_t)ACCESS_LOAD : access->kind;
+	bool is_whole = marks && kind != ACCESS_LOAD && access->bytes >> level->line_shift;
+	struct cache_counters *counters = &level->counters;
+	counters->misses[kind]++;
+	counters->hits[kind]--;
+	counters->fills++;
+	if (!is_whole || level->rule == CACHE_RULE_DEMAND || level->fetches_whole_lines) {
+		if (out && level->next_line_bytes >= 1u << level->line_shift) {
+			uint8_t fetched = fetch_kind(level, kind);
+			cache_batch_reserve(out, out->count + 1);
+			out->requests[out->count] = line_of(level, access->address);
+			out->about[out->count++] = (struct cache_about){
+			        .cpu = (uint16_t)cpu, .kind = fetched, .region = access->region, .taker = level->number};
+			out->accesses[fetched]++;
+			counters->fetches++;
+		} else {
+			const struct cache_about about = {.cpu = (uint16_t)cpu, .kind = kind, .region = access->region};
+			send_fetch(level, access->address, about, out);
+		}
+	}
+	if (!evicted)
+		return;
+	counters->evictions++;
+	if (evicted & WAY_DIRTY) {
+		const struct cache_about about = {.cpu = (uint16_t)cpu, .region = access->region};
+		plain_victim(level, evicted, about, out);
 	}
 }
 
@@ -654,6 +707,8 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .name = "set_assoc",
         .help = "sets of ways, filled and replaced by a policy",
         .run = set_assoc_run,
+        .route = set_assoc_route,
+        .missed = set_assoc_missed,
         .prefetch = set_assoc_prefetch,
         .remove = set_assoc_remove,
         .mark_dirty = set_assoc_mark_dirty,

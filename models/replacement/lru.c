@@ -143,6 +143,75 @@ INLINE size_t run_turns(struct replacement *array, const uint64_t *requests, siz
 	return missed;
 }
 
+INLINE size_t run_access_turns(const struct replacement_route *route, const struct access *accesses, size_t count, size_t *done,
+                               struct replacement_miss *misses, turn_step *turn)
+{
+	const uint16_t cpu = accesses->cpu;
+	size_t missed = 0, i;
+	for (i = 0; i < count; i++) {
+		const struct access *access = &accesses[i];
+		const struct replacement_route *way_in = &route[access->kind];
+		uint64_t tag = access->address >> way_in->tag_shift;
+		if (tag != (access->address + access->bytes - 1) >> way_in->tag_shift || access->cpu != cpu || !way_in->words)
+			break;
+		uint64_t *words = way_in->words + (tag & way_in->set_mask) * way_in->stride;
+		uint64_t wanted = way_word(tag, WAY_VALID), marks = way_in->marks;
+		if ((words[0] & ~OWNERS_MARKS) == wanted) {
+			if ((words[0] & marks) != marks)
+				words[0] |= marks;
+			continue;
+		}
+		uint64_t evicted = turn(words, way_in->ways, wanted, marks);
+		misses[missed] = (struct replacement_miss){.evicted = evicted, .request = (uint32_t)i};
+		missed += evicted != FOUND;
+	}
+	*done = i;
+	return missed;
+}
+
+#define RUN_ACCESSES(name, attribute, turn) \
+	static attribute size_t name(const struct replacement_route *route, const struct access *accesses, size_t count, \
+	                             size_t *done, struct replacement_miss *misses) \
+	{ \
+		return run_access_turns(route, accesses, count, done, misses, turn); \
+	}
+
+RUN_ACCESSES(run_accesses_plain, , turn_plain)
+RUN_ACCESSES(run_accesses_avx2_1, AVX2, turn_avx2_1)
+RUN_ACCESSES(run_accesses_avx2_2, AVX2, turn_avx2_2)
+RUN_ACCESSES(run_accesses_avx2_3, AVX2, turn_avx2_3)
+RUN_ACCESSES(run_accesses_avx2_4, AVX2, turn_avx2_4)
+
+typedef size_t run_accesses_function(const struct replacement_route *, const struct access *, size_t, size_t *,
+                                     struct replacement_miss *);
+
+static run_accesses_function *const runs_accesses_avx2[4] = {run_accesses_avx2_1, run_accesses_avx2_2, run_accesses_avx2_3,
+                                                             run_accesses_avx2_4};
+
+/* Vectors of a set if all routes have as many, 0 if not. */
+static unsigned common_vectors(const struct replacement_route route[ACCESS_KINDS])
+{
+	unsigned vectors = 0;
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
+		if (!route[kind].words)
+			continue;
+		unsigned here = route[kind].stride % AVX2_WORDS ? 0 : route[kind].stride / AVX2_WORDS;
+		if (here == 0 || (vectors && here != vectors))
+			return 0;
+		vectors = here;
+	}
+	return vectors;
+}
+
+static size_t lru_run_accesses(const struct replacement_route route[ACCESS_KINDS], enum simd simd, const struct access *accesses,
+                               size_t count, size_t *done, struct replacement_miss *misses)
+{
+	unsigned vectors = common_vectors(route);
+	if (simd >= SIMD_AVX2 && vectors >= 1 && vectors <= 4)
+		return runs_accesses_avx2[vectors - 1](route, accesses, count, done, misses);
+	return run_accesses_plain(route, accesses, count, done, misses);
+}
+
 #define RUN(name, attribute, turn, linear, far) \
 	static attribute size_t name(struct replacement *array, const uint64_t *requests, size_t count, \
 	                             struct replacement_miss *misses) \
@@ -191,6 +260,7 @@ const struct replacement_ops replacement_lru_ops = {
         .insert = lru_insert,
         .remove = lru_remove,
         .run = lru_run,
+        .run_accesses = lru_run_accesses,
         .check_set = lru_check_set,
 };
 

@@ -119,6 +119,13 @@ struct cache_level_ops {
 	const char *help;
 	/* Serves requests of cores that share this instance, in order; `out` NULL: the next level is memory. */
 	void (*run)(struct cache_level *, unsigned instance, const struct cache_batch *in, struct cache_batch *out);
+	/* How accesses of a kind that sets these marks find this instance's array, and its policy; NULL where they have to come
+	 * as requests. */
+	const struct replacement_ops *(*route)(const struct cache_level *, unsigned instance, uint64_t marks,
+	                                       struct replacement_route *route);
+	/* The array of that instance missed, for an access that came by a route: counts it and sends what follows from it. */
+	void (*missed)(struct cache_level *, const struct access *, unsigned cpu, uint64_t marks, uint64_t evicted,
+	               struct cache_batch *out);
 	/* Makes the next prefetch that waits (prefetches_wait): false if there is none. */
 	bool (*prefetch)(struct cache_level *, unsigned instance, struct cache_batch *out);
 	/* Takes out all lines that overlap the range. Returns how many; *dirty says whether one of them was dirty. */
@@ -143,7 +150,7 @@ struct cache_level {
 	const struct cache_level_spec *spec; /* owned by the hierarchy */
 	unsigned line_shift;
 	unsigned instances;
-	uint8_t number; /* in the hierarchy */
+	uint8_t number;           /* in the hierarchy */
 	uint32_t next_line_bytes; /* of the next level; the own where that is memory */
 	enum cache_rule rule;
 	bool next_is_exclusive;

@@ -367,7 +367,7 @@ static void plain_lines(struct plain *plain, const struct access *access, unsign
 	uint64_t line_bytes = first->spec->line_bytes, end = access->address + access->bytes;
 	for (uint64_t at = access->address; at < end; at = (at / line_bytes + 1) * line_bytes) {
 		struct plain_request request = {.address = at, .kind = kind, .write = write};
-		request.whole = at % line_bytes == 0 && end - at >= line_bytes;
+		request.whole = kind != ACCESS_LOAD && at % line_bytes == 0 && end - at >= line_bytes;
 		plain_ask(plain, 0, access->cpu % plain->cpus, request);
 	}
 }
