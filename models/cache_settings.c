@@ -194,29 +194,38 @@ static struct cache_level *make_level(const struct cache_level_wiring *wiring, s
 	return model ? model->create(wiring, error) : NULL;
 }
 
-struct cache_hierarchy *caches_create(const struct cache_level_spec *specs, unsigned count, const struct cache_rules *rules,
-                                      unsigned cpus, uint64_t seed, enum simd simd, struct error *error)
+struct cache_hierarchy *caches_wire(struct cache_hierarchy_wiring wiring, struct error *error)
 {
-	const struct cache_hierarchy_wiring wiring = {.specs = specs,
-	                                              .count = count,
-	                                              .rules = *rules,
-	                                              .cpus = cpus,
-	                                              .seed = seed,
-	                                              .simd = simd,
-	                                              .level = make_level,
-	                                              .array = make_array};
+	wiring.level = make_level;
+	wiring.array = make_array;
 	return cache_hierarchy_create(&wiring, error);
 }
 
-struct cache_hierarchy *caches_of_settings(const struct settings *settings, struct error *error)
+struct cache_hierarchy *caches_create(const struct cache_level_spec *specs, unsigned count, const struct cache_rules *rules,
+                                      unsigned cpus, uint64_t seed, enum simd simd, struct error *error)
+{
+	return caches_wire(
+	        (struct cache_hierarchy_wiring){
+	                .specs = specs, .count = count, .rules = *rules, .cpus = cpus, .seed = seed, .simd = simd},
+	        error);
+}
+
+struct cache_hierarchy *caches_of_settings(const struct settings *settings, bool watch, const uint32_t *owner,
+                                           struct error *error)
 {
 	struct cache_level_spec *specs;
 	unsigned count;
 	if (!cache_specs_read(settings, &specs, &count, error))
 		return NULL;
-	const struct cache_rules rules = cache_rules_of(settings);
-	struct cache_hierarchy *caches =
-	        caches_create(specs, count, &rules, settings->machine.cpus, settings->seed, SIMD_AUTO, error);
+	struct cache_hierarchy *caches = caches_wire((struct cache_hierarchy_wiring){.specs = specs,
+	                                                                             .count = count,
+	                                                                             .rules = cache_rules_of(settings),
+	                                                                             .cpus = settings->machine.cpus,
+	                                                                             .seed = settings->seed,
+	                                                                             .simd = SIMD_AUTO,
+	                                                                             .watch = watch,
+	                                                                             .watch_owner = owner},
+	                                             error);
 	cache_specs_release(specs, count);
 	return caches;
 }

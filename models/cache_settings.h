@@ -37,7 +37,11 @@ struct cache_rules cache_rules_of(const struct settings *settings);
 struct cache_hierarchy *caches_create(const struct cache_level_spec *specs, unsigned count, const struct cache_rules *rules,
                                       unsigned cpus, uint64_t seed, enum simd simd, struct error *error);
 
-/* The hierarchy that the settings describe; machine.cpus is known by then. */
-struct cache_hierarchy *caches_of_settings(const struct settings *settings, struct error *error);
+/* The same with every choice; the wiring's makers of levels and arrays are filled in. */
+struct cache_hierarchy *caches_wire(struct cache_hierarchy_wiring wiring, struct error *error);
+
+/* The hierarchy that the settings describe; machine.cpus is known by then. watch and owner: level_watch.h. */
+struct cache_hierarchy *caches_of_settings(const struct settings *settings, bool watch, const uint32_t *owner,
+                                           struct error *error);
 
 #endif

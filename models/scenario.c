@@ -6,6 +6,7 @@
  * applied form a chain, which is how an include that comes back to itself is seen.
  */
 #include "models/scenario.h"
+#include "models/machine_nodes.h"
 #include "models/object_allocator/cache_tunables.h"
 #include "models/object_allocator/slub.h"
 #include "models/registry.h"
@@ -295,8 +296,8 @@ static const struct {
 	const char *key;
 	bool (*check)(const struct settings *settings, struct error *error);
 } texts_with_grammar[] = {
-        {"machine.reserved", reserved_ranges_check},
-        {"kernel.slub_debug", slub_debug_check},
+        {"machine.reserved", reserved_ranges_check},     {"machine.nodes", machine_nodes_check},
+        {"machine.distances", machine_distances_check},  {"kernel.slub_debug", slub_debug_check},
         {"kernel.cache_tunables", cache_tunables_check},
 };
 

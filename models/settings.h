@@ -23,7 +23,9 @@ struct machine_settings {
 	enum architecture architecture;
 	uint64_t memory_bytes; /* memory: end of usable physical memory; auto = from the recording */
 	char **reserved;       /* machine.reserved: ranges that are no usable memory (models/reserved_range.h) */
-	uint32_t reserved_count;
+	char **nodes;          /* machine.nodes, machine.distances (models/machine_nodes.h) */
+	char **distances;
+	uint32_t reserved_count, nodes_count, distances_count;
 	uint32_t cpus;             /* machine.cpus: auto = from the recording */
 	uint64_t frequency_hz;     /* machine.frequency */
 	uint32_t cache_line_bytes; /* machine.cache_line */
@@ -33,8 +35,8 @@ struct machine_settings {
 	enum cache_rule cache_rule;
 	enum line_crossing cache_line_crossing;
 	enum modify_counts cache_modify;
-	/* the ideal memory's cycles per level */
-	uint32_t l1_cycles, llc_cycles, remote_cycles, dram_cycles;
+	/* cycles per level */
+	uint32_t l1_cycles, l2_cycles, llc_cycles, remote_cycles, dram_cycles;
 	uint32_t atomic_cycles; /* extra cycles of a locked instruction */
 };
 

@@ -25,12 +25,18 @@ enum access_kind {
 	ACCESS_KINDS
 };
 
+/* "code", "load", ... */
+const char *access_kind_name(enum access_kind kind);
+
 /* Number of accesses that stages hand on at once, as a rule. */
 #define ACCESS_BATCH 4096
 
+/* The most bytes one access of a trace may touch; more is a damaged trace (XSAVE areas and DMA bursts stay far below). */
+#define ACCESS_BYTES_MAX (1u << 20)
+
 struct access {
 	uint64_t address; /* first byte; whether virtual or physical is said where it is used */
-	uint32_t bytes;   /* 1 and more; a trace that does not tell sizes says 1 */
+	uint32_t bytes;   /* 1..ACCESS_BYTES_MAX, address + bytes - 1 does not wrap; a trace that does not tell sizes says 1 */
 	uint16_t cpu;     /* the core, or the thread of the trace, that makes it */
 	uint8_t kind;     /* enum access_kind */
 	uint8_t region;   /* whose memory, as the address space numbers its regions (0: not told) */

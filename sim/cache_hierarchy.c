@@ -445,8 +445,8 @@ unsigned cache_hierarchy_access(struct cache_hierarchy *hierarchy, const struct 
 
 /* ---- flush ---- */
 
-/* Writes one cache back, then all levels below it. */
-static void write_back_from(struct cache_hierarchy *hierarchy, struct cache_level *cache, unsigned depth)
+/* Writes one cache back into the levels below it. */
+static void write_back(struct cache_hierarchy *hierarchy, struct cache_level *cache, unsigned depth)
 {
 	struct cache_batch dirty = {0};
 	for (unsigned instance = 0; instance < cache->instances; instance++) {
@@ -455,17 +455,14 @@ static void write_back_from(struct cache_hierarchy *hierarchy, struct cache_leve
 		cache_batch_clear(&dirty);
 	}
 	cache_batch_release(&dirty);
-	if (depth + 1 == hierarchy->levels)
-		return;
-	struct cache_hierarchy_level *next = &hierarchy->level[depth + 1];
-	for (unsigned list = 0; list < next->caches; list++)
-		write_back_from(hierarchy, next->cache[list], depth + 1);
 }
 
 void cache_hierarchy_flush(struct cache_hierarchy *hierarchy, bool invalidate)
 {
-	for (unsigned list = 0; list < hierarchy->level[0].caches; list++)
-		write_back_from(hierarchy, hierarchy->level[0].cache[list], 0);
+	/* All caches of a level before the next level: else a line of that would be written back once for each of them. */
+	for (unsigned depth = 0; depth < hierarchy->levels; depth++)
+		for (unsigned list = 0; list < hierarchy->level[depth].caches; list++)
+			write_back(hierarchy, hierarchy->level[depth].cache[list], depth);
 	for (unsigned i = 0; i < hierarchy->count && invalidate; i++)
 		for (unsigned instance = 0; instance < hierarchy->caches[i]->instances; instance++)
 			hierarchy->caches[i]->ops->invalidate(hierarchy->caches[i], instance);
@@ -533,6 +530,8 @@ void cache_hierarchy_check(const struct cache_hierarchy *hierarchy)
 {
 	for (unsigned i = 0; i < hierarchy->count; i++) {
 		hierarchy->caches[i]->ops->check(hierarchy->caches[i]);
+		if (hierarchy->caches[i]->watch)
+			level_watch_check(hierarchy->caches[i]->watch);
 		if (hierarchy->specs[i].inclusion == INCLUSION_INCLUSIVE)
 			check_inclusion(hierarchy, i);
 	}
@@ -736,7 +735,7 @@ static bool is_plain(const struct cache_level *cache)
 {
 	const struct cache_level_spec *spec = cache->spec;
 	return spec->inclusion == INCLUSION_NEITHER && spec->write == WRITE_BACK && spec->write_allocate &&
-	       spec->prefetch == PREFETCH_NONE && !cache->next_is_exclusive;
+	       spec->prefetch == PREFETCH_NONE && !cache->next_is_exclusive && !cache->watch;
 }
 
 /* The first level that serves a kind, `levels` if none does. */
@@ -813,6 +812,7 @@ static void introduce(struct cache_hierarchy *hierarchy)
 			cache->next_line_bytes = next ? next->spec->line_bytes : cache->spec->line_bytes;
 			cache->next_is_exclusive = next && next->spec->inclusion == INCLUSION_EXCLUSIVE;
 			cache->fetches_whole_lines = includes_below;
+			cache->asks_for_accesses = hierarchy->rules.line_crossing == CROSSING_ONE_ACCESS;
 			for (unsigned i = 0; i < hierarchy->count; i++)
 				cache->keep_dirty |= (hierarchy->specs[i].write == WRITE_BACK ? 1u : 0u) << i;
 			if (cache->spec->inclusion == INCLUSION_INCLUSIVE) {
@@ -841,6 +841,9 @@ static bool make_caches(struct cache_hierarchy *hierarchy, const struct cache_hi
 		hierarchy->caches[i] = wiring->level(&level_wiring, error);
 		if (!hierarchy->caches[i])
 			return false;
+		if (wiring->watch)
+			hierarchy->caches[i]->watch = level_watch_create(
+			        hierarchy->caches[i]->instances, spec->size_bytes / spec->line_bytes, wiring->watch_owner);
 		struct cache_hierarchy_level *level = &hierarchy->level[hierarchy->depth[i]];
 		hierarchy->caches[i]->number = (uint8_t)i;
 		level->cache[level->caches++] = hierarchy->caches[i];
@@ -887,6 +890,8 @@ void cache_hierarchy_destroy(struct cache_hierarchy *hierarchy)
 	if (!hierarchy)
 		return;
 	for (unsigned i = 0; i < hierarchy->count; i++) {
+		if (hierarchy->caches[i])
+			level_watch_destroy(hierarchy->caches[i]->watch);
 		cache_level_destroy(hierarchy->caches[i]);
 		free(hierarchy->specs[i].name);
 		free(hierarchy->specs[i].replacement);

@@ -48,7 +48,9 @@ struct cache_hierarchy_wiring {
 	unsigned cpus;
 	uint64_t seed;
 	enum simd simd;
-	bool one_by_one; /* each request to its end before the next, even where nothing asks for it */
+	bool one_by_one;             /* each request to its end before the next, even where nothing asks for it */
+	bool watch;                  /* each cache has a watch (level_watch.h); slower */
+	const uint32_t *watch_owner; /* whose accesses come now; may be NULL */
 	struct cache_level *(*level)(const struct cache_level_wiring *, struct error *);
 	struct replacement *(*array)(const char *policy, const struct replacement_wiring *, struct error *);
 };

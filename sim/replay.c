@@ -4,6 +4,8 @@
  */
 #include "sim/replay.h"
 
+#include "sim/level_store.h"
+
 #include "sim/follow.h"
 #include "sim/usercopy_caches.h"
 
@@ -62,6 +64,8 @@ struct replay {
 	/* from a start state */
 	bool before_start; /* its moment has not come yet */
 	struct follow follow;
+	bool follows; /* the page allocator too: */
+	struct follow_pages follow_pages;
 	uint32_t *seen_align;   /* by the recording's cache index: alignment that all its addresses have; 0 = too few of them */
 	bool *unseen_calls;     /* by the recording's cache index: it has allocations without an event */
 	uint64_t start_unknown; /* frames in use that no op and no slab stands for */
@@ -87,11 +91,12 @@ const struct metric replay_metrics[] = {
         METRIC(struct replay_counters, address_unseen_alloc, "1",
                "Of them, those behind objects that no event took, or in another order"),
         METRIC(struct replay_counters, address_lost, "1", "Of them, those in another slab than the model's"),
-        METRIC(struct replay_counters, address_exchanged, "1",
-               "Of them, those in a new slab that needed another page than the model's"),
+        METRIC(struct replay_counters, address_page, "1",
+               "Of them, those in a new slab whose page was not the model's own decision"),
         METRIC(struct replay_counters, page_address_compared, "1",
                "Page blocks whose recorded frame was held against the model's"),
         METRIC(struct replay_counters, page_address_equal, "1", "Of them, those at the recorded frame"),
+        METRIC(struct replay_counters, frees_made_before, "1", "Frees of what was taken for free when its effect showed"),
         METRIC(struct replay_counters, unseen_allocs_made, "1",
                "Allocations without an event that were made from the recorded address"),
         METRIC(struct replay_counters, unseen_allocs_missed, "1",
@@ -166,6 +171,36 @@ static bool make_caches(struct replay *replay, struct error *error)
 	return true;
 }
 
+static bool is_object_op(const struct op *op)
+{
+	return op->kind <= OP_KFREE;
+}
+
+/* The frame that an object lies in. */
+static uint32_t frame_of(const struct replay *replay, uint64_t address)
+{
+	uint64_t frame = (address - replay->config.direct_map) >> PAGE_SHIFT;
+	return address >= replay->config.direct_map && frame < UINT32_MAX ? (uint32_t)frame : UINT32_MAX;
+}
+
+/* Whose slabs an op's object lies in: a number for each cache of the recording, and for each size of kmalloc. */
+static uint32_t owner_of_op(const struct op *op)
+{
+	bool cache = op->kind == OP_CACHE_ALLOC || op->kind == OP_CACHE_FREE;
+	return cache ? op->cache : 1u << 31 | (op->bytes_alloc & ~(1u << 31));
+}
+
+/* Whether the page allocator can be kept beside the recording: it is of the same allocator, and tells of pages. */
+static bool can_follow(const struct replay *replay)
+{
+	static const char *const names[] = {
+	        [RECORDED_UNKNOWN] = "", [RECORDED_SLUB] = "slub", [RECORDED_SLAB] = "slab", [RECORDED_SLOB] = "slob"};
+	const struct object_allocator *objects = replay->parts.objects;
+	return replay->config.from_state && objects->ops->follow &&
+	       follow_pages_possible(replay->parts.trace, replay->parts.pages) &&
+	       strcmp(objects->ops->name, names[replay->info->allocator]) == 0;
+}
+
 /*
  * What all ops say of the caches together: which have allocations without an event; and, where the start state does not describe
  * its caches (SLOB), the alignment that all addresses of a cache share.
@@ -180,6 +215,11 @@ static bool look_ahead(struct replay *replay, struct error *error)
 	replay->unseen_calls = xcalloc(caches, sizeof *replay->unseen_calls);
 	while ((read = trace_next(replay->parts.trace, batch, BATCH_OPS, &count, error)) && count > 0)
 		for (size_t i = 0; i < count; i++) {
+			if (replay->follows && is_object_op(&batch[i]))
+				follow_pages_owner(&replay->follow_pages, batch[i].line, frame_of(replay, batch[i].address),
+				                   owner_of_op(&batch[i]));
+			follow_look_ahead(&replay->follow, vaddr_of(is_object_op(&batch[i]) ? batch[i].address : 0),
+			                  batch[i].origin == OP_UNSEEN ? FATE_UNSEEN : FATE_ALLOC);
 			if (batch[i].kind != OP_CACHE_ALLOC)
 				continue;
 			bits[batch[i].cache] |= batch[i].address;
@@ -191,6 +231,9 @@ static bool look_ahead(struct replay *replay, struct error *error)
 	}
 	free(bits);
 	free(batch);
+	follow_begin(&replay->follow);
+	if (replay->follows)
+		follow_pages_begin(&replay->follow_pages);
 	return read && trace_rewind(replay->parts.trace, error);
 }
 
@@ -253,8 +296,11 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	/* Counts of a start state without positions: in use, by nobody the run knows. */
 	replay->start_unknown = parts->pages->allocated_pages - parts->objects->ops->pages_held(parts->objects);
 	if (config->from_state)
-		follow_init(&replay->follow, parts->objects, config->direct_map, parts->pages->end_pfn);
-	if ((config->from_state && !look_ahead(replay, error)) || !make_caches(replay, error)) {
+		follow_init(&replay->follow, parts->objects, config->direct_map, parts->pages->end_pfn, info->ops);
+	replay->follows = can_follow(replay);
+	if ((replay->follows && !follow_pages_init(&replay->follow_pages, parts->trace, parts->pages, parts->objects,
+	                                           &config->window, config->cpus, error)) ||
+	    (config->from_state && !look_ahead(replay, error)) || !make_caches(replay, error)) {
 		replay_destroy(replay);
 		return NULL;
 	}
@@ -269,6 +315,8 @@ void replay_destroy(struct replay *replay)
 	lazy_free(replay->live, replay->info->ids, sizeof *replay->live);
 	if (replay->config.from_state)
 		follow_release(&replay->follow);
+	if (replay->follows)
+		follow_pages_release(&replay->follow_pages);
 	free(replay->seen_align);
 	free(replay->unseen_calls);
 	if (replay->id_of_frame)
@@ -330,6 +378,10 @@ static bool take_sample(struct replay *replay, struct error *error)
 	        .live_objects = replay->counters.live_objects,
 	};
 	row.pages_free = pages_free(replay, &zone, &row.pages_pcp);
+	if (replay->parts.caches &&
+	    !level_store_caches_sample(replay->parts.store, replay->parts.run_id, number, replay->counters.ops, replay->time_ns,
+	                               replay->parts.caches, error))
+		return false;
 	if (!store_sample(replay->parts.store, replay->parts.run_id, number, &row, error))
 		return false;
 	for (unsigned index = 0; index < pages->ops->zones(pages); index++) {
@@ -362,7 +414,7 @@ static void run_daemons(struct replay *replay)
 		if (replay->daemon_ns[cpu] <= replay->time_ns) {
 			replay->daemon_ns[cpu] = object_allocator_tick(replay->parts.objects, cpu, replay->time_ns);
 			if (replay->parts.machine && replay->parts.steps->count > 0) {
-				core_push(replay->parts.machine, cpu, JOB_DAEMON, replay->parts.steps);
+				core_push(replay->parts.machine, cpu, JOB_DAEMON, REPLAY_OWNER_NONE, replay->parts.steps);
 				steps_clear(replay->parts.steps);
 			}
 		}
@@ -478,6 +530,7 @@ static struct object follow_op(struct replay *replay, const struct op *op, cache
 	                                 .bytes = op->bytes_req,
 	                                 .gfp = op->gfp,
 	                                 .cpu = cpu,
+	                                 .pages = replay->follows ? &replay->follow_pages : NULL,
 	                                 .unseen_calls = cache.nr != UINT32_MAX && replay->unseen_calls[op->cache]};
 	if (op->origin == OP_UNSEEN) {
 		bool made = follow_unseen_alloc(&replay->follow, &call, vaddr_of(op->address));
@@ -486,22 +539,18 @@ static struct object follow_op(struct replay *replay, const struct op *op, cache
 		object.at = made ? vaddr_of(op->address) : VADDR_NULL;
 		return object;
 	}
-	/* A new slab lies where the object does. */
-	replay->parts.pages->wanted = (uint32_t)((op->address - replay->config.direct_map) >> PAGE_SHIFT);
-	uint64_t exchanged_before = replay->parts.pages->exchanged;
 	enum follow_result result = follow_alloc(&replay->follow, &call, vaddr_of(op->address), &object);
-	replay->parts.pages->wanted = 0;
-	bool exchanged = result == FOLLOW_EQUAL && replay->parts.pages->exchanged != exchanged_before;
 	counters->address_compared++;
-	counters->address_equal += result == FOLLOW_EQUAL && !exchanged;
-	counters->address_exchanged += exchanged;
+	bool of_page = result == FOLLOW_EQUAL && replay->follow_pages.put_right;
+	counters->address_equal += result == FOLLOW_EQUAL && !of_page;
+	counters->address_page += of_page;
 	counters->address_unseen_free += result == FOLLOW_UNSEEN_FREE;
 	counters->address_unseen_alloc += result == FOLLOW_UNSEEN_ALLOC;
 	counters->address_lost += result == FOLLOW_LOST;
 	if (object.cache.nr != UINT32_MAX) {
 		struct replay_cache *account = cache_account(replay, object.cache.nr);
 		account->address_compared++;
-		account->address_equal += result == FOLLOW_EQUAL && !exchanged;
+		account->address_equal += result == FOLLOW_EQUAL && !of_page;
 	}
 	return object;
 }
@@ -579,7 +628,7 @@ static void account_object_free(struct replay *replay, const struct live *live, 
 /* The free of what was live before the start state and is no object of the allocator's. */
 static bool free_from_before(struct replay *replay, struct live *live, unsigned cpu)
 {
-	if (live->state == LIVE_LARGE) {
+	if (live->state == LIVE_LARGE && !replay->follows) {
 		enum page_free_result result = page_free(replay->parts.pages, pfn_of((uint32_t)live->address), live->order, cpu);
 		SIM_ASSERT(result == PAGE_FREE_OK);
 		replay->start_unknown -= 1ull << live->order;
@@ -589,7 +638,18 @@ static bool free_from_before(struct replay *replay, struct live *live, unsigned 
 	return true;
 }
 
-static bool free_object(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
+/*
+ * A free that the import put in front of an allocation because the object was live: of the same address, or in a page that is
+ * handed out anew. The recorded kernel freed it some time before.
+ */
+static bool is_made_up(const struct replay *replay, const struct op *op, const struct op *next)
+{
+	pfn first;
+	bool before_object = next && next->line == op->line && (next->kind == OP_CACHE_ALLOC || next->kind == OP_KMALLOC);
+	return before_object || follow_pages_allocated(&replay->follow_pages, op->line, &first);
+}
+
+static bool free_object(struct replay *replay, const struct op *op, const struct op *next, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
 	if (live->state == LIVE_LARGE || live->state == LIVE_UNKNOWN)
@@ -603,13 +663,19 @@ static bool free_object(struct replay *replay, const struct op *op, unsigned cpu
 		return wrong_op(replay, op, live->state == LIVE_NOT ? "nothing is live under its id" : "its id stands for pages",
 		                error);
 	vaddr at = vaddr_of(live->address);
+	if (replay->follows && is_made_up(replay, op, next)) {
+		account_object_free(replay, live, cpu);
+		live->state = LIVE_NOT;
+		return true;
+	}
 	/* The kernel accepts kmem_cache_free() of a kmalloc'ed object by its own cache; the recording then names a kmalloc cache.
 	 */
 	enum object_free_result result = op->kind == OP_CACHE_FREE && live->cache == replay->caches[op->cache].nr
 	                                         ? cache_free(replay->parts.objects, (cache_id){live->cache}, at, cpu)
 	                                         : object_kfree(replay->parts.objects, at, cpu);
-	if (result != OBJECT_FREE_OK)
+	if (result != OBJECT_FREE_OK && !replay->follows)
 		return wrong_op(replay, op, object_free_text(result), error);
+	replay->counters.frees_made_before += result != OBJECT_FREE_OK;
 	if (replay->config.from_state)
 		follow_freed(&replay->follow, at);
 	account_object_free(replay, live, cpu);
@@ -635,11 +701,29 @@ static void enter_pages(struct replay *replay, const struct op *op, struct live 
 	*owner_of(replay, op->gfp) += 1ull << op->order;
 }
 
+/* The block was allocated at its event; here it only gets its owner. */
+static bool alloc_followed_pages(struct replay *replay, const struct op *op, struct live *live, unsigned cpu)
+{
+	pfn first = pfn_of((uint32_t)op->address);
+	if (op->origin == OP_RECORDED && follow_pages_allocated(&replay->follow_pages, op->line, &first) &&
+	    first.nr == UINT32_MAX) {
+		replay->counters.failed_page_allocs++;
+		live->state = LIVE_FAILED;
+		return true;
+	}
+	follow_pages_claim(&replay->follow_pages, first);
+	enter_pages(replay, op, live, first.nr, cpu);
+	replay->start_unknown -= 1ull << op->order;
+	return true;
+}
+
 static bool alloc_pages(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
 	if (live->state != LIVE_NOT)
 		return wrong_op(replay, op, "its id is still in use", error);
+	if (replay->follows)
+		return alloc_followed_pages(replay, op, live, cpu);
 	if (replay->config.from_state && op->origin == OP_UNSEEN &&
 	    page_adopt(replay->parts.pages, pfn_of((uint32_t)op->address), op->order)) {
 		replay->start_unknown -= 1ull << op->order;
@@ -655,9 +739,6 @@ static bool alloc_pages(struct replay *replay, const struct op *op, unsigned cpu
 	if (replay->config.from_state && op->origin == OP_RECORDED && op->address) {
 		replay->counters.page_address_compared++;
 		replay->counters.page_address_equal += first.nr == op->address;
-		replay->parts.pages->wanted = (uint32_t)op->address;
-		first = page_exchange(replay->parts.pages, first, op->order);
-		replay->parts.pages->wanted = 0;
 	}
 	enter_pages(replay, op, live, first.nr, cpu);
 	return true;
@@ -691,7 +772,11 @@ static bool free_pages(struct replay *replay, const struct op *op, unsigned cpu,
 	if (live->state != LIVE_PAGES)
 		return wrong_op(replay, op,
 		                live->state == LIVE_NOT ? "nothing is live under its id" : "its id stands for an object", error);
-	enum page_free_result result = page_free(replay->parts.pages, pfn_of((uint32_t)live->address), op->order, cpu);
+	enum page_free_result result = PAGE_FREE_OK;
+	if (replay->follows)
+		replay->start_unknown += 1ull << live->order;
+	else
+		result = page_free(replay->parts.pages, pfn_of((uint32_t)live->address), op->order, cpu);
 	if (result != PAGE_FREE_OK)
 		return wrong_op(replay, op, page_free_text(result), error);
 	replay->counters.page_frees++;
@@ -702,7 +787,7 @@ static bool free_pages(struct replay *replay, const struct op *op, unsigned cpu,
 }
 
 /* Lets the allocators decide one op. false: the run stops here. */
-static bool decide(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
+static bool decide(struct replay *replay, const struct op *op, const struct op *next, unsigned cpu, struct error *error)
 {
 	replay->counters.ops++;
 	switch ((enum op_kind)op->kind) {
@@ -711,7 +796,7 @@ static bool decide(struct replay *replay, const struct op *op, unsigned cpu, str
 		return alloc_object(replay, op, cpu, error);
 	case OP_CACHE_FREE:
 	case OP_KFREE:
-		return free_object(replay, op, cpu, error);
+		return free_object(replay, op, next, cpu, error);
 	case OP_PAGE_ALLOC:
 		return alloc_pages(replay, op, cpu, error);
 	case OP_PAGE_FREE:
@@ -741,11 +826,20 @@ static enum job_kind job_of(uint8_t kind)
 	}
 }
 
+/* Whom an op's accesses are counted for. */
+static uint32_t step_owner(const struct replay *replay, const struct op *op)
+{
+	if (job_of(op->kind) != JOB_OBJECT_ALLOC && job_of(op->kind) != JOB_OBJECT_FREE)
+		return REPLAY_OWNER_NONE;
+	const struct live *live = &replay->live[op->id];
+	return live->state == LIVE_FAILED || live->cache == UINT32_MAX ? REPLAY_OWNER_NONE : replay_owner_of_cache(live->cache);
+}
+
 /* Hands the steps of the op just decided to its core. What happened before the recording costs nothing. */
 static void pay(struct replay *replay, const struct op *op, unsigned cpu)
 {
 	if (op->kind != OP_MARK && op->origin == OP_RECORDED)
-		core_push(replay->parts.machine, cpu, job_of(op->kind), replay->parts.steps);
+		core_push(replay->parts.machine, cpu, job_of(op->kind), step_owner(replay, op), replay->parts.steps);
 	steps_clear(replay->parts.steps);
 }
 
@@ -848,8 +942,8 @@ static void start_from_state(struct replay *replay)
 	replay->start_unknown = replay->parts.pages->allocated_pages -
 	                        replay->parts.objects->ops->pages_held(replay->parts.objects) - counters->pages_unmovable -
 	                        counters->pages_movable - counters->pages_reclaimable;
-	if (replay->config.start_ns > replay->time_ns)
-		replay->time_ns = replay->config.start_ns;
+	if (replay->config.window.start_ns > replay->time_ns)
+		replay->time_ns = replay->config.window.start_ns;
 	skip_tick(&replay->sample, replay->time_ns);
 	skip_tick(&replay->dump, replay->time_ns);
 	start_daemons(replay);
@@ -858,15 +952,17 @@ static void start_from_state(struct replay *replay)
 /* Whether an op lies outside of the time that is replayed; the first one inside brings the start state. */
 static bool is_outside(struct replay *replay, const struct op *op)
 {
-	if (replay->before_start && (op->origin == OP_BEFORE || op->time_ns < replay->config.start_ns))
+	if (replay->before_start && (op->origin == OP_BEFORE || trace_is_before(&replay->config.window, op->line, op->time_ns)))
 		return true;
 	if (replay->before_start)
 		start_from_state(replay);
-	return replay->config.end_ns && op->time_ns > replay->config.end_ns;
+	return trace_is_behind(&replay->config.window, op->line, op->time_ns);
 }
 
-static bool replay_op(struct replay *replay, const struct op *op, struct error *error)
+static bool replay_op(struct replay *replay, const struct op *op, const struct op *next, struct error *error)
 {
+	if (replay->config.from_state)
+		follow_next_op(&replay->follow, vaddr_of(is_object_op(op) ? op->address : 0));
 	if (replay->config.from_state && is_outside(replay, op)) {
 		skip_op(replay, op);
 		return true;
@@ -879,7 +975,14 @@ static bool replay_op(struct replay *replay, const struct op *op, struct error *
 	struct machine *machine = replay->parts.machine;
 	if (machine && !replay->config.asap)
 		machine_run_until(machine, cycle_at(replay, replay->time_ns));
-	bool go_on = decide(replay, op, cpu, error);
+	if (replay->follows) {
+		follow_pages_to(&replay->follow_pages, op->line);
+		if (is_object_op(op))
+			follow_pages_supply(&replay->follow_pages, frame_of(replay, op->address), owner_of_op(op));
+	}
+	bool go_on = decide(replay, op, next, cpu, error);
+	if (replay->follows)
+		follow_pages_unsupply(&replay->follow_pages);
 	if (machine)
 		pay(replay, op, cpu);
 	note_peaks(replay);
@@ -893,22 +996,38 @@ static enum replay_status run_ops(struct replay *replay, const struct progress *
 {
 	struct op *batch = xcalloc(BATCH_OPS, sizeof *batch);
 	enum replay_status status = REPLAY_COMPLETE;
+	size_t kept = 0; /* the last op of a batch waits for the one behind it */
 	while (status == REPLAY_COMPLETE) {
 		size_t count;
 		if (*interrupt)
 			status = REPLAY_INTERRUPTED;
-		else if (!trace_next(replay->parts.trace, batch, BATCH_OPS, &count, error))
+		else if (!trace_next(replay->parts.trace, batch + kept, BATCH_OPS - kept, &count, error))
 			status = REPLAY_FAILED;
-		else if (count == 0)
+		else if (kept + count == 0)
 			break;
-		for (size_t index = 0; status == REPLAY_COMPLETE && index < count; index++)
-			if (!replay_op(replay, &batch[index], error))
+		if (status != REPLAY_COMPLETE)
+			break;
+		size_t have = kept + count, ready = count > 0 ? have - 1 : have;
+		for (size_t index = 0; status == REPLAY_COMPLETE && index < ready; index++)
+			if (!replay_op(replay, &batch[index], index + 1 < have ? &batch[index + 1] : NULL, error))
 				status = REPLAY_FAILED;
+		kept = have - ready;
+		if (kept)
+			batch[0] = batch[ready];
 		if (progress)
 			progress->tell(progress->context, replay->counters.ops, replay->info->ops);
 	}
 	free(batch);
 	return status;
+}
+
+/* The events behind the last op; then what the pages say stands among the counters. */
+static void finish_following(struct replay *replay)
+{
+	const struct follow_pages_counters *from = &replay->follow_pages.counters;
+	follow_pages_to(&replay->follow_pages, UINT64_MAX);
+	replay->counters.page_address_compared = from->allocs;
+	replay->counters.page_address_equal = from->allocs_equal;
 }
 
 enum replay_status replay_run(struct replay *replay, const struct progress *progress, const volatile sig_atomic_t *interrupt,
@@ -917,6 +1036,8 @@ enum replay_status replay_run(struct replay *replay, const struct progress *prog
 	if (!replay->before_start)
 		start_daemons(replay);
 	enum replay_status status = run_ops(replay, progress, interrupt, error);
+	if (replay->follows && status == REPLAY_COMPLETE)
+		finish_following(replay);
 	if (replay->parts.machine)
 		machine_drain(replay->parts.machine);
 	/* A failed store has said so already; a wrong op that stops the run leaves a state worth keeping. */
@@ -932,6 +1053,11 @@ enum replay_status replay_run(struct replay *replay, const struct progress *prog
 const struct replay_counters *replay_counters(const struct replay *replay)
 {
 	return &replay->counters;
+}
+
+const struct follow_pages_counters *replay_follow_pages(const struct replay *replay)
+{
+	return replay->follows ? &replay->follow_pages.counters : NULL;
 }
 
 const struct replay_cache *replay_cache(const struct replay *replay, cache_id cache)
@@ -971,9 +1097,9 @@ static void check_live(const struct replay *replay)
 	SIM_ASSERT(objects == counters->live_objects && blocks == counters->live_page_blocks);
 	SIM_ASSERT(bytes_req == counters->bytes_req && bytes_alloc == counters->bytes_alloc);
 	SIM_ASSERT(pages == counters->pages_unmovable + counters->pages_movable + counters->pages_reclaimable);
-	SIM_ASSERT(replay->before_start ||
-	           replay->parts.pages->allocated_pages ==
-	                   pages + replay->start_unknown + replay->parts.objects->ops->pages_held(replay->parts.objects));
+	SIM_ASSERT(replay->before_start || replay->parts.pages->allocated_pages ==
+	                                           pages + replay->start_unknown + (uint64_t)replay->follow_pages.balance +
+	                                                   replay->parts.objects->ops->pages_held(replay->parts.objects));
 }
 
 void replay_check(const struct replay *replay)
@@ -987,8 +1113,10 @@ void replay_check(const struct replay *replay)
 	SIM_ASSERT(counters->start_page_blocks + counters->page_allocs == counters->page_frees + counters->live_page_blocks);
 	SIM_ASSERT(counters->address_compared == counters->address_equal + counters->address_unseen_free +
 	                                                 counters->address_unseen_alloc + counters->address_lost +
-	                                                 counters->address_exchanged);
+	                                                 counters->address_page);
 	SIM_ASSERT(counters->bytes_alloc_equal <= counters->bytes_alloc_compared);
+	if (replay->follows)
+		follow_pages_check(&replay->follow_pages);
 	check_live(replay);
 	page_allocator_check(replay->parts.pages);
 	object_allocator_check(replay->parts.objects);

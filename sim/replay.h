@@ -26,6 +26,7 @@
 #define SIM_REPLAY_H
 
 #include "sim/core.h"
+#include "sim/follow_pages.h"
 #include "sim/metric.h"
 #include "sim/port/object_allocator.h"
 #include "sim/port/page_allocator.h"
@@ -37,21 +38,27 @@
 /* Wrong ops beyond this many are counted, not listed. */
 #define WRONG_OPS_LISTED 1000
 
+/* Whom a core's accesses are counted for (core_push): a cache of the object allocator, or pages, large kmallocs and daemons. */
+#define REPLAY_OWNER_NONE 0u
+static inline uint32_t replay_owner_of_cache(uint32_t cache)
+{
+	return cache + 1;
+}
+
 /* More samples than this are refused: they would be a mistake in the unit. */
 #define SAMPLES_MAX 1000000u
 
 struct replay_config {
 	bool asap; /* ignore recorded times */
 	bool stop_on_error;
-	uint64_t sample_every_ns; /* 0 = no samples but the last */
-	uint64_t dump_every_ns;   /* 0 = no dumps but the last */
-	uint64_t paranoid_every;  /* check() of everything every so many ops; 0 = at the end only */
-	uint64_t frequency_mhz;   /* cycles per microsecond, > 0 */
-	unsigned cpus;            /* ops of cpus beyond are folded onto these */
-	bool from_state;          /* the allocators hold the recorded kernel's state of start_ns */
-	uint64_t start_ns,
-	        end_ns;      /* with from_state: ops before and after are left out; end_ns 0 = to the end of the recording */
-	uint64_t direct_map; /* with from_state: where the addresses of objects begin */
+	uint64_t sample_every_ns;   /* 0 = no samples but the last */
+	uint64_t dump_every_ns;     /* 0 = no dumps but the last */
+	uint64_t paranoid_every;    /* check() of everything every so many ops; 0 = at the end only */
+	uint64_t frequency_mhz;     /* cycles per microsecond, > 0 */
+	unsigned cpus;              /* ops of cpus beyond are folded onto these */
+	bool from_state;            /* the allocators hold the recorded kernel's state of the window's start */
+	struct trace_window window; /* with from_state: ops outside are left out */
+	uint64_t direct_map;        /* with from_state: where the addresses of objects begin */
 };
 
 struct replay_counters {
@@ -68,8 +75,9 @@ struct replay_counters {
 
 	/* From a start state: recorded addresses held against the model's, and why they differ (follow.h). */
 	uint64_t address_compared, address_equal;
-	uint64_t address_unseen_free, address_unseen_alloc, address_lost, address_exchanged; /* compared = equal + these */
+	uint64_t address_unseen_free, address_unseen_alloc, address_lost, address_page; /* compared = equal + these */
 	uint64_t page_address_compared, page_address_equal;
+	uint64_t frees_made_before;                        /* among object_frees: of what was freed when its effect showed */
 	uint64_t unseen_allocs_made, unseen_allocs_missed; /* among object_allocs and frees_of_failed's allocations */
 	uint64_t start_objects, start_page_blocks;         /* of the recording's, live at the start */
 
@@ -109,8 +117,9 @@ struct replay_parts {
 	struct page_allocator *pages;
 	struct object_allocator *objects;
 	struct steps *steps;
-	struct machine *machine; /* NULL: timing none */
-	struct store *store;     /* NULL: nothing is stored */
+	struct machine *machine;              /* NULL: timing none */
+	const struct cache_hierarchy *caches; /* behind the machine's memory, sampled with the rest; NULL: none */
+	struct store *store;                  /* NULL: nothing is stored */
 	int64_t run_id;
 	/* Called at each dump moment with the number of the sample taken then, and at the end; may be NULL. false ends the
 	 * replay. */
@@ -134,6 +143,8 @@ enum replay_status replay_run(struct replay *replay, const struct progress *prog
                               struct error *error);
 
 const struct replay_counters *replay_counters(const struct replay *replay);
+/* How the page allocator was kept beside the recording; NULL if it was not. */
+const struct follow_pages_counters *replay_follow_pages(const struct replay *replay);
 const struct replay_cache *replay_cache(const struct replay *replay, cache_id cache);
 const struct replay_call_site *replay_call_site(const struct replay *replay, uint32_t call_site);
 /* Number of samples taken, and the simulated time reached. */

@@ -115,7 +115,12 @@ static void send_fetch(struct cache_level *level, uint64_t address, struct cache
 	/* What an exclusive cache has not got comes to the one that asked it. */
 	if (level->spec->inclusion != INCLUSION_EXCLUSIVE)
 		about.taker = level->number;
-	send_line(level, line_of(level, address), 0, about, out);
+	if (!level->asks_for_accesses) {
+		send_line(level, line_of(level, address), 0, about, out);
+	} else if (out) {
+		cache_batch_append(out, address & ~WAY_MARKS, about);
+		out->accesses[about.kind]++;
+	}
 }
 
 /* A store's data goes on; how many bytes is not known any more, so the next level takes it for a part of a line. */
@@ -158,6 +163,16 @@ static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t wor
 		about.flags |= REQUEST_CLEAN_VICTIM;
 		send_line(level, address, 0, about, out);
 	}
+}
+
+/* The line that had to go for a new one. */
+static void send_evicted(struct set_assoc *cache, unsigned instance, uint64_t word, struct cache_about about,
+                         struct cache_batch *out)
+{
+	cache->level.counters.evictions++;
+	if (cache->level.watch)
+		level_watch_evicted(cache->level.watch, instance, way_tag(word), word & WAY_USED);
+	send_victim(cache, instance, word, about, out);
 }
 
 /* ---- plain caches ---- */
@@ -216,7 +231,7 @@ static void plain_misses(struct set_assoc *cache, const struct cache_batch *in, 
 	uint64_t line_mask = ~((1ull << level->line_shift) - 1);
 	uint8_t kinds[ACCESS_KINDS];
 	/* The usual case: one request of the next level for each miss, and perhaps a victim. */
-	bool is_simple = out && level->next_line_bytes >= 1u << level->line_shift;
+	bool is_simple = out && !level->asks_for_accesses && level->next_line_bytes >= 1u << level->line_shift;
 	fetch_kinds(level, kinds);
 	if (out)
 		cache_batch_reserve(out, out->count + 2 * (uint32_t)missed);
@@ -237,9 +252,8 @@ static void plain_misses(struct set_assoc *cache, const struct cache_batch *in, 
 			fetch->taker = level->number;
 			out->accesses[kinds[about.kind]]++;
 		} else if (out) {
-			about.kind = kinds[about.kind];
-			about.flags = 0;
-			send_line(level, request & line_mask, 0, about, out);
+			send_fetch(level, request, about, out);
+			level->counters.fetches--;
 		}
 		if (!miss->evicted)
 			continue;
@@ -388,6 +402,8 @@ static void prefetch_line(const struct visit *cause, uint64_t line)
 	level->counters.accesses[ACCESS_PREFETCH]++;
 	uint64_t tag = line & (TAG_MAX >> (level->line_shift - WAY_MARK_BITS));
 	uint32_t set = replacement_set_of(visit.array, tag), way = replacement_find(visit.array, set, tag);
+	if (level->watch)
+		level_watch_access(level->watch, visit.instance, tag, visit.about.region, way == visit.array->ways);
 	if (way < visit.array->ways) {
 		replacement_use(visit.array, set, way);
 		level->counters.hits[ACCESS_PREFETCH]++;
@@ -399,10 +415,8 @@ static void prefetch_line(const struct visit *cause, uint64_t line)
 	uint64_t evicted;
 	replacement_insert(visit.array, set, way_word(tag, WAY_VALID | WAY_PREFETCHED), 0, &evicted, NULL);
 	send_fetch(level, visit.request, visit.about, visit.out);
-	if (evicted) {
-		level->counters.evictions++;
-		send_victim(visit.cache, visit.instance, evicted, visit.about, visit.out);
-	}
+	if (evicted)
+		send_evicted(visit.cache, visit.instance, evicted, visit.about, visit.out);
 }
 
 /* Now, or when the cause is done with. */
@@ -473,6 +487,7 @@ static bool serve_hit(struct visit *visit, uint32_t set, uint32_t way)
 	bool first_use = *word & WAY_PREFETCHED;
 	level->counters.prefetch_used += first_use;
 	*word &= ~WAY_PREFETCHED;
+	*word |= level->watch ? WAY_USED : 0;
 	if (level->spec->inclusion == INCLUSION_EXCLUSIVE && !writes(visit->request) && !is_victim(&visit->about)) {
 		uint64_t gone = *word;
 		replacement_remove(visit->array, set, way);
@@ -517,10 +532,8 @@ static void serve_miss(struct visit *visit, uint32_t set, uint64_t tag, bool fet
 		send_fetch(level, visit->request, visit->about, visit->out);
 	if (passes_store)
 		send_store(level, visit->request, visit->about, visit->out);
-	if (evicted) {
-		level->counters.evictions++;
-		send_victim(visit->cache, visit->instance, evicted, visit->about, visit->out);
-	}
+	if (evicted)
+		send_evicted(visit->cache, visit->instance, evicted, visit->about, visit->out);
 }
 
 /* One request from beginning to end. Returns whether it missed. */
@@ -530,6 +543,8 @@ static bool serve(struct visit *visit, bool fetches)
 	uint64_t tag = visit->request >> level->line_shift;
 	uint32_t set = replacement_set_of(visit->array, tag), way = replacement_find(visit->array, set, tag);
 	bool missed = way == visit->array->ways, first_use = false;
+	if (level->watch)
+		level_watch_access(level->watch, visit->instance, tag, visit->about.region, missed);
 	if (missed)
 		serve_miss(visit, set, tag, fetches);
 	else

@@ -679,6 +679,13 @@ static void slab_destroy(struct object_allocator *objects)
 	free(allocator);
 }
 
+static bool slab_holds(const struct object_allocator *objects, pfn first)
+{
+	return frame_map_get(&((const struct slab_allocator *)objects)->kmalloc.frames, first) != 0;
+}
+
+static const struct object_follow_ops slab_follow_ops = {.holds = slab_holds};
+
 const struct object_allocator_ops object_allocator_slab_ops = {
         .name = "slab",
         .help = "Linux 6.1 SLAB: per-CPU arrays over slabs with colours, kept on partial, full and free lists",
@@ -698,6 +705,7 @@ const struct object_allocator_ops object_allocator_slab_ops = {
         .pages_large = slab_pages_large,
         .print_state = slab_print_state,
         .load_state = slab_load_state,
+        .follow = &slab_follow_ops,
         .check = slab_check,
         .metrics = slab_metrics,
         .counters = slab_counters,

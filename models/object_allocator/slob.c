@@ -598,6 +598,13 @@ static bool slob_adopt(struct object_allocator *objects, vaddr at, cache_id cach
 	return slob_load_object(objects, at, cache, size, &unknown);
 }
 
+static bool slob_holds(const struct object_allocator *objects, pfn first)
+{
+	return frame_map_get(&slob_const(objects)->heap.frames, first) != 0;
+}
+
+static const struct object_follow_ops slob_follow_ops = {.holds = slob_holds};
+
 const struct object_allocator_ops object_allocator_slob_ops = {
         .name = "slob",
         .help = "Linux 6.1 SLOB: one heap of pages with first-fit blocks, three lists by size, a header before each kmalloc",
@@ -616,6 +623,7 @@ const struct object_allocator_ops object_allocator_slob_ops = {
         .print_state = slob_print_state,
         .load_state = slob_load_state,
         .adopt = slob_adopt,
+        .follow = &slob_follow_ops,
         .check = slob_check,
         .metrics = slob_metrics,
         .counters = slob_counters,

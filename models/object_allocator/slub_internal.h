@@ -30,6 +30,9 @@ void slub_free_chain(struct slub *slub, struct slub_slab *slab, uint16_t head, u
 enum object_free_result slub_find_object(const struct slub *slub, const struct slub_cache *cache, vaddr at,
                                          struct slub_slab **slab, uint16_t *index);
 
+/* slub_follow.c */
+extern const struct object_follow_ops slub_follow_ops;
+
 /* slub_state.c */
 void slub_print_state(const struct object_allocator *objects, cache_id one, FILE *out);
 bool slub_load_state(struct object_allocator *objects, const struct state_dump *dump, struct error *error);

@@ -102,15 +102,25 @@ static uint32_t rmqueue_buddy(struct buddy *buddy, struct zone *zone, const stru
 	return nr;
 }
 
+void count_nodes(struct buddy *buddy, const struct zone *zone, const struct request *request, uint64_t blocks)
+{
+	bool preferred = request->zonelist->length && zone->node == buddy->zones[request->zonelist->zones[0]].node;
+	bool local = zone->node == buddy->node_of_cpu[request->cpu];
+	*(preferred ? &buddy->counters.numa_hit : &buddy->counters.numa_miss) += blocks;
+	*(local ? &buddy->counters.numa_local : &buddy->counters.numa_other) += blocks;
+}
+
 static uint32_t rmqueue(struct buddy *buddy, struct zone *zone, const struct request *request, unsigned alloc_flags)
 {
 	uint32_t nr = BLOCK_NONE;
-	if (pcp_allowed_order(buddy, request->order))
+	if (pcp_allowed_order(buddy, request->order) && !buddy->port.lists_locked)
 		nr = rmqueue_pcplist(buddy, zone, request->order, request->type, alloc_flags, request->cpu);
 	if (nr != BLOCK_NONE)
 		buddy->counters.alloc_pcp++;
 	else
 		nr = rmqueue_buddy(buddy, zone, request, alloc_flags);
+	if (nr != BLOCK_NONE)
+		count_nodes(buddy, zone, request, 1);
 	if (zone->boosted) {
 		zone->boosted = false;
 		buddy->counters.kswapd_wake_boost++;
@@ -204,7 +214,7 @@ static unsigned nofragment_flags(const struct buddy *buddy, const struct request
 }
 
 /* prepare_alloc_pages(): what follows from the flags and the CPU. */
-static struct request request_of(const struct buddy *buddy, unsigned order, gfp flags, unsigned cpu)
+struct request request_of(const struct buddy *buddy, unsigned order, gfp flags, unsigned cpu)
 {
 	unsigned highest_zone = buddy->gfp_zone[flags & (__GFP_DMA | __GFP_HIGHMEM | __GFP_DMA32 | __GFP_MOVABLE)];
 	unsigned node = buddy->node_of_cpu[cpu];
@@ -268,6 +278,7 @@ static unsigned take_bulk(struct buddy *buddy, const struct request *request, un
 	unsigned taken = rmqueue_pcplist_bulk(buddy, zone, request->type, ALLOC_WMARK_LOW, request->cpu, wanted, frames);
 	buddy->counters.alloc_requests += taken;
 	buddy->counters.alloc_pcp += taken;
+	count_nodes(buddy, zone, request, taken);
 	for (unsigned i = 0; i < taken; i++)
 		hand_out(buddy, zone, frames[i].nr, 0, request->flags);
 	buddy->port.allocated_pages += taken;

@@ -102,6 +102,21 @@ uint32_t rmqueue_smallest(struct buddy *buddy, struct zone *zone, unsigned order
 	return nr;
 }
 
+void split_out(struct buddy *buddy, struct zone *zone, uint32_t nr, uint32_t first, unsigned order)
+{
+	unsigned high = frame_at(buddy, nr)->order, type = frame_at(buddy, nr)->type;
+	del_from_free_list(buddy, zone, nr, high);
+	while (high > order) {
+		high--;
+		uint32_t upper = nr + (1u << high);
+		add_to_free_list(buddy, zone, first >= upper ? nr : upper, high, type, false);
+		nr = first >= upper ? upper : nr;
+	}
+	frame_at(buddy, first)->order = (uint8_t)order;
+	frame_at(buddy, first)->type = (uint8_t)type;
+	frame_at(buddy, first)->zone = zone->number;
+}
+
 /* page_is_buddy(): free, whole, and in the zone of the block that asks. */
 static bool page_is_buddy(const struct buddy *buddy, uint32_t nr, unsigned order, unsigned zone_number)
 {

@@ -26,7 +26,7 @@ static void free_allocated(struct buddy *buddy, uint32_t nr, unsigned order, uns
 	step_spend(buddy->steps, buddy->cost.page_free_fast);
 	/* free_pages_prepare() looks at every struct page of the block. */
 	step_write(buddy->steps, layout_struct_page(buddy->layout, pfn_of(nr)), buddy->layout->page_struct_bytes << order);
-	if (pcp_allowed_order(buddy, order)) {
+	if (pcp_allowed_order(buddy, order) && !buddy->port.lists_locked) {
 		free_unref_page(buddy, zone, nr, order, cpu);
 		return;
 	}
@@ -70,27 +70,6 @@ static enum page_free_result buddy_free(struct page_allocator *pages, pfn first,
 	}
 	buddy->counters.wrong_frees++;
 	return wrong_free(buddy, first.nr);
-}
-
-/* Two blocks of one order: the place on the list, the counts and the types stay, only the frames change. */
-static bool buddy_exchange(struct page_allocator *pages, pfn got, pfn wanted, unsigned order)
-{
-	struct buddy *buddy = buddy_of(pages);
-	if (wanted.nr >= pages->end_pfn || !buddy_zone_of(buddy, wanted.nr))
-		return false;
-	struct frame *mine = frame_at(buddy, got.nr), *other = frame_at(buddy, wanted.nr);
-	if (other->order != order || other->zone != mine->zone || (other->state != FRAME_PCP && other->state != FRAME_BUDDY))
-		return false;
-	/* No pair of free blocks may come of it. */
-	const struct frame *pair = frame_at(buddy, got.nr ^ 1u << order);
-	if (other->state == FRAME_BUDDY && (order == ORDERS - 1 || (pair->state == FRAME_BUDDY && pair->order == order)))
-		return false;
-	const struct frame listed = *other, taken = *mine;
-	list_del(buddy, wanted.nr);
-	*mine = listed;
-	*other = taken;
-	list_insert(buddy, got.nr, listed.prev, listed.next);
-	return true;
 }
 
 static void buddy_drain(struct page_allocator *pages)
@@ -154,6 +133,10 @@ const struct metric buddy_metrics[] = {
         METRIC(struct buddy_counters, alloc_requests, "1", "Blocks asked for"),
         METRIC(struct buddy_counters, alloc_pcp, "1", "Blocks served from a per-CPU list"),
         METRIC(struct buddy_counters, alloc_buddy, "1", "Blocks served from the free lists under the zone lock"),
+        METRIC(struct buddy_counters, numa_hit, "1", "Blocks from the node that was asked first"),
+        METRIC(struct buddy_counters, numa_miss, "1", "Blocks from another node than that"),
+        METRIC(struct buddy_counters, numa_local, "1", "Blocks from the node of the CPU that asked"),
+        METRIC(struct buddy_counters, numa_other, "1", "Blocks from another node than that of the CPU that asked"),
         METRIC(struct buddy_counters, alloc_fail, "1", "Requests that got nothing"),
         METRIC(struct buddy_counters, free_requests, "1", "Frees asked for"),
         METRIC(struct buddy_counters, frees, "1", "Blocks taken back"),
@@ -216,7 +199,7 @@ const struct page_allocator_ops page_allocator_buddy_ops = {
         .alloc = buddy_alloc,
         .free = buddy_free,
         .adopt = buddy_adopt_block,
-        .exchange = buddy_exchange,
+        .follow = &buddy_follow_ops,
         .alloc_bulk = buddy_alloc_bulk,
         .drain = buddy_drain,
         .zones = buddy_zones,

@@ -146,6 +146,7 @@ struct buddy_counters {
 	uint64_t pgalloc_dma, pgalloc_dma32, pgalloc_normal, pgalloc_high, pgalloc_movable;
 	uint64_t pgfree;
 	uint64_t alloc_requests, alloc_pcp, alloc_buddy, alloc_fail;
+	uint64_t numa_hit, numa_miss, numa_local, numa_other;
 	uint64_t free_requests, frees, wrong_frees;
 	uint64_t pcp_alloc_pages, pcp_free_pages, pcp_refill_pages, pcp_drain_pages;
 	uint64_t buddy_alloc_pages, buddy_free_pages;
@@ -335,6 +336,9 @@ enum alloc_flags {
 	ALLOC_RESERVES = ALLOC_NON_BLOCK | ALLOC_MIN_RESERVE | ALLOC_HIGHATOMIC | ALLOC_OOM
 };
 
+/* Takes the free block that begins at `nr` apart until the block [first, first + 2^order) inside of it is alone and off the
+ * lists. */
+void split_out(struct buddy *buddy, struct zone *zone, uint32_t nr, uint32_t first, unsigned order);
 /* Takes a block of exactly `order` off the lists of `type` or, failing that, of other types. BLOCK_NONE if there is none. */
 uint32_t rmqueue_locked(struct buddy *buddy, struct zone *zone, unsigned order, unsigned type, unsigned alloc_flags);
 /* The same from the lists of `type` alone. */
@@ -361,6 +365,9 @@ void free_unref_page(struct buddy *buddy, struct zone *zone, uint32_t nr, unsign
 void drain_pages_zone(struct buddy *buddy, struct zone *zone, unsigned cpu, unsigned worker);
 /* Returns all per-CPU lists of all zones; `cpu` does the work. */
 void drain_all_pages(struct buddy *buddy, unsigned cpu);
+
+/* --- follow.c --- */
+extern const struct page_follow_ops buddy_follow_ops;
 
 /* --- alloc.c --- */
 pfn buddy_alloc(struct page_allocator *pages, unsigned order, gfp flags, unsigned cpu);

@@ -8,8 +8,8 @@
  * Source: mm/page_alloc.c of Linux 6.1: rmqueue_pcplist, __rmqueue_pcplist, rmqueue_bulk, free_unref_page,
  * free_unref_page_commit, nr_pcp_high, nr_pcp_free, free_pcppages_bulk, drain_pages_zone.
  *
- * MODEL: the pcp lock is never found taken, so no call goes round the lists for that reason (in the kernel an interrupt on the
- * same CPU can). Effect: none on one CPU without interrupts.
+ * MODEL: the pcp lock is found taken only where a recording shows it (port.lists_locked), so elsewhere no call goes round the
+ * lists for that reason (in the kernel an interrupt on the same CPU can). Effect: none on one CPU without interrupts.
  *
  * Invariant: pcp.count is the number of frames on the CPU's lists of the zone.
  */

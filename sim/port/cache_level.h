@@ -16,11 +16,13 @@
 #define SIM_PORT_CACHE_LEVEL_H
 
 #include "sim/access.h"
+#include "sim/level_watch.h"
 #include "sim/port/replacement.h"
 
 /* Marks of a way (sim/port/replacement.h), and of a request: it writes its line. */
 #define WAY_DIRTY 2ull
 #define WAY_PREFETCHED 4ull /* brought by this cache's prefetcher and not used yet */
+#define WAY_USED 8ull       /* hit since it came; kept only where a watch asks for it */
 
 /* The smallest and largest line. 16 bytes leave room for the marks in a request's address. */
 #define CACHE_LINE_BYTES_MIN 16u
@@ -154,12 +156,14 @@ struct cache_level {
 	uint32_t next_line_bytes; /* of the next level; the own where that is memory */
 	enum cache_rule rule;
 	bool next_is_exclusive;
+	bool asks_for_accesses;   /* a miss asks the next level for what the access touches, not for the line: cachegrind */
 	bool fetches_whole_lines; /* even a store of a whole line fetches: a level below has to hold every line */
 	uint32_t keep_dirty;  /* bit by number: who takes dirty lines from an exclusive cache; for others they are written back */
 	bool is_plain;        /* neither prefetcher nor feedback nor odd writes: run() may take requests USED_AGAIN */
 	bool prefetches_wait; /* run() leaves prefetches to prefetch(), so that what it sends can be served before them */
 	bool handed_up_dirty; /* the last request moved a dirty line up; cleared by who reads it */
 	struct cache_counters counters;
+	struct level_watch *watch; /* told of every line looked up and every line that has to go; NULL: nobody watches */
 	/* Takes a line out of the levels above; returns how many caches held it. NULL unless inclusive. */
 	unsigned (*back_invalidate)(void *context, struct cache_level *, unsigned instance, uint64_t address, bool *dirty);
 	void *back_invalidate_context;

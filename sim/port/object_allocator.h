@@ -86,6 +86,16 @@ struct cache_view {
 
 struct object_allocator;
 
+/* Calls of no kernel, for sim/follow.h and follow_pages.h alone: what a recording shows is brought about in the model. */
+struct object_follow_ops {
+	/* Whether the allocator holds a block of pages that begins with this frame. */
+	bool (*holds)(const struct object_allocator *, pfn);
+	/* Gives such a block back to the page allocator, whatever lives in it. Returns how many objects did. NULL: it cannot. */
+	uint64_t (*evict)(struct object_allocator *, pfn, unsigned cpu);
+	/* Hands out the free object at this very address, wherever it stands. false: none is free there. NULL: it cannot. */
+	bool (*claim)(struct object_allocator *, vaddr, struct object *);
+};
+
 struct object_allocator_ops {
 	const char *name;
 	const char *help;
@@ -144,6 +154,9 @@ struct object_allocator_ops {
 	 * CACHE_NONE as a kmalloc of `size` bytes; false if nothing unknown is there. NULL: states say all.
 	 */
 	bool (*adopt)(struct object_allocator *, vaddr, cache_id, uint32_t size);
+
+	/* What keeps the model beside a recording. NULL: it follows none. */
+	const struct object_follow_ops *follow;
 
 	void (*check)(const struct object_allocator *);
 
@@ -251,6 +264,22 @@ static inline bool object_adopt(struct object_allocator *objects, vaddr at, cach
 	bool adopted = objects->ops->adopt && objects->ops->adopt(objects, at, cache, size);
 	objects->live_objects += adopted;
 	return adopted;
+}
+
+/* false: the allocator does not let go of the block. */
+static inline bool object_evict(struct object_allocator *objects, pfn first, unsigned cpu)
+{
+	if (!objects->ops->follow->evict)
+		return false;
+	objects->live_objects -= objects->ops->follow->evict(objects, first, cpu);
+	return true;
+}
+
+static inline bool object_claim(struct object_allocator *objects, vaddr at, struct object *object)
+{
+	bool claimed = objects->ops->follow && objects->ops->follow->claim && objects->ops->follow->claim(objects, at, object);
+	objects->live_objects += claimed;
+	return claimed;
 }
 
 /* UINT64_MAX: never again. */

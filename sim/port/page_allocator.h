@@ -50,6 +50,21 @@ enum page_free_result {
 
 struct page_allocator;
 
+/* Calls of no kernel, for sim/follow_pages.h alone: what a recording shows is brought about in the model. */
+struct page_follow_ops {
+	/*
+	 * Makes the block just handed out and a free block of the same order change places on the lists, so that `wanted` is the
+	 * one handed out. false, and nothing changed, if `wanted` is no such block.
+	 */
+	bool (*exchange)(struct page_allocator *, pfn got, pfn wanted, unsigned order);
+	/* Hands out this very block, wherever its frames are free. false, and nothing changed, if one of them is not. */
+	bool (*claim)(struct page_allocator *, pfn, unsigned order, gfp flags);
+	/* Takes one frame as the inner loop of the bulk allocator does. */
+	pfn (*take)(struct page_allocator *, gfp flags, unsigned cpu);
+	/* The CPU's list that such a request looks at first, head first: up to `room` blocks of it. */
+	unsigned (*list)(const struct page_allocator *, unsigned order, gfp flags, unsigned cpu, pfn *blocks, unsigned room);
+};
+
 struct page_allocator_ops {
 	const char *name;
 	const char *help;
@@ -66,11 +81,8 @@ struct page_allocator_ops {
 	 */
 	bool (*adopt)(struct page_allocator *, pfn, unsigned order);
 
-	/*
-	 * Makes the block just handed out and a free block of the same order change places on the lists, so that `wanted` is the
-	 * one handed out. false, and nothing changed, if `wanted` is no such block. NULL: the model has no lists.
-	 */
-	bool (*exchange)(struct page_allocator *, pfn got, pfn wanted, unsigned order);
+	/* What keeps the model beside a recording. NULL: the model has no lists that a recording could tell of. */
+	const struct page_follow_ops *follow;
 
 	/*
 	 * Takes up to `wanted` single frames in one call and returns how many it put into frames[] (the kernel's
@@ -111,16 +123,22 @@ struct page_moved {
 	void *context;
 };
 
+/* Answers calls in the model's place: the pages are those of a recording, which has told of them already. */
+struct page_supply {
+	pfn (*alloc)(void *context, unsigned order, gfp flags, unsigned cpu);
+	enum page_free_result (*free)(void *context, pfn first, unsigned order, unsigned cpu);
+	void *context;
+};
+
 struct page_allocator {
 	const struct page_allocator_ops *ops;
 	uint32_t end_pfn;         /* one beyond the highest frame there is; constant, for maps by frame number */
 	uint64_t managed_pages;   /* frames the allocator was given; constant */
 	uint64_t allocated_pages; /* frames handed out and not given back; kept by the wrappers */
-	/* Beside a recording (sim/follow.h): the frame that the next block must hold if the lists allow it; 0 = none. Frame 0
-	 * never is. */
-	uint32_t wanted;
-	uint64_t exchanged;      /* blocks that were exchanged for it */
-	struct page_moved moved; /* set by the owner of movable frames, or left empty */
+	struct page_moved moved;  /* set by the owner of movable frames, or left empty */
+	/* Beside a recording (sim/follow_pages.h): */
+	const struct page_supply *supply; /* NULL, or who answers for the model */
+	bool lists_locked;                /* the next call finds the CPU's lists locked and goes past them */
 };
 
 /* What a page allocator is made of and stands on. The pointers outlive the allocator. */
@@ -131,28 +149,24 @@ struct page_allocator_wiring {
 	uint64_t seed;
 };
 
-/* The block that holds pages->wanted in place of `got`, if it can be had. */
-static inline pfn page_exchange(struct page_allocator *pages, pfn got, unsigned order)
-{
-	pfn block = pfn_of(pages->wanted & ~((1u << order) - 1));
-	if (block.nr == got.nr || !pages->ops->exchange || !pages->ops->exchange(pages, got, block, order))
-		return got;
-	pages->exchanged++;
-	return block;
-}
-
-static inline pfn page_alloc(struct page_allocator *pages, unsigned order, gfp flags, unsigned cpu)
+/* The model's own answer, whoever answers for it. */
+static inline pfn page_alloc_unsupplied(struct page_allocator *pages, unsigned order, gfp flags, unsigned cpu)
 {
 	SIM_ASSERT(cpu < CPUS_MAX);
 	pfn first = pages->ops->alloc(pages, order, flags, cpu);
-	if (pages->wanted != 0 && first.nr != UINT32_MAX)
-		first = page_exchange(pages, first, order);
 	if (first.nr != UINT32_MAX) {
 		SIM_ASSERT(order < ORDERS && (first.nr & ((1u << order) - 1)) == 0);
 		pages->allocated_pages += 1ull << order;
 		SIM_ASSERT(pages->allocated_pages <= pages->managed_pages);
 	}
 	return first;
+}
+
+static inline pfn page_alloc(struct page_allocator *pages, unsigned order, gfp flags, unsigned cpu)
+{
+	if (pages->supply)
+		return pages->supply->alloc(pages->supply->context, order, flags, cpu);
+	return page_alloc_unsupplied(pages, order, flags, cpu);
 }
 
 /* Up to `wanted` single frames; fewer, even none, if there is no memory. */
@@ -172,7 +186,7 @@ static inline unsigned page_alloc_bulk(struct page_allocator *pages, gfp flags, 
 	return wanted;
 }
 
-static inline enum page_free_result page_free(struct page_allocator *pages, pfn first, unsigned order, unsigned cpu)
+static inline enum page_free_result page_free_unsupplied(struct page_allocator *pages, pfn first, unsigned order, unsigned cpu)
 {
 	SIM_ASSERT(cpu < CPUS_MAX);
 	enum page_free_result result = pages->ops->free(pages, first, order, cpu);
@@ -181,6 +195,27 @@ static inline enum page_free_result page_free(struct page_allocator *pages, pfn 
 		pages->allocated_pages -= 1ull << order;
 	}
 	return result;
+}
+
+static inline enum page_free_result page_free(struct page_allocator *pages, pfn first, unsigned order, unsigned cpu)
+{
+	if (pages->supply)
+		return pages->supply->free(pages->supply->context, first, order, cpu);
+	return page_free_unsupplied(pages, first, order, cpu);
+}
+
+static inline bool page_claim(struct page_allocator *pages, pfn first, unsigned order, gfp flags)
+{
+	bool claimed = pages->ops->follow->claim(pages, first, order, flags);
+	pages->allocated_pages += (uint64_t)claimed << order;
+	return claimed;
+}
+
+static inline pfn page_take(struct page_allocator *pages, gfp flags, unsigned cpu)
+{
+	pfn frame = pages->ops->follow->take(pages, flags, cpu);
+	pages->allocated_pages += frame.nr != UINT32_MAX;
+	return frame;
 }
 
 static inline bool page_adopt(struct page_allocator *pages, pfn first, unsigned order)

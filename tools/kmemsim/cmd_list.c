@@ -7,6 +7,7 @@
 #include "models/settings_doc.h"
 #include "sim/core.h"
 #include "sim/nearest.h"
+#include "sim/port/access_source.h"
 #include "sim/replay.h"
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/configs.h"
@@ -64,6 +65,7 @@ static void print_component(const char *port, const char *name, const struct met
 static void print_metrics(void)
 {
 	print_metric_rows("replay", replay_metrics);
+	print_metric_rows("follow_pages", follow_pages_metrics);
 	print_metric_rows("core", core_metrics);
 	for (const struct page_allocator_model *model = page_allocator_models; model->ops; model++)
 		print_component("page_allocator", model->ops->name, model->ops->metrics);
@@ -100,7 +102,15 @@ static bool print_settings(const char *format, struct error *error)
 	return known;
 }
 
-static const char *const things[] = {"ports", "models", "settings", "metrics", "machines", "kernels", "scenarios", NULL};
+static void print_formats(void)
+{
+	const char *name, *help;
+	for (size_t index = 0; (name = access_source_format(index, &help)); index++)
+		printf("%-10s  %s\n", name, help);
+}
+
+static const char *const things[] = {"ports",   "models",    "settings", "metrics", "machines",
+                                     "kernels", "scenarios", "formats",  NULL};
 
 static bool print_thing(const struct list_options *options, struct error *error)
 {
@@ -115,16 +125,18 @@ static bool print_thing(const struct list_options *options, struct error *error)
 		print_metrics();
 	else if (strcmp(what, "machines") == 0 || strcmp(what, "kernels") == 0 || strcmp(what, "scenarios") == 0)
 		print_configs(what);
+	else if (strcmp(what, "formats") == 0)
+		print_formats();
 	else {
 		struct nearest nearest;
 		nearest_start(&nearest, what);
 		for (const char *const *thing = things; *thing; thing++)
 			nearest_offer(&nearest, *thing);
 		const char *meant = nearest_found(&nearest);
-		return error_set(
-		        error, ERROR_USAGE,
-		        "list: found '%s', expected ports, models, settings, metrics, machines, kernels or scenarios%s%s%s", what,
-		        meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+		return error_set(error, ERROR_USAGE,
+		                 "list: found '%s', expected ports, models, settings, metrics, machines, kernels, scenarios or "
+		                 "formats%s%s%s",
+		                 what, meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
 	}
 	return true;
 }
@@ -163,10 +175,11 @@ static int run(const struct command *command, int argc, char **argv)
 
 const struct command command_list = {
         .name = "list",
-        .arguments = "[ports|models|settings|metrics|machines|kernels|scenarios]",
+        .arguments = "[ports|models|settings|metrics|machines|kernels|scenarios|formats]",
         .summary = "Show what there is to choose from",
         .help = "  kmemsim list settings                     every key, default and range\n"
-                "  kmemsim list settings --format markdown   the same as a page, with sources\n",
+                "  kmemsim list settings --format markdown   the same as a page, with sources\n"
+                "  kmemsim list formats                      what access traces may be in\n",
         .options = list_options,
         .run = run,
 };

@@ -4,10 +4,13 @@
  */
 #include "tools/kmemsim/run.h"
 
+#include "models/cache_settings.h"
 #include "models/registry.h"
 #include "models/start_state.h"
+#include "sim/level_store.h"
 #include "sim/procfs.h"
 #include "sim/replay.h"
+#include "sim/state_moment.h"
 #include "tools/kmemsim/recorded.h"
 
 #include <inttypes.h>
@@ -25,14 +28,18 @@ struct parts {
 	struct steps steps;
 	struct page_allocator *pages;
 	struct object_allocator *objects;
+	struct cache_hierarchy *caches; /* NULL: the memory model has none */
 	struct memory *memory;
 	struct machine machine;
 	bool timed;
 	struct dump_request dump;
 	struct procfs_slabinfo recorded;  /* empty: the recording has no slabinfo of its end */
 	struct start_state start, expect; /* path NULL: none */
+	struct state_moment start_moment, end_moment;
+	struct trace_window window;
 	struct replay *replay;
 	double replay_s;
+	struct cache_view owner_view; /* of the name that was asked for last */
 };
 
 static double host_seconds(void)
@@ -169,15 +176,43 @@ static bool make_models(struct parts *parts, struct error *error)
 		return false;
 	if (!parts->timed)
 		return true;
-	parts->memory = memory->create(&(struct memory_wiring){.settings = settings}, error);
+	if (strcmp(memory->ops->name, "hierarchy") == 0) {
+		parts->caches = caches_of_settings(settings, true, &parts->machine.owner, error);
+		if (!parts->caches)
+			return false;
+	}
+	parts->memory = memory->create(&(struct memory_wiring){.settings = settings, .caches = parts->caches}, error);
 	if (!parts->memory)
 		return false;
 	machine_init(&parts->machine, settings->machine.cpus, settings->machine.cache_line_bytes, parts->memory);
 	return true;
 }
 
+/* Where the states stand in the recording. */
+static bool find_window(struct parts *parts, struct error *error)
+{
+	if (!parts->start.is_dump)
+		return true;
+	if (!state_moment_find(&parts->start_moment, &parts->start.dump, parts->trace, error))
+		return false;
+	parts->window = (struct trace_window){.start_ns = parts->start.dump.ts};
+	if (!parts->start_moment.by_clock)
+		parts->window =
+		        (struct trace_window){.start_ns = parts->start_moment.time_ns, .start_line = parts->start_moment.line};
+	if (!parts->expect.is_dump)
+		return true;
+	if (!state_moment_find(&parts->end_moment, &parts->expect.dump, parts->trace, error))
+		return false;
+	parts->window.end_ns = parts->expect.dump.ts;
+	if (!parts->end_moment.by_clock)
+		parts->window.end_line = parts->end_moment.line;
+	return true;
+}
+
 static bool make_replay(struct parts *parts, struct error *error)
 {
+	if (!find_window(parts, error))
+		return false;
 	const struct settings *settings = parts->run->settings;
 	const struct replay_config config = {
 	        .asap = settings->pace == PACE_ASAP,
@@ -188,8 +223,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .frequency_mhz = settings->machine.frequency_hz < 1000000 ? 1 : settings->machine.frequency_hz / 1000000,
 	        .cpus = settings->machine.cpus,
 	        .from_state = parts->start.is_dump,
-	        .start_ns = parts->start.dump.ts,
-	        .end_ns = parts->start.is_dump && parts->expect.is_dump ? parts->expect.dump.ts : 0,
+	        .window = parts->window,
 	        .direct_map = parts->layout.direct_map,
 	};
 	const struct replay_parts wired = {
@@ -198,6 +232,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .objects = parts->objects,
 	        .steps = &parts->steps,
 	        .machine = parts->timed ? &parts->machine : NULL,
+	        .caches = parts->caches,
 	        .store = parts->store,
 	        .run_id = parts->run->run_id,
 	        .dump = write_dumps,
@@ -261,6 +296,26 @@ static bool write_call_sites(struct parts *parts, struct error *error)
 	return true;
 }
 
+static const char *owner_of_cache(void *context, uint32_t owner)
+{
+	struct parts *parts = context;
+	static const char *const none = "pages and large kmallocs";
+	if (owner == REPLAY_OWNER_NONE)
+		return none;
+	const struct object_allocator *objects = parts->objects;
+	if (owner > objects->ops->cache_limit(objects) ||
+	    !objects->ops->cache_view(objects, (cache_id){owner - 1}, &parts->owner_view))
+		return "caches that are gone";
+	return parts->owner_view.name;
+}
+
+static bool write_levels(struct parts *parts, struct error *error)
+{
+	const struct level_names names = {.owner = owner_of_cache, .context = parts};
+	uint32_t position = 0;
+	return !parts->caches || level_store_caches(parts->store, parts->run->run_id, parts->caches, &names, &position, error);
+}
+
 static bool write_machine(struct parts *parts, struct error *error)
 {
 	const struct machine *machine = &parts->machine;
@@ -283,7 +338,7 @@ static bool write_machine(struct parts *parts, struct error *error)
 			return false;
 	}
 	struct core_counters cores = machine_counters(machine);
-	return write_metrics(parts, "core", core_metrics, &cores, error) &&
+	return write_levels(parts, error) && write_metrics(parts, "core", core_metrics, &cores, error) &&
 	       write_metrics(parts, "memory", parts->memory->ops->metrics, parts->memory->ops->counters(parts->memory), error);
 }
 
@@ -291,7 +346,9 @@ static bool write_results(struct parts *parts, struct error *error)
 {
 	struct page_allocator *pages = parts->pages;
 	struct object_allocator *objects = parts->objects;
+	const struct follow_pages_counters *followed = replay_follow_pages(parts->replay);
 	return write_metrics(parts, "replay", replay_metrics, replay_counters(parts->replay), error) &&
+	       (!followed || write_metrics(parts, "follow_pages", follow_pages_metrics, followed, error)) &&
 	       write_metrics(parts, "page_allocator", pages->ops->metrics, pages->ops->counters(pages), error) &&
 	       write_metrics(parts, "object_allocator", objects->ops->metrics, objects->ops->counters(objects), error) &&
 	       write_caches(parts, error) && write_call_sites(parts, error) && (!parts->timed || write_machine(parts, error));
@@ -310,6 +367,44 @@ static void print_share(FILE *out, const char *what, uint64_t compared, uint64_t
 	        compared ? 100.0 * (double)equal / (double)compared : 100.0);
 }
 
+static void print_moment(FILE *out, const char *which, const struct state_moment *moment)
+{
+	if (!moment->by_clock)
+		fprintf(out,
+		        "the %s state fits line %" PRIu64 " of the recording: %" PRIu64
+		        " fewer frames contradict it than at its clock\n",
+		        which, moment->line, moment->fewer);
+}
+
+/* What was made up for, so that one difference does not bring about the next; rows of 0 are left out. */
+static void print_causes(FILE *out, const struct replay_counters *counters, const struct follow_pages_counters *pages)
+{
+	const struct {
+		const char *what;
+		uint64_t count;
+	} rows[] = {
+	        {"objects: freed without an event", counters->address_unseen_free},
+	        {"objects: behind others", counters->address_unseen_alloc},
+	        {"objects: on a page put right", counters->address_page},
+	        {"objects: out of reach", counters->address_lost},
+	        {"objects: allocated without an event", counters->unseen_allocs_made},
+	        {"  of them out of reach", counters->unseen_allocs_missed},
+	        {"pages: behind bulk allocations", pages ? pages->allocs_bulk : 0},
+	        {"pages: reordered by interrupts", pages ? pages->allocs_exchanged : 0},
+	        {"pages: free elsewhere", pages ? pages->allocs_claimed : 0},
+	        {"pages: out of reach", pages ? pages->allocs_lost : 0},
+	        {"pages: taken by bulk allocations", pages ? pages->bulk_frames : 0},
+	        {"pages: allocated past locked lists", pages ? pages->locked_allocs : 0},
+	        {"pages: freed past locked lists", pages ? pages->locked_frees : 0},
+	        {"pages: freed, not in use", pages ? pages->frees_claimed + pages->frees_lost : 0},
+	        {"slabs: freed while in use", pages ? pages->slabs_evicted : 0},
+	        {"slabs: needed too early", pages ? pages->slabs_refused : 0},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		if (rows[i].count)
+			fprintf(out, "  %-42s %" PRIu64 "\n", rows[i].what, rows[i].count);
+}
+
 /* The end of the run beside the state that was expected, and the recorded addresses beside the model's. */
 static void print_expectation(const struct parts *parts, FILE *out)
 {
@@ -322,11 +417,16 @@ static void print_expectation(const struct parts *parts, FILE *out)
 	if (parts->expect.path)
 		start_state_compare(&parts->expect, parts->pages, parts->objects, &tally, lines);
 	fclose(lines);
+	if (parts->start.is_dump)
+		print_moment(out, "start", &parts->start_moment);
+	if (parts->start.is_dump && parts->expect.is_dump)
+		print_moment(out, "end", &parts->end_moment);
 	fprintf(out, "%-34s %10s %10s %10s\n", "against the recording", "compared", "equal", "share");
 	if (parts->start.is_dump) {
 		print_share(out, "objects at the recorded address", counters->address_compared, counters->address_equal);
 		print_share(out, "page blocks at the recorded frame", counters->page_address_compared,
 		            counters->page_address_equal);
+		print_causes(out, counters, replay_follow_pages(parts->replay));
 	}
 	if (parts->expect.path) {
 		if (tally.lists)
@@ -390,6 +490,7 @@ static void release(struct parts *parts)
 	if (parts->machine.cpus)
 		machine_release(&parts->machine);
 	memory_destroy(parts->memory);
+	cache_hierarchy_destroy(parts->caches);
 	object_allocator_destroy(parts->objects);
 	page_allocator_destroy(parts->pages);
 	steps_release(&parts->steps);
