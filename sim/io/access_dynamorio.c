@@ -93,7 +93,7 @@ static bool read_thread(struct text_cursor *cursor, uint64_t *id)
 		workload++;
 	}
 	cursor->at += *cursor->at == 'T';
-	bool read = text_decimal(cursor, id) && *cursor->at++ == ' ';
+	bool read = text_decimal(cursor, id) && text_take(cursor, ' ');
 	*id += workload << 48;
 	return read;
 }
@@ -109,7 +109,7 @@ static bool skip_columns(struct text_cursor *cursor)
 	text_spaces(cursor);
 	if (*cursor->at != ':' && !text_decimal(cursor, &number))
 		return false;
-	if (*cursor->at++ != ':')
+	if (!text_take(cursor, ':'))
 		return false;
 	return text_spaces(cursor);
 }

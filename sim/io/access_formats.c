@@ -143,8 +143,9 @@ static bool text_begins(const struct access_format *format, const struct access_
 	enum access_line line = LINE_NOTHING;
 	*input->end = '\n'; /* there is room for one byte behind the end */
 	while (line == LINE_NOTHING && cursor.at < input->end) {
+		const unsigned char *next = (const unsigned char *)rawmemchr(cursor.at, '\n') + 1;
 		line = format->line(&cursor, &access);
-		cursor.at = (const unsigned char *)rawmemchr(cursor.at, '\n') + 1;
+		cursor.at = next;
 	}
 	if (format->end)
 		format->end(state);

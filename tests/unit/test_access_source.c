@@ -199,6 +199,8 @@ static void test_dynamorio(void **state)
 	      NULL, "C404a7e/5 L7fdf64e2adc8/8 S7fdf64e2adc8/16@1 L2345/8@2 S10/4@3");
 	refused("T1 read 8 byte(s) @ 0x10 by PC 0x1\nT1 reed 8 byte(s) @ 0x10\n", NULL, "line 2: found 'T1 reed");
 	refused("T1 read 8 byte(s) @ 0x10 by PC 0x1\n1 2: x\n", NULL, "line 2");
+	refused("   0: 04", "dynamorio", "ends within a line");
+	refused("   0: 045", NULL, "no known format");
 }
 
 /* struct input_instr of ChampSim's inc/trace_instruction.h. Would catch: loads and stores exchanged, a record that does not fit

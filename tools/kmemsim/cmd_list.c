@@ -6,6 +6,7 @@
 #include "models/scenario.h"
 #include "models/settings_doc.h"
 #include "sim/core.h"
+#include "sim/mmu.h"
 #include "sim/nearest.h"
 #include "sim/port/access_source.h"
 #include "sim/replay.h"
@@ -34,6 +35,8 @@ static void print_ports(void)
 	puts("object_allocator   hands out objects: caches and kmalloc            models/object_allocator/");
 	puts("virtual_allocator  hands out ranges of kernel addresses: vmalloc    models/virtual_allocator/");
 	puts("memory             says what an access of a core costs              models/memory/");
+	puts("translation        paging modes: formats of page tables            models/translation/");
+	puts("tlb_level          one array of a core's TLBs                       models/tlb_level/");
 }
 
 static void print_models(void)
@@ -46,6 +49,10 @@ static void print_models(void)
 		printf("virtual_allocator  %-8s  %s\n", model->ops->name, model->ops->help);
 	for (const struct memory_model *model = memory_models; model->ops; model++)
 		printf("memory             %-8s  %s\n", model->ops->name, model->ops->help);
+	for (const struct translation_model *model = translation_models; model->ops; model++)
+		printf("translation        %-8s  %s\n", model->ops->name, model->ops->help);
+	for (const struct tlb_level_model *model = tlb_level_models; model->ops; model++)
+		printf("tlb_level          %-8s  %s\n", model->ops->name, model->ops->help);
 }
 
 static void print_metric_rows(const char *component, const struct metric *metrics)
@@ -67,6 +74,9 @@ static void print_metrics(void)
 	print_metric_rows("replay", replay_metrics);
 	print_metric_rows("follow_pages", follow_pages_metrics);
 	print_metric_rows("core", core_metrics);
+	print_metric_rows("mmu", mmu_metrics);
+	print_metric_rows("walker", walker_metrics);
+	print_metric_rows("tlb_level", tlb_metrics);
 	for (const struct page_allocator_model *model = page_allocator_models; model->ops; model++)
 		print_component("page_allocator", model->ops->name, model->ops->metrics);
 	for (const struct object_allocator_model *model = object_allocator_models; model->ops; model++)
