@@ -100,6 +100,8 @@ const struct metric replay_metrics[] = {
         METRIC(struct replay_counters, page_address_compared, "1",
                "Page blocks whose recorded frame was held against the model's"),
         METRIC(struct replay_counters, page_address_equal, "1", "Of them, those at the recorded frame"),
+        METRIC(struct replay_counters, frees_put_off, "1",
+               "Frees that RCU makes later than their event; made so beside a recording"),
         METRIC(struct replay_counters, frees_made_before, "1", "Frees of what was taken for free when its effect showed"),
         METRIC(struct replay_counters, unseen_allocs_made, "1",
                "Allocations without an event that were made from the recorded address"),
@@ -309,6 +311,7 @@ static bool interval_fits(const char *key, uint64_t every_ns, uint64_t length_ns
 static bool begin_put_off(struct replay *replay, struct error *error)
 {
 	const struct replay_parts *parts = &replay->parts;
+	parts->objects->followed = replay->follows;
 	replay->puts_off = replay->follows && parts->objects->ops->follow->rcu_frees_objects;
 	return !replay->puts_off || (trace_rewind(parts->trace, error) &&
 	                             follow_rcu_init(&replay->follow_rcu, parts->trace, parts->objects, replay->config.direct_map,
@@ -454,7 +457,11 @@ static void run_daemons(struct replay *replay)
 	replay->next_daemon_ns = UINT64_MAX;
 	for (unsigned cpu = 0; cpu < replay->config.cpus; cpu++) {
 		if (replay->daemon_ns[cpu] <= replay->time_ns) {
+			if (replay->follows)
+				follow_pages_supply(&replay->follow_pages, 0, UINT32_MAX);
 			replay->daemon_ns[cpu] = object_allocator_tick(replay->parts.objects, cpu, replay->time_ns);
+			if (replay->follows)
+				follow_pages_unsupply(&replay->follow_pages);
 			if (replay->parts.machine && replay->parts.steps->count > 0) {
 				core_push(replay->parts.machine, cpu, JOB_DAEMON, replay->parts.steps);
 				steps_clear(replay->parts.steps);
@@ -714,6 +721,7 @@ static bool free_object(struct replay *replay, const struct op *op, const struct
 	    follow_rcu_put_off(&replay->follow_rcu, op->line, at)) {
 		follow_freed(&replay->follow, at);
 		account_object_free(replay, live, cpu);
+		replay->counters.frees_put_off++;
 		live->state = LIVE_NOT;
 		return true;
 	}
@@ -1166,6 +1174,7 @@ void replay_check(const struct replay *replay)
 	SIM_ASSERT(counters->address_compared == counters->address_equal + counters->address_unseen_free +
 	                                                 counters->address_unseen_alloc + counters->address_lost +
 	                                                 counters->address_page);
+	SIM_ASSERT(counters->frees_put_off + counters->frees_made_before <= counters->object_frees);
 	SIM_ASSERT(counters->bytes_alloc_equal <= counters->bytes_alloc_compared);
 	if (replay->puts_off)
 		follow_rcu_check(&replay->follow_rcu);

@@ -178,6 +178,7 @@ struct object_allocator_ops {
 struct object_allocator {
 	const struct object_allocator_ops *ops;
 	uint64_t live_objects; /* handed out and not given back, all caches and large kmallocs; kept by the wrappers */
+	bool followed; /* it is kept beside a recording that tells which pages its daemons give back (sim/follow_pages.h) */
 };
 
 struct object_allocator_wiring {
