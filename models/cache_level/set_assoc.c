@@ -136,6 +136,7 @@ static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t wor
 		level->counters.prefetch_unused++;
 	about.kind = ACCESS_WRITEBACK;
 	about.flags = REQUEST_WHOLE_LINE;
+	about.region = 0; /* the line's own is not known any more */
 	if (dirty) {
 		level->counters.write_backs++;
 		if (out && (level->rule == CACHE_RULE_WRITEBACK || level->next_is_exclusive))
