@@ -385,8 +385,8 @@ unsigned cache_hierarchy_access(struct cache_hierarchy *hierarchy, const struct 
 
 /* ---- flush ---- */
 
-/* Writes one cache back, then all levels below it. */
-static void write_back_from(struct cache_hierarchy *hierarchy, struct cache_level *cache, unsigned depth)
+/* Writes one cache back into the levels below it. */
+static void write_back(struct cache_hierarchy *hierarchy, struct cache_level *cache, unsigned depth)
 {
 	struct cache_batch dirty = {0};
 	for (unsigned instance = 0; instance < cache->instances; instance++) {
@@ -395,17 +395,14 @@ static void write_back_from(struct cache_hierarchy *hierarchy, struct cache_leve
 		cache_batch_clear(&dirty);
 	}
 	cache_batch_release(&dirty);
-	if (depth + 1 == hierarchy->levels)
-		return;
-	struct cache_hierarchy_level *next = &hierarchy->level[depth + 1];
-	for (unsigned list = 0; list < next->caches; list++)
-		write_back_from(hierarchy, next->cache[list], depth + 1);
 }
 
 void cache_hierarchy_flush(struct cache_hierarchy *hierarchy, bool invalidate)
 {
-	for (unsigned list = 0; list < hierarchy->level[0].caches; list++)
-		write_back_from(hierarchy, hierarchy->level[0].cache[list], 0);
+	/* All caches of a level before the next level: else a line of that would be written back once for each of them. */
+	for (unsigned depth = 0; depth < hierarchy->levels; depth++)
+		for (unsigned list = 0; list < hierarchy->level[depth].caches; list++)
+			write_back(hierarchy, hierarchy->level[depth].cache[list], depth);
 	for (unsigned i = 0; i < hierarchy->count && invalidate; i++)
 		for (unsigned instance = 0; instance < hierarchy->caches[i]->instances; instance++)
 			hierarchy->caches[i]->ops->invalidate(hierarchy->caches[i], instance);
@@ -716,6 +713,7 @@ static void introduce(struct cache_hierarchy *hierarchy)
 			cache->next_line_bytes = next ? next->spec->line_bytes : cache->spec->line_bytes;
 			cache->next_is_exclusive = next && next->spec->inclusion == INCLUSION_EXCLUSIVE;
 			cache->fetches_whole_lines = includes_below;
+			cache->asks_for_accesses = hierarchy->rules.line_crossing == CROSSING_ONE_ACCESS;
 			cache->above_keeps_dirty = depth > 0 && hierarchy->level[depth - 1].cache[0]->spec->write == WRITE_BACK;
 			if (cache->spec->inclusion == INCLUSION_INCLUSIVE) {
 				cache->back_invalidate = back_invalidate;

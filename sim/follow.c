@@ -8,49 +8,84 @@
  */
 #include "sim/follow.h"
 
-#define HELD_UNIT 8u /* bytes: no two objects begin closer together */
+#define UNIT 8u /* bytes: no two objects begin closer together */
 
-void follow_init(struct follow *follow, struct object_allocator *objects, uint64_t direct_map, uint32_t end_pfn)
+void follow_init(struct follow *follow, struct object_allocator *objects, uint64_t direct_map, uint32_t end_pfn, uint64_t ops)
 {
-	*follow = (struct follow){.objects = objects, .direct_map = direct_map};
-	follow->held_bytes = (uint64_t)end_pfn * (PAGE_SIZE / HELD_UNIT / 8);
-	follow->held = lazy_alloc(follow->held_bytes, 1);
-	follow->stray = lazy_alloc(follow->held_bytes, 1);
+	*follow = (struct follow){.objects = objects, .direct_map = direct_map, .ops = ops};
+	follow->units = (uint64_t)end_pfn * (PAGE_SIZE / UNIT);
+	follow->upcoming = lazy_alloc(follow->units, 1);
+	follow->fates = lazy_alloc(ops + 1, 1);
+	follow->last_op = lazy_alloc(follow->units, sizeof *follow->last_op);
+	follow->stray_bytes = follow->units / 8;
+	follow->stray = lazy_alloc(follow->stray_bytes, 1);
+}
+
+/* The unit of an address, UINT64_MAX outside of memory. */
+static uint64_t unit_of(const struct follow *follow, vaddr at)
+{
+	uint64_t unit = (at.addr - follow->direct_map) / UNIT;
+	return at.addr < follow->direct_map || unit >= follow->units ? UINT64_MAX : unit;
+}
+
+void follow_look_ahead(struct follow *follow, vaddr at, enum follow_fate fate)
+{
+	uint64_t unit = unit_of(follow, at), op = follow->at++;
+	SIM_ASSERT(op < follow->ops);
+	if (unit == UINT64_MAX)
+		return;
+	uint32_t last = follow->last_op[unit];
+	*(last ? &follow->fates[last - 1] : &follow->upcoming[unit]) = (uint8_t)fate;
+	follow->last_op[unit] = (uint32_t)op + 1;
+}
+
+void follow_begin(struct follow *follow)
+{
+	lazy_free(follow->last_op, follow->units, sizeof *follow->last_op);
+	follow->last_op = NULL;
+	follow->at = 0;
+}
+
+void follow_next_op(struct follow *follow, vaddr at)
+{
+	uint64_t unit = unit_of(follow, at), op = follow->at++;
+	if (unit != UINT64_MAX)
+		follow->upcoming[unit] = follow->fates[op];
+}
+
+static enum follow_fate fate_of(const struct follow *follow, vaddr at)
+{
+	uint64_t unit = unit_of(follow, at);
+	return unit == UINT64_MAX ? FATE_NONE : (enum follow_fate)follow->upcoming[unit];
 }
 
 void follow_release(struct follow *follow)
 {
-	lazy_free(follow->held, follow->held_bytes, 1);
-	lazy_free(follow->stray, follow->held_bytes, 1);
+	if (follow->last_op)
+		lazy_free(follow->last_op, follow->units, sizeof *follow->last_op);
+	lazy_free(follow->upcoming, follow->units, 1);
+	lazy_free(follow->fates, follow->ops + 1, 1);
+	lazy_free(follow->stray, follow->stray_bytes, 1);
 	*follow = (struct follow){0};
 }
 
-/* The byte of an address's bit, NULL if it is outside of memory. */
-static uint8_t *byte_of(const struct follow *follow, uint8_t *bits, vaddr at, uint8_t *bit)
+static void set_stray(struct follow *follow, vaddr at, bool stray)
 {
-	uint64_t unit = (at.addr - follow->direct_map) / HELD_UNIT;
-	*bit = (uint8_t)(1u << unit % 8);
-	return at.addr < follow->direct_map || unit / 8 >= follow->held_bytes ? NULL : &bits[unit / 8];
-}
-
-static void set_bit(const struct follow *follow, uint8_t *bits, vaddr at, bool set)
-{
-	uint8_t bit, *byte = byte_of(follow, bits, at, &bit);
-	if (byte)
-		*byte = (uint8_t)(set ? *byte | bit : *byte & ~bit);
+	uint64_t unit = unit_of(follow, at);
+	uint8_t bit = (uint8_t)(1u << unit % 8);
+	if (unit != UINT64_MAX)
+		follow->stray[unit / 8] = (uint8_t)(stray ? follow->stray[unit / 8] | bit : follow->stray[unit / 8] & ~bit);
 }
 
 static bool is_stray(const struct follow *follow, vaddr at)
 {
-	uint8_t bit;
-	const uint8_t *byte = byte_of(follow, follow->stray, at, &bit);
-	return byte && *byte & bit;
+	uint64_t unit = unit_of(follow, at);
+	return unit != UINT64_MAX && follow->stray[unit / 8] >> unit % 8 & 1;
 }
 
 void follow_freed(struct follow *follow, vaddr at)
 {
-	set_bit(follow, follow->held, at, false);
-	set_bit(follow, follow->stray, at, false);
+	set_stray(follow, at, false);
 }
 
 static struct object make_call(struct follow *follow, const struct follow_call *call)
@@ -66,9 +101,17 @@ static void give_back(struct follow *follow, vaddr at, unsigned cpu)
 	SIM_ASSERT(result == OBJECT_FREE_OK);
 }
 
-/* Allocates until the object at `at` comes. Those before it are held, or given back in reverse order; if it does not come, all
- * are. */
-static bool take_until(struct follow *follow, const struct follow_call *call, vaddr at, bool hold, struct object *object)
+/* Gives objects back in reverse order, so that they stand as they stood; but `used`, those that an unseen call must have taken.
+ */
+static void put_back(struct follow *follow, const struct follow_call *call, const vaddr *taken, unsigned count, bool used)
+{
+	while (count-- > 0)
+		if (!used || fate_of(follow, taken[count]) == FATE_ALLOC)
+			give_back(follow, taken[count], call->cpu);
+}
+
+/* Allocates until the object at `at` comes. Those before it go back, but what unseen calls took; if it does not come, all do. */
+static bool take_until(struct follow *follow, const struct follow_call *call, vaddr at, struct object *object)
 {
 	vaddr taken[FOLLOW_TAKES_MAX];
 	unsigned count = 0;
@@ -83,60 +126,65 @@ static bool take_until(struct follow *follow, const struct follow_call *call, va
 		else
 			taken[count++] = next.at;
 	}
-	if (found && hold && count <= FOLLOW_HOLDS_MAX) {
-		while (count-- > 0)
-			set_bit(follow, follow->held, taken[count], true);
-		return true;
-	}
-	while (count-- > 0)
-		give_back(follow, taken[count], call->cpu);
+	put_back(follow, call, taken, count, found && call->unseen_calls);
 	return found;
 }
 
+/* Whether the recording has a page for a slab at the address that the object allocator has not taken yet. */
+static bool page_waits(const struct follow *follow, const struct follow_call *call, vaddr at)
+{
+	return call->pages && follow_pages_granted(call->pages, (uint32_t)((at.addr - follow->direct_map) >> PAGE_SHIFT)) >= 0;
+}
+
 /*
- * The recorded kernel needed the page that the object lies in, so nothing else was free: what the model has left was taken by
- * calls without an event. Returns how many objects.
+ * The recorded kernel needed the page that the object lies in, so nothing else was free then. Takes what the model has left until
+ * it needs the page too. Returns how many objects there were.
  */
 static unsigned take_all_before_page(struct follow *follow, const struct follow_call *call, vaddr at)
 {
-	uint32_t frame = (uint32_t)((at.addr - follow->direct_map) >> PAGE_SHIFT);
+	vaddr left[FOLLOW_LEFT_MAX];
 	unsigned count = 0;
-	while (call->pages && follow_pages_granted(call->pages, frame) >= 0) {
-		struct object next = make_call(follow, call);
-		if (next.at.addr == 0)
-			return count;
-		if (follow_pages_granted(call->pages, frame) < 0) {
-			give_back(follow, next.at, call->cpu);
-			return count;
-		}
-		set_bit(follow, follow->held, next.at, true);
-		count++;
+	struct object next = {0};
+	if (!page_waits(follow, call, at))
+		return 0;
+	while (count < FOLLOW_LEFT_MAX) {
+		next = make_call(follow, call);
+		if (next.at.addr == 0 || !page_waits(follow, call, at))
+			break;
+		left[count++] = next.at;
 	}
+	put_back(follow, call, left, count, call->unseen_calls);
+	if (next.at.addr != 0 && count < FOLLOW_LEFT_MAX)
+		give_back(follow, next.at, call->cpu);
 	return count;
+}
+
+/* The object at `at`, which stands behind others or on a list of another slab than the CPU's. */
+static bool reach(struct follow *follow, const struct follow_call *call, vaddr at, struct object *object)
+{
+	return take_until(follow, call, at, object) || object_claim(follow->objects, at, object);
 }
 
 enum follow_result follow_alloc(struct follow *follow, const struct follow_call *call, vaddr at, struct object *object)
 {
 	bool live = !is_stray(follow, at) && follow->objects->ops->ksize(follow->objects, at) > 0;
-	if (live) {
-		follow_freed(follow, at);
+	if (live)
 		give_back(follow, at, call->cpu);
-	}
-	unsigned taken = take_all_before_page(follow, call, at);
+	unsigned left = take_all_before_page(follow, call, at);
 	*object = make_call(follow, call);
 	if (object->at.addr == at.addr)
-		return live ? FOLLOW_UNSEEN_FREE : taken ? FOLLOW_UNSEEN_ALLOC : FOLLOW_EQUAL;
+		return live ? FOLLOW_UNSEEN_FREE : left ? FOLLOW_UNSEEN_ALLOC : FOLLOW_EQUAL;
 	if (object->at.addr == 0)
 		return FOLLOW_LOST;
 	if (is_stray(follow, at)) {
-		set_bit(follow, follow->stray, object->at, true);
+		set_stray(follow, object->at, true);
 		return FOLLOW_LOST;
 	}
 	give_back(follow, object->at, call->cpu);
-	if (take_until(follow, call, at, call->unseen_calls, object) || object_claim(follow->objects, at, object))
+	if (reach(follow, call, at, object))
 		return live ? FOLLOW_UNSEEN_FREE : FOLLOW_UNSEEN_ALLOC;
 	*object = make_call(follow, call);
-	set_bit(follow, follow->stray, object->at, true);
+	set_stray(follow, object->at, true);
 	return FOLLOW_LOST;
 }
 
@@ -145,9 +193,5 @@ bool follow_unseen_alloc(struct follow *follow, const struct follow_call *call, 
 	struct object object;
 	if (is_stray(follow, at))
 		return false;
-	if (follow->objects->ops->ksize(follow->objects, at) > 0) {
-		follow_freed(follow, at);
-		return true;
-	}
-	return take_until(follow, call, at, false, &object);
+	return follow->objects->ops->ksize(follow->objects, at) > 0 || reach(follow, call, at, &object);
 }

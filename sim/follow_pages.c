@@ -54,6 +54,7 @@ const struct metric follow_pages_metrics[] = {
                "Page allocations of interrupts that went past a locked per-CPU list"),
         METRIC(struct follow_pages_counters, locked_frees, "1", "Page frees that went past a locked per-CPU list"),
         METRIC(struct follow_pages_counters, bulk_frames, "pages", "Frames taken by the bulk allocator, without an event"),
+        METRIC(struct follow_pages_counters, frames_moved, "pages", "Frames that the recording has on another list"),
         METRIC(struct follow_pages_counters, frees_claimed, "1", "Page frees of what was free in the model"),
         METRIC(struct follow_pages_counters, frees_lost, "1", "Page frees of what is no block of the model"),
         METRIC(struct follow_pages_counters, slabs_evicted, "1", "Slabs freed by the recording that the model still had"),
@@ -78,7 +79,7 @@ static bool block_is_inside(const struct follow_pages *self, const struct detail
 	return detail->pfn + (1ull << detail->order) <= self->pages->end_pfn;
 }
 
-static bool read_events(struct follow_pages *self, struct trace *trace, const uint64_t window_ns[2], struct error *error)
+static bool read_events(struct follow_pages *self, struct trace *trace, const struct trace_window *window, struct error *error)
 {
 	struct detail *batch = xcalloc(BATCH_DETAILS, sizeof *batch);
 	uint8_t levels[CPUS_MAX] = {0};
@@ -90,8 +91,9 @@ static bool read_events(struct follow_pages *self, struct trace *trace, const ui
 			unsigned cpu = detail->cpu % self->cpus;
 			if (detail->kind == DETAIL_CONTEXT)
 				levels[cpu] = level_of(detail->context);
-			if (detail->kind == DETAIL_CONTEXT || detail->kind == DETAIL_EXTFRAG || detail->time_ns < window_ns[0] ||
-			    (window_ns[1] && detail->time_ns > window_ns[1]) || !block_is_inside(self, detail))
+			if (detail->kind == DETAIL_CONTEXT || detail->kind == DETAIL_EXTFRAG ||
+			    trace_is_before(window, detail->line, detail->time_ns) ||
+			    trace_is_behind(window, detail->line, detail->time_ns) || !block_is_inside(self, detail))
 				continue;
 			self->events[self->count++] = (struct page_event){.line = detail->line,
 			                                                  .pfn = (uint32_t)detail->pfn,
@@ -269,14 +271,14 @@ void follow_pages_unsupply(struct follow_pages *self)
 }
 
 bool follow_pages_init(struct follow_pages *self, struct trace *trace, struct page_allocator *pages,
-                       struct object_allocator *objects, const uint64_t window_ns[2], unsigned cpus, struct error *error)
+                       struct object_allocator *objects, const struct trace_window *window, unsigned cpus, struct error *error)
 {
 	*self = (struct follow_pages){.pages = pages, .objects = objects, .cpus = cpus, .result = PFN_NONE};
 	self->supply = (struct page_supply){supply_alloc, supply_free, self};
 	self->events = xcalloc((size_t)trace_info(trace)->details, sizeof *self->events);
 	self->upcoming = xcalloc(pages->end_pfn, sizeof *self->upcoming);
 	self->serving = lazy_alloc(pages->end_pfn, sizeof *self->serving);
-	if (!read_events(self, trace, window_ns, error))
+	if (!read_events(self, trace, window, error))
 		return false;
 	link_frames(self);
 	divide_runs(self);
@@ -346,20 +348,77 @@ static unsigned list_of(const struct follow_pages *self, unsigned order, gfp fla
 	return self->pages->ops->follow->list(self->pages, order, flags, cpu, blocks, LIST_ROOM);
 }
 
+/*
+ * A frame that the recorded kernel has elsewhere, as it filled this list anew: what happens to it next tells where. Taken from
+ * the zone: in the zone's lists; else on the list of the CPU of its next event.
+ */
+static bool move_away(struct follow_pages *self, pfn frame, gfp flags)
+{
+	uint32_t next = self->upcoming[frame.nr];
+	if (next == NONE || next < self->at || !page_claim(self->pages, frame, 0, flags))
+		return false;
+	const struct page_event *event = &self->events[next];
+	self->pages->lists_locked = event->kind == DETAIL_ZONE_LOCKED;
+	enum page_free_result result = page_free_unsupplied(self->pages, frame, 0, event->cpu);
+	SIM_ASSERT(result == PAGE_FREE_OK);
+	self->pages->lists_locked = false;
+	self->counters.frames_moved++;
+	return true;
+}
+
+/* The recorded list was empty: frames that the bulk allocator took stay to be taken, the others go to where they are. Their
+ * number. */
+static unsigned empty_list(struct follow_pages *self, const pfn *blocks, unsigned length, gfp flags)
+{
+	unsigned left = 0;
+	for (unsigned i = 0; i < length; i++)
+		left += taken_unseen(self, blocks[i]) || !move_away(self, blocks[i], flags);
+	return left;
+}
+
 /* Frames of the CPU's list that the bulk allocator must have taken before this allocation. */
-static unsigned taken_before(const struct follow_pages *self, const struct page_event *event)
+static unsigned taken_before(struct follow_pages *self, const struct page_event *event)
 {
 	pfn blocks[LIST_ROOM];
 	if (event->order > 0 || event->past)
 		return 0;
 	unsigned length = list_of(self, event->order, event->gfp, event->cpu, blocks), unseen = 0, place = 0;
 	if (event->refilled)
-		return length;
+		return empty_list(self, blocks, length, event->gfp);
 	while (place < length && blocks[place].nr != event->pfn) {
 		unseen += unseen == place && taken_unseen(self, blocks[place]);
 		place++;
 	}
 	return place < length ? unseen : 0;
+}
+
+/* The object allocator lets go of a slab that the recorded kernel freed. false: it cannot. */
+static bool evict(struct follow_pages *self, const struct page_event *event)
+{
+	if (!self->objects->ops->follow->holds(self->objects, pfn_of(event->pfn)))
+		return true;
+	follow_pages_supply(self, event->pfn, NONE);
+	bool evicted = object_evict(self->objects, pfn_of(event->pfn), event->cpu);
+	follow_pages_unsupply(self);
+	self->counters.slabs_evicted += evicted;
+	return evicted;
+}
+
+/* A block that the recording hands out is in use here: it was freed without an event. false: it is not this block that is in use.
+ */
+static bool free_unseen(struct follow_pages *self, const struct page_event *event)
+{
+	pfn first = pfn_of(event->pfn);
+	if (!evict(self, event))
+		return false;
+	size_t index = find_granted(self, first);
+	if (index < self->granted_count)
+		ungrant(self, index);
+	enum page_free_result result = page_free_unsupplied(self->pages, first, event->order, event->cpu);
+	if (result == PAGE_FREE_NOT_ALLOCATED && page_adopt(self->pages, first, event->order))
+		result = page_free_unsupplied(self->pages, first, event->order, event->cpu);
+	self->balance -= result == PAGE_FREE_OK ? 1ll << event->order : 0;
+	return result == PAGE_FREE_OK;
 }
 
 /* Brings the recorded block about in place of the model's. */
@@ -376,6 +435,8 @@ static pfn put_right(struct follow_pages *self, const struct page_event *event, 
 		SIM_ASSERT(result == PAGE_FREE_OK);
 	}
 	bool claimed = page_claim(self->pages, recorded, event->order, event->gfp);
+	if (!claimed && free_unseen(self, event))
+		claimed = page_claim(self->pages, recorded, event->order, event->gfp);
 	self->counters.allocs_claimed += claimed;
 	self->counters.allocs_lost += !claimed;
 	return claimed ? recorded : PFN_NONE;
@@ -427,8 +488,9 @@ static void make_bulk(struct follow_pages *self, const struct page_event *event)
 	gfp flags = bulk_gfp(event->type);
 	if (event->order > 0)
 		return;
-	take_unseen(self, flags, event->cpu, list_of(self, 0, flags, event->cpu, blocks) + 1);
 	unsigned length = list_of(self, 0, flags, event->cpu, blocks), unseen = 0;
+	take_unseen(self, flags, event->cpu, empty_list(self, blocks, length, flags) + 1);
+	length = list_of(self, 0, flags, event->cpu, blocks);
 	while (unseen < length && taken_unseen(self, blocks[unseen]))
 		unseen++;
 	/* All of them would be a frame too many: then the list would have been filled again. */
@@ -441,18 +503,6 @@ static void see_zone_locked(struct follow_pages *self, const struct page_event *
 		make_bulk(self, event);
 	if (event->partner != NONE)
 		make_alloc(self, &self->events[event->partner]);
-}
-
-/* The object allocator lets go of a slab that the recorded kernel freed. false: it cannot. */
-static bool evict(struct follow_pages *self, const struct page_event *event)
-{
-	if (!self->objects->ops->follow->holds(self->objects, pfn_of(event->pfn)))
-		return true;
-	follow_pages_supply(self, event->pfn, NONE);
-	bool evicted = object_evict(self->objects, pfn_of(event->pfn), event->cpu);
-	follow_pages_unsupply(self);
-	self->counters.slabs_evicted += evicted;
-	return evicted;
 }
 
 static void make_free(struct follow_pages *self, const struct page_event *event, unsigned order)

@@ -42,6 +42,7 @@ struct follow_pages_counters {
 	uint64_t frees;                       /* free events */
 	uint64_t locked_allocs, locked_frees; /* calls of interrupts that went past a locked list */
 	uint64_t bulk_frames;                 /* taken by calls without an event */
+	uint64_t frames_moved;                /* to where the recording has them */
 	uint64_t frees_claimed, frees_lost;   /* frees of what was free in the model; of what is no block of it */
 	uint64_t slabs_evicted;               /* slab pages freed while the model kept them */
 	uint64_t slabs_refused;               /* pages that the object allocator asked for and the recording did not */
@@ -81,11 +82,11 @@ struct follow_pages {
 /* Whether the recording's details can be followed with this model. */
 bool follow_pages_possible(const struct trace *trace, const struct page_allocator *pages);
 /*
- * Reads the details from start_ns on, to end_ns (0: to the end), of `trace`, which is rewound by the caller. False with *error
+ * Reads the details of the window of `trace`, which is rewound by the caller. False with *error
  * filled if the recording cannot be read.
  */
 bool follow_pages_init(struct follow_pages *self, struct trace *trace, struct page_allocator *pages,
-                       struct object_allocator *objects, const uint64_t window_ns[2], unsigned cpus, struct error *error);
+                       struct object_allocator *objects, const struct trace_window *window, unsigned cpus, struct error *error);
 void follow_pages_release(struct follow_pages *self);
 
 /* Before the start: an op's object lies in the frame, so the last block allocated there by line `line` serves a slab of `owner`.

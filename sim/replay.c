@@ -216,6 +216,8 @@ static bool look_ahead(struct replay *replay, struct error *error)
 			if (replay->follows && is_object_op(&batch[i]))
 				follow_pages_owner(&replay->follow_pages, batch[i].line, frame_of(replay, batch[i].address),
 				                   owner_of_op(&batch[i]));
+			follow_look_ahead(&replay->follow, vaddr_of(is_object_op(&batch[i]) ? batch[i].address : 0),
+			                  batch[i].origin == OP_UNSEEN ? FATE_UNSEEN : FATE_ALLOC);
 			if (batch[i].kind != OP_CACHE_ALLOC)
 				continue;
 			bits[batch[i].cache] |= batch[i].address;
@@ -227,6 +229,7 @@ static bool look_ahead(struct replay *replay, struct error *error)
 	}
 	free(bits);
 	free(batch);
+	follow_begin(&replay->follow);
 	if (replay->follows)
 		follow_pages_begin(&replay->follow_pages);
 	return read && trace_rewind(replay->parts.trace, error);
@@ -291,11 +294,10 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	/* Counts of a start state without positions: in use, by nobody the run knows. */
 	replay->start_unknown = parts->pages->allocated_pages - parts->objects->ops->pages_held(parts->objects);
 	if (config->from_state)
-		follow_init(&replay->follow, parts->objects, config->direct_map, parts->pages->end_pfn);
+		follow_init(&replay->follow, parts->objects, config->direct_map, parts->pages->end_pfn, info->ops);
 	replay->follows = can_follow(replay);
-	const uint64_t window_ns[2] = {config->start_ns, config->end_ns};
-	if ((replay->follows && !follow_pages_init(&replay->follow_pages, parts->trace, parts->pages, parts->objects, window_ns,
-	                                           config->cpus, error)) ||
+	if ((replay->follows && !follow_pages_init(&replay->follow_pages, parts->trace, parts->pages, parts->objects,
+	                                           &config->window, config->cpus, error)) ||
 	    (config->from_state && !look_ahead(replay, error)) || !make_caches(replay, error)) {
 		replay_destroy(replay);
 		return NULL;
@@ -925,8 +927,8 @@ static void start_from_state(struct replay *replay)
 	replay->start_unknown = replay->parts.pages->allocated_pages -
 	                        replay->parts.objects->ops->pages_held(replay->parts.objects) - counters->pages_unmovable -
 	                        counters->pages_movable - counters->pages_reclaimable;
-	if (replay->config.start_ns > replay->time_ns)
-		replay->time_ns = replay->config.start_ns;
+	if (replay->config.window.start_ns > replay->time_ns)
+		replay->time_ns = replay->config.window.start_ns;
 	skip_tick(&replay->sample, replay->time_ns);
 	skip_tick(&replay->dump, replay->time_ns);
 	start_daemons(replay);
@@ -935,15 +937,17 @@ static void start_from_state(struct replay *replay)
 /* Whether an op lies outside of the time that is replayed; the first one inside brings the start state. */
 static bool is_outside(struct replay *replay, const struct op *op)
 {
-	if (replay->before_start && (op->origin == OP_BEFORE || op->time_ns < replay->config.start_ns))
+	if (replay->before_start && (op->origin == OP_BEFORE || trace_is_before(&replay->config.window, op->line, op->time_ns)))
 		return true;
 	if (replay->before_start)
 		start_from_state(replay);
-	return replay->config.end_ns && op->time_ns > replay->config.end_ns;
+	return trace_is_behind(&replay->config.window, op->line, op->time_ns);
 }
 
 static bool replay_op(struct replay *replay, const struct op *op, const struct op *next, struct error *error)
 {
+	if (replay->config.from_state)
+		follow_next_op(&replay->follow, vaddr_of(is_object_op(op) ? op->address : 0));
 	if (replay->config.from_state && is_outside(replay, op)) {
 		skip_op(replay, op);
 		return true;

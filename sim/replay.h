@@ -44,15 +44,14 @@
 struct replay_config {
 	bool asap; /* ignore recorded times */
 	bool stop_on_error;
-	uint64_t sample_every_ns; /* 0 = no samples but the last */
-	uint64_t dump_every_ns;   /* 0 = no dumps but the last */
-	uint64_t paranoid_every;  /* check() of everything every so many ops; 0 = at the end only */
-	uint64_t frequency_mhz;   /* cycles per microsecond, > 0 */
-	unsigned cpus;            /* ops of cpus beyond are folded onto these */
-	bool from_state;          /* the allocators hold the recorded kernel's state of start_ns */
-	uint64_t start_ns,
-	        end_ns;      /* with from_state: ops before and after are left out; end_ns 0 = to the end of the recording */
-	uint64_t direct_map; /* with from_state: where the addresses of objects begin */
+	uint64_t sample_every_ns;   /* 0 = no samples but the last */
+	uint64_t dump_every_ns;     /* 0 = no dumps but the last */
+	uint64_t paranoid_every;    /* check() of everything every so many ops; 0 = at the end only */
+	uint64_t frequency_mhz;     /* cycles per microsecond, > 0 */
+	unsigned cpus;              /* ops of cpus beyond are folded onto these */
+	bool from_state;            /* the allocators hold the recorded kernel's state of the window's start */
+	struct trace_window window; /* with from_state: ops outside are left out */
+	uint64_t direct_map;        /* with from_state: where the addresses of objects begin */
 };
 
 struct replay_counters {

@@ -175,6 +175,25 @@ bool trace_next(struct trace *trace, struct op *batch, size_t capacity, size_t *
 /* The same of the details, which are a stream of their own. */
 bool trace_next_details(struct trace *trace, struct detail *batch, size_t capacity, size_t *count, struct error *error);
 
+/*
+ * A part of a recording. A line counts, where it is given, else the time: times of several CPUs need not agree with the clock
+ * that a state tells.
+ */
+struct trace_window {
+	uint64_t start_ns, start_line; /* the first of it; start_line 0: by time */
+	uint64_t end_ns, end_line;     /* the last of it, the first behind it; both 0: to the end of the recording */
+};
+
+static inline bool trace_is_before(const struct trace_window *window, uint64_t line, uint64_t time_ns)
+{
+	return window->start_line ? line < window->start_line : time_ns < window->start_ns;
+}
+
+static inline bool trace_is_behind(const struct trace_window *window, uint64_t line, uint64_t time_ns)
+{
+	return window->end_line ? line >= window->end_line : window->end_ns && time_ns > window->end_ns;
+}
+
 /* Starts over from the first op and the first detail. */
 bool trace_rewind(struct trace *trace, struct error *error);
 

@@ -99,7 +99,12 @@ static void send_fetch(struct cache_level *level, uint64_t address, struct cache
 	level->counters.fetches++;
 	about.kind = fetch_kind(level, about.kind);
 	about.flags = 0;
-	send_line(level, line_of(level, address), 0, about, out);
+	if (!level->asks_for_accesses) {
+		send_line(level, line_of(level, address), 0, about, out);
+	} else if (out) {
+		cache_batch_append(out, address & ~WAY_MARKS, about);
+		out->accesses[about.kind]++;
+	}
 }
 
 /* A store's data goes on; how many bytes is not known any more, so the next level takes it for a part of a line. */

@@ -146,6 +146,7 @@ struct cache_level {
 	uint32_t next_line_bytes; /* of the next level; the own where that is memory */
 	enum cache_rule rule;
 	bool next_is_exclusive;
+	bool asks_for_accesses;   /* a miss asks the next level for what the access touches, not for the line: cachegrind */
 	bool fetches_whole_lines; /* even a store of a whole line fetches: a level below has to hold every line */
 	bool above_keeps_dirty;   /* an exclusive cache hands dirty lines up; else it writes them back first */
 	bool is_plain;            /* neither prefetcher nor feedback nor odd writes: run() may take requests USED_AGAIN */

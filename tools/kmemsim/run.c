@@ -8,6 +8,7 @@
 #include "models/start_state.h"
 #include "sim/procfs.h"
 #include "sim/replay.h"
+#include "sim/state_moment.h"
 #include "tools/kmemsim/recorded.h"
 
 #include <inttypes.h>
@@ -31,6 +32,8 @@ struct parts {
 	struct dump_request dump;
 	struct procfs_slabinfo recorded;  /* empty: the recording has no slabinfo of its end */
 	struct start_state start, expect; /* path NULL: none */
+	struct state_moment start_moment, end_moment;
+	struct trace_window window;
 	struct replay *replay;
 	double replay_s;
 };
@@ -176,8 +179,31 @@ static bool make_models(struct parts *parts, struct error *error)
 	return true;
 }
 
+/* Where the states stand in the recording. */
+static bool find_window(struct parts *parts, struct error *error)
+{
+	if (!parts->start.is_dump)
+		return true;
+	if (!state_moment_find(&parts->start_moment, &parts->start.dump, parts->trace, error))
+		return false;
+	parts->window = (struct trace_window){.start_ns = parts->start.dump.ts};
+	if (!parts->start_moment.by_clock)
+		parts->window =
+		        (struct trace_window){.start_ns = parts->start_moment.time_ns, .start_line = parts->start_moment.line};
+	if (!parts->expect.is_dump)
+		return true;
+	if (!state_moment_find(&parts->end_moment, &parts->expect.dump, parts->trace, error))
+		return false;
+	parts->window.end_ns = parts->expect.dump.ts;
+	if (!parts->end_moment.by_clock)
+		parts->window.end_line = parts->end_moment.line;
+	return true;
+}
+
 static bool make_replay(struct parts *parts, struct error *error)
 {
+	if (!find_window(parts, error))
+		return false;
 	const struct settings *settings = parts->run->settings;
 	const struct replay_config config = {
 	        .asap = settings->pace == PACE_ASAP,
@@ -188,8 +214,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .frequency_mhz = settings->machine.frequency_hz < 1000000 ? 1 : settings->machine.frequency_hz / 1000000,
 	        .cpus = settings->machine.cpus,
 	        .from_state = parts->start.is_dump,
-	        .start_ns = parts->start.dump.ts,
-	        .end_ns = parts->start.is_dump && parts->expect.is_dump ? parts->expect.dump.ts : 0,
+	        .window = parts->window,
 	        .direct_map = parts->layout.direct_map,
 	};
 	const struct replay_parts wired = {
@@ -312,6 +337,15 @@ static void print_share(FILE *out, const char *what, uint64_t compared, uint64_t
 	        compared ? 100.0 * (double)equal / (double)compared : 100.0);
 }
 
+static void print_moment(FILE *out, const char *which, const struct state_moment *moment)
+{
+	if (!moment->by_clock)
+		fprintf(out,
+		        "the %s state fits line %" PRIu64 " of the recording: %" PRIu64
+		        " fewer frames contradict it than at its clock\n",
+		        which, moment->line, moment->fewer);
+}
+
 /* What was made up for, so that one difference does not bring about the next; rows of 0 are left out. */
 static void print_causes(FILE *out, const struct replay_counters *counters, const struct follow_pages_counters *pages)
 {
@@ -353,6 +387,10 @@ static void print_expectation(const struct parts *parts, FILE *out)
 	if (parts->expect.path)
 		start_state_compare(&parts->expect, parts->pages, parts->objects, &tally, lines);
 	fclose(lines);
+	if (parts->start.is_dump)
+		print_moment(out, "start", &parts->start_moment);
+	if (parts->start.is_dump && parts->expect.is_dump)
+		print_moment(out, "end", &parts->end_moment);
 	fprintf(out, "%-34s %10s %10s %10s\n", "against the recording", "compared", "equal", "share");
 	if (parts->start.is_dump) {
 		print_share(out, "objects at the recorded address", counters->address_compared, counters->address_equal);

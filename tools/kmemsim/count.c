@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * count.c - an access trace through the named caches and TLBs (interface: count.h).
+ */
+#include "tools/kmemsim/count.h"
+
+#include "models/cache_settings.h"
+#include "sim/port/access_source.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+const char *const count_cache_names[COUNT_CACHES] = {"l1i", "l1d", "l2", "llc"};
+const char *const count_tlb_names[COUNT_TLBS] = {"itlb", "dtlb", "stlb"};
+
+/* Each word's source: docs/counting.md. */
+const struct count_rules count_rules_known[] = {
+        {"drcachesim",
+         "an access a line, a load-store is two; write-backs unseen",
+         {.rule = CACHE_RULE_DEMAND, .line_crossing = CROSSING_EACH_LINE, .modify = MODIFY_LOAD_STORE},
+         false},
+        {"cachegrind",
+         "an access over two lines, and a load-store, is one; write-backs unseen",
+         {.rule = CACHE_RULE_DEMAND, .line_crossing = CROSSING_ONE_ACCESS, .modify = MODIFY_LOAD},
+         false},
+        {"dinero",
+         "an access a line, a load-store is two; write-backs are stores to the next level, also at the end",
+         {.rule = CACHE_RULE_WRITEBACK, .line_crossing = CROSSING_EACH_LINE, .modify = MODIFY_LOAD_STORE},
+         true},
+        {0}};
+
+/* ---- what the command line names ---- */
+
+static const char *const cache_serves[COUNT_CACHES] = {"code", "data", "all", "all"};
+
+/* cachegrind's and drcachesim's users write bytes without a unit. */
+static const char *unit_of(const char *number)
+{
+	return number[strspn(number, "0123456789")] == '\0' ? "B" : "";
+}
+
+/* The user's words "SIZE,WAYS,LINE,KEY=VALUE,..." as a line of machine.caches; NULL with *error if they are too few. */
+static char *cache_line_of(enum count_cache cache, const char *words, struct error *error)
+{
+	char *copy = xstrdup(words), *rest = copy, *size = strsep(&rest, ","), *ways = strsep(&rest, ","),
+	     *line = strsep(&rest, ",");
+	char *text = NULL;
+	for (char *at = rest; at && *at; at++)
+		if (*at == ',')
+			*at = ' ';
+	if (line && *size && *ways && *line && !strchr(size, '=') && !strchr(ways, '=') && !strchr(line, '='))
+		text = xasprintf("%s size=%s%s ways=%s line=%s%s serves=%s %s", count_cache_names[cache], size, unit_of(size),
+		                 ways, line, unit_of(line), cache_serves[cache], rest ? rest : "");
+	else
+		error_set(error, ERROR_USAGE, "--%s: found '%s', expected SIZE,WAYS,LINE[,KEY=VALUE...], for example 32768,8,64",
+		          count_cache_names[cache], words);
+	free(copy);
+	return text;
+}
+
+/* An empty list of caches is no hierarchy: *caches NULL with true. */
+static bool create_caches(const struct count_request *request, struct cache_hierarchy **caches, struct error *error)
+{
+	struct cache_level_spec specs[COUNT_CACHES];
+	unsigned count = 0;
+	*caches = NULL;
+	for (unsigned cache = 0; cache < COUNT_CACHES && error->kind == ERROR_NONE; cache++) {
+		if (!request->cache[cache])
+			continue;
+		char *line = cache_line_of(cache, request->cache[cache], error);
+		char *place = xasprintf("--%s", count_cache_names[cache]);
+		if (line && cache_spec_read(line, place, &specs[count], error))
+			count++;
+		free(place);
+		free(line);
+	}
+	if (error->kind == ERROR_NONE && count > 0)
+		*caches = caches_create(specs, count, &request->rules.caches, 1, 1, SIMD_AUTO, error);
+	for (unsigned i = 0; i < count; i++)
+		cache_spec_release(&specs[i]);
+	return error->kind == ERROR_NONE;
+}
+
+/* ---- the run ---- */
+
+struct machine {
+	struct cache_hierarchy *caches; /* NULL: none named */
+	uint64_t since_flush;           /* accesses */
+};
+
+static void machine_run(struct machine *machine, const struct access *accesses, size_t count)
+{
+	if (machine->caches)
+		cache_hierarchy_run(machine->caches, accesses, count);
+}
+
+static void machine_flush(struct machine *machine, bool invalidate)
+{
+	if (machine->caches)
+		cache_hierarchy_flush(machine->caches, invalidate);
+}
+
+/* Writes load-stores as a load and a store, as traces do whose format has none; returns how many accesses there are then. */
+static size_t split_modifies(const struct access *batch, size_t count, struct access *split)
+{
+	size_t made = 0;
+	for (size_t i = 0; i < count; i++) {
+		split[made] = batch[i];
+		if (batch[i].kind == ACCESS_MODIFY) {
+			split[made++].kind = ACCESS_LOAD;
+			split[made] = batch[i];
+			split[made].kind = ACCESS_STORE;
+		}
+		made++;
+	}
+	return made;
+}
+
+/* Runs accesses, cut where a flush is due. */
+static void run_with_flushes(struct machine *machine, uint64_t flush_every, struct count_result *result,
+                             const struct access *accesses, size_t count)
+{
+	for (size_t done = 0; done < count;) {
+		size_t part = count - done;
+		uint64_t until_flush = flush_every - machine->since_flush;
+		if (part > until_flush)
+			part = (size_t)until_flush;
+		machine_run(machine, accesses + done, part);
+		done += part;
+		machine->since_flush += part;
+		if (machine->since_flush == flush_every) {
+			machine_flush(machine, true);
+			machine->since_flush = 0;
+			result->flushes++;
+		}
+	}
+}
+
+static void run_batch(struct machine *machine, const struct count_request *request, struct count_result *result,
+                      const struct access *batch, size_t count)
+{
+	struct access split[2 * ACCESS_BATCH];
+	for (size_t i = 0; i < count; i++)
+		result->kinds[batch[i].kind]++;
+	result->records += count;
+	if (request->flush_every == 0) {
+		machine_run(machine, batch, count);
+	} else if (request->rules.caches.modify == MODIFY_LOAD_STORE) {
+		count = split_modifies(batch, count, split);
+		run_with_flushes(machine, request->flush_every, result, split, count);
+	} else {
+		run_with_flushes(machine, request->flush_every, result, batch, count);
+	}
+}
+
+static bool run_source(struct machine *machine, struct access_source *source, const struct count_request *request,
+                       struct count_result *result, struct error *error)
+{
+	struct access batch[ACCESS_BATCH];
+	for (;;) {
+		size_t wanted = ACCESS_BATCH, count;
+		if (request->records && request->records - result->records < wanted)
+			wanted = (size_t)(request->records - result->records);
+		if (*request->interrupt)
+			result->interrupted = true;
+		if (wanted == 0 || result->interrupted)
+			return true;
+		if (!access_source_read(source, batch, wanted, &count, error))
+			return false;
+		if (count == 0)
+			return true;
+		run_batch(machine, request, result, batch, count);
+		request->progress->tell(request->progress->context, source->bytes_done, source->bytes_total);
+	}
+}
+
+/* ---- what was counted ---- */
+
+static void take_counts(struct count_level *level, const struct cache_level *cache)
+{
+	memcpy(level->accesses, cache->counters.accesses, sizeof level->accesses);
+	memcpy(level->misses, cache->counters.misses, sizeof level->misses);
+	level->own_prefetches = cache->counters.prefetches;
+	level->own_prefetch_misses = cache->counters.prefetch_fills;
+}
+
+static void take_cache(struct count_result *result, const struct cache_level *cache, const char *name)
+{
+	const struct cache_level_spec *spec = cache->spec;
+	struct count_level *level = &result->level[result->levels++];
+	char size[SETTING_NUMBER_MAX], ways[32] = "one set";
+	if (spec->ways)
+		snprintf(ways, sizeof ways, "%u-way", spec->ways);
+	snprintf(level->geometry, sizeof level->geometry, "%s, %s, %u B, %s",
+	         setting_number_text(SETTING_SIZE, spec->size_bytes, size), ways, spec->line_bytes, spec->replacement);
+	level->name = name;
+	level->write_backs = cache->counters.write_backs;
+	take_counts(level, cache);
+}
+
+/* Ends the trace: the flush at its end counts as accesses of the next level, not among the lines written back. */
+static void end_caches(struct machine *machine, const struct count_request *request, struct count_result *result)
+{
+	struct cache_hierarchy *caches = machine->caches;
+	unsigned first = result->levels;
+	for (unsigned cache = 0; cache < COUNT_CACHES; cache++)
+		if (request->cache[cache])
+			take_cache(result, cache_hierarchy_find(caches, count_cache_names[cache]), count_cache_names[cache]);
+	if (request->rules.final_flush && !result->interrupted) {
+		machine_flush(machine, false);
+		for (unsigned level = first; level < result->levels; level++)
+			take_counts(&result->level[level], cache_hierarchy_find(caches, result->level[level].name));
+	}
+	result->memory_reads = cache_hierarchy_memory_reads(caches);
+	result->memory_writes = cache_hierarchy_memory_writes(caches);
+	result->has_caches = true;
+	cache_hierarchy_check(caches);
+}
+
+bool count_run(const struct count_request *request, struct count_result *result, struct error *error)
+{
+	struct machine machine = {0};
+	*result = (struct count_result){0};
+	struct access_source *source = NULL;
+	if (create_caches(request, &machine.caches, error))
+		source = access_source_open(request->trace, request->format, error);
+	bool done = source && run_source(&machine, source, request, result, error);
+	if (done && machine.caches)
+		end_caches(&machine, request, result);
+	access_source_close(source);
+	cache_hierarchy_destroy(machine.caches);
+	return done;
+}
