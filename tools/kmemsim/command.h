@@ -20,13 +20,14 @@ struct command {
 	const char *name;
 	const char *arguments; /* "SCENARIO.yaml" */
 	const char *summary;   /* one line */
-	const char *help;      /* paragraphs, each one line: what it does, an example; lines that begin with two spaces stay as they are */
-	const struct argp_option *options; /* ends with {0}; NULL: none of its own */
+	const char *
+	        help; /* paragraphs, each one line: what it does, an example; lines that begin with two spaces stay as they are */
+	const struct argp_option *options;                         /* ends with {0}; NULL: none of its own */
 	int (*run)(const struct command *, int argc, char **argv); /* argv[0] is the command's name; returns the exit code */
 };
 
 extern const struct command command_run, command_replay, command_compare, command_report, command_trace, command_list,
-        command_check, command_oracle, command_diff, command_count;
+        command_check, command_oracle, command_diff, command_count, command_curve;
 
 /*
  * Parses a command's options with argp. parse() gets each option's key and argument, and ARGP_KEY_ARG for each argument; it
