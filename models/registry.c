@@ -26,6 +26,10 @@
 #define MODEL_replacement(model) \
 	extern const struct replacement_ops replacement_##model##_ops; \
 	struct replacement *replacement_##model##_create(const struct replacement_wiring *, struct error *);
+#define MODEL_tlb_level(model) \
+	extern const struct tlb_level_ops tlb_level_##model##_ops; \
+	struct tlb_level *tlb_level_##model##_create(const struct tlb_wiring *, struct error *);
+#define MODEL_translation(model) extern const struct translation_ops translation_##model##_ops;
 #include "models/models.def"
 
 const struct page_allocator_model page_allocator_models[] = {
@@ -57,6 +61,16 @@ const struct replacement_model replacement_models[] = {
 #define MODEL_replacement(model) {&replacement_##model##_ops, replacement_##model##_create},
 #include "models/models.def"
         {NULL, NULL}};
+
+const struct tlb_level_model tlb_level_models[] = {
+#define MODEL_tlb_level(model) {&tlb_level_##model##_ops, tlb_level_##model##_create},
+#include "models/models.def"
+        {NULL, NULL}};
+
+const struct translation_model translation_models[] = {
+#define MODEL_translation(model) {&translation_##model##_ops},
+#include "models/models.def"
+        {NULL}};
 
 /* The error of a name that no model of the port has; `nearest` has been offered all that are. */
 static void no_such_model(const char *port, const char *name, const struct nearest *nearest, struct error *error)
@@ -141,5 +155,31 @@ const struct replacement_model *replacement_model(const char *name, struct error
 		nearest_offer(&nearest, model->ops->name);
 	}
 	no_such_model("replacement policy", name, &nearest, error);
+	return NULL;
+}
+
+const struct tlb_level_model *tlb_level_model(const char *name, struct error *error)
+{
+	struct nearest nearest;
+	nearest_start(&nearest, name);
+	for (const struct tlb_level_model *model = tlb_level_models; model->ops; model++) {
+		if (strcmp(model->ops->name, name) == 0)
+			return model;
+		nearest_offer(&nearest, model->ops->name);
+	}
+	no_such_model("TLB", name, &nearest, error);
+	return NULL;
+}
+
+const struct translation_model *translation_model(const char *name, struct error *error)
+{
+	struct nearest nearest;
+	nearest_start(&nearest, name);
+	for (const struct translation_model *model = translation_models; model->ops; model++) {
+		if (strcmp(model->ops->name, name) == 0)
+			return model;
+		nearest_offer(&nearest, model->ops->name);
+	}
+	no_such_model("paging mode", name, &nearest, error);
 	return NULL;
 }

@@ -9,6 +9,8 @@
 #include "sim/port/memory.h"
 #include "sim/port/object_allocator.h"
 #include "sim/port/page_allocator.h"
+#include "sim/port/tlb_level.h"
+#include "sim/port/translation.h"
 #include "sim/port/virtual_allocator.h"
 
 struct page_allocator_model {
@@ -41,6 +43,16 @@ struct replacement_model {
 	struct replacement *(*create)(const struct replacement_wiring *, struct error *);
 };
 
+struct tlb_level_model {
+	const struct tlb_level_ops *ops;
+	struct tlb_level *(*create)(const struct tlb_wiring *, struct error *);
+};
+
+/* A paging mode has no state of its own. */
+struct translation_model {
+	const struct translation_ops *ops;
+};
+
 /* Each table ends with an entry whose ops is NULL. */
 extern const struct page_allocator_model page_allocator_models[];
 extern const struct object_allocator_model object_allocator_models[];
@@ -48,6 +60,8 @@ extern const struct virtual_allocator_model virtual_allocator_models[];
 extern const struct memory_model memory_models[];
 extern const struct cache_level_model cache_level_models[];
 extern const struct replacement_model replacement_models[];
+extern const struct tlb_level_model tlb_level_models[];
+extern const struct translation_model translation_models[];
 
 /* NULL with *error naming the nearest model if there is none of that name. */
 const struct page_allocator_model *page_allocator_model(const char *name, struct error *error);
@@ -56,5 +70,7 @@ const struct virtual_allocator_model *virtual_allocator_model(const char *name, 
 const struct memory_model *memory_model(const char *name, struct error *error);
 const struct cache_level_model *cache_level_model(const char *name, struct error *error);
 const struct replacement_model *replacement_model(const char *name, struct error *error);
+const struct tlb_level_model *tlb_level_model(const char *name, struct error *error);
+const struct translation_model *translation_model(const char *name, struct error *error);
 
 #endif

@@ -6,6 +6,7 @@
  * applied form a chain, which is how an include that comes back to itself is seen.
  */
 #include "models/scenario.h"
+#include "models/machine_nodes.h"
 #include "models/object_allocator/cache_tunables.h"
 #include "models/object_allocator/slub.h"
 #include "models/registry.h"
@@ -46,8 +47,8 @@ struct chain {
 };
 
 /* Settings that name files: where each was set decides what it is relative to. */
-enum { PATH_TRACE, PATH_START, PATH_EXPECT, NAMED_PATHS };
-static const char *const path_keys[NAMED_PATHS] = {"trace", "start", "expect"};
+enum { PATH_TRACE, PATH_START, PATH_EXPECT, PATH_ACCESSES, NAMED_PATHS };
+static const char *const path_keys[NAMED_PATHS] = {"trace", "start", "expect", "accesses"};
 
 struct named_path {
 	char *folder; /* of the file that set it, NULL where --set did */
@@ -295,8 +296,8 @@ static const struct {
 	const char *key;
 	bool (*check)(const struct settings *settings, struct error *error);
 } texts_with_grammar[] = {
-        {"machine.reserved", reserved_ranges_check},
-        {"kernel.slub_debug", slub_debug_check},
+        {"machine.reserved", reserved_ranges_check},     {"machine.nodes", machine_nodes_check},
+        {"machine.distances", machine_distances_check},  {"kernel.slub_debug", slub_debug_check},
         {"kernel.cache_tunables", cache_tunables_check},
 };
 
@@ -514,7 +515,7 @@ static bool apply_file(struct loading *loading, enum group group, const char *pa
 
 /* ---- --set ---- */
 
-static const char set_place[] = "--set";
+static const char set_place[] = "--set", option_mark[] = "--";
 
 /* The value's texts: a list may be written [a, b] or a,b. Changes the value; returns how many, at most SETTING_LIST_MAX + 1. */
 static size_t split_list(char *value, const char *texts[SETTING_LIST_MAX + 1])
@@ -536,9 +537,21 @@ static size_t split_list(char *value, const char *texts[SETTING_LIST_MAX + 1])
 	return count;
 }
 
+/* `key=value` without the "--" of an option. */
+static const char *bare_set(const char *set)
+{
+	return strncmp(set, option_mark, strlen(option_mark)) == 0 ? set + strlen(option_mark) : set;
+}
+
+/* What the user typed it as: the option, or --set. The caller frees it. */
+static char *place_of_set(const char *set)
+{
+	return bare_set(set) == set ? xstrdup(set_place) : xasprintf("%.*s", (int)strcspn(set, "="), set);
+}
+
 static bool apply_set(struct loading *loading, const char *set)
 {
-	char *key = xstrdup(set), *value = strchr(key, '=');
+	char *place = place_of_set(set), *key = xstrdup(bare_set(set)), *value = strchr(key, '=');
 	SIM_ASSERT(value);
 	*value++ = 0;
 	const char *texts[SETTING_LIST_MAX + 1] = {value};
@@ -547,16 +560,18 @@ static bool apply_set(struct loading *loading, const char *set)
 	size_t count = list ? split_list(value, texts) : 1;
 	bool applied = true;
 	if (row)
-		applied = set_row(loading, row, texts, count, list && count > 1, NULL, set_place);
+		applied = set_row(loading, row, texts, count, list && count > 1, NULL, place);
 	else
-		applied = fail_unknown_key(loading, "", key, set_place);
+		applied = fail_unknown_key(loading, "", key, place);
 	free(key);
+	free(place);
 	return applied;
 }
 
 /* The group that "machine=NAME" or "kernel=NAME" names, GROUPS for any other key. */
 static enum group group_of_set(const char *set)
 {
+	set = bare_set(set);
 	for (enum group group = 0; group < GROUP_SCENARIO; group++) {
 		size_t length = strlen(groups[group].key);
 		if (strncmp(set, groups[group].key, length) == 0 && set[length] == '=')
@@ -637,7 +652,7 @@ static void shorten_path(char *path)
 static bool resolve_path(struct loading *loading, unsigned which)
 {
 	struct settings *settings = loading->settings;
-	char **at[NAMED_PATHS] = {&settings->trace, &settings->start, &settings->expect};
+	char **at[NAMED_PATHS] = {&settings->trace, &settings->start, &settings->expect, &settings->accesses};
 	char **path = at[which];
 	if (!*path || !**path)
 		return true;
@@ -731,11 +746,11 @@ bool scenario_apply_sets(const char *const *sets, struct settings *settings, str
 
 /* ---- names of the registry ---- */
 
-/* Four ports and the report's pictures, each a list of names, in one block each. */
+/* Five ports and the report's pictures, each a list of names, in one block each. */
 struct setting_names *scenario_registry_names(void)
 {
-	struct setting_names *names = xcalloc(6, sizeof *names);
-	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0;
+	struct setting_names *names = xcalloc(7, sizeof *names);
+	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0, modes = 0;
 	while (object_allocator_models[objects].ops)
 		objects++;
 	while (page_allocator_models[pages].ops)
@@ -746,11 +761,16 @@ struct setting_names *scenario_registry_names(void)
 		pictures++;
 	while (replacement_models[policies].ops)
 		policies++;
+	while (translation_models[modes].ops)
+		modes++;
 	const char **object_names = xcalloc(objects + 1, sizeof *object_names);
 	const char **page_names = xcalloc(pages + 1, sizeof *page_names);
 	const char **memory_names = xcalloc(memories + 1, sizeof *memory_names);
 	const char **picture_names = xcalloc(pictures + 1, sizeof *picture_names);
 	const char **policy_names = xcalloc(policies + 1, sizeof *policy_names);
+	const char **mode_names = xcalloc(modes + 1, sizeof *mode_names);
+	for (size_t i = 0; i < modes; i++)
+		mode_names[i] = translation_models[i].ops->name;
 	for (size_t i = 0; i < policies; i++)
 		policy_names[i] = replacement_models[i].ops->name;
 	for (size_t i = 0; i < objects; i++)
@@ -766,6 +786,7 @@ struct setting_names *scenario_registry_names(void)
 	names[2] = (struct setting_names){"memory", memory_names};
 	names[3] = (struct setting_names){"report", picture_names};
 	names[4] = (struct setting_names){"replacement", policy_names};
+	names[5] = (struct setting_names){"translation", mode_names};
 	return names;
 }
 

@@ -27,7 +27,7 @@
 struct scenario_source {
 	const char *path;                  /* the scenario; NULL: only defaults and `sets` */
 	const char *const *config_dirs;    /* folders with machines/, kernels/, scenarios/ */
-	const char *const *sets;           /* "key=value" each */
+	const char *const *sets;           /* "key=value" each; "--key=value" where an option of that name said it, not --set */
 	const struct setting_names *names; /* valid model names; NULL: those of the registry */
 };
 

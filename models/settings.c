@@ -7,6 +7,7 @@
  */
 #include "models/settings.h"
 #include "models/cache_settings.h"
+#include "models/tlb_settings.h"
 #include "sim/setting.h"
 
 #include <stddef.h>
@@ -35,6 +36,7 @@ static const char *const pace_names[] = {[PACE_RECORDED] = "recorded", [PACE_ASA
 static const char *const cache_rule_names[] = {[CACHE_RULE_DEMAND] = "demand", [CACHE_RULE_WRITEBACK] = "writeback", NULL};
 static const char *const line_crossing_names[] = {[CROSSING_EACH_LINE] = "each_line", [CROSSING_ONE_ACCESS] = "one_access", NULL};
 static const char *const modify_names[] = {[MODIFY_LOAD_STORE] = "load_store", [MODIFY_LOAD] = "load", NULL};
+static const char *const walk_prefetch_names[] = {[WALK_PREFETCH_NONE] = "none", [WALK_PREFETCH_NEXT_PAGE] = "next_page", NULL};
 static const char *const on_error_names[] = {[ON_ERROR_COUNT] = "count", [ON_ERROR_STOP] = "stop", NULL};
 
 static const struct setting table[] = {
@@ -56,6 +58,13 @@ static const struct setting table[] = {
          .help = "The recording to replay; relative to the file that names it, else to the current folder",
          .source = "none; a run needs one",
          AT(trace)},
+        {.key = "accesses",
+         .type = SETTING_STRING,
+         .default_text = "",
+         .help = "A program's memory accesses to run through the machine in place of a recording (`kmemsim list formats`); "
+                 "relative to the file that names it, else to the current folder",
+         .source = "none",
+         AT(accesses)},
         {.key = "start",
          .type = SETTING_STRING,
          .default_text = "",
@@ -124,6 +133,16 @@ static const struct setting table[] = {
          .help = "Simulated time between two samples of free lists, owners and fragmentation",
          .source = "estimate: six hundred samples in a minute",
          AT(sample_every_ns)},
+        {.key = "sample.accesses",
+         .type = SETTING_COUNT,
+         .unit = "accesses",
+         .default_text = "100000",
+         .zero_word = "off",
+         .min = 1000,
+         .max = UINT64_MAX,
+         .help = "Accesses between two samples of caches and TLBs, of a run that is given accesses",
+         .source = "estimate: a hundred samples of ten million accesses",
+         AT(sample_accesses)},
         {.key = "paranoid",
          .type = SETTING_COUNT,
          .unit = "ops",
@@ -181,6 +200,24 @@ static const struct setting table[] = {
          .source = "none but a PC's own: frame 0, 9f000-fffff, and bffe0000-ffffffff where memory goes beyond",
          AT(machine.reserved),
          .count_offset = offsetof(struct settings, machine.reserved_count)},
+        {.key = "machine.nodes",
+         .type = SETTING_LIST,
+         .default_text = "",
+         .help = "NUMA nodes, at most four, in the order of their addresses: each \"memory=SIZE cpus=LIST\"; without memory= a "
+                 "node "
+                 "has an equal share of the rest, and where no node names CPUs they are shared in equal runs (\"share\" alone "
+                 "says "
+                 "neither)",
+         .source = "none: one node has everything",
+         AT(machine.nodes),
+         .count_offset = offsetof(struct settings, machine.nodes_count)},
+        {.key = "machine.distances",
+         .type = SETTING_LIST,
+         .default_text = "",
+         .help = "How far the nodes are from each other: a row of numbers for each node, 10 to itself",
+         .source = "include/linux/topology.h: LOCAL_DISTANCE 10, REMOTE_DISTANCE 20 to every other node",
+         AT(machine.distances),
+         .count_offset = offsetof(struct settings, machine.distances_count)},
         {.key = "machine.cpus",
          .type = SETTING_COUNT,
          .unit = "CPUs",
@@ -225,6 +262,64 @@ static const struct setting table[] = {
          .source = SKYLAKE_CACHES "; 2 MiB of LLC for each of four cores",
          AT(machine.caches),
          .count_offset = offsetof(struct settings, machine.caches_count)},
+        {.key = "machine.tlbs",
+         .type = SETTING_LIST,
+         .default_text = "itlb entries=128 ways=8 serves=code;itlb_2m entries=8 ways=all pages=2M+4M serves=code;"
+                         "dtlb entries=64 ways=4 serves=data;dtlb_2m entries=32 ways=4 pages=2M+4M serves=data;"
+                         "dtlb_1g entries=4 ways=all pages=1G serves=data;"
+                         "stlb level=2 entries=1536 ways=12 pages=4K+2M+4M;stlb_1g level=2 entries=16 ways=4 pages=1G",
+         .line_keys = tlb_spec_keys,
+         .line_bytes = sizeof(struct tlb_spec),
+         .help = "The TLBs of a core, each array \"NAME KEY=VALUE ...\"",
+         .source = "Intel 64 and IA-32 Architectures Optimization Reference Manual, TLB parameters of Skylake",
+         AT(machine.tlbs),
+         .count_offset = offsetof(struct settings, machine.tlbs_count)},
+        {.key = "machine.paging",
+         .type = SETTING_STRING,
+         .default_text = "x86_4level",
+         .names_of = "translation",
+         .help = "The paging mode; ideal: linear addresses are physical ones, and nothing is walked",
+         .source = "x86-64 without LA57",
+         AT(machine.paging)},
+        {.key = "machine.physical_address_bits",
+         .type = SETTING_COUNT,
+         .unit = "bits",
+         .default_text = "46",
+         .min = 32,
+         .max = 52,
+         .help = "Width of a physical address; entries with higher bits set fault",
+         .source = "Intel's servers from Sandy Bridge to Cascade Lake: CPUID 80000008H",
+         AT(machine.physical_address_bits)},
+        {.key = "machine.gigabyte_pages",
+         .type = SETTING_BOOL,
+         .default_text = "true",
+         .help = "The processor has pages of 1 GiB",
+         .source = "Intel since Westmere, AMD since K10: CPUID PDPE1GB",
+         AT(machine.gigabyte_pages)},
+        {.key = "machine.paging_structure_caches",
+         .type = SETTING_LIST,
+         .default_text = "pde entries=32 ways=4;pdpte entries=4 ways=all;pml4e entries=2 ways=all",
+         .line_keys = tlb_spec_keys,
+         .line_bytes = sizeof(struct tlb_spec),
+         .help = "What the page walker keeps of tables above the last, each \"NAME entries=N ways=N\" with NAME pde, pdpte, "
+                 "pml4e "
+                 "or pml5e, and of a guest's second stage with nested_ before it, or nested_tlb",
+         .source = "estimate: Barr et al., Translation Caching, 2010, describe such caches; sizes are not published",
+         AT(machine.paging_structure_caches),
+         .count_offset = offsetof(struct settings, machine.paging_structure_caches_count)},
+        {.key = "machine.tlb_prefetch",
+         .type = SETTING_ENUM,
+         .names = walk_prefetch_names,
+         .default_text = "none",
+         .help = "next_page: a miss of the last level also walks for the page after it",
+         .source = "manuals name no such prefetch before Intel's Broadwell",
+         AT(machine.tlb_prefetch)},
+        {.key = "machine.virtualized",
+         .type = SETTING_STRING,
+         .default_text = "off",
+         .help = "The machine is a guest: x86_4level (AMD's nested tables), x86_ept (Intel's), or off",
+         .source = "bare metal",
+         AT(machine.virtualized)},
         {.key = "machine.cache_rule",
          .type = SETTING_ENUM,
          .names = cache_rule_names,
@@ -255,6 +350,14 @@ static const struct setting table[] = {
          .help = "A line in the core's first-level cache",
          .source = SKYLAKE_CACHES ": L1D 4 to 5 cycles",
          AT(machine.l1_cycles)},
+        {.key = "machine.latency.l2",
+         .type = SETTING_CYCLES,
+         .default_text = "14 cycles",
+         .min = 0,
+         .max = 1000000,
+         .help = "A line in a cache between the first and the last level (memory_model: hierarchy)",
+         .source = SKYLAKE_CACHES ": L2 14 cycles",
+         AT(machine.l2_cycles)},
         {.key = "machine.latency.llc",
          .type = SETTING_CYCLES,
          .default_text = "44 cycles",

@@ -15,6 +15,9 @@ enum timing { TIMING_NONE, TIMING_CYCLES };
 enum pace { PACE_RECORDED, PACE_ASAP };
 enum on_error { ON_ERROR_COUNT, ON_ERROR_STOP };
 
+/* What the last level of TLBs brings unasked. */
+enum walk_prefetch { WALK_PREFETCH_NONE, WALK_PREFETCH_NEXT_PAGE };
+
 /* auto: that of the recording, x86-64 without one. */
 enum architecture { ARCHITECTURE_AUTO, ARCHITECTURE_X86_64, ARCHITECTURE_X86_32 };
 
@@ -23,18 +26,29 @@ struct machine_settings {
 	enum architecture architecture;
 	uint64_t memory_bytes; /* memory: end of usable physical memory; auto = from the recording */
 	char **reserved;       /* machine.reserved: ranges that are no usable memory (models/reserved_range.h) */
-	uint32_t reserved_count;
+	char **nodes;          /* machine.nodes, machine.distances (models/machine_nodes.h) */
+	char **distances;
+	uint32_t reserved_count, nodes_count, distances_count;
 	uint32_t cpus;             /* machine.cpus: auto = from the recording */
 	uint64_t frequency_hz;     /* machine.frequency */
 	uint32_t cache_line_bytes; /* machine.cache_line */
 	char *memory_model;        /* machine.memory_model: name in the memory port */
 	char **caches;             /* machine.caches: lines (models/cache_settings.h) */
 	uint32_t caches_count;
+	uint32_t tlbs_count;
+	char **tlbs;                    /* machine.tlbs: lines (models/tlb_settings.h) */
+	char *paging;                   /* machine.paging: name in the translation port */
+	char *virtualized;              /* machine.virtualized: "off", or the second stage's name in the translation port */
+	char **paging_structure_caches; /* lines (models/tlb_settings.h) */
+	uint32_t paging_structure_caches_count;
+	enum walk_prefetch tlb_prefetch;
+	uint32_t physical_address_bits; /* MAXPHYADDR */
+	bool gigabyte_pages;            /* CPUID PDPE1GB */
 	enum cache_rule cache_rule;
 	enum line_crossing cache_line_crossing;
 	enum modify_counts cache_modify;
-	/* the ideal memory's cycles per level */
-	uint32_t l1_cycles, llc_cycles, remote_cycles, dram_cycles;
+	/* cycles per level */
+	uint32_t l1_cycles, l2_cycles, llc_cycles, remote_cycles, dram_cycles;
 	uint32_t atomic_cycles; /* extra cycles of a locked instruction */
 };
 
@@ -84,6 +98,7 @@ struct settings {
 	char *question; /* first comment line of the scenario, without '#' */
 	char *label;
 	char *trace;      /* path of the recording */
+	char *accesses;   /* path of an access trace, in place of a recording */
 	char *start;      /* path of a recorded state to start from */
 	char *expect;     /* path of a recorded state to hold the end against */
 	char **allocator; /* names, in the order asked for */
@@ -94,6 +109,7 @@ struct settings {
 	enum on_error on_error;
 	uint64_t seed;
 	uint64_t sample_every_ns; /* sample.every, simulated time; 0 = off */
+	uint64_t sample_accesses; /* sample.accesses; 0 = off */
 	uint64_t paranoid_every;  /* check() every n ops; 0 = at the end only */
 	char *dump;               /* dump: "buddyinfo,slabinfo@end" */
 	char **report;            /* pictures to draw */

@@ -6,6 +6,7 @@
 #include "models/start_state.h"
 
 #include "models/page_allocator/buddy.h"
+#include "models/start_slabs.h"
 #include "sim/io/decompress.h"
 
 #include <errno.h>
@@ -251,10 +252,15 @@ static bool is_of_slob(const struct state_dump *dump)
 	return false;
 }
 
-bool start_state_objects(const struct start_state *state, struct object_allocator *objects, struct error *error)
+bool start_state_objects(const struct start_state *state, struct object_allocator *objects,
+                         const struct object_allocator_wiring *wiring, struct error *error)
 {
-	if (!state->is_dump)
+	if (!state->is_dump) {
+		if (!start_slabs_place(&state->slabs, objects, wiring, error))
+			return false;
+		object_allocator_check(objects);
 		return true;
+	}
 	if (!objects->ops->load_state)
 		return error_set(error, ERROR_USAGE, "start: '%s' cannot be brought into a recorded state", objects->ops->name);
 	if (is_of_slob(&state->dump) && strcmp(objects->ops->name, "slob") != 0)

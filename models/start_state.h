@@ -3,8 +3,8 @@
  * start_state.h - the recorded state of a kernel's memory, as the start of a run or as what its end is held against.
  *
  * A state is a dump (sim/state_dump.h: lists in order, every slab; plain, gz, xz or zst; the first dump of the file), or files of
- * /proc in a folder or alone (buddyinfo, pagetypeinfo, zoneinfo, slabinfo): those only count, so positions are placed by a
- * seeded rule (models/page_allocator/place.c), and of slabs only the numbers are held against the end.
+ * /proc in a folder or alone (buddyinfo, pagetypeinfo, zoneinfo, slabinfo): those only count, so positions are placed by seeded
+ * rules (models/page_allocator/place.c, models/start_slabs.h).
  */
 #ifndef MODELS_START_STATE_H
 #define MODELS_START_STATE_H
@@ -34,8 +34,9 @@ void start_state_complete(const struct start_state *state, struct settings *sett
 /* The page allocator in this state. NULL with *error: the model named by the settings cannot be brought into it. */
 struct page_allocator *start_state_pages(const struct start_state *state, const struct page_allocator_wiring *wiring,
                                          struct error *error);
-/* Brings the fresh object allocator into the state of a dump; of /proc files there is nothing to bring. */
-bool start_state_objects(const struct start_state *state, struct object_allocator *objects, struct error *error);
+/* Brings the fresh object allocator, made of this wiring, into the state of a dump, or of a slabinfo (models/start_slabs.h). */
+bool start_state_objects(const struct start_state *state, struct object_allocator *objects,
+                         const struct object_allocator_wiring *wiring, struct error *error);
 
 /* What a comparison found. Numbers are one for each cache (slabs) and each zone and order (free blocks). */
 struct state_tally {

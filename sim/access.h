@@ -25,6 +25,9 @@ enum access_kind {
 	ACCESS_KINDS
 };
 
+/* "code", "load", ... */
+const char *access_kind_name(enum access_kind kind);
+
 /* Number of accesses that stages hand on at once, as a rule. */
 #define ACCESS_BATCH 4096
 

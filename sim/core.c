@@ -69,6 +69,7 @@ static void finish_job(struct core *core, cycle now)
 
 static cycle access_memory(struct core *core, const struct step *step, enum step_kind kind, cycle now)
 {
+	core->machine->owner = core->jobs[core->first].owner;
 	cycle done = memory_access(core->machine->memory, core->cpu, vaddr_of(step->address), step->bytes, kind, now);
 	core->counters.memory_cycles += done - now;
 	return done;
@@ -176,7 +177,7 @@ void machine_release(struct machine *machine)
 	*machine = (struct machine){0};
 }
 
-void core_push(struct machine *machine, unsigned cpu, enum job_kind kind, const struct steps *steps)
+void core_push(struct machine *machine, unsigned cpu, enum job_kind kind, uint32_t owner, const struct steps *steps)
 {
 	SIM_ASSERT(cpu < machine->cpus);
 	struct core *core = &machine->cores[cpu];
@@ -191,6 +192,7 @@ void core_push(struct machine *machine, unsigned cpu, enum job_kind kind, const 
 		memcpy(job->at, steps->at, steps->count * sizeof *job->at);
 	job->count = steps->count;
 	job->kind = kind;
+	job->owner = owner;
 	if (core->queued++ == 0) {
 		SIM_ASSERT(core->event.place == 0 && core->position == 0);
 		/* `started` is the end of the core's last op: it may lie ahead of the clock. */

@@ -48,6 +48,7 @@ struct core_job {
 	struct step *at;
 	uint32_t count, capacity;
 	enum job_kind kind;
+	uint32_t owner;
 };
 
 struct machine;
@@ -71,7 +72,8 @@ struct machine {
 	struct memory *memory; /* not owned */
 	unsigned cpus;
 	struct core *cores;
-	cycle horizon;               /* ops may still arrive after it, so no core runs further ahead than one step */
+	uint32_t owner; /* of the job whose step runs now: who watches the memory's levels reads it (level_watch.h) */
+	cycle horizon;  /* ops may still arrive after it, so no core runs further ahead than one step */
 	struct touched lines, pages; /* of the job that ends */
 	struct histogram measured[JOB_MEASURES][JOB_KINDS];
 };
@@ -80,8 +82,11 @@ struct machine {
 void machine_init(struct machine *machine, unsigned cpus, uint32_t line_bytes, struct memory *memory);
 void machine_release(struct machine *machine);
 
-/* Hands a copy of the steps to a core. If its queue is full, time passes until there is room. */
-void core_push(struct machine *machine, unsigned cpu, enum job_kind kind, const struct steps *steps);
+/*
+ * Hands a copy of the steps to a core. If its queue is full, time passes until there is room. owner: whom the accesses are
+ * counted for, 0 for nobody in particular.
+ */
+void core_push(struct machine *machine, unsigned cpu, enum job_kind kind, uint32_t owner, const struct steps *steps);
 
 /* Lets time pass up to and including a cycle before which no more ops will arrive. */
 void machine_run_until(struct machine *machine, cycle until);

@@ -14,6 +14,38 @@ struct layout_label {
 	char *name;
 };
 
+static const struct layout_span spans_4level[] = {{0, 0x00007fffffffffffu, REGION_USER},
+                                                  {0xffff888000000000u, 0xffffc87fffffffffu, REGION_DIRECT_MAP},
+                                                  {0xffffc88000000000u, 0xffffc8ffffffffffu, REGION_PER_CPU},
+                                                  {0xffffc90000000000u, 0xffffe8ffffffffffu, REGION_VMALLOC},
+                                                  {0xffffea0000000000u, 0xffffeaffffffffffu, REGION_VMEMMAP},
+                                                  {0xffffffff80000000u, 0xffffffff9fffffffu, REGION_TEXT},
+                                                  {0xffffffffa0000000u, 0xfffffffffeffffffu, REGION_MODULES},
+                                                  {0xffffffffff000000u, 0xffffffffff5fffffu, REGION_FIXMAP}};
+
+static const struct layout_span spans_5level[] = {{0, 0x00ffffffffffffffu, REGION_USER},
+                                                  {0xff11000000000000u, 0xff90ffffffffffffu, REGION_DIRECT_MAP},
+                                                  {0xff91000000000000u, 0xff9fffffffffffffu, REGION_PER_CPU},
+                                                  {0xffa0000000000000u, 0xffd1ffffffffffffu, REGION_VMALLOC},
+                                                  {0xffd4000000000000u, 0xffd5ffffffffffffu, REGION_VMEMMAP},
+                                                  {0xffffffff80000000u, 0xffffffff9fffffffu, REGION_TEXT},
+                                                  {0xffffffffa0000000u, 0xfffffffffeffffffu, REGION_MODULES},
+                                                  {0xffffffffff000000u, 0xffffffffff5fffffu, REGION_FIXMAP}};
+
+static const struct layout_span spans_i386[] = {{0, 0xbfffffffu, REGION_USER},
+                                                {0xc0000000u, 0xc0ffffffu, REGION_DIRECT_MAP},
+                                                {0xc1000000u, 0xc1ffffffu, REGION_TEXT},
+                                                {0xc2000000u, 0xf7ffffffu, REGION_DIRECT_MAP},
+                                                {0xf8800000u, 0xff7fdfffu, REGION_VMALLOC},
+                                                {0xff800000u, 0xffbfffffu, REGION_KMAP},
+                                                {0xffc00000u, 0xffffefffu, REGION_FIXMAP}};
+
+static void set_spans(struct layout *layout, const struct layout_span *spans, size_t bytes)
+{
+	memset(layout->spans, 0, sizeof layout->spans);
+	memcpy(layout->spans, spans, bytes);
+}
+
 void layout_init(struct layout *layout, uint32_t page_struct_bytes)
 {
 	*layout = (struct layout){
@@ -25,12 +57,49 @@ void layout_init(struct layout *layout, uint32_t page_struct_bytes)
 	        .per_cpu_stride = 1u << 24,
 	        .kernel_data = 0xffffffff82000000u,
 	};
+	set_spans(layout, spans_4level, sizeof spans_4level);
+}
+
+void layout_set_5level(struct layout *layout)
+{
+	layout->direct_map = 0xff11000000000000u;
+	layout->vmemmap = 0xffd4000000000000u;
+	layout->per_cpu = 0xff91000000000000u;
+	set_spans(layout, spans_5level, sizeof spans_5level);
 }
 
 void layout_set_32bit(struct layout *layout, uint64_t lowmem_bytes)
 {
 	layout->direct_map = 0xc0000000u;
 	layout->direct_map_frames = (uint32_t)(lowmem_bytes >> PAGE_SHIFT);
+	set_spans(layout, spans_i386, sizeof spans_i386);
+}
+
+const char *region_name(enum region region)
+{
+	static const char *const names[REGIONS] = {
+	        [REGION_NONE] = "none",       [REGION_USER] = "user",       [REGION_DIRECT_MAP] = "direct map",
+	        [REGION_PER_CPU] = "per-cpu", [REGION_VMALLOC] = "vmalloc", [REGION_VMEMMAP] = "vmemmap",
+	        [REGION_KMAP] = "kmap",       [REGION_TEXT] = "text",       [REGION_MODULES] = "modules",
+	        [REGION_FIXMAP] = "fixmap",   [REGION_HOLE] = "hole"};
+	SIM_ASSERT(region < REGIONS);
+	return names[region];
+}
+
+enum region layout_region(const struct layout *layout, uint64_t address)
+{
+	for (unsigned i = 0; i < LAYOUT_SPANS && layout->spans[i].region != REGION_NONE; i++)
+		if (address >= layout->spans[i].first && address <= layout->spans[i].last)
+			return layout->spans[i].region;
+	return REGION_HOLE;
+}
+
+const struct layout_span *layout_span_of(const struct layout *layout, enum region region)
+{
+	for (unsigned i = 0; i < LAYOUT_SPANS && layout->spans[i].region != REGION_NONE; i++)
+		if (layout->spans[i].region == region)
+			return &layout->spans[i];
+	return NULL;
 }
 
 void layout_keep_names(struct layout *layout)

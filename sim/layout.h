@@ -1,20 +1,69 @@
 /* SPDX-License-Identifier: MIT
  *
- * layout.h - where the simulated kernel's own structures lie, so that a touch has an address.
+ * layout.h - where the simulated kernel's own structures lie, so that a touch has an address, and the map of addresses around them.
  *
- *   direct_map    + (pfn << 12)       every frame, and with it every object       (x86-64: ffff888000000000)
- *   vmemmap       + pfn * page_struct  the struct page array                        (x86-64: ffffea0000000000)
+ *   direct_map    + (pfn << 12)       every frame, and with it every object
+ *   vmemmap       + pfn * page_struct  the struct page array
  *   per_cpu       + cpu * stride       per-CPU data: pcp lists, cpu slabs, arrays
  *   kernel_data   ...                  zones, kmem_cache descriptors, locks: handed out once, upward, never freed
  *
+ * The map, without KASLR (Documentation/x86/x86_64/mm.rst; i386: arch/x86/include/asm/pgtable_32_areas.h and what a machine with
+ * 896 MiB of low memory prints at boot):
+ *
+ *             4 levels             5 levels             i386
+ *   user      0000000000000000     0000000000000000     00000000
+ *             00007fffffffffff     00ffffffffffffff     bfffffff
+ *   direct    ffff888000000000     ff11000000000000     c0000000    every frame; pages as large as fit (sim/kernel_map.h)
+ *   map       ffffc87fffffffff     ff90ffffffffffff     f7ffffff    i386: the first 896 MiB
+ *   per-CPU   ffffc88000000000     ff91000000000000     (below)     in a hole of the kernel's map
+ *   data      ffffc8ffffffffff     ff9fffffffffffff
+ *   vmalloc   ffffc90000000000     ffa0000000000000     f8800000    4 KiB pages
+ *             ffffe8ffffffffff     ffd1ffffffffffff     ff7fdfff
+ *   vmemmap   ffffea0000000000     ffd4000000000000     (below)     2 MiB pages
+ *             ffffeaffffffffff     ffd5ffffffffffff
+ *   kmap                                                ff800000    permanent kmaps
+ *                                                       ffbfffff
+ *   text      ffffffff80000000     ffffffff80000000     c1000000    the kernel's image, 2 MiB pages (i386: in the direct map)
+ *             ffffffff9fffffff     ffffffff9fffffff     c1ffffff
+ *   modules   ffffffffa0000000     ffffffffa0000000
+ *             fffffffffeffffff     fffffffffeffffff
+ *   fixmap    ffffffffff000000     ffffffffff000000     ffc00000    4 KiB pages, those of kmap_local on i386
+ *             ffffffffff5fffff     ffffffffff5fffff     ffffefff
+ *
  * MODEL: descriptors lie in kernel_data and per_cpu, each on its own cache line, instead of inside slabs and the per-CPU
  * allocator's chunks. Which bytes share a line inside one structure is kept; which structures share a page is not.
- * Source of the bases: Documentation/arch/x86/x86_64/mm.rst (4-level, no KASLR).
  */
 #ifndef SIM_LAYOUT_H
 #define SIM_LAYOUT_H
 
 #include "sim/base.h"
+
+/* Whose memory an address is. */
+enum region {
+	REGION_NONE, /* not told */
+	REGION_USER,
+	REGION_DIRECT_MAP,
+	REGION_PER_CPU,
+	REGION_VMALLOC,
+	REGION_VMEMMAP,
+	REGION_KMAP,
+	REGION_TEXT,
+	REGION_MODULES,
+	REGION_FIXMAP,
+	REGION_HOLE, /* the kernel's half, but nothing of it */
+	REGIONS
+};
+
+/* "user", "direct map", ... */
+const char *region_name(enum region region);
+
+/* A part of the map: addresses from first to last. */
+struct layout_span {
+	uint64_t first, last;
+	enum region region;
+};
+
+#define LAYOUT_SPANS 10
 
 struct layout {
 	uint64_t direct_map;
@@ -28,11 +77,21 @@ struct layout {
 	uint64_t per_cpu_used;
 	struct layout_label *labels; /* of kernel data and per-CPU data, ascending; owned */
 	size_t labels_count;
+	struct layout_span spans[LAYOUT_SPANS]; /* ascending; region REGION_NONE: unused */
 	bool keeps_names; /* false: layout_name() does nothing, and there is nothing to release */
 };
 
-/* The 64-bit layout without KASLR. */
+/* The 64-bit layout with 4 levels, without KASLR. */
 void layout_init(struct layout *layout, uint32_t page_struct_bytes);
+
+/* The same with 5 levels (LA57). */
+void layout_set_5level(struct layout *layout);
+
+/* The region that an address lies in. */
+enum region layout_region(const struct layout *layout, uint64_t address);
+
+/* The span of a region, NULL if the map has none. */
+const struct layout_span *layout_span_of(const struct layout *layout, enum region region);
 
 /*
  * The map of a 32-bit kernel (PAGE_OFFSET c0000000), which ends after so many bytes of memory; object allocators tell the size of a

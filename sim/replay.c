@@ -4,6 +4,8 @@
  */
 #include "sim/replay.h"
 
+#include "sim/level_store.h"
+
 #include "sim/follow.h"
 #include "sim/usercopy_caches.h"
 
@@ -376,6 +378,10 @@ static bool take_sample(struct replay *replay, struct error *error)
 	        .live_objects = replay->counters.live_objects,
 	};
 	row.pages_free = pages_free(replay, &zone, &row.pages_pcp);
+	if (replay->parts.caches &&
+	    !level_store_caches_sample(replay->parts.store, replay->parts.run_id, number, replay->counters.ops, replay->time_ns,
+	                               replay->parts.caches, error))
+		return false;
 	if (!store_sample(replay->parts.store, replay->parts.run_id, number, &row, error))
 		return false;
 	for (unsigned index = 0; index < pages->ops->zones(pages); index++) {
@@ -408,7 +414,7 @@ static void run_daemons(struct replay *replay)
 		if (replay->daemon_ns[cpu] <= replay->time_ns) {
 			replay->daemon_ns[cpu] = object_allocator_tick(replay->parts.objects, cpu, replay->time_ns);
 			if (replay->parts.machine && replay->parts.steps->count > 0) {
-				core_push(replay->parts.machine, cpu, JOB_DAEMON, replay->parts.steps);
+				core_push(replay->parts.machine, cpu, JOB_DAEMON, REPLAY_OWNER_NONE, replay->parts.steps);
 				steps_clear(replay->parts.steps);
 			}
 		}
@@ -820,11 +826,20 @@ static enum job_kind job_of(uint8_t kind)
 	}
 }
 
+/* Whom an op's accesses are counted for. */
+static uint32_t step_owner(const struct replay *replay, const struct op *op)
+{
+	if (job_of(op->kind) != JOB_OBJECT_ALLOC && job_of(op->kind) != JOB_OBJECT_FREE)
+		return REPLAY_OWNER_NONE;
+	const struct live *live = &replay->live[op->id];
+	return live->state == LIVE_FAILED || live->cache == UINT32_MAX ? REPLAY_OWNER_NONE : replay_owner_of_cache(live->cache);
+}
+
 /* Hands the steps of the op just decided to its core. What happened before the recording costs nothing. */
 static void pay(struct replay *replay, const struct op *op, unsigned cpu)
 {
 	if (op->kind != OP_MARK && op->origin == OP_RECORDED)
-		core_push(replay->parts.machine, cpu, job_of(op->kind), replay->parts.steps);
+		core_push(replay->parts.machine, cpu, job_of(op->kind), step_owner(replay, op), replay->parts.steps);
 	steps_clear(replay->parts.steps);
 }
 

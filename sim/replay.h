@@ -38,6 +38,13 @@
 /* Wrong ops beyond this many are counted, not listed. */
 #define WRONG_OPS_LISTED 1000
 
+/* Whom a core's accesses are counted for (core_push): a cache of the object allocator, or pages, large kmallocs and daemons. */
+#define REPLAY_OWNER_NONE 0u
+static inline uint32_t replay_owner_of_cache(uint32_t cache)
+{
+	return cache + 1;
+}
+
 /* More samples than this are refused: they would be a mistake in the unit. */
 #define SAMPLES_MAX 1000000u
 
@@ -110,8 +117,9 @@ struct replay_parts {
 	struct page_allocator *pages;
 	struct object_allocator *objects;
 	struct steps *steps;
-	struct machine *machine; /* NULL: timing none */
-	struct store *store;     /* NULL: nothing is stored */
+	struct machine *machine;              /* NULL: timing none */
+	const struct cache_hierarchy *caches; /* behind the machine's memory, sampled with the rest; NULL: none */
+	struct store *store;                  /* NULL: nothing is stored */
 	int64_t run_id;
 	/* Called at each dump moment with the number of the sample taken then, and at the end; may be NULL. false ends the
 	 * replay. */

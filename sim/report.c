@@ -355,14 +355,14 @@ static bool write_panel(struct sheet *sheet, int64_t panel, struct error *error)
 	for (size_t i = 0; i < sheet->count; i++) {
 		int64_t parameters[] = {sheet->runs[i].id, panel};
 		uint64_t before = sheet->points;
-		if (!sheet_query(
-		            sheet,
-		            "SELECT s.position / 1e6, s.misses_per_thousand FROM v_level_sample AS s"
-		            " WHERE s.run_id = ?1 AND s.level = (SELECT level FROM level GROUP BY level"
-		            " HAVING level IN (SELECT level FROM level_sample) ORDER BY min(position), level LIMIT 1 OFFSET ?2)"
-		            " AND s.sample % (SELECT max(sample) / 1500 + 1 FROM level_sample WHERE run_id = ?1) = 0"
-		            " ORDER BY s.sample",
-		            parameters, 2, write_numbers, error))
+		if (!sheet_query(sheet,
+		                 "SELECT s.position / 1e6, s.misses_per_thousand FROM v_level_sample AS s"
+		                 " WHERE s.run_id = ?1 AND s.level = (SELECT level FROM level GROUP BY level"
+		                 " HAVING level IN (SELECT level FROM level_sample WHERE accesses > 0) ORDER BY min(position), "
+		                 "level LIMIT 1 OFFSET ?2)"
+		                 " AND s.sample % (SELECT max(sample) / 1500 + 1 FROM level_sample WHERE run_id = ?1) = 0"
+		                 " ORDER BY s.sample",
+		                 parameters, 2, write_numbers, error))
 			return false;
 		if (sheet->points == before)
 			fputs("NaN NaN\n", sheet->data);
@@ -375,10 +375,11 @@ static bool write_panel(struct sheet *sheet, int64_t panel, struct error *error)
 static bool write_misses(struct sheet *sheet, struct error *error)
 {
 	struct panels panels = {0};
-	bool ok = store_query(sheet->report->store,
-	                      "SELECT level FROM level GROUP BY level HAVING level IN (SELECT level FROM level_sample)"
-	                      " ORDER BY min(position), level",
-	                      NULL, 0, take_panel, &panels, error);
+	bool ok = store_query(
+	        sheet->report->store,
+	        "SELECT level FROM level GROUP BY level HAVING level IN (SELECT level FROM level_sample WHERE accesses > 0)"
+	        " ORDER BY min(position), level",
+	        NULL, 0, take_panel, &panels, error);
 	fprintf(sheet->script, "PANELS = %zu\narray PANEL[%d]\n", panels.count, MISS_PANELS);
 	for (size_t panel = 0; ok && panel < panels.count; panel++) {
 		script_text(sheet, "PANEL", panel, panels.name[panel], NAME_CHARACTERS);

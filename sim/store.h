@@ -155,7 +155,8 @@ struct store_level_sample {
 bool store_level_sample(struct store *store, int64_t run_id, uint32_t sample, const struct store_level_sample *row,
                         struct error *error);
 
-/* Its accesses and misses by what they were for: by "region" ("direct map", "user" ...) or "owner" (a cache, a call site). */
+/* Its accesses and misses by what they were for: by "region" ("direct map", "user" ...) or "owner" (a cache). Two calls for one
+ * name add up. */
 struct store_level_share {
 	const char *level, *by, *name;
 	uint64_t accesses, misses;

@@ -11,6 +11,7 @@
  */
 #include "sim/io/decompress.h"
 #include "sim/io/kmt.h"
+#include "sim/new_file.h"
 #include "sim/trace.h"
 #include "sim/trace_address.h"
 #include "sim/trace_attribution.h"
@@ -563,27 +564,11 @@ static bool import_to_file(const char *path, int file, const char *name, const s
 bool trace_import(const char *path, const char *out, const struct progress *progress, struct trace_summary *summary,
                   struct error *error)
 {
-	char *temporary = xasprintf("%s.XXXXXX", out);
-	int file = mkostemp(temporary, O_CLOEXEC);
-	if (file < 0) {
-		error_set(error, ERROR_HOST, "%s: a file beside it could not be created: %s", out, strerror(errno));
-		free(temporary);
+	struct new_file file;
+	if (!new_file_begin(&file, out, error))
 		return false;
-	}
-	/* mkostemp() lets only the owner read; others may, as with any file. umask() cannot be read without setting it. */
-	mode_t mask = umask(0);
-	umask(mask);
-	bool done = import_to_file(path, file, out, progress, summary, error);
-	if (done && fchmod(file, 0666 & ~mask) != 0)
-		done = error_set(error, ERROR_HOST, "%s: %s", temporary, strerror(errno));
-	if (close(file) != 0 && done)
-		done = error_set(error, ERROR_HOST, "%s: %s", temporary, strerror(errno));
-	if (done && rename(temporary, out) != 0)
-		done = error_set(error, ERROR_HOST, "%s: %s", out, strerror(errno));
-	if (!done)
-		unlink(temporary);
-	free(temporary);
-	return done;
+	bool done = import_to_file(path, file.file, out, progress, summary, error);
+	return new_file_end(&file, done, error) && done;
 }
 
 int trace_import_unnamed(const char *path, const struct progress *progress, struct error *error)

@@ -705,6 +705,7 @@ const struct object_allocator_ops object_allocator_slab_ops = {
         .pages_large = slab_pages_large,
         .print_state = slab_print_state,
         .load_state = slab_load_state,
+        .place_slab = slab_place_slab,
         .follow = &slab_follow_ops,
         .check = slab_check,
         .metrics = slab_metrics,

@@ -352,6 +352,8 @@ struct slab_node_state {
 	bool free_touched;
 };
 bool slab_load_node(struct slab_allocator *allocator, struct slab_cache *cache, const struct slab_node_state *state);
+/* The port's place_slab: a slab, and the node's numbers with it. */
+bool slab_place_slab(struct object_allocator *objects, cache_id id, pfn first, const uint16_t *free_objects, uint32_t free_count);
 
 /* slab_state.c */
 void slab_print_state(const struct object_allocator *objects, cache_id one, FILE *out);

@@ -166,3 +166,36 @@ bool slab_load_node(struct slab_allocator *allocator, struct slab_cache *cache, 
 	node->free_touched = state->free_touched;
 	return true;
 }
+
+/* Where the index array of a slab without colour lies; 0 where nothing of the slab is free and it would lie in a free object. */
+static uint64_t freelist_of(const struct slab_allocator *allocator, const struct slab_cache *cache,
+                            const struct slab_state *state)
+{
+	uint64_t begin = layout_page_address(allocator->wiring.layout, state->frame).addr;
+	if (!(cache->geometry.flags & CFLGS_OBJFREELIST_SLAB))
+		return begin + ((uint64_t)slab_frames(cache) << PAGE_SHIFT) - cache->num;
+	if (state->active == cache->num)
+		return 0;
+	return begin + (uint64_t)state->stack[cache->num - state->active - 1] * cache->size;
+}
+
+bool slab_place_slab(struct object_allocator *objects, cache_id id, pfn first, const uint16_t *free_objects, uint32_t free_count)
+{
+	struct slab_allocator *allocator = slab_allocator_of(objects);
+	struct slab_cache *cache = allocator->caches[id.nr];
+	uint8_t stack[SLAB_OBJ_MAX_NUM + 1];
+	struct slab_state state = {.frame = first, .active = cache->num - free_count, .stack = stack};
+	for (uint32_t i = 0; i < free_count; i++)
+		stack[i] = (uint8_t)free_objects[i];
+	state.freelist = freelist_of(allocator, cache, &state);
+	/* An index array off its slab would be an object that the file does not tell apart from others. */
+	if (cache->geometry.flags & CFLGS_OFF_SLAB || !frames_fit(allocator, cache, first) ||
+	    !page_adopt(allocator->wiring.pages, first, cache->geometry.order))
+		return false;
+	bool loadable = slab_load_slab(allocator, cache, list_of(cache, state.active), &state);
+	SIM_ASSERT(loadable);
+	cache->node.total_slabs++;
+	cache->node.free_slabs += state.active == 0;
+	cache->node.free_objects += free_count;
+	return loadable;
+}

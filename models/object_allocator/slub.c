@@ -624,6 +624,7 @@ const struct object_allocator_ops object_allocator_slub_ops = {
         .pages_large = slub_pages_large,
         .print_state = slub_print_state,
         .load_state = slub_load_state,
+        .place_slab = slub_place_slab,
         .follow = &slub_follow_ops,
         .check = slub_check,
         .metrics = slub_metrics,

@@ -37,6 +37,9 @@ extern const struct object_follow_ops slub_follow_ops;
 void slub_print_state(const struct object_allocator *objects, cache_id one, FILE *out);
 bool slub_load_state(struct object_allocator *objects, const struct state_dump *dump, struct error *error);
 
+/* slub_load.c */
+bool slub_place_slab(struct object_allocator *objects, cache_id id, pfn first, const uint16_t *free_objects, uint32_t free_count);
+
 /* slub_cache.c */
 bool slub_create_kmalloc_caches(struct slub *slub);
 cache_id slub_cache_create(struct object_allocator *objects, const struct cache_spec *spec);

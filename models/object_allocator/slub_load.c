@@ -123,3 +123,20 @@ void slub_load_unseen(struct slub *slub, struct slub_cache *cache, uint64_t slab
 	cache->total_objects += objects;
 	slub->pages_slabs += slabs << cache->geometry.order;
 }
+
+bool slub_place_slab(struct object_allocator *objects, cache_id id, pfn first, const uint16_t *free_objects, uint32_t free_count)
+{
+	struct slub *slub = slub_of(objects);
+	struct slub_cache *cache = slub->caches[id.nr];
+	struct slub_loaded_slab loaded = {.first = first,
+	                                  .inuse = cache->geometry.objects - free_count,
+	                                  .objects = cache->geometry.objects,
+	                                  .chain = free_objects,
+	                                  .chain_length = free_count};
+	struct error error = {0};
+	if (!frames_are_free(slub, first, cache->geometry.order) || !page_adopt(slub->wiring.pages, first, cache->geometry.order))
+		return false;
+	bool loadable = slub_load_slab(slub, cache, &loaded, free_count ? SLUB_NODE_PARTIAL : SLUB_FULL, 0, &error);
+	SIM_ASSERT(loadable);
+	return loadable;
+}

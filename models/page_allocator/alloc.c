@@ -102,6 +102,14 @@ static uint32_t rmqueue_buddy(struct buddy *buddy, struct zone *zone, const stru
 	return nr;
 }
 
+void count_nodes(struct buddy *buddy, const struct zone *zone, const struct request *request, uint64_t blocks)
+{
+	bool preferred = request->zonelist->length && zone->node == buddy->zones[request->zonelist->zones[0]].node;
+	bool local = zone->node == buddy->node_of_cpu[request->cpu];
+	*(preferred ? &buddy->counters.numa_hit : &buddy->counters.numa_miss) += blocks;
+	*(local ? &buddy->counters.numa_local : &buddy->counters.numa_other) += blocks;
+}
+
 static uint32_t rmqueue(struct buddy *buddy, struct zone *zone, const struct request *request, unsigned alloc_flags)
 {
 	uint32_t nr = BLOCK_NONE;
@@ -111,6 +119,8 @@ static uint32_t rmqueue(struct buddy *buddy, struct zone *zone, const struct req
 		buddy->counters.alloc_pcp++;
 	else
 		nr = rmqueue_buddy(buddy, zone, request, alloc_flags);
+	if (nr != BLOCK_NONE)
+		count_nodes(buddy, zone, request, 1);
 	if (zone->boosted) {
 		zone->boosted = false;
 		buddy->counters.kswapd_wake_boost++;
@@ -268,6 +278,7 @@ static unsigned take_bulk(struct buddy *buddy, const struct request *request, un
 	unsigned taken = rmqueue_pcplist_bulk(buddy, zone, request->type, ALLOC_WMARK_LOW, request->cpu, wanted, frames);
 	buddy->counters.alloc_requests += taken;
 	buddy->counters.alloc_pcp += taken;
+	count_nodes(buddy, zone, request, taken);
 	for (unsigned i = 0; i < taken; i++)
 		hand_out(buddy, zone, frames[i].nr, 0, request->flags);
 	buddy->port.allocated_pages += taken;

@@ -39,7 +39,7 @@ static void describe_zone(struct zone_spec *zone, const struct memory_map *map, 
 	zone->kind = kind;
 	for (unsigned i = 0; names[kind][i]; i++)
 		zone->name[i] = names[kind][i];
-	range = range_both(range, (struct range){map->memory[0].start, map->end_pfn});
+	range = range_both(range, map->nodes[zone->node]);
 	if (range.start >= range.end)
 		return;
 	zone->start_pfn = range.start;
@@ -48,6 +48,7 @@ static void describe_zone(struct zone_spec *zone, const struct memory_map *map, 
 	zone->managed = zone->present - kept_in(map, range);
 }
 
+/* The zones of each node, node after node. */
 static unsigned describe_zones(struct zone_spec *zones, const struct memory_map *map, bool is_32bit)
 {
 	struct zone_limit {
@@ -66,13 +67,26 @@ static unsigned describe_zones(struct zone_spec *zones, const struct memory_map 
 	        {ZONE_HIGHMEM, {map->lowmem_end_pfn, UINT32_MAX}},
 	        {ZONE_MOVABLE, {0, 0}},
 	};
-	unsigned count = sizeof zones_64 / sizeof zones_64[0];
-	for (unsigned i = 0; i < count; i++) {
-		const struct zone_limit *limit = is_32bit ? &zones_32[i] : &zones_64[i];
-		zones[i].index = i;
-		describe_zone(&zones[i], map, limit->kind, limit->range);
-	}
+	unsigned kinds = sizeof zones_64 / sizeof zones_64[0], count = 0;
+	for (unsigned node = 0; node < map->nodes_count; node++)
+		for (unsigned i = 0; i < kinds; i++) {
+			const struct zone_limit *limit = is_32bit ? &zones_32[i] : &zones_64[i];
+			zones[count].index = i;
+			zones[count].node = node;
+			describe_zone(&zones[count++], map, limit->kind, limit->range);
+		}
 	return count;
+}
+
+static void describe_nodes(struct buddy_spec *spec, const struct memory_map *map)
+{
+	_Static_assert(MACHINE_NODES_MAX == NODES_MAX, "each node that can be described has its zones");
+	spec->node_count = map->nodes_count;
+	for (unsigned node = 0; node < map->nodes_count; node++)
+		for (unsigned other = 0; other < map->nodes_count; other++)
+			spec->distance[node][other] = map->distance[node][other];
+	for (unsigned cpu = 0; cpu < spec->cpus; cpu++)
+		spec->node_of_cpu[cpu] = map->node_of_cpu[cpu];
 }
 
 /*
@@ -94,6 +108,8 @@ static void set_limits(struct buddy_spec *spec, const struct memory_map *map, co
 		populated += early[i].present > 0;
 	}
 	struct zone_tuning tuning = zone_tuning_of(settings, spec->cpus);
+	for (unsigned cpu = 0; spec->node_count > 1 && cpu < spec->cpus; cpu++)
+		tuning.node_cpus[spec->node_of_cpu[cpu]]++;
 	if (!tuning.min_free_kbytes) {
 		tuning.min_free_kbytes = min_free_kbytes_of(lowmem_pages);
 		if (spec->transparent_hugepage && lowmem_pages >= 512 * MIB_PAGES)
@@ -221,6 +237,7 @@ struct page_allocator *buddy_boot(const struct page_allocator_wiring *wiring, st
 	}
 	if (!memory_map_describe(&map, settings, spec.cpus, error))
 		return NULL;
+	describe_nodes(&spec, &map);
 	spec.zone_count = describe_zones(spec.zones, &map, settings->machine.architecture == ARCHITECTURE_X86_32);
 	set_limits(&spec, &map, settings);
 	struct buddy *buddy = boot(&spec, &map, wiring, error);

@@ -146,6 +146,7 @@ struct buddy_counters {
 	uint64_t pgalloc_dma, pgalloc_dma32, pgalloc_normal, pgalloc_high, pgalloc_movable;
 	uint64_t pgfree;
 	uint64_t alloc_requests, alloc_pcp, alloc_buddy, alloc_fail;
+	uint64_t numa_hit, numa_miss, numa_local, numa_other;
 	uint64_t free_requests, frees, wrong_frees;
 	uint64_t pcp_alloc_pages, pcp_free_pages, pcp_refill_pages, pcp_drain_pages;
 	uint64_t buddy_alloc_pages, buddy_free_pages;

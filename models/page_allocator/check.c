@@ -210,6 +210,8 @@ static void check_counters(const struct survey *survey)
 	                   counters->compact_isolated_free);
 	SIM_ASSERT(buddy->start_highatomic + counters->highatomic_reserved_pages ==
 	           highatomic + counters->highatomic_unreserved_pages);
+	SIM_ASSERT(counters->numa_hit + counters->numa_miss == counters->alloc_pcp + counters->alloc_buddy);
+	SIM_ASSERT(counters->numa_local + counters->numa_other == counters->alloc_pcp + counters->alloc_buddy);
 	SIM_ASSERT(counters->alloc_requests ==
 	           counters->alloc_pcp + counters->alloc_buddy + counters->alloc_captured + counters->alloc_fail);
 	SIM_ASSERT(counters->free_requests == counters->frees + counters->wrong_frees);

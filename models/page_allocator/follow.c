@@ -92,6 +92,9 @@ static bool buddy_claim(struct page_allocator *pages, pfn first, unsigned order,
 	}
 	buddy->counters.alloc_requests++;
 	buddy->counters.alloc_buddy++;
+	/* MODEL: whose CPU it was is not told; recordings are of one node. */
+	struct request request = request_of(buddy, order, flags, 0);
+	count_nodes(buddy, zone, &request, 1);
 	frame_at(buddy, first.nr)->zone = zone->number;
 	frame_at(buddy, first.nr)->type = (uint8_t)pageblock_type(buddy, zone, first.nr);
 	hand_out(buddy, zone, first.nr, order, flags);
@@ -110,6 +113,7 @@ static pfn buddy_take(struct page_allocator *pages, gfp flags, unsigned cpu)
 		return PFN_NONE;
 	buddy->counters.alloc_requests++;
 	buddy->counters.alloc_pcp++;
+	count_nodes(buddy, zone, &request, 1);
 	hand_out(buddy, zone, frame.nr, 0, flags);
 	return frame;
 }

@@ -9,8 +9,9 @@
  * QEMU from 64 MiB to 6 GiB, and one of 1 GiB on i386, for the sizes below.
  *
  * MODEL: frames the kernel keeps lie together: its image from 16 MiB up (or the next 2 MiB of memory where that is reserved),
- * everything else at the end of the memory it can map. In a real boot the latter has small gaps. Effect: a handful of blocks more
- * or less in the highest zone with kernel memory.
+ * everything else at the end of the memory it can map, on a machine with nodes at the end of the node it is for, tables of the
+ * whole machine on the last one. In a real boot these have small gaps. Effect: a handful of blocks more or less in the highest
+ * zone with kernel memory.
  *
  * Invariant: kept ranges do not overlap.
  */
@@ -27,6 +28,9 @@
 #define HIGH_MEMORY_START 0x100u
 /* Where the hole for devices begins on machines with memory above 4 GiB: QEMU's PC, ACPI tables under 3 GiB. */
 #define DEVICE_HOLE_START 0xbffe0u
+/* Of these addresses no memory is installed on such machines. */
+#define PCI_HOLE_START (3072u * MIB_PAGES)
+#define PCI_HOLE_PAGES (1024u * MIB_PAGES)
 
 #define KERNEL_START (16u * MIB_PAGES)
 /* CONFIG_PHYSICAL_ALIGN: where a kernel may be loaded. */
@@ -126,6 +130,84 @@ static bool cut_reserved(struct memory_map *map, const struct settings *settings
 	return true;
 }
 
+/* Cuts a range of memory in two where a node ends. */
+static void cut_at(struct memory_map *map, uint32_t nr)
+{
+	for (unsigned i = 0; i < map->memory_count; i++) {
+		struct range range = map->memory[i];
+		if (nr <= range.start || nr >= range.end)
+			continue;
+		SIM_ASSERT(map->memory_count < MEMORY_RANGES_MAX);
+		for (unsigned at = map->memory_count++; at > i; at--)
+			map->memory[at] = map->memory[at - 1];
+		map->memory[i].end = map->memory[i + 1].start = nr;
+		return;
+	}
+}
+
+/* The frames of memory in a range, from the first to the last; empty if there are none. */
+static struct range memory_within(const struct memory_map *map, struct range range)
+{
+	struct range found = {0, 0};
+	for (unsigned i = 0; i < map->memory_count; i++) {
+		struct range both = range_both(map->memory[i], range);
+		if (both.start >= both.end)
+			continue;
+		found.start = found.end ? found.start : both.start;
+		found.end = both.end;
+	}
+	return found;
+}
+
+/*
+ * A node has so many bytes of addresses behind those of the node before it, the device hole left out: as many as its memory
+ * modules have, whatever the firmware reserves of them.
+ */
+static void place_nodes(struct memory_map *map, const struct machine_nodes *nodes, uint64_t end_pfn)
+{
+	uint64_t installed = 0;
+	uint32_t start = 0;
+	for (unsigned node = 0; node < nodes->count; node++) {
+		installed += nodes->memory_bytes[node] >> PAGE_SHIFT;
+		uint64_t end = end_pfn > DMA32_END && installed > PCI_HOLE_START ? installed + PCI_HOLE_PAGES : installed;
+		cut_at(map, (uint32_t)end);
+		map->nodes[node] = memory_within(map, (struct range){start, (uint32_t)end});
+		start = (uint32_t)end;
+		for (unsigned other = 0; other < nodes->count; other++)
+			map->distance[node][other] = nodes->distance[node][other];
+	}
+}
+
+static bool set_nodes(struct memory_map *map, const struct settings *settings, unsigned cpus, struct error *error)
+{
+	struct machine_nodes nodes;
+	map->nodes_count = 1;
+	map->nodes[0] = (struct range){map->memory[0].start, map->end_pfn};
+	if (!machine_nodes_parse(&nodes, settings, error))
+		return false;
+	if (nodes.count == 0)
+		return true;
+	if (is_32bit(settings))
+		return error_set(error, ERROR_USAGE, "machine.nodes: nodes are those of x86-64");
+	uint64_t end_pfn = settings->machine.memory_bytes >> PAGE_SHIFT, given = 0;
+	uint64_t bytes = (end_pfn > DMA32_END ? end_pfn - PCI_HOLE_PAGES : end_pfn) << PAGE_SHIFT;
+	if (!machine_nodes_share(&nodes, cpus, bytes, error))
+		return false;
+	for (unsigned node = 0; node < nodes.count; node++)
+		given += nodes.memory_bytes[node];
+	if (given != bytes)
+		return error_set(
+		        error, ERROR_USAGE,
+		        "machine.nodes: the nodes have %llu bytes of the machine's %llu (memory); leave out one node's memory= "
+		        "to give it the rest",
+		        (unsigned long long)given, (unsigned long long)bytes);
+	map->nodes_count = nodes.count;
+	place_nodes(map, &nodes, end_pfn);
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		map->node_of_cpu[cpu] = nodes.node_of_cpu[cpu];
+	return true;
+}
+
 static bool set_memory(struct memory_map *map, const struct settings *settings, struct error *error)
 {
 	uint64_t end_pfn = settings->machine.memory_bytes >> PAGE_SHIFT;
@@ -168,15 +250,24 @@ static uint64_t hash_pages(const struct memory_map *map, uint64_t memory_pages, 
 	return size * bucket_bytes / PAGE_SIZE;
 }
 
-/* The struct page array: x86-64 has one for each section with memory, x86-32 one over everything, holes too. */
-static uint64_t memmap_pages(const struct memory_map *map, const struct settings *settings)
+static bool range_has(struct range range, uint32_t nr)
+{
+	return nr >= range.start && nr < range.end;
+}
+
+/*
+ * The struct page array of a node: x86-64 has a part for each section with memory, on the node of its first frame; x86-32 has one
+ * over everything, holes too.
+ */
+static uint64_t memmap_pages(const struct memory_map *map, const struct settings *settings, struct range node)
 {
 	uint64_t bytes = settings->kernel.page_struct_bytes, pages = 0;
 	if (is_32bit(settings))
 		return round_up(round_up(map->end_pfn, LARGEST_BLOCK_PAGES) * bytes, PAGE_SIZE) / PAGE_SIZE;
 	for (uint64_t start = 0; start < map->end_pfn; start += SECTION_PAGES) {
 		uint64_t end = start + SECTION_PAGES < map->end_pfn ? start + SECTION_PAGES : map->end_pfn;
-		if (memory_in(map, (struct range){(uint32_t)start, (uint32_t)end}))
+		struct range present = memory_within(map, (struct range){(uint32_t)start, (uint32_t)end});
+		if (present.end > 0 && range_has(node, present.start))
 			pages += SECTION_PAGES * bytes / PAGE_SIZE;
 	}
 	return pages;
@@ -187,18 +278,36 @@ static uint32_t lowmem_end(const struct memory_map *map)
 	return map->end_pfn < map->lowmem_end_pfn ? map->end_pfn : map->lowmem_end_pfn;
 }
 
-/* What the kernel keeps apart from its image, the swiotlb buffer and the first MiB. */
-static uint64_t pages_kept_at_the_end(const struct memory_map *map, const struct settings *settings,
-                                      const struct kernel_size *kernel, unsigned cpus)
+/* What the kernel keeps at the end of each node: memory map and per-CPU data, on the last one the tables of the whole machine. */
+static void count_kept(const struct memory_map *map, const struct settings *settings, const struct kernel_size *kernel,
+                       unsigned cpus, uint64_t rest[MACHINE_NODES_MAX])
 {
-	uint64_t memmap = memmap_pages(map, settings), low = memory_in(map, (struct range){0, lowmem_end(map)});
-	uint64_t pages = memmap + kernel->other + (uint64_t)kernel->per_cpu * cpus;
+	uint64_t low = memory_in(map, (struct range){0, lowmem_end(map)}), memmap = 0;
+	for (unsigned node = 0; node < map->nodes_count; node++) {
+		rest[node] = memmap_pages(map, settings, map->nodes[node]);
+		memmap += rest[node];
+	}
+	for (unsigned cpu = 0; cpu < cpus; cpu++)
+		rest[map->node_of_cpu[cpu]] += kernel->per_cpu;
 	low = low > memmap ? low - memmap : 0;
-	pages += hash_pages(map, low, DENTRY_HASH_SCALE, kernel->hash_bucket_bytes);
-	pages += hash_pages(map, low, INODE_HASH_SCALE, kernel->hash_bucket_bytes);
+	rest[map->nodes_count - 1] += kernel->other + hash_pages(map, low, DENTRY_HASH_SCALE, kernel->hash_bucket_bytes) +
+	                              hash_pages(map, low, INODE_HASH_SCALE, kernel->hash_bucket_bytes);
 	if (map->end_pfn > DMA32_END)
-		pages += SWIOTLB_TABLE_PAGES;
-	return pages;
+		rest[map->nodes_count - 1] += SWIOTLB_TABLE_PAGES;
+}
+
+/* What nodes without enough memory of their own cannot keep, their neighbours do: the one below, in the end the first ones. */
+static void level_kept(const struct memory_map *map, uint64_t rest[MACHINE_NODES_MAX])
+{
+	for (unsigned round = 0; round < 2 * map->nodes_count; round++) {
+		unsigned node = map->nodes_count - 1 - round % map->nodes_count;
+		unsigned next = node > 0 ? node - 1 : map->nodes_count - 1;
+		uint64_t room = memory_in(map, range_both(map->nodes[node], (struct range){HIGH_MEMORY_START, UINT32_MAX}));
+		if (rest[node] > room && next != node) {
+			rest[next] += rest[node] - room;
+			rest[node] = room;
+		}
+	}
 }
 
 /* The frame from which on there are `pages` frames of memory below `end`. */
@@ -238,50 +347,91 @@ static void keep(struct memory_map *map, uint32_t start, uint32_t end)
 	map->kept_count++;
 }
 
-/*
- * Chooses the kept frames; `pages` counts all of them with the first MiB's. The image has a place of its own where there is
- * memory for it and the rest behind it. False if there is not that much memory.
- */
-static bool set_kept(struct memory_map *map, uint64_t pages, uint32_t image_pages, bool swiotlb)
+/* 64 MiB for devices that cannot reach beyond 4 GiB, the last that nobody else keeps; left out where there is no room. */
+static void keep_swiotlb(struct memory_map *map)
 {
-	uint64_t low = memory_in(map, (struct range){0, HIGH_MEMORY_START});
-	uint32_t end = lowmem_end(map);
-	pages = pages > low ? pages - low : 0;
-	if (pages >= memory_in(map, (struct range){HIGH_MEMORY_START, end}))
+	uint32_t end = DEVICE_HOLE_START;
+	for (unsigned i = map->kept_count; i-- > 0;) {
+		if (memory_in(map, (struct range){HIGH_MEMORY_START, end}) < SWIOTLB_PAGES)
+			return;
+		struct range buffer = {start_of_last(map, end, SWIOTLB_PAGES), end};
+		if (range_frames(range_both(buffer, map->kept[i])) > 0)
+			end = map->kept[i].start;
+	}
+	if (memory_in(map, (struct range){HIGH_MEMORY_START, end}) >= SWIOTLB_PAGES)
+		keep(map, start_of_last(map, end, SWIOTLB_PAGES), end);
+}
+
+/* The node that a frame is on. */
+static unsigned node_of(const struct memory_map *map, uint32_t nr)
+{
+	for (unsigned node = 0; node < map->nodes_count; node++)
+		if (range_has(map->nodes[node], nr))
+			return node;
+	return 0;
+}
+
+/*
+ * Chooses the kept frames: the image has a place of its own where there is memory for it and for what its node keeps behind it.
+ * False if there is not that much memory.
+ */
+static bool set_kept(struct memory_map *map, uint32_t image, uint64_t rest[MACHINE_NODES_MAX], bool swiotlb)
+{
+	uint64_t buffer = swiotlb ? SWIOTLB_PAGES : 0, pages = image + buffer;
+	for (unsigned node = 0; node < map->nodes_count; node++)
+		pages += rest[node];
+	if (pages >= memory_in(map, (struct range){HIGH_MEMORY_START, lowmem_end(map)}))
 		return false;
-	uint32_t image = pages < image_pages ? (uint32_t)pages : image_pages;
 	map->image_pfn = place_image(map, image);
-	if (map->image_pfn && memory_in(map, (struct range){map->image_pfn, end}) > pages) {
+	unsigned home = node_of(map, map->image_pfn);
+	uint32_t home_end = map->nodes[home].end < lowmem_end(map) ? map->nodes[home].end : lowmem_end(map);
+	if (map->image_pfn && memory_in(map, (struct range){map->image_pfn, home_end}) > image + rest[home] + buffer)
 		keep(map, map->image_pfn, map->image_pfn + image);
-		pages -= image;
+	else
+		rest[home] += image;
+	level_kept(map, rest);
+	for (unsigned node = 0; node < map->nodes_count; node++) {
+		uint32_t end = map->nodes[node].end < lowmem_end(map) ? map->nodes[node].end : lowmem_end(map);
+		if (rest[node] > 0)
+			keep(map, start_of_last(map, end, rest[node]), end);
 	}
-	pages -= swiotlb ? SWIOTLB_PAGES : 0;
-	uint32_t rest = start_of_last(map, end, pages);
-	if (pages > 0)
-		keep(map, rest, end);
-	if (swiotlb) {
-		uint32_t buffer_end = rest < DEVICE_HOLE_START ? rest : DEVICE_HOLE_START;
-		keep(map, start_of_last(map, buffer_end, SWIOTLB_PAGES), buffer_end);
-	}
+	if (swiotlb)
+		keep_swiotlb(map);
 	return true;
+}
+
+/* kernel.reserved: with the first MiB, and the image as far as it goes; the rest by the nodes' memory. */
+static void share_kept(const struct memory_map *map, uint64_t pages, uint32_t *image, uint64_t rest[MACHINE_NODES_MAX])
+{
+	uint64_t low = memory_in(map, (struct range){0, HIGH_MEMORY_START}), all = memory_in(map, (struct range){0, UINT32_MAX});
+	pages = pages > low ? pages - low : 0;
+	*image = pages < *image ? (uint32_t)pages : *image;
+	pages -= *image;
+	uint64_t left = pages;
+	for (unsigned node = 0; node < map->nodes_count; node++) {
+		rest[node] = node + 1 == map->nodes_count ? left : pages * memory_in(map, map->nodes[node]) / all;
+		left -= rest[node];
+	}
 }
 
 bool memory_map_describe(struct memory_map *map, const struct settings *settings, unsigned cpus, struct error *error)
 {
 	const struct kernel_size *kernel = is_32bit(settings) ? &kernel_32 : &kernel_64;
+	uint64_t rest[MACHINE_NODES_MAX] = {0}, pages = settings->kernel.reserved_bytes >> PAGE_SHIFT;
 	*map = (struct memory_map){.freed_late_pages = kernel->freed_late};
-	if (!set_memory(map, settings, error))
+	if (!set_memory(map, settings, error) || !set_nodes(map, settings, cpus, error))
 		return false;
-	uint64_t pages = settings->kernel.reserved_bytes >> PAGE_SHIFT;
 	bool swiotlb = !pages && map->end_pfn > DMA32_END;
-	if (!pages) {
-		pages = memory_in(map, (struct range){0, HIGH_MEMORY_START});
-		pages += pages_kept_at_the_end(map, settings, kernel, cpus);
-		pages += lowmem_end(map) > KERNEL_START ? kernel->image : 0;
-		pages += swiotlb ? SWIOTLB_PAGES : 0;
-	}
-	if (!set_kept(map, pages, kernel->image, swiotlb))
-		return error_set(error, ERROR_USAGE, "memory: %llu bytes; the kernel alone keeps %llu of them (kernel.reserved)",
-		                 (unsigned long long)settings->machine.memory_bytes, (unsigned long long)pages << PAGE_SHIFT);
-	return true;
+	uint32_t image = pages || lowmem_end(map) > KERNEL_START ? kernel->image : 0;
+	if (pages)
+		share_kept(map, pages, &image, rest);
+	else
+		count_kept(map, settings, kernel, cpus, rest);
+	if (set_kept(map, image, rest, swiotlb))
+		return true;
+	pages = memory_in(map, (struct range){0, HIGH_MEMORY_START}) + image + (swiotlb ? SWIOTLB_PAGES : 0);
+	for (unsigned node = 0; node < map->nodes_count; node++)
+		pages += rest[node];
+	return error_set(error, ERROR_USAGE, "memory: %llu bytes; the kernel alone keeps %llu of them (kernel.reserved)",
+	                 (unsigned long long)settings->machine.memory_bytes, (unsigned long long)pages << PAGE_SHIFT);
 }

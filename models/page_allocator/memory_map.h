@@ -8,24 +8,29 @@
 #ifndef MODELS_PAGE_ALLOCATOR_MEMORY_MAP_H
 #define MODELS_PAGE_ALLOCATOR_MEMORY_MAP_H
 
+#include "models/machine_nodes.h"
 #include "models/settings.h"
 
 struct range {
 	uint32_t start, end;
 };
 
-/* Most values of a list setting, each of which may cut a range in two, and the ranges a PC has anyway. */
+/* Most values of a list setting, each of which may cut a range in two; the ranges a PC has anyway; ends of nodes. */
 #define RESERVED_RANGES_MAX 64
-#define MEMORY_RANGES_MAX (RESERVED_RANGES_MAX + 3)
-/* The kernel's image, the swiotlb buffer, the rest. */
-#define KEPT_RANGES_MAX 3
+#define MEMORY_RANGES_MAX (RESERVED_RANGES_MAX + 3 + MACHINE_NODES_MAX)
+/* The kernel's image, the swiotlb buffer, the rest on each node. */
+#define KEPT_RANGES_MAX (2 + MACHINE_NODES_MAX)
 
 struct memory_map {
-	struct range memory[MEMORY_RANGES_MAX];
+	struct range memory[MEMORY_RANGES_MAX]; /* none lies on two nodes */
 	unsigned memory_count;
 	/* What the kernel keeps of a range's frames; a range may reach over holes. */
 	struct range kept[KEPT_RANGES_MAX];
 	unsigned kept_count;
+	struct range nodes[MACHINE_NODES_MAX]; /* from its first frame of memory to its last; empty without memory */
+	unsigned nodes_count;                  /* at least 1 */
+	uint8_t node_of_cpu[CPUS_MAX];
+	uint8_t distance[MACHINE_NODES_MAX][MACHINE_NODES_MAX];
 	uint32_t end_pfn;
 	uint32_t lowmem_end_pfn;   /* from here on memory is HIGHMEM; UINT32_MAX on x86-64, which has none */
 	uint32_t image_pfn;        /* where the kernel's image begins */

@@ -31,6 +31,8 @@ struct request {
 /* __zone_watermark_ok(): enough is left above `mark`, and for an order above 0 there is a block. */
 bool watermark_ok(const struct zone *zone, unsigned order, int64_t mark, unsigned highest_zone, unsigned alloc_flags,
                   int64_t free_pages);
+/* zone_statistics(): whether the blocks come from the node that was asked first, and whether that is the CPU's own. */
+void count_nodes(struct buddy *buddy, const struct zone *zone, const struct request *request, uint64_t blocks);
 /* prepare_alloc_pages(): what follows from the flags and the CPU. */
 struct request request_of(const struct buddy *buddy, unsigned order, gfp flags, unsigned cpu);
 /* Walks the zones of the request once. BLOCK_NONE if none serves. */

@@ -48,6 +48,7 @@ struct replacement *replacement_make(const struct replacement_ops *ops, const st
 	        .index = wiring->index,
 	        .index_bits = power_of_two ? (unsigned)__builtin_ctz(wiring->sets) : 0,
 	        .sets_are_power_of_two = power_of_two,
+	        .modulo_mask = wiring->number_bits ? (1ull << wiring->number_bits) - 1 : UINT64_MAX,
 	        .tag_shift = wiring->tag_shift,
 	        .simd = simd_pick(wiring->simd),
 	        .state_words = state_words,

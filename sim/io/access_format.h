@@ -48,7 +48,9 @@ struct access_reader {
 /* Ends with NULL; from strict to lax, so that the first one whose content fits is the one. */
 extern const struct access_format *const access_formats[];
 
-extern const struct access_format access_format_lackey, access_format_plain, access_format_plain_hex, access_format_raw;
+extern const struct access_format access_format_kmt, access_format_lackey, access_format_gem5, access_format_dynamorio,
+        access_format_din, access_format_xdin, access_format_champsim, access_format_plain, access_format_plain_hex,
+        access_format_raw;
 
 /* access_source_open() without its thread. */
 struct access_source *access_reader_open(const char *path, const char *format, struct error *error);

@@ -15,9 +15,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
-const struct access_format *const access_formats[] = {&access_format_lackey, &access_format_plain, &access_format_plain_hex,
-                                                      &access_format_raw, NULL};
+const struct access_format *const access_formats[] = {&access_format_kmt,
+                                                      &access_format_gem5,
+                                                      &access_format_lackey,
+                                                      &access_format_dynamorio,
+                                                      &access_format_din,
+                                                      &access_format_plain,
+                                                      &access_format_plain_hex,
+                                                      &access_format_xdin,
+                                                      &access_format_champsim,
+                                                      &access_format_raw,
+                                                      NULL};
 
 /* Bytes that are looked at to tell a format. */
 #define SNIFF_BYTES (16u << 10)
@@ -133,9 +143,12 @@ static bool text_begins(const struct access_format *format, const struct access_
 	enum access_line line = LINE_NOTHING;
 	*input->end = '\n'; /* there is room for one byte behind the end */
 	while (line == LINE_NOTHING && cursor.at < input->end) {
+		const unsigned char *next = (const unsigned char *)rawmemchr(cursor.at, '\n') + 1;
 		line = format->line(&cursor, &access);
-		cursor.at = (const unsigned char *)rawmemchr(cursor.at, '\n') + 1;
+		cursor.at = next;
 	}
+	if (format->end)
+		format->end(state);
 	free(state);
 	return line == LINE_ACCESS;
 }
@@ -231,4 +244,29 @@ struct access_source *access_source_open(const char *path, const char *format, s
 {
 	struct access_source *reader = access_reader_open(path, format, error);
 	return reader ? access_thread_start(reader) : NULL;
+}
+
+const char *access_source_recognise(const char *path)
+{
+	struct error ignored = {0};
+	struct access_input input = {0};
+	struct stat status;
+	const char *name = NULL;
+	if (stat(path, &status) != 0 || !S_ISREG(status.st_mode))
+		return NULL;
+	if (input_open(&input, path, &ignored) && input_bytes(&input, SNIFF_BYTES, &ignored))
+		for (size_t i = 0; access_formats[i] && !name; i++)
+			name = content_may_be(access_formats[i], &input) ? access_formats[i]->name : NULL;
+	input_close(&input);
+	return name;
+}
+
+const char *access_source_format(size_t index, const char **help)
+{
+	for (size_t i = 0; access_formats[i]; i++)
+		if (i == index) {
+			*help = access_formats[i]->help;
+			return access_formats[i]->name;
+		}
+	return NULL;
 }

@@ -41,7 +41,7 @@ static enum access_line lackey_line(struct text_cursor *cursor, struct access *a
 		return nothing ? LINE_NOTHING : LINE_WRONG;
 	}
 	cursor->at += 3;
-	if (!text_hex(cursor, &address) || *cursor->at++ != ',' || !text_decimal(cursor, &bytes) || !text_line_ends(cursor))
+	if (!text_hex(cursor, &address) || !text_take(cursor, ',') || !text_decimal(cursor, &bytes) || !text_line_ends(cursor))
 		return LINE_WRONG;
 	return text_access(cursor, access, kind, address, bytes);
 }

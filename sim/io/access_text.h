@@ -59,6 +59,14 @@ static inline bool text_decimal(struct text_cursor *cursor, uint64_t *value)
 	return any && !lost;
 }
 
+/* Moves behind this character, which is no newline; whether it was there. */
+static inline bool text_take(struct text_cursor *cursor, unsigned char character)
+{
+	bool there = *cursor->at == character;
+	cursor->at += there;
+	return there;
+}
+
 /* Moves behind "0x"; whether it was there. */
 static inline bool text_prefix(struct text_cursor *cursor)
 {

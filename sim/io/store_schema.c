@@ -287,7 +287,9 @@ const char *const store_insert_sql[STORE_TABLES] = {
         [TABLE_LEVEL] = "INSERT INTO level VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_LEVEL_KIND] = "INSERT INTO level_kind VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_LEVEL_SAMPLE] = "INSERT INTO level_sample VALUES(?, ?, ?, ?, ?, ?, ?)",
-        [TABLE_LEVEL_SHARE] = "INSERT INTO level_share VALUES(?, ?, ?, ?, ?, ?)",
+        [TABLE_LEVEL_SHARE] = ("INSERT INTO level_share VALUES(?, ?, ?, ?, ?, ?)"
+                               " ON CONFLICT(run_id, level, by, name) DO UPDATE SET accesses = accesses + excluded.accesses,"
+                               " misses = misses + excluded.misses"),
         [TABLE_WALK_REFERENCE] = "INSERT INTO walk_reference VALUES(?, ?, ?, ?)",
         [TABLE_WRONG_OP] = ("INSERT INTO wrong_op VALUES(?1, (SELECT coalesce(max(nr) + 1, 0) FROM wrong_op WHERE run_id = ?1),"
                             " ?2, ?3, ?4, ?5)"),

@@ -28,8 +28,19 @@ struct access_source {
 	uint64_t bytes_done, bytes_total; /* of the file as it lies there, for progress; total 0: a pipe */
 };
 
-/* NULL in `format`: told by content or name. NULL with *error filled on failure; "-" is standard input. */
+/*
+ * NULL in `format`: told by content or name. NULL with *error filled on failure; "-" is standard input. The file is unpacked and parsed on a
+ * thread of its own, a few batches ahead.
+ */
 struct access_source *access_source_open(const char *path, const char *format, struct error *error);
+
+/*
+ * The format of a regular file whose content is one of an access trace, whatever its name; NULL: it is none, or cannot be read twice.
+ */
+const char *access_source_recognise(const char *path);
+
+/* The formats, for lists: a name and a line of help by index; NULL behind the last. */
+const char *access_source_format(size_t index, const char **help);
 
 static inline bool access_source_read(struct access_source *source, struct access *batch, size_t capacity, size_t *count,
                                       struct error *error)

@@ -2,7 +2,7 @@
  *
  * memory.h - the port that answers what an access of a core costs.
  *
- * Models: models/memory/ideal.c (a fixed number of cycles per level). A component answers with the cycle at which it will be
+ * Models: models/memory/{ideal,hierarchy}.c (a fixed number of cycles per level). A component answers with the cycle at which it will be
  * done: it reserves what it uses, and who comes earlier waits. There are no call-backs.
  */
 #ifndef SIM_PORT_MEMORY_H
@@ -11,6 +11,7 @@
 #include "sim/base.h"
 #include "sim/steps.h"
 
+struct cache_hierarchy;
 struct settings;
 struct metric;
 struct memory;
@@ -33,6 +34,7 @@ struct memory {
 
 struct memory_wiring {
 	const struct settings *settings;
+	struct cache_hierarchy *caches; /* outlives the memory; NULL: the machine has none */
 };
 
 static inline cycle memory_access(struct memory *memory, unsigned cpu, vaddr at, uint32_t bytes, enum step_kind kind, cycle now)

@@ -150,6 +150,12 @@ struct object_allocator_ops {
 	 */
 	bool (*load_state)(struct object_allocator *, const struct state_dump *, struct error *);
 	/*
+	 * Puts a slab of the usual size into a fresh allocator, at frames of the page allocator that are in use by nobody known,
+	 * with these objects free (ascending) and the others live. False and nothing changed if the frames are not such ones.
+	 * NULL: the model has no slabs.
+	 */
+	bool (*place_slab)(struct object_allocator *, cache_id, pfn first, const uint16_t *free, uint32_t free_count);
+	/*
 	 * Makes an object known that is live since the loaded state, where that did not say so: as one of `cache`, or with
 	 * CACHE_NONE as a kmalloc of `size` bytes; false if nothing unknown is there. NULL: states say all.
 	 */

@@ -80,7 +80,8 @@ struct replacement {
 	enum replacement_index index;
 	unsigned index_bits; /* log2 of sets if a power of two, else 0 */
 	bool sets_are_power_of_two;
-	unsigned tag_shift; /* of run */
+	uint64_t modulo_mask; /* the tag's bits that count where sets are no power of two */
+	unsigned tag_shift;   /* of run */
 	enum simd simd;
 	uint64_t *words;
 	uint64_t *payloads; /* as words; NULL without */
@@ -93,6 +94,7 @@ struct replacement_wiring {
 	uint32_t sets, ways;
 	enum replacement_index index;
 	unsigned tag_shift; /* of run: log2 of the line's bytes */
+	unsigned number_bits; /* of a tag: what stands above them (a PCID) has no say in its set; 0: all are the number */
 	bool payloads;
 	enum simd simd;
 	uint64_t seed;
@@ -103,7 +105,7 @@ static inline uint32_t replacement_set_of(const struct replacement *array, uint6
 {
 	if (array->index == INDEX_XOR)
 		tag ^= tag >> array->index_bits;
-	return (uint32_t)(array->sets_are_power_of_two ? tag & (array->sets - 1) : tag % array->sets);
+	return (uint32_t)(array->sets_are_power_of_two ? tag & (array->sets - 1) : (tag & array->modulo_mask) % array->sets);
 }
 
 static inline uint64_t *replacement_words(const struct replacement *array, uint32_t set)

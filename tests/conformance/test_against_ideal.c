@@ -4,6 +4,7 @@
  * memory. What a caller may rely on must come out the same: which calls succeed, which frees are refused, how much is handed out.
  * Where things lie and what they cost is each model's own.
  */
+#include "models/cache_settings.h"
 #include "models/registry.h"
 #include "models/settings.h"
 #include "sim/rng.h"
@@ -158,8 +159,11 @@ static void test_memories(void **state)
 	for (const struct memory_model *model = memory_models; model->ops; model++) {
 		struct settings settings;
 		settings_init(&settings);
-		struct memory *ideal = memory_model("ideal", &error)->create(&(struct memory_wiring){&settings}, &error);
-		struct memory *memory = model->create(&(struct memory_wiring){&settings}, &error);
+		struct memory *ideal = memory_model("ideal", &error)->create(&(struct memory_wiring){.settings = &settings}, &error);
+		settings.machine.cpus = 1;
+		struct cache_hierarchy *caches = caches_of_settings(&settings, false, NULL, &error);
+		assert_non_null(caches);
+		struct memory *memory = model->create(&(struct memory_wiring){&settings, caches}, &error);
 		assert_non_null(memory);
 		for (uint64_t line = 0; line < 1000; line++) {
 			vaddr at = vaddr_of(0xffff888000000000u + line * 4096);
@@ -170,6 +174,7 @@ static void test_memories(void **state)
 		memory->ops->check(memory);
 		memory_destroy(ideal);
 		memory_destroy(memory);
+		cache_hierarchy_destroy(caches);
 		settings_release(&settings);
 	}
 }

@@ -87,7 +87,7 @@ static inline void begin(struct world *world, const char *text)
 {
 	struct error error = {0};
 	begin_pages(world, text);
-	if (!start_state_objects(&world->state, world->objects, &error))
+	if (!start_state_objects(&world->state, world->objects, NULL, &error))
 		fail_msg("%s", error.text);
 }
 

@@ -7,6 +7,7 @@
 
 #include "sim/access_thread.h"
 #include "sim/io/access_format.h"
+#include "sim/io/access_kmt.h"
 
 #include <fcntl.h>
 #include <lzma.h>
@@ -165,6 +166,166 @@ static void test_formats(void **state)
 	assert_int_equal(words.error.kind, ERROR_HOST);
 }
 
+/* dineroIV(1), -informat d and D. Would catch: a label 3 lost, a flush counted as an access, a size invented. */
+static void test_din(void **state)
+{
+	(void)state;
+	gives("0 1003\n1 0x2000 8\n2 3fe remark\n3 10\n4 10\n5 10\n 2 7\n", NULL, "L1000/4 S2000/4 C3fc/4 L10/4 C4/4");
+	gives("r 1003 a\nw 0x2000 0x8\ni 3fe 2 remark\nm 10 1\nc 0 0\nv 0 0\n", "xdin", "L1003/10 S2000/8 C3fe/2 L10/1");
+	refused("0 10\n6 10\n", NULL, "line 2: found '6 10'");
+	refused("0 10\n0 1g\n", NULL, "line 2");
+	refused("r 10\n", "xdin", "line 1");
+}
+
+/*
+ * The example of DynamoRIO's documentation of its view tool, then newer and older forms of the columns. Would catch: a thread
+ * that is lost, the further bytes of an instruction taken for an access, a marker's number taken for one.
+ */
+static void test_dynamorio(void **state)
+{
+	(void)state;
+	gives("Output format:\n<--record#-> <--instr#->: <---tid---> <record details>\n"
+	      "------------------------------------------------------------\n"
+	      "           1           0:     2765542 <marker: version 5>\n"
+	      "       47445       37770:     2765543 ifetch       5 byte(s) @ 0x0000000000404a7e 48 8b 5c 24 08       mov\n"
+	      "       47445       37770:     2765543                                            00 00\n"
+	      "       47446       37770:     2765543 read         8 byte(s) @ 0x00007fdf64e2adc8 by PC 0x0000000000404a7e\n"
+	      "       47447       37770:     2765542 write       16 byte(s) @ 0x00007fdf64e2adc8 by PC 0x0000000000404a7e\n"
+	      "       47448       37770:     2765542 pref-r-L1   64 byte(s) @ 0x00007fdf64e2adc8 by PC 0x0000000000404a7e\n"
+	      "       47449       37770:     2765542 ifetch       2 byte(s) @ 0x0000000000404a80 non-fetched instruction\n"
+	      "          10           2: W0.T292 read 8 byte(s) @ 0x2345 by PC 0x6789\n"
+	      "T342625 write        4 byte(s) @ 0x10 by PC 0x6789\n"
+	      "View tool results:\n          37771 : total instructions\n",
+	      NULL, "C404a7e/5 L7fdf64e2adc8/8 S7fdf64e2adc8/16@1 L2345/8@2 S10/4@3");
+	refused("T1 read 8 byte(s) @ 0x10 by PC 0x1\nT1 reed 8 byte(s) @ 0x10\n", NULL, "line 2: found 'T1 reed");
+	refused("T1 read 8 byte(s) @ 0x10 by PC 0x1\n1 2: x\n", NULL, "line 2");
+	refused("   0: 04", "dynamorio", "ends within a line");
+	refused("   0: 045", NULL, "no known format");
+}
+
+/* struct input_instr of ChampSim's inc/trace_instruction.h. Would catch: loads and stores exchanged, a record that does not fit
+ * the batch. */
+static void test_champsim(void **state)
+{
+	struct words words;
+	struct trace_case c;
+	char bytes[128] = {0};
+	(void)state;
+	put_record(bytes, 0x401000);
+	bytes[8] = bytes[9] = 1;
+	put_record(bytes + 16, 0x2000);
+	put_record(bytes + 32, 0x3000);
+	put_record(bytes + 56, 0x4000);
+	put_record(bytes + 64, 0x401004);
+	case_begin(&c);
+	case_write(c.path, bytes, sizeof bytes);
+	for (size_t capacity = 1; capacity < 10; capacity++) {
+		read_words(&words, c.path, NULL, capacity);
+		assert_string_equal(words.text, "C401000/1 L3000/1 L4000/1 S2000/1 C401004/1");
+	}
+	read_bytes(&words, bytes, 100, "champsim");
+	assert_non_null(strstr(words.error.text, "byte 64 of the trace: found 36 bytes before the end"));
+	bytes[64 + 8] = 7;
+	read_bytes(&words, bytes, sizeof bytes, "champsim");
+	assert_non_null(strstr(words.error.text, "is_branch 7"));
+	case_end(&c);
+}
+
+/*
+ * Packed by hand after the encoding of protocol buffers and the field numbers of gem5's packet.proto: header {obj_id "m",
+ * tick_freq 1000}, packets ReadReq 0x1000/8, ReadReq with INST_FETCH 0x2000/4, WriteReq 0x3000/1, CleanEvict.
+ */
+static void test_gem5(void **state)
+{
+	static const char trace[] = "gem5\x06\x0a\x01m\x18\xe8\x07"
+	                            "\x09\x08\x01\x10\x01\x18\x80\x20\x20\x08"
+	                            "\x0c\x08\x02\x10\x01\x18\x80\x40\x20\x04\x28\x80\x02"
+	                            "\x09\x08\x03\x10\x04\x18\x80\x60\x20\x01"
+	                            "\x09\x08\x04\x10\x0a\x18\x80\x60\x20\x40";
+	struct words words;
+	(void)state;
+	read_bytes(&words, trace, sizeof trace - 1, NULL);
+	assert_string_equal(words.error.text, "");
+	assert_string_equal(words.text, "L1000/8 C2000/4 S3000/1");
+	for (size_t cut = 4; cut < sizeof trace - 1; cut++) {
+		read_bytes(&words, trace, cut, NULL);
+		assert_true(!words.sound || cut == 11 || cut == 21 || cut == 34 || cut == 44);
+	}
+	read_bytes(&words, "gem5\xff\xff\xff\xff\x0f", 9, NULL);
+	assert_non_null(strstr(words.error.text, "found a message of length"));
+}
+
+#define ROUND 40000u
+
+static struct access round_access(uint32_t i)
+{
+	/* Whole pieces of few classes, of many, and addresses of every length. */
+	uint32_t mixed = i * 2654435761u;
+	return (struct access){.address = i < 20000 ? mixed : (uint64_t)mixed << (i % 32) ^ (uint64_t)i << 40,
+	                       .bytes = i < 20000 ? 8 : 1 + mixed % 700,
+	                       .cpu = (uint16_t)(i < 20000 ? 0 : mixed % 3 * 32767),
+	                       .kind = (uint8_t)(mixed % 4)};
+}
+
+struct round_source {
+	struct access_source source;
+	uint32_t next;
+};
+
+static bool round_read(struct access_source *source, struct access *batch, size_t capacity, size_t *count, struct error *error)
+{
+	struct round_source *self = (struct round_source *)source;
+	(void)error;
+	for (*count = 0; *count < capacity && self->next < ROUND; ++*count)
+		batch[*count] = round_access(self->next++);
+	return true;
+}
+
+/* What is written reads back; a file that is cut or changed anywhere is refused. Would catch: a class code of one byte where
+ * there are more. */
+static void test_kmt(void **state)
+{
+	static const struct access_source_ops ops = {"round", "", round_read, NULL};
+	struct round_source source = {.source = {.ops = &ops}};
+	struct access_summary summary;
+	struct access batch[1000];
+	struct trace_case c;
+	struct words words;
+	size_t count = 1, length;
+	uint32_t next = 0;
+	char *bytes;
+	(void)state;
+	case_begin(&c);
+	assert_true(access_write_kmt(&source.source, c.path, NULL, &summary, &c.error));
+	assert_int_equal(access_summary_accesses(&summary), ROUND);
+	assert_string_equal(access_source_recognise(c.path), "kmt");
+	struct access_source *read = access_source_open(c.path, NULL, &c.error);
+	assert_non_null(read);
+	while (count > 0) {
+		assert_true(access_source_read(read, batch, sizeof batch / sizeof batch[0], &count, &c.error));
+		for (size_t i = 0; i < count; i++, next++) {
+			struct access expected = round_access(next);
+			assert_memory_equal(&batch[i], &expected, sizeof expected);
+		}
+	}
+	assert_int_equal(next, ROUND);
+	access_source_close(read);
+	assert_true(decompress_all(c.path, 1u << 24, &bytes, &length, &c.error));
+	for (size_t at = 8; at < length; at += 1 + length / 97) {
+		bytes[at] ^= 0x20;
+		case_write(c.path, bytes, length);
+		read_words(&words, c.path, "kmt", 64);
+		/* Zeros of the head are under its checksum, everything else under a frame's or the totals. */
+		assert_false(words.sound);
+		bytes[at] ^= 0x20;
+		case_write(c.path, bytes, at);
+		read_words(&words, c.path, "kmt", 64);
+		assert_false(words.sound);
+	}
+	free(bytes);
+	case_end(&c);
+}
+
 /* The same accesses through every packing, and however many are asked for at a time. */
 static void test_packed_and_split(void **state)
 {
@@ -259,10 +420,12 @@ static void test_closed_early(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_lackey),      cmocka_unit_test(test_lackey_recorded),
-	                                   cmocka_unit_test(test_plain),       cmocka_unit_test(test_raw),
-	                                   cmocka_unit_test(test_formats),     cmocka_unit_test(test_packed_and_split),
-	                                   cmocka_unit_test(test_many_lines),  cmocka_unit_test(test_long_line),
-	                                   cmocka_unit_test(test_closed_early)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_lackey),       cmocka_unit_test(test_lackey_recorded),
+	                                   cmocka_unit_test(test_plain),        cmocka_unit_test(test_raw),
+	                                   cmocka_unit_test(test_formats),      cmocka_unit_test(test_packed_and_split),
+	                                   cmocka_unit_test(test_many_lines),   cmocka_unit_test(test_long_line),
+	                                   cmocka_unit_test(test_closed_early), cmocka_unit_test(test_din),
+	                                   cmocka_unit_test(test_dynamorio),    cmocka_unit_test(test_champsim),
+	                                   cmocka_unit_test(test_gem5),         cmocka_unit_test(test_kmt)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,7 +31,7 @@ static void rig_init(struct rig *rig, unsigned cpus)
 	struct error error = {0};
 	const struct memory_model *model = memory_model("ideal", &error);
 	assert_non_null(model);
-	rig->memory = model->create(&(struct memory_wiring){&rig->settings}, &error);
+	rig->memory = model->create(&(struct memory_wiring){.settings = &rig->settings}, &error);
 	assert_non_null(rig->memory);
 	machine_init(&rig->machine, cpus, 64, rig->memory);
 	steps_init(&rig->steps, true);
@@ -49,7 +49,7 @@ static void rig_release(struct rig *rig)
 
 static void push(struct rig *rig, unsigned cpu)
 {
-	core_push(&rig->machine, cpu, JOB_OBJECT_ALLOC, &rig->steps);
+	core_push(&rig->machine, cpu, JOB_OBJECT_ALLOC, 0, &rig->steps);
 	steps_clear(&rig->steps);
 }
 

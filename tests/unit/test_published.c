@@ -3,10 +3,12 @@
  * test_published.c - facts that documents about real machines give: what memory maps cost, where zones end, how far kmalloc goes,
  * and what wrong calls must come to. Each allocator stands on the buddy model of a described x86-64 machine.
  *
- * Kept elsewhere: the order of 166 caches (test_slub_geometry.c), /proc/buddyinfo read and printed (test_procfs.c).
+ * Kept elsewhere: the order of 166 caches (test_slub_geometry.c), /proc/buddyinfo read and printed (test_procfs.c), buddyinfo and
+ * the 166 caches' occupancy as a start (test_start_slabs.c), nesting of kmap_local and kmap with all slots taken (test_kmap.c).
  */
 #include "models/registry.h"
 #include "models/settings.h"
+#include "models/virtual_allocator/vmalloc.h"
 #include "tests/unit/test.h"
 
 #include <stdio.h>
@@ -167,6 +169,46 @@ static void kmalloc_doubles_up_to_4_mib(void **state)
 	machine_close(machine);
 }
 
+static void assert_doubles(struct machine *machine, uint64_t last_ok, enum virtual_alloc_result then)
+{
+	struct error error = {0};
+	struct virtual_allocator_wiring wiring = {.settings = &machine->settings,
+	                                          .pages = machine->pages,
+	                                          .objects = machine->objects,
+	                                          .layout = &machine->layout,
+	                                          .steps = &machine->steps};
+	struct virtual_allocator *areas = virtual_allocator_vmalloc_create(&wiring, &error);
+	assert_non_null(areas);
+	for (uint64_t size = 1; size <= last_ok; size *= 2) {
+		struct virtual_area area = virtual_alloc(areas, size, 0);
+		if (area.result != VIRTUAL_ALLOC_OK)
+			fail_msg("vmalloc of %llu bytes: result %d", (unsigned long long)size, area.result);
+		assert_int_equal(virtual_free(areas, area.at, 0), VIRTUAL_FREE_OK);
+	}
+	uint64_t pages = machine->pages->allocated_pages;
+	assert_int_equal(virtual_alloc(areas, 2 * last_ok, 0).result, then);
+	/* Pages of its own tables may stay, none of the area's. */
+	assert_true(machine->pages->allocated_pages - pages < 64);
+	areas->ops->check(areas);
+	areas->ops->destroy(areas);
+}
+
+/* vmalloc of 1, 2, 4 ... bytes on a machine of 8 GiB: 4,294,967,296 succeeds, 8,589,934,592 "exceeds total pages". The recorded
+ * machines (vmalloc_pow2): 512 MiB: 256 MiB and not 512; i386 with 1 GiB: 64 MiB, and not 128, for want of addresses. Catches a
+ * limit on memory that is free instead of memory there is, and an area of 32 bits that reaches beyond its range. */
+static void vmalloc_doubles_up_to_the_memory(void **state)
+{
+	struct machine *machine = machine_open(*state, 8 * GIB);
+	assert_doubles(machine, 4 * GIB, VIRTUAL_ALLOC_EXCEEDS_TOTAL);
+	machine_close(machine);
+	machine = machine_open(*state, 0x1ffe0ull << PAGE_SHIFT);
+	assert_doubles(machine, 256 * MIB, VIRTUAL_ALLOC_EXCEEDS_TOTAL);
+	machine_close(machine);
+	machine = machine_open_as(*state, 0x3ffe0ull << PAGE_SHIFT, ARCHITECTURE_X86_32, 32);
+	assert_doubles(machine, 64 * MIB, VIRTUAL_ALLOC_NO_SPACE);
+	machine_close(machine);
+}
+
 /* Taken with order 2, given back with order 3: told, and the block is as it was. Catches a merge of somebody else's frames. */
 static void order_2_given_back_as_order_3(void **state)
 {
@@ -276,6 +318,7 @@ int main(void)
 	        cmocka_unit_test(order_2_given_back_as_order_3),
 	        FOR_EACH_KERNEL(zones_of_x86_32),
 	        FOR_EACH_KERNEL(kmalloc_doubles_up_to_4_mib),
+	        cmocka_unit_test_prestate(vmalloc_doubles_up_to_the_memory, kernels[0]),
 	        FOR_EACH_KERNEL(wrong_frees),
 	        FOR_EACH_KERNEL(destroyed_while_objects_live),
 	        FOR_EACH_KERNEL(zeroing_is_written),

@@ -55,7 +55,7 @@ static void rig_init(struct rig *rig, const char *text, const char *allocator, e
 	const struct object_allocator_wiring wiring = {&rig->settings, rig->pages, &rig->layout, &rig->steps, 1};
 	rig->objects = object_allocator_model(allocator, &error)->create(&wiring, &error);
 	assert_non_null(rig->objects);
-	rig->memory = memory_model("ideal", &error)->create(&(struct memory_wiring){&rig->settings}, &error);
+	rig->memory = memory_model("ideal", &error)->create(&(struct memory_wiring){.settings = &rig->settings}, &error);
 	machine_init(&rig->machine, 2, 64, rig->memory);
 	const struct replay_config config = {.frequency_mhz = 1000, .cpus = 2, .paranoid_every = 1};
 	const struct replay_parts parts = {

@@ -100,7 +100,7 @@ static void refuses(const char *from, const char *to)
 	assert_non_null(at);
 	snprintf(text, sizeof text, "%.*s%s%s", (int)(at - dump_text), dump_text, to, at + strlen(from));
 	begin_pages(&world, text);
-	assert_false(start_state_objects(&world.state, world.objects, &error));
+	assert_false(start_state_objects(&world.state, world.objects, NULL, &error));
 	assert_int_equal(error.kind, ERROR_INPUT);
 	release(&world); /* after a state that was refused an allocator can only be destroyed */
 }

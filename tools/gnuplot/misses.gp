@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
 # misses.gp - misses per thousand accesses of each cache and TLB over the run, a panel for each level, a line for each run.
-# DATA: for each panel a block for each run; million accesses so far, misses per thousand accesses since the sample before.
+# DATA: for each panel a block for each run; million accesses (of a recording: ops) so far, misses per thousand accesses since the sample before.
 stats DATA using 1 nooutput
 LAST = STATS_max > 0 ? STATS_max : 1
 set multiplot
@@ -20,7 +20,7 @@ do for [p = 1:PANELS] {
 	set label 4 PANEL[p] at graph 0.01, 1 left offset 0, 0.55 font FONT.',14'
 	if (p == PANELS) {
 		set format x '%g'
-		set label 5 'Accesses so far (million)' at screen 0.52, 0.022 center
+		set label 5 'Accesses of the trace, or ops of the recording, so far (million)' at screen 0.52, 0.022 center
 	} else {
 		set format x ''
 	}

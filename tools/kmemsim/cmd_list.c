@@ -6,7 +6,9 @@
 #include "models/scenario.h"
 #include "models/settings_doc.h"
 #include "sim/core.h"
+#include "sim/mmu.h"
 #include "sim/nearest.h"
+#include "sim/port/access_source.h"
 #include "sim/replay.h"
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/configs.h"
@@ -33,6 +35,8 @@ static void print_ports(void)
 	puts("object_allocator   hands out objects: caches and kmalloc            models/object_allocator/");
 	puts("virtual_allocator  hands out ranges of kernel addresses: vmalloc    models/virtual_allocator/");
 	puts("memory             says what an access of a core costs              models/memory/");
+	puts("translation        paging modes: formats of page tables            models/translation/");
+	puts("tlb_level          one array of a core's TLBs                       models/tlb_level/");
 }
 
 static void print_models(void)
@@ -45,6 +49,10 @@ static void print_models(void)
 		printf("virtual_allocator  %-8s  %s\n", model->ops->name, model->ops->help);
 	for (const struct memory_model *model = memory_models; model->ops; model++)
 		printf("memory             %-8s  %s\n", model->ops->name, model->ops->help);
+	for (const struct translation_model *model = translation_models; model->ops; model++)
+		printf("translation        %-8s  %s\n", model->ops->name, model->ops->help);
+	for (const struct tlb_level_model *model = tlb_level_models; model->ops; model++)
+		printf("tlb_level          %-8s  %s\n", model->ops->name, model->ops->help);
 }
 
 static void print_metric_rows(const char *component, const struct metric *metrics)
@@ -66,6 +74,9 @@ static void print_metrics(void)
 	print_metric_rows("replay", replay_metrics);
 	print_metric_rows("follow_pages", follow_pages_metrics);
 	print_metric_rows("core", core_metrics);
+	print_metric_rows("mmu", mmu_metrics);
+	print_metric_rows("walker", walker_metrics);
+	print_metric_rows("tlb_level", tlb_metrics);
 	for (const struct page_allocator_model *model = page_allocator_models; model->ops; model++)
 		print_component("page_allocator", model->ops->name, model->ops->metrics);
 	for (const struct object_allocator_model *model = object_allocator_models; model->ops; model++)
@@ -101,7 +112,15 @@ static bool print_settings(const char *format, struct error *error)
 	return known;
 }
 
-static const char *const things[] = {"ports", "models", "settings", "metrics", "machines", "kernels", "scenarios", NULL};
+static void print_formats(void)
+{
+	const char *name, *help;
+	for (size_t index = 0; (name = access_source_format(index, &help)); index++)
+		printf("%-10s  %s\n", name, help);
+}
+
+static const char *const things[] = {"ports",   "models",    "settings", "metrics", "machines",
+                                     "kernels", "scenarios", "formats",  NULL};
 
 static bool print_thing(const struct list_options *options, struct error *error)
 {
@@ -116,16 +135,18 @@ static bool print_thing(const struct list_options *options, struct error *error)
 		print_metrics();
 	else if (strcmp(what, "machines") == 0 || strcmp(what, "kernels") == 0 || strcmp(what, "scenarios") == 0)
 		print_configs(what);
+	else if (strcmp(what, "formats") == 0)
+		print_formats();
 	else {
 		struct nearest nearest;
 		nearest_start(&nearest, what);
 		for (const char *const *thing = things; *thing; thing++)
 			nearest_offer(&nearest, *thing);
 		const char *meant = nearest_found(&nearest);
-		return error_set(
-		        error, ERROR_USAGE,
-		        "list: found '%s', expected ports, models, settings, metrics, machines, kernels or scenarios%s%s%s", what,
-		        meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+		return error_set(error, ERROR_USAGE,
+		                 "list: found '%s', expected ports, models, settings, metrics, machines, kernels, scenarios or "
+		                 "formats%s%s%s",
+		                 what, meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
 	}
 	return true;
 }
@@ -164,10 +185,11 @@ static int run(const struct command *command, int argc, char **argv)
 
 const struct command command_list = {
         .name = "list",
-        .arguments = "[ports|models|settings|metrics|machines|kernels|scenarios]",
+        .arguments = "[ports|models|settings|metrics|machines|kernels|scenarios|formats]",
         .summary = "Show what there is to choose from",
         .help = "  kmemsim list settings                     every key, default and range\n"
-                "  kmemsim list settings --format markdown   the same as a page, with sources\n",
+                "  kmemsim list settings --format markdown   the same as a page, with sources\n"
+                "  kmemsim list formats                      what access traces may be in\n",
         .options = list_options,
         .run = run,
 };

@@ -4,6 +4,7 @@
  * what simulate() shall do.
  */
 #include "models/scenario.h"
+#include "tools/kmemsim/access_run.h"
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/configs.h"
 #include "tools/kmemsim/simulate.h"
@@ -121,7 +122,7 @@ static bool add_set(struct run_options *options, const char *key, const char *va
 {
 	if (options->sets_count == SETS_MAX)
 		return error_set(error, ERROR_USAGE, "more than %d settings on the command line", SETS_MAX);
-	options->sets[options->sets_count++] = key ? xasprintf("%s=%s", key, value) : xstrdup(value);
+	options->sets[options->sets_count++] = key ? xasprintf("--%s=%s", key, value) : xstrdup(value);
 	return true;
 }
 
@@ -187,9 +188,12 @@ static bool is_scenario(const char *path)
 static bool sets_key(const struct run_options *options, const char *key)
 {
 	size_t length = strlen(key);
-	for (size_t index = 0; index < options->sets_count; index++)
-		if (strncmp(options->sets[index], key, length) == 0 && options->sets[index][length] == '=')
+	for (size_t index = 0; index < options->sets_count; index++) {
+		const char *set = options->sets[index];
+		set += strncmp(set, "--", 2) == 0 ? 2 : 0; /* an option of its own */
+		if (strncmp(set, key, length) == 0 && set[length] == '=')
 			return true;
+	}
 	return false;
 }
 
@@ -219,14 +223,25 @@ static int run_simulation(struct run_options *options, bool scenario, bool compa
 		if (!scenario_load(&source, &settings, error))
 			return command_failed(error);
 	}
-	if (!scenario)
+	if (!scenario && !compare && settings.allocators > 1)
+		error_set(error, ERROR_USAGE, "replay runs one allocator, not %u; `kmemsim compare` runs several",
+		          settings.allocators);
+	else if (!scenario)
 		name_recording(&settings, options->input, error);
-	else if (!settings.trace)
-		error_set(error, ERROR_USAGE, "%s: no recording named; expected a line such as `trace: trace.txt.xz`",
+	else if (!settings.trace && !settings.accesses)
+		error_set(error, ERROR_USAGE,
+		          "%s: no recording named; expected a line such as `trace: trace.txt.xz`, or `accesses: program.kmt`",
 		          options->input);
+	else if (settings.trace && settings.accesses)
+		error_set(error, ERROR_USAGE,
+		          "%s: both trace and accesses are named; a run replays the one or is given the other", options->input);
 	int code;
 	if (error->kind != ERROR_NONE) {
 		code = command_failed(error);
+	} else if (settings.accesses) {
+		const struct access_simulation simulation = {
+		        .settings = &settings, .db_path = options->db, .format = options->format};
+		code = access_simulate(&simulation);
 	} else {
 		const struct simulation simulation = {
 		        .settings = &settings,

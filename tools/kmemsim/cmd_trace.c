@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * cmd_trace.c - `kmemsim trace info|convert|check FILE`: recordings themselves.
+ * cmd_trace.c - `kmemsim trace info|convert|check FILE`: recordings and access traces themselves.
  */
+#include "sim/access_summary.h"
+#include "sim/io/access_kmt.h"
 #include "sim/trace_report.h"
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/progress.h"
@@ -11,15 +13,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_JSON = 256 };
+enum { OPTION_JSON = 256, OPTION_FORMAT };
 
 static const struct argp_option trace_options[] = {
         {"json", OPTION_JSON, NULL, 0, "info: one JSON object instead of text", 0},
+        {"format", OPTION_FORMAT, "FORMAT", 0, "FILE is an access trace of this format (`kmemsim list formats`)", 0},
         {0},
 };
 
 struct options {
-	const char *verb, *file, *out;
+	const char *verb, *file, *out, *format;
 	bool json;
 };
 
@@ -29,6 +32,9 @@ static int parse(int key, char *argument, void *input, struct error *error)
 	switch (key) {
 	case OPTION_JSON:
 		options->json = true;
+		return 0;
+	case OPTION_FORMAT:
+		options->format = argument;
 		return 0;
 	case ARGP_KEY_ARG:
 		if (!options->verb)
@@ -103,6 +109,71 @@ static bool check(const struct options *options, const struct progress *progress
 	return true;
 }
 
+static bool access_info(const struct options *options, struct access_source *source, const struct progress *progress,
+                        struct error *error)
+{
+	struct access_summary summary;
+	if (!access_summary_read(&summary, source, progress, error))
+		return false;
+	if (options->json)
+		access_summary_json(&summary, options->file, source->ops->name, stdout);
+	else
+		access_summary_text(&summary, options->file, source->ops->name, stdout);
+	return true;
+}
+
+static bool access_convert(const struct options *options, struct access_source *source, const struct progress *progress,
+                           struct error *error)
+{
+	struct access_summary summary;
+	char *beside = native_name(options->file);
+	const char *out = options->out ? options->out : beside;
+	bool converted = access_write_kmt(source, out, progress, &summary, error);
+	if (converted) {
+		printf("%s\n", out);
+		access_summary_text(&summary, options->file, source->ops->name, stdout);
+	}
+	free(beside);
+	return converted;
+}
+
+static bool access_check(const struct options *options, struct access_source *source, const struct progress *progress,
+                         struct error *error)
+{
+	struct access_summary summary;
+	if (!access_summary_read(&summary, source, progress, error))
+		return false;
+	printf("%s: %" PRIu64 " accesses (%s), sound from the first to the last\n", options->file,
+	       access_summary_accesses(&summary), source->ops->name);
+	return true;
+}
+
+struct verb {
+	const char *name;
+	bool (*of_recording)(const struct options *, const struct progress *, struct error *);
+	bool (*of_accesses)(const struct options *, struct access_source *, const struct progress *, struct error *);
+};
+
+static const struct verb verbs[] = {
+        {"info", info, access_info}, {"convert", convert, access_convert}, {"check", check, access_check}, {0}};
+
+/* A file is an access trace if the user says so or its content does; else it is a recording. */
+static bool do_verb(const struct options *options, const struct progress *progress, struct error *error)
+{
+	const struct verb *verb = verbs;
+	while (verb->name && strcmp(verb->name, options->verb) != 0)
+		verb++;
+	if (!verb->name)
+		return error_set(error, ERROR_USAGE, "trace: found '%s', expected info, convert or check", options->verb);
+	const char *format = options->format ? options->format : access_source_recognise(options->file);
+	if (!format)
+		return verb->of_recording(options, progress, error);
+	struct access_source *source = access_source_open(options->file, format, error);
+	bool done = source && verb->of_accesses(options, source, progress, error);
+	access_source_close(source);
+	return done;
+}
+
 static int run(const struct command *command, int argc, char **argv)
 {
 	struct options options = {0};
@@ -113,15 +184,7 @@ static int run(const struct command *command, int argc, char **argv)
 	struct progress_bar bar;
 	progress_bar_start(&bar, "reading");
 	struct progress progress = progress_bar_callback(&bar);
-	bool done;
-	if (strcmp(options.verb, "info") == 0)
-		done = info(&options, &progress, &error);
-	else if (strcmp(options.verb, "convert") == 0)
-		done = convert(&options, &progress, &error);
-	else if (strcmp(options.verb, "check") == 0)
-		done = check(&options, &progress, &error);
-	else
-		done = error_set(&error, ERROR_USAGE, "trace: found '%s', expected info, convert or check", options.verb);
+	bool done = do_verb(&options, &progress, &error);
 	progress_bar_end(&bar);
 	return done ? EXIT_SUCCESS : command_failed(&error);
 }
@@ -129,12 +192,15 @@ static int run(const struct command *command, int argc, char **argv)
 const struct command command_trace = {
         .name = "trace",
         .arguments = "info|convert|check FILE [OUT.kmt]",
-        .summary = "Tell of a recording, convert it to .kmt, check it",
+        .summary = "Tell of a recording or access trace, convert it to .kmt, check it",
         .help = "  info     what was read, what was left out and why, what could not be seen\n"
                 "  convert  text to the native format, which replays without parsing\n"
                 "           (docs/formats.md); OUT defaults to the text's name\n"
                 "  check    reads every op and every checksum\n\n"
-                "  kmemsim trace convert trace.txt.xz && kmemsim compare trace.kmt\n",
+                "A FILE may also be an access trace, in any format of `kmemsim list formats`.\n\n"
+                "  kmemsim trace convert trace.txt.xz && kmemsim compare trace.kmt\n"
+                "  valgrind --tool=lackey --trace-mem=yes --log-file=/dev/stdout true |\n"
+                "      kmemsim trace convert --format lackey - true.kmt\n",
         .options = trace_options,
         .run = run,
 };

@@ -6,11 +6,6 @@
 
 #include <inttypes.h>
 
-static const char *const kind_names[ACCESS_KINDS] = {
-        [ACCESS_CODE] = "code",         [ACCESS_LOAD] = "load",          [ACCESS_STORE] = "store",
-        [ACCESS_MODIFY] = "modify",     [ACCESS_WALK] = "walk",          [ACCESS_WALK_STORE] = "walk_store",
-        [ACCESS_PREFETCH] = "prefetch", [ACCESS_WRITEBACK] = "writeback"};
-
 /* "1,234,567"; returns text */
 #define GROUPED_MAX 32
 static const char *grouped(uint64_t value, char text[GROUPED_MAX])
@@ -62,7 +57,7 @@ static void print_level(const struct count_level *level, FILE *out)
 	print_line("", "all", count_accesses(level), count_misses(level), out);
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
 		if (level->accesses[kind] > 0 && level->accesses[kind] != count_accesses(level))
-			print_line("", kind_names[kind], level->accesses[kind], level->misses[kind], out);
+			print_line("", access_kind_name(kind), level->accesses[kind], level->misses[kind], out);
 	if (!level->is_tlb)
 		fprintf(out, "%-6s %-11s %18s\n", "", "write-backs", grouped(level->write_backs, text));
 }
@@ -75,7 +70,7 @@ void count_print_text(const struct count_request *request, const struct count_re
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
 		if (result->kinds[kind] == 0)
 			continue;
-		fprintf(out, "%s%s %s", before, grouped(result->kinds[kind], text), kind_names[kind]);
+		fprintf(out, "%s%s %s", before, grouped(result->kinds[kind], text), access_kind_name(kind));
 		before = ", ";
 	}
 	fprintf(out, "%s\n", result->interrupted ? " (interrupted: the rest of the trace was not read)" : "");
@@ -109,7 +104,7 @@ void count_print_json(const struct count_result *result, FILE *out)
 	fprintf(out, "{\n  \"complete\": %s", result->interrupted ? "false" : "true");
 	print_key("trace", NULL, "accesses", result->records, out);
 	for (unsigned kind = 0; kind <= ACCESS_MODIFY; kind++)
-		print_key("trace", kind_names[kind], "accesses", result->kinds[kind], out);
+		print_key("trace", access_kind_name(kind), "accesses", result->kinds[kind], out);
 	print_key("trace", NULL, "flushes", result->flushes, out);
 	for (unsigned i = 0; i < result->levels; i++) {
 		const struct count_level *level = &result->level[i];
@@ -118,8 +113,8 @@ void count_print_json(const struct count_result *result, FILE *out)
 		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
 			if (!is_seen(level, kind))
 				continue;
-			print_key(level->name, kind_names[kind], "accesses", level->accesses[kind], out);
-			print_key(level->name, kind_names[kind], "misses", level->misses[kind], out);
+			print_key(level->name, access_kind_name(kind), "accesses", level->accesses[kind], out);
+			print_key(level->name, access_kind_name(kind), "misses", level->misses[kind], out);
 		}
 		if (!level->is_tlb)
 			print_key(level->name, NULL, "write_backs", level->write_backs, out);

@@ -4,8 +4,10 @@
  */
 #include "tools/kmemsim/run.h"
 
+#include "models/cache_settings.h"
 #include "models/registry.h"
 #include "models/start_state.h"
+#include "sim/level_store.h"
 #include "sim/procfs.h"
 #include "sim/replay.h"
 #include "sim/state_moment.h"
@@ -26,6 +28,7 @@ struct parts {
 	struct steps steps;
 	struct page_allocator *pages;
 	struct object_allocator *objects;
+	struct cache_hierarchy *caches; /* NULL: the memory model has none */
 	struct memory *memory;
 	struct machine machine;
 	bool timed;
@@ -36,6 +39,7 @@ struct parts {
 	struct trace_window window;
 	struct replay *replay;
 	double replay_s;
+	struct cache_view owner_view; /* of the name that was asked for last */
 };
 
 static double host_seconds(void)
@@ -162,17 +166,22 @@ static bool make_models(struct parts *parts, struct error *error)
 	parts->pages = parts->start.path ? start_state_pages(&parts->start, &wiring, error) : page_model->create(&wiring, error);
 	if (!parts->pages)
 		return false;
-	parts->objects = object_model->create(&(struct object_allocator_wiring){.settings = settings,
-	                                                                        .pages = parts->pages,
-	                                                                        .layout = &parts->layout,
-	                                                                        .steps = &parts->steps,
-	                                                                        .seed = settings->seed},
-	                                      error);
-	if (!parts->objects || (parts->start.path && !start_state_objects(&parts->start, parts->objects, error)))
+	const struct object_allocator_wiring above = {.settings = settings,
+	                                              .pages = parts->pages,
+	                                              .layout = &parts->layout,
+	                                              .steps = &parts->steps,
+	                                              .seed = settings->seed};
+	parts->objects = object_model->create(&above, error);
+	if (!parts->objects || (parts->start.path && !start_state_objects(&parts->start, parts->objects, &above, error)))
 		return false;
 	if (!parts->timed)
 		return true;
-	parts->memory = memory->create(&(struct memory_wiring){.settings = settings}, error);
+	if (strcmp(memory->ops->name, "hierarchy") == 0) {
+		parts->caches = caches_of_settings(settings, true, &parts->machine.owner, error);
+		if (!parts->caches)
+			return false;
+	}
+	parts->memory = memory->create(&(struct memory_wiring){.settings = settings, .caches = parts->caches}, error);
 	if (!parts->memory)
 		return false;
 	machine_init(&parts->machine, settings->machine.cpus, settings->machine.cache_line_bytes, parts->memory);
@@ -223,6 +232,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .objects = parts->objects,
 	        .steps = &parts->steps,
 	        .machine = parts->timed ? &parts->machine : NULL,
+	        .caches = parts->caches,
 	        .store = parts->store,
 	        .run_id = parts->run->run_id,
 	        .dump = write_dumps,
@@ -286,6 +296,26 @@ static bool write_call_sites(struct parts *parts, struct error *error)
 	return true;
 }
 
+static const char *owner_of_cache(void *context, uint32_t owner)
+{
+	struct parts *parts = context;
+	static const char *const none = "pages and large kmallocs";
+	if (owner == REPLAY_OWNER_NONE)
+		return none;
+	const struct object_allocator *objects = parts->objects;
+	if (owner > objects->ops->cache_limit(objects) ||
+	    !objects->ops->cache_view(objects, (cache_id){owner - 1}, &parts->owner_view))
+		return "caches that are gone";
+	return parts->owner_view.name;
+}
+
+static bool write_levels(struct parts *parts, struct error *error)
+{
+	const struct level_names names = {.owner = owner_of_cache, .context = parts};
+	uint32_t position = 0;
+	return !parts->caches || level_store_caches(parts->store, parts->run->run_id, parts->caches, &names, &position, error);
+}
+
 static bool write_machine(struct parts *parts, struct error *error)
 {
 	const struct machine *machine = &parts->machine;
@@ -308,7 +338,7 @@ static bool write_machine(struct parts *parts, struct error *error)
 			return false;
 	}
 	struct core_counters cores = machine_counters(machine);
-	return write_metrics(parts, "core", core_metrics, &cores, error) &&
+	return write_levels(parts, error) && write_metrics(parts, "core", core_metrics, &cores, error) &&
 	       write_metrics(parts, "memory", parts->memory->ops->metrics, parts->memory->ops->counters(parts->memory), error);
 }
 
@@ -460,6 +490,7 @@ static void release(struct parts *parts)
 	if (parts->machine.cpus)
 		machine_release(&parts->machine);
 	memory_destroy(parts->memory);
+	cache_hierarchy_destroy(parts->caches);
 	object_allocator_destroy(parts->objects);
 	page_allocator_destroy(parts->pages);
 	steps_release(&parts->steps);

@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * set_assoc.c - a TLB array of sets and ways, any number of either, with any replacement policy.
+ *
+ * The sets, and the policy that keeps them, are those of sim/port/replacement.h. A page's set comes from its number alone: pages
+ * of different sizes and address spaces share sets as their numbers say.
+ *
+ * Invariant: that of the replacement port; entries = valid ways.
+ */
+#include "sim/port/tlb_level.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+extern const struct tlb_level_ops tlb_level_set_assoc_ops;
+struct tlb_level *tlb_level_set_assoc_create(const struct tlb_wiring *wiring, struct error *error);
+
+struct set_assoc {
+	struct tlb_level tlb;
+	struct replacement *array;
+};
+
+static bool set_assoc_find(struct tlb_level *tlb, uint64_t tag, uint64_t **word)
+{
+	struct replacement *array = ((struct set_assoc *)tlb)->array;
+	uint32_t set = replacement_set_of(array, tag), way = replacement_find(array, set, tag);
+	if (way == array->ways)
+		return false;
+	if (word)
+		*word = &replacement_payloads(array, set)[way];
+	return true;
+}
+
+static bool set_assoc_use(struct tlb_level *tlb, uint64_t tag, uint64_t **word)
+{
+	struct replacement *array = ((struct set_assoc *)tlb)->array;
+	uint32_t set = replacement_set_of(array, tag), way = replacement_find(array, set, tag);
+	if (way == array->ways)
+		return false;
+	way = replacement_use(array, set, way);
+	if (word)
+		*word = &replacement_payloads(array, set)[way];
+	return true;
+}
+
+static struct tlb_entry set_assoc_fill(struct tlb_level *tlb, struct tlb_entry entry)
+{
+	struct replacement *array = ((struct set_assoc *)tlb)->array;
+	uint64_t evicted, word = 0;
+	replacement_insert(array, replacement_set_of(array, entry.tag), way_word(entry.tag, WAY_VALID), entry.word, &evicted,
+	                   &word);
+	return (struct tlb_entry){evicted ? way_tag(evicted) : TLB_NONE, word};
+}
+
+static struct tlb_entry set_assoc_remove(struct tlb_level *tlb, uint64_t tag)
+{
+	struct replacement *array = ((struct set_assoc *)tlb)->array;
+	uint32_t set = replacement_set_of(array, tag), way = replacement_find(array, set, tag);
+	if (way == array->ways)
+		return (struct tlb_entry){TLB_NONE, 0};
+	struct tlb_entry entry = {tag, array->payloads ? replacement_payloads(array, set)[way] : 0};
+	replacement_remove(array, set, way);
+	return entry;
+}
+
+static bool in_scope(void *context, uint64_t word, uint64_t payload)
+{
+	(void)payload;
+	return tlb_scope_has(context, way_tag(word));
+}
+
+static uint64_t set_assoc_invalidate(struct tlb_level *tlb, const struct tlb_scope *scope)
+{
+	struct replacement *array = ((struct set_assoc *)tlb)->array;
+	struct tlb_scope copy = *scope;
+	uint64_t gone = 0;
+	for (uint32_t set = 0; set < array->sets; set++)
+		gone += replacement_remove_if(array, set, in_scope, &copy);
+	return gone;
+}
+
+static size_t set_assoc_run(struct tlb_level *tlb, const uint64_t *requests, size_t count, struct replacement_miss *misses)
+{
+	return replacement_run(((struct set_assoc *)tlb)->array, requests, count, misses);
+}
+
+static uint64_t set_assoc_entries(const struct tlb_level *tlb)
+{
+	return replacement_count(((const struct set_assoc *)tlb)->array, 0, NULL);
+}
+
+static void set_assoc_visit(const struct tlb_level *tlb, void (*visit)(void *, struct tlb_entry), void *context)
+{
+	const struct replacement *array = ((const struct set_assoc *)tlb)->array;
+	for (uint32_t set = 0; set < array->sets; set++)
+		for (uint32_t way = 0; way < array->ways; way++) {
+			uint64_t word = replacement_words(array, set)[way];
+			if (word & WAY_VALID)
+				visit(context, (struct tlb_entry){way_tag(word),
+				                                  array->payloads ? replacement_payloads(array, set)[way] : 0});
+		}
+}
+
+static void set_assoc_check(const struct tlb_level *tlb)
+{
+	replacement_check(((const struct set_assoc *)tlb)->array);
+}
+
+static void set_assoc_destroy(struct tlb_level *tlb)
+{
+	replacement_destroy(((struct set_assoc *)tlb)->array);
+	free(tlb);
+}
+
+const struct tlb_level_ops tlb_level_set_assoc_ops = {
+        .name = "set_assoc",
+        .help = "sets and ways, a replacement policy",
+        .use = set_assoc_use,
+        .find = set_assoc_find,
+        .fill = set_assoc_fill,
+        .remove = set_assoc_remove,
+        .invalidate = set_assoc_invalidate,
+        .run = set_assoc_run,
+        .entries = set_assoc_entries,
+        .visit = set_assoc_visit,
+        .check = set_assoc_check,
+        .destroy = set_assoc_destroy,
+};
+
+struct tlb_level *tlb_level_set_assoc_create(const struct tlb_wiring *wiring, struct error *error)
+{
+	uint32_t ways = wiring->ways ? wiring->ways : wiring->entries;
+	if (wiring->entries == 0 || wiring->entries % ways != 0) {
+		error_set(error, ERROR_USAGE, "%s: %u entries in %u ways; expected a multiple of the ways", wiring->name,
+		          wiring->entries, ways);
+		return NULL;
+	}
+	const struct replacement_wiring array = {.sets = wiring->entries / ways,
+	                                         .ways = ways,
+	                                         .index = wiring->index,
+	                                         .tag_shift = PAGE_SHIFT,
+	                                         .number_bits = TLB_NUMBER_BITS,
+	                                         .payloads = wiring->words,
+	                                         .simd = wiring->simd,
+	                                         .seed = wiring->seed,
+	                                         .stream = wiring->name};
+	struct set_assoc *tlb = xcalloc(1, sizeof *tlb);
+	tlb->array = wiring->make_replacement(wiring->replacement, &array, error);
+	if (!tlb->array) {
+		free(tlb);
+		return NULL;
+	}
+	tlb->tlb.ops = &tlb_level_set_assoc_ops;
+	snprintf(tlb->tlb.name, sizeof tlb->tlb.name, "%s", wiring->name);
+	tlb->tlb.capacity = wiring->entries;
+	bool lowest_bits = wiring->index == INDEX_LINEAR && tlb->array->sets_are_power_of_two;
+	tlb->tlb.sets = lowest_bits ? tlb->array->sets : 1;
+	return &tlb->tlb;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * access_gem5.c - the packet traces of gem5's CommMonitor (MemTraceProbe), and the door to protobuf-c.
+ *
+ * The four bytes "gem5", then messages (gem5_packet.proto), each with its length as a varint in front: one PacketHeader, then
+ * Packets. gem5 packs them with gzip. A packet's command is MemCmd::Command (src/mem/packet.hh): 1 ReadReq and 4 WriteReq in
+ * every version of gem5; the numbers behind 5 moved when commands were added, and are read as versions since 20.0 have them. A
+ * read whose request has the flag INST_FETCH (0x100, src/mem/request.hh) is a fetch. Commands that carry no access of a program
+ * (evictions, write-backs, upgrades, prefetches and responses) are left out. Addresses are what the monitored port has: physical
+ * ones, as a rule.
+ */
+#include "sim/io/access_text.h"
+
+#include "gem5_packet.pb-c.h"
+
+#include <string.h>
+
+#define MAGIC "gem5"
+#define MAGIC_BYTES 4u
+/* A packet has some 60 bytes; a header names every requestor of the machine. */
+#define PACKET_BYTES_MAX 4096u
+#define HEADER_BYTES_MAX 65536u
+#define VARINT_BYTES_MAX 5u
+
+#define INST_FETCH 0x100u
+
+/* What commands are; those behind SC (StoreCondReq) are other ones in other versions. */
+enum {
+	READ_REQ = 1,
+	WRITE_REQ = 4,
+	WRITE_LINE_REQ = 16,
+	READ_EX_REQ = 22,
+	READ_CLEAN_REQ = 24,
+	READ_SHARED_REQ = 25,
+	LOAD_LOCKED_REQ = 26,
+	STORE_COND_REQ = 27
+};
+
+/* Memory for one message at a time, so that unpacking allocates nothing. */
+#define ARENA_BYTES 8192u
+
+struct gem5 {
+	bool has_header;
+	size_t used;
+	_Alignas(16) unsigned char arena[ARENA_BYTES + HEADER_BYTES_MAX];
+};
+
+static void *arena_alloc(void *memory, size_t size)
+{
+	struct gem5 *state = memory;
+	size_t wanted = (size + 15) & ~(size_t)15;
+	if (size > sizeof state->arena || wanted > sizeof state->arena - state->used)
+		return NULL;
+	void *at = state->arena + state->used;
+	state->used += wanted;
+	return at;
+}
+
+static void arena_free(void *memory, void *at)
+{
+	(void)memory;
+	(void)at;
+}
+
+static bool gem5_begins(const unsigned char *bytes, size_t length, bool whole)
+{
+	(void)whole;
+	return length >= MAGIC_BYTES && memcmp(bytes, MAGIC, MAGIC_BYTES) == 0;
+}
+
+/* The length in front of a message; *bytes 0: it is not whole. */
+static size_t message_length(const struct access_input *input, size_t *bytes)
+{
+	uint64_t length = 0;
+	*bytes = 0;
+	for (unsigned i = 0; i < VARINT_BYTES_MAX && input->at + i < input->end; i++) {
+		length |= (uint64_t)(input->at[i] & 0x7f) << 7 * i;
+		if (input->at[i] < 0x80) {
+			*bytes = i + 1;
+			return (size_t)length;
+		}
+	}
+	return 0;
+}
+
+/* Brings the next message into the buffer: [at, at + *length). *length 0 with true: the end. */
+static bool next_message(struct access_reader *reader, size_t limit, size_t *length, struct error *error)
+{
+	struct access_input *input = &reader->input;
+	size_t prefix;
+	*length = 0;
+	if (input->end - input->at < (ptrdiff_t)(VARINT_BYTES_MAX + PACKET_BYTES_MAX) &&
+	    !input_bytes(input, VARINT_BYTES_MAX + limit, error))
+		return false;
+	if (input->at == input->end)
+		return true;
+	*length = message_length(input, &prefix);
+	if (prefix == 0 || *length == 0 || *length > limit)
+		return access_wrong_at(reader, input_offset(input), error,
+		                       "found a message of length %zu, expected 1 to %zu (gem5)", *length, limit);
+	if (prefix + *length > (size_t)(input->end - input->at))
+		return access_wrong_at(reader, input_offset(input), error,
+		                       "found a message of %zu bytes of which %zu are there: the file was cut", *length,
+		                       (size_t)(input->end - input->at) - prefix);
+	input->at += prefix;
+	return true;
+}
+
+static bool read_header(struct access_reader *reader, ProtobufCAllocator *allocator, struct error *error)
+{
+	struct access_input *input = &reader->input;
+	struct gem5 *state = reader->state;
+	size_t length;
+	if (!input_bytes(input, MAGIC_BYTES, error))
+		return false;
+	if (!gem5_begins(input->at, (size_t)(input->end - input->at), true))
+		return access_wrong_at(reader, input_offset(input), error, "expected the bytes \"gem5\"");
+	input->at += MAGIC_BYTES;
+	if (!next_message(reader, HEADER_BYTES_MAX, &length, error))
+		return false;
+	Gem5__PacketHeader *header = length ? gem5__packet_header__unpack(allocator, length, input->at) : NULL;
+	if (!header)
+		return access_wrong_at(reader, input_offset(input), error, "expected a message PacketHeader");
+	input->at += length;
+	state->has_header = true;
+	return true;
+}
+
+/* false: the packet is no access of a program. */
+static bool kind_of(const Gem5__Packet *packet, enum access_kind *kind)
+{
+	switch (packet->cmd) {
+	case READ_REQ:
+	case READ_EX_REQ:
+	case READ_CLEAN_REQ:
+	case READ_SHARED_REQ:
+	case LOAD_LOCKED_REQ:
+		*kind = packet->flags & INST_FETCH ? ACCESS_CODE : ACCESS_LOAD;
+		return true;
+	case WRITE_REQ:
+	case WRITE_LINE_REQ:
+	case STORE_COND_REQ:
+		*kind = ACCESS_STORE;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static bool take_packet(struct access_reader *reader, const Gem5__Packet *packet, struct access *access, size_t *count,
+                        struct error *error)
+{
+	const char *problem;
+	enum access_kind kind;
+	if (packet->cmd > STORE_COND_REQ)
+		return access_wrong_at(reader, input_offset(&reader->input), error,
+		                       "found command %u, which versions of gem5 number differently, expected at most %u",
+		                       packet->cmd, STORE_COND_REQ);
+	if (!kind_of(packet, &kind))
+		return true;
+	if (!access_is_possible(packet->addr, packet->size, &problem))
+		return access_wrong_at(reader, input_offset(&reader->input), error, "a packet of %u bytes at 0x%llx: %s",
+		                       packet->size, (unsigned long long)packet->addr, problem);
+	*access = (struct access){.address = packet->addr, .bytes = packet->size, .kind = (uint8_t)kind};
+	++*count;
+	return true;
+}
+
+static bool read_packet(struct access_reader *reader, ProtobufCAllocator *allocator, struct access *access, size_t *count,
+                        bool *more, struct error *error)
+{
+	struct gem5 *state = reader->state;
+	size_t length;
+	if (!next_message(reader, PACKET_BYTES_MAX, &length, error))
+		return false;
+	*more = length > 0;
+	if (!*more)
+		return true;
+	state->used = 0;
+	const Gem5__Packet *packet = gem5__packet__unpack(allocator, length, reader->input.at);
+	if (!packet)
+		return access_wrong_at(reader, input_offset(&reader->input), error,
+		                       "expected a message Packet with tick, cmd, addr, size");
+	if (!take_packet(reader, packet, access, count, error))
+		return false;
+	reader->input.at += length;
+	return true;
+}
+
+static bool gem5_read(struct access_reader *reader, struct access *batch, size_t capacity, size_t *count, struct error *error)
+{
+	struct gem5 *state = reader->state;
+	ProtobufCAllocator allocator = {arena_alloc, arena_free, state};
+	bool more = true;
+	*count = 0;
+	if (!state->has_header && !read_header(reader, &allocator, error))
+		return false;
+	while (more && *count < capacity)
+		if (!read_packet(reader, &allocator, &batch[*count], count, &more, error))
+			return false;
+	return true;
+}
+
+const struct access_format access_format_gem5 = {
+        .name = "gem5",
+        .help = "gem5's packet trace (CommMonitor, MemTraceProbe), protobuf",
+        .endings = ".ptrc .trc",
+        .expected = "\"gem5\" and protobuf messages",
+        .state_bytes = sizeof(struct gem5),
+        .begins = gem5_begins,
+        .read = gem5_read,
+};

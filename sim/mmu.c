@@ -1,0 +1,616 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mmu.c - access by access through TLBs and walker (interface and laws: mmu.h). Whole batches at a time: mmu_runs.c.
+ */
+#include "sim/mmu.h"
+
+#include "sim/mmu_runs.h"
+
+#include <stdlib.h>
+
+const struct metric mmu_metrics[] = {
+        METRIC(struct mmu_counters, accesses, "1", "Accesses that came"),
+        METRIC(struct mmu_counters, pages, "1", "Pages that they touched: lookups"),
+        METRIC(struct mmu_counters, miss_walks, "1", "Page walks at misses of the last level"),
+        METRIC(struct mmu_counters, dirty_walks, "1", "Page walks to set a dirty bit by a translation that was there"),
+        METRIC(struct mmu_counters, rights_walks, "1", "Page walks because the translation that was there forbade the access"),
+        METRIC(struct mmu_counters, prefetch_walks, "1", "Page walks for the page after one that missed"),
+        METRIC(struct mmu_counters, prefetch_fills, "1", "Translations that such walks brought"),
+        METRIC(struct mmu_counters, fault_walks, "1", "Page walks once more after a fault that was put right"),
+        METRIC(struct mmu_counters, faults, "1", "Faults"),
+        METRIC(struct mmu_counters, refused, "1", "Accesses to a page that nothing put right"),
+        METRIC(struct mmu_counters, invalidations, "1", "Invalidations that took effect on this core"),
+        METRIC(struct mmu_counters, shootdowns, "1", "Of them those that another core asked for"),
+        METRIC_END,
+};
+
+#define PAGE_NONE UINT64_MAX
+
+/* One page of an access on its way. */
+struct lookup {
+	enum mmu_side side;
+	uint8_t kind;
+	struct walk_request request;
+	struct walk_sink *sink;
+	/* Found: */
+	uint64_t word;
+	enum page_size size;
+};
+
+/* ---- the filter ---- */
+
+static void forget_recents(struct mmu *mmu)
+{
+	for (unsigned side = 0; side < MMU_SIDES; side++) {
+		for (unsigned set = 0; set < MMU_RECENT_MAX; set++)
+			mmu->recents[side].of_set[set].page = PAGE_NONE;
+		mmu->recents[side].large.page = PAGE_NONE;
+	}
+}
+
+static uint8_t region_of(const struct mmu *mmu, uint64_t linear)
+{
+	return mmu->layout ? (uint8_t)layout_region(mmu->layout, linear) : 0;
+}
+
+/* The page was just used, by a hit, in a first-level array. */
+static void remember(struct mmu *mmu, const struct lookup *lookup)
+{
+	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[lookup->side]];
+	const struct mmu_recent recent = {.page = lookup->request.linear >> page_size_shift(lookup->size),
+	                                  .word = lookup->word,
+	                                  .region = region_of(mmu, lookup->request.linear)};
+	if (mmu->first_shared_by_sizes && recents->large.page != PAGE_NONE && lookup->size != recents->large_size)
+		recents->large.page = PAGE_NONE;
+	if (lookup->size == PAGE_4K) {
+		recents->of_set[recent.page & mmu->recent_mask[lookup->side]] = recent;
+		return;
+	}
+	recents->large = recent;
+	recents->large_size = lookup->size;
+	if (mmu->first_shared_by_sizes)
+		for (unsigned set = 0; set < MMU_RECENT_MAX; set++)
+			recents->of_set[set].page = PAGE_NONE;
+}
+
+/* A first-level array got another entry: what was last used in its set is not known any more. */
+static void forget_side(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear)
+{
+	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
+	if (size != PAGE_4K || mmu->first_shared_by_sizes)
+		recents->large.page = PAGE_NONE;
+	if (size == PAGE_4K)
+		recents->of_set[linear >> PAGE_SHIFT & mmu->recent_mask[side]].page = PAGE_NONE;
+	else if (mmu->first_shared_by_sizes)
+		for (unsigned set = 0; set < MMU_RECENT_MAX; set++)
+			recents->of_set[set].page = PAGE_NONE;
+}
+
+/* ---- entries in levels ---- */
+
+static uint64_t tag_of(const struct mmu *mmu, uint64_t linear, uint64_t word, enum page_size size)
+{
+	return word & WORD_GLOBAL ? tlb_tag_global(linear, size) : tlb_tag(linear, size, mmu->walker ? mmu->walker->pcid : 0);
+}
+
+static void fill_level(struct mmu *mmu, unsigned level, enum mmu_side side, struct tlb_entry entry);
+
+/* Takes a page out of every array above a level. */
+static void remove_above(struct mmu *mmu, unsigned level, uint64_t tag)
+{
+	enum page_size size = tlb_tag_size(tag);
+	for (unsigned above = 0; above < level; above++)
+		for (unsigned side = 0; side < MMU_SIDES; side++)
+			if (mmu->level[above].array[side][size])
+				tlb_remove(mmu->level[above].array[side][size], tag);
+	forget_recents(mmu);
+}
+
+/* An entry had to leave a level. */
+static void evicted_from(struct mmu *mmu, unsigned level, enum mmu_side side, struct tlb_entry entry)
+{
+	if (mmu->level[level].inclusion == TLB_INCLUSIVE && level > 0)
+		remove_above(mmu, level, entry.tag);
+	if (level + 1 == mmu->levels || mmu->level[level + 1].inclusion != TLB_EXCLUSIVE)
+		return;
+	/* Code and data arrays may both have had the page: the second to let it go finds it there. */
+	struct tlb_level *below = mmu->level[level + 1].array[side][tlb_tag_size(entry.tag)];
+	if (below && !tlb_use(below, entry.tag, NULL))
+		fill_level(mmu, level + 1, side, entry);
+}
+
+static void fill_level(struct mmu *mmu, unsigned level, enum mmu_side side, struct tlb_entry entry)
+{
+	enum page_size size = tlb_tag_size(entry.tag);
+	struct tlb_level *array = mmu->level[level].array[side][size];
+	if (!array)
+		return;
+	struct tlb_entry evicted = tlb_fill(array, entry);
+	if (evicted.tag != TLB_NONE)
+		evicted_from(mmu, level, side, evicted);
+}
+
+/* Puts a translation into the levels above `below` that take it, the lowest first. */
+static void fill_above(struct mmu *mmu, unsigned below, const struct lookup *lookup)
+{
+	uint64_t linear = lookup->request.linear;
+	const struct tlb_entry entry = {tag_of(mmu, linear, lookup->word, lookup->size), lookup->word};
+	mmu->seen[lookup->size] = true;
+	for (unsigned level = below; level-- > 0;)
+		if (level == 0 || mmu->level[level].inclusion != TLB_EXCLUSIVE)
+			fill_level(mmu, level, lookup->side, entry);
+	forget_side(mmu, lookup->side, lookup->size, linear);
+}
+
+/* The array's entry for an address: of this address space, or global. */
+static bool use_entry(const struct mmu *mmu, struct tlb_level *array, uint64_t linear, enum page_size size, uint64_t **word)
+{
+	return tlb_use(array, tlb_tag(linear, size, mmu->walker ? mmu->walker->pcid : 0), word) ||
+	       (array->globals && tlb_use(array, tlb_tag_global(linear, size), word));
+}
+
+static bool find_in_level(struct mmu *mmu, unsigned level, struct lookup *lookup)
+{
+	for (unsigned size = 0; size < PAGE_SIZES; size++) {
+		struct tlb_level *array = mmu->level[level].array[lookup->side][size];
+		uint64_t *word;
+		if (!array || !mmu->seen[size] || !use_entry(mmu, array, lookup->request.linear, (enum page_size)size, &word))
+			continue;
+		lookup->word = *word;
+		lookup->size = (enum page_size)size;
+		return true;
+	}
+	return false;
+}
+
+/* Writes a changed word into every array that has the page. */
+static void change_word(struct mmu *mmu, uint64_t tag, uint64_t changed)
+{
+	uint64_t *word;
+	for (unsigned i = 0; i < mmu->arrays_count; i++)
+		if (tlb_find(mmu->arrays[i], tag, &word))
+			*word = changed;
+}
+
+static void remove_everywhere(struct mmu *mmu, uint64_t tag)
+{
+	for (unsigned i = 0; i < mmu->arrays_count; i++)
+		tlb_remove(mmu->arrays[i], tag);
+	forget_recents(mmu);
+}
+
+/* ---- walks ---- */
+
+/* Walks until there is a translation, or nobody puts the fault right. */
+static bool walk(struct mmu *mmu, struct lookup *lookup)
+{
+	struct walk walk = walker_walk(mmu->walker, &lookup->request, lookup->sink);
+	if (walk.outcome != WALK_OK) {
+		mmu->counters.faults++;
+		if (!mmu->fault || !mmu->fault(mmu->context, lookup->request.linear, walk.outcome, walk.error_code))
+			return false;
+		mmu->counters.fault_walks++;
+		walk = walker_walk(mmu->walker, &lookup->request, lookup->sink);
+		if (walk.outcome != WALK_OK) {
+			mmu->counters.faults++;
+			return false;
+		}
+	}
+	lookup->word = walk.word;
+	lookup->size = walk.size;
+	return true;
+}
+
+/* Brings the next page's translation into the last level. */
+static void prefetch_next(struct mmu *mmu, const struct lookup *missed)
+{
+	struct lookup next = *missed;
+	uint64_t bytes = page_size_bytes(missed->size);
+	next.request.linear = (missed->request.linear & ~(bytes - 1)) + bytes;
+	next.request.prefetch = true;
+	next.request.write = false;
+	if (!translation_canonical(mmu->walker->mode, next.request.linear))
+		return;
+	unsigned last = mmu->levels - 1;
+	for (unsigned size = 0; size < PAGE_SIZES; size++) {
+		struct tlb_level *array = mmu->level[last].array[next.side][size];
+		if (array && (tlb_find(array, tlb_tag(next.request.linear, (enum page_size)size, mmu->walker->pcid), NULL) ||
+		              tlb_find(array, tlb_tag_global(next.request.linear, (enum page_size)size), NULL)))
+			return;
+	}
+	mmu->counters.prefetch_walks++;
+	struct walk walk = walker_walk(mmu->walker, &next.request, next.sink);
+	struct tlb_level *array = walk.outcome == WALK_OK ? mmu->level[last].array[next.side][walk.size] : NULL;
+	if (!array)
+		return;
+	mmu->counters.prefetch_fills++;
+	mmu->seen[walk.size] = true;
+	fill_level(mmu, last, next.side, (struct tlb_entry){tag_of(mmu, next.request.linear, walk.word, walk.size), walk.word});
+	if (last == 0)
+		forget_recents(mmu);
+}
+
+/* A translation that is there does not do for this access as it is: the walker looks again. */
+static bool renew(struct mmu *mmu, struct lookup *lookup, bool allowed)
+{
+	uint64_t old_tag = tag_of(mmu, lookup->request.linear, lookup->word, lookup->size);
+	if (allowed)
+		mmu->counters.dirty_walks++;
+	else
+		mmu->counters.rights_walks++;
+	/* A fault drops the translation it came from (Intel SDM vol. 3A 4.10.4.1). */
+	if (!allowed)
+		remove_everywhere(mmu, old_tag);
+	struct lookup renewed = *lookup;
+	if (!walk(mmu, &renewed)) {
+		remove_everywhere(mmu, old_tag);
+		return false;
+	}
+	bool same = allowed && tag_of(mmu, renewed.request.linear, renewed.word, renewed.size) == old_tag;
+	if (!same) {
+		remove_everywhere(mmu, old_tag);
+		fill_above(mmu, mmu->levels, &renewed);
+	} else {
+		change_word(mmu, old_tag, renewed.word);
+	}
+	*lookup = renewed;
+	return true;
+}
+
+static bool serves(const struct mmu *mmu, const struct lookup *lookup, bool *allowed)
+{
+	*allowed = walker_allows(mmu->walker, &lookup->request, lookup->word);
+	return *allowed && (!lookup->request.write || lookup->word & WORD_DIRTY);
+}
+
+/* A level has the page. */
+static bool hit(struct mmu *mmu, unsigned level, struct lookup *lookup)
+{
+	bool allowed;
+	mmu->level_counters[level].hits[lookup->kind][lookup->size]++;
+	if (level > 0) {
+		if (mmu->level[level].inclusion == TLB_EXCLUSIVE)
+			tlb_remove(mmu->level[level].array[lookup->side][lookup->size],
+			           tag_of(mmu, lookup->request.linear, lookup->word, lookup->size));
+		fill_above(mmu, level, lookup);
+	}
+	if (mmu->walker && !serves(mmu, lookup, &allowed))
+		return renew(mmu, lookup, allowed);
+	if (level == 0)
+		remember(mmu, lookup);
+	return true;
+}
+
+static void count_miss(struct mmu *mmu, unsigned levels, const struct lookup *lookup)
+{
+	for (unsigned level = 0; level < levels; level++)
+		mmu->level_counters[level].misses[lookup->kind][lookup->size]++;
+}
+
+/* No level has the page. */
+static bool miss(struct mmu *mmu, struct lookup *lookup)
+{
+	lookup->size = PAGE_4K;
+	if (!mmu->walker) {
+		lookup->word = lookup->request.linear & WORD_FRAME;
+		count_miss(mmu, mmu->levels, lookup);
+		fill_above(mmu, mmu->levels, lookup);
+		return true;
+	}
+	mmu->counters.miss_walks++;
+	bool found = walk(mmu, lookup);
+	count_miss(mmu, mmu->levels, lookup);
+	if (!found)
+		return false;
+	fill_above(mmu, mmu->levels, lookup);
+	if (mmu->prefetch_next_page)
+		prefetch_next(mmu, lookup);
+	return true;
+}
+
+/* One page of an access; false: it is refused. */
+static bool translate(struct mmu *mmu, struct lookup *lookup)
+{
+	mmu->counters.pages++;
+	for (unsigned level = 0; level < mmu->levels; level++) {
+		mmu->level_counters[level].accesses[lookup->kind]++;
+		if (!find_in_level(mmu, level, lookup))
+			continue;
+		count_miss(mmu, level, lookup);
+		return hit(mmu, level, lookup);
+	}
+	return miss(mmu, lookup);
+}
+
+/* ---- accesses ---- */
+
+static bool is_user(uint64_t linear)
+{
+	return !(linear >> 63);
+}
+
+static struct walk_request request_of(const struct access *access, uint64_t linear)
+{
+	return (struct walk_request){
+	        .linear = linear,
+	        .write = access->kind == ACCESS_STORE || access->kind == ACCESS_MODIFY,
+	        .fetch = access->kind == ACCESS_CODE,
+	        .user = is_user(linear),
+	};
+}
+
+/* The part of an access that lies in one page, by the long way. Returns whether it goes on. */
+static bool slow_page(struct mmu *mmu, struct access *part, struct walk_sink *sink)
+{
+	struct lookup lookup = {.side = part->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA,
+	                        .kind = part->kind,
+	                        .request = request_of(part, part->address),
+	                        .sink = sink};
+	if (mmu->layout)
+		part->region = region_of(mmu, part->address);
+	if (!mmu->served[lookup.side])
+		return true;
+	sink->like = *part;
+	if (!translate(mmu, &lookup)) {
+		mmu->counters.refused++;
+		return false;
+	}
+	if (mmu->walker)
+		part->address = (lookup.word & WORD_FRAME) | (part->address & (page_size_bytes(lookup.size) - 1));
+	return true;
+}
+
+/* What of the next access lies in its first page that is not done. */
+static struct access next_part(struct mmu *mmu, const struct access *access)
+{
+	struct access part = *access;
+	part.address += mmu->partial;
+	part.bytes -= mmu->partial;
+	uint64_t room = PAGE_SIZE - (part.address & (PAGE_SIZE - 1));
+	if (part.bytes > room)
+		part.bytes = (uint32_t)room;
+	mmu->partial += part.bytes;
+	if (mmu->partial >= access->bytes)
+		mmu->partial = 0;
+	return part;
+}
+
+/* The filter's answer; NULL if it knows nothing. */
+static inline const struct mmu_recent *recent_hit(const struct mmu *mmu, const struct access *access, enum page_size *size)
+{
+	enum mmu_side side = access->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA;
+	const struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
+	bool user = is_user(access->address);
+	uint64_t page = access->address >> PAGE_SHIFT;
+	const struct mmu_recent *recent = &recents->of_set[page & mmu->recent_mask[side]];
+	*size = PAGE_4K;
+	if (recent->page != page) {
+		recent = &recents->large;
+		*size = recents->large_size;
+		if (recent->page != access->address >> page_size_shift(*size))
+			return NULL;
+	}
+	return (recent->word & mmu->looked_at[access->kind][user]) == mmu->needed[access->kind][user] ? recent : NULL;
+}
+
+static size_t run_each(struct mmu *mmu, const struct access *in, size_t count, struct access *out, size_t capacity, size_t *made)
+{
+	struct walk_sink sink = {.at = out};
+	size_t done = 0;
+	while (done < count && (!out || sink.count + MMU_ROOM <= capacity)) {
+		enum page_size size;
+		struct access part = in[done];
+		bool one_page = (part.address & (PAGE_SIZE - 1)) + part.bytes <= PAGE_SIZE;
+		const struct mmu_recent *recent = one_page ? recent_hit(mmu, &part, &size) : NULL;
+		if (recent) {
+			mmu->counters.pages++;
+			mmu->level_counters[0].accesses[part.kind]++;
+			mmu->level_counters[0].hits[part.kind][size]++;
+			if (mmu->walker)
+				part.address = (recent->word & WORD_FRAME) | (part.address & (page_size_bytes(size) - 1));
+			if (mmu->layout)
+				part.region = recent->region;
+		} else {
+			part = next_part(mmu, &in[done]);
+			if (!slow_page(mmu, &part, &sink))
+				part.bytes = 0;
+		}
+		if (out && (part.bytes || recent))
+			out[sink.count++] = part;
+		if (!mmu->partial)
+			done++;
+	}
+	mmu->counters.accesses += done;
+	*made = sink.count;
+	return done;
+}
+
+size_t mmu_run(struct mmu *mmu, const struct access *in, size_t count, struct access *out, size_t capacity, size_t *made)
+{
+	SIM_ASSERT(!out || capacity >= MMU_ROOM);
+	if (!mmu->whole_batches)
+		return run_each(mmu, in, count, out, capacity, made);
+	if (out && count > capacity)
+		count = capacity;
+	mmu_runs_do(mmu, in, count);
+	*made = 0;
+	if (!out)
+		return count;
+	for (size_t i = 0; i < count; i++)
+		out[i] = in[i];
+	*made = count;
+	return count;
+}
+
+/* ---- invalidation ---- */
+
+void mmu_invalidate(struct mmu *mmu, const struct tlb_scope *scope)
+{
+	mmu->counters.invalidations++;
+	for (unsigned i = 0; i < mmu->arrays_count; i++)
+		tlb_invalidate(mmu->arrays[i], scope);
+	if (mmu->walker)
+		walker_invalidate(mmu->walker, scope);
+	forget_recents(mmu);
+}
+
+void mmu_invlpg(struct mmu *mmu, uint64_t linear)
+{
+	const struct tlb_scope scope = tlb_scope_invlpg(linear, mmu->walker ? mmu->walker->pcid : 0);
+	mmu_invalidate(mmu, &scope);
+}
+
+void mmu_invpcid(struct mmu *mmu, enum invpcid type, unsigned pcid, uint64_t linear)
+{
+	const struct tlb_scope scope = tlb_scope_invpcid(type, pcid, linear);
+	mmu_invalidate(mmu, &scope);
+}
+
+void mmu_write_cr3(struct mmu *mmu, uint64_t root, unsigned pcid, bool no_flush)
+{
+	walker_load_root(mmu->walker, root, pcid);
+	forget_recents(mmu); /* they are those of the old PCID */
+	if (no_flush)
+		return;
+	const struct tlb_scope scope = tlb_scope_cr3(pcid);
+	mmu_invalidate(mmu, &scope);
+}
+
+void mmu_toggle_global_pages(struct mmu *mmu, bool global_pages)
+{
+	if (mmu->walker->controls.global_pages == global_pages)
+		return;
+	mmu->walker->controls.global_pages = global_pages;
+	const struct tlb_scope scope = tlb_scope_everything();
+	mmu_invalidate(mmu, &scope);
+}
+
+void mmu_shoot_down(struct mmu *const *others, size_t count, const struct tlb_scope *scope)
+{
+	for (size_t i = 0; i < count; i++) {
+		others[i]->counters.shootdowns++;
+		mmu_invalidate(others[i], scope);
+	}
+}
+
+/* ---- making and checking ---- */
+
+/* The rights that the filter looks at, by kind of access. */
+static void make_rights(struct mmu *mmu)
+{
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		for (unsigned user = 0; user < 2; user++) {
+			const struct access access = {.kind = (uint8_t)kind};
+			struct walk_request request = request_of(&access, 0);
+			request.user = user;
+			uint64_t *looked_at = &mmu->looked_at[kind][user], *needed = &mmu->needed[kind][user];
+			*looked_at = *needed = 0;
+			if (!mmu->walker)
+				continue;
+			if (request.write)
+				*needed |= WORD_DIRTY;
+			/* A right is needed if its absence alone forbids, and forbidden if its presence alone does. */
+			for (uint64_t right = WORD_WRITE; right <= WORD_EXECUTE; right <<= 1) {
+				uint64_t most = WORD_RIGHTS;
+				if (!walker_allows(mmu->walker, &request, most))
+					most &= ~WORD_USER;
+				if (!walker_allows(mmu->walker, &request, most & ~right))
+					*needed |= right;
+				if (!walker_allows(mmu->walker, &request, most | right))
+					*looked_at |= right;
+			}
+			*looked_at |= *needed;
+		}
+}
+
+static bool can_run_whole_batches(const struct mmu *mmu)
+{
+	if (mmu->walker || mmu->prefetch_next_page || mmu->levels == 0)
+		return false;
+	for (unsigned level = 0; level < mmu->levels; level++) {
+		if (mmu->level[level].inclusion != TLB_NEITHER)
+			return false;
+		for (unsigned side = 0; side < MMU_SIDES; side++)
+			if (mmu->level[level].array[side][PAGE_4K] && !mmu->level[level].array[side][PAGE_4K]->ops->run)
+				return false;
+	}
+	return true;
+}
+
+void mmu_init(struct mmu *mmu)
+{
+	const struct mmu_level *first = &mmu->level[0];
+	SIM_ASSERT(mmu->levels <= MMU_LEVELS_MAX);
+	bool one_for_both = false;
+	for (unsigned size = 0; size < PAGE_SIZES; size++) {
+		const struct tlb_level *data = first->array[MMU_DATA][size], *code = first->array[MMU_CODE][size];
+		one_for_both = one_for_both || (data && data == code);
+		for (unsigned other = 0; other < size; other++)
+			mmu->first_shared_by_sizes = mmu->first_shared_by_sizes ||
+			                             (data && data == first->array[MMU_DATA][other]) ||
+			                             (code && code == first->array[MMU_CODE][other]);
+	}
+	for (unsigned side = 0; side < MMU_SIDES; side++) {
+		const struct tlb_level *array = first->array[side][PAGE_4K];
+		mmu->served[side] = mmu->walker != NULL;
+		for (unsigned level = 0; level < mmu->levels; level++)
+			mmu->served[side] = mmu->served[side] || mmu->level[level].array[side][PAGE_4K];
+		uint32_t sets = array ? array->sets : 1;
+		mmu->recents_of[side] = one_for_both ? 0 : side;
+		mmu->recent_mask[side] = (sets < MMU_RECENT_MAX ? sets : MMU_RECENT_MAX) - 1;
+	}
+	if (one_for_both && mmu->recent_mask[0] != mmu->recent_mask[1])
+		mmu->recent_mask[0] = mmu->recent_mask[1] = 0;
+	make_rights(mmu);
+	forget_recents(mmu);
+	mmu->seen[PAGE_4K] = true;
+	mmu->whole_batches = can_run_whole_batches(mmu);
+	if (mmu->whole_batches)
+		mmu->runs = mmu_runs_new();
+}
+
+void mmu_release(struct mmu *mmu)
+{
+	for (unsigned i = 0; i < mmu->arrays_count; i++)
+		tlb_destroy(mmu->arrays[i]);
+	free(mmu->runs);
+	*mmu = (struct mmu){0};
+}
+
+static uint64_t sum_of_sizes(const uint64_t sizes[PAGE_SIZES])
+{
+	uint64_t sum = 0;
+	for (unsigned size = 0; size < PAGE_SIZES; size++)
+		sum += sizes[size];
+	return sum;
+}
+
+void mmu_check(const struct mmu *mmu)
+{
+	const struct mmu_counters *counters = &mmu->counters;
+	uint64_t went_on[ACCESS_KINDS] = {0}, left = counters->pages;
+	for (unsigned level = 0; level < mmu->levels; level++) {
+		const struct mmu_level_counters *at = &mmu->level_counters[level];
+		uint64_t accesses = 0;
+		left = 0;
+		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
+			uint64_t misses = sum_of_sizes(at->misses[kind]);
+			SIM_ASSERT(at->accesses[kind] == sum_of_sizes(at->hits[kind]) + misses);
+			SIM_ASSERT(level == 0 || at->accesses[kind] == went_on[kind]);
+			accesses += at->accesses[kind];
+			went_on[kind] = misses;
+			left += misses;
+		}
+		SIM_ASSERT(level > 0 || accesses == counters->pages);
+	}
+	for (unsigned i = 0; i < mmu->arrays_count; i++)
+		tlb_check(mmu->arrays[i]);
+	if (!mmu->walker)
+		return;
+	SIM_ASSERT(counters->miss_walks == left);
+	SIM_ASSERT(mmu->walker->counters.walks == counters->miss_walks + counters->dirty_walks + counters->rights_walks +
+	                                                  counters->prefetch_walks + counters->fault_walks);
+	SIM_ASSERT(counters->prefetch_fills <= counters->prefetch_walks && counters->fault_walks <= counters->faults);
+	SIM_ASSERT(counters->shootdowns <= counters->invalidations && counters->refused <= counters->faults);
+	walker_check(mmu->walker);
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mmu.h - a core's memory management unit: TLBs of any number of levels, and behind them the page walker.
+ *
+ *   batch of accesses, virtual -> level 0: code and data arrays, one a page size or shared
+ *                                   miss -> level 1 ... -> last level
+ *                                             miss -> walker -> batch of accesses, physical
+ *
+ * Without a walker addresses stay as they are and the TLBs look up numbers of 4 KiB pages; code, or data, that no array of any
+ * level serves is then not looked up. Between levels:
+ *
+ *   neither     a walk fills every level, a hit in a lower one those above it; each lets go what it wants
+ *   inclusive   the same, and what goes from the level goes from those above it
+ *   exclusive   a walk fills the levels above it only; the level keeps what they evict, and a hit moves up
+ *
+ * An access that reaches over several pages is one access for each of them, here and behind. An access to an address of the upper
+ * half is one of supervisor mode, any other one of user mode.
+ *
+ * In front stands a filter: for every set of the first level the page that was used in it last. Using it once more changes
+ * nothing in any policy, so the filter counts hits without asking. It is right because it is emptied by whatever else may change
+ * a set.
+ *
+ * A store by a translation that is not dirty yet makes the walker walk again and set the bit; a translation that forbids the
+ * access is dropped and walked anew, as a processor does before it faults. Neither is a miss. A TLB that prefetches asks the
+ * walker for the next page at each miss of the last level, and keeps it there.
+ *
+ * Laws (mmu_check): for each level and kind accesses = hits + misses, for the first accesses = pages touched, for each further
+ * one accesses = misses of the level above; walks = misses of the last level + walks for dirty, rights, prefetch and after
+ * faults.
+ */
+#ifndef SIM_MMU_H
+#define SIM_MMU_H
+
+#include "sim/access.h"
+#include "sim/layout.h"
+#include "sim/port/tlb_level.h"
+#include "sim/walker.h"
+
+#define MMU_LEVELS_MAX 4
+#define MMU_ARRAYS_MAX 32
+
+enum mmu_side { MMU_DATA, MMU_CODE, MMU_SIDES };
+
+enum tlb_inclusion { TLB_NEITHER, TLB_INCLUSIVE, TLB_EXCLUSIVE };
+
+struct mmu_level {
+	/* The array that keeps pages of a size for a side; NULL: none does. One array may stand in several places. */
+	struct tlb_level *array[MMU_SIDES][PAGE_SIZES];
+	enum tlb_inclusion inclusion; /* towards the levels above it */
+};
+
+struct mmu_level_counters {
+	uint64_t accesses[ACCESS_KINDS];
+	uint64_t hits[ACCESS_KINDS][PAGE_SIZES], misses[ACCESS_KINDS][PAGE_SIZES]; /* a miss that found no page counts as 4K */
+};
+
+struct mmu_counters {
+	uint64_t accesses;       /* taken from the batches */
+	uint64_t pages;          /* that they touched, one by one: lookups */
+	uint64_t miss_walks;     /* at misses of the last level */
+	uint64_t dirty_walks;    /* to set a dirty bit by a translation that was there */
+	uint64_t rights_walks;   /* because the translation that was there forbade the access */
+	uint64_t prefetch_walks; /* for the page after one that missed */
+	uint64_t prefetch_fills; /* of them those that brought a translation */
+	uint64_t fault_walks;    /* once more after a fault that was put right */
+	uint64_t faults;         /* page faults, put right or not */
+	uint64_t refused;        /* accesses to a page that nothing put right: they go no further */
+	uint64_t invalidations;  /* instructions that took effect here */
+	uint64_t shootdowns;     /* of them those another core asked for */
+};
+
+extern const struct metric mmu_metrics[];
+
+/* What was used last in a set of the first level. */
+struct mmu_recent {
+	uint64_t page; /* linear address >> PAGE_SHIFT; UINT64_MAX: nothing */
+	uint64_t word;
+	uint8_t region;
+};
+
+#define MMU_RECENT_MAX 64
+
+struct mmu_recents {
+	struct mmu_recent of_set[MMU_RECENT_MAX]; /* 4 KiB pages, by their lowest bits */
+	struct mmu_recent large;                  /* the last larger page, its number in pages of its own size */
+	enum page_size large_size;
+};
+
+struct mmu {
+	unsigned levels;
+	struct mmu_level level[MMU_LEVELS_MAX];
+	struct tlb_level *arrays[MMU_ARRAYS_MAX]; /* each once; owned */
+	unsigned arrays_count;
+	bool prefetch_next_page;
+	struct walker *walker;       /* NULL: addresses stay as they are; not owned */
+	const struct layout *layout; /* whose regions accesses are told to lie in; NULL: not told */
+	/* What happens at a fault: true if the access is to be tried again. NULL: nothing. */
+	bool (*fault)(void *context, uint64_t linear, enum walk_outcome outcome, unsigned error_code);
+	void *context;
+
+	/* The rest is made by mmu_init(). */
+	struct mmu_recents recents[MMU_SIDES];
+	unsigned recents_of[MMU_SIDES]; /* which of them a side uses: one for both where they share a first-level array */
+	uint64_t recent_mask[MMU_SIDES];
+	bool first_shared_by_sizes;                                   /* a first-level array keeps pages of several sizes */
+	bool served[MMU_SIDES];                                       /* looked up at all */
+	bool seen[PAGE_SIZES];                                        /* pages of this size were ever filled */
+	uint64_t looked_at[ACCESS_KINDS][2], needed[ACCESS_KINDS][2]; /* rights by kind and user mode, for the filter */
+	bool whole_batches;
+	struct mmu_runs *runs; /* of whole batches; owned */
+	uint32_t partial;      /* bytes of the next access that are done */
+	struct mmu_level_counters level_counters[MMU_LEVELS_MAX];
+	struct mmu_counters counters;
+};
+
+/* Takes the fields above the line as given, each array in `arrays`; makes the rest. */
+void mmu_init(struct mmu *mmu);
+void mmu_release(struct mmu *mmu);
+
+/* Room that one page of an access may need in the output. */
+#define MMU_ROOM (2 * WALK_REFERENCES_MAX + 4)
+
+/*
+ * Takes accesses in order, and writes what goes on to the caches: each access with its physical address, before it the walker's
+ * references. Returns how many accesses are done; the rest waits for more room. capacity is at least MMU_ROOM; `out` NULL:
+ * nothing is written, things are only counted.
+ */
+size_t mmu_run(struct mmu *mmu, const struct access *in, size_t count, struct access *out, size_t capacity, size_t *made);
+
+/* Instructions of this core. */
+void mmu_invlpg(struct mmu *mmu, uint64_t linear);
+void mmu_invpcid(struct mmu *mmu, enum invpcid type, unsigned pcid, uint64_t linear);
+void mmu_write_cr3(struct mmu *mmu, uint64_t root, unsigned pcid, bool no_flush);
+void mmu_toggle_global_pages(struct mmu *mmu, bool global_pages); /* MOV to CR4: PGE */
+
+/* Takes out what the scope covers, on this core. */
+void mmu_invalidate(struct mmu *mmu, const struct tlb_scope *scope);
+
+/* The same on other cores, asked for by this one with an interrupt: `others` without the asking one. */
+void mmu_shoot_down(struct mmu *const *others, size_t count, const struct tlb_scope *scope);
+
+void mmu_check(const struct mmu *mmu);
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * bench_machine.c - how many accesses a second the machine takes, beside two yardsticks of the same run: copying the accesses,
+ * and a one-level LRU cache as one writes it down without thinking of speed.
+ *
+ *     kmemsim-bench-machine TRACE [FIRST [PASS]]
+ *
+ * Each pass reads the trace anew through the reader's own thread and is timed by the processor time of this thread while it
+ * handles a batch, so decoding has a line of its own. Two rates: of the whole trace, and of its first FIRST accesses, the least
+ * time of REPEATS. With PASS only that one runs, once; tools/bench/run --instructions counts its instructions.
+ */
+#include "models/cache_settings.h"
+#include "sim/port/access_source.h"
+#include "sim/stack_distance.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+
+#define REPEATS 3
+#define FIRST 6000000u
+
+#define LINE_SHIFT 6
+#define SETS 64u
+#define WAYS 8u
+
+static _Noreturn void give_up(const struct error *error)
+{
+	fprintf(stderr, "kmemsim-bench-machine: %s\n", error->text);
+	exit((int)error->kind);
+}
+
+/* ---- passes ---- */
+
+struct rig {
+	struct cache_hierarchy *caches;
+	struct stack_distances distances;
+	uint64_t blocks[ACCESS_BATCH];
+	struct access copy[ACCESS_BATCH];
+	uint64_t tags[SETS][WAYS];
+	uint64_t misses;
+};
+
+struct pass {
+	const char *name, *help;
+	void (*start)(struct rig *);
+	void (*run)(struct rig *, const struct access *, size_t);
+	void (*end)(struct rig *);
+};
+
+static void nothing(struct rig *rig)
+{
+	(void)rig;
+}
+
+static void run_copy(struct rig *rig, const struct access *accesses, size_t count)
+{
+	memcpy(rig->copy, accesses, count * sizeof *accesses);
+	__asm__ volatile("" : : "r"(rig->copy) : "memory");
+}
+
+/* 32 KiB, 8 ways, 64-byte lines; loads and stores alike. */
+static void run_loop(struct rig *rig, const struct access *accesses, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		uint64_t tag = (accesses[i].address >> LINE_SHIFT) + 1, *set = rig->tags[(tag - 1) % SETS];
+		unsigned way = 0;
+		while (way < WAYS && set[way] != tag)
+			way++;
+		rig->misses += way == WAYS;
+		if (way == WAYS)
+			way = WAYS - 1;
+		for (; way > 0; way--)
+			set[way] = set[way - 1];
+		set[0] = tag;
+	}
+}
+
+static void start_caches(struct rig *rig)
+{
+	static const char *const lines[] = {"l1d size=32KiB ways=8 serves=data", "l2 size=1MiB ways=16", "llc size=8MiB ways=16"};
+	const struct cache_rules rules = {.rule = CACHE_RULE_DEMAND};
+	struct cache_level_spec specs[3];
+	struct error error = {0};
+	for (unsigned i = 0; i < 3; i++)
+		if (!cache_spec_read(lines[i], "bench", &specs[i], &error))
+			give_up(&error);
+	rig->caches = caches_create(specs, 3, &rules, 1, 1, SIMD_AUTO, &error);
+	for (unsigned i = 0; i < 3; i++)
+		cache_spec_release(&specs[i]);
+	if (!rig->caches)
+		give_up(&error);
+}
+
+static void run_caches(struct rig *rig, const struct access *accesses, size_t count)
+{
+	cache_hierarchy_run(rig->caches, accesses, count);
+}
+
+static void end_caches(struct rig *rig)
+{
+	cache_hierarchy_check(rig->caches);
+	cache_hierarchy_destroy(rig->caches);
+}
+
+static void start_distances(struct rig *rig)
+{
+	stack_distances_init(&rig->distances);
+}
+
+static void run_distances(struct rig *rig, const struct access *accesses, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		rig->blocks[i] = accesses[i].address >> LINE_SHIFT;
+	stack_distances_run(&rig->distances, rig->blocks, count);
+}
+
+static void end_distances(struct rig *rig)
+{
+	stack_distances_release(&rig->distances);
+}
+
+static const struct pass passes[] = {
+        {"memcpy", "yardstick: copy the accesses", nothing, run_copy, nothing},
+        {"loop", "yardstick: one level, scalar loop", nothing, run_loop, nothing},
+        {"caches", "three caches", start_caches, run_caches, end_caches},
+        {"distances", "stack distances of lines", start_distances, run_distances, end_distances},
+        {0},
+};
+
+/* ---- timing ---- */
+
+struct timing {
+	double whole, first, decoding;
+	uint64_t accesses, first_accesses;
+};
+
+static double seconds(clockid_t clock)
+{
+	struct timespec now;
+	clock_gettime(clock, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* The only function whose instructions are counted. */
+__attribute__((noinline)) static void run_pass_batch(const struct pass *pass, struct rig *rig, const struct access *batch,
+                                                     size_t count)
+{
+	pass->run(rig, batch, count);
+	__asm__ volatile("" : : : "memory");
+}
+
+static struct timing time_pass(const struct pass *pass, const char *path, uint64_t first)
+{
+	static struct access batch[ACCESS_BATCH];
+	struct timing timing = {0};
+	struct error error = {0};
+	struct rig *rig = xcalloc(1, sizeof *rig);
+	pass->start(rig);
+	struct access_source *source = access_source_open(path, NULL, &error);
+	double opened = seconds(CLOCK_MONOTONIC);
+	size_t count;
+	while (source && access_source_read(source, batch, ACCESS_BATCH, &count, &error) && count > 0) {
+		double started = seconds(CLOCK_THREAD_CPUTIME_ID);
+		run_pass_batch(pass, rig, batch, count);
+		timing.whole += seconds(CLOCK_THREAD_CPUTIME_ID) - started;
+		timing.accesses += count;
+		if (timing.accesses <= first) {
+			timing.first = timing.whole;
+			timing.first_accesses = timing.accesses;
+		}
+	}
+	timing.decoding = seconds(CLOCK_MONOTONIC) - opened;
+	if (error.kind != ERROR_NONE)
+		give_up(&error);
+	access_source_close(source);
+	pass->end(rig);
+	free(rig);
+	return timing;
+}
+
+static double least(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+static void bench_pass(const struct pass *pass, const char *path, uint64_t first)
+{
+	struct timing best = time_pass(pass, path, first);
+	for (unsigned repeat = 1; repeat < REPEATS; repeat++) {
+		struct timing timing = time_pass(pass, path, first);
+		best.whole = least(best.whole, timing.whole);
+		best.first = least(best.first, timing.first);
+		best.decoding = least(best.decoding, timing.decoding);
+	}
+	printf("%-46s %8.1f %8.1f M accesses/s\n", pass->help, (double)best.accesses / best.whole / 1e6,
+	       (double)best.first_accesses / best.first / 1e6);
+	if (pass == &passes[0])
+		printf("%-46s %8.1f          M accesses/s\n", "decoding the trace (wall)",
+		       (double)best.accesses / best.decoding / 1e6);
+}
+
+static const struct pass *pass_named(const char *name)
+{
+	const struct pass *pass = passes;
+	while (pass->name && strcmp(pass->name, name) != 0)
+		pass++;
+	if (!pass->name) {
+		fprintf(stderr, "kmemsim-bench-machine: there is no pass '%s'\n", name);
+		exit(ERROR_USAGE);
+	}
+	return pass;
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 2 && strcmp(argv[1], "--list") == 0) {
+		for (const struct pass *pass = passes; pass->name; pass++)
+			printf("%s\n", pass->name);
+		return EXIT_SUCCESS;
+	}
+	if (argc < 2 || argc > 4) {
+		fprintf(stderr, "Usage: kmemsim-bench-machine TRACE [FIRST [PASS]]\n");
+		return ERROR_USAGE;
+	}
+	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : FIRST;
+	if (argc == 4) {
+		struct timing timing = time_pass(pass_named(argv[3]), argv[1], first);
+		printf("%llu\n", (unsigned long long)timing.accesses);
+		return EXIT_SUCCESS;
+	}
+	printf("%-46s %8s %8s\n", "", "whole", "first");
+	for (const struct pass *pass = passes; pass->name; pass++)
+		bench_pass(pass, argv[1], first);
+	struct rusage usage;
+	getrusage(RUSAGE_SELF, &usage);
+	printf("most memory of all passes %27.1f MiB\n", (double)usage.ru_maxrss / 1024.0);
+	return EXIT_SUCCESS;
+}
