@@ -31,6 +31,15 @@
 /* 2^64 / golden ratio: Knuth's multiplicative hashing (The Art of Computer Programming 3, 6.4). */
 #define GOLDEN 0x9e3779b97f4a7c15ull
 
+/* The bits that are set in a word, by adding up neighbours; a processor's own instruction is not on every machine. */
+static uint64_t set_bits(uint64_t word)
+{
+	word -= word >> 1 & 0x5555555555555555u;
+	word = (word & 0x3333333333333333u) + (word >> 2 & 0x3333333333333333u);
+	word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0fu;
+	return word * 0x0101010101010101u >> 56;
+}
+
 struct entry {
 	uint64_t block, slot;
 };
@@ -109,16 +118,16 @@ static uint32_t bits_of_group(const struct stack_distance *stack, uint64_t group
 	const uint64_t *word = &stack->used[group * GROUP_WORDS];
 	uint32_t bits = 0;
 	for (unsigned index = 0; index < GROUP_WORDS; index++)
-		bits += (uint32_t)__builtin_popcountll(word[index]);
+		bits += (uint32_t)set_bits(word[index]);
 	return bits;
 }
 
 /* Slots in use before this one within its group. */
 static uint64_t rank_in_group(const struct stack_distance *stack, uint64_t slot)
 {
-	uint64_t rank = (uint64_t)__builtin_popcountll(stack->used[slot / 64] & ((1ull << slot % 64) - 1));
+	uint64_t rank = set_bits(stack->used[slot / 64] & ((1ull << slot % 64) - 1));
 	for (uint64_t word = slot >> GROUP_SHIFT << (GROUP_SHIFT - 6); word < slot / 64; word++)
-		rank += (uint64_t)__builtin_popcountll(stack->used[word]);
+		rank += set_bits(stack->used[word]);
 	return rank;
 }
 

@@ -20,9 +20,8 @@ struct command {
 	const char *name;
 	const char *arguments; /* "SCENARIO.yaml" */
 	const char *summary;   /* one line */
-	const char *
-	        help; /* paragraphs, each one line: what it does, an example; lines that begin with two spaces stay as they are */
-	const struct argp_option *options;                         /* ends with {0}; NULL: none of its own */
+	const char *help;      /* paragraphs, each one line: what it does, an example; lines that begin with two spaces stay as they are */
+	const struct argp_option *options; /* ends with {0}; NULL: none of its own */
 	int (*run)(const struct command *, int argc, char **argv); /* argv[0] is the command's name; returns the exit code */
 };
 
