@@ -5,6 +5,7 @@
 #include "sim/setting.h"
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/curve.h"
+#include "tools/kmemsim/interrupt.h"
 #include "tools/kmemsim/progress.h"
 
 #include <stdlib.h>
@@ -20,6 +21,8 @@ enum {
 	OPTION_WAYS,
 	OPTION_FORMAT,
 	OPTION_RECORDS,
+	OPTION_MACHINE,
+	OPTION_BLOCKS,
 	OPTION_SAMPLE,
 	OPTION_SAMPLE_SIZE,
 	OPTION_SEED,
@@ -39,12 +42,14 @@ static const struct argp_option curve_options[] = {
         {"kind", OPTION_KIND, "all|data|code", 0, "Which accesses (default all)", 0},
         {"sets", OPTION_SETS, "N", 0, "Also the misses of N sets with 1, 2, ... ways", 0},
         {"max-ways", OPTION_WAYS, "N", 0, "The most ways of --sets (default 16)", 0},
+        {"machine", OPTION_MACHINE, "NAMES", 0, "Levels of these machines, joined by commas, or none (default all)", 0},
         {"format", OPTION_FORMAT, "NAME", 0, "The trace's format, where the file does not tell", 1},
         {"records", OPTION_RECORDS, "N", 0, "Read the first N records only", 1},
+        {"max-blocks", OPTION_BLOCKS, "N", 0, "End an exact pass at N different blocks (default 32 Mi, some 4 GiB)", 2},
         {"sample", OPTION_SAMPLE, "RATE", 0, "Sample this share of the blocks, 0.01 for one in a hundred", 2},
         {"sample-size", OPTION_SAMPLE_SIZE, "N", 0, "Sample at most N blocks: memory stays bounded", 2},
         {"seed", OPTION_SEED, "N", 0, "Of the sample (default 1)", 2},
-        {"out", OPTION_OUT, "DIR", 0, "Write curve.csv, histogram.csv and curve.png there", 3},
+        {"out", OPTION_OUT, "DIR", 0, "Write curve.csv, histogram.csv, machines.csv and curve.png", 3},
         {"json", OPTION_JSON, NULL, 0, "One JSON object instead of the tables", 3},
         {"csv", OPTION_CSV, NULL, 0, "The curve as CSV instead of the tables", 3},
         {0},
@@ -63,18 +68,21 @@ static uint64_t number_of(const char *option, enum setting_type type, const char
 	char why[SETTING_WHY_MAX];
 	uint64_t number = 0;
 	if (!setting_parse_number(type, text, &number, why))
-		error_set(error, ERROR_USAGE, "--%s: %s", option, why);
+		error_set(error, ERROR_USAGE, "--%s: found '%s', which %s", option, text, why);
 	else if (number < min || number > max)
 		error_set(error, ERROR_USAGE, "--%s: found %s, expected %llu to %llu", option, text, (unsigned long long)min,
 		          (unsigned long long)max);
 	return number;
 }
 
+/* Bytes, with a unit or without. */
 static uint64_t block_of(const char *option, const char *text, struct error *error)
 {
-	uint64_t bytes = number_of(option, SETTING_SIZE, text, LINE_BYTES_MIN, BLOCK_BYTES_MAX, error);
-	if (bytes & (bytes - 1))
+	char *with_unit = xasprintf("%s%s", text, text[strspn(text, "0123456789")] ? "" : " B");
+	uint64_t bytes = number_of(option, SETTING_SIZE, with_unit, LINE_BYTES_MIN, BLOCK_BYTES_MAX, error);
+	if (error->kind == ERROR_NONE && bytes & (bytes - 1))
 		error_set(error, ERROR_USAGE, "--%s: found %s, expected a power of two", option, text);
+	free(with_unit);
 	return bytes;
 }
 
@@ -134,6 +142,10 @@ static int parse(int key, char *argument, void *input, struct error *error)
 		return request->format = argument, 0;
 	case OPTION_RECORDS:
 		return request->records = number_of("records", SETTING_COUNT, argument, 1, UINT64_MAX, error), 0;
+	case OPTION_MACHINE:
+		return request->machines = argument, 0;
+	case OPTION_BLOCKS:
+		return request->max_blocks = number_of("max-blocks", SETTING_COUNT, argument, 1, STACK_BLOCKS_MAX / 2, error), 0;
 	case OPTION_SAMPLE:
 		return request->sampled = true, request->rate = rate_of(argument, error), 0;
 	case OPTION_SAMPLE_SIZE:
@@ -166,27 +178,11 @@ static const char *templates(void)
 	                                                                     : KMEMSIM_DATA_DIR "/gnuplot";
 }
 
-static volatile sig_atomic_t interrupt_seen;
-
-static void note_interrupt(int signal_number)
-{
-	(void)signal_number;
-	interrupt_seen = 1;
-}
-
-/* The first Ctrl-C ends the trace there, and what was measured is told; the second one kills. */
-static void catch_interrupts(void)
-{
-	struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
-
 static int run(const struct command *command, int argc, char **argv)
 {
-	struct options options = {
-	        .request = {.max_ways = MAX_WAYS_DEFAULT, .rate = 1, .seed = 1}, .line_bytes = 64, .page_bytes = PAGE_SIZE};
+	struct options options = {.request = {.max_ways = MAX_WAYS_DEFAULT, .max_blocks = CURVE_BLOCKS_MAX, .rate = 1, .seed = 1},
+	                          .line_bytes = 64,
+	                          .page_bytes = PAGE_SIZE};
 	struct error error = {0};
 	const struct command_line line = {command, parse, &options, &error};
 	if (!command_parse(&line, argc, argv))
@@ -196,8 +192,7 @@ static int run(const struct command *command, int argc, char **argv)
 	progress_bar_start(&bar, "measuring distances");
 	struct progress progress = progress_bar_callback(&bar);
 	options.request.progress = &progress;
-	options.request.interrupt = &interrupt_seen;
-	catch_interrupts();
+	options.request.interrupt = catch_interrupts();
 	bool done = curve_run(&options.request, &result, &error);
 	progress_bar_end(&bar);
 	if (!done)
@@ -207,11 +202,11 @@ static int run(const struct command *command, int argc, char **argv)
 	                                                                                                 : curve_print_text;
 	print(&options.request, &result, stdout);
 	bool written = !options.out || curve_write(&options.request, &result, options.out, templates(), &error);
-	bool interrupted = result.interrupted;
+	enum curve_end end = result.end;
 	curve_release(&result);
 	if (!written)
 		return command_failed(&error);
-	return interrupted ? EXIT_INTERRUPTED : EXIT_SUCCESS;
+	return end == CURVE_INTERRUPTED ? EXIT_INTERRUPTED : end == CURVE_TOO_MANY_BLOCKS ? (int)ERROR_STOPPED : EXIT_SUCCESS;
 }
 
 const struct command command_curve = {
@@ -219,7 +214,7 @@ const struct command command_curve = {
         .arguments = "TRACE",
         .summary = "Misses of every size of a cache or TLB, in one pass",
         .help = "Miss curve and distances of an access trace, and what sizes of real machines\n"
-                "would give, each level alone. Exact, or sampled with its error told.\n"
+                "would give, each level alone. Exact, or sampled with its error told; docs/curves.md.\n"
                 "\n"
                 "  kmemsim curve TRACE --out curves\n"
                 "  kmemsim curve TRACE --level tlb --sets 16 --max-ways 8\n"

@@ -6,63 +6,58 @@
 
 #include "sim/port/access_source.h"
 
-/* Distinct blocks of an exact pass: some 4 GiB of host memory. */
-#define BLOCKS_MAX (1ull << 25)
-
 #define BLOCKS_AT_ONCE 4096u
 
-/* Skylake client and server, lines of 64 bytes and pages of 4 KiB (Intel 64 and IA-32 Architectures Optimization Reference
- * Manual). */
-static const struct curve_geometry geometries[] = {
-        {"skylake l1d 32 KiB", 512, 8, false},
-        {"skylake l2 256 KiB", 4096, 4, false},
-        {"skylake server l2 1 MiB", 16384, 16, false},
-        {"skylake llc 8 MiB", 131072, 16, false},
-        {"skylake dtlb", 64, 4, true},
-        {"skylake stlb", 1536, 12, true},
-};
-
+/* Blocks in order, those of all accesses and those of each kind, that wait to be counted together. */
 struct pass {
 	const struct curve_request *request;
 	struct curve_result *result;
-	uint64_t blocks[BLOCKS_AT_ONCE];
-	size_t count;
+	uint64_t blocks[CURVE_KINDS][BLOCKS_AT_ONCE];
+	size_t count[CURVE_KINDS];
 	unsigned shift;
 };
 
-static bool count_blocks(struct pass *pass, struct error *error)
+static void count_blocks(struct pass *pass)
 {
 	struct curve_result *result = pass->result;
+	const uint64_t *blocks = pass->blocks[pass->request->kinds];
+	size_t count = pass->count[pass->request->kinds];
 	if (result->stack)
-		stack_distance_count(result->stack, pass->blocks, pass->count);
+		stack_distance_count(result->stack, blocks, count);
 	else
-		shards_count(result->shards, pass->blocks, pass->count);
+		shards_count(result->shards, blocks, count);
 	if (pass->request->sets)
-		set_stacks_count(&result->by_sets, pass->blocks, pass->count);
-	for (uint32_t index = 0; index < result->geometries; index++)
-		set_stacks_count(&result->of_geometry[index], pass->blocks, pass->count);
-	result->accesses += pass->count;
-	pass->count = 0;
-	return !result->stack || stack_distance_blocks(result->stack) <= BLOCKS_MAX ||
-	       error_set(
-	               error, ERROR_USAGE,
-	               "%s: more than %llu different blocks, too many for exact distances; sample them with --sample-size 65536",
-	               pass->request->trace, BLOCKS_MAX);
+		set_stacks_count(&result->by_sets, blocks, count);
+	result->accesses += count;
+	for (enum curve_kinds kinds = 0; kinds < CURVE_KINDS; kinds++) {
+		curve_machines_count(&result->machines, kinds, pass->blocks[kinds], pass->count[kinds]);
+		pass->count[kinds] = 0;
+	}
+	if (result->stack && stack_distance_blocks(result->stack) >= pass->request->max_blocks)
+		result->end = CURVE_TOO_MANY_BLOCKS;
 }
 
-static bool add_access(struct pass *pass, const struct access *access, struct error *error)
+static void add_access(struct pass *pass, const struct access *access)
 {
-	uint64_t last = (access->address + access->bytes - 1) >> pass->shift;
+	const uint64_t first = access->address >> pass->shift, last = (access->address + access->bytes - 1) >> pass->shift;
+	const enum curve_kinds kind = access->kind == ACCESS_CODE ? CURVE_CODE : CURVE_DATA;
 	unsigned times = access->kind == ACCESS_MODIFY ? 2 : 1;
-	if (pass->request->kinds != CURVE_ALL && (access->kind == ACCESS_CODE) != (pass->request->kinds == CURVE_CODE))
-		return true;
 	for (unsigned time = 0; time < times; time++)
-		for (uint64_t block = access->address >> pass->shift; block <= last; block++) {
-			pass->blocks[pass->count++] = block;
-			if (pass->count == BLOCKS_AT_ONCE && !count_blocks(pass, error))
-				return false;
+		for (uint64_t block = first; block <= last; block++) {
+			pass->blocks[CURVE_ALL][pass->count[CURVE_ALL]++] = block;
+			pass->blocks[kind][pass->count[kind]++] = block;
+			if (pass->count[CURVE_ALL] == BLOCKS_AT_ONCE)
+				count_blocks(pass);
 		}
-	return true;
+}
+
+/* Records until the batch or what the pass may hold ends. */
+static void add_batch(struct pass *pass, const struct access *batch, size_t count)
+{
+	for (size_t index = 0; index < count && pass->result->end == CURVE_COMPLETE; index++) {
+		add_access(pass, &batch[index]);
+		pass->result->records++;
+	}
 }
 
 static bool read_all(struct pass *pass, struct access_source *source, struct error *error)
@@ -70,18 +65,20 @@ static bool read_all(struct pass *pass, struct access_source *source, struct err
 	struct access batch[ACCESS_BATCH];
 	struct curve_result *result = pass->result;
 	const uint64_t records = pass->request->records ? pass->request->records : UINT64_MAX;
-	for (size_t count = 1; count > 0 && result->records < records && !result->interrupted;) {
+	while (result->records < records && result->end == CURVE_COMPLETE) {
 		uint64_t left = records - result->records;
+		size_t count;
 		if (!access_source_read(source, batch, left < ACCESS_BATCH ? (size_t)left : ACCESS_BATCH, &count, error))
 			return false;
-		for (size_t index = 0; index < count; index++)
-			if (!add_access(pass, &batch[index], error))
-				return false;
-		result->records += count;
+		if (count == 0)
+			break;
+		add_batch(pass, batch, count);
 		pass->request->progress->tell(pass->request->progress->context, source->bytes_done, source->bytes_total);
-		result->interrupted = *pass->request->interrupt != 0;
+		if (*pass->request->interrupt && result->end == CURVE_COMPLETE)
+			result->end = CURVE_INTERRUPTED;
 	}
-	return count_blocks(pass, error);
+	count_blocks(pass);
+	return true;
 }
 
 static void make_stacks(const struct curve_request *request, struct curve_result *result)
@@ -92,15 +89,6 @@ static void make_stacks(const struct curve_request *request, struct curve_result
 		result->stack = stack_distance_create();
 	if (request->sets)
 		set_stacks_init(&result->by_sets, request->sets, request->max_ways);
-	if (request->block_bytes != (request->tlb ? PAGE_SIZE : 64))
-		return;
-	for (size_t index = 0; index < sizeof geometries / sizeof geometries[0]; index++) {
-		const struct curve_geometry *geometry = &geometries[index];
-		if (geometry->tlb != request->tlb)
-			continue;
-		result->geometry[result->geometries] = *geometry;
-		set_stacks_init(&result->of_geometry[result->geometries++], geometry->entries / geometry->ways, geometry->ways);
-	}
 }
 
 static void check(const struct curve_request *request, const struct curve_result *result)
@@ -111,17 +99,21 @@ static void check(const struct curve_request *request, const struct curve_result
 		shards_check(result->shards);
 	if (request->sets)
 		set_stacks_check(&result->by_sets);
-	for (uint32_t index = 0; index < result->geometries; index++)
-		set_stacks_check(&result->of_geometry[index]);
+	curve_machines_check(&result->machines);
 }
 
 bool curve_run(const struct curve_request *request, struct curve_result *result, struct error *error)
 {
-	*result = (struct curve_result){0};
+	const struct curve_wanted wanted = {request->machines, request->tlb, request->block_bytes, request->kinds};
 	struct pass pass = {.request = request, .result = result, .shift = (unsigned)__builtin_ctzll(request->block_bytes)};
-	struct access_source *source = access_source_open(request->trace, request->format, error);
-	if (!source)
+	*result = (struct curve_result){0};
+	if (!curve_machines_read(&wanted, &result->machines, error))
 		return false;
+	struct access_source *source = access_source_open(request->trace, request->format, error);
+	if (!source) {
+		curve_release(result);
+		return false;
+	}
 	make_stacks(request, result);
 	bool done = read_all(&pass, source, error);
 	access_source_close(source);
@@ -137,7 +129,5 @@ void curve_release(struct curve_result *result)
 	stack_distance_destroy(result->stack);
 	shards_destroy(result->shards);
 	set_stacks_release(&result->by_sets);
-	for (uint32_t index = 0; index < result->geometries; index++)
-		set_stacks_release(&result->of_geometry[index]);
-	*result = (struct curve_result){0};
+	curve_machines_release(&result->machines);
 }

@@ -87,9 +87,15 @@ static unsigned octaves(const struct curve_result *result)
 static void print_facts(const struct curve_request *request, const struct curve_result *result, FILE *out)
 {
 	const char *unit = request->tlb ? "pages" : "lines";
-	fprintf(out, "%s%s: %" PRIu64 " records, %" PRIu64 " accesses to %s of %" PRIu64 " bytes, %.0f of them different\n",
-	        request->trace, result->interrupted ? " (interrupted)" : "", result->records, result->accesses, unit,
-	        request->block_bytes, distinct(result));
+	fprintf(out, "%s: %" PRIu64 " records, %" PRIu64 " accesses to %.0f different %s of %" PRIu64 " bytes\n", request->trace,
+	        result->records, result->accesses, distinct(result), unit, request->block_bytes);
+	if (result->end == CURVE_INTERRUPTED)
+		fputs("interrupted: the rest of the trace was not read\n", out);
+	if (result->end == CURVE_TOO_MANY_BLOCKS)
+		fprintf(out,
+		        "ended at %" PRIu64 " different %s (--max-blocks): the rest of the trace was not read; "
+		        "--sample-size 65536 reads all of it\n",
+		        stack_distance_blocks(result->stack), unit);
 	if (result->stack) {
 		fprintf(out, "exact; stack of %.1f MiB\n", (double)stack_distance_bytes(result->stack) / 1048576.0);
 		return;
@@ -100,6 +106,59 @@ static void print_facts(const struct curve_request *request, const struct curve_
 	        "accesses (adjusted); stacks of %.1f MiB\nsizes below %.0f %s are not resolved\n",
 	        facts.sampled, facts.blocks, unit, facts.rate, 100 * (ratio(facts.unadjusted, facts.accesses) - 1),
 	        (double)facts.bytes / 1048576.0, facts.rate > 0 ? 1 / facts.rate : 0, unit);
+}
+
+/* One line for a geometry and the levels that have it. */
+static void print_geometry(const struct curve_request *request, const struct curve_machines *machines, unsigned index, FILE *out)
+{
+	const struct curve_level *level = &machines->level[index];
+	uint64_t accesses = curve_level_accesses(machines, level), misses = curve_level_misses(machines, level);
+	fprintf(out, "%8" PRIu64 " %10.6g %6u %14" PRIu64 " %14" PRIu64 " %8.3f %%", level->entries,
+	        (double)level->entries * (double)request->block_bytes / 1024, level->ways, accesses, misses,
+	        100 * ratio((double)misses, accesses));
+	for (unsigned like = index; like < machines->levels; like++)
+		if (curve_levels_alike(&machines->level[index], &machines->level[like]))
+			fprintf(out, "%s %s %s", like == index ? " " : ",", machines->level[like].machine,
+			        machines->level[like].name);
+	fputc('\n', out);
+}
+
+/* Whether a level comes before another one in the table: the smaller one, or the earlier one of its size. */
+static bool is_before(const struct curve_machines *machines, unsigned left, unsigned right)
+{
+	uint64_t left_entries = machines->level[left].entries, right_entries = machines->level[right].entries;
+	return left_entries != right_entries ? left_entries < right_entries : left < right;
+}
+
+/* Whether a line of the table is this level's: something came to it, and no earlier level is like it. */
+static bool has_line(const struct curve_machines *machines, unsigned index)
+{
+	unsigned like = 0;
+	while (!curve_levels_alike(&machines->level[like], &machines->level[index]))
+		like++;
+	return like == index && curve_level_accesses(machines, &machines->level[index]) > 0;
+}
+
+static void print_machines(const struct curve_request *request, const struct curve_machines *machines, FILE *out)
+{
+	unsigned last = machines->levels;
+	for (;;) {
+		unsigned next = machines->levels;
+		for (unsigned index = 0; index < machines->levels; index++)
+			if (has_line(machines, index) && (last == machines->levels || is_before(machines, last, index)) &&
+			    (next == machines->levels || is_before(machines, index, next)))
+				next = index;
+		if (next == machines->levels)
+			return;
+		if (last == machines->levels)
+			fprintf(out,
+			        "\nSizes of machines, each level alone (nothing is kept away by a level above), LRU, linear "
+			        "index\n"
+			        "%8s %10s %6s %14s %14s %10s  %s\n",
+			        "entries", "KiB", "ways", "accesses", "misses", "ratio", "levels");
+		print_geometry(request, machines, next, out);
+		last = next;
+	}
 }
 
 void curve_print_text(const struct curve_request *request, const struct curve_result *result, FILE *out)
@@ -124,15 +183,7 @@ void curve_print_text(const struct curve_request *request, const struct curve_re
 			fprintf(out, "%12u %14.0f %8.3f %%\n", ways, misses, 100 * ratio(misses, result->accesses));
 		}
 	}
-	if (result->geometries)
-		fprintf(out, "\nSizes of machines, each level alone, LRU\n%-26s %8s %6s %14s %10s\n", "level", "entries", "ways",
-		        "misses", "ratio");
-	for (uint32_t index = 0; index < result->geometries; index++) {
-		const struct curve_geometry *geometry = &result->geometry[index];
-		double misses = (double)set_stacks_misses(&result->of_geometry[index], geometry->ways);
-		fprintf(out, "%-26s %8u %6u %14.0f %8.3f %%\n", geometry->name, geometry->entries, geometry->ways, misses,
-		        100 * ratio(misses, result->accesses));
-	}
+	print_machines(request, &result->machines, out);
 }
 
 void curve_print_csv(const struct curve_request *request, const struct curve_result *result, FILE *out)
@@ -144,6 +195,18 @@ void curve_print_csv(const struct curve_request *request, const struct curve_res
 		fprintf(out, "%" PRIu64 ",%.0f,%.0f,%.9g,%.9g\n", points[index].blocks,
 		        (double)points[index].blocks * (double)request->block_bytes, points[index].misses,
 		        ratio(points[index].misses, result->accesses), ratio(points[index].standard_error, result->accesses));
+}
+
+static void print_machines_csv(const struct curve_result *result, FILE *out)
+{
+	fputs("machine,level,entries,ways,accesses,misses,share_of_all\n", out);
+	for (unsigned index = 0; index < result->machines.levels; index++) {
+		const struct curve_level *level = &result->machines.level[index];
+		uint64_t accesses = curve_level_accesses(&result->machines, level);
+		fprintf(out, "%s,%s,%" PRIu64 ",%u,%" PRIu64 ",%" PRIu64 ",%.9g\n", level->machine, level->name, level->entries,
+		        level->ways, accesses, curve_level_misses(&result->machines, level),
+		        ratio((double)accesses, result->accesses));
+	}
 }
 
 static void print_histogram_csv(const struct curve_result *result, FILE *out)
@@ -160,25 +223,29 @@ void curve_print_json(const struct curve_request *request, const struct curve_re
 	size_t count = find_points(result, points);
 	fprintf(out,
 	        "{\"level\": \"%s\", \"block_bytes\": %" PRIu64 ", \"records\": %" PRIu64 ", \"accesses\": %" PRIu64
-	        ", \"distinct_blocks\": %.0f, \"sampled\": %s, \"interrupted\": %s,\n\"curve\": [",
+	        ", \"distinct_blocks\": %.0f, \"sampled\": %s, \"complete\": %s,\n\"curve\": [",
 	        request->tlb ? "tlb" : "cache", request->block_bytes, result->records, result->accesses, distinct(result),
-	        result->shards ? "true" : "false", result->interrupted ? "true" : "false");
+	        result->shards ? "true" : "false", result->end == CURVE_COMPLETE ? "true" : "false");
 	for (size_t index = 0; index < count; index++)
 		fprintf(out, "%s{\"entries\": %" PRIu64 ", \"misses\": %.0f, \"standard_error\": %.0f}", index ? ",\n" : "\n",
 		        points[index].blocks, points[index].misses, points[index].standard_error);
 	fprintf(out, "],\n\"histogram\": [");
 	for (unsigned octave = 0; octave < octaves(result); octave++)
 		fprintf(out, "%s{\"distance_from\": %" PRIu64 ", \"distance_below\": %" PRIu64 ", \"accesses\": %.0f}",
-		        octave ? ",\n" : "\n", octave ? UINT64_C(1) << (octave - 1) : 0, UINT64_C(1) << octave, in_octave(result, octave));
+		        octave ? ",\n" : "\n", octave ? UINT64_C(1) << (octave - 1) : 0, UINT64_C(1) << octave,
+		        in_octave(result, octave));
 	fprintf(out, "],\n\"sets\": %" PRIu64 ", \"misses_by_ways\": [", request->sets);
 	for (uint32_t ways = 1; request->sets && ways <= request->max_ways; ways++)
 		fprintf(out, "%s%" PRIu64, ways > 1 ? ", " : "", set_stacks_misses(&result->by_sets, ways));
 	fprintf(out, "],\n\"machines\": [");
-	for (uint32_t index = 0; index < result->geometries; index++)
-		fprintf(out, "%s{\"level\": \"%s\", \"entries\": %u, \"ways\": %u, \"misses\": %" PRIu64 "}",
-		        index ? ",\n" : "\n", result->geometry[index].name, result->geometry[index].entries,
-		        result->geometry[index].ways,
-		        set_stacks_misses(&result->of_geometry[index], result->geometry[index].ways));
+	for (unsigned index = 0; index < result->machines.levels; index++) {
+		const struct curve_level *level = &result->machines.level[index];
+		fprintf(out,
+		        "%s{\"machine\": \"%s\", \"level\": \"%s\", \"entries\": %" PRIu64
+		        ", \"ways\": %u, \"accesses\": %" PRIu64 ", \"misses\": %" PRIu64 "}",
+		        index ? ",\n" : "\n", level->machine, level->name, level->entries, level->ways,
+		        curve_level_accesses(&result->machines, level), curve_level_misses(&result->machines, level));
+	}
 	fprintf(out, "]}\n");
 }
 
@@ -207,20 +274,37 @@ static void script_path(FILE *script, const char *variable, const char *folder, 
 	fprintf(script, "%s'\n", name);
 }
 
-static bool draw(const struct curve_request *request, const char *folder, const char *templates, struct error *error)
+/* Whether there is a level that every access comes to: only those can stand beside the curve. */
+static bool has_level_of_all(const struct curve_result *result)
+{
+	for (unsigned index = 0; index < result->machines.levels; index++)
+		if (curve_level_accesses(&result->machines, &result->machines.level[index]) == result->accesses)
+			return true;
+	return false;
+}
+
+static bool draw(const struct curve_request *request, const struct curve_result *result, const char *folder,
+                 const char *templates, struct error *error)
 {
 	FILE *script = open_in(folder, "curve.gp", error);
 	if (!script)
 		return false;
+	struct point points[POINTS_MAX];
+	const struct point last = points[find_points(result, points) - 1];
 	char *source = gnuplot_text(request->trace, 100);
-	fprintf(script, "FORMAT = 'png'\nHEADING = 'Misses of every size, and how far apart uses are'\nSOURCE = '%s'\n", source);
+	fprintf(script, "FORMAT = 'png'\nHEADING = 'Misses of every size, and how far apart uses are'\nSOURCE = '%s: %s'\n",
+	        source, result->shards ? "sampled, with standard errors" : "exact");
 	free(source);
 	script_path(script, "OUT", folder, "/curve.png");
 	script_path(script, "CURVE", folder, "/curve.csv");
 	script_path(script, "HISTOGRAM", folder, "/histogram.csv");
+	script_path(script, "MACHINES", folder, "/machines.csv");
 	script_path(script, "TEMPLATES", templates, "");
-	fprintf(script, "UNIT = '%s'\nload TEMPLATES.'/style.gp'\nload TEMPLATES.'/curve.gp'\nunset output\n",
-	        request->tlb ? "pages" : "lines");
+	fprintf(script,
+	        "UNIT = '%s of %" PRIu64 " B'\nACCESSES = %" PRIu64 ".0\nCOLD = %.0f\nBLOCKS = %" PRIu64 ".0\nLEVELS = %d\n",
+	        request->tlb ? "pages" : "lines", request->block_bytes, result->accesses, last.misses, last.blocks,
+	        has_level_of_all(result));
+	fputs("load TEMPLATES.'/style.gp'\nload TEMPLATES.'/curve.gp'\nunset output\n", script);
 	if (!close_in(script, folder, error))
 		return false;
 	char *path = xasprintf("%s/curve.gp", folder);
@@ -245,5 +329,11 @@ bool curve_write(const struct curve_request *request, const struct curve_result 
 	if (!histogram)
 		return false;
 	print_histogram_csv(result, histogram);
-	return close_in(histogram, folder, error) && (!result->accesses || draw(request, folder, templates, error));
+	if (!close_in(histogram, folder, error))
+		return false;
+	FILE *machines = open_in(folder, "machines.csv", error);
+	if (!machines)
+		return false;
+	print_machines_csv(result, machines);
+	return close_in(machines, folder, error) && (!result->accesses || draw(request, result, folder, templates, error));
 }
