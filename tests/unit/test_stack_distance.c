@@ -5,6 +5,7 @@
  */
 #include "tests/unit/test.h"
 
+#include "sim/port/access_source.h"
 #include "sim/rng.h"
 #include "sim/set_stacks.h"
 #include "sim/shards.h"
@@ -16,7 +17,7 @@
 
 /* The second model: all blocks ever seen in recency order. */
 struct list {
-	uint64_t blocks[4096];
+	uint64_t blocks[32768];
 	size_t count;
 };
 
@@ -42,7 +43,7 @@ static void list_remove(struct list *list, uint64_t block)
 }
 
 /* Streams that hurt: every distance; always the oldest; up and down; few blocks; wide jumps whose table entries collide. */
-enum stream { RANDOM, CYCLE, ZIGZAG, HOT, STRIDES, EXTREMES, STREAMS };
+enum stream { RANDOM, CYCLE, ZIGZAG, HOT, STRIDES, EXTREMES, WIDE, STREAMS };
 
 static uint64_t stream_block(enum stream stream, uint64_t step, struct rng *rng)
 {
@@ -55,6 +56,8 @@ static uint64_t stream_block(enum stream stream, uint64_t step, struct rng *rng)
 		return step / 600 % 2 ? 599 - step % 600 : step % 600;
 	case HOT:
 		return rng_below(rng, 16) ? rng_below(rng, 9) : rng_below(rng, 3000);
+	case WIDE:
+		return rng_below(rng, 2) ? rng_below(rng, 30000) : step % 30000;
 	case STRIDES:
 		return (uint64_t)rng_below(rng, 700) << 40;
 	default:
@@ -265,11 +268,89 @@ static void a_sample_tells_its_error(void **state)
 	check_sampling(1, 2000);
 }
 
+/*
+ * What DynamoRIO's drcachesim and cachegrind's core count on a published trace of 10 million accesses, in L1D (32 KiB, 8 ways)
+ * and DTLB (64 entries, 4 ways), on the whole of it and on its first 6 million. Runs where $KMEMSIM_ACCESS_TRACES names the
+ * folder. Would catch: any way, set or line taken wrongly at full length.
+ */
+static void check_published(const char *path, uint64_t records, uint64_t l1d, uint64_t dtlb)
+{
+	static uint64_t lines[ACCESS_BATCH], pages[ACCESS_BATCH];
+	static struct access batch[ACCESS_BATCH];
+	struct error error = {0};
+	struct access_source *source = access_source_open(path, "raw", &error);
+	assert_non_null(source);
+	struct set_stacks caches, tlbs;
+	set_stacks_init(&caches, 64, 12);
+	set_stacks_init(&tlbs, 16, 6);
+	struct stack_distance *stack = stack_distance_create();
+	size_t count;
+	while (records > 0 &&
+	       access_source_read(source, batch, records < ACCESS_BATCH ? (size_t)records : ACCESS_BATCH, &count, &error) &&
+	       count > 0) {
+		for (size_t index = 0; index < count; index++) {
+			lines[index] = batch[index].address >> 6;
+			pages[index] = batch[index].address >> 12;
+		}
+		set_stacks_count(&caches, lines, count);
+		set_stacks_count(&tlbs, pages, count);
+		stack_distance_count(stack, lines, count);
+		records -= count;
+	}
+	assert_int_equal(records, 0);
+	assert_int_equal(set_stacks_misses(&caches, 8), l1d);
+	assert_int_equal(set_stacks_misses(&tlbs, 4), dtlb);
+	set_stacks_check(&caches);
+	set_stacks_check(&tlbs);
+	stack_distance_check(stack);
+	access_source_close(source);
+	stack_distance_destroy(stack);
+	set_stacks_release(&caches);
+	set_stacks_release(&tlbs);
+}
+
+static void published_counts(void **state)
+{
+	(void)state;
+	const char *folder = getenv("KMEMSIM_ACCESS_TRACES");
+	if (!folder) {
+		skip();
+		return;
+	}
+	char *path = xasprintf("%s/mixed-10m.b8.zst", folder);
+	check_published(path, 10000000, 3205696, 3006119);
+	check_published(path, 6000000, 207620, 37148);
+	free(path);
+}
+
+/* One set is the whole stack cut off. Would catch: the two structures disagreeing on a depth. */
+static void one_set_is_the_stack(void **state)
+{
+	(void)state;
+	enum { ACCESSES = 30000, WAYS = 300 };
+	struct stack_distance *stack = stack_distance_create();
+	struct set_stacks one;
+	struct rng rng;
+	rng_init(&rng, 4, "blocks");
+	set_stacks_init(&one, 1, WAYS);
+	for (unsigned access = 0; access < ACCESSES; access++) {
+		uint64_t block = rng_below(&rng, 1 + rng_below(&rng, 400));
+		stack_distance_count(stack, &block, 1);
+		set_stacks_count(&one, &block, 1);
+	}
+	struct stack_counts counts = stack_distance_counts(stack);
+	for (uint32_t ways = 1; ways <= WAYS; ways++)
+		assert_int_equal(set_stacks_misses(&one, ways), exact_misses(&counts, ways));
+	set_stacks_release(&one);
+	stack_distance_destroy(stack);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(distances_are_those_of_a_list), cmocka_unit_test(removed_blocks_are_forgotten),
 	        cmocka_unit_test(a_round_walk_has_one_distance), cmocka_unit_test(set_stacks_are_each_associativity),
+	        cmocka_unit_test(one_set_is_the_stack),          cmocka_unit_test(published_counts),
 	        cmocka_unit_test(a_sample_of_all_is_exact),      cmocka_unit_test(a_sample_tells_its_error),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
