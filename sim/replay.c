@@ -7,7 +7,7 @@
 #include "sim/level_store.h"
 
 #include "sim/follow.h"
-#include "sim/follow_rcu.h"
+#include "sim/follow_kfree_rcu.h"
 #include "sim/usercopy_caches.h"
 
 #include <inttypes.h>
@@ -71,7 +71,7 @@ struct replay {
 	struct follow follow;
 	bool follows; /* the page allocator too: */
 	struct follow_pages follow_pages;
-	struct follow_rcu follow_rcu;
+	struct follow_kfree_rcu follow_kfree_rcu;
 	uint32_t *seen_align;   /* by the recording's cache index: alignment that all its addresses have; 0 = too few of them */
 	bool *unseen_calls;     /* by the recording's cache index: it has allocations without an event */
 	uint64_t start_unknown; /* frames in use that no op and no slab stands for */
@@ -103,7 +103,7 @@ const struct metric replay_metrics[] = {
                "Page blocks whose recorded frame was held against the model's"),
         METRIC(struct replay_counters, page_address_equal, "1", "Of them, those at the recorded frame"),
         METRIC(struct replay_counters, frees_made_before, "1", "Frees of what was taken for free when its effect showed"),
-        METRIC(struct replay_counters, rcu_frees, "1", "Objects taken to be freed by kfree_rcu(), without an op"),
+        METRIC(struct replay_counters, kfree_rcu_frees, "1", "Objects taken to be freed by kfree_rcu(), without an op"),
         METRIC(struct replay_counters, unseen_allocs_made, "1",
                "Allocations without an event that were made from the recorded address"),
         METRIC(struct replay_counters, unseen_allocs_missed, "1",
@@ -220,13 +220,14 @@ static bool is_made_up(const struct replay *replay, const struct op *op, const s
 }
 
 /* At a batch's end the op behind is not at hand; one such free more or less decides nothing. */
-static void look_at_rcu(struct replay *replay, const struct op *op, const struct op *next)
+static void look_at_kfree_rcu(struct replay *replay, const struct op *op, const struct op *next)
 {
 	if (op->kind == OP_KMALLOC && op->origin == OP_RECORDED)
-		follow_rcu_told_alloc(&replay->follow_rcu, op->id, op->call_site);
+		follow_kfree_rcu_told_alloc(&replay->follow_kfree_rcu, op->id, op->call_site);
 	else if (op->kind == OP_KFREE && (next || op->origin != OP_RECORDED))
-		follow_rcu_told_free(&replay->follow_rcu, op->id,
-		                     !is_made_up(replay, op, next) && !follow_pages_hands_out(&replay->follow_pages, op->line));
+		follow_kfree_rcu_told_free(&replay->follow_kfree_rcu, op->id,
+		                           !is_made_up(replay, op, next) &&
+		                                   !follow_pages_hands_out(&replay->follow_pages, op->line));
 }
 
 /*
@@ -249,7 +250,7 @@ static bool look_ahead(struct replay *replay, struct error *error)
 			follow_look_ahead(&replay->follow, vaddr_of(is_object_op(&batch[i]) ? batch[i].address : 0),
 			                  batch[i].origin == OP_UNSEEN ? FATE_UNSEEN : FATE_ALLOC);
 			if (replay->follows)
-				look_at_rcu(replay, &batch[i], i + 1 < count ? &batch[i + 1] : NULL);
+				look_at_kfree_rcu(replay, &batch[i], i + 1 < count ? &batch[i + 1] : NULL);
 			if (batch[i].kind != OP_CACHE_ALLOC)
 				continue;
 			bits[batch[i].cache] |= batch[i].address;
@@ -263,7 +264,7 @@ static bool look_ahead(struct replay *replay, struct error *error)
 	free(batch);
 	follow_begin(&replay->follow);
 	if (replay->follows)
-		follow_rcu_begin(&replay->follow_rcu);
+		follow_kfree_rcu_begin(&replay->follow_kfree_rcu);
 	if (replay->follows)
 		follow_pages_begin(&replay->follow_pages);
 	return read && trace_rewind(replay->parts.trace, error);
@@ -333,7 +334,7 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 		follow_init(&replay->follow, parts->objects, config->direct_map, parts->pages->end_pfn, info->ops);
 	replay->follows = can_follow(replay);
 	if (replay->follows)
-		follow_rcu_init(&replay->follow_rcu, info->call_sites, info->ids);
+		follow_kfree_rcu_init(&replay->follow_kfree_rcu, info->call_sites, info->ids);
 	if ((replay->follows && !follow_pages_init(&replay->follow_pages, parts->trace, parts->pages, parts->objects,
 	                                           &config->window, config->cpus, error)) ||
 	    (config->from_state && !look_ahead(replay, error)) || !make_caches(replay, error)) {
@@ -354,7 +355,7 @@ void replay_destroy(struct replay *replay)
 	if (replay->config.from_state)
 		follow_release(&replay->follow);
 	if (replay->follows)
-		follow_rcu_release(&replay->follow_rcu);
+		follow_kfree_rcu_release(&replay->follow_kfree_rcu);
 	if (replay->follows)
 		follow_pages_release(&replay->follow_pages);
 	free(replay->seen_align);
@@ -595,14 +596,15 @@ static struct object follow_op(struct replay *replay, const struct op *op, cache
 	return object;
 }
 
-static void wait_for_rcu(struct replay *replay, const struct op *op, vaddr at)
+static void wait_for_kfree_rcu(struct replay *replay, const struct op *op, vaddr at)
 {
 	if (replay->follows && op->kind == OP_KMALLOC)
-		follow_rcu_wait(&replay->follow_rcu, op->call_site, &(struct follow_rcu_object){op->id, at});
+		follow_kfree_rcu_wait(&replay->follow_kfree_rcu, op->call_site, &(struct follow_kfree_rcu_object){op->id, at});
 }
 
 /* Frees those of the objects that are still live, in one call. */
-static void free_bulk_by_rcu(struct replay *replay, const struct follow_rcu_object *waiting, size_t length, unsigned cpu)
+static void free_bulk_by_kfree_rcu(struct replay *replay, const struct follow_kfree_rcu_object *waiting, size_t length,
+                                   unsigned cpu)
 {
 	vaddr *at = xcalloc(length, sizeof *at);
 	size_t count = 0;
@@ -615,21 +617,21 @@ static void free_bulk_by_rcu(struct replay *replay, const struct follow_rcu_obje
 		follow_freed(&replay->follow, waiting[i].at);
 		at[count++] = waiting[i].at;
 	}
-	replay->counters.rcu_frees += count;
+	replay->counters.kfree_rcu_frees += count;
 	enum object_free_result result = cache_free_bulk(replay->parts.objects, CACHE_NONE, count, at, cpu);
 	SIM_ASSERT(result == OBJECT_FREE_OK);
 	free(at);
 }
 
 /* Gives back what waited for kfree_rcu(): page by page of pointers, the newest first. */
-static void free_by_rcu(struct replay *replay, unsigned cpu)
+static void free_by_kfree_rcu(struct replay *replay, unsigned cpu)
 {
-	struct follow_rcu *rcu = &replay->follow_rcu;
+	struct follow_kfree_rcu *rcu = &replay->follow_kfree_rcu;
 	size_t pointer = replay->info->pointer_bits == 32 ? 4 : 8;
 	size_t bulk = (PAGE_SIZE - RCU_BULK_HEAD_WORDS * pointer) / pointer;
 	while (rcu->count > 0) {
 		size_t from = (rcu->count - 1) / bulk * bulk;
-		free_bulk_by_rcu(replay, rcu->waiting + from, rcu->count - from, cpu);
+		free_bulk_by_kfree_rcu(replay, rcu->waiting + from, rcu->count - from, cpu);
 		rcu->count = from;
 	}
 }
@@ -639,8 +641,8 @@ static void slab_goes(void *context, pfn first, unsigned order, unsigned cpu)
 {
 	struct replay *replay = context;
 	uint64_t from = replay->config.direct_map + ((uint64_t)first.nr << PAGE_SHIFT);
-	if (follow_rcu_waits(&replay->follow_rcu, vaddr_of(from), vaddr_of(from + ((uint64_t)PAGE_SIZE << order))))
-		free_by_rcu(replay, cpu);
+	if (follow_kfree_rcu_waits(&replay->follow_kfree_rcu, vaddr_of(from), vaddr_of(from + ((uint64_t)PAGE_SIZE << order))))
+		free_by_kfree_rcu(replay, cpu);
 }
 
 static bool alloc_object(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
@@ -674,7 +676,7 @@ static bool alloc_object(struct replay *replay, const struct op *op, unsigned cp
 	                      .cpu = (uint16_t)cpu,
 	                      .state = LIVE_OBJECT};
 	account_object(replay, op, live);
-	wait_for_rcu(replay, op, object.at);
+	wait_for_kfree_rcu(replay, op, object.at);
 	return true;
 }
 
@@ -928,7 +930,7 @@ static void skip_op(struct replay *replay, const struct op *op)
 	replay->counters.skipped_ops++;
 	if (!replay->before_start || op->kind == OP_MARK)
 		return;
-	wait_for_rcu(replay, op, vaddr_of(op->address));
+	wait_for_kfree_rcu(replay, op, vaddr_of(op->address));
 	bool pages = op->kind == OP_PAGE_ALLOC;
 	if (op->kind == OP_CACHE_ALLOC || op->kind == OP_KMALLOC || pages)
 		replay->live[op->id] =

@@ -7,8 +7,8 @@
 #include "tests/unit/state_world.h"
 #include "tests/unit/trace_case.h"
 
+#include "sim/follow_kfree_rcu.h"
 #include "sim/follow_pages.h"
-#include "sim/follow_rcu.h"
 #include "sim/state_moment.h"
 
 #define LINE(context, time, event) "   a-1     [000] " context "  0.0000" #time ": " event "\n"
@@ -202,11 +202,11 @@ static void test_object_is_taken_out_of_its_chain(void **unused)
 }
 
 /* Tells `count` objects of a call site that are freed seen or unseen. */
-static void tell_site(struct follow_rcu *rcu, uint32_t site, unsigned count, bool seen)
+static void tell_site(struct follow_kfree_rcu *rcu, uint32_t site, unsigned count, bool seen)
 {
 	for (unsigned i = 0; i < count; i++) {
-		follow_rcu_told_alloc(rcu, i, site);
-		follow_rcu_told_free(rcu, i, seen);
+		follow_kfree_rcu_told_alloc(rcu, i, site);
+		follow_kfree_rcu_told_free(rcu, i, seen);
 	}
 }
 
@@ -214,21 +214,21 @@ static void tell_site(struct follow_rcu *rcu, uint32_t site, unsigned count, boo
 static void test_sites_that_free_by_rcu(void **unused)
 {
 	(void)unused;
-	struct follow_rcu rcu;
-	follow_rcu_init(&rcu, 4, 64);
+	struct follow_kfree_rcu rcu;
+	follow_kfree_rcu_init(&rcu, 4, 64);
 	tell_site(&rcu, 0, 40, false);
 	tell_site(&rcu, 1, 40, true);
 	tell_site(&rcu, 1, 20, false);
 	tell_site(&rcu, 2, 3, false);
-	follow_rcu_begin(&rcu);
+	follow_kfree_rcu_begin(&rcu);
 	for (uint32_t site = 0; site < 4; site++)
-		follow_rcu_wait(&rcu, site, &(struct follow_rcu_object){site, vaddr_of(0x1000 * (site + 1))});
+		follow_kfree_rcu_wait(&rcu, site, &(struct follow_kfree_rcu_object){site, vaddr_of(0x1000 * (site + 1))});
 	assert_int_equal(rcu.count, 1);
 	assert_int_equal(rcu.waiting[0].id, 0);
-	assert_true(follow_rcu_waits(&rcu, vaddr_of(0x1000), vaddr_of(0x2000)));
-	assert_false(follow_rcu_waits(&rcu, vaddr_of(0x2000), vaddr_of(0x9000)));
-	assert_false(follow_rcu_waits(&rcu, vaddr_of(0), vaddr_of(0x1000)));
-	follow_rcu_release(&rcu);
+	assert_true(follow_kfree_rcu_waits(&rcu, vaddr_of(0x1000), vaddr_of(0x2000)));
+	assert_false(follow_kfree_rcu_waits(&rcu, vaddr_of(0x2000), vaddr_of(0x9000)));
+	assert_false(follow_kfree_rcu_waits(&rcu, vaddr_of(0), vaddr_of(0x1000)));
+	follow_kfree_rcu_release(&rcu);
 }
 
 /* Frees before the dump, allocations behind it; its clock says 5 us. */

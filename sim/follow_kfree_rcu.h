@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * follow_rcu.h - objects of a recording that kfree_rcu() frees, which leaves no event.
+ * follow_kfree_rcu.h - objects of a recording that kfree_rcu() frees, which leaves no event.
  *
  * A call site whose objects nobody is seen to free, although their addresses are handed out again, frees them so. The kernel
  * gathers such objects and gives them back in bulk, some seconds later (kernel/rcu/tree.c: kvfree_call_rcu, kfree_rcu_monitor,
@@ -9,41 +9,41 @@
  * MODEL: those that were handed to kfree_rcu() shortly before are freed too early; a bulk of which no slab became free is not
  * seen.
  */
-#ifndef SIM_FOLLOW_RCU_H
-#define SIM_FOLLOW_RCU_H
+#ifndef SIM_FOLLOW_KFREE_RCU_H
+#define SIM_FOLLOW_KFREE_RCU_H
 
 #include "sim/port/object_allocator.h"
 
 /* What a call site did, over the whole recording. */
-struct follow_rcu_site {
+struct follow_kfree_rcu_site {
 	uint32_t frees, unseen_frees;
 };
 
-struct follow_rcu_object {
+struct follow_kfree_rcu_object {
 	uint32_t id;
 	vaddr at;
 };
 
-struct follow_rcu {
-	struct follow_rcu_site *sites; /* by call site */
-	uint32_t *site_of;             /* by id, while sites are told: call site + 1, 0 = none */
+struct follow_kfree_rcu {
+	struct follow_kfree_rcu_site *sites; /* by call site */
+	uint32_t *site_of;                   /* by id, while sites are told: call site + 1, 0 = none */
 	uint32_t ids;
-	struct follow_rcu_object *waiting; /* oldest first */
+	struct follow_kfree_rcu_object *waiting; /* oldest first */
 	size_t count, room;
 };
 
-void follow_rcu_init(struct follow_rcu *self, uint32_t call_sites, uint32_t ids);
-void follow_rcu_release(struct follow_rcu *self);
+void follow_kfree_rcu_init(struct follow_kfree_rcu *self, uint32_t call_sites, uint32_t ids);
+void follow_kfree_rcu_release(struct follow_kfree_rcu *self);
 
 /* Before the start, for all ops in their order: a kmalloc, and the free of an object, seen or made up. */
-void follow_rcu_told_alloc(struct follow_rcu *self, uint32_t id, uint32_t call_site);
-void follow_rcu_told_free(struct follow_rcu *self, uint32_t id, bool seen);
+void follow_kfree_rcu_told_alloc(struct follow_kfree_rcu *self, uint32_t id, uint32_t call_site);
+void follow_kfree_rcu_told_free(struct follow_kfree_rcu *self, uint32_t id, bool seen);
 /* No more ops are told. */
-void follow_rcu_begin(struct follow_rcu *self);
+void follow_kfree_rcu_begin(struct follow_kfree_rcu *self);
 
 /* A kmalloc of the call site gave the object: it waits, if it is such a call site's. */
-void follow_rcu_wait(struct follow_rcu *self, uint32_t call_site, const struct follow_rcu_object *object);
+void follow_kfree_rcu_wait(struct follow_kfree_rcu *self, uint32_t call_site, const struct follow_kfree_rcu_object *object);
 /* Whether one of those that wait lies in [from, end). All of them are the caller's to free then. */
-bool follow_rcu_waits(const struct follow_rcu *self, vaddr from, vaddr end);
+bool follow_kfree_rcu_waits(const struct follow_kfree_rcu *self, vaddr from, vaddr end);
 
 #endif
