@@ -126,8 +126,12 @@ static void fill_level(struct mmu *mmu, unsigned level, enum mmu_side side, stru
 	if (!array)
 		return;
 	struct tlb_entry evicted = tlb_fill(array, entry);
-	if (evicted.tag != TLB_NONE)
-		evicted_from(mmu, level, side, evicted);
+	if (evicted.tag == TLB_NONE)
+		return;
+	if (array->watch)
+		level_watch_evicted(array->watch, 0, evicted.tag, evicted.word & TLB_WORD_USED);
+	evicted.word &= ~TLB_WORD_USED;
+	evicted_from(mmu, level, side, evicted);
 }
 
 /* Puts a translation into the levels above `below` that take it, the lowest first. */
@@ -156,8 +160,10 @@ static bool find_in_level(struct mmu *mmu, unsigned level, struct lookup *lookup
 		uint64_t *word;
 		if (!array || !mmu->seen[size] || !use_entry(mmu, array, lookup->request.linear, (enum page_size)size, &word))
 			continue;
-		lookup->word = *word;
+		lookup->word = *word & ~TLB_WORD_USED;
 		lookup->size = (enum page_size)size;
+		if (mmu->watched)
+			*word |= TLB_WORD_USED;
 		return true;
 	}
 	return false;
@@ -169,7 +175,7 @@ static void change_word(struct mmu *mmu, uint64_t tag, uint64_t changed)
 	uint64_t *word;
 	for (unsigned i = 0; i < mmu->arrays_count; i++)
 		if (tlb_find(mmu->arrays[i], tag, &word))
-			*word = changed;
+			*word = changed | (*word & TLB_WORD_USED);
 }
 
 static void remove_everywhere(struct mmu *mmu, uint64_t tag)
@@ -263,11 +269,21 @@ static bool serves(const struct mmu *mmu, const struct lookup *lookup, bool *all
 	return *allowed && (!lookup->request.write || lookup->word & WORD_DIRTY);
 }
 
+/* Tells the watch of the array that would have, or had, the page. */
+static void watch_level(struct mmu *mmu, unsigned level, const struct lookup *lookup, bool missed)
+{
+	struct tlb_level *array = mmu->level[level].array[lookup->side][lookup->size];
+	if (array && array->watch)
+		level_watch_access(array->watch, 0, tag_of(mmu, lookup->request.linear, lookup->word, lookup->size),
+		                   region_of(mmu, lookup->request.linear), missed);
+}
+
 /* A level has the page. */
 static bool hit(struct mmu *mmu, unsigned level, struct lookup *lookup)
 {
 	bool allowed;
 	mmu->level_counters[level].hits[lookup->kind][lookup->size]++;
+	watch_level(mmu, level, lookup, false);
 	if (level > 0) {
 		if (mmu->level[level].inclusion == TLB_EXCLUSIVE)
 			tlb_remove(mmu->level[level].array[lookup->side][lookup->size],
@@ -283,8 +299,10 @@ static bool hit(struct mmu *mmu, unsigned level, struct lookup *lookup)
 
 static void count_miss(struct mmu *mmu, unsigned levels, const struct lookup *lookup)
 {
-	for (unsigned level = 0; level < levels; level++)
+	for (unsigned level = 0; level < levels; level++) {
 		mmu->level_counters[level].misses[lookup->kind][lookup->size]++;
+		watch_level(mmu, level, lookup, true);
+	}
 }
 
 /* No level has the page. */
@@ -401,7 +419,7 @@ static size_t run_each(struct mmu *mmu, const struct access *in, size_t count, s
 		enum page_size size;
 		struct access part = in[done];
 		bool one_page = (part.address & (PAGE_SIZE - 1)) + part.bytes <= PAGE_SIZE;
-		const struct mmu_recent *recent = one_page ? recent_hit(mmu, &part, &size) : NULL;
+		const struct mmu_recent *recent = one_page && !mmu->watched ? recent_hit(mmu, &part, &size) : NULL;
 		if (recent) {
 			mmu->counters.pages++;
 			mmu->level_counters[0].accesses[part.kind]++;
@@ -569,6 +587,16 @@ void mmu_init(struct mmu *mmu)
 		mmu->runs = mmu_runs_new();
 }
 
+void mmu_watch(struct mmu *mmu, const uint32_t *owner)
+{
+	for (unsigned i = 0; i < mmu->arrays_count; i++) {
+		struct tlb_level *array = mmu->arrays[i];
+		array->watch = level_watch_create(1, array->capacity ? array->capacity : UINT32_MAX, owner);
+	}
+	mmu->watched = true;
+	mmu->whole_batches = false;
+}
+
 void mmu_release(struct mmu *mmu)
 {
 	for (unsigned i = 0; i < mmu->arrays_count; i++)
@@ -603,8 +631,11 @@ void mmu_check(const struct mmu *mmu)
 		}
 		SIM_ASSERT(level > 0 || accesses == counters->pages);
 	}
-	for (unsigned i = 0; i < mmu->arrays_count; i++)
+	for (unsigned i = 0; i < mmu->arrays_count; i++) {
 		tlb_check(mmu->arrays[i]);
+		if (mmu->arrays[i]->watch)
+			level_watch_check(mmu->arrays[i]->watch);
+	}
 	if (!mmu->walker)
 		return;
 	SIM_ASSERT(counters->miss_walks == left);

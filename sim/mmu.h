@@ -106,6 +106,7 @@ struct mmu {
 	bool served[MMU_SIDES];                                       /* looked up at all */
 	bool seen[PAGE_SIZES];                                        /* pages of this size were ever filled */
 	uint64_t looked_at[ACCESS_KINDS][2], needed[ACCESS_KINDS][2]; /* rights by kind and user mode, for the filter */
+	bool watched;
 	bool whole_batches;
 	struct mmu_runs *runs; /* of whole batches; owned */
 	uint32_t partial;      /* bytes of the next access that are done */
@@ -116,6 +117,12 @@ struct mmu {
 /* Takes the fields above the line as given, each array in `arrays`; makes the rest. */
 void mmu_init(struct mmu *mmu);
 void mmu_release(struct mmu *mmu);
+
+/*
+ * Has every array watched (level_watch.h), its own number of entries being the window; slower. Arrays must keep words. *owner may
+ * be NULL.
+ */
+void mmu_watch(struct mmu *mmu, const uint32_t *owner);
 
 /* Room that one page of an access may need in the output. */
 #define MMU_ROOM (2 * WALK_REFERENCES_MAX + 4)
