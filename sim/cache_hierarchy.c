@@ -270,9 +270,11 @@ static void enter_lines(struct cache_hierarchy *hierarchy, const struct access *
 	bool one_access = hierarchy->rules.line_crossing == CROSSING_ONE_ACCESS;
 	unsigned shift = one_access ? hierarchy->grain_shift[about.kind != ACCESS_CODE] : hierarchy->entry[about.kind].shift;
 	uint64_t line_bytes = 1ull << shift, bytes = access->bytes ? access->bytes : 1;
-	/* cachegrind cuts an access to a line, so that it never has more than two. */
-	if (one_access && bytes > line_bytes)
-		bytes = line_bytes;
+	/* cachegrind cuts an access to the smallest line of all caches, so that it never has more than two. */
+	uint64_t longest = 1ull << (hierarchy->grain_shift[0] < hierarchy->grain_shift[1] ? hierarchy->grain_shift[0]
+	                                                                                  : hierarchy->grain_shift[1]);
+	if (one_access && bytes > longest)
+		bytes = longest;
 	uint64_t at = access->address, last = at + bytes - 1 < at ? UINT64_MAX : at + bytes - 1;
 	for (;;) {
 		uint64_t line_end = at | (line_bytes - 1), end = line_end < last ? line_end : last;

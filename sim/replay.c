@@ -7,6 +7,7 @@
 #include "sim/level_store.h"
 
 #include "sim/follow.h"
+#include "sim/follow_rcu.h"
 #include "sim/usercopy_caches.h"
 
 #include <inttypes.h>
@@ -20,6 +21,9 @@
 
 /* So many objects of a cache, all aligned alike, have that alignment on purpose: by chance it would be one in 2^16. */
 #define ALIGN_WITNESSES 16
+
+/* L1_CACHE_BYTES of x86: what SLAB_HWCACHE_ALIGN aligns to. */
+#define ALIGN_LINE 64u
 
 /*
  * LIVE_BEFORE: allocated by an op before the start state. LIVE_LARGE: such a kmalloc of whole pages, which only the page
@@ -66,6 +70,8 @@ struct replay {
 	struct follow follow;
 	bool follows; /* the page allocator too: */
 	struct follow_pages follow_pages;
+	bool puts_off; /* frees of SLAB_TYPESAFE_BY_RCU caches wait: */
+	struct follow_rcu follow_rcu;
 	uint32_t *seen_align;   /* by the recording's cache index: alignment that all its addresses have; 0 = too few of them */
 	bool *unseen_calls;     /* by the recording's cache index: it has allocations without an event */
 	uint64_t start_unknown; /* frames in use that no op and no slab stands for */
@@ -96,6 +102,8 @@ const struct metric replay_metrics[] = {
         METRIC(struct replay_counters, page_address_compared, "1",
                "Page blocks whose recorded frame was held against the model's"),
         METRIC(struct replay_counters, page_address_equal, "1", "Of them, those at the recorded frame"),
+        METRIC(struct replay_counters, frees_put_off, "1",
+               "Frees that RCU makes later than their event; made so beside a recording"),
         METRIC(struct replay_counters, frees_made_before, "1", "Frees of what was taken for free when its effect showed"),
         METRIC(struct replay_counters, unseen_allocs_made, "1",
                "Allocations without an event that were made from the recorded address"),
@@ -205,6 +213,30 @@ static bool can_follow(const struct replay *replay)
  * What all ops say of the caches together: which have allocations without an event; and, where the start state does not describe
  * its caches (SLOB), the alignment that all addresses of a cache share.
  */
+/*
+ * The alignment that all addresses of a cache share, `bits` being all of them. More than a cache line is believed only where the
+ * size is a multiple of it: of objects that large a page holds but one.
+ */
+static uint32_t align_of(uint64_t bits, uint32_t object_size)
+{
+	uint32_t align = (uint32_t)(bits & -bits & (2 * PAGE_SIZE - 1));
+	return align > ALIGN_LINE && object_size % align != 0 ? ALIGN_LINE : align;
+}
+
+/* Whether RCU makes a cache's frees. */
+static bool is_put_off(const struct replay *replay, uint32_t cache)
+{
+	return replay->puts_off && trace_cache(replay->parts.trace, cache)->flags & SLAB_TYPESAFE_BY_RCU;
+}
+
+static void tell_rcu(struct replay *replay, const struct op *op)
+{
+	if (op->kind == OP_CACHE_FREE && is_put_off(replay, op->cache))
+		follow_rcu_tell_free(&replay->follow_rcu, op, trace_cache(replay->parts.trace, op->cache)->object_size);
+	else if (op->kind == OP_CACHE_ALLOC || op->kind == OP_KMALLOC)
+		follow_rcu_tell_use(&replay->follow_rcu, op->line, op->address, op->bytes_req);
+}
+
 static bool look_ahead(struct replay *replay, struct error *error)
 {
 	uint32_t caches = replay->info->caches;
@@ -220,6 +252,8 @@ static bool look_ahead(struct replay *replay, struct error *error)
 				                   owner_of_op(&batch[i]));
 			follow_look_ahead(&replay->follow, vaddr_of(is_object_op(&batch[i]) ? batch[i].address : 0),
 			                  batch[i].origin == OP_UNSEEN ? FATE_UNSEEN : FATE_ALLOC);
+			if (replay->puts_off)
+				tell_rcu(replay, &batch[i]);
 			if (batch[i].kind != OP_CACHE_ALLOC)
 				continue;
 			bits[batch[i].cache] |= batch[i].address;
@@ -227,11 +261,14 @@ static bool look_ahead(struct replay *replay, struct error *error)
 		}
 	for (uint32_t index = 0; index < caches; index++) {
 		bool told = trace_cache(replay->parts.trace, index)->allocs >= ALIGN_WITNESSES && bits[index] != 0;
-		replay->seen_align[index] = told ? (uint32_t)(bits[index] & -bits[index] & (2 * PAGE_SIZE - 1)) : 0;
+		replay->seen_align[index] =
+		        told ? align_of(bits[index], trace_cache(replay->parts.trace, index)->object_size) : 0;
 	}
 	free(bits);
 	free(batch);
 	follow_begin(&replay->follow);
+	if (replay->puts_off)
+		follow_rcu_begin(&replay->follow_rcu);
 	if (replay->follows)
 		follow_pages_begin(&replay->follow_pages);
 	return read && trace_rewind(replay->parts.trace, error);
@@ -272,6 +309,18 @@ static bool interval_fits(const char *key, uint64_t every_ns, uint64_t length_ns
 	        key, (double)every_ns / 1e9, (double)length_ns / 1e9, SAMPLES_MAX, length_ns / SAMPLES_MAX / 1000000 + 1);
 }
 
+/* Where the recorded allocator left frees to RCU, their moments are looked for. */
+static bool begin_put_off(struct replay *replay, struct error *error)
+{
+	const struct replay_parts *parts = &replay->parts;
+	parts->objects->followed = replay->follows;
+	replay->puts_off = replay->follows && parts->objects->ops->follow->rcu_frees_objects;
+	return !replay->puts_off || (trace_rewind(parts->trace, error) &&
+	                             follow_rcu_init(&replay->follow_rcu, parts->trace, parts->objects, replay->config.direct_map,
+	                                             parts->pages->end_pfn, error) &&
+	                             trace_rewind(parts->trace, error));
+}
+
 struct replay *replay_create(const struct replay_config *config, const struct replay_parts *parts, struct error *error)
 {
 	SIM_ASSERT(config->frequency_mhz > 0 && config->cpus > 0 && config->cpus <= CPUS_MAX);
@@ -300,7 +349,7 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	replay->follows = can_follow(replay);
 	if ((replay->follows && !follow_pages_init(&replay->follow_pages, parts->trace, parts->pages, parts->objects,
 	                                           &config->window, config->cpus, error)) ||
-	    (config->from_state && !look_ahead(replay, error)) || !make_caches(replay, error)) {
+	    !begin_put_off(replay, error) || (config->from_state && !look_ahead(replay, error)) || !make_caches(replay, error)) {
 		replay_destroy(replay);
 		return NULL;
 	}
@@ -315,6 +364,8 @@ void replay_destroy(struct replay *replay)
 	lazy_free(replay->live, replay->info->ids, sizeof *replay->live);
 	if (replay->config.from_state)
 		follow_release(&replay->follow);
+	if (replay->puts_off)
+		follow_rcu_release(&replay->follow_rcu);
 	if (replay->follows)
 		follow_pages_release(&replay->follow_pages);
 	free(replay->seen_align);
@@ -412,7 +463,11 @@ static void run_daemons(struct replay *replay)
 	replay->next_daemon_ns = UINT64_MAX;
 	for (unsigned cpu = 0; cpu < replay->config.cpus; cpu++) {
 		if (replay->daemon_ns[cpu] <= replay->time_ns) {
+			if (replay->follows)
+				follow_pages_supply(&replay->follow_pages, 0, UINT32_MAX);
 			replay->daemon_ns[cpu] = object_allocator_tick(replay->parts.objects, cpu, replay->time_ns);
+			if (replay->follows)
+				follow_pages_unsupply(&replay->follow_pages);
 			if (replay->parts.machine && replay->parts.steps->count > 0) {
 				core_push(replay->parts.machine, cpu, JOB_DAEMON, REPLAY_OWNER_NONE, replay->parts.steps);
 				steps_clear(replay->parts.steps);
@@ -665,6 +720,14 @@ static bool free_object(struct replay *replay, const struct op *op, const struct
 	vaddr at = vaddr_of(live->address);
 	if (replay->follows && is_made_up(replay, op, next)) {
 		account_object_free(replay, live, cpu);
+		live->state = LIVE_NOT;
+		return true;
+	}
+	if (replay->puts_off && op->kind == OP_CACHE_FREE && is_put_off(replay, op->cache) &&
+	    follow_rcu_put_off(&replay->follow_rcu, op->line, at)) {
+		follow_freed(&replay->follow, at);
+		account_object_free(replay, live, cpu);
+		replay->counters.frees_put_off++;
 		live->state = LIVE_NOT;
 		return true;
 	}
@@ -928,7 +991,7 @@ static void skip_tick(struct tick *tick, uint64_t until_ns)
 }
 
 /* The moment of the start state: what the ops before it left live is what the allocators hold. */
-static void start_from_state(struct replay *replay)
+static void start_from_state(struct replay *replay, uint64_t line)
 {
 	const struct replay_counters *counters = &replay->counters;
 	replay->before_start = false;
@@ -939,6 +1002,8 @@ static void start_from_state(struct replay *replay)
 		else if (live->state == LIVE_PAGES)
 			start_with_pages(replay, live);
 	}
+	if (replay->puts_off)
+		follow_rcu_start(&replay->follow_rcu, line, replay->caches);
 	replay->start_unknown = replay->parts.pages->allocated_pages -
 	                        replay->parts.objects->ops->pages_held(replay->parts.objects) - counters->pages_unmovable -
 	                        counters->pages_movable - counters->pages_reclaimable;
@@ -955,8 +1020,16 @@ static bool is_outside(struct replay *replay, const struct op *op)
 	if (replay->before_start && (op->origin == OP_BEFORE || trace_is_before(&replay->config.window, op->line, op->time_ns)))
 		return true;
 	if (replay->before_start)
-		start_from_state(replay);
+		start_from_state(replay, op->line);
 	return trace_is_behind(&replay->config.window, op->line, op->time_ns);
+}
+
+/* Makes the frees that RCU has put off until now; their pages are the recording's. */
+static void make_put_off(struct replay *replay, uint64_t line, unsigned cpu)
+{
+	follow_pages_supply(&replay->follow_pages, 0, UINT32_MAX);
+	follow_rcu_to(&replay->follow_rcu, line, cpu);
+	follow_pages_unsupply(&replay->follow_pages);
 }
 
 static bool replay_op(struct replay *replay, const struct op *op, const struct op *next, struct error *error)
@@ -975,6 +1048,8 @@ static bool replay_op(struct replay *replay, const struct op *op, const struct o
 	struct machine *machine = replay->parts.machine;
 	if (machine && !replay->config.asap)
 		machine_run_until(machine, cycle_at(replay, replay->time_ns));
+	if (replay->puts_off)
+		make_put_off(replay, op->line, cpu);
 	if (replay->follows) {
 		follow_pages_to(&replay->follow_pages, op->line);
 		if (is_object_op(op))
@@ -1114,7 +1189,10 @@ void replay_check(const struct replay *replay)
 	SIM_ASSERT(counters->address_compared == counters->address_equal + counters->address_unseen_free +
 	                                                 counters->address_unseen_alloc + counters->address_lost +
 	                                                 counters->address_page);
+	SIM_ASSERT(counters->frees_put_off + counters->frees_made_before <= counters->object_frees);
 	SIM_ASSERT(counters->bytes_alloc_equal <= counters->bytes_alloc_compared);
+	if (replay->puts_off)
+		follow_rcu_check(&replay->follow_rcu);
 	if (replay->follows)
 		follow_pages_check(&replay->follow_pages);
 	check_live(replay);

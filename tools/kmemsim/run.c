@@ -388,6 +388,7 @@ static void print_causes(FILE *out, const struct replay_counters *counters, cons
 	} rows[] = {
 	        {"objects: freed without an event", counters->address_unseen_free},
 	        {"objects: behind others", counters->address_unseen_alloc},
+	        {"objects: freed later than asked for, by RCU", counters->frees_put_off},
 	        {"objects: on a page put right", counters->address_page},
 	        {"objects: out of reach", counters->address_lost},
 	        {"objects: allocated without an event", counters->unseen_allocs_made},
@@ -400,7 +401,7 @@ static void print_causes(FILE *out, const struct replay_counters *counters, cons
 	        {"pages: allocated past locked lists", pages ? pages->locked_allocs : 0},
 	        {"pages: freed past locked lists", pages ? pages->locked_frees : 0},
 	        {"pages: freed, not in use", pages ? pages->frees_claimed + pages->frees_lost : 0},
-	        {"slabs: freed while in use", pages ? pages->slabs_evicted : 0},
+	        {"slabs: dropped with their pages", pages ? pages->slabs_evicted : 0},
 	        {"slabs: needed too early", pages ? pages->slabs_refused : 0},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
