@@ -118,13 +118,20 @@ static bool take_sample(struct parts *parts, struct error *error)
 	       level_store_tlbs_sample(parts->store, parts->run_id, &moment, parts->mmus.mmu, parts->mmus.cpus, error);
 }
 
-/* Accesses of one core, in order: through its MMU, then the caches. */
+/* Accesses of one core, in order: through its MMU, then the caches, which get what is not translated as it came. */
 static void run_core(struct parts *parts, const struct access *accesses, size_t count)
 {
 	struct access out[ACCESS_BATCH];
 	unsigned cpu = accesses[0].cpu % parts->mmus.cpus;
 	parts->space.cpu = cpu;
-	for (size_t done = 0, made; done < count;) {
+	size_t done = 0, made;
+	if (!parts->has_space) {
+		while (done < count)
+			done += mmu_run(&parts->mmus.mmu[cpu], accesses + done, count - done, NULL, 0, &made);
+		cache_hierarchy_run(parts->caches, accesses, count);
+		return;
+	}
+	while (done < count) {
 		done += mmu_run(&parts->mmus.mmu[cpu], accesses + done, count - done, out, ACCESS_BATCH, &made);
 		cache_hierarchy_run(parts->caches, out, made);
 	}
