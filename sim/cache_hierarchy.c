@@ -185,13 +185,12 @@ static void run_below(struct cache_hierarchy *hierarchy)
 
 /* ---- one request after the other ---- */
 
-/* The exclusive cache at `depth` gave a dirty line away: the one above that asked for it has it now. */
-static void hand_up(struct cache_hierarchy *hierarchy, unsigned depth, struct cache_level *cache, uint64_t address,
+/* An exclusive cache gave a dirty line away: the one above that the line came into has it now. */
+static void hand_up(struct cache_hierarchy *hierarchy, struct cache_level *cache, uint64_t address,
                     const struct cache_about *about)
 {
 	cache->handed_up_dirty = false;
-	struct cache_hierarchy_level *above = &hierarchy->level[depth - 1];
-	struct cache_level *taker = above->cache[above->list_of[about->kind]];
+	struct cache_level *taker = hierarchy->caches[about->taker];
 	bool taken = taker->ops->mark_dirty(taker, instance_of(taker, about->cpu), address);
 	SIM_ASSERT(taken);
 }
@@ -207,6 +206,18 @@ static void descend_all(struct cache_hierarchy *hierarchy, unsigned depth, const
 			;
 		descend(hierarchy, depth, batch, first, end);
 	}
+}
+
+/* What a cache sent goes down, then each prefetch that waits is made and what it sends goes down. */
+static void prefetch_and_descend(struct cache_hierarchy *hierarchy, unsigned depth, struct cache_level *cache, unsigned instance)
+{
+	struct cache_batch *out = out_of(hierarchy, depth);
+	do {
+		if (!out)
+			continue;
+		descend_all(hierarchy, depth + 1, out);
+		cache_batch_clear(out);
+	} while (cache->ops->prefetch(cache, instance, out));
 }
 
 static void descend(struct cache_hierarchy *hierarchy, unsigned depth, const struct cache_batch *from, uint32_t first,
@@ -230,37 +241,27 @@ static void descend(struct cache_hierarchy *hierarchy, unsigned depth, const str
 		cache_batch_clear(out);
 	run_lists(hierarchy, level, about.cpu, out);
 	if (level->cache[list]->handed_up_dirty)
-		hand_up(hierarchy, depth, level->cache[list], address, &about);
-	if (out)
-		descend_all(hierarchy, depth + 1, out);
+		hand_up(hierarchy, level->cache[list], address, &about);
+	prefetch_and_descend(hierarchy, depth, level->cache[list], instance_of(level->cache[list], about.cpu));
 }
 
 /* ---- accesses into the first level's lists ---- */
 
-/* Runs what the first level's lists hold; one by one, all levels do. */
-static void flush_first(struct cache_hierarchy *hierarchy, unsigned cpu)
-{
-	struct cache_hierarchy_level *level = &hierarchy->level[0];
-	run_lists(hierarchy, level, cpu, out_of(hierarchy, 0));
-	if (!hierarchy->one_by_one || hierarchy->levels == 1)
-		return;
-	descend_all(hierarchy, 1, &level->out);
-	cache_batch_clear(&level->out);
-}
-
-/* One request for the first level; `ends` says that its access has no more. */
+/* One request for the first level. One by one, an access goes to its end as soon as all its requests are there. */
 static void enter(struct cache_hierarchy *hierarchy, uint64_t request, struct cache_about about)
 {
 	const struct cache_entry *entry = &hierarchy->entry[about.kind];
 	struct cache_hierarchy_level *level = &hierarchy->level[0];
-	struct cache_batch *list = &level->list[entry->list];
+	struct cache_batch *list = hierarchy->one_by_one ? &hierarchy->entering : &level->list[entry->list];
 	bool more = about.flags & REQUEST_MORE;
 	list->has_groups |= more;
 	list->accesses[about.kind] += !more;
 	cache_batch_append(list, request, about);
 	level->last_line[entry->list] = NO_LINE;
-	if (hierarchy->one_by_one && !more)
-		flush_first(hierarchy, about.cpu);
+	if (!hierarchy->one_by_one || more)
+		return;
+	descend(hierarchy, 0, list, 0, list->count);
+	cache_batch_clear(list);
 }
 
 /* An access as one request a line; `marks` as its kind says, or WAY_DIRTY for a modify that counts as a load. */
@@ -269,13 +270,16 @@ static void enter_lines(struct cache_hierarchy *hierarchy, const struct access *
 	bool one_access = hierarchy->rules.line_crossing == CROSSING_ONE_ACCESS;
 	unsigned shift = one_access ? hierarchy->grain_shift[about.kind != ACCESS_CODE] : hierarchy->entry[about.kind].shift;
 	uint64_t line_bytes = 1ull << shift, bytes = access->bytes ? access->bytes : 1;
-	/* cachegrind cuts an access to a line, so that it never has more than two. */
-	if (one_access && bytes > line_bytes)
-		bytes = line_bytes;
+	/* cachegrind cuts an access to the smallest line of all caches, so that it never has more than two. */
+	uint64_t longest = 1ull << (hierarchy->grain_shift[0] < hierarchy->grain_shift[1] ? hierarchy->grain_shift[0]
+	                                                                                  : hierarchy->grain_shift[1]);
+	if (one_access && bytes > longest)
+		bytes = longest;
 	uint64_t at = access->address, last = at + bytes - 1 < at ? UINT64_MAX : at + bytes - 1;
 	for (;;) {
 		uint64_t line_end = at | (line_bytes - 1), end = line_end < last ? line_end : last;
-		about.flags = end - at + 1 == line_bytes ? REQUEST_WHOLE_LINE : 0;
+		/* A modify that counts as a load reads its line all the same. */
+		about.flags = marks && about.kind != ACCESS_LOAD && end - at + 1 == line_bytes ? REQUEST_WHOLE_LINE : 0;
 		if (end < last && one_access)
 			about.flags |= REQUEST_MORE;
 		enter(hierarchy, (at & ~WAY_MARKS) | marks, about);
@@ -302,44 +306,102 @@ static void enter_access(struct cache_hierarchy *hierarchy, const struct access 
 	enter_lines(hierarchy, access, about, WAY_DIRTY);
 }
 
-/* Whether the access was within the line of the request before it in its list, and is done with that. */
-static inline bool joins_last(struct cache_hierarchy_level *level, const struct cache_entry *entry, uint64_t line)
+/* An access as it is, into the list of its kind, or into the last request of that list. */
+static bool joins_last(struct cache_hierarchy *hierarchy, const struct access *access)
 {
-	if (line != level->last_line[entry->list])
-		return false;
+	const struct cache_entry *entry = &hierarchy->entry[access->kind];
+	struct cache_hierarchy_level *level = &hierarchy->level[0];
 	struct cache_batch *list = &level->list[entry->list];
+	uint64_t line = access->address >> entry->shift;
+	if (!entry->simple || line != (access->address + access->bytes - 1) >> entry->shift ||
+	    line != level->last_line[entry->list])
+		return false;
 	list->requests[list->count - 1] |= USED_AGAIN | entry->marks;
+	list->accesses[access->kind]++;
 	return true;
+}
+
+static void enter_or_join(struct cache_hierarchy *hierarchy, const struct access *access, size_t order, unsigned cpu)
+{
+	const struct cache_entry *entry = &hierarchy->entry[access->kind];
+	if (joins_last(hierarchy, access))
+		return;
+	enter_access(hierarchy, access, (uint16_t)order, (uint16_t)cpu);
+	uint64_t line = access->address >> entry->shift;
+	if (entry->simple && line == (access->address + access->bytes - 1) >> entry->shift)
+		hierarchy->level[0].last_line[entry->list] = line;
+}
+
+/* What accesses that came by routes count. */
+static void count_accesses(struct cache_hierarchy *hierarchy, const struct access *accesses, size_t count)
+{
+	uint32_t counts[4][ACCESS_KINDS] = {{0}};
+	size_t i = 0;
+	/* Four rows, so that an addition need not wait for the one before. */
+	for (; i + 4 <= count; i += 4)
+		for (unsigned row = 0; row < 4; row++)
+			counts[row][accesses[i + row].kind]++;
+	for (; i < count; i++)
+		counts[0][accesses[i].kind]++;
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
+		uint64_t here = (uint64_t)counts[0][kind] + counts[1][kind] + counts[2][kind] + counts[3][kind];
+		if (here == 0)
+			continue;
+		struct cache_hierarchy_level *level = &hierarchy->level[0];
+		struct cache_counters *counters = &level->cache[level->list_of[kind]]->counters;
+		bool is_modify = kind == ACCESS_MODIFY;
+		unsigned first = is_modify ? ACCESS_LOAD : kind;
+		counters->accesses[first] += here;
+		counters->hits[first] += here;
+		if (is_modify && hierarchy->rules.modify == MODIFY_LOAD_STORE) {
+			counters->accesses[ACCESS_STORE] += here;
+			counters->hits[ACCESS_STORE] += here;
+		}
+	}
+}
+
+/* Runs accesses through the first level by their routes. Returns how many. */
+static size_t run_routes(struct cache_hierarchy *hierarchy, const struct access *accesses, size_t count, unsigned cpu)
+{
+	struct cache_hierarchy_level *level = &hierarchy->level[0];
+	struct cache_batch *out = out_of(hierarchy, 0);
+	const struct replacement_route *routes = hierarchy->routes + cpu * ACCESS_KINDS;
+	size_t done;
+	size_t missed = hierarchy->routed->run_accesses(routes, hierarchy->simd, accesses, count, &done, hierarchy->misses);
+	count_accesses(hierarchy, accesses, done);
+	for (size_t i = 0; i < missed; i++) {
+		const struct access *access = &accesses[hierarchy->misses[i].request];
+		struct cache_level *cache = level->cache[level->list_of[access->kind]];
+		cache->ops->missed(cache, access, cpu, routes[access->kind].marks, hierarchy->misses[i].evicted, out);
+	}
+	return done;
 }
 
 /* At most ACCESS_BATCH accesses. */
 static void run_chunk(struct cache_hierarchy *hierarchy, const struct access *accesses, size_t count)
 {
 	struct cache_hierarchy_level *level = &hierarchy->level[0];
-	uint16_t cpu = 0;
-	for (size_t i = 0; i < count; i++) {
-		const struct access *access = &accesses[i];
-		SIM_ASSERT(access->kind < ACCESS_KINDS);
-		const struct cache_entry *entry = &hierarchy->entry[access->kind];
-		uint16_t on = (uint16_t)(access->cpu < hierarchy->cpus ? access->cpu : access->cpu % hierarchy->cpus);
+	struct cache_batch *out = out_of(hierarchy, 0);
+	unsigned cpu = accesses->cpu % hierarchy->cpus;
+	for (size_t done = 0; done < count;) {
+		SIM_ASSERT(accesses[done].kind < ACCESS_KINDS);
+		unsigned on = accesses[done].cpu % hierarchy->cpus;
 		if (on != cpu && !level->is_shared)
-			run_lists(hierarchy, level, cpu, out_of(hierarchy, 0));
+			run_lists(hierarchy, level, cpu, out);
 		cpu = on;
-		uint64_t line = access->address >> entry->shift, end = (access->address + access->bytes - 1) >> entry->shift;
-		if (line != end || !entry->simple || access->bytes == 0) {
-			enter_access(hierarchy, access, (uint16_t)i, cpu);
+		if (hierarchy->routes) {
+			size_t run = run_routes(hierarchy, accesses + done, count - done, cpu);
+			done += run;
+			if (run > 0)
+				continue;
+			enter_access(hierarchy, &accesses[done++], 0, (uint16_t)cpu);
+			run_lists(hierarchy, level, cpu, out);
 			continue;
 		}
-		level->list[entry->list].accesses[access->kind]++;
-		if (joins_last(level, entry, line))
-			continue;
-		struct cache_about about = {.cpu = cpu, .order = (uint16_t)i, .kind = access->kind, .region = access->region};
-		if (access->bytes >> entry->shift)
-			about.flags = REQUEST_WHOLE_LINE;
-		cache_batch_append(&level->list[entry->list], (access->address & ~WAY_MARKS) | entry->marks, about);
-		level->last_line[entry->list] = line;
+		enter_or_join(hierarchy, &accesses[done], done, cpu);
+		done++;
 	}
-	run_lists(hierarchy, level, cpu, out_of(hierarchy, 0));
+	run_lists(hierarchy, level, cpu, out);
 	run_below(hierarchy);
 }
 
@@ -605,6 +667,11 @@ static bool pair_fits(const struct cache_hierarchy *hierarchy, unsigned above, u
 	if (lower->inclusion == INCLUSION_INCLUSIVE && upper->line_bytes > lower->line_bytes)
 		return error_set(error, ERROR_USAGE, "cache %s: inclusion=inclusive needs lines of at least the %u bytes of %s",
 		                 lower->name, upper->line_bytes, upper->name);
+	if (lower->inclusion == INCLUSION_INCLUSIVE && upper->inclusion == INCLUSION_EXCLUSIVE)
+		return error_set(
+		        error, ERROR_USAGE,
+		        "cache %s: inclusion=inclusive below the exclusive %s: a line on its way there could not be kept here",
+		        lower->name, upper->name);
 	if (lower->inclusion != INCLUSION_EXCLUSIVE || hierarchy->depth[above] + 1 != hierarchy->depth[below])
 		return true;
 	if (upper->line_bytes != lower->line_bytes)
@@ -620,6 +687,11 @@ static bool caches_fit(const struct cache_hierarchy *hierarchy, struct error *er
 			return false;
 		if (hierarchy->specs[i].inclusion == INCLUSION_EXCLUSIVE && !exclusive_fits(hierarchy, i, error))
 			return false;
+		if (hierarchy->specs[i].inclusion == INCLUSION_INCLUSIVE && !hierarchy->specs[i].write_allocate)
+			return error_set(error, ERROR_USAGE,
+			                 "cache %s: inclusion=inclusive holds every line of the levels above; write_allocate=no "
+			                 "does not go with it",
+			                 hierarchy->specs[i].name);
 		for (unsigned above = 0; above < i; above++) {
 			if (hierarchy->depth[above] < hierarchy->depth[i] && !pair_fits(hierarchy, above, i, error))
 				return false;
@@ -700,6 +772,35 @@ static void make_entries(struct cache_hierarchy *hierarchy)
 	}
 }
 
+/* Routes for all cores and kinds, if the first level's arrays allow them. */
+static void make_routes(struct cache_hierarchy *hierarchy, enum simd simd)
+{
+	struct cache_hierarchy_level *level = &hierarchy->level[0];
+	if (hierarchy->one_by_one || hierarchy->rules.line_crossing == CROSSING_ONE_ACCESS)
+		return;
+	struct replacement_route *routes = xcalloc(hierarchy->cpus * ACCESS_KINDS, sizeof *routes);
+	bool possible = true;
+	const struct replacement_ops *policy = NULL;
+	for (unsigned cpu = 0; cpu < hierarchy->cpus; cpu++)
+		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
+			if (level->list_of[kind] == LIST_PASSING)
+				continue;
+			const struct cache_level *cache = level->cache[level->list_of[kind]];
+			uint64_t marks = kind == ACCESS_MODIFY ? WAY_DIRTY : hierarchy->entry[kind].marks;
+			const struct replacement_ops *ops =
+			        cache->ops->route(cache, instance_of(cache, cpu), marks, &routes[cpu * ACCESS_KINDS + kind]);
+			possible &= ops && (!policy || ops == policy);
+			policy = ops;
+		}
+	if (!possible || !policy) {
+		free(routes);
+		return;
+	}
+	hierarchy->routes = routes;
+	hierarchy->routed = policy;
+	hierarchy->simd = simd_pick(simd);
+}
+
 /* What caches have to know of their neighbours. */
 static void introduce(struct cache_hierarchy *hierarchy)
 {
@@ -714,7 +815,8 @@ static void introduce(struct cache_hierarchy *hierarchy)
 			cache->next_is_exclusive = next && next->spec->inclusion == INCLUSION_EXCLUSIVE;
 			cache->fetches_whole_lines = includes_below;
 			cache->asks_for_accesses = hierarchy->rules.line_crossing == CROSSING_ONE_ACCESS;
-			cache->above_keeps_dirty = depth > 0 && hierarchy->level[depth - 1].cache[0]->spec->write == WRITE_BACK;
+			for (unsigned i = 0; i < hierarchy->count; i++)
+				cache->keep_dirty |= (hierarchy->specs[i].write == WRITE_BACK ? 1u : 0u) << i;
 			if (cache->spec->inclusion == INCLUSION_INCLUSIVE) {
 				cache->back_invalidate = back_invalidate;
 				cache->back_invalidate_context = hierarchy;
@@ -745,6 +847,7 @@ static bool make_caches(struct cache_hierarchy *hierarchy, const struct cache_hi
 			hierarchy->caches[i]->watch = level_watch_create(
 			        hierarchy->caches[i]->instances, spec->size_bytes / spec->line_bytes, wiring->watch_owner);
 		struct cache_hierarchy_level *level = &hierarchy->level[hierarchy->depth[i]];
+		hierarchy->caches[i]->number = (uint8_t)i;
 		level->cache[level->caches++] = hierarchy->caches[i];
 	}
 	return true;
@@ -771,6 +874,8 @@ struct cache_hierarchy *cache_hierarchy_create(const struct cache_hierarchy_wiri
 		return NULL;
 	}
 	introduce(hierarchy);
+	for (unsigned i = 0; i < hierarchy->count; i++)
+		hierarchy->caches[i]->prefetches_wait = hierarchy->one_by_one;
 	for (unsigned depth = 0; depth < hierarchy->levels; depth++)
 		route_level(hierarchy, depth);
 	if (!nothing_passes_to_exclusive(hierarchy, error)) {
@@ -778,6 +883,7 @@ struct cache_hierarchy *cache_hierarchy_create(const struct cache_hierarchy_wiri
 		return NULL;
 	}
 	make_entries(hierarchy);
+	make_routes(hierarchy, wiring->simd);
 	return hierarchy;
 }
 
@@ -800,5 +906,7 @@ void cache_hierarchy_destroy(struct cache_hierarchy *hierarchy)
 		}
 		cache_batch_release(&level->out);
 	}
+	cache_batch_release(&hierarchy->entering);
+	free(hierarchy->routes);
 	free(hierarchy);
 }

@@ -85,6 +85,11 @@ struct cache_hierarchy {
 	uint32_t grain_shift[2]; /* log2 of the smallest line that code, that data may be cut into */
 	struct cache_hierarchy_level level[CACHE_LEVELS_MAX];
 	struct cache_entry entry[ACCESS_KINDS];
+	struct replacement_route *routes;     /* ACCESS_KINDS for each cpu; NULL where accesses have to become requests */
+	const struct replacement_ops *routed; /* the policy of all routes */
+	enum simd simd;
+	struct replacement_miss misses[ACCESS_BATCH];
+	struct cache_batch entering;                         /* one by one: the requests of the access that is on its way in */
 	struct cache_level_spec specs[HIERARCHY_CACHES_MAX]; /* owned; in the order given */
 	struct cache_level *caches[HIERARCHY_CACHES_MAX];
 	unsigned depth[HIERARCHY_CACHES_MAX];

@@ -165,8 +165,39 @@ static bool reach(struct follow *follow, const struct follow_call *call, vaddr a
 	return take_until(follow, call, at, object) || object_claim(follow->objects, at, object);
 }
 
+static bool place(struct follow *follow, const struct follow_call *call, vaddr at, struct object *object)
+{
+	return object_place(follow->objects, call->cache, call->bytes, call->gfp, call->cpu, at, object);
+}
+
+/* In a model that says beforehand what it would do, a call that would go elsewhere is never made. */
+static enum follow_result follow_foreseen(struct follow *follow, const struct follow_call *call, vaddr at, struct object *object)
+{
+	bool stray = is_stray(follow, at);
+	bool live = !stray && follow->objects->ops->ksize(follow->objects, at) > 0;
+	if (live)
+		give_back(follow, at, call->cpu);
+	vaddr next = follow->objects->ops->follow->foresee(follow->objects, call->cache, call->bytes);
+	bool agreed = next.addr == at.addr || (next.addr == 0 && page_waits(follow, call, at));
+	if (!agreed && !stray && place(follow, call, at, object))
+		return live ? FOLLOW_UNSEEN_FREE : FOLLOW_UNSEEN_ALLOC;
+	*object = make_call(follow, call);
+	if (object->at.addr == at.addr)
+		return live ? FOLLOW_UNSEEN_FREE : FOLLOW_EQUAL;
+	if (object->at.addr != 0)
+		set_stray(follow, object->at, true);
+	return FOLLOW_LOST;
+}
+
+static bool foresees(const struct follow *follow)
+{
+	return follow->objects->ops->follow && follow->objects->ops->follow->foresee;
+}
+
 enum follow_result follow_alloc(struct follow *follow, const struct follow_call *call, vaddr at, struct object *object)
 {
+	if (foresees(follow))
+		return follow_foreseen(follow, call, at, object);
 	bool live = !is_stray(follow, at) && follow->objects->ops->ksize(follow->objects, at) > 0;
 	if (live)
 		give_back(follow, at, call->cpu);
@@ -193,5 +224,7 @@ bool follow_unseen_alloc(struct follow *follow, const struct follow_call *call, 
 	struct object object;
 	if (is_stray(follow, at))
 		return false;
-	return follow->objects->ops->ksize(follow->objects, at) > 0 || reach(follow, call, at, &object);
+	if (follow->objects->ops->ksize(follow->objects, at) > 0)
+		return true;
+	return foresees(follow) ? place(follow, call, at, &object) : reach(follow, call, at, &object);
 }

@@ -82,6 +82,11 @@ const char *region_name(enum region region)
 	        [REGION_PER_CPU] = "per-cpu", [REGION_VMALLOC] = "vmalloc", [REGION_VMEMMAP] = "vmemmap",
 	        [REGION_KMAP] = "kmap",       [REGION_TEXT] = "text",       [REGION_MODULES] = "modules",
 	        [REGION_FIXMAP] = "fixmap",   [REGION_HOLE] = "hole"};
+	static const char *const tables[REGION_NUMBERS - REGION_TABLES] = {
+	        "PTE",        "PDE",        "PDPTE",        "PML4E",        "PML5E",
+	        "nested PTE", "nested PDE", "nested PDPTE", "nested PML4E", "nested PML5E"};
+	if (region >= REGION_TABLES && region < REGION_NUMBERS)
+		return tables[region - REGION_TABLES];
 	SIM_ASSERT(region < REGIONS);
 	return names[region];
 }

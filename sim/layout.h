@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * layout.h - where the simulated kernel's own structures lie, so that a touch has an address, and the map of addresses around them.
+ * layout.h - where the simulated kernel's own structures lie, so that a touch has an address, and the map of addresses around
+ * them.
  *
  *   direct_map    + (pfn << 12)       every frame, and with it every object
  *   vmemmap       + pfn * page_struct  the struct page array
@@ -51,7 +52,11 @@ enum region {
 	REGION_MODULES,
 	REGION_FIXMAP,
 	REGION_HOLE, /* the kernel's half, but nothing of it */
-	REGIONS
+	REGIONS,
+	/* The page walker's references bear in place of a region the level of the entry: here + 0 of a PTE, + 1 of a PDE ... */
+	REGION_TABLES = 16,
+	REGION_NESTED_TABLES = 21, /* the same of a guest's second stage */
+	REGION_NUMBERS = 26
 };
 
 /* "user", "direct map", ... */
@@ -78,7 +83,7 @@ struct layout {
 	struct layout_label *labels; /* of kernel data and per-CPU data, ascending; owned */
 	size_t labels_count;
 	struct layout_span spans[LAYOUT_SPANS]; /* ascending; region REGION_NONE: unused */
-	bool keeps_names; /* false: layout_name() does nothing, and there is nothing to release */
+	bool keeps_names;                       /* false: layout_name() does nothing, and there is nothing to release */
 };
 
 /* The 64-bit layout with 4 levels, without KASLR. */
@@ -94,10 +99,10 @@ enum region layout_region(const struct layout *layout, uint64_t address);
 const struct layout_span *layout_span_of(const struct layout *layout, enum region region);
 
 /*
- * The map of a 32-bit kernel (PAGE_OFFSET c0000000), which ends after so many bytes of memory; object allocators tell the size of a
- * pointer from it.
- * MODEL: an access to a frame of high memory is told at direct_map + its physical address, beyond what 32 bits reach, in place of
- * the slot that kmap_local_page() gave it, and the regions of the kernel's own data keep their 64-bit addresses.
+ * The map of a 32-bit kernel (PAGE_OFFSET c0000000), which ends after so many bytes of memory; object allocators tell the size of
+ * a pointer from it. MODEL: an access to a frame of high memory is told at direct_map + its physical address, beyond what 32 bits
+ * reach, in place of the slot that kmap_local_page() gave it, and the regions of the kernel's own data keep their 64-bit
+ * addresses.
  */
 void layout_set_32bit(struct layout *layout, uint64_t lowmem_bytes);
 
@@ -110,8 +115,8 @@ void layout_release(struct layout *layout);
 vaddr layout_kernel_data(struct layout *layout, uint32_t bytes);
 
 /*
- * Names the data that begins at an address ("zone DMA32", "kmem_cache_node dentry"), for tables of locks and lines; a new name takes
- * the place of the old one. Both texts are copied.
+ * Names the data that begins at an address ("zone DMA32", "kmem_cache_node dentry"), for tables of locks and lines; a new name
+ * takes the place of the old one. Both texts are copied.
  */
 void layout_name(struct layout *layout, vaddr at, uint32_t bytes, const char *kind, const char *name);
 

@@ -12,7 +12,7 @@
 #include "sim/thrash.h"
 
 /* Regions are numbered by who makes the accesses (struct access: region); 0 is "not told". */
-#define WATCH_REGIONS 16u
+#define WATCH_REGIONS 32u
 
 /* Owners beyond this many share the last number. */
 #define WATCH_OWNERS_MAX 4096u

@@ -134,6 +134,11 @@ uint64_t page_tables_find(const struct page_tables *tables, uint64_t linear, enu
 	return place.entry.word;
 }
 
+unsigned page_tables_level(const struct page_tables *tables, uint64_t linear)
+{
+	return end_of_walk(tables, linear).level;
+}
+
 /* One table and all below it, for page_tables_visit(), _check() and _release(). */
 struct tour {
 	const struct page_tables *tables;

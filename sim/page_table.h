@@ -65,6 +65,9 @@ bool page_tables_change(struct page_tables *tables, uint64_t linear, uint64_t wo
 /* The leaf that maps an address: its word alone (not what the tables above take away), 0 if none. Sets no bit. */
 uint64_t page_tables_find(const struct page_tables *tables, uint64_t linear, enum page_size *size);
 
+/* The level in which a walk for an address ends: that of its page, or of the first entry that is not present. */
+unsigned page_tables_level(const struct page_tables *tables, uint64_t linear);
+
 /* Hands every present leaf to a visitor, in ascending order of linear addresses. */
 typedef void page_visitor(void *context, uint64_t linear, uint64_t word, enum page_size size);
 void page_tables_visit(const struct page_tables *tables, page_visitor *visit, void *context);

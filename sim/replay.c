@@ -7,6 +7,8 @@
 #include "sim/level_store.h"
 
 #include "sim/follow.h"
+#include "sim/follow_kfree_rcu.h"
+#include "sim/follow_rcu.h"
 #include "sim/usercopy_caches.h"
 
 #include <inttypes.h>
@@ -15,11 +17,17 @@
 
 #define BATCH_OPS 1024
 
+/* struct kvfree_rcu_bulk_data (kernel/rcu/tree.c): words in front of the pointers in its page. */
+#define RCU_BULK_HEAD_WORDS 2
+
 /* SLOB puts this before a kmalloc of whole pages' size and less (ARCH_KMALLOC_MINALIGN). */
 #define KMALLOC_HEADER_MAX 8u
 
 /* So many objects of a cache, all aligned alike, have that alignment on purpose: by chance it would be one in 2^16. */
 #define ALIGN_WITNESSES 16
+
+/* L1_CACHE_BYTES of x86: what SLAB_HWCACHE_ALIGN aligns to. */
+#define ALIGN_LINE 64u
 
 /*
  * LIVE_BEFORE: allocated by an op before the start state. LIVE_LARGE: such a kmalloc of whole pages, which only the page
@@ -36,6 +44,7 @@ struct live {
 	uint16_t cpu;
 	uint8_t state;
 	uint8_t order; /* pages */
+	bool gone;     /* an object that kfree_rcu() freed, without an op */
 	uint32_t gfp;  /* pages: decides the owner's mobility */
 };
 
@@ -66,6 +75,9 @@ struct replay {
 	struct follow follow;
 	bool follows; /* the page allocator too: */
 	struct follow_pages follow_pages;
+	struct follow_kfree_rcu follow_kfree_rcu;
+	bool puts_off; /* frees of SLAB_TYPESAFE_BY_RCU caches wait: */
+	struct follow_rcu follow_rcu;
 	uint32_t *seen_align;   /* by the recording's cache index: alignment that all its addresses have; 0 = too few of them */
 	bool *unseen_calls;     /* by the recording's cache index: it has allocations without an event */
 	uint64_t start_unknown; /* frames in use that no op and no slab stands for */
@@ -96,7 +108,10 @@ const struct metric replay_metrics[] = {
         METRIC(struct replay_counters, page_address_compared, "1",
                "Page blocks whose recorded frame was held against the model's"),
         METRIC(struct replay_counters, page_address_equal, "1", "Of them, those at the recorded frame"),
+        METRIC(struct replay_counters, frees_put_off, "1",
+               "Frees that RCU makes later than their event; made so beside a recording"),
         METRIC(struct replay_counters, frees_made_before, "1", "Frees of what was taken for free when its effect showed"),
+        METRIC(struct replay_counters, kfree_rcu_frees, "1", "Objects taken to be freed by kfree_rcu(), without an op"),
         METRIC(struct replay_counters, unseen_allocs_made, "1",
                "Allocations without an event that were made from the recorded address"),
         METRIC(struct replay_counters, unseen_allocs_missed, "1",
@@ -202,9 +217,55 @@ static bool can_follow(const struct replay *replay)
 }
 
 /*
+ * A free that the import put in front of an allocation because the object was live: of the same address, or in a page that is
+ * handed out anew. The recorded kernel freed it some time before.
+ */
+static bool is_made_up(const struct replay *replay, const struct op *op, const struct op *next)
+{
+	pfn first;
+	bool before_object = next && next->line == op->line && (next->kind == OP_CACHE_ALLOC || next->kind == OP_KMALLOC);
+	return before_object || follow_pages_allocated(&replay->follow_pages, op->line, &first);
+}
+
+/* At a batch's end the op behind is not at hand; one such free more or less decides nothing. */
+static void look_at_kfree_rcu(struct replay *replay, const struct op *op, const struct op *next)
+{
+	if (op->kind == OP_KMALLOC && op->origin == OP_RECORDED)
+		follow_kfree_rcu_told_alloc(&replay->follow_kfree_rcu, op->id, op->call_site);
+	else if (op->kind == OP_KFREE && (next || op->origin != OP_RECORDED))
+		follow_kfree_rcu_told_free(&replay->follow_kfree_rcu, op->id,
+		                           !is_made_up(replay, op, next) &&
+		                                   !follow_pages_hands_out(&replay->follow_pages, op->line));
+}
+
+/*
  * What all ops say of the caches together: which have allocations without an event; and, where the start state does not describe
  * its caches (SLOB), the alignment that all addresses of a cache share.
  */
+/*
+ * The alignment that all addresses of a cache share, `bits` being all of them. More than a cache line is believed only where the
+ * size is a multiple of it: of objects that large a page holds but one.
+ */
+static uint32_t align_of(uint64_t bits, uint32_t object_size)
+{
+	uint32_t align = (uint32_t)(bits & -bits & (2 * PAGE_SIZE - 1));
+	return align > ALIGN_LINE && object_size % align != 0 ? ALIGN_LINE : align;
+}
+
+/* Whether RCU makes a cache's frees. */
+static bool is_put_off(const struct replay *replay, uint32_t cache)
+{
+	return replay->puts_off && trace_cache(replay->parts.trace, cache)->flags & SLAB_TYPESAFE_BY_RCU;
+}
+
+static void tell_rcu(struct replay *replay, const struct op *op)
+{
+	if (op->kind == OP_CACHE_FREE && is_put_off(replay, op->cache))
+		follow_rcu_tell_free(&replay->follow_rcu, op, trace_cache(replay->parts.trace, op->cache)->object_size);
+	else if (op->kind == OP_CACHE_ALLOC || op->kind == OP_KMALLOC)
+		follow_rcu_tell_use(&replay->follow_rcu, op->line, op->address, op->bytes_req);
+}
+
 static bool look_ahead(struct replay *replay, struct error *error)
 {
 	uint32_t caches = replay->info->caches;
@@ -220,6 +281,10 @@ static bool look_ahead(struct replay *replay, struct error *error)
 				                   owner_of_op(&batch[i]));
 			follow_look_ahead(&replay->follow, vaddr_of(is_object_op(&batch[i]) ? batch[i].address : 0),
 			                  batch[i].origin == OP_UNSEEN ? FATE_UNSEEN : FATE_ALLOC);
+			if (replay->follows)
+				look_at_kfree_rcu(replay, &batch[i], i + 1 < count ? &batch[i + 1] : NULL);
+			if (replay->puts_off)
+				tell_rcu(replay, &batch[i]);
 			if (batch[i].kind != OP_CACHE_ALLOC)
 				continue;
 			bits[batch[i].cache] |= batch[i].address;
@@ -227,11 +292,16 @@ static bool look_ahead(struct replay *replay, struct error *error)
 		}
 	for (uint32_t index = 0; index < caches; index++) {
 		bool told = trace_cache(replay->parts.trace, index)->allocs >= ALIGN_WITNESSES && bits[index] != 0;
-		replay->seen_align[index] = told ? (uint32_t)(bits[index] & -bits[index] & (2 * PAGE_SIZE - 1)) : 0;
+		replay->seen_align[index] =
+		        told ? align_of(bits[index], trace_cache(replay->parts.trace, index)->object_size) : 0;
 	}
 	free(bits);
 	free(batch);
 	follow_begin(&replay->follow);
+	if (replay->puts_off)
+		follow_rcu_begin(&replay->follow_rcu);
+	if (replay->follows)
+		follow_kfree_rcu_begin(&replay->follow_kfree_rcu);
 	if (replay->follows)
 		follow_pages_begin(&replay->follow_pages);
 	return read && trace_rewind(replay->parts.trace, error);
@@ -242,6 +312,8 @@ static void set_next_tick(struct replay *replay)
 	uint64_t next_ns = replay->sample.next_ns < replay->dump.next_ns ? replay->sample.next_ns : replay->dump.next_ns;
 	replay->next_tick_ns = next_ns < replay->next_daemon_ns ? next_ns : replay->next_daemon_ns;
 }
+
+static void slab_goes(void *context, pfn first, unsigned order, unsigned cpu);
 
 /* A page moved: the id that stands for it learns its new frame. Who stands for which frame is only written down once one moves.
  */
@@ -272,6 +344,18 @@ static bool interval_fits(const char *key, uint64_t every_ns, uint64_t length_ns
 	        key, (double)every_ns / 1e9, (double)length_ns / 1e9, SAMPLES_MAX, length_ns / SAMPLES_MAX / 1000000 + 1);
 }
 
+/* Where the recorded allocator left frees to RCU, their moments are looked for. */
+static bool begin_put_off(struct replay *replay, struct error *error)
+{
+	const struct replay_parts *parts = &replay->parts;
+	parts->objects->followed = replay->follows;
+	replay->puts_off = replay->follows && parts->objects->ops->follow->rcu_frees_objects;
+	return !replay->puts_off || (trace_rewind(parts->trace, error) &&
+	                             follow_rcu_init(&replay->follow_rcu, parts->trace, parts->objects, replay->config.direct_map,
+	                                             parts->pages->end_pfn, error) &&
+	                             trace_rewind(parts->trace, error));
+}
+
 struct replay *replay_create(const struct replay_config *config, const struct replay_parts *parts, struct error *error)
 {
 	SIM_ASSERT(config->frequency_mhz > 0 && config->cpus > 0 && config->cpus <= CPUS_MAX);
@@ -298,13 +382,17 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	if (config->from_state)
 		follow_init(&replay->follow, parts->objects, config->direct_map, parts->pages->end_pfn, info->ops);
 	replay->follows = can_follow(replay);
+	if (replay->follows)
+		follow_kfree_rcu_init(&replay->follow_kfree_rcu, info->call_sites, info->ids);
 	if ((replay->follows && !follow_pages_init(&replay->follow_pages, parts->trace, parts->pages, parts->objects,
 	                                           &config->window, config->cpus, error)) ||
-	    (config->from_state && !look_ahead(replay, error)) || !make_caches(replay, error)) {
+	    !begin_put_off(replay, error) || (config->from_state && !look_ahead(replay, error)) || !make_caches(replay, error)) {
 		replay_destroy(replay);
 		return NULL;
 	}
 	parts->pages->moved = (struct page_moved){page_moved, replay};
+	replay->follow_pages.slab_goes = slab_goes;
+	replay->follow_pages.context = replay;
 	return replay;
 }
 
@@ -315,6 +403,10 @@ void replay_destroy(struct replay *replay)
 	lazy_free(replay->live, replay->info->ids, sizeof *replay->live);
 	if (replay->config.from_state)
 		follow_release(&replay->follow);
+	if (replay->puts_off)
+		follow_rcu_release(&replay->follow_rcu);
+	if (replay->follows)
+		follow_kfree_rcu_release(&replay->follow_kfree_rcu);
 	if (replay->follows)
 		follow_pages_release(&replay->follow_pages);
 	free(replay->seen_align);
@@ -412,7 +504,11 @@ static void run_daemons(struct replay *replay)
 	replay->next_daemon_ns = UINT64_MAX;
 	for (unsigned cpu = 0; cpu < replay->config.cpus; cpu++) {
 		if (replay->daemon_ns[cpu] <= replay->time_ns) {
+			if (replay->follows)
+				follow_pages_supply(&replay->follow_pages, 0, UINT32_MAX);
 			replay->daemon_ns[cpu] = object_allocator_tick(replay->parts.objects, cpu, replay->time_ns);
+			if (replay->follows)
+				follow_pages_unsupply(&replay->follow_pages);
 			if (replay->parts.machine && replay->parts.steps->count > 0) {
 				core_push(replay->parts.machine, cpu, JOB_DAEMON, REPLAY_OWNER_NONE, replay->parts.steps);
 				steps_clear(replay->parts.steps);
@@ -555,6 +651,55 @@ static struct object follow_op(struct replay *replay, const struct op *op, cache
 	return object;
 }
 
+static void wait_for_kfree_rcu(struct replay *replay, const struct op *op, vaddr at)
+{
+	if (replay->follows && op->kind == OP_KMALLOC)
+		follow_kfree_rcu_wait(&replay->follow_kfree_rcu, op->call_site, &(struct follow_kfree_rcu_object){op->id, at});
+}
+
+/* Frees those of the objects that are still live, in one call. */
+static void free_bulk_by_kfree_rcu(struct replay *replay, const struct follow_kfree_rcu_object *waiting, size_t length,
+                                   unsigned cpu)
+{
+	vaddr *at = xcalloc(length, sizeof *at);
+	size_t count = 0;
+	for (size_t i = 0; i < length; i++) {
+		struct live *live = &replay->live[waiting[i].id];
+		if (live->state != LIVE_OBJECT || live->gone || live->address != waiting[i].at.addr ||
+		    replay->parts.objects->ops->ksize(replay->parts.objects, waiting[i].at) == 0)
+			continue;
+		live->gone = true;
+		follow_freed(&replay->follow, waiting[i].at);
+		at[count++] = waiting[i].at;
+	}
+	replay->counters.kfree_rcu_frees += count;
+	enum object_free_result result = cache_free_bulk(replay->parts.objects, CACHE_NONE, count, at, cpu);
+	SIM_ASSERT(result == OBJECT_FREE_OK);
+	free(at);
+}
+
+/* Gives back what waited for kfree_rcu(): page by page of pointers, the newest first. */
+static void free_by_kfree_rcu(struct replay *replay, unsigned cpu)
+{
+	struct follow_kfree_rcu *rcu = &replay->follow_kfree_rcu;
+	size_t pointer = replay->info->pointer_bits == 32 ? 4 : 8;
+	size_t bulk = (PAGE_SIZE - RCU_BULK_HEAD_WORDS * pointer) / pointer;
+	while (rcu->count > 0) {
+		size_t from = (rcu->count - 1) / bulk * bulk;
+		free_bulk_by_kfree_rcu(replay, rcu->waiting + from, rcu->count - from, cpu);
+		rcu->count = from;
+	}
+}
+
+/* The recording frees a slab that the model has objects in. */
+static void slab_goes(void *context, pfn first, unsigned order, unsigned cpu)
+{
+	struct replay *replay = context;
+	uint64_t from = replay->config.direct_map + ((uint64_t)first.nr << PAGE_SHIFT);
+	if (follow_kfree_rcu_waits(&replay->follow_kfree_rcu, vaddr_of(from), vaddr_of(from + ((uint64_t)PAGE_SIZE << order))))
+		free_by_kfree_rcu(replay, cpu);
+}
+
 static bool alloc_object(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
@@ -586,6 +731,7 @@ static bool alloc_object(struct replay *replay, const struct op *op, unsigned cp
 	                      .cpu = (uint16_t)cpu,
 	                      .state = LIVE_OBJECT};
 	account_object(replay, op, live);
+	wait_for_kfree_rcu(replay, op, object.at);
 	return true;
 }
 
@@ -638,17 +784,6 @@ static bool free_from_before(struct replay *replay, struct live *live, unsigned 
 	return true;
 }
 
-/*
- * A free that the import put in front of an allocation because the object was live: of the same address, or in a page that is
- * handed out anew. The recorded kernel freed it some time before.
- */
-static bool is_made_up(const struct replay *replay, const struct op *op, const struct op *next)
-{
-	pfn first;
-	bool before_object = next && next->line == op->line && (next->kind == OP_CACHE_ALLOC || next->kind == OP_KMALLOC);
-	return before_object || follow_pages_allocated(&replay->follow_pages, op->line, &first);
-}
-
 static bool free_object(struct replay *replay, const struct op *op, const struct op *next, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
@@ -663,8 +798,16 @@ static bool free_object(struct replay *replay, const struct op *op, const struct
 		return wrong_op(replay, op, live->state == LIVE_NOT ? "nothing is live under its id" : "its id stands for pages",
 		                error);
 	vaddr at = vaddr_of(live->address);
-	if (replay->follows && is_made_up(replay, op, next)) {
+	if (live->gone || (replay->follows && is_made_up(replay, op, next))) {
 		account_object_free(replay, live, cpu);
+		live->state = LIVE_NOT;
+		return true;
+	}
+	if (replay->puts_off && op->kind == OP_CACHE_FREE && is_put_off(replay, op->cache) &&
+	    follow_rcu_put_off(&replay->follow_rcu, op->line, at)) {
+		follow_freed(&replay->follow, at);
+		account_object_free(replay, live, cpu);
+		replay->counters.frees_put_off++;
 		live->state = LIVE_NOT;
 		return true;
 	}
@@ -850,6 +993,7 @@ static void skip_op(struct replay *replay, const struct op *op)
 	replay->counters.skipped_ops++;
 	if (!replay->before_start || op->kind == OP_MARK)
 		return;
+	wait_for_kfree_rcu(replay, op, vaddr_of(op->address));
 	bool pages = op->kind == OP_PAGE_ALLOC;
 	if (op->kind == OP_CACHE_ALLOC || op->kind == OP_KMALLOC || pages)
 		replay->live[op->id] =
@@ -928,7 +1072,7 @@ static void skip_tick(struct tick *tick, uint64_t until_ns)
 }
 
 /* The moment of the start state: what the ops before it left live is what the allocators hold. */
-static void start_from_state(struct replay *replay)
+static void start_from_state(struct replay *replay, uint64_t line)
 {
 	const struct replay_counters *counters = &replay->counters;
 	replay->before_start = false;
@@ -939,6 +1083,8 @@ static void start_from_state(struct replay *replay)
 		else if (live->state == LIVE_PAGES)
 			start_with_pages(replay, live);
 	}
+	if (replay->puts_off)
+		follow_rcu_start(&replay->follow_rcu, line, replay->caches);
 	replay->start_unknown = replay->parts.pages->allocated_pages -
 	                        replay->parts.objects->ops->pages_held(replay->parts.objects) - counters->pages_unmovable -
 	                        counters->pages_movable - counters->pages_reclaimable;
@@ -955,8 +1101,16 @@ static bool is_outside(struct replay *replay, const struct op *op)
 	if (replay->before_start && (op->origin == OP_BEFORE || trace_is_before(&replay->config.window, op->line, op->time_ns)))
 		return true;
 	if (replay->before_start)
-		start_from_state(replay);
+		start_from_state(replay, op->line);
 	return trace_is_behind(&replay->config.window, op->line, op->time_ns);
+}
+
+/* Makes the frees that RCU has put off until now; their pages are the recording's. */
+static void make_put_off(struct replay *replay, uint64_t line, unsigned cpu)
+{
+	follow_pages_supply(&replay->follow_pages, 0, UINT32_MAX);
+	follow_rcu_to(&replay->follow_rcu, line, cpu);
+	follow_pages_unsupply(&replay->follow_pages);
 }
 
 static bool replay_op(struct replay *replay, const struct op *op, const struct op *next, struct error *error)
@@ -975,6 +1129,8 @@ static bool replay_op(struct replay *replay, const struct op *op, const struct o
 	struct machine *machine = replay->parts.machine;
 	if (machine && !replay->config.asap)
 		machine_run_until(machine, cycle_at(replay, replay->time_ns));
+	if (replay->puts_off)
+		make_put_off(replay, op->line, cpu);
 	if (replay->follows) {
 		follow_pages_to(&replay->follow_pages, op->line);
 		if (is_object_op(op))
@@ -1114,7 +1270,10 @@ void replay_check(const struct replay *replay)
 	SIM_ASSERT(counters->address_compared == counters->address_equal + counters->address_unseen_free +
 	                                                 counters->address_unseen_alloc + counters->address_lost +
 	                                                 counters->address_page);
+	SIM_ASSERT(counters->frees_put_off + counters->frees_made_before <= counters->object_frees);
 	SIM_ASSERT(counters->bytes_alloc_equal <= counters->bytes_alloc_compared);
+	if (replay->puts_off)
+		follow_rcu_check(&replay->follow_rcu);
 	if (replay->follows)
 		follow_pages_check(&replay->follow_pages);
 	check_live(replay);

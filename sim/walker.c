@@ -53,14 +53,17 @@ static struct walk fault(struct walker *walker, const struct walk_request *reque
 	                                   (told_fetch ? PF_FETCH : 0)};
 }
 
-static void refer(struct walk_sink *sink, enum access_kind kind, uint64_t address, unsigned bytes)
+/* A reference to the entry of the level the walk is at. */
+static void refer(const struct walker *walker, const struct descent *descent, enum access_kind kind)
 {
+	struct walk_sink *sink = descent->sink;
 	if (!sink->at)
 		return;
 	struct access reference = sink->like;
-	reference.address = address;
-	reference.bytes = bytes;
+	reference.address = descent->entry;
+	reference.bytes = walker->mode->entry_bytes;
 	reference.kind = (uint8_t)kind;
+	reference.region = (uint8_t)((walker->second_stage ? REGION_NESTED_TABLES : REGION_TABLES) + descent->level);
 	sink->at[sink->count++] = reference;
 }
 
@@ -168,7 +171,7 @@ static struct paging_entry read_entry(struct walker *walker, struct descent *des
 	} else {
 		descent->entry = descent->table + index * mode->entry_bytes;
 		descent->raw = physical_memory_read(walker->memory, descent->entry, mode->entry_bytes);
-		refer(descent->sink, ACCESS_WALK, descent->entry, mode->entry_bytes);
+		refer(walker, descent, ACCESS_WALK);
 	}
 	return mode->decode(&walker->controls, descent->level, descent->raw);
 }
@@ -180,7 +183,7 @@ static void set_bits(struct walker *walker, const struct descent *descent, uint6
 		return;
 	walker->counters.stores[descent->level]++;
 	physical_memory_write(walker->memory, descent->entry, walker->mode->entry_bytes, descent->raw | bits);
-	refer(descent->sink, ACCESS_WALK_STORE, descent->entry, walker->mode->entry_bytes);
+	refer(walker, descent, ACCESS_WALK_STORE);
 }
 
 static struct walk give_up(struct walker *walker)

@@ -8,7 +8,7 @@
  *     that it and those above it give. A walk starts below the lowest level whose cache knows the address.
  *
  * Every entry read is an ACCESS_WALK, every accessed or dirty bit set an ACCESS_WALK_STORE, in the order in which they happen, at
- * the entry's physical address.
+ * the entry's physical address; in place of a region it tells the entry's level (sim/layout.h: REGION_TABLES).
  *
  * Nested paging: tables of a guest hold guest-physical addresses. A walker with a `host` walks the host's tables, with the host
  * walker's own caches and nested TLB, for the top table, for every table that an entry points to, and for the page at last: with
@@ -30,6 +30,7 @@
 #define SIM_WALKER_H
 
 #include "sim/access.h"
+#include "sim/layout.h"
 #include "sim/metric.h"
 #include "sim/page_table.h"
 #include "sim/port/tlb_level.h"
@@ -87,6 +88,7 @@ struct walker {
 	uint64_t registers[4];                          /* PAE's PDPTEs */
 	struct tlb_level *structure[PAGING_LEVELS_MAX]; /* the paging-structure cache of a level's entries; NULL: none; owned */
 	struct walker *host;                            /* NULL: no guest; not owned */
+	bool second_stage;                              /* a host's walker, for its references' region */
 	struct tlb_level *nested; /* of a host's walker: guest-physical to host-physical pages; NULL: none; owned */
 	/* Of a host's walker: gives the guest memory where it has none. false: it will not. */
 	bool (*host_fault)(void *context, uint64_t guest_physical);

@@ -32,10 +32,18 @@ struct stream_table {
 	uint64_t clock;
 };
 
+/* A prefetch that waits for its cause to be done with. */
+struct waiting {
+	uint64_t line;
+	struct cache_about about;
+};
+
 struct set_assoc {
 	struct cache_level level;
 	struct replacement **arrays;  /* one an instance */
 	struct stream_table *streams; /* one an instance; NULL without stride prefetcher */
+	struct waiting *waiting;      /* degree of them; NULL without prefetcher */
+	uint32_t first_waiting, end_waiting;
 	struct replacement_miss *misses;
 	uint32_t misses_capacity;
 };
@@ -70,6 +78,11 @@ static void send_line(const struct cache_level *level, uint64_t address, uint64_
 	if (!out)
 		return;
 	uint32_t line_bytes = 1u << level->line_shift, next_bytes = level->next_line_bytes;
+	if (__builtin_expect(next_bytes == line_bytes, 1)) {
+		cache_batch_append(out, address | marks, about);
+		out->accesses[about.kind]++;
+		return;
+	}
 	if (next_bytes > line_bytes)
 		about.flags &= (uint8_t)~REQUEST_WHOLE_LINE;
 	uint32_t step = next_bytes < line_bytes ? next_bytes : line_bytes;
@@ -99,6 +112,9 @@ static void send_fetch(struct cache_level *level, uint64_t address, struct cache
 	level->counters.fetches++;
 	about.kind = fetch_kind(level, about.kind);
 	about.flags = 0;
+	/* What an exclusive cache has not got comes to the one that asked it. */
+	if (level->spec->inclusion != INCLUSION_EXCLUSIVE)
+		about.taker = level->number;
 	if (!level->asks_for_accesses) {
 		send_line(level, line_of(level, address), 0, about, out);
 	} else if (out) {
@@ -136,6 +152,7 @@ static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t wor
 		level->counters.prefetch_unused++;
 	about.kind = ACCESS_WRITEBACK;
 	about.flags = REQUEST_WHOLE_LINE;
+	about.region = 0; /* the line's own is not known any more */
 	if (dirty) {
 		level->counters.write_backs++;
 		if (out && (level->rule == CACHE_RULE_WRITEBACK || level->next_is_exclusive))
@@ -189,32 +206,66 @@ static bool needs_no_fetch(const struct cache_level *level, const struct cache_a
 	return level->rule == CACHE_RULE_WRITEBACK && (about->flags & REQUEST_WHOLE_LINE) && !level->fetches_whole_lines;
 }
 
+static void plain_victim(struct cache_level *level, uint64_t word, struct cache_about about, struct cache_batch *out)
+{
+	level->counters.write_backs++;
+	if (!out || level->rule == CACHE_RULE_DEMAND) {
+		level->counters.to_memory++;
+		return;
+	}
+	about.kind = ACCESS_WRITEBACK;
+	about.flags = REQUEST_WHOLE_LINE;
+	send_line(level, way_tag(word) << level->line_shift, WAY_DIRTY, about, out);
+}
+
+/* The kinds that fetches of each kind go on as. */
+static void fetch_kinds(const struct cache_level *level, uint8_t kinds[ACCESS_KINDS])
+{
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		kinds[kind] = fetch_kind(level, (uint8_t)kind);
+}
+
 static void plain_misses(struct set_assoc *cache, const struct cache_batch *in, size_t missed, struct cache_batch *out)
 {
 	struct cache_level *level = &cache->level;
-	struct cache_counters *counters = &level->counters;
-	bool to_memory = level->rule == CACHE_RULE_DEMAND || !out;
+	uint64_t misses[ACCESS_KINDS] = {0}, evictions = 0, unfetched = 0;
+	uint64_t line_mask = ~((1ull << level->line_shift) - 1);
+	uint8_t kinds[ACCESS_KINDS];
+	/* The usual case: one request of the next level for each miss, and perhaps a victim. */
+	bool is_simple = out && !level->asks_for_accesses && level->next_line_bytes >= 1u << level->line_shift;
+	fetch_kinds(level, kinds);
+	if (out)
+		cache_batch_reserve(out, out->count + 2 * (uint32_t)missed);
 	for (size_t m = 0; m < missed; m++) {
 		const struct replacement_miss *miss = &cache->misses[m];
-		const struct cache_about *about = &in->about[miss->request];
-		counters->misses[about->kind]++;
-		if (!(writes(in->requests[miss->request]) && needs_no_fetch(level, about)))
-			send_fetch(level, in->requests[miss->request], *about, out);
+		struct cache_about about = in->about[miss->request];
+		uint64_t request = in->requests[miss->request];
+		misses[about.kind]++;
+		if (writes(request) && needs_no_fetch(level, &about)) {
+			unfetched++;
+		} else if (is_simple) {
+			/* Written in place: a copy changed byte by byte would have to wait for its own bytes. */
+			struct cache_about *fetch = &out->about[out->count];
+			out->requests[out->count++] = request & line_mask;
+			*fetch = in->about[miss->request];
+			fetch->kind = kinds[about.kind];
+			fetch->flags = 0;
+			fetch->taker = level->number;
+			out->accesses[kinds[about.kind]]++;
+		} else if (out) {
+			send_fetch(level, request, about, out);
+			level->counters.fetches--;
+		}
 		if (!miss->evicted)
 			continue;
-		counters->evictions++;
-		if (!(miss->evicted & WAY_DIRTY))
-			continue;
-		counters->write_backs++;
-		if (to_memory) {
-			counters->to_memory++;
-			continue;
-		}
-		struct cache_about victim = *about;
-		victim.kind = ACCESS_WRITEBACK;
-		victim.flags = REQUEST_WHOLE_LINE;
-		send_line(level, way_tag(miss->evicted) << level->line_shift, WAY_DIRTY, victim, out);
+		evictions++;
+		if (miss->evicted & WAY_DIRTY)
+			plain_victim(level, miss->evicted, about, out);
 	}
+	level->counters.evictions += evictions;
+	level->counters.fetches += missed - unfetched;
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		level->counters.misses[kind] += misses[kind];
 }
 
 /* As plain_misses() where some accesses have several requests: such an access misses once, and goes on as a whole. The rule is
@@ -237,6 +288,53 @@ static void plain_group_misses(struct set_assoc *cache, const struct cache_batch
 		counters->misses[in->about[first].kind]++;
 		send_group(in, first, last, &cache->level, out);
 		done = last + 1;
+	}
+}
+
+static const struct replacement_ops *set_assoc_route(const struct cache_level *level, unsigned instance, uint64_t marks,
+                                                     struct replacement_route *route)
+{
+	const struct replacement *array = ((const struct set_assoc *)level)->arrays[instance];
+	if (!level->is_plain || !array->ops->run_accesses || !array->sets_are_power_of_two || array->index != INDEX_LINEAR)
+		return NULL;
+	*route = (struct replacement_route){.words = array->words,
+	                                    .marks = marks,
+	                                    .set_mask = array->sets - 1,
+	                                    .stride = array->stride,
+	                                    .ways = array->ways,
+	                                    .tag_shift = array->tag_shift};
+	return array->ops;
+}
+
+static void set_assoc_missed(struct cache_level *level, const struct access *access, unsigned cpu, uint64_t marks,
+                             uint64_t evicted, struct cache_batch *out)
+{
+	uint8_t kind = access->kind == ACCESS_MODIFY ? (uint8_t)ACCESS_LOAD : access->kind;
+	bool is_whole = marks && kind != ACCESS_LOAD && access->bytes >> level->line_shift;
+	struct cache_counters *counters = &level->counters;
+	counters->misses[kind]++;
+	counters->hits[kind]--;
+	counters->fills++;
+	if (!is_whole || level->rule == CACHE_RULE_DEMAND || level->fetches_whole_lines) {
+		if (out && level->next_line_bytes >= 1u << level->line_shift) {
+			uint8_t fetched = fetch_kind(level, kind);
+			cache_batch_reserve(out, out->count + 1);
+			out->requests[out->count] = line_of(level, access->address);
+			out->about[out->count++] = (struct cache_about){
+			        .cpu = (uint16_t)cpu, .kind = fetched, .region = access->region, .taker = level->number};
+			out->accesses[fetched]++;
+			counters->fetches++;
+		} else {
+			const struct cache_about about = {.cpu = (uint16_t)cpu, .kind = kind, .region = access->region};
+			send_fetch(level, access->address, about, out);
+		}
+	}
+	if (!evicted)
+		return;
+	counters->evictions++;
+	if (evicted & WAY_DIRTY) {
+		const struct cache_about about = {.cpu = (uint16_t)cpu, .region = access->region};
+		plain_victim(level, evicted, about, out);
 	}
 }
 
@@ -322,6 +420,32 @@ static void prefetch_line(const struct visit *cause, uint64_t line)
 		send_evicted(visit.cache, visit.instance, evicted, visit.about, visit.out);
 }
 
+/* Now, or when the cause is done with. */
+static void ask_for_prefetch(const struct visit *visit, uint64_t line)
+{
+	struct set_assoc *cache = visit->cache;
+	if (!cache->level.prefetches_wait) {
+		prefetch_line(visit, line);
+		return;
+	}
+	SIM_ASSERT(cache->end_waiting < cache->level.spec->prefetch_degree);
+	cache->waiting[cache->end_waiting++] = (struct waiting){line, visit->about};
+}
+
+static bool set_assoc_prefetch(struct cache_level *level, unsigned instance, struct cache_batch *out)
+{
+	struct set_assoc *cache = (struct set_assoc *)level;
+	if (cache->first_waiting == cache->end_waiting) {
+		cache->first_waiting = cache->end_waiting = 0;
+		return false;
+	}
+	const struct waiting *waiting = &cache->waiting[cache->first_waiting++];
+	const struct visit visit = {
+	        .cache = cache, .array = cache->arrays[instance], .instance = instance, .about = waiting->about, .out = out};
+	prefetch_line(&visit, waiting->line);
+	return true;
+}
+
 static void prefetch_after(const struct visit *visit, bool missed, bool first_use)
 {
 	const struct cache_level *level = &visit->cache->level;
@@ -352,7 +476,7 @@ static void prefetch_after(const struct visit *visit, bool missed, bool first_us
 		/* What a page holds behind its end may belong to somebody else. */
 		if (spec->prefetch == PREFETCH_STRIDE && (wanted ^ line) >> (PAGE_SHIFT - level->line_shift) != 0)
 			return;
-		prefetch_line(visit, wanted);
+		ask_for_prefetch(visit, wanted);
 	}
 }
 
@@ -369,7 +493,7 @@ static bool serve_hit(struct visit *visit, uint32_t set, uint32_t way)
 		uint64_t gone = *word;
 		replacement_remove(visit->array, set, way);
 		level->counters.removals++;
-		if ((gone & WAY_DIRTY) && level->above_keeps_dirty) {
+		if ((gone & WAY_DIRTY) && (level->keep_dirty >> visit->about.taker & 1)) {
 			level->counters.dirty_removals++;
 			level->handed_up_dirty = true;
 		} else if (gone & WAY_DIRTY) {
@@ -590,6 +714,7 @@ static void set_assoc_destroy(struct cache_level *level)
 		replacement_destroy(cache->arrays[instance]);
 	free(cache->arrays);
 	free(cache->streams);
+	free(cache->waiting);
 	free(cache->misses);
 	free(cache);
 }
@@ -598,6 +723,9 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .name = "set_assoc",
         .help = "sets of ways, filled and replaced by a policy",
         .run = set_assoc_run,
+        .route = set_assoc_route,
+        .missed = set_assoc_missed,
+        .prefetch = set_assoc_prefetch,
         .remove = set_assoc_remove,
         .mark_dirty = set_assoc_mark_dirty,
         .holds = set_assoc_holds,
@@ -641,6 +769,8 @@ struct cache_level *cache_level_set_assoc_create(const struct cache_level_wiring
 	        .rule = wiring->rule,
 	};
 	cache->arrays = xcalloc(wiring->instances, sizeof(struct replacement *));
+	if (spec->prefetch != PREFETCH_NONE)
+		cache->waiting = xcalloc(spec->prefetch_degree, sizeof *cache->waiting);
 	if (spec->prefetch == PREFETCH_STRIDE)
 		cache->streams = xcalloc(wiring->instances, sizeof *cache->streams);
 	for (unsigned instance = 0; instance < wiring->instances; instance++) {

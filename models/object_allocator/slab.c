@@ -679,12 +679,7 @@ static void slab_destroy(struct object_allocator *objects)
 	free(allocator);
 }
 
-static bool slab_holds(const struct object_allocator *objects, pfn first)
-{
-	return frame_map_get(&((const struct slab_allocator *)objects)->kmalloc.frames, first) != 0;
-}
-
-static const struct object_follow_ops slab_follow_ops = {.holds = slab_holds};
+static const struct object_follow_ops slab_follow_ops = {.holds = slab_holds, .evict = slab_evict};
 
 const struct object_allocator_ops object_allocator_slab_ops = {
         .name = "slab",

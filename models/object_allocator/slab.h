@@ -318,6 +318,10 @@ void slab_cpu_dead(struct object_allocator *objects, unsigned dead, unsigned cpu
  */
 void slab_reap(struct object_allocator *objects, unsigned cpu, uint64_t now_ms);
 
+/* slab_follow.c */
+bool slab_holds(const struct object_allocator *objects, pfn first);
+uint64_t slab_evict(struct object_allocator *objects, pfn first, unsigned cpu);
+
 /* The port's tick: slab_reap() at the times at which the kernel's timer runs it. */
 uint64_t slab_tick(struct object_allocator *objects, unsigned cpu, uint64_t now_ns);
 

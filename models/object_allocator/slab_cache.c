@@ -398,6 +398,9 @@ static void reap_node(struct slab_allocator *allocator, struct slab_cache *cache
 		node->free_touched = false;
 		return;
 	}
+	/* Beside a recording, what goes back is told by it (slab_follow.c). */
+	if (allocator->port.followed)
+		return;
 	uint64_t share = 5ull * cache->num;
 	allocator->counters.reaped += drain_freelist(allocator, cache, (node->free_limit + share - 1) / share, cpu);
 }

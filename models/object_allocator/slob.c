@@ -354,6 +354,13 @@ static struct object kmalloc_whole(struct slob *slob, uint32_t size, gfp flags, 
 	return object;
 }
 
+/* A power of two lies on a multiple of itself. */
+static uint32_t kmalloc_align(uint32_t size)
+{
+	bool power_of_two = (size & (size - 1)) == 0;
+	return power_of_two && size > KMALLOC_HEADER ? size : KMALLOC_HEADER;
+}
+
 static struct object slob_kmalloc(struct object_allocator *objects, uint32_t size, gfp flags, unsigned cpu)
 {
 	struct slob *slob = slob_of(objects);
@@ -361,8 +368,7 @@ static struct object slob_kmalloc(struct object_allocator *objects, uint32_t siz
 		return kmalloc_whole(slob, size, flags, cpu);
 	if (size == 0)
 		return (struct object){.at = ZERO_SIZE_PTR, .cache = CACHE_NONE};
-	bool power_of_two = (size & (size - 1)) == 0;
-	uint32_t align = power_of_two && size > KMALLOC_HEADER ? size : KMALLOC_HEADER;
+	uint32_t align = kmalloc_align(size);
 	struct object object = {.bytes_alloc = size + KMALLOC_HEADER, .cache = CACHE_NONE};
 	struct slob_place place = slob_heap_alloc(&slob->heap, size + KMALLOC_HEADER, align, KMALLOC_HEADER, flags, cpu);
 	if (!place.page)
@@ -603,7 +609,88 @@ static bool slob_holds(const struct object_allocator *objects, pfn first)
 	return frame_map_get(&slob_const(objects)->heap.frames, first) != 0;
 }
 
-static const struct object_follow_ops slob_follow_ops = {.holds = slob_holds};
+/* What one call asks of the heap; size 0: it needs none, or whole pages. */
+struct slob_request {
+	uint32_t size, align, header, mark;
+};
+
+static struct slob_request request_of(const struct slob *slob, cache_id id, uint32_t bytes)
+{
+	if (id.nr != UINT32_MAX) {
+		const struct slob_cache *cache = cache_of(slob, id);
+		return (struct slob_request){cache->size < PAGE_SIZE ? cache->size : 0, cache->align, 0, MARK_CACHE + id.nr};
+	}
+	bool in_heap = bytes > 0 && bytes < PAGE_SIZE - KMALLOC_HEADER;
+	return (struct slob_request){in_heap ? bytes + KMALLOC_HEADER : 0, kmalloc_align(bytes), KMALLOC_HEADER, bytes};
+}
+
+static vaddr slob_foresee(const struct object_allocator *objects, cache_id cache, uint32_t bytes)
+{
+	const struct slob *slob = slob_const(objects);
+	struct slob_request request = request_of(slob, cache, bytes);
+	if (request.size == 0)
+		return cache.nr == UINT32_MAX && bytes == 0 ? ZERO_SIZE_PTR : VADDR_NULL;
+	struct slob_place place = slob_heap_foresee(&slob->heap, request.size, request.align, request.header);
+	return place.page ? vaddr_of(slob_address(&slob->heap, place).addr + request.header) : VADDR_NULL;
+}
+
+static bool slob_place_at(struct object_allocator *objects, cache_id cache, uint32_t bytes, gfp flags, unsigned cpu, vaddr at,
+                          struct object *object)
+{
+	struct slob *slob = slob_of(objects);
+	struct slob_request request = request_of(slob, cache, bytes);
+	vaddr from = vaddr_of(at.addr - request.header);
+	struct slob_place place;
+	if (request.size == 0 || at.addr < slob->wiring.layout->direct_map + PAGE_SIZE || at.addr % SLOB_SLOT != 0)
+		return false;
+	pfn frame = layout_pfn_of(slob->wiring.layout, from);
+	if (frame.nr >= slob->wiring.pages->end_pfn || frame_map_get(&slob->heap.frames, frame) & FRAME_LARGE)
+		return false;
+	if (!slob_heap_place_at(&slob->heap, request.size, frame, (uint32_t)(from.addr & (PAGE_SIZE - 1)), flags, cpu, &place))
+		return false;
+	place.offset += request.header;
+	set_mark(slob, place, request.mark);
+	if (cache.nr != UINT32_MAX)
+		slob->caches[cache.nr].live++;
+	*object = (struct object){.at = at, .bytes_alloc = request.size, .cache = cache};
+	return true;
+}
+
+/* Objects of a heap page are gone with it. */
+static uint64_t evict_objects(struct slob *slob, uint32_t page)
+{
+	uint64_t count = 0;
+	for (uint32_t offset = 0; offset < PAGE_SIZE; offset += SLOB_SLOT) {
+		struct slob_found found = find_in_page(slob, (struct slob_place){page, offset});
+		if (found.result != OBJECT_FREE_OK)
+			continue;
+		if (found.cache.nr != UINT32_MAX)
+			slob->caches[found.cache.nr].live--;
+		set_mark(slob, found.place, 0);
+		slob->heap.counters.slob_frees++;
+		count++;
+	}
+	return count;
+}
+
+static uint64_t slob_evict(struct object_allocator *objects, pfn first, unsigned cpu)
+{
+	struct slob *slob = slob_of(objects);
+	uint32_t entry = frame_map_get(&slob->heap.frames, first);
+	if (entry & FRAME_LARGE) {
+		cache_id cache = slob->whole[entry & ~FRAME_LARGE].cache;
+		if (cache.nr != UINT32_MAX)
+			slob->caches[cache.nr].live--;
+		whole_free(slob, entry & ~FRAME_LARGE, cpu);
+		return 1;
+	}
+	uint64_t count = evict_objects(slob, entry);
+	slob_heap_evict(&slob->heap, entry, cpu);
+	return count;
+}
+
+static const struct object_follow_ops slob_follow_ops = {
+        .holds = slob_holds, .evict = slob_evict, .foresee = slob_foresee, .place = slob_place_at, .rcu_frees_objects = true};
 
 const struct object_allocator_ops object_allocator_slob_ops = {
         .name = "slob",

@@ -421,22 +421,34 @@ static struct slob_place place_on_list(struct slob_heap *heap, enum slob_list li
 	return place;
 }
 
+/* An entry for a page just fetched, all of it free, on no list yet. */
+static uint32_t open_free_page(struct slob_heap *heap, pfn frame)
+{
+	uint32_t page = open_page(heap, frame);
+	struct slob_page *entry = &heap->pages[page];
+	heap->counters.slob_new_pages++;
+	heap->bodies[page].block[0] = (struct slob_block){0, SLOB_PAGE_UNITS};
+	entry->blocks = 1;
+	entry->units = entry->largest = SLOB_PAGE_UNITS;
+	return page;
+}
+
+static pfn fetch_page(struct slob_heap *heap, gfp flags, unsigned cpu)
+{
+	return page_alloc(heap->wiring->pages, 0, flags & ~(gfp)__GFP_ZERO, cpu);
+}
+
 /* Fetches a page, puts it at the head of the list and places the run in it. It always fits: align is at most a page. */
 static struct slob_place place_on_new_page(struct slob_heap *heap, enum slob_list list, uint32_t units, uint32_t align,
                                            uint32_t align_offset, gfp flags, unsigned cpu)
 {
 	struct slob_place place = {0, 0};
-	pfn frame = page_alloc(heap->wiring->pages, 0, flags & ~(gfp)__GFP_ZERO, cpu);
+	pfn frame = fetch_page(heap, flags, cpu);
 	if (frame.nr == UINT32_MAX) {
 		heap->counters.slob_failures++;
 		return place;
 	}
-	heap->counters.slob_new_pages++;
-	place.page = open_page(heap, frame);
-	struct slob_page *entry = &heap->pages[place.page];
-	heap->bodies[place.page].block[0] = (struct slob_block){0, SLOB_PAGE_UNITS};
-	entry->blocks = 1;
-	entry->units = entry->largest = SLOB_PAGE_UNITS;
+	place.page = open_free_page(heap, frame);
 
 	step_lock(heap->wiring->steps, heap->lock);
 	write_units(heap, place.page);
@@ -489,6 +501,93 @@ static uint32_t blocks_before(const struct slob_heap *heap, uint32_t page, uint3
 			high = middle;
 	}
 	return low;
+}
+
+/* ---- beside a recording ---- */
+
+/* The first block that holds the run, *before units behind its start; entry->blocks if none does. */
+static uint32_t first_fit(const struct slob_heap *heap, uint32_t page, uint32_t units, uint32_t align, uint32_t align_offset,
+                          uint32_t *before)
+{
+	const struct slob_block *block = heap->bodies[page].block;
+	uint32_t i = 0;
+	for (; i < heap->pages[page].blocks; i++) {
+		*before = units_to_align(block[i], align, align_offset);
+		if (block[i].units >= units + *before)
+			break;
+	}
+	return i;
+}
+
+struct slob_place slob_heap_foresee(const struct slob_heap *heap, uint32_t size, uint32_t align, uint32_t align_offset)
+{
+	enum slob_list list = list_of_size(size);
+	uint32_t units = slob_units(size), before;
+	for (uint32_t page = heap->pages[list].next; page != list; page = heap->pages[page].next) {
+		if (heap->pages[page].units < units || heap->pages[page].largest < units)
+			continue;
+		uint32_t i = first_fit(heap, page, units, align, align_offset, &before);
+		if (i < heap->pages[page].blocks)
+			return (struct slob_place){page, (heap->bodies[page].block[i].offset + before) * SLOB_UNIT};
+	}
+	return (struct slob_place){0, 0};
+}
+
+/* Fetches the page at this very frame and puts it on the list. 0: the page allocator gives another one. */
+static uint32_t open_page_at(struct slob_heap *heap, enum slob_list list, pfn frame, gfp flags, unsigned cpu)
+{
+	pfn got = fetch_page(heap, flags, cpu);
+	if (got.nr == UINT32_MAX)
+		return 0;
+	if (got.nr != frame.nr) {
+		enum page_free_result result = page_free(heap->wiring->pages, got, 0, cpu);
+		SIM_ASSERT(result == PAGE_FREE_OK);
+		return 0;
+	}
+	uint32_t page = open_free_page(heap, frame);
+	heap->counters.slob_list_misses++;
+	enter_list(heap, page, list, list);
+	return page;
+}
+
+bool slob_heap_place_at(struct slob_heap *heap, uint32_t size, pfn frame, uint32_t offset, gfp flags, unsigned cpu,
+                        struct slob_place *place)
+{
+	enum slob_list list = list_of_size(size);
+	uint32_t units = slob_units(size), at = offset / SLOB_UNIT, page = frame_map_get(&heap->frames, frame);
+	bool fresh = !page;
+	if (at + units > SLOB_PAGE_UNITS)
+		return false;
+	if (fresh && !(page = open_page_at(heap, list, frame, flags, cpu)))
+		return false;
+	uint32_t i = blocks_before(heap, page, at + 1);
+	if (i == 0)
+		return false;
+	struct slob_block block = heap->bodies[page].block[--i];
+	if (block.offset + block.units < at + units)
+		return false;
+	if (heap->pages[page].list != list) {
+		leave_list(heap, page);
+		enter_list(heap, page, list, list);
+	}
+	cut(heap, page, i, at - block.offset, units);
+	heap->pages[page].units = (uint16_t)(heap->pages[page].units - units);
+	settle(heap, page, list, units);
+	heap->counters.slob_allocs++;
+	heap->counters.slob_list_hits += !fresh;
+	heap->counters.slob_pages_scanned += !fresh;
+	heap->counters.slob_blocks_scanned++;
+	*place = (struct slob_place){page, offset};
+	return true;
+}
+
+void slob_heap_evict(struct slob_heap *heap, uint32_t page, unsigned cpu)
+{
+	if (heap->pages[page].list != SLOB_FULL)
+		leave_list(heap, page);
+	else
+		heap->counters.slob_pages[SLOB_FULL]--;
+	close_page(heap, page, cpu);
 }
 
 bool slob_heap_is_free(const struct slob_heap *heap, struct slob_place place)

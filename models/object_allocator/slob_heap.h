@@ -87,6 +87,18 @@ struct slob_place slob_heap_alloc(struct slob_heap *heap, uint32_t size, uint32_
 /* Takes back a run that slob_heap_alloc() placed. An empty page goes back to the page allocator at once. */
 void slob_heap_free(struct slob_heap *heap, struct slob_place place, uint32_t size, unsigned cpu);
 
+/* Where slob_heap_alloc() would place the run on its list; page 0: it would fetch a page. Nothing changes. */
+struct slob_place slob_heap_foresee(const struct slob_heap *heap, uint32_t size, uint32_t align, uint32_t align_offset);
+
+/*
+ * Beside a recording: takes the run at this very place, `offset` bytes into the page at `frame`, as slob_heap_alloc() takes one
+ * it found, in a fresh page if the heap has none there. false: it is not free, or the page allocator gives another page.
+ */
+bool slob_heap_place_at(struct slob_heap *heap, uint32_t size, pfn frame, uint32_t offset, gfp flags, unsigned cpu,
+                        struct slob_place *place);
+/* Gives a page back, whatever lives in it. */
+void slob_heap_evict(struct slob_heap *heap, uint32_t page, unsigned cpu);
+
 /* Whether the unit at `offset` bytes is in a free block. */
 bool slob_heap_is_free(const struct slob_heap *heap, struct slob_place place);
 

@@ -3,8 +3,7 @@
  * lru.c - least recently used: each set stands in the order of use, the latest first, and the last one goes.
  *
  * Moving words is cheaper than counters or links, because a set is one or two cache lines of the host and most uses are of the
- * first ways. run() looks at the first way before all others. Then either one loop looks and moves, or, with AVX2, all ways are
- * compared at once and written back moved by one as far as the way that was found, or to the last: a miss is not a branch.
+ * first ways.
  */
 #include "models/replacement/order.h"
 
@@ -29,155 +28,224 @@ static void lru_remove(struct replacement *array, uint32_t set, uint32_t way)
 	order_remove(array, set, way);
 }
 
-/* ---- run ---- */
+/* ---- runs: a set's whole turn in registers ---- */
 
-/* Marks that do not make a word another one. */
-#define OTHER_MARKS (WAY_MARKS & ~WAY_VALID)
+/* No word: not valid, and yet not zero. */
+#define FOUND (WAY_MARKS & ~WAY_VALID)
 
-/* Sets whose words do not stay in the host's nearest cache are fetched this many requests ahead. */
-#define AHEAD 12u
-#define AHEAD_WORDS_MIN (16u << 10)
+/*
+ * A turn finds the wanted word, marks apart, puts it first with its marks and the request's, and moves those before it up by one.
+ * If it is not there, it comes in. Returns the word that had to go, FOUND if nothing had to because it was there.
+ */
+typedef uint64_t turn_step(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks);
 
-/* What the loop knows of the array: in registers, not read anew after each store. */
-struct loop {
-	const struct replacement *array;
-	uint64_t *words;
-	uint64_t mask; /* of a linear index; 0: another one, or one set */
-	uint32_t stride, ways;
-	unsigned tag_shift;
-	bool looks_ahead;
-};
+#define OWNERS_MARKS (WAY_MARKS & ~WAY_VALID)
 
-static struct loop loop_of(const struct replacement *array)
+INLINE uint64_t turn_plain(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks)
 {
-	bool linear = array->index == INDEX_LINEAR && array->sets_are_power_of_two;
-	return (struct loop){.array = array,
-	                     .words = array->words,
-	                     .mask = linear ? array->sets - 1 : 0,
-	                     .stride = array->stride,
-	                     .ways = array->ways,
-	                     .tag_shift = array->tag_shift,
-	                     .looks_ahead = (uint64_t)array->sets * array->stride >= AHEAD_WORDS_MIN};
-}
-
-INLINE uint64_t *set_of(const struct loop *loop, uint64_t request)
-{
-	uint64_t tag = request >> loop->tag_shift, set = loop->mask ? tag & loop->mask : replacement_set_of(loop->array, tag);
-	return loop->words + set * loop->stride;
-}
-
-INLINE uint64_t wanted_of(const struct loop *loop, uint64_t request)
-{
-	return way_word(request >> loop->tag_shift, WAY_VALID);
-}
-
-INLINE void look_ahead(const struct loop *loop, const uint64_t *requests, size_t i, size_t count)
-{
-	if (loop->looks_ahead && i + AHEAD < count)
-		__builtin_prefetch(set_of(loop, requests[i + AHEAD]), 1);
-}
-
-static size_t run_plain(const struct loop *loop, const uint64_t *requests, size_t count, struct replacement_miss *misses)
-{
-	size_t missed = 0;
-	for (size_t i = 0; i < count; i++) {
-		look_ahead(loop, requests, i, count);
-		uint64_t *words = set_of(loop, requests[i]), wanted = wanted_of(loop, requests[i]), word = words[0];
-		uint64_t marks = requests[i] & OTHER_MARKS;
-		if ((word & ~OTHER_MARKS) == wanted) {
+	uint64_t before = words[0];
+	for (uint32_t way = 1; way < ways; way++) {
+		uint64_t word = words[way];
+		words[way] = before;
+		before = word;
+		if ((word & ~OWNERS_MARKS) == wanted) {
 			words[0] = word | marks;
-			continue;
+			return FOUND;
 		}
-		uint32_t way = 1;
-		for (uint64_t before = word; way < loop->ways; way++) {
-			word = words[way];
-			words[way] = before;
-			before = word;
-			if ((word & ~OTHER_MARKS) == wanted)
-				break;
-		}
-		words[0] = marks | (way < loop->ways ? word : wanted);
-		misses[missed] = (struct replacement_miss){.evicted = word, .request = (uint32_t)i};
-		missed += way == loop->ways;
 	}
-	return missed;
+	words[0] = wanted | marks;
+	return before;
 }
 
 #define AVX2 __attribute__((target("avx2")))
-#define LANES 4u
-#define WAYS_AVX2 16u
 
-/* From entry WAYS_AVX2 - 1 - n on: n + 1 words of ones, then zeros. */
-static const uint64_t first_ones[2 * WAYS_AVX2] = {-1ull, -1ull, -1ull, -1ull, -1ull, -1ull, -1ull, -1ull,
-                                                   -1ull, -1ull, -1ull, -1ull, -1ull, -1ull, -1ull, -1ull};
+/* Words of a vector, and the permutation that moves each up by one and the last to the front. */
+#define AVX2_WORDS 4u
+#define UP_BY_ONE 0x93
 
-INLINE AVX2 __m256i load(const uint64_t *words)
+/* As turn_plain() for sets of `vectors` vectors, at most four. */
+INLINE AVX2 uint64_t turn_avx2(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks, unsigned vectors)
 {
-	return _mm256_loadu_si256((const __m256i *)words);
-}
-
-/* One request that is not the first way's. Returns whether it missed. */
-INLINE AVX2 bool one_avx2(uint64_t *words, uint64_t wanted, uint64_t marks, uint32_t last, uint64_t *evicted, unsigned vectors)
-{
-	const __m256i others = _mm256_set1_epi64x(OTHER_MARKS), key = _mm256_set1_epi64x((int64_t)(wanted | OTHER_MARKS));
-	__m256i old[WAYS_AVX2 / LANES];
+	const __m256i key = _mm256_set1_epi64x((long long)wanted);
+	const __m256i compared = _mm256_set1_epi64x((long long)~OWNERS_MARKS);
+	__m256i vector[4];
 	unsigned equal = 0;
-	for (unsigned v = 0; v < vectors; v++) {
-		old[v] = load(words + v * LANES);
-		__m256i same = _mm256_cmpeq_epi64(_mm256_or_si256(old[v], others), key);
-		equal |= (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(same)) << (v * LANES);
+	for (unsigned i = 0; i < vectors; i++) {
+		vector[i] = _mm256_loadu_si256((const __m256i *)(words + i * AVX2_WORDS));
+		__m256i same = _mm256_cmpeq_epi64(_mm256_and_si256(vector[i], compared), key);
+		equal |= (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(same)) << (i * AVX2_WORDS);
 	}
-	uint32_t way = equal ? (uint32_t)__builtin_ctz(equal) : last;
-	*evicted = words[last];
-	uint64_t first = (equal ? words[way] : wanted) | marks;
-	__m256i before = _mm256_set1_epi64x((int64_t)first);
-	const uint64_t *moves = first_ones + WAYS_AVX2 - 1 - way;
-	for (unsigned v = 0; v < vectors; v++) {
-		__m256i moved = _mm256_blend_epi32(_mm256_permute4x64_epi64(old[v], 0x90), before, 0x03);
-		before = _mm256_permute4x64_epi64(old[v], 0xff);
-		_mm256_storeu_si256((__m256i *)(words + v * LANES), _mm256_blendv_epi8(old[v], moved, load(moves + v * LANES)));
+	uint32_t way = equal ? (uint32_t)__builtin_ctz(equal) : ways - 1;
+	uint64_t old = words[way], first = (equal ? old : wanted) | marks;
+	__m256i before = _mm256_set1_epi64x((long long)first), lane = _mm256_setr_epi64x(0, 1, 2, 3);
+	const __m256i last = _mm256_set1_epi64x((long long)way + 1);
+	for (unsigned i = 0; i < vectors; i++) {
+		__m256i turned = _mm256_permute4x64_epi64(vector[i], UP_BY_ONE);
+		__m256i moved = _mm256_blend_epi32(turned, before, 0x03);
+		__m256i moves = _mm256_cmpgt_epi64(last, lane);
+		_mm256_storeu_si256((__m256i *)(words + i * AVX2_WORDS), _mm256_blendv_epi8(vector[i], moved, moves));
+		before = turned;
+		lane = _mm256_add_epi64(lane, _mm256_set1_epi64x(AVX2_WORDS));
 	}
-	return equal == 0;
+	return equal ? FOUND : old;
 }
 
-INLINE AVX2 size_t run_vectors(const struct loop *loop, const uint64_t *requests, size_t count, struct replacement_miss *misses,
-                               unsigned vectors)
+INLINE AVX2 uint64_t turn_avx2_1(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks)
 {
+	return turn_avx2(words, ways, wanted, marks, 1);
+}
+
+INLINE AVX2 uint64_t turn_avx2_2(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks)
+{
+	return turn_avx2(words, ways, wanted, marks, 2);
+}
+
+INLINE AVX2 uint64_t turn_avx2_3(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks)
+{
+	return turn_avx2(words, ways, wanted, marks, 3);
+}
+
+INLINE AVX2 uint64_t turn_avx2_4(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks)
+{
+	return turn_avx2(words, ways, wanted, marks, 4);
+}
+
+/* How far ahead the host is told of sets that will be looked at. */
+#define AHEAD 8u
+
+INLINE size_t run_turns(struct replacement *array, const uint64_t *requests, size_t count, struct replacement_miss *misses,
+                        turn_step *turn, bool linear, bool far)
+{
+	const unsigned shift = array->tag_shift;
+	const uint32_t ways = array->ways, mask = array->sets - 1;
+	const size_t stride = array->stride;
 	size_t missed = 0;
 	for (size_t i = 0; i < count; i++) {
-		look_ahead(loop, requests, i, count);
-		uint64_t *words = set_of(loop, requests[i]), wanted = wanted_of(loop, requests[i]);
-		uint64_t marks = requests[i] & OTHER_MARKS;
-		if ((words[0] & ~OTHER_MARKS) == wanted) {
-			words[0] |= marks;
+		uint64_t tag = requests[i] >> shift;
+		uint64_t *words = array->words + (linear ? tag & mask : replacement_set_of(array, tag)) * stride;
+		if (far && i + AHEAD < count) {
+			uint64_t next = requests[i + AHEAD] >> shift;
+			const uint64_t *soon = array->words + (linear ? next & mask : replacement_set_of(array, next)) * stride;
+			__builtin_prefetch(soon, 1);
+			__builtin_prefetch(soon + stride - 1, 1);
+		}
+		uint64_t wanted = way_word(tag, WAY_VALID), marks = requests[i] & OWNERS_MARKS;
+		if ((words[0] & ~OWNERS_MARKS) == wanted) {
+			/* A store here would hold up the vector that is read next. */
+			if ((words[0] & marks) != marks)
+				words[0] |= marks;
 			continue;
 		}
-		misses[missed].request = (uint32_t)i;
-		missed += one_avx2(words, wanted, marks, loop->ways - 1, &misses[missed].evicted, vectors);
+		uint64_t evicted = turn(words, ways, wanted, marks);
+		misses[missed] = (struct replacement_miss){.evicted = evicted, .request = (uint32_t)i};
+		missed += evicted != FOUND;
 	}
 	return missed;
 }
 
-static AVX2 size_t run_avx2(const struct loop *loop, const uint64_t *requests, size_t count, struct replacement_miss *misses)
+INLINE size_t run_access_turns(const struct replacement_route *route, const struct access *accesses, size_t count, size_t *done,
+                               struct replacement_miss *misses, turn_step *turn)
 {
-	switch (loop->stride / LANES) {
-	case 1:
-		return run_vectors(loop, requests, count, misses, 1);
-	case 2:
-		return run_vectors(loop, requests, count, misses, 2);
-	case 3:
-		return run_vectors(loop, requests, count, misses, 3);
-	default:
-		return run_vectors(loop, requests, count, misses, 4);
+	const uint16_t cpu = accesses->cpu;
+	size_t missed = 0, i;
+	for (i = 0; i < count; i++) {
+		const struct access *access = &accesses[i];
+		const struct replacement_route *way_in = &route[access->kind];
+		uint64_t tag = access->address >> way_in->tag_shift;
+		if (tag != (access->address + access->bytes - 1) >> way_in->tag_shift || access->cpu != cpu || !way_in->words)
+			break;
+		uint64_t *words = way_in->words + (tag & way_in->set_mask) * way_in->stride;
+		uint64_t wanted = way_word(tag, WAY_VALID), marks = way_in->marks;
+		if ((words[0] & ~OWNERS_MARKS) == wanted) {
+			if ((words[0] & marks) != marks)
+				words[0] |= marks;
+			continue;
+		}
+		uint64_t evicted = turn(words, way_in->ways, wanted, marks);
+		misses[missed] = (struct replacement_miss){.evicted = evicted, .request = (uint32_t)i};
+		missed += evicted != FOUND;
 	}
+	*done = i;
+	return missed;
 }
+
+#define RUN_ACCESSES(name, attribute, turn) \
+	static attribute size_t name(const struct replacement_route *route, const struct access *accesses, size_t count, \
+	                             size_t *done, struct replacement_miss *misses) \
+	{ \
+		return run_access_turns(route, accesses, count, done, misses, turn); \
+	}
+
+RUN_ACCESSES(run_accesses_plain, , turn_plain)
+RUN_ACCESSES(run_accesses_avx2_1, AVX2, turn_avx2_1)
+RUN_ACCESSES(run_accesses_avx2_2, AVX2, turn_avx2_2)
+RUN_ACCESSES(run_accesses_avx2_3, AVX2, turn_avx2_3)
+RUN_ACCESSES(run_accesses_avx2_4, AVX2, turn_avx2_4)
+
+typedef size_t run_accesses_function(const struct replacement_route *, const struct access *, size_t, size_t *,
+                                     struct replacement_miss *);
+
+static run_accesses_function *const runs_accesses_avx2[4] = {run_accesses_avx2_1, run_accesses_avx2_2, run_accesses_avx2_3,
+                                                             run_accesses_avx2_4};
+
+/* Vectors of a set if all routes have as many, 0 if not. */
+static unsigned common_vectors(const struct replacement_route route[ACCESS_KINDS])
+{
+	unsigned vectors = 0;
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
+		if (!route[kind].words)
+			continue;
+		unsigned here = route[kind].stride % AVX2_WORDS ? 0 : route[kind].stride / AVX2_WORDS;
+		if (here == 0 || (vectors && here != vectors))
+			return 0;
+		vectors = here;
+	}
+	return vectors;
+}
+
+static size_t lru_run_accesses(const struct replacement_route route[ACCESS_KINDS], enum simd simd, const struct access *accesses,
+                               size_t count, size_t *done, struct replacement_miss *misses)
+{
+	unsigned vectors = common_vectors(route);
+	if (simd >= SIMD_AVX2 && vectors >= 1 && vectors <= 4)
+		return runs_accesses_avx2[vectors - 1](route, accesses, count, done, misses);
+	return run_accesses_plain(route, accesses, count, done, misses);
+}
+
+#define RUN(name, attribute, turn, linear, far) \
+	static attribute size_t name(struct replacement *array, const uint64_t *requests, size_t count, \
+	                             struct replacement_miss *misses) \
+	{ \
+		return run_turns(array, requests, count, misses, turn, linear, far); \
+	}
+
+RUN(run_plain, , turn_plain, false, false)
+RUN(run_plain_far, , turn_plain, false, true)
+RUN(run_avx2_1, AVX2, turn_avx2_1, true, false)
+RUN(run_avx2_2, AVX2, turn_avx2_2, true, false)
+RUN(run_avx2_3, AVX2, turn_avx2_3, true, false)
+RUN(run_avx2_4, AVX2, turn_avx2_4, true, false)
+RUN(run_avx2_1_far, AVX2, turn_avx2_1, true, true)
+RUN(run_avx2_2_far, AVX2, turn_avx2_2, true, true)
+RUN(run_avx2_3_far, AVX2, turn_avx2_3, true, true)
+RUN(run_avx2_4_far, AVX2, turn_avx2_4, true, true)
+
+typedef size_t run_function(struct replacement *, const uint64_t *, size_t, struct replacement_miss *);
+
+static run_function *const runs_avx2[2][4] = {{run_avx2_1, run_avx2_2, run_avx2_3, run_avx2_4},
+                                              {run_avx2_1_far, run_avx2_2_far, run_avx2_3_far, run_avx2_4_far}};
+
+/* Arrays up to this stay in the host's first-level cache, and beyond it are told of ahead. */
+#define NEAR_WORDS (32u * 1024 / sizeof(uint64_t))
 
 static size_t lru_run(struct replacement *array, const uint64_t *requests, size_t count, struct replacement_miss *misses)
 {
-	const struct loop loop = loop_of(array);
-	if (array->simd >= SIMD_AVX2 && array->ways >= LANES / 2 + 1 && array->ways <= WAYS_AVX2)
-		return run_avx2(&loop, requests, count, misses);
-	return run_plain(&loop, requests, count, misses);
+	bool far = (size_t)array->sets * array->stride > NEAR_WORDS;
+	bool linear = array->sets_are_power_of_two && array->index == INDEX_LINEAR;
+	unsigned vectors = array->stride / AVX2_WORDS;
+	if (array->simd >= SIMD_AVX2 && linear && array->ways > 2 && vectors <= 4)
+		return runs_avx2[far][vectors - 1](array, requests, count, misses);
+	return (far ? run_plain_far : run_plain)(array, requests, count, misses);
 }
 
 static void lru_check_set(const struct replacement *array, uint32_t set)
@@ -192,6 +260,7 @@ const struct replacement_ops replacement_lru_ops = {
         .insert = lru_insert,
         .remove = lru_remove,
         .run = lru_run,
+        .run_accesses = lru_run_accesses,
         .check_set = lru_check_set,
 };
 

@@ -83,7 +83,7 @@ struct cache_about {
 	uint8_t kind;   /* enum access_kind: what made the request */
 	uint8_t flags;
 	uint8_t region; /* of the access */
-	uint8_t unused;
+	uint8_t taker;  /* of a fetch: number of the cache that the line comes into */
 };
 
 /* Requests in order: two arrays, because the hot loops look at the first one only. */
@@ -121,6 +121,15 @@ struct cache_level_ops {
 	const char *help;
 	/* Serves requests of cores that share this instance, in order; `out` NULL: the next level is memory. */
 	void (*run)(struct cache_level *, unsigned instance, const struct cache_batch *in, struct cache_batch *out);
+	/* How accesses of a kind that sets these marks find this instance's array, and its policy; NULL where they have to come
+	 * as requests. */
+	const struct replacement_ops *(*route)(const struct cache_level *, unsigned instance, uint64_t marks,
+	                                       struct replacement_route *route);
+	/* The array of that instance missed, for an access that came by a route: counts it and sends what follows from it. */
+	void (*missed)(struct cache_level *, const struct access *, unsigned cpu, uint64_t marks, uint64_t evicted,
+	               struct cache_batch *out);
+	/* Makes the next prefetch that waits (prefetches_wait): false if there is none. */
+	bool (*prefetch)(struct cache_level *, unsigned instance, struct cache_batch *out);
 	/* Takes out all lines that overlap the range. Returns how many; *dirty says whether one of them was dirty. */
 	unsigned (*remove)(struct cache_level *, unsigned instance, uint64_t address, uint32_t bytes, bool *dirty);
 	/* A line that is here is dirty from now on. Returns whether it is here. */
@@ -143,14 +152,16 @@ struct cache_level {
 	const struct cache_level_spec *spec; /* owned by the hierarchy */
 	unsigned line_shift;
 	unsigned instances;
+	uint8_t number;           /* in the hierarchy */
 	uint32_t next_line_bytes; /* of the next level; the own where that is memory */
 	enum cache_rule rule;
 	bool next_is_exclusive;
 	bool asks_for_accesses;   /* a miss asks the next level for what the access touches, not for the line: cachegrind */
 	bool fetches_whole_lines; /* even a store of a whole line fetches: a level below has to hold every line */
-	bool above_keeps_dirty;   /* an exclusive cache hands dirty lines up; else it writes them back first */
-	bool is_plain;            /* neither prefetcher nor feedback nor odd writes: run() may take requests USED_AGAIN */
-	bool handed_up_dirty;     /* the last request moved a dirty line up; cleared by who reads it */
+	uint32_t keep_dirty;  /* bit by number: who takes dirty lines from an exclusive cache; for others they are written back */
+	bool is_plain;        /* neither prefetcher nor feedback nor odd writes: run() may take requests USED_AGAIN */
+	bool prefetches_wait; /* run() leaves prefetches to prefetch(), so that what it sends can be served before them */
+	bool handed_up_dirty; /* the last request moved a dirty line up; cleared by who reads it */
 	struct cache_counters counters;
 	struct level_watch *watch; /* told of every line looked up and every line that has to go; NULL: nobody watches */
 	/* Takes a line out of the levels above; returns how many caches held it. NULL unless inclusive. */

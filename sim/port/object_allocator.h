@@ -94,6 +94,15 @@ struct object_follow_ops {
 	uint64_t (*evict)(struct object_allocator *, pfn, unsigned cpu);
 	/* Hands out the free object at this very address, wherever it stands. false: none is free there. NULL: it cannot. */
 	bool (*claim)(struct object_allocator *, vaddr, struct object *);
+	/*
+	 * Where a call of the cache, or with CACHE_NONE of kmalloc, would put its object now; nothing changes. VADDR_NULL: it
+	 * would ask the page allocator. For models that a call and its free do not leave as they were; NULL in the others.
+	 */
+	vaddr (*foresee)(const struct object_allocator *, cache_id, uint32_t bytes);
+	/* Makes that call with its object at this very address, in a new page if there is none. false: it cannot lie there. */
+	bool (*place)(struct object_allocator *, cache_id, uint32_t bytes, gfp, unsigned cpu, vaddr, struct object *);
+	/* Objects of SLAB_TYPESAFE_BY_RCU caches, and not only their pages, are freed by RCU, later than their event. */
+	bool rcu_frees_objects;
 };
 
 struct object_allocator_ops {
@@ -175,6 +184,7 @@ struct object_allocator_ops {
 struct object_allocator {
 	const struct object_allocator_ops *ops;
 	uint64_t live_objects; /* handed out and not given back, all caches and large kmallocs; kept by the wrappers */
+	bool followed; /* it is kept beside a recording that tells which pages its daemons give back (sim/follow_pages.h) */
 };
 
 struct object_allocator_wiring {
@@ -279,6 +289,14 @@ static inline bool object_evict(struct object_allocator *objects, pfn first, uns
 		return false;
 	objects->live_objects -= objects->ops->follow->evict(objects, first, cpu);
 	return true;
+}
+
+static inline bool object_place(struct object_allocator *objects, cache_id cache, uint32_t bytes, gfp flags, unsigned cpu,
+                                vaddr at, struct object *object)
+{
+	bool placed = objects->ops->follow->place(objects, cache, bytes, flags, cpu, at, object);
+	objects->live_objects += placed;
+	return placed;
 }
 
 static inline bool object_claim(struct object_allocator *objects, vaddr at, struct object *object)

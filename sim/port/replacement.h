@@ -18,6 +18,7 @@
 #ifndef SIM_PORT_REPLACEMENT_H
 #define SIM_PORT_REPLACEMENT_H
 
+#include "sim/access.h"
 #include "sim/base.h"
 #include "sim/simd.h"
 
@@ -47,6 +48,14 @@ struct replacement_miss {
 	uint32_t request; /* index of the request in the run */
 };
 
+/* Where accesses of one kind look their line up: an array's numbers, laid out for replacement_ops.run_accesses. */
+struct replacement_route {
+	uint64_t *words; /* NULL: this kind ends the run */
+	uint64_t marks;  /* that an access of this kind sets */
+	uint32_t set_mask, stride, ways;
+	unsigned tag_shift;
+};
+
 struct replacement_ops {
 	const char *name;
 	const char *help;
@@ -68,6 +77,14 @@ struct replacement_ops {
 	 * what is not there is inserted. Writes the misses in order and returns their number (at most count).
 	 */
 	size_t (*run)(struct replacement *, const uint64_t *requests, size_t count, struct replacement_miss *misses);
+
+	/*
+	 * As run(), straight from accesses of one core, each in the array that its kind's route leads to: a power of two of sets,
+	 * linear index, all arrays of this policy. Stops before the first access that lies over two lines, has no route, or is
+	 * another core's; *done tells how many were run. NULL where run() has to do.
+	 */
+	size_t (*run_accesses)(const struct replacement_route route[ACCESS_KINDS], enum simd simd, const struct access *accesses,
+	                       size_t count, size_t *done, struct replacement_miss *misses);
 
 	/* Proves what the policy alone knows of a set. */
 	void (*check_set)(const struct replacement *, uint32_t set);

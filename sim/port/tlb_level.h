@@ -16,6 +16,7 @@
 #ifndef SIM_PORT_TLB_LEVEL_H
 #define SIM_PORT_TLB_LEVEL_H
 
+#include "sim/level_watch.h"
 #include "sim/metric.h"
 #include "sim/port/replacement.h"
 #include "sim/port/translation.h"
@@ -108,6 +109,9 @@ struct tlb_level_ops {
  * Kept by the wrappers below. Law: fills = evictions + removed + invalidated + entries there are. Uses are counted by the MMU,
  * once for a level, however many arrays of it were looked at.
  */
+/* A mark in a word that a watched MMU keeps: the entry was hit since it came. Nobody else sees it. */
+#define TLB_WORD_USED (1ull << 63)
+
 struct tlb_counters {
 	uint64_t fills, evictions, removed, invalidated;
 };
@@ -121,6 +125,7 @@ struct tlb_level {
 	uint32_t sets;     /* of 4 KiB entries, if the set is the page number's lowest bits; else 1 */
 	uint64_t globals;  /* global entries there are */
 	struct tlb_counters counters;
+	struct level_watch *watch; /* told by the MMU; NULL: nobody watches; owned */
 };
 
 /* One array of a machine: its row of machine.tlbs, as the models read it. */
@@ -171,8 +176,10 @@ void tlb_check(const struct tlb_level *tlb);
 
 static inline void tlb_destroy(struct tlb_level *tlb)
 {
-	if (tlb)
-		tlb->ops->destroy(tlb);
+	if (!tlb)
+		return;
+	level_watch_destroy(tlb->watch);
+	tlb->ops->destroy(tlb);
 }
 
 #endif

@@ -24,14 +24,14 @@ struct rig {
 	uint64_t next_frame; /* physical address of the frame that the next table gets */
 };
 
-static uint64_t rig_take(void *context)
+static inline uint64_t rig_take(void *context)
 {
 	struct rig *rig = context;
 	rig->next_frame += PAGE_SIZE;
 	return rig->next_frame - PAGE_SIZE;
 }
 
-static struct paging_controls rig_controls(void)
+static inline struct paging_controls rig_controls(void)
 {
 	return (struct paging_controls){.physical_bits = 46,
 	                                .nx = true,
@@ -42,7 +42,7 @@ static struct paging_controls rig_controls(void)
 }
 
 /* An empty address space; tables begin at the frame of `first_table`. */
-static void rig_begin(struct rig *rig, const struct translation_ops *mode, uint64_t first_table)
+static inline void rig_begin(struct rig *rig, const struct translation_ops *mode, uint64_t first_table)
 {
 	memset(rig, 0, sizeof *rig);
 	physical_memory_init(&rig->memory);

@@ -32,6 +32,9 @@ static const struct argp_option count_options[] = {
         {"l1d", OPTION_CACHE + COUNT_L1D, "SIZE,WAYS,LINE", 0, "First-level cache of data", 0},
         {"l2", OPTION_CACHE + COUNT_L2, "SIZE,WAYS,LINE", 0, "Second-level cache", 0},
         {"llc", OPTION_CACHE + COUNT_LLC, "SIZE,WAYS,LINE", 0, "Last-level cache (cachegrind's LL)", 0},
+        {"itlb", OPTION_TLB + COUNT_ITLB, "ENTRIES,WAYS", 0, "TLB of instructions; also ,KEY=VALUE of machine.tlbs", 0},
+        {"dtlb", OPTION_TLB + COUNT_DTLB, "ENTRIES,WAYS", 0, "TLB of data", 0},
+        {"stlb", OPTION_TLB + COUNT_STLB, "ENTRIES,WAYS", 0, "Second-level TLB", 0},
         {"like", OPTION_LIKE, "NAME", 0, "Count as drcachesim (the default), cachegrind or dinero do", 1},
         {"rule", OPTION_RULE, "demand|writeback", 0, "writeback: a dirty line that goes is a store to the next level", 1},
         {"crossing", OPTION_CROSSING, "each|one", 0, "An access over several lines is one access each, or one in all", 1},
@@ -212,6 +215,7 @@ const struct command command_count = {
                 "(`kmemsim list formats`); - is standard input. A level not named is not there.\n"
                 "\n"
                 "  kmemsim count TRACE --l1d 32768,8,64 --l2 1MiB,16,64\n"
+                "  kmemsim count TRACE --dtlb 64,4 --stlb 1536,12 --json\n"
                 "  kmemsim count TRACE --like cachegrind --l1i 32KiB,8,64 --l1d 32KiB,8,64 \\\n"
                 "    --llc 8MiB,16,64\n"
                 "\n"

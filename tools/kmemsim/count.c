@@ -5,6 +5,7 @@
 #include "tools/kmemsim/count.h"
 
 #include "models/cache_settings.h"
+#include "models/tlb_settings.h"
 #include "sim/port/access_source.h"
 
 #include <stdlib.h>
@@ -81,15 +82,77 @@ static bool create_caches(const struct count_request *request, struct cache_hier
 	return error->kind == ERROR_NONE;
 }
 
+/* "ENTRIES,WAYS,KEY=VALUE,..." as a line of machine.tlbs; NULL with *error if the words are too few. */
+static char *tlb_line_of(const struct count_request *request, enum count_tlb tlb, struct error *error)
+{
+	static const char *const serves[COUNT_TLBS] = {"code", "data", "all"};
+	const char *words = request->tlb[tlb];
+	unsigned level = tlb == COUNT_STLB && (request->tlb[COUNT_ITLB] || request->tlb[COUNT_DTLB]) ? 2 : 1;
+	char *copy = xstrdup(words), *rest = copy, *entries = strsep(&rest, ","), *ways = strsep(&rest, ",");
+	char *text = NULL;
+	for (char *at = rest; at && *at; at++)
+		if (*at == ',')
+			*at = ' ';
+	if (ways && *entries && *ways && !strchr(entries, '=') && !strchr(ways, '='))
+		text = xasprintf("%s entries=%s ways=%s level=%u serves=%s %s", count_tlb_names[tlb], entries, ways, level,
+		                 serves[tlb], rest ? rest : "");
+	else
+		error_set(error, ERROR_USAGE, "--%s: found '%s', expected ENTRIES,WAYS[,KEY=VALUE...], for example 64,4",
+		          count_tlb_names[tlb], words);
+	free(copy);
+	return text;
+}
+
+/* The TLBs that are named, by their place; the others hold no values. */
+struct tlb_specs {
+	struct tlb_spec spec[COUNT_TLBS];
+	unsigned count;
+	bool has[COUNT_TLBS];
+};
+
+static bool read_tlbs(const struct count_request *request, struct tlb_specs *specs, struct error *error)
+{
+	for (unsigned tlb = 0; tlb < COUNT_TLBS && error->kind == ERROR_NONE; tlb++) {
+		if (!request->tlb[tlb])
+			continue;
+		char *line = tlb_line_of(request, tlb, error);
+		char *place = xasprintf("--%s", count_tlb_names[tlb]);
+		if (line && tlb_spec_read(line, place, &specs->spec[specs->count], error))
+			specs->count++;
+		free(place);
+		free(line);
+	}
+	return error->kind == ERROR_NONE;
+}
+
+static bool create_tlbs(const struct count_request *request, struct mmu *mmu, bool *has_tlbs, struct error *error)
+{
+	struct tlb_specs specs = {.count = 0};
+	if (read_tlbs(request, &specs, error) && specs.count > 0) {
+		const struct tlbs_wiring wiring = {.specs = specs.spec, .count = specs.count, .seed = 1, .simd = SIMD_AUTO};
+		*has_tlbs = tlbs_create(mmu, &wiring, error);
+		if (*has_tlbs)
+			mmu_init(mmu);
+	}
+	for (unsigned i = 0; i < specs.count; i++)
+		tlb_spec_release(&specs.spec[i]);
+	return error->kind == ERROR_NONE;
+}
+
 /* ---- the run ---- */
 
 struct machine {
 	struct cache_hierarchy *caches; /* NULL: none named */
-	uint64_t since_flush;           /* accesses */
+	struct mmu mmu;
+	bool has_tlbs;
+	uint64_t since_flush; /* accesses */
 };
 
 static void machine_run(struct machine *machine, const struct access *accesses, size_t count)
 {
+	size_t made;
+	for (size_t done = 0; machine->has_tlbs && done < count;)
+		done += mmu_run(&machine->mmu, accesses + done, count - done, NULL, 0, &made);
 	if (machine->caches)
 		cache_hierarchy_run(machine->caches, accesses, count);
 }
@@ -217,17 +280,56 @@ static void end_caches(struct machine *machine, const struct count_request *requ
 	cache_hierarchy_check(caches);
 }
 
+/*
+ * What a level's TLBs counted of the kinds that come to one of them. A load-store is looked up once; as two accesses, its second
+ * one hits in the first level.
+ */
+static void take_tlb(struct count_result *result, const struct count_request *request, const struct machine *machine,
+                     enum count_tlb tlb)
+{
+	unsigned depth = tlb == COUNT_STLB && machine->mmu.levels > 1;
+	const struct mmu_level_counters *counters = &machine->mmu.level_counters[depth];
+	struct count_level *level = &result->level[result->levels++];
+	level->name = count_tlb_names[tlb];
+	level->is_tlb = true;
+	size_t entries = strcspn(request->tlb[tlb], ",");
+	snprintf(level->geometry, sizeof level->geometry, "%.*s entries, %s-way", (int)entries, request->tlb[tlb],
+	         request->tlb[tlb] + entries + 1);
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
+		if ((tlb == COUNT_ITLB && kind != ACCESS_CODE) || (tlb == COUNT_DTLB && kind == ACCESS_CODE))
+			continue;
+		unsigned as = kind == ACCESS_MODIFY ? ACCESS_LOAD : kind;
+		level->accesses[as] += counters->accesses[kind];
+		for (unsigned size = 0; size < PAGE_SIZES; size++)
+			level->misses[as] += counters->misses[kind][size];
+	}
+	if (depth == 0 && request->rules.caches.modify == MODIFY_LOAD_STORE && tlb != COUNT_ITLB)
+		level->accesses[ACCESS_STORE] += counters->accesses[ACCESS_MODIFY];
+}
+
+static void end_tlbs(const struct machine *machine, const struct count_request *request, struct count_result *result)
+{
+	for (unsigned tlb = 0; tlb < COUNT_TLBS; tlb++)
+		if (request->tlb[tlb])
+			take_tlb(result, request, machine, tlb);
+	mmu_check(&machine->mmu);
+}
+
 bool count_run(const struct count_request *request, struct count_result *result, struct error *error)
 {
 	struct machine machine = {0};
 	*result = (struct count_result){0};
 	struct access_source *source = NULL;
-	if (create_caches(request, &machine.caches, error))
+	if (create_caches(request, &machine.caches, error) && create_tlbs(request, &machine.mmu, &machine.has_tlbs, error))
 		source = access_source_open(request->trace, request->format, error);
 	bool done = source && run_source(&machine, source, request, result, error);
 	if (done && machine.caches)
 		end_caches(&machine, request, result);
+	if (done && machine.has_tlbs)
+		end_tlbs(&machine, request, result);
 	access_source_close(source);
 	cache_hierarchy_destroy(machine.caches);
+	if (machine.has_tlbs)
+		mmu_release(&machine.mmu);
 	return done;
 }

@@ -19,6 +19,9 @@
 #include <string.h>
 #include <time.h>
 
+/* Caches that are named in the table of a run beside a recording. */
+#define UNEQUAL_CACHES_SHOWN 10
+
 /* Everything a run is made of; each part is NULL until it is made, so that run_release() can take apart what there is. */
 struct parts {
 	const struct run *run;
@@ -385,6 +388,7 @@ static void print_causes(FILE *out, const struct replay_counters *counters, cons
 	} rows[] = {
 	        {"objects: freed without an event", counters->address_unseen_free},
 	        {"objects: behind others", counters->address_unseen_alloc},
+	        {"objects: freed later than asked for, by RCU", counters->frees_put_off},
 	        {"objects: on a page put right", counters->address_page},
 	        {"objects: out of reach", counters->address_lost},
 	        {"objects: allocated without an event", counters->unseen_allocs_made},
@@ -397,12 +401,45 @@ static void print_causes(FILE *out, const struct replay_counters *counters, cons
 	        {"pages: allocated past locked lists", pages ? pages->locked_allocs : 0},
 	        {"pages: freed past locked lists", pages ? pages->locked_frees : 0},
 	        {"pages: freed, not in use", pages ? pages->frees_claimed + pages->frees_lost : 0},
-	        {"slabs: freed while in use", pages ? pages->slabs_evicted : 0},
+	        {"slabs: dropped with their pages", pages ? pages->slabs_evicted : 0},
 	        {"slabs: needed too early", pages ? pages->slabs_refused : 0},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
 		if (rows[i].count)
 			fprintf(out, "  %-42s %" PRIu64 "\n", rows[i].what, rows[i].count);
+}
+
+struct unequal {
+	const char *name;
+	uint64_t compared, count;
+};
+
+static int most_unequal_first(const void *a, const void *b)
+{
+	const struct unequal *x = a, *y = b;
+	if (x->count != y->count)
+		return x->count < y->count ? 1 : -1;
+	return strcmp(x->name, y->name);
+}
+
+/* Which caches the objects are of that were not where the recording has them. */
+static void print_unequal_caches(const struct parts *parts, FILE *out)
+{
+	const struct object_allocator *objects = parts->objects;
+	uint32_t limit = objects->ops->cache_limit(objects), found = 0;
+	struct unequal *rows = xcalloc((size_t)limit + 1, sizeof *rows);
+	struct cache_view view;
+	for (uint32_t nr = 0; nr < limit; nr++) {
+		const struct replay_cache *cache = replay_cache(parts->replay, (cache_id){nr});
+		if (cache->address_compared > cache->address_equal && objects->ops->cache_view(objects, (cache_id){nr}, &view))
+			rows[found++] = (struct unequal){view.name, cache->address_compared,
+			                                 cache->address_compared - cache->address_equal};
+	}
+	qsort(rows, found, sizeof *rows, most_unequal_first);
+	for (uint32_t i = 0; i < found && i < UNEQUAL_CACHES_SHOWN; i++)
+		fprintf(out, "  not equal, cache %-24s %" PRIu64 " of %" PRIu64 "\n", rows[i].name, rows[i].count,
+		        rows[i].compared);
+	free(rows);
 }
 
 /* The end of the run beside the state that was expected, and the recorded addresses beside the model's. */
@@ -427,6 +464,7 @@ static void print_expectation(const struct parts *parts, FILE *out)
 		print_share(out, "page blocks at the recorded frame", counters->page_address_compared,
 		            counters->page_address_equal);
 		print_causes(out, counters, replay_follow_pages(parts->replay));
+		print_unequal_caches(parts, out);
 	}
 	if (parts->expect.path) {
 		if (tally.lists)
@@ -435,6 +473,8 @@ static void print_expectation(const struct parts *parts, FILE *out)
 		print_share(out, "  within 1 %", tally.blocks, tally.blocks_near);
 		print_share(out, "slabs per cache", tally.caches, tally.caches_equal);
 		print_share(out, "  within 1 %", tally.caches, tally.caches_near);
+		print_share(out, "active objects per cache", tally.objects, tally.objects_equal);
+		print_share(out, "  within 1 %", tally.objects, tally.objects_near);
 	}
 	if (tally.first[0])
 		fprintf(out, "first list that differs: %s\n", tally.first);

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * kernel_map.c - the kernel's page tables (interface and sources: kernel_map.h).
+ */
+#include "sim/kernel_map.h"
+
+/* The kernel's data is global, and marked accessed and dirty from the start (_PAGE_KERNEL). */
+#define WORD_KERNEL (WORD_PRESENT | WORD_WRITE | WORD_ACCESSED | WORD_DIRTY | WORD_GLOBAL)
+
+#define ISA_END 0x100000u          /* ISA_END_ADDRESS: mapped whatever lies there */
+#define SECTION_BYTES (1ull << 27) /* SECTION_SIZE_BITS on x86-64 */
+
+static uint64_t take_frame(void *context)
+{
+	struct kernel_map *map = context;
+	uint64_t frame = map->next_frame;
+	map->next_frame += PAGE_SIZE;
+	return frame;
+}
+
+/* Frames for a page of any size, aligned to it. */
+static uint64_t take_page(struct kernel_map *map, enum page_size size)
+{
+	uint64_t bytes = page_size_bytes(size), first = (map->next_frame + bytes - 1) & ~(bytes - 1);
+	map->next_frame = first + bytes;
+	return first;
+}
+
+static bool is_memory(const struct ram_range *ram, size_t ranges, uint64_t start, uint64_t end)
+{
+	for (size_t i = 0; i < ranges; i++)
+		if (start >= ram[i].start && end <= ram[i].end)
+			return true;
+	return false;
+}
+
+static bool has_size(const struct translation_ops *mode, const struct paging_controls *controls, enum page_size size)
+{
+	if (size == PAGE_1G && !controls->gigabyte_pages)
+		return false;
+	if (size == PAGE_4M && !controls->large_pages)
+		return false;
+	return translation_leaf_level(mode, size) < mode->levels;
+}
+
+enum page_size kernel_map_page_size(const struct translation_ops *mode, const struct paging_controls *controls,
+                                    const struct layout *layout, const struct ram_range *ram, size_t ranges, uint64_t physical)
+{
+	uint64_t limit = (uint64_t)layout->direct_map_frames << PAGE_SHIFT, frame = physical & ~(uint64_t)(PAGE_SIZE - 1);
+	if (physical >= limit || (physical >= ISA_END && !is_memory(ram, ranges, frame, frame + PAGE_SIZE)))
+		return PAGE_SIZES;
+	for (unsigned size = PAGE_SIZES; --size > PAGE_4K;) {
+		uint64_t bytes = page_size_bytes((enum page_size)size), start = physical & ~(bytes - 1);
+		bool first_of_i386 = !mode->sign_extended && start == 0;
+		if (has_size(mode, controls, (enum page_size)size) && !first_of_i386 && start + bytes <= limit &&
+		    is_memory(ram, ranges, start, start + bytes))
+			return (enum page_size)size;
+	}
+	return PAGE_4K;
+}
+
+static void map_page(struct kernel_map *map, uint64_t linear, uint64_t physical, enum page_size size, uint64_t rights)
+{
+	uint64_t bytes = page_size_bytes(size);
+	enum map_result result =
+	        page_tables_map(&map->tables, linear & ~(bytes - 1), (physical & ~(bytes - 1)) | WORD_KERNEL | rights, size);
+	SIM_ASSERT(result != MAP_NO_MEMORY);
+}
+
+static void map_range_directly(struct kernel_map *map, const struct ram_range *ram, size_t ranges, uint64_t start, uint64_t end)
+{
+	const struct page_tables *tables = &map->tables;
+	for (uint64_t at = start & ~(uint64_t)(PAGE_SIZE - 1); at < end;) {
+		enum page_size size = kernel_map_page_size(tables->mode, &tables->controls, map->layout, ram, ranges, at);
+		if (size == PAGE_SIZES) {
+			at += PAGE_SIZE;
+			continue;
+		}
+		map_page(map, map->layout->direct_map + at, at, size, tables->mode->sign_extended ? 0 : WORD_EXECUTE);
+		at = (at & ~(page_size_bytes(size) - 1)) + page_size_bytes(size);
+	}
+}
+
+static uint64_t least(uint64_t left, uint64_t right)
+{
+	return left < right ? left : right;
+}
+
+static enum page_size large_size(const struct translation_ops *mode)
+{
+	return translation_leaf_level(mode, PAGE_2M) < mode->levels ? PAGE_2M : PAGE_4M;
+}
+
+/* One large page of the struct pages of a section at a time. */
+static void map_vmemmap(struct kernel_map *map, const struct ram_range *range)
+{
+	const uint64_t bytes = page_size_bytes(PAGE_2M);
+	uint64_t first = range->start & ~(SECTION_BYTES - 1), last = (range->end + SECTION_BYTES - 1) & ~(SECTION_BYTES - 1);
+	uint64_t at = map->layout->vmemmap + (first >> PAGE_SHIFT) * map->layout->page_struct_bytes;
+	uint64_t end = map->layout->vmemmap + (last >> PAGE_SHIFT) * map->layout->page_struct_bytes;
+	enum page_size size;
+	for (at &= ~(bytes - 1); at < end; at += bytes)
+		if (!page_tables_find(&map->tables, at, &size))
+			map_page(map, at, take_page(map, PAGE_2M), PAGE_2M, 0);
+}
+
+static void map_text(struct kernel_map *map)
+{
+	const struct layout_span *text = layout_span_of(map->layout, REGION_TEXT);
+	const uint64_t bytes = page_size_bytes(PAGE_2M);
+	for (uint64_t at = text->first; at < text->last; at += bytes)
+		map_page(map, at, at - text->first, PAGE_2M, WORD_EXECUTE);
+}
+
+bool kernel_map_init(struct kernel_map *map, const struct translation_ops *mode, const struct paging_controls *controls,
+                     struct physical_memory *memory, const struct layout *layout, const struct ram_range *ram, size_t ranges)
+{
+	uint64_t end = ranges ? ram[ranges - 1].end : 0, limit = (uint64_t)layout->direct_map_frames << PAGE_SHIFT;
+	*map = (struct kernel_map){.layout = layout, .next_frame = (end + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1)};
+	map->tables = (struct page_tables){
+	        .mode = mode, .controls = *controls, .memory = memory, .frames = {.take = take_frame, .context = map}};
+	if (mode->levels == 0 || !page_tables_init(&map->tables))
+		return false;
+	map_range_directly(map, ram, ranges, 0, least(ISA_END, limit));
+	for (size_t i = 0; i < ranges; i++) {
+		uint64_t start = ram[i].start < ISA_END ? ISA_END : ram[i].start;
+		map_range_directly(map, ram, ranges, start, least(ram[i].end, limit));
+	}
+	if (!mode->sign_extended)
+		return true;
+	for (size_t i = 0; i < ranges; i++)
+		map_vmemmap(map, &ram[i]);
+	map_text(map);
+	return true;
+}
+
+void kernel_map_release(struct kernel_map *map)
+{
+	if (map->tables.mode && map->tables.mode->levels)
+		page_tables_release(&map->tables);
+}
+
+bool kernel_map_fault(void *context, uint64_t linear, enum walk_outcome outcome, unsigned error_code)
+{
+	struct kernel_map *map = context;
+	if (outcome != WALK_PAGE_FAULT || error_code & PF_PRESENT)
+		return false;
+	enum page_size size = PAGE_4K;
+	uint64_t rights = 0;
+	switch (layout_region(map->layout, linear)) {
+	case REGION_PER_CPU:
+		size = large_size(map->tables.mode);
+		break;
+	case REGION_MODULES:
+		rights = WORD_EXECUTE;
+		break;
+	case REGION_VMALLOC:
+	case REGION_FIXMAP:
+	case REGION_KMAP:
+		break;
+	default:
+		return false;
+	}
+	map_page(map, linear, take_page(map, size), size, rights);
+	return true;
+}

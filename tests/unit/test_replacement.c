@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_replacement.c - every replacement policy beside a second one written with plain lists: random and adversarial streams,
+ * many geometries, removals, payloads, batches, each kind of vector instruction.
+ */
+#include "models/registry.h"
+#include "sim/rng.h"
+#include "tests/unit/test.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the second opinion: one set, ways as they lie in hardware, with everything any policy may want to know ---- */
+
+#define WAYS_MAX 140
+
+struct plain_way {
+	bool valid, recent;
+	uint64_t tag, marks, payload;
+	unsigned long last_use, came;
+	unsigned prediction;
+};
+
+struct plain_set {
+	struct plain_way way[WAYS_MAX];
+	bool right_is_older[2 * 256]; /* by node of the tree */
+	unsigned long clock;
+};
+
+struct plain {
+	const char *policy;
+	unsigned sets, ways;
+	bool xor ;
+	struct plain_set *set;
+};
+
+/* Turns the nodes above the way away from it: the leaf range [low, low + leaves) belongs to `node`. */
+static void tree_touch(struct plain_set *set, unsigned node, unsigned low, unsigned leaves, unsigned way)
+{
+	if (leaves == 1)
+		return;
+	bool goes_right = way >= low + leaves / 2;
+	set->right_is_older[node] = !goes_right;
+	tree_touch(set, 2 * node + goes_right, goes_right ? low + leaves / 2 : low, leaves / 2, way);
+}
+
+static unsigned tree_victim(const struct plain_set *set, unsigned node, unsigned low, unsigned leaves, unsigned ways)
+{
+	if (leaves == 1)
+		return low;
+	bool goes_right = low + leaves / 2 < ways && set->right_is_older[node];
+	return tree_victim(set, 2 * node + goes_right, goes_right ? low + leaves / 2 : low, leaves / 2, ways);
+}
+
+static unsigned leaves_of(unsigned ways)
+{
+	unsigned leaves = 1;
+	while (leaves < ways)
+		leaves *= 2;
+	return leaves;
+}
+
+static void plain_use(struct plain *plain, struct plain_set *set, unsigned way)
+{
+	set->way[way].last_use = ++set->clock;
+	set->way[way].prediction = 0;
+	tree_touch(set, 1, 0, leaves_of(plain->ways), way);
+	set->way[way].recent = true;
+	for (unsigned i = 0; i < plain->ways; i++)
+		if (!set->way[i].recent)
+			return;
+	for (unsigned i = 0; i < plain->ways; i++)
+		set->way[i].recent = i == way;
+}
+
+static unsigned plain_victim(struct plain *plain, struct plain_set *set)
+{
+	unsigned victim = 0;
+	for (unsigned i = 0; i < plain->ways; i++)
+		if (!set->way[i].valid)
+			return i;
+	if (strcmp(plain->policy, "tree_plru") == 0)
+		return tree_victim(set, 1, 0, leaves_of(plain->ways), plain->ways);
+	if (strcmp(plain->policy, "bit_plru") == 0) {
+		while (victim + 1 < plain->ways && set->way[victim].recent)
+			victim++;
+		return set->way[victim].recent ? 0 : victim;
+	}
+	if (strcmp(plain->policy, "srrip") == 0) {
+		for (;;) {
+			for (unsigned i = 0; i < plain->ways; i++)
+				if (set->way[i].prediction == 3)
+					return i;
+			for (unsigned i = 0; i < plain->ways; i++)
+				set->way[i].prediction++;
+		}
+	}
+	bool fifo = strcmp(plain->policy, "fifo") == 0;
+	for (unsigned i = 1; i < plain->ways; i++)
+		if (fifo ? set->way[i].came < set->way[victim].came : set->way[i].last_use < set->way[victim].last_use)
+			victim = i;
+	return victim;
+}
+
+static struct plain_set *plain_set_of(const struct plain *plain, uint64_t tag)
+{
+	if (!plain->xor)
+		return &plain->set[tag % plain->sets];
+	uint64_t above = tag / plain->sets;
+	return &plain->set[(tag % plain->sets) ^ (above % plain->sets)];
+}
+
+static struct plain_way *plain_find(const struct plain *plain, uint64_t tag)
+{
+	struct plain_set *set = plain_set_of(plain, tag);
+	for (unsigned i = 0; i < plain->ways; i++)
+		if (set->way[i].valid && set->way[i].tag == tag)
+			return &set->way[i];
+	return NULL;
+}
+
+/* Puts a tag in; returns what was there, with `valid` false if nothing. */
+static struct plain_way plain_insert(struct plain *plain, uint64_t tag, uint64_t marks, uint64_t payload)
+{
+	struct plain_set *set = plain_set_of(plain, tag);
+	unsigned way = plain_victim(plain, set);
+	struct plain_way old = set->way[way];
+	struct plain_way fresh = {.valid = true, .tag = tag, .marks = marks, .payload = payload, .recent = old.recent};
+	set->way[way] = fresh;
+	plain_use(plain, set, way);
+	set->way[way].came = set->clock;
+	set->way[way].prediction = 2;
+	return old;
+}
+
+static void plain_remove(struct plain_way *way)
+{
+	*way = (struct plain_way){0};
+}
+
+/* ---- streams ---- */
+
+enum stream { STREAM_RANDOM, STREAM_LOCAL, STREAM_ROUND, STREAM_ONE_SET, STREAMS };
+
+/* Tags that press on the sets: twice the capacity at random, a drifting window, a loop of one more than fits, one set only. */
+static uint64_t next_tag(enum stream stream, const struct plain *plain, struct rng *rng, unsigned step)
+{
+	unsigned lines = plain->sets * plain->ways;
+	switch (stream) {
+	case STREAM_RANDOM:
+		return rng_below(rng, 2 * lines + 1);
+	case STREAM_LOCAL:
+		return step / 8 + rng_below(rng, lines / 2 + 2);
+	case STREAM_ROUND:
+		return step % (lines + 1);
+	default:
+		return TAG_MAX - (TAG_MAX % plain->sets) - (uint64_t)plain->sets * rng_below(rng, 2 * plain->ways);
+	}
+}
+
+struct geometry {
+	unsigned sets, ways;
+	bool xor ;
+};
+
+static const struct geometry geometries[] = {{1, 1, false},  {8, 1, false},  {1, 2, false},   {16, 2, false},   {5, 3, false},
+                                             {1, 4, false},  {64, 4, false}, {7, 5, false},   {3, 6, false},    {16, 8, false},
+                                             {16, 8, true},  {12, 8, false}, {4, 11, false},  {128, 12, false}, {96, 16, false},
+                                             {4, 16, true},  {2, 17, false}, {1, 20, false},  {2, 32, false},   {1, 33, false},
+                                             {1, 64, false}, {1, 65, false}, {1, 128, false}, {3, 130, false}};
+
+static struct replacement *make(const char *policy, const struct geometry *geometry, bool payloads, enum simd simd)
+{
+	struct error error = {0};
+	const struct replacement_wiring wiring = {.sets = geometry->sets,
+	                                          .ways = geometry->ways,
+	                                          .index = geometry->xor ? INDEX_XOR : INDEX_LINEAR,
+	                                          .tag_shift = WAY_MARK_BITS,
+	                                          .payloads = payloads,
+	                                          .simd = simd,
+	                                          .seed = 1,
+	                                          .stream = "test"};
+	struct replacement *array = replacement_model(policy, &error)->create(&wiring, &error);
+	if (!array)
+		fail_msg("%s", error.text);
+	return array;
+}
+
+static struct plain make_plain(const char *policy, const struct geometry *geometry)
+{
+	struct plain plain = {.policy = policy, .sets = geometry->sets, .ways = geometry->ways, .xor = geometry->xor };
+	plain.set = xcalloc(plain.sets, sizeof *plain.set);
+	return plain;
+}
+
+static const char *const deterministic[] = {"lru", "fifo", "tree_plru", "bit_plru", "srrip", NULL};
+
+/* One access as a TLB makes it: found and used, or put in. */
+static void step_single(struct replacement *array, struct plain *plain, uint64_t tag, uint64_t payload)
+{
+	uint32_t set = replacement_set_of(array, tag), way = replacement_find(array, set, tag);
+	struct plain_way *known = plain_find(plain, tag);
+	assert_int_equal(way < array->ways, known != NULL);
+	if (known) {
+		way = replacement_use(array, set, way);
+		assert_int_equal(way_tag(replacement_words(array, set)[way]), tag);
+		assert_int_equal(replacement_payloads(array, set)[way], known->payload);
+		plain_use(plain, plain_set_of(plain, tag), (unsigned)(known - plain_set_of(plain, tag)->way));
+		return;
+	}
+	uint64_t evicted, evicted_payload;
+	uint64_t marks = (payload & 7) << 1;
+	way = replacement_insert(array, set, way_word(tag, WAY_VALID | marks), payload, &evicted, &evicted_payload);
+	assert_int_equal(replacement_words(array, set)[way], way_word(tag, WAY_VALID | marks));
+	struct plain_way old = plain_insert(plain, tag, marks, payload);
+	assert_int_equal(evicted, old.valid ? way_word(old.tag, WAY_VALID | old.marks) : 0);
+	assert_int_equal(evicted_payload, old.valid ? old.payload : 0);
+}
+
+/* Would catch: a wrong victim, a payload that stays behind when its way moves, an order that a removal breaks. */
+static void policies_equal_plain_lists(void **state)
+{
+	(void)state;
+	struct rng rng;
+	rng_init(&rng, 1, "replacement");
+	for (const char *const *policy = deterministic; *policy; policy++) {
+		for (size_t g = 0; g < sizeof geometries / sizeof *geometries; g++) {
+			for (unsigned stream = 0; stream < STREAMS; stream++) {
+				struct replacement *array = make(*policy, &geometries[g], true, SIMD_AUTO);
+				struct plain plain = make_plain(*policy, &geometries[g]);
+				for (unsigned step = 0; step < 1500; step++) {
+					uint64_t tag = next_tag((enum stream)stream, &plain, &rng, step);
+					struct plain_way *known = plain_find(&plain, tag);
+					if (known && rng_below(&rng, 16) == 0) {
+						uint32_t set = replacement_set_of(array, tag);
+						replacement_remove(array, set, replacement_find(array, set, tag));
+						plain_remove(known);
+						continue;
+					}
+					step_single(array, &plain, tag, rng_next(&rng));
+				}
+				replacement_check(array);
+				replacement_destroy(array);
+				free(plain.set);
+			}
+		}
+	}
+}
+
+/* What a run of requests must miss, by the plain lists. */
+static void expect_run(struct replacement *array, struct plain *plain, const uint64_t *requests, size_t count)
+{
+	struct replacement_miss misses[200];
+	size_t missed = replacement_run(array, requests, count, misses), at = 0;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t tag = requests[i] >> WAY_MARK_BITS, marks = requests[i] & WAY_MARKS & ~USED_AGAIN;
+		struct plain_way *known = plain_find(plain, tag);
+		struct plain_set *set = plain_set_of(plain, tag);
+		if (!known) {
+			struct plain_way old = plain_insert(plain, tag, marks, 0);
+			assert_true(at < missed);
+			assert_int_equal(misses[at].request, i);
+			assert_int_equal(misses[at++].evicted, old.valid ? way_word(old.tag, WAY_VALID | old.marks) : 0);
+		} else {
+			known->marks |= marks;
+			plain_use(plain, set, (unsigned)(known - set->way));
+		}
+		if (requests[i] & USED_AGAIN)
+			plain_use(plain, set, (unsigned)(plain_find(plain, tag) - set->way));
+	}
+	assert_int_equal(at, missed);
+}
+
+static void expect_same_contents(const struct replacement *array, const struct plain *plain)
+{
+	uint64_t valid = 0;
+	for (unsigned set = 0; set < plain->sets; set++)
+		for (unsigned way = 0; way < plain->ways; way++)
+			valid += plain->set[set].way[way].valid;
+	assert_int_equal(replacement_count(array, 0, NULL), valid);
+	for (uint32_t set = 0; set < array->sets; set++)
+		for (uint32_t way = 0; way < array->ways; way++) {
+			uint64_t word = replacement_words(array, set)[way];
+			if (!(word & WAY_VALID))
+				continue;
+			const struct plain_way *known = plain_find(plain, way_tag(word));
+			assert_non_null(known);
+			assert_int_equal(word & WAY_MARKS & ~WAY_VALID, known->marks);
+		}
+}
+
+/*
+ * Runs cut anyhow, with marks and double uses, in each kind of vector instruction that this host has.
+ * Would catch: a vector loop that sees a way too few or too many, a mark lost when a way moves, a second use that is not one.
+ */
+static void runs_equal_plain_lists(void **state)
+{
+	(void)state;
+	struct rng rng;
+	rng_init(&rng, 2, "runs");
+	for (enum simd simd = SIMD_PLAIN; simd <= SIMD_AVX2; simd++) {
+		for (const char *const *policy = deterministic; simd_has(simd) && *policy; policy++) {
+			for (size_t g = 0; g < sizeof geometries / sizeof *geometries; g++) {
+				struct replacement *array = make(*policy, &geometries[g], false, simd);
+				struct plain plain = make_plain(*policy, &geometries[g]);
+				for (unsigned step = 0, batch = 0; step < 4000; batch++) {
+					uint64_t requests[200];
+					unsigned count = rng_below(&rng, 200);
+					enum stream stream = (enum stream)(batch % STREAMS);
+					for (unsigned i = 0; i < count; i++, step++)
+						requests[i] = next_tag(stream, &plain, &rng, step) << WAY_MARK_BITS |
+						              (rng_next(&rng) & rng_next(&rng) & WAY_MARKS);
+					expect_run(array, &plain, requests, count);
+					if (batch % 8 == 0 && count) {
+						uint64_t tag = requests[0] >> WAY_MARK_BITS;
+						struct plain_way *known = plain_find(&plain, tag);
+						uint32_t set = replacement_set_of(array, tag);
+						if (known)
+							replacement_remove(array, set, replacement_find(array, set, tag));
+						if (known)
+							plain_remove(known);
+					}
+				}
+				expect_same_contents(array, &plain);
+				replacement_check(array);
+				replacement_destroy(array);
+				free(plain.set);
+			}
+		}
+	}
+}
+
+/* Would catch: a random policy that evicts while a way is free, draws always the same way, or depends on anything but its seed.
+ */
+static void random_is_seeded_and_even(void **state)
+{
+	(void)state;
+	const struct geometry geometry = {1, 8, false};
+	struct replacement *first = make("random", &geometry, false, SIMD_PLAIN),
+	                   *second = make("random", &geometry, false, SIMD_AUTO);
+	unsigned victims[8] = {0};
+	for (uint64_t tag = 0; tag < 8008; tag++) {
+		uint64_t request = tag << WAY_MARK_BITS;
+		struct replacement_miss one, other;
+		assert_int_equal(replacement_run(first, &request, 1, &one), 1);
+		assert_int_equal(replacement_run(second, &request, 1, &other), 1);
+		assert_int_equal(one.evicted, other.evicted);
+		assert_int_equal(one.evicted == 0, tag < 8);
+		if (tag >= 8)
+			victims[replacement_find(first, 0, tag)]++;
+	}
+	/* 1,000 a way are expected; five standard deviations are 148. */
+	for (unsigned way = 0; way < 8; way++)
+		assert_in_range(victims[way], 852, 1148);
+	replacement_destroy(first);
+	replacement_destroy(second);
+}
+
+static bool is_odd(void *context, uint64_t word, uint64_t payload)
+{
+	assert_int_equal(payload, way_tag(word) + 7);
+	++*(unsigned *)context;
+	return way_tag(word) % 2;
+}
+
+/* Would catch: a way skipped because the one before it was taken out. */
+static void predicates_remove_what_they_name(void **state)
+{
+	(void)state;
+	const struct geometry geometry = {2, 12, false};
+	for (const struct replacement_model *model = replacement_models; model->ops; model++) {
+		struct replacement *array = make(model->ops->name, &geometry, true, SIMD_AUTO);
+		for (uint64_t i = 0; i < 12; i++) {
+			uint64_t tag = 100 + 2 * i, evicted;
+			replacement_insert(array, replacement_set_of(array, tag), way_word(tag, WAY_VALID), tag + 7, &evicted,
+			                   NULL);
+			tag++;
+			replacement_insert(array, replacement_set_of(array, tag), way_word(tag, WAY_VALID), tag + 7, &evicted,
+			                   NULL);
+		}
+		unsigned seen = 0;
+		assert_int_equal(replacement_remove_if(array, 0, is_odd, &seen), 0);
+		assert_int_equal(replacement_remove_if(array, 1, is_odd, &seen), 12);
+		assert_int_equal(seen, 24);
+		assert_int_equal(replacement_count(array, 0, NULL), 12);
+		replacement_check(array);
+		replacement_destroy(array);
+	}
+}
+
+/* The mixed access pattern of SRRIP's paper (Jaleel et al. 2010): a1 and a2, used twice, outlive the scan b1 to b4 in four ways.
+ */
+static void srrip_resists_the_papers_scan(void **state)
+{
+	(void)state;
+	const struct geometry geometry = {1, 4, false};
+	struct replacement *array = make("srrip", &geometry, false, SIMD_AUTO);
+	const uint64_t a1 = 1, a2 = 2, scan[] = {a1, a2, a2, a1, 11, 12, 13, 14, a1, a2};
+	unsigned hits = 0;
+	for (size_t i = 0; i < sizeof scan / sizeof *scan; i++) {
+		uint64_t request = scan[i] << WAY_MARK_BITS;
+		struct replacement_miss miss;
+		hits += replacement_run(array, &request, 1, &miss) == 0;
+	}
+	assert_int_equal(hits, 4);
+	replacement_destroy(array);
+}
+
+/* Would catch: an array of absurd size that is tried, or an error that does not name the owner. */
+static void impossible_geometries_are_refused(void **state)
+{
+	(void)state;
+	const struct replacement_wiring wirings[] = {{.sets = 0, .ways = 1, .stream = "l9"},
+	                                             {.sets = 1, .ways = 0, .stream = "l9"},
+	                                             {.sets = 6, .ways = 2, .index = INDEX_XOR, .stream = "l9"},
+	                                             {.sets = 1u << 28, .ways = 2, .stream = "l9"},
+	                                             {.sets = 1, .ways = UINT32_MAX, .stream = "l9"}};
+	for (const struct replacement_model *model = replacement_models; model->ops; model++)
+		for (size_t i = 0; i < sizeof wirings / sizeof *wirings; i++) {
+			struct error error = {0};
+			assert_null(model->create(&wirings[i], &error));
+			assert_int_equal(error.kind, ERROR_USAGE);
+			assert_non_null(strstr(error.text, "l9"));
+		}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(policies_equal_plain_lists),    cmocka_unit_test(runs_equal_plain_lists),
+	        cmocka_unit_test(random_is_seeded_and_even),     cmocka_unit_test(predicates_remove_what_they_name),
+	        cmocka_unit_test(srrip_resists_the_papers_scan), cmocka_unit_test(impossible_geometries_are_refused),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
