@@ -36,7 +36,7 @@ static _Noreturn void give_up(const struct error *error)
 
 struct rig {
 	struct cache_hierarchy *caches;
-	struct stack_distances distances;
+	struct stack_distance *stack;
 	uint64_t blocks[ACCESS_BATCH];
 	struct access copy[ACCESS_BATCH];
 	uint64_t tags[SETS][WAYS];
@@ -107,19 +107,20 @@ static void end_caches(struct rig *rig)
 
 static void start_distances(struct rig *rig)
 {
-	stack_distances_init(&rig->distances);
+	rig->stack = stack_distance_create();
 }
 
 static void run_distances(struct rig *rig, const struct access *accesses, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		rig->blocks[i] = accesses[i].address >> LINE_SHIFT;
-	stack_distances_run(&rig->distances, rig->blocks, count);
+	stack_distance_count(rig->stack, rig->blocks, count);
 }
 
 static void end_distances(struct rig *rig)
 {
-	stack_distances_release(&rig->distances);
+	stack_distance_check(rig->stack);
+	stack_distance_destroy(rig->stack);
 }
 
 static const struct pass passes[] = {
