@@ -334,34 +334,76 @@ static void compare_zones(const struct start_state *state, const struct page_all
 	free(view);
 }
 
-static void compare_cache(const char *name, uint64_t expected, const struct object_allocator *objects, struct state_tally *tally,
-                          FILE *out)
+/* What /proc/slabinfo says of a cache. */
+struct expected_cache {
+	uint64_t slabs, active_objects;
+};
+
+static void compare_cache(const char *name, const struct expected_cache *expected, const struct object_allocator *objects,
+                          struct state_tally *tally, FILE *out)
 {
 	struct cache_view view = {0};
 	cache_id id = find_cache(objects, name);
 	if (id.nr == UINT32_MAX || !objects->ops->cache_view(objects, id, &view))
 		return;
 	tally->caches++;
-	tally->caches_equal += view.slabs == expected;
-	tally->caches_near += state_near(expected, view.slabs);
-	if (!state_near(expected, view.slabs))
-		fprintf(out, "  slabs, cache %s: expected %" PRIu64 ", got %" PRIu64 "\n", name, expected, view.slabs);
+	tally->caches_equal += view.slabs == expected->slabs;
+	tally->caches_near += state_near(expected->slabs, view.slabs);
+	tally->objects++;
+	tally->objects_equal += view.active_objects == expected->active_objects;
+	tally->objects_near += state_near(expected->active_objects, view.active_objects);
+	if (!state_near(expected->slabs, view.slabs))
+		fprintf(out, "  slabs, cache %s: expected %" PRIu64 ", got %" PRIu64 "\n", name, expected->slabs, view.slabs);
+	if (!state_near(expected->active_objects, view.active_objects))
+		fprintf(out, "  active objects, cache %s: expected %" PRIu64 ", got %" PRIu64 "\n", name,
+		        expected->active_objects, view.active_objects);
+}
+
+/* Free objects of the slabs on a node's partial list, "@CN FRAME INUSE/OBJECTS/FROZEN [ ... ] ...". */
+static uint64_t free_on_list(const char *text)
+{
+	uint64_t free_objects = 0;
+	for (const char *at = strchr(text, '/'); at; at = strchr(at, '/')) {
+		const char *start = at;
+		while (start > text && start[-1] >= '0' && start[-1] <= '9')
+			start--;
+		char *end;
+		uint64_t objects = strtoull(at + 1, &end, 10), inuse = strtoull(start, NULL, 10);
+		free_objects += objects > inuse ? objects - inuse : 0;
+		at = *end == '/' ? end + 1 : end;
+	}
+	return free_objects;
+}
+
+/* A cache of a dump: SLUB says slabs= and total=, and its node's list; SLAB total_slabs=, objs= and free_objects=. */
+static struct expected_cache dumped_cache(const struct state_dump *dump, size_t line)
+{
+	const char *text = dump->texts[line].text;
+	uint64_t slabs = state_text_number(text, "total_slabs", UINT64_MAX);
+	if (slabs != UINT64_MAX)
+		return (struct expected_cache){slabs, slabs * state_text_number(text, "objs", 0) -
+		                                              state_text_number(text, "free_objects", 0)};
+	struct expected_cache cache = {state_text_number(text, "slabs", 0), state_text_number(text, "total", 0)};
+	while (++line < dump->text_count && !state_text_begins(dump->texts[line].text, "@C "))
+		if (state_text_begins(dump->texts[line].text, "@CN "))
+			cache.active_objects -= free_on_list(dump->texts[line].text);
+	return cache;
 }
 
 static void compare_caches(const struct start_state *state, const struct object_allocator *objects, struct state_tally *tally,
                            FILE *out)
 {
 	char name[NAME_MAX_BYTES];
-	for (size_t i = 0; i < state->slabs.count; i++)
-		compare_cache(state->slabs.at[i].name, state->slabs.at[i].slabs, objects, tally, out);
+	for (size_t i = 0; i < state->slabs.count; i++) {
+		const struct cache_view *told = &state->slabs.at[i];
+		compare_cache(told->name, &(struct expected_cache){told->slabs, told->active_objects}, objects, tally, out);
+	}
 	for (size_t i = 0; i < state->dump.text_count; i++) {
-		const char *text = state->dump.texts[i].text;
-		if (!state_text_begins(text, "@C "))
+		if (!state_text_begins(state->dump.texts[i].text, "@C "))
 			continue;
-		cache_name(text, name);
-		/* SLUB says slabs=, SLAB total_slabs= */
-		uint64_t slabs = state_text_number(text, "slabs", 0) + state_text_number(text, "total_slabs", 0);
-		compare_cache(name, slabs, objects, tally, out);
+		struct expected_cache expected = dumped_cache(&state->dump, i);
+		cache_name(state->dump.texts[i].text, name);
+		compare_cache(name, &expected, objects, tally, out);
 	}
 }
 

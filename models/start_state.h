@@ -42,8 +42,9 @@ bool start_state_objects(const struct start_state *state, struct object_allocato
 struct state_tally {
 	uint64_t lists, lists_equal; /* of the page allocator, with a dump */
 	uint64_t blocks, blocks_equal, blocks_near;
-	uint64_t caches, caches_equal, caches_near;
-	char first[256]; /* the first list that differs */
+	uint64_t caches, caches_equal, caches_near;    /* their slabs */
+	uint64_t objects, objects_equal, objects_near; /* their active objects as /proc/slabinfo counts them */
+	char first[256];                               /* the first list that differs */
 };
 
 /* A number within one per cent, or within one of a small number, is near. */

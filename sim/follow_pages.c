@@ -92,9 +92,10 @@ static bool read_events(struct follow_pages *self, struct trace *trace, const st
 			if (detail->kind == DETAIL_CONTEXT)
 				levels[cpu] = level_of(detail->context);
 			if (detail->kind == DETAIL_CONTEXT || detail->kind == DETAIL_EXTFRAG ||
-			    trace_is_before(window, detail->line, detail->time_ns) ||
 			    trace_is_behind(window, detail->line, detail->time_ns) || !block_is_inside(self, detail))
 				continue;
+			if (self->first == self->count && trace_is_before(window, detail->line, detail->time_ns))
+				self->first++;
 			self->events[self->count++] = (struct page_event){.line = detail->line,
 			                                                  .pfn = (uint32_t)detail->pfn,
 			                                                  .next = NONE,
@@ -117,7 +118,7 @@ static void link_frames(struct follow_pages *self)
 {
 	for (uint32_t nr = 0; nr < self->pages->end_pfn; nr++)
 		self->upcoming[nr] = NONE;
-	for (uint32_t i = self->count; i-- > 0;) {
+	for (uint32_t i = self->count; i-- > self->first;) {
 		struct page_event *event = &self->events[i];
 		event->next = self->upcoming[event->pfn];
 		for (uint32_t nr = event->pfn; nr < event->pfn + (1u << event->order); nr++)
@@ -163,7 +164,7 @@ static void divide_run(struct follow_pages *self, const struct run *run, uint32_
 static void divide_runs(struct follow_pages *self)
 {
 	struct run runs[CPUS_MAX][LEVELS] = {0};
-	for (uint32_t i = 0; i < self->count; i++) {
+	for (uint32_t i = self->first; i < self->count; i++) {
 		struct page_event *event = &self->events[i];
 		struct run *run = &runs[event->cpu][event->level];
 		if (event->kind == DETAIL_ZONE_LOCKED) {
@@ -317,11 +318,16 @@ void follow_pages_owner(struct follow_pages *self, uint64_t line, uint32_t frame
 		self->events[by - 1].owner = owner;
 }
 
+bool follow_pages_hands_out(const struct follow_pages *self, uint64_t line)
+{
+	return self->at > 0 && self->events[self->at - 1].line == line && self->events[self->at - 1].kind == DETAIL_PAGE_ALLOC;
+}
+
 void follow_pages_begin(struct follow_pages *self)
 {
 	lazy_free(self->serving, self->pages->end_pfn, sizeof *self->serving);
 	self->serving = NULL;
-	self->at = 0;
+	self->at = self->first;
 }
 
 /* A frame on a list that no recorded allocation takes: its next event is a free, or there is none. */
@@ -398,10 +404,13 @@ static bool evict(struct follow_pages *self, const struct page_event *event)
 	if (!self->objects->ops->follow->holds(self->objects, pfn_of(event->pfn)))
 		return true;
 	follow_pages_supply(self, event->pfn, NONE);
-	bool evicted = object_evict(self->objects, pfn_of(event->pfn), event->cpu);
+	if (self->slab_goes)
+		self->slab_goes(self->context, pfn_of(event->pfn), event->order, event->cpu);
+	bool gone = !self->objects->ops->follow->holds(self->objects, pfn_of(event->pfn));
+	bool evicted = !gone && object_evict(self->objects, pfn_of(event->pfn), event->cpu);
 	follow_pages_unsupply(self);
 	self->counters.slabs_evicted += evicted;
-	return evicted;
+	return gone || evicted;
 }
 
 /* A block that the recording hands out is in use here: it was freed without an event. false: it is not this block that is in use.

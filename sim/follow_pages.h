@@ -63,13 +63,16 @@ struct follow_pages {
 	struct page_allocator *pages;
 	struct object_allocator *objects;
 	struct page_event *events;
-	uint32_t count, at;
-	uint32_t *serving;  /* by frame: the last allocation that covers it, while owners are told */
+	uint32_t count, first, at; /* first: of the window; those before it only tell what the ops' lines are */
+	uint32_t *serving;         /* by frame: the last allocation that covers it, while owners are told */
 	uint32_t *upcoming; /* by frame: the next event that begins with it; out of date for frames that stand on no list */
 	struct granted *granted;
 	size_t granted_count, granted_room;
 	unsigned cpus;
 	struct page_supply supply;
+	/* Told before a slab is dropped that the recording frees: unseen calls may have freed what lives in it. May be NULL. */
+	void (*slab_goes)(void *context, pfn first, unsigned order, unsigned cpu);
+	void *context;
 	uint64_t result_line; /* of the last allocation event */
 	pfn result;
 	uint32_t wanted; /* the frame that the object allocator's next page must hold */
@@ -92,6 +95,8 @@ void follow_pages_release(struct follow_pages *self);
 /* Before the start: an op's object lies in the frame, so the last block allocated there by line `line` serves a slab of `owner`.
  */
 void follow_pages_owner(struct follow_pages *self, uint64_t line, uint32_t frame, uint32_t owner);
+/* While owners are told: whether the last event up to line `line` is of that line and allocates a block. */
+bool follow_pages_hands_out(const struct follow_pages *self, uint64_t line);
 /* No more owners are told. */
 void follow_pages_begin(struct follow_pages *self);
 /* Makes all calls up to and with the event of that line. */

@@ -37,6 +37,21 @@ struct lookup {
 	enum page_size size;
 };
 
+static bool is_user(uint64_t linear)
+{
+	return !(linear >> 63);
+}
+
+static struct walk_request request_of(const struct access *access, uint64_t linear)
+{
+	return (struct walk_request){
+	        .linear = linear,
+	        .write = access->kind == ACCESS_STORE || access->kind == ACCESS_MODIFY,
+	        .fetch = access->kind == ACCESS_CODE,
+	        .user = is_user(linear),
+	};
+}
+
 /* ---- the filter ---- */
 
 static void forget_recents(struct mmu *mmu)
@@ -53,13 +68,36 @@ static uint8_t region_of(const struct mmu *mmu, uint64_t linear)
 	return mmu->layout ? (uint8_t)layout_region(mmu->layout, linear) : 0;
 }
 
+/* Rights and the dirty bit of a word as an index: bits 1 to 4. */
+static unsigned rights_index(uint64_t word)
+{
+	_Static_assert((WORD_RIGHTS | WORD_DIRTY) == 0x1e, "four bits in a row");
+	return (unsigned)(word >> 1 & 0xf);
+}
+
+/* The kinds of access that a page of these rights allows as it is, a bit for each. */
+static uint8_t allowed_kinds(const struct mmu *mmu, bool user, uint64_t word)
+{
+	unsigned kinds = 0;
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
+		const struct access access = {.kind = (uint8_t)kind};
+		struct walk_request request = request_of(&access, 0);
+		request.user = user;
+		if (!mmu->walker || (walker_allows(mmu->walker, &request, word) && (!request.write || word & WORD_DIRTY)))
+			kinds |= 1u << kind;
+	}
+	return (uint8_t)kinds;
+}
+
 /* The page was just used, by a hit, in a first-level array. */
 static void remember(struct mmu *mmu, const struct lookup *lookup)
 {
 	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[lookup->side]];
-	const struct mmu_recent recent = {.page = lookup->request.linear >> page_size_shift(lookup->size),
-	                                  .word = lookup->word,
-	                                  .region = region_of(mmu, lookup->request.linear)};
+	const struct mmu_recent recent = {
+	        .page = lookup->request.linear >> page_size_shift(lookup->size),
+	        .frame = lookup->word & WORD_FRAME,
+	        .kinds = mmu->kinds_by_rights[is_user(lookup->request.linear)][rights_index(lookup->word)],
+	        .region = region_of(mmu, lookup->request.linear)};
 	if (mmu->first_shared_by_sizes && recents->large.page != PAGE_NONE && lookup->size != recents->large_size)
 		recents->large.page = PAGE_NONE;
 	if (lookup->size == PAGE_4K) {
@@ -134,16 +172,33 @@ static void fill_level(struct mmu *mmu, unsigned level, enum mmu_side side, stru
 	evicted_from(mmu, level, side, evicted);
 }
 
+/* The entry that a level keeps of a translation: the page, or the largest piece around the address that its arrays keep. */
+static struct tlb_entry entry_for(const struct mmu *mmu, unsigned level, const struct lookup *lookup)
+{
+	uint64_t linear = lookup->request.linear, word = lookup->word;
+	unsigned size = lookup->size;
+	while (size > PAGE_4K && !mmu->level[level].array[lookup->side][size])
+		size--;
+	if (size != lookup->size) {
+		uint64_t inside = page_size_bytes(lookup->size) - 1, piece = page_size_bytes((enum page_size)size) - 1;
+		word |= linear & inside & ~piece;
+	}
+	return (struct tlb_entry){tag_of(mmu, linear, word, (enum page_size)size), word};
+}
+
 /* Puts a translation into the levels above `below` that take it, the lowest first. */
 static void fill_above(struct mmu *mmu, unsigned below, const struct lookup *lookup)
 {
-	uint64_t linear = lookup->request.linear;
-	const struct tlb_entry entry = {tag_of(mmu, linear, lookup->word, lookup->size), lookup->word};
-	mmu->seen[lookup->size] = true;
-	for (unsigned level = below; level-- > 0;)
-		if (level == 0 || mmu->level[level].inclusion != TLB_EXCLUSIVE)
-			fill_level(mmu, level, lookup->side, entry);
-	forget_side(mmu, lookup->side, lookup->size, linear);
+	enum page_size first = lookup->size;
+	for (unsigned level = below; level-- > 0;) {
+		if (level > 0 && mmu->level[level].inclusion == TLB_EXCLUSIVE)
+			continue;
+		const struct tlb_entry entry = entry_for(mmu, level, lookup);
+		first = tlb_tag_size(entry.tag);
+		mmu->seen[first] = true;
+		fill_level(mmu, level, lookup->side, entry);
+	}
+	forget_side(mmu, lookup->side, first, lookup->request.linear);
 }
 
 /* The array's entry for an address: of this address space, or global. */
@@ -254,7 +309,10 @@ static bool renew(struct mmu *mmu, struct lookup *lookup, bool allowed)
 	}
 	bool same = allowed && tag_of(mmu, renewed.request.linear, renewed.word, renewed.size) == old_tag;
 	if (!same) {
-		remove_everywhere(mmu, old_tag);
+		for (unsigned size = 0; size < PAGE_SIZES; size++) {
+			remove_everywhere(mmu, tlb_tag(lookup->request.linear, (enum page_size)size, mmu->walker->pcid));
+			remove_everywhere(mmu, tlb_tag_global(lookup->request.linear, (enum page_size)size));
+		}
 		fill_above(mmu, mmu->levels, &renewed);
 	} else {
 		change_word(mmu, old_tag, renewed.word);
@@ -342,21 +400,6 @@ static bool translate(struct mmu *mmu, struct lookup *lookup)
 
 /* ---- accesses ---- */
 
-static bool is_user(uint64_t linear)
-{
-	return !(linear >> 63);
-}
-
-static struct walk_request request_of(const struct access *access, uint64_t linear)
-{
-	return (struct walk_request){
-	        .linear = linear,
-	        .write = access->kind == ACCESS_STORE || access->kind == ACCESS_MODIFY,
-	        .fetch = access->kind == ACCESS_CODE,
-	        .user = is_user(linear),
-	};
-}
-
 /* The part of an access that lies in one page, by the long way. Returns whether it goes on. */
 static bool slow_page(struct mmu *mmu, struct access *part, struct walk_sink *sink)
 {
@@ -393,22 +436,72 @@ static struct access next_part(struct mmu *mmu, const struct access *access)
 	return part;
 }
 
-/* The filter's answer; NULL if it knows nothing. */
-static inline const struct mmu_recent *recent_hit(const struct mmu *mmu, const struct access *access, enum page_size *size)
+/* The filter's answer for a larger page; NULL if it knows nothing. */
+static const struct mmu_recent *recent_large(const struct mmu *mmu, const struct access *access)
 {
-	enum mmu_side side = access->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA;
-	const struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
-	bool user = is_user(access->address);
-	uint64_t page = access->address >> PAGE_SHIFT;
-	const struct mmu_recent *recent = &recents->of_set[page & mmu->recent_mask[side]];
-	*size = PAGE_4K;
-	if (recent->page != page) {
-		recent = &recents->large;
-		*size = recents->large_size;
-		if (recent->page != access->address >> page_size_shift(*size))
-			return NULL;
+	const struct mmu_recents *recents = &mmu->recents[mmu->recents_of[access->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA]];
+	const struct mmu_recent *recent = &recents->large;
+	bool knows = recent->page == access->address >> page_size_shift(recents->large_size) && recent->kinds >> access->kind & 1;
+	return knows ? recent : NULL;
+}
+
+static inline bool in_one_page(const struct access *access)
+{
+	return (access->address & (PAGE_SIZE - 1)) + access->bytes <= PAGE_SIZE;
+}
+
+/*
+ * As many accesses as the filter for 4 KiB pages answers, up to `count`; returns how many. out is NULL or has room for them.
+ */
+static size_t run_recents(struct mmu *mmu, const struct access *in, size_t count, struct access *out)
+{
+	const struct mmu_recent *const sets[MMU_SIDES] = {mmu->recents[mmu->recents_of[MMU_DATA]].of_set,
+	                                                  mmu->recents[mmu->recents_of[MMU_CODE]].of_set};
+	const uint64_t masks[MMU_SIDES] = {mmu->recent_mask[MMU_DATA], mmu->recent_mask[MMU_CODE]};
+	const bool translates = mmu->walker != NULL, tells_region = mmu->layout != NULL;
+	uint64_t hits[ACCESS_KINDS] = {0};
+	size_t done = 0;
+	for (; done < count; done++) {
+		struct access access = in[done];
+		unsigned side = access.kind == ACCESS_CODE;
+		uint64_t page = access.address >> PAGE_SHIFT;
+		const struct mmu_recent *recent = &sets[side][page & masks[side]];
+		if (recent->page != page || !(recent->kinds >> access.kind & 1) || !in_one_page(&access))
+			break;
+		hits[access.kind]++;
+		if (!out)
+			continue;
+		if (translates)
+			access.address = recent->frame | (access.address & (PAGE_SIZE - 1));
+		if (tells_region)
+			access.region = recent->region;
+		out[done] = access;
 	}
-	return (recent->word & mmu->looked_at[access->kind][user]) == mmu->needed[access->kind][user] ? recent : NULL;
+	for (unsigned kind = 0; done && kind < ACCESS_KINDS; kind++) {
+		mmu->level_counters[0].accesses[kind] += hits[kind];
+		mmu->level_counters[0].hits[kind][PAGE_4K] += hits[kind];
+	}
+	mmu->counters.pages += done;
+	return done;
+}
+
+/* One access, or as much of it as lies in one page; false: it goes no further. */
+static bool run_one(struct mmu *mmu, const struct access *access, struct access *part, struct walk_sink *sink)
+{
+	const struct mmu_recent *large = !mmu->partial && !mmu->watched && in_one_page(access) ? recent_large(mmu, access) : NULL;
+	if (!large) {
+		*part = next_part(mmu, access);
+		return slow_page(mmu, part, sink);
+	}
+	enum page_size size = mmu->recents[mmu->recents_of[access->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA]].large_size;
+	*part = *access;
+	mmu->counters.pages++;
+	mmu->level_counters[0].accesses[access->kind]++;
+	mmu->level_counters[0].hits[access->kind][size]++;
+	part->address = large->frame | (access->address & (page_size_bytes(size) - 1));
+	if (mmu->layout)
+		part->region = large->region;
+	return true;
 }
 
 static size_t run_each(struct mmu *mmu, const struct access *in, size_t count, struct access *out, size_t capacity, size_t *made)
@@ -416,24 +509,18 @@ static size_t run_each(struct mmu *mmu, const struct access *in, size_t count, s
 	struct walk_sink sink = {.at = out};
 	size_t done = 0;
 	while (done < count && (!out || sink.count + MMU_ROOM <= capacity)) {
-		enum page_size size;
-		struct access part = in[done];
-		bool one_page = (part.address & (PAGE_SIZE - 1)) + part.bytes <= PAGE_SIZE;
-		const struct mmu_recent *recent = one_page && !mmu->watched ? recent_hit(mmu, &part, &size) : NULL;
-		if (recent) {
-			mmu->counters.pages++;
-			mmu->level_counters[0].accesses[part.kind]++;
-			mmu->level_counters[0].hits[part.kind][size]++;
-			if (mmu->walker)
-				part.address = (recent->word & WORD_FRAME) | (part.address & (page_size_bytes(size) - 1));
-			if (mmu->layout)
-				part.region = recent->region;
-		} else {
-			part = next_part(mmu, &in[done]);
-			if (!slow_page(mmu, &part, &sink))
-				part.bytes = 0;
+		struct access part;
+		if (!mmu->partial && !mmu->watched) {
+			size_t room = out ? capacity - sink.count - MMU_ROOM + 1 : count,
+			       ahead = count - done < room ? count - done : room;
+			size_t known = run_recents(mmu, in + done, ahead, out ? out + sink.count : NULL);
+			done += known;
+			sink.count += out ? known : 0;
+			if (known == ahead)
+				continue;
 		}
-		if (out && (part.bytes || recent))
+		bool goes_on = run_one(mmu, &in[done], &part, &sink);
+		if (out && goes_on)
 			out[sink.count++] = part;
 		if (!mmu->partial)
 			done++;
@@ -513,34 +600,6 @@ void mmu_shoot_down(struct mmu *const *others, size_t count, const struct tlb_sc
 
 /* ---- making and checking ---- */
 
-/* The rights that the filter looks at, by kind of access. */
-static void make_rights(struct mmu *mmu)
-{
-	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
-		for (unsigned user = 0; user < 2; user++) {
-			const struct access access = {.kind = (uint8_t)kind};
-			struct walk_request request = request_of(&access, 0);
-			request.user = user;
-			uint64_t *looked_at = &mmu->looked_at[kind][user], *needed = &mmu->needed[kind][user];
-			*looked_at = *needed = 0;
-			if (!mmu->walker)
-				continue;
-			if (request.write)
-				*needed |= WORD_DIRTY;
-			/* A right is needed if its absence alone forbids, and forbidden if its presence alone does. */
-			for (uint64_t right = WORD_WRITE; right <= WORD_EXECUTE; right <<= 1) {
-				uint64_t most = WORD_RIGHTS;
-				if (!walker_allows(mmu->walker, &request, most))
-					most &= ~WORD_USER;
-				if (!walker_allows(mmu->walker, &request, most & ~right))
-					*needed |= right;
-				if (!walker_allows(mmu->walker, &request, most | right))
-					*looked_at |= right;
-			}
-			*looked_at |= *needed;
-		}
-}
-
 static bool can_run_whole_batches(const struct mmu *mmu)
 {
 	if (mmu->walker || mmu->prefetch_next_page || mmu->levels == 0)
@@ -579,7 +638,9 @@ void mmu_init(struct mmu *mmu)
 	}
 	if (one_for_both && mmu->recent_mask[0] != mmu->recent_mask[1])
 		mmu->recent_mask[0] = mmu->recent_mask[1] = 0;
-	make_rights(mmu);
+	for (unsigned rights = 0; rights < 16; rights++)
+		for (unsigned user = 0; user < 2; user++)
+			mmu->kinds_by_rights[user][rights] = allowed_kinds(mmu, user, (uint64_t)rights << 1);
 	forget_recents(mmu);
 	mmu->seen[PAGE_4K] = true;
 	mmu->whole_batches = can_run_whole_batches(mmu);

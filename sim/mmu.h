@@ -73,8 +73,9 @@ extern const struct metric mmu_metrics[];
 
 /* What was used last in a set of the first level. */
 struct mmu_recent {
-	uint64_t page; /* linear address >> PAGE_SHIFT; UINT64_MAX: nothing */
-	uint64_t word;
+	uint64_t page;  /* linear address >> its shift; UINT64_MAX: nothing */
+	uint64_t frame; /* physical address of the page */
+	uint8_t kinds;  /* of access that it allows, a bit for each */
 	uint8_t region;
 };
 
@@ -102,11 +103,11 @@ struct mmu {
 	struct mmu_recents recents[MMU_SIDES];
 	unsigned recents_of[MMU_SIDES]; /* which of them a side uses: one for both where they share a first-level array */
 	uint64_t recent_mask[MMU_SIDES];
-	bool first_shared_by_sizes;                                   /* a first-level array keeps pages of several sizes */
-	bool served[MMU_SIDES];                                       /* looked up at all */
-	bool seen[PAGE_SIZES];                                        /* pages of this size were ever filled */
-	uint64_t looked_at[ACCESS_KINDS][2], needed[ACCESS_KINDS][2]; /* rights by kind and user mode, for the filter */
+	bool first_shared_by_sizes; /* a first-level array keeps pages of several sizes */
+	bool served[MMU_SIDES];     /* looked up at all */
+	bool seen[PAGE_SIZES];      /* pages of this size were ever filled */
 	bool watched;
+	uint8_t kinds_by_rights[2][16]; /* kinds of access allowed, by user mode and the word's rights and dirty bit */
 	bool whole_batches;
 	struct mmu_runs *runs; /* of whole batches; owned */
 	uint32_t partial;      /* bytes of the next access that are done */

@@ -7,6 +7,7 @@
 #include "sim/level_store.h"
 
 #include "sim/follow.h"
+#include "sim/follow_kfree_rcu.h"
 #include "sim/follow_rcu.h"
 #include "sim/usercopy_caches.h"
 
@@ -15,6 +16,9 @@
 #include <string.h>
 
 #define BATCH_OPS 1024
+
+/* struct kvfree_rcu_bulk_data (kernel/rcu/tree.c): words in front of the pointers in its page. */
+#define RCU_BULK_HEAD_WORDS 2
 
 /* SLOB puts this before a kmalloc of whole pages' size and less (ARCH_KMALLOC_MINALIGN). */
 #define KMALLOC_HEADER_MAX 8u
@@ -40,6 +44,7 @@ struct live {
 	uint16_t cpu;
 	uint8_t state;
 	uint8_t order; /* pages */
+	bool gone;     /* an object that kfree_rcu() freed, without an op */
 	uint32_t gfp;  /* pages: decides the owner's mobility */
 };
 
@@ -70,6 +75,7 @@ struct replay {
 	struct follow follow;
 	bool follows; /* the page allocator too: */
 	struct follow_pages follow_pages;
+	struct follow_kfree_rcu follow_kfree_rcu;
 	bool puts_off; /* frees of SLAB_TYPESAFE_BY_RCU caches wait: */
 	struct follow_rcu follow_rcu;
 	uint32_t *seen_align;   /* by the recording's cache index: alignment that all its addresses have; 0 = too few of them */
@@ -105,6 +111,7 @@ const struct metric replay_metrics[] = {
         METRIC(struct replay_counters, frees_put_off, "1",
                "Frees that RCU makes later than their event; made so beside a recording"),
         METRIC(struct replay_counters, frees_made_before, "1", "Frees of what was taken for free when its effect showed"),
+        METRIC(struct replay_counters, kfree_rcu_frees, "1", "Objects taken to be freed by kfree_rcu(), without an op"),
         METRIC(struct replay_counters, unseen_allocs_made, "1",
                "Allocations without an event that were made from the recorded address"),
         METRIC(struct replay_counters, unseen_allocs_missed, "1",
@@ -210,6 +217,28 @@ static bool can_follow(const struct replay *replay)
 }
 
 /*
+ * A free that the import put in front of an allocation because the object was live: of the same address, or in a page that is
+ * handed out anew. The recorded kernel freed it some time before.
+ */
+static bool is_made_up(const struct replay *replay, const struct op *op, const struct op *next)
+{
+	pfn first;
+	bool before_object = next && next->line == op->line && (next->kind == OP_CACHE_ALLOC || next->kind == OP_KMALLOC);
+	return before_object || follow_pages_allocated(&replay->follow_pages, op->line, &first);
+}
+
+/* At a batch's end the op behind is not at hand; one such free more or less decides nothing. */
+static void look_at_kfree_rcu(struct replay *replay, const struct op *op, const struct op *next)
+{
+	if (op->kind == OP_KMALLOC && op->origin == OP_RECORDED)
+		follow_kfree_rcu_told_alloc(&replay->follow_kfree_rcu, op->id, op->call_site);
+	else if (op->kind == OP_KFREE && (next || op->origin != OP_RECORDED))
+		follow_kfree_rcu_told_free(&replay->follow_kfree_rcu, op->id,
+		                           !is_made_up(replay, op, next) &&
+		                                   !follow_pages_hands_out(&replay->follow_pages, op->line));
+}
+
+/*
  * What all ops say of the caches together: which have allocations without an event; and, where the start state does not describe
  * its caches (SLOB), the alignment that all addresses of a cache share.
  */
@@ -252,6 +281,8 @@ static bool look_ahead(struct replay *replay, struct error *error)
 				                   owner_of_op(&batch[i]));
 			follow_look_ahead(&replay->follow, vaddr_of(is_object_op(&batch[i]) ? batch[i].address : 0),
 			                  batch[i].origin == OP_UNSEEN ? FATE_UNSEEN : FATE_ALLOC);
+			if (replay->follows)
+				look_at_kfree_rcu(replay, &batch[i], i + 1 < count ? &batch[i + 1] : NULL);
 			if (replay->puts_off)
 				tell_rcu(replay, &batch[i]);
 			if (batch[i].kind != OP_CACHE_ALLOC)
@@ -270,6 +301,8 @@ static bool look_ahead(struct replay *replay, struct error *error)
 	if (replay->puts_off)
 		follow_rcu_begin(&replay->follow_rcu);
 	if (replay->follows)
+		follow_kfree_rcu_begin(&replay->follow_kfree_rcu);
+	if (replay->follows)
 		follow_pages_begin(&replay->follow_pages);
 	return read && trace_rewind(replay->parts.trace, error);
 }
@@ -279,6 +312,8 @@ static void set_next_tick(struct replay *replay)
 	uint64_t next_ns = replay->sample.next_ns < replay->dump.next_ns ? replay->sample.next_ns : replay->dump.next_ns;
 	replay->next_tick_ns = next_ns < replay->next_daemon_ns ? next_ns : replay->next_daemon_ns;
 }
+
+static void slab_goes(void *context, pfn first, unsigned order, unsigned cpu);
 
 /* A page moved: the id that stands for it learns its new frame. Who stands for which frame is only written down once one moves.
  */
@@ -347,6 +382,8 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	if (config->from_state)
 		follow_init(&replay->follow, parts->objects, config->direct_map, parts->pages->end_pfn, info->ops);
 	replay->follows = can_follow(replay);
+	if (replay->follows)
+		follow_kfree_rcu_init(&replay->follow_kfree_rcu, info->call_sites, info->ids);
 	if ((replay->follows && !follow_pages_init(&replay->follow_pages, parts->trace, parts->pages, parts->objects,
 	                                           &config->window, config->cpus, error)) ||
 	    !begin_put_off(replay, error) || (config->from_state && !look_ahead(replay, error)) || !make_caches(replay, error)) {
@@ -354,6 +391,8 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 		return NULL;
 	}
 	parts->pages->moved = (struct page_moved){page_moved, replay};
+	replay->follow_pages.slab_goes = slab_goes;
+	replay->follow_pages.context = replay;
 	return replay;
 }
 
@@ -366,6 +405,8 @@ void replay_destroy(struct replay *replay)
 		follow_release(&replay->follow);
 	if (replay->puts_off)
 		follow_rcu_release(&replay->follow_rcu);
+	if (replay->follows)
+		follow_kfree_rcu_release(&replay->follow_kfree_rcu);
 	if (replay->follows)
 		follow_pages_release(&replay->follow_pages);
 	free(replay->seen_align);
@@ -610,6 +651,55 @@ static struct object follow_op(struct replay *replay, const struct op *op, cache
 	return object;
 }
 
+static void wait_for_kfree_rcu(struct replay *replay, const struct op *op, vaddr at)
+{
+	if (replay->follows && op->kind == OP_KMALLOC)
+		follow_kfree_rcu_wait(&replay->follow_kfree_rcu, op->call_site, &(struct follow_kfree_rcu_object){op->id, at});
+}
+
+/* Frees those of the objects that are still live, in one call. */
+static void free_bulk_by_kfree_rcu(struct replay *replay, const struct follow_kfree_rcu_object *waiting, size_t length,
+                                   unsigned cpu)
+{
+	vaddr *at = xcalloc(length, sizeof *at);
+	size_t count = 0;
+	for (size_t i = 0; i < length; i++) {
+		struct live *live = &replay->live[waiting[i].id];
+		if (live->state != LIVE_OBJECT || live->gone || live->address != waiting[i].at.addr ||
+		    replay->parts.objects->ops->ksize(replay->parts.objects, waiting[i].at) == 0)
+			continue;
+		live->gone = true;
+		follow_freed(&replay->follow, waiting[i].at);
+		at[count++] = waiting[i].at;
+	}
+	replay->counters.kfree_rcu_frees += count;
+	enum object_free_result result = cache_free_bulk(replay->parts.objects, CACHE_NONE, count, at, cpu);
+	SIM_ASSERT(result == OBJECT_FREE_OK);
+	free(at);
+}
+
+/* Gives back what waited for kfree_rcu(): page by page of pointers, the newest first. */
+static void free_by_kfree_rcu(struct replay *replay, unsigned cpu)
+{
+	struct follow_kfree_rcu *rcu = &replay->follow_kfree_rcu;
+	size_t pointer = replay->info->pointer_bits == 32 ? 4 : 8;
+	size_t bulk = (PAGE_SIZE - RCU_BULK_HEAD_WORDS * pointer) / pointer;
+	while (rcu->count > 0) {
+		size_t from = (rcu->count - 1) / bulk * bulk;
+		free_bulk_by_kfree_rcu(replay, rcu->waiting + from, rcu->count - from, cpu);
+		rcu->count = from;
+	}
+}
+
+/* The recording frees a slab that the model has objects in. */
+static void slab_goes(void *context, pfn first, unsigned order, unsigned cpu)
+{
+	struct replay *replay = context;
+	uint64_t from = replay->config.direct_map + ((uint64_t)first.nr << PAGE_SHIFT);
+	if (follow_kfree_rcu_waits(&replay->follow_kfree_rcu, vaddr_of(from), vaddr_of(from + ((uint64_t)PAGE_SIZE << order))))
+		free_by_kfree_rcu(replay, cpu);
+}
+
 static bool alloc_object(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
@@ -641,6 +731,7 @@ static bool alloc_object(struct replay *replay, const struct op *op, unsigned cp
 	                      .cpu = (uint16_t)cpu,
 	                      .state = LIVE_OBJECT};
 	account_object(replay, op, live);
+	wait_for_kfree_rcu(replay, op, object.at);
 	return true;
 }
 
@@ -693,17 +784,6 @@ static bool free_from_before(struct replay *replay, struct live *live, unsigned 
 	return true;
 }
 
-/*
- * A free that the import put in front of an allocation because the object was live: of the same address, or in a page that is
- * handed out anew. The recorded kernel freed it some time before.
- */
-static bool is_made_up(const struct replay *replay, const struct op *op, const struct op *next)
-{
-	pfn first;
-	bool before_object = next && next->line == op->line && (next->kind == OP_CACHE_ALLOC || next->kind == OP_KMALLOC);
-	return before_object || follow_pages_allocated(&replay->follow_pages, op->line, &first);
-}
-
 static bool free_object(struct replay *replay, const struct op *op, const struct op *next, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
@@ -718,7 +798,7 @@ static bool free_object(struct replay *replay, const struct op *op, const struct
 		return wrong_op(replay, op, live->state == LIVE_NOT ? "nothing is live under its id" : "its id stands for pages",
 		                error);
 	vaddr at = vaddr_of(live->address);
-	if (replay->follows && is_made_up(replay, op, next)) {
+	if (live->gone || (replay->follows && is_made_up(replay, op, next))) {
 		account_object_free(replay, live, cpu);
 		live->state = LIVE_NOT;
 		return true;
@@ -913,6 +993,7 @@ static void skip_op(struct replay *replay, const struct op *op)
 	replay->counters.skipped_ops++;
 	if (!replay->before_start || op->kind == OP_MARK)
 		return;
+	wait_for_kfree_rcu(replay, op, vaddr_of(op->address));
 	bool pages = op->kind == OP_PAGE_ALLOC;
 	if (op->kind == OP_CACHE_ALLOC || op->kind == OP_KMALLOC || pages)
 		replay->live[op->id] =

@@ -79,6 +79,7 @@ struct replay_counters {
 	uint64_t page_address_compared, page_address_equal;
 	uint64_t frees_put_off;                            /* among object_frees: asked for here, made later (follow_rcu.h) */
 	uint64_t frees_made_before;                        /* among object_frees: of what was freed when its effect showed */
+	uint64_t kfree_rcu_frees;                          /* without an op */
 	uint64_t unseen_allocs_made, unseen_allocs_missed; /* among object_allocs and frees_of_failed's allocations */
 	uint64_t start_objects, start_page_blocks;         /* of the recording's, live at the start */
 

@@ -9,6 +9,9 @@
  */
 #include "sim/port/tlb_level.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,10 +23,42 @@ struct set_assoc {
 	struct replacement *array;
 };
 
+#if defined(__x86_64__)
+/* The way whose word is `wanted`, four at a time; ways are a whole number of vectors, unused ones zero. */
+__attribute__((target("avx2"))) static uint32_t find_avx2(const struct replacement *array, const uint64_t *words, uint64_t wanted)
+{
+	const __m256i all = _mm256_set1_epi64x((long long)wanted);
+	for (uint32_t way = 0; way < array->ways; way += 4) {
+		const __m256i four = _mm256_loadu_si256((const __m256i *)(const void *)(words + way));
+		int equal = _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(four, all)));
+		if (equal)
+			return way + (uint32_t)__builtin_ctz((unsigned)equal);
+	}
+	return array->ways;
+}
+#endif
+
+/* A TLB's words have no marks but WAY_VALID, so the whole word is compared. */
+static inline uint32_t find_way(const struct replacement *array, uint32_t set, uint64_t tag)
+{
+	const uint64_t *words = replacement_words(array, set);
+	uint64_t wanted = way_word(tag, WAY_VALID);
+	if (words[0] == wanted)
+		return 0;
+#if defined(__x86_64__)
+	if (array->simd >= SIMD_AVX2 && array->stride % 4 == 0)
+		return find_avx2(array, words, wanted);
+#endif
+	uint32_t way = 1;
+	while (way < array->ways && words[way] != wanted)
+		way++;
+	return way;
+}
+
 static bool set_assoc_find(struct tlb_level *tlb, uint64_t tag, uint64_t **word)
 {
 	struct replacement *array = ((struct set_assoc *)tlb)->array;
-	uint32_t set = replacement_set_of(array, tag), way = replacement_find(array, set, tag);
+	uint32_t set = replacement_set_of(array, tag), way = find_way(array, set, tag);
 	if (way == array->ways)
 		return false;
 	if (word)
@@ -34,7 +69,7 @@ static bool set_assoc_find(struct tlb_level *tlb, uint64_t tag, uint64_t **word)
 static bool set_assoc_use(struct tlb_level *tlb, uint64_t tag, uint64_t **word)
 {
 	struct replacement *array = ((struct set_assoc *)tlb)->array;
-	uint32_t set = replacement_set_of(array, tag), way = replacement_find(array, set, tag);
+	uint32_t set = replacement_set_of(array, tag), way = find_way(array, set, tag);
 	if (way == array->ways)
 		return false;
 	way = replacement_use(array, set, way);
@@ -55,7 +90,7 @@ static struct tlb_entry set_assoc_fill(struct tlb_level *tlb, struct tlb_entry e
 static struct tlb_entry set_assoc_remove(struct tlb_level *tlb, uint64_t tag)
 {
 	struct replacement *array = ((struct set_assoc *)tlb)->array;
-	uint32_t set = replacement_set_of(array, tag), way = replacement_find(array, set, tag);
+	uint32_t set = replacement_set_of(array, tag), way = find_way(array, set, tag);
 	if (way == array->ways)
 		return (struct tlb_entry){TLB_NONE, 0};
 	struct tlb_entry entry = {tag, array->payloads ? replacement_payloads(array, set)[way] : 0};

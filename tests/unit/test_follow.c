@@ -7,6 +7,7 @@
 #include "tests/unit/state_world.h"
 #include "tests/unit/trace_case.h"
 
+#include "sim/follow_kfree_rcu.h"
 #include "sim/follow_pages.h"
 #include "sim/state_moment.h"
 
@@ -200,6 +201,36 @@ static void test_object_is_taken_out_of_its_chain(void **unused)
 	end(&world);
 }
 
+/* Tells `count` objects of a call site that are freed seen or unseen. */
+static void tell_site(struct follow_kfree_rcu *rcu, uint32_t site, unsigned count, bool seen)
+{
+	for (unsigned i = 0; i < count; i++) {
+		follow_kfree_rcu_told_alloc(rcu, i, site);
+		follow_kfree_rcu_told_free(rcu, i, seen);
+	}
+}
+
+/* Catches: objects of a site that frees by kfree() taken for those of kfree_rcu(), and one chance reallocation for a rule. */
+static void test_sites_that_free_by_rcu(void **unused)
+{
+	(void)unused;
+	struct follow_kfree_rcu rcu;
+	follow_kfree_rcu_init(&rcu, 4, 64);
+	tell_site(&rcu, 0, 40, false);
+	tell_site(&rcu, 1, 40, true);
+	tell_site(&rcu, 1, 20, false);
+	tell_site(&rcu, 2, 3, false);
+	follow_kfree_rcu_begin(&rcu);
+	for (uint32_t site = 0; site < 4; site++)
+		follow_kfree_rcu_wait(&rcu, site, &(struct follow_kfree_rcu_object){site, vaddr_of(0x1000 * (site + 1))});
+	assert_int_equal(rcu.count, 1);
+	assert_int_equal(rcu.waiting[0].id, 0);
+	assert_true(follow_kfree_rcu_waits(&rcu, vaddr_of(0x1000), vaddr_of(0x2000)));
+	assert_false(follow_kfree_rcu_waits(&rcu, vaddr_of(0x2000), vaddr_of(0x9000)));
+	assert_false(follow_kfree_rcu_waits(&rcu, vaddr_of(0), vaddr_of(0x1000)));
+	follow_kfree_rcu_release(&rcu);
+}
+
 /* Frees before the dump, allocations behind it; its clock says 5 us. */
 #define AROUND_THE_DUMP(a, b, c, d) \
 	LINE(TASK, a, FREE(30)) LINE(TASK, b, FREE(31)) LINE(TASK, c, ALLOC(31)) LINE(TASK, d, ALLOC(30))
@@ -248,6 +279,7 @@ int main(void)
 	        cmocka_unit_test(test_slabs_get_the_recorded_pages),
 	        cmocka_unit_test(test_slab_goes_with_its_pages),
 	        cmocka_unit_test(test_object_is_taken_out_of_its_chain),
+	        cmocka_unit_test(test_sites_that_free_by_rcu),
 	        cmocka_unit_test(test_moment_is_told_by_the_pages),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -125,6 +125,14 @@ static bool level_is(const struct slow *slow, unsigned level, enum tlb_inclusion
 	return false;
 }
 
+static bool level_keeps(const struct slow *slow, unsigned level, bool code, enum page_size size)
+{
+	for (unsigned i = 0; i < slow->count; i++)
+		if (slow_serves(&slow->arrays[i], level, code, size))
+			return true;
+	return false;
+}
+
 static void slow_access(struct slow *slow, enum access_kind kind, uint64_t linear, unsigned pcid, struct mapping mapping)
 {
 	bool code = kind == ACCESS_CODE;
@@ -144,6 +152,7 @@ static void slow_access(struct slow *slow, enum access_kind kind, uint64_t linea
 				if (!entry)
 					continue;
 				hit = true;
+				found.size = entry->size;
 				entry->used = ++slow->clock;
 				if (array->inclusion == TLB_EXCLUSIVE)
 					entry->came = 0;
@@ -155,9 +164,14 @@ static void slow_access(struct slow *slow, enum access_kind kind, uint64_t linea
 			slow->misses[level - 1][kind]++;
 	}
 	/* On a hit, `level` is one beyond the level that hit. */
-	for (unsigned above = hit ? level - 2 : slow->levels; above >= 1; above--)
+	for (unsigned above = hit ? level - 2 : slow->levels; above >= 1; above--) {
+		struct slow_entry piece = found;
+		while (piece.size != PAGE_4K && !level_keeps(slow, above, code, piece.size))
+			piece.size--;
+		piece.page = linear >> page_size_shift(piece.size) & TLB_NUMBER;
 		if (!level_is(slow, above, TLB_EXCLUSIVE))
-			slow_fill(slow, above, code, found);
+			slow_fill(slow, above, code, piece);
+	}
 }
 
 static void slow_invalidate(struct slow *slow, const struct tlb_scope *scope)

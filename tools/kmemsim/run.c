@@ -473,6 +473,8 @@ static void print_expectation(const struct parts *parts, FILE *out)
 		print_share(out, "  within 1 %", tally.blocks, tally.blocks_near);
 		print_share(out, "slabs per cache", tally.caches, tally.caches_equal);
 		print_share(out, "  within 1 %", tally.caches, tally.caches_near);
+		print_share(out, "active objects per cache", tally.objects, tally.objects_equal);
+		print_share(out, "  within 1 %", tally.objects, tally.objects_near);
 	}
 	if (tally.first[0])
 		fprintf(out, "first list that differs: %s\n", tally.first);
