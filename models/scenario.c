@@ -61,6 +61,7 @@ struct loading {
 	struct settings *settings;
 	char *scenario_folder;
 	const char *set_group[GROUPS]; /* names given by --set, which stand for those in files */
+	const char *set_said[GROUPS];  /* the whole texts */
 	struct named_path paths[NAMED_PATHS];
 	struct error *error;
 };
@@ -588,15 +589,19 @@ static bool apply_set_groups(struct loading *loading)
 		if (!strchr(sets[i], '='))
 			return error_set(loading->error, ERROR_USAGE, "--set: '%.200s' is not of the form KEY=VALUE", sets[i]);
 		enum group group = group_of_set(sets[i]);
-		if (group < GROUPS)
+		if (group < GROUPS) {
 			loading->set_group[group] = strchr(sets[i], '=') + 1;
+			loading->set_said[group] = sets[i];
+		}
 	}
 	for (enum group group = 0; group < GROUP_SCENARIO; group++) {
 		if (!loading->set_group[group])
 			continue;
-		char *path = find_config(loading, group, loading->set_group[group], "", set_place);
-		bool applied = path && apply_file(loading, group, path, NULL, set_place);
+		char *place = place_of_set(loading->set_said[group]);
+		char *path = find_config(loading, group, loading->set_group[group], "", place);
+		bool applied = path && apply_file(loading, group, path, NULL, place);
 		free(path);
+		free(place);
 		if (!applied)
 			return false;
 	}

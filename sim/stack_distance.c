@@ -1,121 +1,35 @@
 /* SPDX-License-Identifier: MIT
  *
- * stack_distance.c - the stack of blocks, and the stacks of sets (interface, sources, laws: stack_distance.h).
+ * stack_distance.c - the front, the table of blocks and the slots behind them (interface and algorithm: stack_distance.h).
  *
- * A block that leaves the front gets the next moment: its bit in `bits`. When it is accessed again, the set bits behind its
- * moment are the blocks that left after it, and the front's lie above them. Set bits are counted over stretches of 1 << shift
- * moments, each step of shifts[] longer by 16, so that a sum looks at few of each. When no moment is left, those that are set
- * move down to the first ones, in order; room for as many again makes that rare.
+ * The group that slots are given out of is left out of the Fenwick tree until it is full: giving a slot is then a bit alone.
  */
 #include "sim/stack_distance.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define WORD_SHIFT 6 /* moments a word of bits */
+#define FRONT 8u
 
-/* Moments that a count of each step stands for. */
-static const unsigned shifts[DISTANCE_STEPS] = {10, 14, 18};
+/* A group of slots is a cache line of bits. */
+#define GROUP_SHIFT 9u
+#define GROUP_SLOTS (1u << GROUP_SHIFT)
+#define GROUP_WORDS (GROUP_SLOTS / 64)
 
-#define MOMENTS_AT_FIRST (1u << 18)
-#define SLOTS_AT_FIRST 1024u
+#define TABLE_SHIFT_MIN 10u
+#define SLOTS_MIN 4096u
+/* Slots for each block when they are numbered anew: the cost of that is spread over SLOTS_A_BLOCK - 1 accesses a block. */
+#define SLOTS_A_BLOCK 4u
 
-/* Accesses between asking the host's caches for a slot and needing it. */
+/* Blocks whose table entries are fetched ahead. */
 #define AHEAD 12u
 
-/* The most different blocks: slots are numbered by 32 bits. */
-#define BLOCKS_MAX (1ull << 30)
+/* Slots of a table entry that are none. */
+#define SLOT_FREE UINT64_MAX        /* the entry is empty */
+#define SLOT_FRONT (UINT64_MAX - 1) /* the block is in the front */
 
-/* A deserted slot keeps its block, so that those behind it are found; it is taken again when the block comes back. */
-#define DESERTED UINT32_MAX
-
-struct distance_slot {
-	uint64_t block; /* plus 1; 0: empty */
-	uint32_t moment;
-	uint32_t unused;
-};
-
-/* Where the search for a block's slot begins. */
-static uint64_t slot_first(const struct stack_distances *distances, uint64_t block)
-{
-	return ((block + 1) * 0x9e3779b97f4a7c15u >> 24) & (distances->capacity - 1);
-}
-
-static struct distance_slot *slot_of(const struct stack_distances *distances, uint64_t block)
-{
-	uint64_t at = slot_first(distances, block);
-	while (distances->slots[at].block && distances->slots[at].block != block + 1)
-		at = (at + 1) & (distances->capacity - 1);
-	return &distances->slots[at];
-}
-
-static void make_slots(struct stack_distances *distances, uint64_t capacity)
-{
-	SIM_ASSERT(capacity <= 2 * BLOCKS_MAX);
-	struct distance_slot *old = distances->slots;
-	uint64_t old_capacity = distances->capacity;
-	distances->slots = xcalloc(capacity, sizeof *distances->slots);
-	distances->capacity = capacity;
-	distances->used = 0;
-	for (uint64_t at = 0; at < old_capacity; at++) {
-		if (!old[at].block || old[at].moment == DESERTED)
-			continue;
-		struct distance_slot *slot = slot_of(distances, old[at].block - 1);
-		*slot = old[at];
-		distances->slot_at[slot->moment] = (uint32_t)(slot - distances->slots);
-		distances->used++;
-	}
-	free(old);
-}
-
-static void make_moments(struct stack_distances *distances, uint64_t moments)
-{
-	free(distances->bits);
-	distances->moments = moments;
-	distances->bits = xcalloc(moments >> WORD_SHIFT, sizeof *distances->bits);
-	for (unsigned step = 0; step < DISTANCE_STEPS; step++) {
-		free(distances->set_in[step]);
-		distances->set_in[step] = xcalloc(moments >> shifts[step], sizeof *distances->set_in[step]);
-	}
-}
-
-static void set_moment(struct stack_distances *distances, uint64_t moment)
-{
-	distances->bits[moment >> WORD_SHIFT] |= 1ull << (moment & 63);
-	for (unsigned step = 0; step < DISTANCE_STEPS; step++)
-		distances->set_in[step][moment >> shifts[step]]++;
-}
-
-static void clear_moment(struct stack_distances *distances, uint64_t moment)
-{
-	distances->bits[moment >> WORD_SHIFT] &= ~(1ull << (moment & 63));
-	for (unsigned step = 0; step < DISTANCE_STEPS; step++)
-		distances->set_in[step][moment >> shifts[step]]--;
-}
-
-/* Moves the set moments down to the first ones; afterwards at least half of the moments are free. */
-static void move_down(struct stack_distances *distances)
-{
-	uint32_t *old = distances->slot_at;
-	uint64_t *old_bits = distances->bits;
-	uint64_t old_words = distances->moments >> WORD_SHIFT, moments = MOMENTS_AT_FIRST;
-	while (moments < 2 * distances->live)
-		moments *= 2;
-	distances->bits = NULL;
-	make_moments(distances, moments);
-	distances->slot_at = xcalloc(moments, sizeof *distances->slot_at);
-	distances->now = 0;
-	for (uint64_t word = 0; word < old_words; word++) {
-		for (uint64_t left = old_bits[word]; left; left &= left - 1) {
-			uint32_t slot = old[word << WORD_SHIFT | (unsigned)__builtin_ctzll(left)];
-			distances->slots[slot].moment = (uint32_t)distances->now;
-			distances->slot_at[distances->now] = slot;
-			set_moment(distances, distances->now++);
-		}
-	}
-	free(old);
-	free(old_bits);
-}
+/* 2^64 / golden ratio: Knuth's multiplicative hashing (The Art of Computer Programming 3, 6.4). */
+#define GOLDEN 0x9e3779b97f4a7c15ull
 
 /* The bits that are set in a word, by adding up neighbours; a processor's own instruction is not on every machine. */
 static uint64_t set_bits(uint64_t word)
@@ -126,209 +40,348 @@ static uint64_t set_bits(uint64_t word)
 	return word * 0x0101010101010101u >> 56;
 }
 
-/* Set bits behind a moment: in its word, in the words to the end of its stretch, in the stretches to the end of the next ... */
-static uint64_t later_than(const struct stack_distances *distances, uint64_t moment)
+struct entry {
+	uint64_t block, slot;
+};
+
+struct stack_distance {
+	uint64_t front[FRONT]; /* the block used last first */
+	size_t front_entry[FRONT];
+	unsigned front_count;
+	unsigned table_shift;
+	struct entry *table; /* open addressing, at most 5/8 full */
+	uint64_t blocks;
+	uint64_t *used;   /* a bit a slot */
+	uint32_t *groups; /* Fenwick tree over the slots in use of each closed group */
+	uint64_t slots, next_slot;
+	uint64_t below;  /* slots in use */
+	uint64_t closed; /* of them in closed groups */
+	uint64_t *at;
+	uint64_t at_size, accesses, cold;
+};
+
+static size_t table_size(const struct stack_distance *stack)
 {
-	uint64_t later = set_bits(distances->bits[moment >> WORD_SHIFT] >> 1 >> (moment & 63));
-	uint64_t last = distances->now - 1;
-	uint64_t word_end = ((moment >> shifts[0]) + 1) << (shifts[0] - WORD_SHIFT);
-	if (word_end > (last >> WORD_SHIFT) + 1)
-		word_end = (last >> WORD_SHIFT) + 1;
-	for (uint64_t word = (moment >> WORD_SHIFT) + 1; word < word_end; word++)
-		later += set_bits(distances->bits[word]);
-	for (unsigned step = 0; step < DISTANCE_STEPS; step++) {
-		uint64_t at = (moment >> shifts[step]) + 1, stop = (last >> shifts[step]) + 1;
-		if (step + 1 < DISTANCE_STEPS) {
-			uint64_t longer = ((moment >> shifts[step + 1]) + 1) << (shifts[step + 1] - shifts[step]);
-			stop = stop < longer ? stop : longer;
-		}
-		for (; at < stop; at++)
-			later += distances->set_in[step][at];
+	return (size_t)1 << stack->table_shift;
+}
+
+static size_t home(const struct stack_distance *stack, uint64_t block)
+{
+	uint64_t mixed = (block ^ block >> 32) * GOLDEN;
+	return (size_t)(mixed >> (64 - stack->table_shift));
+}
+
+/* The block's entry, or the empty one where it would stand. */
+static size_t find(const struct stack_distance *stack, uint64_t block)
+{
+	size_t mask = table_size(stack) - 1, at = home(stack, block);
+	while (stack->table[at].block != block && stack->table[at].slot != SLOT_FREE)
+		at = (at + 1) & mask;
+	/* An empty entry's block is not looked at: it may be equal by chance. */
+	return at;
+}
+
+static struct entry *make_table(size_t size)
+{
+	struct entry *table = xcalloc(size, sizeof *table);
+	for (size_t at = 0; at < size; at++)
+		table[at].slot = SLOT_FREE;
+	return table;
+}
+
+static void find_front_again(struct stack_distance *stack)
+{
+	for (unsigned place = 0; place < stack->front_count; place++)
+		stack->front_entry[place] = find(stack, stack->front[place]);
+}
+
+static void grow_table(struct stack_distance *stack)
+{
+	struct entry *old = stack->table;
+	size_t old_size = table_size(stack);
+	stack->table_shift++;
+	stack->table = make_table(table_size(stack));
+	for (size_t at = 0; at < old_size; at++)
+		if (old[at].slot != SLOT_FREE)
+			stack->table[find(stack, old[at].block)] = old[at];
+	free(old);
+	find_front_again(stack);
+}
+
+static uint64_t groups_count(const struct stack_distance *stack)
+{
+	return stack->slots >> GROUP_SHIFT;
+}
+
+static uint32_t bits_of_group(const struct stack_distance *stack, uint64_t group)
+{
+	const uint64_t *word = &stack->used[group * GROUP_WORDS];
+	uint32_t bits = 0;
+	for (unsigned index = 0; index < GROUP_WORDS; index++)
+		bits += (uint32_t)set_bits(word[index]);
+	return bits;
+}
+
+/* Slots in use before this one within its group. */
+static uint64_t rank_in_group(const struct stack_distance *stack, uint64_t slot)
+{
+	uint64_t rank = set_bits(stack->used[slot / 64] & ((1ull << slot % 64) - 1));
+	for (uint64_t word = slot >> GROUP_SHIFT << (GROUP_SHIFT - 6); word < slot / 64; word++)
+		rank += set_bits(stack->used[word]);
+	return rank;
+}
+
+static uint64_t sum_groups(const struct stack_distance *stack, uint64_t groups)
+{
+	uint64_t sum = 0;
+	for (; groups; groups &= groups - 1)
+		sum += stack->groups[groups];
+	return sum;
+}
+
+static void add_to_group(struct stack_distance *stack, uint64_t group, uint32_t count)
+{
+	for (uint64_t node = group + 1, nodes = groups_count(stack); node <= nodes; node += node & -node)
+		stack->groups[node] += count;
+}
+
+/* Slots in use before this one. */
+static uint64_t rank(const struct stack_distance *stack, uint64_t slot)
+{
+	uint64_t group = slot >> GROUP_SHIFT, open = stack->next_slot >> GROUP_SHIFT;
+	return (group >= open ? stack->closed : sum_groups(stack, group)) + rank_in_group(stack, slot);
+}
+
+static void make_slots(struct stack_distance *stack, uint64_t slots)
+{
+	free(stack->used);
+	free(stack->groups);
+	stack->slots = slots;
+	stack->used = xcalloc(slots / 64, sizeof *stack->used);
+	stack->groups = xcalloc(groups_count(stack) + 1, sizeof *stack->groups);
+}
+
+/* The blocks below the front get the slots 0, 1, ... in their order. */
+static void number_anew(struct stack_distance *stack)
+{
+	for (size_t at = 0; at < table_size(stack); at++)
+		if (stack->table[at].slot < SLOT_FRONT)
+			stack->table[at].slot = rank(stack, stack->table[at].slot);
+	uint64_t slots = SLOTS_MIN;
+	while (slots < SLOTS_A_BLOCK * stack->blocks)
+		slots *= 2;
+	make_slots(stack, slots);
+	for (uint64_t slot = 0; slot < stack->below; slot++)
+		stack->used[slot / 64] |= 1ull << slot % 64;
+	stack->next_slot = stack->below;
+	uint64_t closed_groups = stack->next_slot >> GROUP_SHIFT;
+	stack->closed = closed_groups << GROUP_SHIFT;
+	for (uint64_t group = 0; group < closed_groups; group++)
+		add_to_group(stack, group, GROUP_SLOTS);
+}
+
+static void give_slot(struct stack_distance *stack, size_t entry)
+{
+	if (stack->next_slot == stack->slots)
+		number_anew(stack);
+	uint64_t slot = stack->next_slot++;
+	stack->used[slot / 64] |= 1ull << slot % 64;
+	stack->below++;
+	stack->table[entry].slot = slot;
+	if (stack->next_slot % GROUP_SLOTS == 0) {
+		uint32_t bits = bits_of_group(stack, slot >> GROUP_SHIFT);
+		add_to_group(stack, slot >> GROUP_SHIFT, bits);
+		stack->closed += bits;
 	}
-	return later;
 }
 
-void stack_distances_init(struct stack_distances *distances)
+static void take_slot(struct stack_distance *stack, uint64_t slot)
 {
-	*distances = (struct stack_distances){0};
-	make_moments(distances, MOMENTS_AT_FIRST);
-	distances->slot_at = xcalloc(distances->moments, sizeof *distances->slot_at);
-	make_slots(distances, SLOTS_AT_FIRST);
-}
-
-void stack_distances_release(struct stack_distances *distances)
-{
-	free(distances->slots);
-	free(distances->slot_at);
-	free(distances->bits);
-	for (unsigned step = 0; step < DISTANCE_STEPS; step++)
-		free(distances->set_in[step]);
-	free(distances->count);
-	*distances = (struct stack_distances){0};
-}
-
-/* The block leaves the front and gets the next moment. */
-static void leave_front(struct stack_distances *distances, uint64_t block)
-{
-	if (distances->now == distances->moments)
-		move_down(distances);
-	struct distance_slot *slot = slot_of(distances, block);
-	if (!slot->block) {
-		if (2 * (distances->used + 1) > distances->capacity) {
-			make_slots(distances, 4 * (distances->live + 1) > distances->capacity ? 2 * distances->capacity
-			                                                                      : distances->capacity);
-			slot = slot_of(distances, block);
-		}
-		distances->used++;
-		slot->block = block + 1;
+	stack->used[slot / 64] &= ~(1ull << slot % 64);
+	stack->below--;
+	if (slot >> GROUP_SHIFT < stack->next_slot >> GROUP_SHIFT) {
+		add_to_group(stack, slot >> GROUP_SHIFT, UINT32_MAX); /* minus one */
+		stack->closed--;
 	}
-	slot->moment = (uint32_t)distances->now;
-	distances->slot_at[distances->now] = (uint32_t)(slot - distances->slots);
-	set_moment(distances, distances->now++);
-	distances->live++;
 }
 
-/* Takes a block that left the front out of the stack; its distance, DISTANCE_INFINITE if it is not there. */
-static uint64_t come_back(struct stack_distances *distances, uint64_t block)
+/* The block comes to the front of the front; the last of a full front falls out. */
+static void push_front(struct stack_distance *stack, uint64_t block, size_t entry)
 {
-	struct distance_slot *slot = slot_of(distances, block);
-	if (!slot->block || slot->moment == DESERTED)
-		return DISTANCE_INFINITE;
-	uint64_t distance = distances->front_count + later_than(distances, slot->moment);
-	clear_moment(distances, slot->moment);
-	slot->moment = DESERTED;
-	distances->live--;
+	if (stack->front_count == FRONT)
+		give_slot(stack, stack->front_entry[FRONT - 1]);
+	else
+		stack->front_count++;
+	for (unsigned place = stack->front_count - 1; place > 0; place--) {
+		stack->front[place] = stack->front[place - 1];
+		stack->front_entry[place] = stack->front_entry[place - 1];
+	}
+	stack->front[0] = block;
+	stack->front_entry[0] = entry;
+	stack->table[entry].slot = SLOT_FRONT;
+}
+
+static void move_to_front(struct stack_distance *stack, unsigned from)
+{
+	uint64_t block = stack->front[from];
+	size_t entry = stack->front_entry[from];
+	for (unsigned place = from; place > 0; place--) {
+		stack->front[place] = stack->front[place - 1];
+		stack->front_entry[place] = stack->front_entry[place - 1];
+	}
+	stack->front[0] = block;
+	stack->front_entry[0] = entry;
+}
+
+static size_t insert(struct stack_distance *stack, uint64_t block, size_t entry)
+{
+	if (8 * (stack->blocks + 1) > 5 * table_size(stack)) {
+		grow_table(stack);
+		entry = find(stack, block);
+	}
+	SIM_ASSERT(stack->blocks < STACK_BLOCKS_MAX);
+	stack->blocks++;
+	stack->table[entry].block = block;
+	return entry;
+}
+
+uint64_t stack_distance_access(struct stack_distance *stack, uint64_t block)
+{
+	for (unsigned place = 0; place < stack->front_count; place++)
+		if (stack->front[place] == block) {
+			move_to_front(stack, place);
+			return place;
+		}
+	size_t entry = find(stack, block);
+	uint64_t slot = stack->table[entry].slot;
+	if (slot == SLOT_FREE) {
+		push_front(stack, block, insert(stack, block, entry));
+		return STACK_COLD;
+	}
+	uint64_t distance = stack->front_count + stack->below - 1 - rank(stack, slot);
+	take_slot(stack, slot);
+	stack->table[entry].slot = SLOT_FRONT; /* before slots may be numbered anew: it has none */
+	push_front(stack, block, entry);
 	return distance;
 }
 
-static void count(struct stack_distances *distances, uint64_t distance)
+static void count_distance(struct stack_distance *stack, uint64_t distance)
 {
-	distances->accesses++;
-	if (distance == DISTANCE_INFINITE) {
-		distances->infinite++;
-		return;
+	if (distance >= stack->at_size) {
+		uint64_t size = stack->at_size ? stack->at_size : SLOTS_MIN;
+		while (size <= distance)
+			size *= 2;
+		stack->at = xrealloc(stack->at, size * sizeof *stack->at);
+		memset(stack->at + stack->at_size, 0, (size - stack->at_size) * sizeof *stack->at);
+		stack->at_size = size;
 	}
-	if (distance >= distances->counts) {
-		uint64_t counts = distances->counts ? distances->counts : 1024;
-		while (counts <= distance)
-			counts *= 2;
-		distances->count = xrealloc(distances->count, counts * sizeof *distances->count);
-		memset(distances->count + distances->counts, 0, (counts - distances->counts) * sizeof *distances->count);
-		distances->counts = counts;
-	}
-	distances->count[distance]++;
+	stack->at[distance]++;
 }
 
-/* Where the block stands in the front, front_count if it does not. */
-static unsigned place_in_front(const struct stack_distances *distances, uint64_t block)
+void stack_distance_count(struct stack_distance *stack, const uint64_t *blocks, size_t count)
 {
-	unsigned place = 0;
-	while (place < distances->front_count && distances->front[place] != block)
-		place++;
-	return place;
-}
-
-uint64_t stack_distances_access(struct stack_distances *distances, uint64_t block)
-{
-	unsigned place = place_in_front(distances, block);
-	uint64_t distance = place;
-	if (place == distances->front_count) {
-		distance = come_back(distances, block);
-		if (distances->front_count == DISTANCE_FRONT)
-			leave_front(distances, distances->front[--place]);
+	for (size_t index = 0; index < count; index++) {
+		if (index + AHEAD < count)
+			__builtin_prefetch(&stack->table[home(stack, blocks[index + AHEAD])], 1);
+		uint64_t distance = stack_distance_access(stack, blocks[index]);
+		if (distance == STACK_COLD)
+			stack->cold++;
 		else
-			distances->front_count++;
+			count_distance(stack, distance);
 	}
-	for (; place > 0; place--)
-		distances->front[place] = distances->front[place - 1];
-	distances->front[0] = block;
-	count(distances, distance);
-	return distance;
+	stack->accesses += count;
 }
 
-void stack_distances_run(struct stack_distances *distances, const uint64_t *blocks, size_t count)
+/* Entries behind a gap that would not be found any more move into it (Knuth, algorithm 6.4R). */
+static void erase_entry(struct stack_distance *stack, size_t gap)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (i + AHEAD < count)
-			__builtin_prefetch(&distances->slots[slot_first(distances, blocks[i + AHEAD])]);
-		stack_distances_access(distances, blocks[i]);
-	}
-}
-
-bool stack_distances_forget(struct stack_distances *distances, uint64_t block)
-{
-	unsigned place = place_in_front(distances, block);
-	if (place == distances->front_count)
-		return come_back(distances, block) != DISTANCE_INFINITE;
-	distances->front_count--;
-	for (; place < distances->front_count; place++)
-		distances->front[place] = distances->front[place + 1];
-	return true;
-}
-
-uint64_t stack_distances_misses(const struct stack_distances *distances, uint64_t entries)
-{
-	uint64_t hits = 0;
-	for (uint64_t distance = 0; distance < entries && distance < distances->counts; distance++)
-		hits += distances->count[distance];
-	return distances->accesses - hits;
-}
-
-uint64_t stack_distances_blocks(const struct stack_distances *distances)
-{
-	return distances->front_count + distances->live;
-}
-
-void stack_distances_check(const struct stack_distances *distances)
-{
-	uint64_t counted = distances->infinite, set = 0;
-	for (uint64_t distance = 0; distance < distances->counts; distance++)
-		counted += distances->count[distance];
-	SIM_ASSERT(counted == distances->accesses);
-	for (uint64_t word = 0; word < distances->moments >> WORD_SHIFT; word++)
-		set += set_bits(distances->bits[word]);
-	SIM_ASSERT(set == distances->live && 2 * distances->used <= distances->capacity);
-}
-
-void set_distances_init(struct set_distances *distances, uint64_t sets, uint64_t ways)
-{
-	SIM_ASSERT(sets > 0 && ways > 0 && sets <= (1ull << 28) / ways);
-	*distances = (struct set_distances){.sets = sets, .ways = ways};
-	distances->blocks = lazy_alloc(sets * ways, sizeof *distances->blocks);
-	distances->count = xcalloc(ways, sizeof *distances->count);
-}
-
-void set_distances_release(struct set_distances *distances)
-{
-	lazy_free(distances->blocks, distances->sets * distances->ways, sizeof *distances->blocks);
-	free(distances->count);
-	*distances = (struct set_distances){0};
-}
-
-void set_distances_access(struct set_distances *distances, uint64_t block)
-{
-	uint64_t set = (distances->sets & (distances->sets - 1)) == 0 ? block & (distances->sets - 1) : block % distances->sets;
-	uint64_t *stack = distances->blocks + set * distances->ways, carried = block + 1;
-	distances->accesses++;
-	for (uint64_t way = 0; way < distances->ways; way++) {
-		uint64_t here = stack[way];
-		stack[way] = carried;
-		if (here == block + 1) {
-			distances->count[way]++;
-			return;
+	size_t mask = table_size(stack) - 1;
+	for (size_t at = (gap + 1) & mask; stack->table[at].slot != SLOT_FREE; at = (at + 1) & mask) {
+		size_t wanted = home(stack, stack->table[at].block);
+		if (((at - wanted) & mask) >= ((at - gap) & mask)) {
+			stack->table[gap] = stack->table[at];
+			gap = at;
 		}
-		if (here == 0)
-			break;
-		carried = here;
 	}
-	distances->further++;
+	stack->table[gap].slot = SLOT_FREE;
 }
 
-uint64_t set_distances_misses(const struct set_distances *distances, uint64_t ways)
+void stack_distance_remove(struct stack_distance *stack, uint64_t block)
 {
-	SIM_ASSERT(ways >= 1 && ways <= distances->ways);
-	uint64_t misses = distances->further;
-	for (uint64_t way = ways; way < distances->ways; way++)
-		misses += distances->count[way];
-	return misses;
+	size_t entry = find(stack, block);
+	uint64_t slot = stack->table[entry].slot;
+	SIM_ASSERT(slot != SLOT_FREE);
+	if (slot < SLOT_FRONT) {
+		take_slot(stack, slot);
+	} else {
+		unsigned place = 0;
+		while (stack->front[place] != block)
+			place++;
+		stack->front_count--;
+		memmove(&stack->front[place], &stack->front[place + 1], (stack->front_count - place) * sizeof stack->front[0]);
+	}
+	erase_entry(stack, entry);
+	stack->blocks--;
+	find_front_again(stack);
+}
+
+struct stack_distance *stack_distance_create(void)
+{
+	struct stack_distance *stack = xcalloc(1, sizeof *stack);
+	stack->table_shift = TABLE_SHIFT_MIN;
+	stack->table = make_table(table_size(stack));
+	make_slots(stack, SLOTS_MIN);
+	return stack;
+}
+
+void stack_distance_destroy(struct stack_distance *stack)
+{
+	if (!stack)
+		return;
+	free(stack->table);
+	free(stack->used);
+	free(stack->groups);
+	free(stack->at);
+	free(stack);
+}
+
+uint64_t stack_distance_blocks(const struct stack_distance *stack)
+{
+	return stack->blocks;
+}
+
+uint64_t stack_distance_bytes(const struct stack_distance *stack)
+{
+	return sizeof *stack + table_size(stack) * sizeof *stack->table + stack->slots / 8 +
+	       (groups_count(stack) + 1) * sizeof *stack->groups + stack->at_size * sizeof *stack->at;
+}
+
+struct stack_counts stack_distance_counts(const struct stack_distance *stack)
+{
+	return (struct stack_counts){stack->at, stack->at_size, stack->accesses, stack->cold};
+}
+
+void stack_distance_check(const struct stack_distance *stack)
+{
+	uint64_t in_table = 0, in_front = 0, bits = 0, counted = 0;
+	for (size_t at = 0; at < table_size(stack); at++) {
+		uint64_t slot = stack->table[at].slot;
+		if (slot == SLOT_FREE)
+			continue;
+		in_table++;
+		in_front += slot == SLOT_FRONT;
+		SIM_ASSERT(find(stack, stack->table[at].block) == at);
+		SIM_ASSERT(slot == SLOT_FRONT || (slot < stack->next_slot && stack->used[slot / 64] >> slot % 64 & 1));
+	}
+	for (uint64_t group = 0; group < groups_count(stack); group++) {
+		SIM_ASSERT(group > stack->next_slot >> GROUP_SHIFT || rank(stack, group << GROUP_SHIFT) == bits);
+		bits += bits_of_group(stack, group);
+	}
+	for (unsigned place = 0; place < stack->front_count; place++)
+		SIM_ASSERT(stack->front_entry[place] == find(stack, stack->front[place]));
+	for (uint64_t distance = 0; distance < stack->at_size; distance++)
+		counted += stack->at[distance];
+	SIM_ASSERT(in_table == stack->blocks && in_front == stack->front_count && bits == stack->below);
+	SIM_ASSERT(stack->blocks == stack->front_count + stack->below);
+	SIM_ASSERT(stack->accesses == stack->cold + counted);
 }

@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: MIT
  *
- * stack_distance.h - LRU stack distances: one pass over a stream of blocks, and the misses of every size are known.
+ * stack_distance.h - LRU stack distances: for each access, how many other blocks were accessed since its block was last.
  *
- * The distance of an access is the number of different blocks accessed since the last access to the same block; of a first access
- * it is infinite. A fully associative LRU level of n entries misses exactly where the distance is n or more (Mattson, Gecsei,
- * Slutz, Traiger: Evaluation techniques for storage hierarchies, 1970). A level of s sets is s such levels, each for the blocks
- * of its set, so distances within sets give the misses of every number of ways (Hill, Smith: Evaluating associativity in CPU
- * caches, 1989).
+ * A fully associative LRU level of n blocks hits exactly the accesses of a distance below n (Mattson, Gecsei, Slutz, Traiger:
+ * Evaluation techniques for storage hierarchies, IBM Systems Journal 9, 1970). So one pass gives the misses of every size:
  *
- * stack_distances keeps the whole stack: the most recent blocks in an array in order; the others by the time at which they left
- * it, a bit for each moment that is some block's last, with counts of set bits over growing stretches, so that "how many blocks
- * came later" is a sum of few numbers (after Bennett, Kruskal: LRU stack processing, 1975, with their tree made flat). Memory:
- * about 30 bytes for each different block.
+ *     misses(n) = cold + accesses of distance n and more
  *
- * set_distances keeps the most recent blocks of each set up to a number of ways; what is further down counts as infinite.
+ * The FRONT blocks used last stand in an array in recency order, for most distances are short (Kim, Hill, Wood: Implementing
+ * stack simulation for highly-associative memories, SIGMETRICS 1991). A block that falls out of it gets the next of the
+ * time slots; one that comes back gives its slot up. Slots in use are bits, so a distance is FRONT plus the bits behind the
+ * block's own, counted by words within a group and by a Fenwick tree over the groups (Bennett, Kruskal: LRU stack processing,
+ * IBM Journal of Research and Development 19, 1975; Fenwick 1994). When the slots run out they are numbered anew, from 0.
+ * An access costs O(log blocks); memory is at most STACK_BYTES_A_BLOCK a block at any time, whatever the length of the stream.
  *
- * Laws: the counts of all distances, infinite among them, add up to the accesses; misses fall as sizes grow.
+ * Invariant: blocks = those in the front + slots in use; each slot in use is told by one block of the table.
+ * Law: accesses = cold + the sum over all distances.
  */
 #ifndef SIM_STACK_DISTANCE_H
 #define SIM_STACK_DISTANCE_H
@@ -23,60 +23,39 @@
 #include "sim/base.h"
 
 /* The distance of a first access. */
-#define DISTANCE_INFINITE UINT64_MAX
+#define STACK_COLD UINT64_MAX
 
-/* The most recent blocks, which are looked at first. */
-#define DISTANCE_FRONT 16u
+/* The number of blocks a stack holds; its caller stops before. */
+#define STACK_BLOCKS_MAX (1ull << 30)
 
-#define DISTANCE_STEPS 3
+/* The most host memory for each block, table and counts being twice there while they grow, above a floor of some 100 KiB. */
+#define STACK_BYTES_A_BLOCK 128u
 
-struct stack_distances {
-	uint64_t front[DISTANCE_FRONT]; /* most recent first */
-	unsigned front_count;
-	struct distance_slot *slots;      /* of blocks that have left the front: open addressing; owned */
-	uint64_t capacity, used;          /* a power of two, at most half full of live and deserted slots */
-	uint64_t live;                    /* blocks that have left the front and not come back */
-	uint32_t *slot_at;                /* by moment, the slot of the block that left then; owned */
-	uint64_t *bits;                   /* by moment, whether a block left then and has not come back; owned */
-	uint32_t *set_in[DISTANCE_STEPS]; /* set bits in stretches of three lengths; owned */
-	uint64_t moments, now;            /* room, and the next moment */
-	uint64_t *count;                  /* accesses by distance, up to counts; owned */
-	uint64_t counts;
-	uint64_t infinite, accesses;
+struct stack_distance;
+
+struct stack_distance *stack_distance_create(void);
+void stack_distance_destroy(struct stack_distance *stack);
+
+/* One access: its distance, or STACK_COLD. It is not counted. */
+uint64_t stack_distance_access(struct stack_distance *stack, uint64_t block);
+
+/* Accesses in order, counted. */
+void stack_distance_count(struct stack_distance *stack, const uint64_t *blocks, size_t count);
+
+/* Forgets a block, as if it had never been accessed: distances over it get shorter by one. It must be there. */
+void stack_distance_remove(struct stack_distance *stack, uint64_t block);
+
+/* Blocks in the stack, and host memory now. */
+uint64_t stack_distance_blocks(const struct stack_distance *stack);
+uint64_t stack_distance_bytes(const struct stack_distance *stack);
+
+/* What was counted. at[0 .. distances - 1] are accesses by distance; further ones are 0. */
+struct stack_counts {
+	const uint64_t *at;
+	uint64_t distances, accesses, cold;
 };
+struct stack_counts stack_distance_counts(const struct stack_distance *stack);
 
-void stack_distances_init(struct stack_distances *distances);
-void stack_distances_release(struct stack_distances *distances);
-
-/* One access to a block, which is below 2^63. Returns its distance and counts it. */
-uint64_t stack_distances_access(struct stack_distances *distances, uint64_t block);
-
-/* Many accesses in order; faster, as the host need not wait for each. */
-void stack_distances_run(struct stack_distances *distances, const uint64_t *blocks, size_t count);
-
-/* Takes a block out of the stack, as if it had never been accessed; false if it was not there. What was counted stays. */
-bool stack_distances_forget(struct stack_distances *distances, uint64_t block);
-
-/* Misses of a fully associative LRU level of that many entries. */
-uint64_t stack_distances_misses(const struct stack_distances *distances, uint64_t entries);
-
-/* Different blocks in the stack. */
-uint64_t stack_distances_blocks(const struct stack_distances *distances);
-
-void stack_distances_check(const struct stack_distances *distances);
-
-struct set_distances {
-	uint64_t sets, ways;
-	uint64_t *blocks; /* sets x ways, each set most recent first, plus 1; 0: nothing; owned */
-	uint64_t *count;  /* accesses by distance below ways; owned */
-	uint64_t further, accesses;
-};
-
-/* sets x ways is at most 2^28. A block's set is its number modulo sets. */
-void set_distances_init(struct set_distances *distances, uint64_t sets, uint64_t ways);
-void set_distances_release(struct set_distances *distances);
-void set_distances_access(struct set_distances *distances, uint64_t block);
-/* Misses of an LRU level of those sets and 1..ways ways. */
-uint64_t set_distances_misses(const struct set_distances *distances, uint64_t ways);
+void stack_distance_check(const struct stack_distance *stack);
 
 #endif

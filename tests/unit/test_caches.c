@@ -659,11 +659,153 @@ static void odd_machines_equal_plain_lists(void **state)
 	}
 }
 
+/* ---- by hand ---- */
+
+static const struct cache_counters *counters_of(const struct cache_hierarchy *hierarchy, const char *name)
+{
+	return &cache_hierarchy_find(hierarchy, name)->counters;
+}
+
+static void load(struct cache_hierarchy *hierarchy, uint64_t address)
+{
+	const struct access access = {.address = address, .bytes = 4, .kind = ACCESS_LOAD};
+	cache_hierarchy_run(hierarchy, &access, 1);
+}
+
+/*
+ * Lines 0, 3, 6 of a page: the second equal distance prefetches 9, which is then used. The next one, 9 + 3, too; a page's end
+ * stops it. Would catch: a stride taken for one at its first sight, pages mixed up, a prefetch beyond the page.
+ */
+static void strides_are_seen_within_a_page(void **state)
+{
+	(void)state;
+	const struct cache_rules rules = {0};
+	struct cache_hierarchy *hierarchy =
+	        make((const char *const[]){"l1 size=8KiB ways=8 prefetch=stride"}, 1, &rules, 1, SIMD_AUTO);
+	const struct cache_counters *counters = counters_of(hierarchy, "l1");
+	for (unsigned i = 0; i < 3; i++) {
+		load(hierarchy, 0x10000 + 64 * 3 * i);
+		load(hierarchy, 0x90000 + 64 * 5 * i * i); /* 0, 5, 20: no stride */
+		assert_int_equal(counters->prefetches, i == 2);
+	}
+	assert_true(cache_hierarchy_find(hierarchy, "l1")->ops->holds(hierarchy->caches[0], 0, 0x10000 + 64 * 9, NULL));
+	uint64_t misses = counters->misses[ACCESS_LOAD];
+	load(hierarchy, 0x10000 + 64 * 9);
+	assert_int_equal(counters->misses[ACCESS_LOAD], misses);
+	assert_int_equal(counters->prefetch_used, 1);
+	assert_int_equal(counters->prefetches, 2);
+	for (unsigned line = 61; line < 64; line++)
+		load(hierarchy, 0x20000 + 64 * line);
+	assert_int_equal(counters->prefetches, 2);
+	cache_hierarchy_check(hierarchy);
+	cache_hierarchy_destroy(hierarchy);
+}
+
+/*
+ * cachegrind's rule (cg_sim.c): an access over two lines is one access and one miss, and both its lines are looked up in the next
+ * level, the one that hit above too.
+ */
+static void one_access_over_two_lines_misses_once(void **state)
+{
+	(void)state;
+	const struct cache_rules rules = {.line_crossing = CROSSING_ONE_ACCESS, .modify = MODIFY_LOAD};
+	struct cache_hierarchy *hierarchy =
+	        make((const char *const[]){"d1 size=512B ways=2", "ll size=256B ways=4"}, 2, &rules, 1, SIMD_AUTO);
+	load(hierarchy, 0x1000);
+	const struct access crossing = {.address = 0x103c, .bytes = 8, .kind = ACCESS_MODIFY};
+	cache_hierarchy_run(hierarchy, &crossing, 1);
+	const struct cache_counters *d1 = counters_of(hierarchy, "d1"), *ll = counters_of(hierarchy, "ll");
+	assert_int_equal(d1->accesses[ACCESS_LOAD], 2);
+	assert_int_equal(d1->misses[ACCESS_LOAD], 2);
+	assert_int_equal(ll->accesses[ACCESS_LOAD], 2);
+	assert_int_equal(ll->misses[ACCESS_LOAD], 2);
+	/* The line that hit above was refreshed below: three more lines leave it and the crossing's second one in four ways last.
+	 */
+	load(hierarchy, 0x2000);
+	load(hierarchy, 0x3000);
+	load(hierarchy, 0x4000);
+	assert_false(hierarchy->caches[1]->ops->holds(hierarchy->caches[1], 0, 0x1000, NULL));
+	assert_true(hierarchy->caches[1]->ops->holds(hierarchy->caches[1], 0, 0x1040, NULL));
+	cache_hierarchy_check(hierarchy);
+	cache_hierarchy_destroy(hierarchy);
+}
+
+/* Would catch: a level reported one too near or too far, which would cost the wrong cycles. */
+static void depth_is_where_the_line_was(void **state)
+{
+	(void)state;
+	const struct cache_rules rules = {.rule = CACHE_RULE_WRITEBACK};
+	struct cache_hierarchy *hierarchy =
+	        make((const char *const[]){"l1 size=64B ways=1", "l2 size=128B ways=2"}, 2, &rules, 1, SIMD_AUTO);
+	struct access a = {.address = 0, .bytes = 4, .kind = ACCESS_STORE}, b = {.address = 64, .bytes = 4, .kind = ACCESS_LOAD};
+	assert_int_equal(cache_hierarchy_access(hierarchy, &a), 2);
+	assert_int_equal(cache_hierarchy_access(hierarchy, &a), 0);
+	assert_int_equal(cache_hierarchy_access(hierarchy, &b), 2);
+	assert_int_equal(cache_hierarchy_access(hierarchy, &a), 1);
+	cache_hierarchy_flush(hierarchy, true);
+	assert_int_equal(cache_hierarchy_memory_writes(hierarchy), 1);
+	assert_int_equal(cache_hierarchy_memory_reads(hierarchy), 2);
+	assert_int_equal(cache_hierarchy_access(hierarchy, &a), 2);
+	cache_hierarchy_check(hierarchy);
+	cache_hierarchy_destroy(hierarchy);
+}
+
+struct refusal {
+	const char *lines[3];
+	const char *says;
+};
+
+/* Would catch: a machine that cannot be, tried; an error that does not name the cache. */
+static void what_does_not_fit_is_refused(void **state)
+{
+	(void)state;
+	static const struct refusal refusals[] = {
+	        {{"l1 size=1000B ways=8"}, "l1"},
+	        {{"l1 size=1KiB ways=3"}, "multiples of 192"},
+	        {{"l1 size=1KiB ways=2 prefetch=mis"}, "did you mean 'miss'"},
+	        {{"l1 size=1KiB wyas=2"}, "did you mean 'ways'"},
+	        {{"l1 size=1KiB ways=2 replacement=lur"}, "lur"},
+	        {{"size=1KiB"}, "NAME"},
+	        {{"l1 ways"}, "KEY=VALUE"},
+	        {{"l1", "l1"}, "two caches l1"},
+	        {{"l1 inclusion=exclusive"}, "needs a level above"},
+	        {{"l1 line=128B", "l2 inclusion=inclusive"}, "l2"},
+	        {{"l1 line=128B", "l2 inclusion=exclusive"}, "l2"},
+	        {{"l1", "l2 inclusion=exclusive prefetch=miss"}, "l2"},
+	        {{"l1", "l2 inclusion=inclusive write_allocate=no"}, "l2"},
+	        {{"l1 serves=data", "l2 inclusion=exclusive"}, "l2"},
+	        {{"l1", "l2 inclusion=exclusive", "l3 inclusion=inclusive"}, "l3"},
+	        {{"l1 cores=2", "l2 cores=1"}, "l2"},
+	        {{"l1 level=2", "l2 level=1"}, "l2"},
+	        {{"l1 level=1", "l2 level=1"}, "share a level"},
+	};
+	const struct cache_rules rules = {0};
+	for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+		struct cache_level_spec specs[3] = {0};
+		struct error error = {0};
+		unsigned count = 0;
+		bool read = true;
+		while (read && count < 3 && refusals[i].lines[count]) {
+			read = cache_spec_read(refusals[i].lines[count], "here", &specs[count], &error);
+			count += read;
+		}
+		struct cache_hierarchy *hierarchy = read ? caches_create(specs, count, &rules, 4, 1, SIMD_AUTO, &error) : NULL;
+		if (hierarchy)
+			fail_msg("%s was taken", refusals[i].lines[0]);
+		assert_int_equal(error.kind, ERROR_USAGE);
+		if (!strstr(error.text, refusals[i].says))
+			fail_msg("'%s' does not say '%s'", error.text, refusals[i].says);
+		for (unsigned spec = 0; spec < count; spec++)
+			cache_spec_release(&specs[spec]);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(plain_machines_equal_plain_lists),
-	        cmocka_unit_test(odd_machines_equal_plain_lists),
+	        cmocka_unit_test(plain_machines_equal_plain_lists), cmocka_unit_test(odd_machines_equal_plain_lists),
+	        cmocka_unit_test(strides_are_seen_within_a_page),   cmocka_unit_test(one_access_over_two_lines_misses_once),
+	        cmocka_unit_test(depth_is_where_the_line_was),      cmocka_unit_test(what_does_not_fit_is_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

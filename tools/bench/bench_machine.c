@@ -40,7 +40,7 @@ struct rig {
 	struct cache_hierarchy *caches;
 	struct mmu mmu;
 	struct count_space space;
-	struct stack_distances distances;
+	struct stack_distance *stack;
 	uint64_t blocks[ACCESS_BATCH];
 	struct access copy[ACCESS_BATCH];
 	struct access physical[ACCESS_BATCH + MMU_ROOM];
@@ -173,19 +173,20 @@ static void end_walks(struct rig *rig)
 
 static void start_distances(struct rig *rig)
 {
-	stack_distances_init(&rig->distances);
+	rig->stack = stack_distance_create();
 }
 
 static void run_distances(struct rig *rig, const struct access *accesses, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		rig->blocks[i] = accesses[i].address >> LINE_SHIFT;
-	stack_distances_run(&rig->distances, rig->blocks, count);
+	stack_distance_count(rig->stack, rig->blocks, count);
 }
 
 static void end_distances(struct rig *rig)
 {
-	stack_distances_release(&rig->distances);
+	stack_distance_check(rig->stack);
+	stack_distance_destroy(rig->stack);
 }
 
 static const struct pass passes[] = {

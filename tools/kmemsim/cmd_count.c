@@ -6,6 +6,7 @@
 #include "sim/setting.h"
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/count.h"
+#include "tools/kmemsim/interrupt.h"
 #include "tools/kmemsim/progress.h"
 
 #include <stdlib.h>
@@ -167,23 +168,6 @@ static bool resolve_rules(struct options *options, struct error *error)
 	return error->kind == ERROR_NONE;
 }
 
-static volatile sig_atomic_t interrupt_seen;
-
-static void note_interrupt(int signal_number)
-{
-	(void)signal_number;
-	interrupt_seen = 1;
-}
-
-/* The first Ctrl-C ends the trace there and prints what was counted; the second one kills. */
-static void catch_interrupts(void)
-{
-	struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
-
 static int run(const struct command *command, int argc, char **argv)
 {
 	struct options options = {0};
@@ -196,8 +180,7 @@ static int run(const struct command *command, int argc, char **argv)
 	progress_bar_start(&bar, "counting");
 	struct progress progress = progress_bar_callback(&bar);
 	options.request.progress = &progress;
-	options.request.interrupt = &interrupt_seen;
-	catch_interrupts();
+	options.request.interrupt = catch_interrupts();
 	bool done = count_run(&options.request, &result, &error);
 	progress_bar_end(&bar);
 	if (!done)

@@ -11,8 +11,8 @@
 #include <string.h>
 
 static const struct command *const commands[] = {
-        &command_run,  &command_replay, &command_compare, &command_report, &command_trace,
-        &command_list, &command_check,  &command_oracle,  &command_diff,   &command_count,
+        &command_run,   &command_replay, &command_compare, &command_report, &command_trace, &command_list,
+        &command_check, &command_oracle, &command_diff,    &command_count,  &command_curve,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
