@@ -164,6 +164,17 @@ static bool place_array(struct mmu *mmu, const struct tlb_spec *spec, struct tlb
 	return true;
 }
 
+/* Whether every level above keeps whole what this one keeps: pieces could not be taken out with the page. */
+static bool above_keep_sizes(const struct mmu *mmu, unsigned level)
+{
+	for (unsigned above = 0; above < level; above++)
+		for (unsigned side = 0; side < MMU_SIDES; side++)
+			for (unsigned size = 0; size < PAGE_SIZES; size++)
+				if (mmu->level[level].array[side][size] && !mmu->level[above].array[side][size])
+					return false;
+	return true;
+}
+
 static bool levels_fit(const struct mmu *mmu, const struct tlbs_wiring *wiring, struct error *error)
 {
 	bool level_has_any[MMU_LEVELS_MAX] = {false};
@@ -178,6 +189,12 @@ static bool levels_fit(const struct mmu *mmu, const struct tlbs_wiring *wiring, 
 			return error_set(error, ERROR_USAGE, "machine.tlbs: %s: another array of level %u says another inclusion",
 			                 spec->name, spec->level);
 	}
+	for (unsigned level = 1; level < mmu->levels; level++)
+		if (mmu->level[level].inclusion == TLB_INCLUSIVE && !above_keep_sizes(mmu, level))
+			return error_set(error, ERROR_USAGE,
+			                 "machine.tlbs: level %u is inclusive and keeps pages of a size that a level above it "
+			                 "only keeps in pieces",
+			                 level + 1);
 	for (unsigned level = 0; level < mmu->levels; level++)
 		if (!level_has_any[level])
 			return error_set(error, ERROR_USAGE, "machine.tlbs: there is no array of level %u below level %u",

@@ -189,16 +189,19 @@ static struct tlb_entry entry_for(const struct mmu *mmu, unsigned level, const s
 /* Puts a translation into the levels above `below` that take it, the lowest first. */
 static void fill_above(struct mmu *mmu, unsigned below, const struct lookup *lookup)
 {
+	uint64_t linear = lookup->request.linear;
+	const struct tlb_entry whole = {tag_of(mmu, linear, lookup->word, lookup->size), lookup->word};
 	enum page_size first = lookup->size;
 	for (unsigned level = below; level-- > 0;) {
 		if (level > 0 && mmu->level[level].inclusion == TLB_EXCLUSIVE)
 			continue;
-		const struct tlb_entry entry = entry_for(mmu, level, lookup);
+		bool keeps_whole = mmu->level[level].array[lookup->side][lookup->size] != NULL;
+		const struct tlb_entry entry = keeps_whole ? whole : entry_for(mmu, level, lookup);
 		first = tlb_tag_size(entry.tag);
 		mmu->seen[first] = true;
 		fill_level(mmu, level, lookup->side, entry);
 	}
-	forget_side(mmu, lookup->side, first, lookup->request.linear);
+	forget_side(mmu, lookup->side, first, linear);
 }
 
 /* The array's entry for an address: of this address space, or global. */
@@ -341,7 +344,8 @@ static bool hit(struct mmu *mmu, unsigned level, struct lookup *lookup)
 {
 	bool allowed;
 	mmu->level_counters[level].hits[lookup->kind][lookup->size]++;
-	watch_level(mmu, level, lookup, false);
+	if (mmu->watched)
+		watch_level(mmu, level, lookup, false);
 	if (level > 0) {
 		if (mmu->level[level].inclusion == TLB_EXCLUSIVE)
 			tlb_remove(mmu->level[level].array[lookup->side][lookup->size],
@@ -359,7 +363,8 @@ static void count_miss(struct mmu *mmu, unsigned levels, const struct lookup *lo
 {
 	for (unsigned level = 0; level < levels; level++) {
 		mmu->level_counters[level].misses[lookup->kind][lookup->size]++;
-		watch_level(mmu, level, lookup, true);
+		if (mmu->watched)
+			watch_level(mmu, level, lookup, true);
 	}
 }
 

@@ -673,6 +673,7 @@ static void wrong_lines_are_told(void **state)
 	               "level 1 has a for 4K pages of code");
 	expect_refused((const char *const[]){"a level=2", NULL}, "no array of level 1");
 	expect_refused((const char *const[]){"a inclusion=inclusive", NULL}, "no level above it");
+	expect_refused((const char *const[]){"a", "b level=2 pages=4K+2M inclusion=inclusive", NULL}, "only keeps in pieces");
 	expect_refused((const char *const[]){"a", "a level=2", NULL}, "two arrays are named a");
 	expect_refused((const char *const[]){"a entires=4", NULL}, "entries");
 	expect_refused((const char *const[]){"a replacement=lur", NULL}, "lru");
