@@ -11,8 +11,10 @@
  * --instructions counts its instructions.
  */
 #include "models/cache_settings.h"
+#include "models/tlb_settings.h"
 #include "sim/io/access_format.h"
 #include "sim/stack_distance.h"
+#include "tools/kmemsim/count_space.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -38,9 +40,12 @@ static _Noreturn void give_up(const struct error *error)
 
 struct rig {
 	struct cache_hierarchy *caches;
+	struct mmu mmu;
+	struct count_space space;
 	struct stack_distance *stack;
 	uint64_t blocks[ACCESS_BATCH];
 	struct access copy[ACCESS_BATCH];
+	struct access physical[ACCESS_BATCH + MMU_ROOM];
 	uint64_t tags[SETS][WAYS];
 	uint64_t misses;
 };
@@ -107,6 +112,67 @@ static void end_caches(struct rig *rig)
 	cache_hierarchy_destroy(rig->caches);
 }
 
+static void start_tlbs(struct rig *rig, bool walks)
+{
+	static const char *const lines[] = {"dtlb entries=64 ways=4 serves=data", "stlb level=2 entries=1536 ways=12"};
+	struct tlb_spec specs[2];
+	struct error error = {0};
+	for (unsigned i = 0; i < 2; i++)
+		if (!tlb_spec_read(lines[i], "bench", &specs[i], &error))
+			give_up(&error);
+	const struct tlbs_wiring wiring = {.specs = specs, .count = 2, .words = walks, .seed = 1, .simd = SIMD_AUTO};
+	if (!tlbs_create(&rig->mmu, &wiring, &error) || (walks && !count_space_init(&rig->space, &error)))
+		give_up(&error);
+	if (walks)
+		count_space_attach(&rig->space, &rig->mmu);
+	mmu_init(&rig->mmu);
+	for (unsigned i = 0; i < 2; i++)
+		tlb_spec_release(&specs[i]);
+}
+
+static void start_demand(struct rig *rig)
+{
+	start_caches(rig);
+	start_tlbs(rig, false);
+}
+
+static void run_demand(struct rig *rig, const struct access *accesses, size_t count)
+{
+	size_t made;
+	for (size_t done = 0; done < count;)
+		done += mmu_run(&rig->mmu, accesses + done, count - done, NULL, 0, &made);
+	cache_hierarchy_run(rig->caches, accesses, count);
+}
+
+static void end_demand(struct rig *rig)
+{
+	end_caches(rig);
+	mmu_check(&rig->mmu);
+	mmu_release(&rig->mmu);
+}
+
+static void start_walks(struct rig *rig)
+{
+	start_caches(rig);
+	start_tlbs(rig, true);
+}
+
+static void run_walks(struct rig *rig, const struct access *accesses, size_t count)
+{
+	size_t made;
+	for (size_t done = 0; done < count;) {
+		done += mmu_run(&rig->mmu, accesses + done, count - done, rig->physical, ACCESS_BATCH + MMU_ROOM, &made);
+		cache_hierarchy_run(rig->caches, rig->physical, made);
+	}
+}
+
+static void end_walks(struct rig *rig)
+{
+	end_demand(rig);
+	count_space_check(&rig->space);
+	count_space_release(&rig->space);
+}
+
 static void start_distances(struct rig *rig)
 {
 	rig->stack = stack_distance_create();
@@ -129,6 +195,8 @@ static const struct pass passes[] = {
         {"memcpy", "yardstick: copy the accesses", nothing, run_copy, nothing},
         {"loop", "yardstick: one level, scalar loop", nothing, run_loop, nothing},
         {"caches", "three caches", start_caches, run_caches, end_caches},
+        {"demand", "three caches and two TLBs", start_demand, run_demand, end_demand},
+        {"walks", "translated, walker's references in the caches", start_walks, run_walks, end_walks},
         {"distances", "stack distances of lines", start_distances, run_distances, end_distances},
         {0},
 };
