@@ -11,7 +11,7 @@
  *     32  source_memory             4 addresses, 0: none
  *
  * An instruction becomes the fetch at its ip, its loads, its stores. The records tell no sizes, so every access has 1 byte. The
- * 88-byte records of the Cloudsuite traces are not read.
+ * records of the Cloudsuite traces (struct cloudsuite_instr, 88 bytes) are not read.
  */
 #include "sim/io/access_text.h"
 

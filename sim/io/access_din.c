@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT
  *
- * access_din.c - Dinero's two text formats, as dineroIV(1) documents them under -informat.
+ * access_din.c - Dinero's two text formats, as tracein_din() (dinfmt.c) and tracein_xdin() (xdinfmt.c) of Dinero IV read them.
  *
  *     din, "d"     LABEL ADDRESS            0 read, 1 write, 2 instruction fetch, 3 miscellaneous, 4 copy back, 5 invalidate
  *     xdin, "D"    LETTER ADDRESS SIZE      r w i m c v, the same; address and size are hexadecimal
  *
- * The address is hexadecimal, with or without 0x; what follows the last field is ignored. din knows no sizes: as in Dinero IV
- * every access has 4 bytes and its address is rounded down to a multiple of 4. Dinero's "miscellaneous" goes the way of a read.
- * Copying back and invalidating are commands to a cache and touch no memory: such records are left out.
+ * The address is hexadecimal, with or without 0x; what follows the last field is ignored. Blank lines, which Dinero refuses, are
+ * passed over. din knows no sizes: as in Dinero IV every access has 4 bytes and its address is rounded down to a multiple of 4.
+ * Dinero's "miscellaneous" goes the way of a read. Copying back and invalidating are commands to a cache and touch no memory:
+ * such records are left out.
  */
 #include "sim/io/access_text.h"
 

@@ -8,11 +8,13 @@
  *            47445       37770:     2765543 ifetch       5 byte(s) @ 0x0000000000404a7e 48 8b 5c 24 08       mov    0x08(%rsp) ->
  * %rbx 47446       37770:     2765543 read         8 byte(s) @ 0x00007fdf64e2adc8 by PC 0x0000000000404a7e
  *
- * The column of threads may also read W0.T292 (workload and thread); older versions print T342625 and no columns in front of it.
- * Lines of a longer instruction's further bytes have the columns and no word. Threads become numbers in the order in which they
- * appear. Markers, exits of threads, headings, flushes (iflush, dflush) touch no memory. MODEL: prefetch instructions (pref...)
- * are hints and are left out, where drcachesim lets them fill its caches; an instruction that was not fetched anew (the turns of
- * a rep string loop) is shown as an ifetch where view disassembles it, and counts as one here.
+ * Checked against DynamoRIO's clients/drcachesim/tools/view.cpp and view.h of August 2026 and tests/offline-*.templatex. There
+ * the column of threads reads W0.T292 (workload and thread). Older versions print T342625 and no columns in front of it. Lines of
+ * a longer instruction's further bytes have the columns and no word. Threads become numbers in the order in which they appear.
+ * Markers, exits of threads, headings, flushes (iflush, dflush) touch no memory. MODEL: prefetches (pref...) are hints and are
+ * left out, where drcachesim lets them fill its caches. An instruction that was not fetched anew (the turns of a rep string loop)
+ * is `non-fetched` and touches no memory; older versions showed it as an ifetch where view disassembled it, which cannot be told
+ * from one and counts as one.
  */
 #include "sim/io/access_text.h"
 
@@ -121,8 +123,9 @@ static bool read_word(struct text_cursor *cursor, enum access_kind *kind, bool *
 		const char *word;
 		enum access_kind kind;
 		bool touches;
-	} words[] = {{"ifetch ", ACCESS_CODE, true}, {"read ", ACCESS_LOAD, true},    {"write ", ACCESS_STORE, true},
-	             {"pref", ACCESS_LOAD, false},   {"iflush ", ACCESS_LOAD, false}, {"dflush ", ACCESS_LOAD, false}};
+	} words[] = {{"ifetch ", ACCESS_CODE, true},       {"read ", ACCESS_LOAD, true}, {"write ", ACCESS_STORE, true},
+	             {"non-fetched ", ACCESS_CODE, false}, {"pref", ACCESS_LOAD, false}, {"iflush ", ACCESS_LOAD, false},
+	             {"dflush ", ACCESS_LOAD, false}};
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		if (starts_with(cursor->at, words[i].word)) {
 			cursor->at += strlen(words[i].word);

@@ -3,9 +3,11 @@
  * access_gem5.c - the packet traces of gem5's CommMonitor (MemTraceProbe), and the door to protobuf-c.
  *
  * The four bytes "gem5", then messages (gem5_packet.proto), each with its length as a varint in front: one PacketHeader, then
- * Packets. gem5 packs them with gzip. A packet's command is MemCmd::Command (src/mem/packet.hh): 1 ReadReq and 4 WriteReq in
- * every version of gem5; the numbers behind 5 moved when commands were added, and are read as versions since 20.0 have them. A
- * read whose request has the flag INST_FETCH (0x100, src/mem/request.hh) is a fetch. Commands that carry no access of a program
+ * Packets. gem5 packs them with gzip. Checked against src/proto/packet.proto, src/proto/protoio.cc, src/mem/packet.hh,
+ * src/mem/request.hh and util/encode_packet_trace.py of gem5 24.0. A packet's command is MemCmd::Command: 1 ReadReq and 4
+ * WriteReq in every version; 20.1 put a command behind 5 and moved the others, and 22.0 more behind 29. Commands up to
+ * StoreCondReq are read as all versions since 20.1 have them: a trace of an older one with other commands than the two must be
+ * converted first. A read whose request has the flag INST_FETCH (0x100) is a fetch. Commands that carry no access of a program
  * (evictions, write-backs, upgrades, prefetches and responses) are left out. Addresses are what the monitored port has: physical
  * ones, as a rule.
  */
@@ -24,7 +26,7 @@
 
 #define INST_FETCH 0x100u
 
-/* What commands are; those behind SC (StoreCondReq) are other ones in other versions. */
+/* What commands are since 20.1; those behind StoreCondReq are other ones before and since 22.0. */
 enum {
 	READ_REQ = 1,
 	WRITE_REQ = 4,

@@ -3,9 +3,10 @@
  * access_kmt.c - reads access traces in the native form (layout: access_kmt.h, docs/formats.md).
  *
  * A piece is unpacked whole, its table of classes is read, and then two cursors go through its columns, as many accesses as are
- * asked for at a time. Nothing of the file is believed before it is checked: sizes against bounds, classes against what an access
- * may be, both columns to end where the piece ends, the totals of the last piece against what was read, and the end of the file
- * behind it.
+ * asked for at a time. An access's class says how many bytes its difference has, so that the place of the next difference hangs
+ * on the column of classes alone and many accesses are in flight at once; masks take the place of branches. Nothing of the file
+ * is believed before it is checked: sizes against bounds, classes against what an access may be, both columns to end where the
+ * piece ends, the totals of the last piece against what was read, and the end of the file behind it.
  */
 #include "sim/io/access_kmt.h"
 #include "sim/io/access_text.h"
@@ -16,16 +17,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A varint is read as one word; the bytes behind a piece are there and zero. */
-#define PADDING 16u
+/* Differences are read as words, and only a run of them is checked against the piece's end: so far the longest may lead behind
+ * it. */
+#define PADDING ((KMA_PIECE_ACCESSES + 1) * KMA_DIFFERENCE_MAX)
 /* zstd's bound on what KMA_RAW_MAX bytes may be packed into, with room. */
 #define PACKED_MAX (KMA_RAW_MAX + KMA_RAW_MAX / 128 + 1024u)
 
 struct class
 {
 	struct access access; /* without its address */
-	uint32_t stream;
-	uint32_t step; /* from its address to where the next one of the stream is expected */
+	uint64_t mask, sign;  /* of a difference: its bits, and the highest of them; 0: it has no bytes */
+	uint64_t *expected;   /* of its stream */
+	uint64_t accesses;    /* of the piece, so far */
+	uint32_t step;        /* from its address to where the next one of the stream is expected */
+	uint32_t difference_bytes;
 };
 
 struct kma {
@@ -128,14 +133,18 @@ static bool take_varint(const unsigned char **at, const unsigned char *end, uint
 
 static bool read_class(struct kma *state, struct class *class, const unsigned char **at)
 {
-	uint64_t kind, bytes, cpu;
+	uint64_t kind, bytes, cpu, length;
 	if (!take_varint(at, state->end, &kind) || !take_varint(at, state->end, &bytes) || !take_varint(at, state->end, &cpu) ||
-	    kind >= KMA_KINDS || bytes == 0 || bytes > ACCESS_BYTES_MAX || cpu > UINT16_MAX)
+	    !take_varint(at, state->end, &length) || kind >= KMA_KINDS || bytes == 0 || bytes > ACCESS_BYTES_MAX ||
+	    cpu > UINT16_MAX || length > KMA_DIFFERENCE_MAX)
 		return false;
-	class->access = (struct access){.bytes = (uint32_t)bytes, .cpu = (uint16_t)cpu, .kind = (uint8_t)kind};
-	class->stream = kma_stream((uint8_t)kind, (uint16_t)cpu);
+	*class = (struct class){.access = {.bytes = (uint32_t)bytes, .cpu = (uint16_t)cpu, .kind = (uint8_t)kind}};
+	class->sign = length ? 1ull << (8 * length - 1) : 0;
+	class->mask = class->sign | (class->sign - (length > 0));
+	class->expected = &state->expected[kma_stream((uint8_t)kind, (uint16_t)cpu)];
 	class->step = (uint32_t)kma_expected(&class->access);
-	state->expected[class->stream] = 0;
+	class->difference_bytes = (uint32_t)length;
+	*class->expected = 0;
 	return true;
 }
 
@@ -188,69 +197,53 @@ static bool read_piece(struct access_reader *reader, struct error *error)
 		return false;
 	if (!zstd_unpack(&state->unpacker, state->packed, packed, state->raw, raw))
 		return damaged(reader, "a piece does not unpack", error);
-	memset(state->raw + raw, 0, PADDING);
 	state->end = state->raw + raw;
 	return tag == KMA_END ? read_totals(reader, raw, error) : read_classes(reader, count, error);
 }
 
 /*
- * The 7-bit groups of a word's first bytes up to the one without its top bit, put together; all groups at once. *at moves behind
- * them. A number of nine or ten bytes is read by the slow way, which gives `end` + 1 for a damaged one.
+ * Takes the next accesses, whole batches at once: false if one of them is damaged, that is if its class is none, it runs over the
+ * end of the address space, or its difference over the end of the piece. Cursors are kept in registers, and the two widths of
+ * codes are two loops.
  */
-static inline uint64_t next_varint(const unsigned char **at, const unsigned char *end)
+static inline __attribute__((always_inline)) bool take(struct kma *state, struct access *restrict batch, size_t count,
+                                                       const bool wide)
 {
-	uint64_t word;
-	memcpy(&word, *at, sizeof word);
-	word = le64toh(word);
-	uint64_t stops = ~word & 0x8080808080808080u;
-	if (__builtin_expect(stops == 0, 0)) {
-		uint64_t value = 0;
-		if (!take_varint(at, end, &value))
-			*at = end + 1;
-		return value;
-	}
-	*at += (__builtin_ctzll(stops) >> 3) + 1;
-	word &= stops ^ (stops - 1);
-	word = (word & 0x007f007f007f007fu) | (word & 0x7f007f007f007f00u) >> 1;
-	word = (word & 0x00003fff00003fffu) | (word & 0x3fff00003fff0000u) >> 2;
-	return (word & 0x000000000fffffffu) | (word & 0x0fffffff00000000u) >> 4;
-}
-
-/*
- * The next accesses; fewer than `count` if one is damaged: its class is none, it runs over the end of the address space, or its
- * number over the end of the piece (by a word at most, which the padding holds). Cursors are kept in registers, and the two
- * widths of codes are two loops.
- */
-static inline __attribute__((always_inline)) size_t take(struct kma *state, struct access *restrict batch, size_t count,
-                                                         const bool wide)
-{
-	const unsigned char *code = state->code, *address = state->address, *const end = state->end;
-	uint64_t *const expected = state->expected;
+	const unsigned char *code = state->code, *address = state->address;
 	const uint32_t classes = state->class_count;
-	size_t taken = 0;
-	for (; taken < count; taken++, code += wide ? 2 : 1) {
+	bool wrapped = false;
+	for (size_t i = 0; i < count; i++, code += wide ? 2 : 1) {
 		uint32_t index = wide ? code[0] | (uint32_t)code[1] << 8 : code[0];
 		if (index >= classes)
-			break;
-		const struct class class = state->classes[index];
-		uint64_t at = expected[class.stream] + kmt_unzigzag(next_varint(&address, end));
-		expected[class.stream] = at + class.step;
-		batch[taken] = class.access;
-		batch[taken].address = at;
-		if (address > end || at + class.access.bytes - 1 < at)
-			break;
+			return false;
+		struct class *class = &state->classes[index];
+		uint64_t word;
+		memcpy(&word, address, sizeof word);
+		address += class->difference_bytes;
+		uint64_t at = *class->expected + (((le64toh(word) & class->mask) ^ class->sign) - class->sign);
+		*class->expected = at + class->step;
+		class->accesses++;
+		batch[i] = class->access;
+		batch[i].address = at;
+		wrapped |= at + class->access.bytes - 1 < at;
 	}
 	state->code = code;
 	state->address = address;
-	return taken;
+	return !wrapped && address <= state->end;
 }
 
-static size_t take_accesses(struct kma *state, struct access *batch, size_t count)
+static bool take_accesses(struct kma *state, struct access *batch, size_t count)
 {
-	size_t taken = state->class_count > 256 ? take(state, batch, count, true) : take(state, batch, count, false);
-	for (size_t i = 0; i < taken; i++)
-		state->kinds[batch[i].kind]++;
-	return taken;
+	return state->class_count > 256 ? take(state, batch, count, true) : take(state, batch, count, false);
+}
+
+/* The accesses of the piece are all taken. */
+static bool end_piece(struct access_reader *reader, struct error *error)
+{
+	struct kma *state = reader->state;
+	for (uint32_t i = 0; i < state->class_count; i++)
+		state->kinds[state->classes[i].access.kind] += state->classes[i].accesses;
+	return state->address == state->end || damaged(reader, "a piece has bytes left over", error);
 }
 
 static bool kmt_read(struct access_reader *reader, struct access *batch, size_t capacity, size_t *count, struct error *error)
@@ -266,11 +259,11 @@ static bool kmt_read(struct access_reader *reader, struct access *batch, size_t 
 	if (state->ended)
 		return true;
 	size_t wanted = state->left < capacity ? state->left : capacity;
-	*count = take_accesses(state, batch, wanted);
-	if (*count < wanted)
+	if (!take_accesses(state, batch, wanted))
 		return damaged(reader, "an access is none that may be", error);
+	*count = wanted;
 	state->left -= (uint32_t)wanted;
-	return state->left > 0 || state->address == state->end || damaged(reader, "a piece has bytes left over", error);
+	return state->left > 0 || end_piece(reader, error);
 }
 
 const struct access_format access_format_kmt = {

@@ -4,9 +4,9 @@
  * writer. Byte by byte in docs/formats.md.
  *
  * A file is a head, pieces of at most KMA_PIECE_ACCESSES accesses, and a last piece with the totals; it is read from front to
- * back, so that it may come through a pipe. Pieces stand for themselves. An access has a class (kind, size, CPU; each piece has a
- * table of them) and the difference of its address to where the last access of the same kind and CPU lets it be expected: behind
- * it for code, at it for data.
+ * back, so that it may come through a pipe. Pieces stand for themselves. An access has a difference, of its address to where the
+ * last access of the same kind and CPU lets it be expected (behind it for code, at it for data), and a class (kind, size, CPU,
+ * bytes of the difference; each piece has a table of them).
  */
 #ifndef SIM_IO_ACCESS_KMT_H
 #define SIM_IO_ACCESS_KMT_H
@@ -17,8 +17,10 @@
 #define KMA_MAGIC "\x89KMA\r\n\x1a\n"
 #define KMA_VERSION 1u
 #define KMA_PIECE_ACCESSES 16384u
-/* Most of a piece unpacked: per access a class of its own (three varints), two bytes of code, ten of address. */
-#define KMA_RAW_MAX (KMA_PIECE_ACCESSES * 24u + 16u)
+/* A difference has 0 to so many bytes. */
+#define KMA_DIFFERENCE_MAX 8u
+/* Most of a piece unpacked: per access a class of its own (1 + 3 + 3 + 1 bytes), two bytes of code, eight of address. */
+#define KMA_RAW_MAX (KMA_PIECE_ACCESSES * 18u + 16u)
 
 enum kma_tag { KMA_ACCESSES = 1, KMA_END };
 

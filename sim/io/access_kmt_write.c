@@ -15,21 +15,26 @@
 #include <string.h>
 #include <unistd.h>
 
-/* Level 3 packs a fifth smaller than level 1 and still faster than any text is read. */
+/* zstd's own default. Level 1 made a trace of ten million loads and stores 1.6 % larger, and its writing a tenth quicker. */
 #define PACK_LEVEL 3
-#define VARINT_MAX 10u
 #define SLOTS (2 * KMA_PIECE_ACCESSES)
 #define SLOT_EMPTY UINT16_MAX
+
+struct class
+{
+	struct access access; /* its address does not matter */
+	unsigned difference_bytes;
+};
 
 struct kma_writer {
 	const struct new_file *file;
 	uint64_t written;
 	struct zstd_packer packer;
 	uint64_t *expected; /* by stream; 0 where a piece has not been */
-	struct access classes[KMA_PIECE_ACCESSES];
+	struct class classes[KMA_PIECE_ACCESSES];
 	uint16_t slots[SLOTS]; /* hash table: index of a class */
 	uint16_t codes[KMA_PIECE_ACCESSES];
-	unsigned char addresses[KMA_PIECE_ACCESSES * VARINT_MAX];
+	unsigned char addresses[(KMA_PIECE_ACCESSES + 1) * KMA_DIFFERENCE_MAX];
 	unsigned char raw[KMA_RAW_MAX];
 	size_t address_bytes;
 	uint32_t class_count, count;
@@ -85,7 +90,7 @@ static bool write_piece(struct kma_writer *writer, enum kma_tag tag, size_t leng
 static void begin_piece(struct kma_writer *writer)
 {
 	for (uint32_t i = 0; i < writer->class_count; i++)
-		writer->expected[kma_stream(writer->classes[i].kind, writer->classes[i].cpu)] = 0;
+		writer->expected[kma_stream(writer->classes[i].access.kind, writer->classes[i].access.cpu)] = 0;
 	memset(writer->slots, 0xff, sizeof writer->slots);
 	writer->class_count = writer->count = 0;
 	writer->address_bytes = 0;
@@ -108,9 +113,10 @@ static bool end_piece(struct kma_writer *writer, struct error *error)
 		return true;
 	unsigned char *at = store_varint(writer->raw, writer->class_count);
 	for (uint32_t i = 0; i < writer->class_count; i++) {
-		at = store_varint(at, writer->classes[i].kind);
-		at = store_varint(at, writer->classes[i].bytes);
-		at = store_varint(at, writer->classes[i].cpu);
+		at = store_varint(at, writer->classes[i].access.kind);
+		at = store_varint(at, writer->classes[i].access.bytes);
+		at = store_varint(at, writer->classes[i].access.cpu);
+		at = store_varint(at, writer->classes[i].difference_bytes);
 	}
 	at = store_codes(writer, at);
 	memcpy(at, writer->addresses, writer->address_bytes);
@@ -120,22 +126,31 @@ static bool end_piece(struct kma_writer *writer, struct error *error)
 	return written;
 }
 
-static bool same_class(const struct access *a, const struct access *b)
+static bool same_class(const struct class *class, const struct access *access, unsigned difference_bytes)
 {
-	return a->kind == b->kind && a->bytes == b->bytes && a->cpu == b->cpu;
+	return class->access.kind == access->kind && class->access.bytes == access->bytes && class->access.cpu == access->cpu &&
+	       class->difference_bytes == difference_bytes;
 }
 
-static uint16_t class_of(struct kma_writer *writer, const struct access *access)
+static uint16_t class_of(struct kma_writer *writer, const struct access *access, unsigned difference_bytes)
 {
-	uint64_t key = (uint64_t)access->bytes << 32 | (uint64_t)access->kind << 16 | access->cpu;
+	uint64_t key =
+	        (uint64_t)access->bytes << 32 | (uint64_t)difference_bytes << 20 | (uint64_t)access->kind << 16 | access->cpu;
 	uint64_t slot = (key * 0x9e3779b97f4a7c15u >> 32) % SLOTS; /* Fibonacci hashing, Knuth 6.4 */
-	while (writer->slots[slot] != SLOT_EMPTY && !same_class(&writer->classes[writer->slots[slot]], access))
+	while (writer->slots[slot] != SLOT_EMPTY && !same_class(&writer->classes[writer->slots[slot]], access, difference_bytes))
 		slot = (slot + 1) % SLOTS;
 	if (writer->slots[slot] == SLOT_EMPTY) {
-		writer->classes[writer->class_count] = *access;
+		writer->classes[writer->class_count] = (struct class){*access, difference_bytes};
 		writer->slots[slot] = (uint16_t)writer->class_count++;
 	}
 	return writer->slots[slot];
+}
+
+/* The bytes that hold a difference as a two's complement; none for 0. */
+static unsigned bytes_of(uint64_t difference)
+{
+	uint64_t magnitude = kmt_zigzag(difference);
+	return magnitude ? (71 - (unsigned)__builtin_clzll(magnitude)) / 8 : 0;
 }
 
 static bool add_accesses(struct kma_writer *writer, const struct access *batch, size_t count, struct error *error)
@@ -146,9 +161,11 @@ static bool add_accesses(struct kma_writer *writer, const struct access *batch, 
 		if (writer->count == KMA_PIECE_ACCESSES && !end_piece(writer, error))
 			return false;
 		uint64_t *expected = &writer->expected[kma_stream(access->kind, access->cpu)];
-		unsigned char *at = writer->addresses + writer->address_bytes;
-		writer->codes[writer->count++] = class_of(writer, access);
-		writer->address_bytes += (size_t)(store_varint(at, kmt_zigzag(access->address - *expected)) - at);
+		uint64_t difference = access->address - *expected;
+		unsigned bytes = bytes_of(difference);
+		writer->codes[writer->count++] = class_of(writer, access, bytes);
+		kmt_store64(writer->addresses + writer->address_bytes, difference);
+		writer->address_bytes += bytes;
 		*expected = kma_expected(access);
 	}
 	return true;

@@ -15,24 +15,36 @@
 
 /* A program's accesses have at most this many bytes but for rare instructions; a wider guess would take any file for this. */
 #define USUAL_BYTES_MAX 64u
-
-static bool raw_begins(const unsigned char *bytes, size_t length, bool whole)
-{
-	if (length < RECORD_BYTES || (whole && length % RECORD_BYTES != 0))
-		return false;
-	for (size_t at = 0; at + RECORD_BYTES <= length; at += RECORD_BYTES) {
-		unsigned size = bytes[at + RECORD_BYTES - 1] & SIZE_MASK;
-		if (size == 0 || size > USUAL_BYTES_MAX)
-			return false;
-	}
-	return true;
-}
+/* One record may be anything; a shorter trace is told by its name. */
+#define RECORDS_MIN 2u
+/*
+ * Addresses of programs have 47 bits, or all of bits 47 to 55 in the kernel's half. So byte 6 of a record is 0x00 or
+ * 0xff, which no text has, be it ASCII or UTF-8.
+ */
+#define USER_BITS 47u
 
 static inline uint64_t load_record(const unsigned char *at)
 {
 	uint64_t record;
 	memcpy(&record, at, sizeof record);
 	return le64toh(record);
+}
+
+static bool record_looks_right(uint64_t record)
+{
+	unsigned size = (unsigned)(record >> ADDRESS_BITS) & SIZE_MASK;
+	uint64_t address = record & ((1ull << ADDRESS_BITS) - 1), half = address >> USER_BITS;
+	return size > 0 && size <= USUAL_BYTES_MAX && (half == 0 || half == (1u << (ADDRESS_BITS - USER_BITS)) - 1);
+}
+
+static bool raw_begins(const unsigned char *bytes, size_t length, bool whole)
+{
+	if (length < RECORDS_MIN * RECORD_BYTES || (whole && length % RECORD_BYTES != 0))
+		return false;
+	for (size_t at = 0; at + RECORD_BYTES <= length; at += RECORD_BYTES)
+		if (!record_looks_right(load_record(bytes + at)))
+			return false;
+	return true;
 }
 
 /* Turns whole records into accesses; how many of them have a size. */

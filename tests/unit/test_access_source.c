@@ -153,6 +153,28 @@ static void test_raw(void **state)
 	assert_non_null(strstr(words.error.text, "byte 8 of the trace: found a record of size 0"));
 }
 
+/* Would catch: a text of whole records, UTF-8 in it too, one lone record, or records with impossible addresses taken for a raw
+ * trace. */
+static void test_raw_is_told_apart(void **state)
+{
+	struct words words;
+	char bytes[24];
+	(void)state;
+	refused("12345678", NULL, "no known format");
+	refused("1234567 1234567 ", NULL, "no known format");
+	refused("caf\xc3\xa9 1  1234567 ", NULL, "no known format");
+	put_record(bytes, 8ull << 56 | 0x7ffe1000);
+	put_record(bytes + 8, 8ull << 56 | 0xff8000000000);
+	put_record(bytes + 16, 1ull << 63 | 8ull << 56 | 0xff888000001000);
+	read_bytes(&words, bytes, 8, NULL);
+	assert_false(words.sound);
+	read_bytes(&words, bytes, 16, NULL);
+	assert_false(words.sound);
+	memcpy(bytes + 8, bytes + 16, 8);
+	read_bytes(&words, bytes, 16, NULL);
+	assert_string_equal(words.text, "L7ffe1000/8 Sff888000001000/8");
+}
+
 /* Would catch: a format that is found by its place in a list, a wrong name without a hint. */
 static void test_formats(void **state)
 {
@@ -166,7 +188,8 @@ static void test_formats(void **state)
 	assert_int_equal(words.error.kind, ERROR_HOST);
 }
 
-/* dineroIV(1), -informat d and D. Would catch: a label 3 lost, a flush counted as an access, a size invented. */
+/* tracein_din() (dinfmt.c) and tracein_xdin() (xdinfmt.c) of Dinero IV. Would catch: a label 3 lost, a flush counted as an
+ * access, a size invented. */
 static void test_din(void **state)
 {
 	(void)state;
@@ -178,8 +201,9 @@ static void test_din(void **state)
 }
 
 /*
- * The example of DynamoRIO's documentation of its view tool, then newer and older forms of the columns. Would catch: a thread
- * that is lost, the further bytes of an instruction taken for an access, a marker's number taken for one.
+ * The example of DynamoRIO's documentation of its view tool, then the forms of clients/drcachesim/tools/view.cpp (`non-fetched`,
+ * W0.T292) and older ones. Would catch: a thread that is lost, a word that view has and the reader refuses, the further bytes of
+ * an instruction taken for an access, a marker's number taken for one.
  */
 static void test_dynamorio(void **state)
 {
@@ -193,6 +217,7 @@ static void test_dynamorio(void **state)
 	      "       47447       37770:     2765542 write       16 byte(s) @ 0x00007fdf64e2adc8 by PC 0x0000000000404a7e\n"
 	      "       47448       37770:     2765542 pref-r-L1   64 byte(s) @ 0x00007fdf64e2adc8 by PC 0x0000000000404a7e\n"
 	      "       47449       37770:     2765542 ifetch       2 byte(s) @ 0x0000000000404a80 non-fetched instruction\n"
+	      "       47450       37770:  W0.T292 non-fetched  2 byte(s) @ 0x0000000000404a80 f3 a4                rep movs\n"
 	      "          10           2: W0.T292 read 8 byte(s) @ 0x2345 by PC 0x6789\n"
 	      "T342625 write        4 byte(s) @ 0x10 by PC 0x6789\n"
 	      "View tool results:\n          37771 : total instructions\n",
@@ -420,12 +445,20 @@ static void test_closed_early(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(test_lackey),       cmocka_unit_test(test_lackey_recorded),
-	                                   cmocka_unit_test(test_plain),        cmocka_unit_test(test_raw),
-	                                   cmocka_unit_test(test_formats),      cmocka_unit_test(test_packed_and_split),
-	                                   cmocka_unit_test(test_many_lines),   cmocka_unit_test(test_long_line),
-	                                   cmocka_unit_test(test_closed_early), cmocka_unit_test(test_din),
-	                                   cmocka_unit_test(test_dynamorio),    cmocka_unit_test(test_champsim),
-	                                   cmocka_unit_test(test_gem5),         cmocka_unit_test(test_kmt)};
+	const struct CMUnitTest tests[] = {cmocka_unit_test(test_lackey),
+	                                   cmocka_unit_test(test_lackey_recorded),
+	                                   cmocka_unit_test(test_plain),
+	                                   cmocka_unit_test(test_raw),
+	                                   cmocka_unit_test(test_raw_is_told_apart),
+	                                   cmocka_unit_test(test_formats),
+	                                   cmocka_unit_test(test_packed_and_split),
+	                                   cmocka_unit_test(test_many_lines),
+	                                   cmocka_unit_test(test_long_line),
+	                                   cmocka_unit_test(test_closed_early),
+	                                   cmocka_unit_test(test_din),
+	                                   cmocka_unit_test(test_dynamorio),
+	                                   cmocka_unit_test(test_champsim),
+	                                   cmocka_unit_test(test_gem5),
+	                                   cmocka_unit_test(test_kmt)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

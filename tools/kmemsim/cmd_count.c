@@ -42,6 +42,8 @@ static const struct argp_option count_options[] = {
         {"modify", OPTION_MODIFY, "two|one", 0, "A load-store is a load and a store, or a load that leaves its line dirty", 1},
         {"final-flush", OPTION_FINAL_FLUSH, "yes|no", 0, "What is dirty at the end is written back and counted", 1},
         {"flush-every", OPTION_FLUSH_EVERY, "N", 0, "Write back and empty all caches after every N records of the trace", 1},
+        {"walk", OPTION_WALK, "none|4level", 0, "What a miss of the last TLB costs: nothing, or a page walk through the caches",
+         1},
         {"format", OPTION_FORMAT, "NAME", 0, "The trace's format, where the file does not tell", 2},
         {"records", OPTION_RECORDS, "N", 0, "Read the first N records only", 2},
         {"json", OPTION_JSON, NULL, 0, "One JSON object with keys like l1d.misses instead of the table", 2},

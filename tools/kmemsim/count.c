@@ -7,6 +7,7 @@
 #include "models/cache_settings.h"
 #include "models/tlb_settings.h"
 #include "sim/port/access_source.h"
+#include "tools/kmemsim/count_space.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -125,15 +126,38 @@ static bool read_tlbs(const struct count_request *request, struct tlb_specs *spe
 	return error->kind == ERROR_NONE;
 }
 
-static bool create_tlbs(const struct count_request *request, struct mmu *mmu, bool *has_tlbs, struct error *error)
+struct machine {
+	struct cache_hierarchy *caches; /* NULL: none named */
+	struct mmu mmu;
+	bool has_tlbs;
+	struct count_space space; /* of has_space */
+	bool has_space;
+	uint64_t since_flush; /* accesses */
+};
+
+static bool create_tlbs(const struct count_request *request, struct machine *machine, struct error *error)
 {
 	struct tlb_specs specs = {.count = 0};
-	if (read_tlbs(request, &specs, error) && specs.count > 0) {
-		const struct tlbs_wiring wiring = {.specs = specs.spec, .count = specs.count, .seed = 1, .simd = SIMD_AUTO};
-		*has_tlbs = tlbs_create(mmu, &wiring, error);
-		if (*has_tlbs)
-			mmu_init(mmu);
+	bool walks = request->walk == WALK_4LEVEL;
+	if (!read_tlbs(request, &specs, error))
+		goto release;
+	if (specs.count == 0 && walks)
+		error_set(error, ERROR_USAGE,
+		          "--walk: a walk is what a miss of the last TLB costs; name one with --dtlb, --itlb or --stlb");
+	if (specs.count == 0)
+		goto release;
+	const struct tlbs_wiring wiring = {
+	        .specs = specs.spec, .count = specs.count, .words = walks, .seed = 1, .simd = SIMD_AUTO};
+	machine->has_tlbs = tlbs_create(&machine->mmu, &wiring, error);
+	if (!machine->has_tlbs)
+		goto release;
+	if (walks) {
+		machine->has_space = true;
+		count_space_init(&machine->space, error);
+		count_space_attach(&machine->space, &machine->mmu);
 	}
+	mmu_init(&machine->mmu);
+release:
 	for (unsigned i = 0; i < specs.count; i++)
 		tlb_spec_release(&specs.spec[i]);
 	return error->kind == ERROR_NONE;
@@ -141,16 +165,25 @@ static bool create_tlbs(const struct count_request *request, struct mmu *mmu, bo
 
 /* ---- the run ---- */
 
-struct machine {
-	struct cache_hierarchy *caches; /* NULL: none named */
-	struct mmu mmu;
-	bool has_tlbs;
-	uint64_t since_flush; /* accesses */
-};
+/* With a walker the caches see physical addresses, and the walker's references before the access that caused them. */
+static void run_translated(struct machine *machine, const struct access *accesses, size_t count)
+{
+	struct access out[ACCESS_BATCH + MMU_ROOM];
+	size_t made;
+	for (size_t done = 0; done < count;) {
+		done += mmu_run(&machine->mmu, accesses + done, count - done, out, ACCESS_BATCH + MMU_ROOM, &made);
+		if (machine->caches)
+			cache_hierarchy_run(machine->caches, out, made);
+	}
+}
 
 static void machine_run(struct machine *machine, const struct access *accesses, size_t count)
 {
 	size_t made;
+	if (machine->has_space) {
+		run_translated(machine, accesses, count);
+		return;
+	}
 	for (size_t done = 0; machine->has_tlbs && done < count;)
 		done += mmu_run(&machine->mmu, accesses + done, count - done, NULL, 0, &made);
 	if (machine->caches)
@@ -307,12 +340,28 @@ static void take_tlb(struct count_result *result, const struct count_request *re
 		level->accesses[ACCESS_STORE] += counters->accesses[ACCESS_MODIFY];
 }
 
+static void end_walks(const struct machine *machine, struct count_result *result)
+{
+	const struct walker_counters *counters = &machine->space.walker.counters;
+	count_space_check(&machine->space);
+	result->has_walks = true;
+	result->walks = machine->mmu.counters.miss_walks;
+	result->first_touches = machine->mmu.counters.faults - machine->mmu.counters.refused;
+	result->refused = machine->mmu.counters.refused;
+	for (unsigned level = 0; level < PAGING_LEVELS_MAX; level++) {
+		result->walk_reads[level] = counters->reads[level];
+		result->walk_stores += counters->stores[level];
+	}
+}
+
 static void end_tlbs(const struct machine *machine, const struct count_request *request, struct count_result *result)
 {
 	for (unsigned tlb = 0; tlb < COUNT_TLBS; tlb++)
 		if (request->tlb[tlb])
 			take_tlb(result, request, machine, tlb);
 	mmu_check(&machine->mmu);
+	if (machine->has_space)
+		end_walks(machine, result);
 }
 
 bool count_run(const struct count_request *request, struct count_result *result, struct error *error)
@@ -320,7 +369,7 @@ bool count_run(const struct count_request *request, struct count_result *result,
 	struct machine machine = {0};
 	*result = (struct count_result){0};
 	struct access_source *source = NULL;
-	if (create_caches(request, &machine.caches, error) && create_tlbs(request, &machine.mmu, &machine.has_tlbs, error))
+	if (create_caches(request, &machine.caches, error) && create_tlbs(request, &machine, error))
 		source = access_source_open(request->trace, request->format, error);
 	bool done = source && run_source(&machine, source, request, result, error);
 	if (done && machine.caches)
@@ -331,5 +380,7 @@ bool count_run(const struct count_request *request, struct count_result *result,
 	cache_hierarchy_destroy(machine.caches);
 	if (machine.has_tlbs)
 		mmu_release(&machine.mmu);
+	if (machine.has_space)
+		count_space_release(&machine.space);
 	return done;
 }

@@ -9,6 +9,7 @@
 #define TOOLS_COUNT_H
 
 #include "sim/cache_hierarchy.h"
+#include "sim/port/translation.h"
 #include "sim/trace.h"
 
 #include <signal.h>
@@ -58,7 +59,11 @@ struct count_result {
 	struct count_level level[COUNT_CACHES + COUNT_TLBS];
 	unsigned levels;
 	uint64_t memory_reads, memory_writes; /* lines */
+	uint64_t walks, walk_reads[PAGING_LEVELS_MAX],
+	        walk_stores;             /* for misses; entries read, from the page's own up; bits set */
+	uint64_t first_touches, refused; /* pages that got a frame; accesses to addresses that are none */
 	bool has_caches;
+	bool has_walks;
 	bool interrupted;
 };
 

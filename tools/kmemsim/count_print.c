@@ -62,6 +62,21 @@ static void print_level(const struct count_level *level, FILE *out)
 		fprintf(out, "%-6s %-11s %18s\n", "", "write-backs", grouped(level->write_backs, text));
 }
 
+static const char *const entry_names[PAGING_LEVELS_MAX] = {"pte", "pde", "pdpte", "pml4e", "pml5e"};
+
+static void print_walks(const struct count_result *result, FILE *out)
+{
+	char text[GROUPED_MAX];
+	fprintf(out, "\n%-18s %18s\n", "walks", grouped(result->walks, text));
+	for (unsigned level = 0; level < PAGING_LEVELS_MAX; level++)
+		if (result->walk_reads[level] > 0)
+			fprintf(out, "%-6s %-11s %18s\n", "", entry_names[level], grouped(result->walk_reads[level], text));
+	fprintf(out, "%-6s %-11s %18s\n", "", "bits set", grouped(result->walk_stores, text));
+	fprintf(out, "%-18s %18s\n", "pages touched", grouped(result->first_touches, text));
+	if (result->refused > 0)
+		fprintf(out, "%-18s %18s (to addresses that x86-64 does not have)\n", "refused", grouped(result->refused, text));
+}
+
 void count_print_text(const struct count_request *request, const struct count_result *result, FILE *out)
 {
 	char text[GROUPED_MAX];
@@ -78,6 +93,8 @@ void count_print_text(const struct count_request *request, const struct count_re
 		fprintf(out, "\n%-6s %-11s %18s %18s %10s\n", "level", "kind", "accesses", "misses", "misses");
 	for (unsigned level = 0; level < result->levels; level++)
 		print_level(&result->level[level], out);
+	if (result->has_walks)
+		print_walks(result, out);
 	if (!result->has_caches)
 		return;
 	fprintf(out, "\n%-18s %18s lines read\n", "memory", grouped(result->memory_reads, text));
@@ -118,6 +135,14 @@ void count_print_json(const struct count_result *result, FILE *out)
 		}
 		if (!level->is_tlb)
 			print_key(level->name, NULL, "write_backs", level->write_backs, out);
+	}
+	if (result->has_walks) {
+		print_key("walk", NULL, "walks", result->walks, out);
+		for (unsigned level = 0; level < PAGING_LEVELS_MAX; level++)
+			print_key("walk", entry_names[level], "reads", result->walk_reads[level], out);
+		print_key("walk", NULL, "stores", result->walk_stores, out);
+		print_key("walk", NULL, "first_touches", result->first_touches, out);
+		print_key("walk", NULL, "refused", result->refused, out);
 	}
 	if (result->has_caches) {
 		print_key("memory", NULL, "reads", result->memory_reads, out);
