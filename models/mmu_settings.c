@@ -192,7 +192,7 @@ static bool make_tlbs(struct mmus *mmus, const struct settings *settings, struct
 	bool made = true;
 	for (; count < lines && made; count += made)
 		made = tlb_spec_read(settings->machine.tlbs[count], "machine.tlbs", &specs[count], error);
-	const struct tlbs_wiring wiring = {.specs = specs, .count = count, .words = mmus->walker != NULL, .seed = settings->seed};
+	const struct tlbs_wiring wiring = {.specs = specs, .count = count, .words = true, .seed = settings->seed};
 	for (unsigned cpu = 0; cpu < mmus->cpus && made; cpu++) {
 		struct mmu *mmu = &mmus->mmu[cpu];
 		made = tlbs_create(mmu, &wiring, error);

@@ -37,6 +37,7 @@ static const char *const cache_rule_names[] = {[CACHE_RULE_DEMAND] = "demand", [
 static const char *const line_crossing_names[] = {[CROSSING_EACH_LINE] = "each_line", [CROSSING_ONE_ACCESS] = "one_access", NULL};
 static const char *const modify_names[] = {[MODIFY_LOAD_STORE] = "load_store", [MODIFY_LOAD] = "load", NULL};
 static const char *const walk_prefetch_names[] = {[WALK_PREFETCH_NONE] = "none", [WALK_PREFETCH_NEXT_PAGE] = "next_page", NULL};
+static const char *const address_space_names[] = {[PAGES_SMALL] = "small", [PAGES_TRANSPARENT_HUGE] = "thp", NULL};
 static const char *const on_error_names[] = {[ON_ERROR_COUNT] = "count", [ON_ERROR_STOP] = "stop", NULL};
 
 static const struct setting table[] = {
@@ -65,6 +66,14 @@ static const struct setting table[] = {
                  "relative to the file that names it, else to the current folder",
          .source = "none",
          AT(accesses)},
+        {.key = "address_space",
+         .type = SETTING_ENUM,
+         .names = address_space_names,
+         .default_text = "small",
+         .help = "Pages that accesses get at first touch: small: 4 KiB; thp: 2 MiB where the page allocator has them, else 4 KiB "
+                 "(machine.paging: ideal: none, addresses stay as they are)",
+         .source = "transparent hugepages set to madvise, as in Debian: programs that do not ask get 4 KiB",
+         AT(address_space)},
         {.key = "start",
          .type = SETTING_STRING,
          .default_text = "",

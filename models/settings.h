@@ -8,6 +8,7 @@
 #ifndef MODELS_SETTINGS_H
 #define MODELS_SETTINGS_H
 
+#include "sim/address_space.h"
 #include "sim/base.h"
 #include "sim/cache_hierarchy.h"
 
@@ -97,8 +98,9 @@ struct settings {
 	/* the run */
 	char *question; /* first comment line of the scenario, without '#' */
 	char *label;
-	char *trace;      /* path of the recording */
-	char *accesses;   /* path of an access trace, in place of a recording */
+	char *trace;    /* path of the recording */
+	char *accesses; /* path of an access trace, in place of a recording */
+	enum address_space_pages address_space;
 	char *start;      /* path of a recorded state to start from */
 	char *expect;     /* path of a recorded state to hold the end against */
 	char **allocator; /* names, in the order asked for */

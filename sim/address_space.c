@@ -51,12 +51,13 @@ static void give_table(void *context, uint64_t address)
 
 bool address_space_init(struct address_space *space, const struct translation_ops *mode, const struct paging_controls *controls,
                         struct physical_memory *memory, struct page_allocator *pages, enum address_space_pages policy,
-                        struct error *error)
+                        struct host_address host, struct error *error)
 {
 	*space = (struct address_space){.pages = pages, .policy = policy};
 	space->tables = (struct page_tables){.mode = mode,
 	                                     .controls = *controls,
 	                                     .memory = memory,
+	                                     .host = host,
 	                                     .frames = {.take = take_table, .give = give_table, .context = space}};
 	if (translation_leaf_level(mode, PAGE_2M) == mode->levels)
 		space->policy = PAGES_SMALL;

@@ -39,10 +39,11 @@ struct address_space {
 	struct address_space_counters counters;
 };
 
-/* false with *error if there is no memory for the first tables. The memory and the allocator outlive the space. */
+/* host: of a guest, where its addresses lie; all zero on bare metal. false with *error if there is no memory for the first
+ * tables. The memory and the allocator outlive the space. */
 bool address_space_init(struct address_space *space, const struct translation_ops *mode, const struct paging_controls *controls,
                         struct physical_memory *memory, struct page_allocator *pages, enum address_space_pages policy,
-                        struct error *error);
+                        struct host_address host, struct error *error);
 
 /* Gives every frame back. */
 void address_space_release(struct address_space *space);

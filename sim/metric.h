@@ -29,13 +29,29 @@ struct metric {
 	size_t offset; /* of the uint64_t in the counters struct */
 };
 
-#define METRIC(type, field, unit_, help_) {#field, unit_, METRIC_COUNTER, help_, offsetof(type, field)}
-#define GAUGE(type, field, unit_, help_) {#field, unit_, METRIC_GAUGE, help_, offsetof(type, field)}
-#define METRIC_END {NULL, NULL, METRIC_COUNTER, NULL, 0}
+#define METRIC(type, field, unit_, help_) \
+	{ \
+#field, unit_, METRIC_COUNTER, help_, offsetof(type, field) \
+	}
+#define GAUGE(type, field, unit_, help_) \
+	{ \
+#field, unit_, METRIC_GAUGE, help_, offsetof(type, field) \
+	}
+#define METRIC_END \
+	{ \
+		NULL, NULL, METRIC_COUNTER, NULL, 0 \
+	}
 
 static inline uint64_t metric_value(const struct metric *metric, const void *counters)
 {
 	return *(const uint64_t *)(const void *)((const char *)counters + metric->offset);
+}
+
+/* Adds the counters of one struct to those of another. */
+static inline void metrics_add(const struct metric *metrics, void *to, const void *counters)
+{
+	for (const struct metric *metric = metrics; metric->name; metric++)
+		*(uint64_t *)(void *)((char *)to + metric->offset) += metric_value(metric, counters);
 }
 
 #endif

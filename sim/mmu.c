@@ -612,9 +612,11 @@ static bool can_run_whole_batches(const struct mmu *mmu)
 	for (unsigned level = 0; level < mmu->levels; level++) {
 		if (mmu->level[level].inclusion != TLB_NEITHER)
 			return false;
-		for (unsigned side = 0; side < MMU_SIDES; side++)
-			if (mmu->level[level].array[side][PAGE_4K] && !mmu->level[level].array[side][PAGE_4K]->ops->run)
+		for (unsigned side = 0; side < MMU_SIDES; side++) {
+			const struct tlb_level *array = mmu->level[level].array[side][PAGE_4K];
+			if (array && (!array->ops->run || array->keeps_words))
 				return false;
+		}
 	}
 	return true;
 }

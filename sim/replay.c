@@ -470,9 +470,12 @@ static bool take_sample(struct replay *replay, struct error *error)
 	        .live_objects = replay->counters.live_objects,
 	};
 	row.pages_free = pages_free(replay, &zone, &row.pages_pcp);
+	const struct level_moment moment = {.sample = number, .position = replay->counters.ops, .time_ns = replay->time_ns};
 	if (replay->parts.caches &&
-	    !level_store_caches_sample(replay->parts.store, replay->parts.run_id, number, replay->counters.ops, replay->time_ns,
-	                               replay->parts.caches, error))
+	    !level_store_caches_sample(replay->parts.store, replay->parts.run_id, &moment, replay->parts.caches, error))
+		return false;
+	if (replay->parts.mmu && !level_store_tlbs_sample(replay->parts.store, replay->parts.run_id, &moment, replay->parts.mmu,
+	                                                  replay->config.cpus, error))
 		return false;
 	if (!store_sample(replay->parts.store, replay->parts.run_id, number, &row, error))
 		return false;

@@ -121,6 +121,7 @@ struct replay_parts {
 	struct steps *steps;
 	struct machine *machine;              /* NULL: timing none */
 	const struct cache_hierarchy *caches; /* behind the machine's memory, sampled with the rest; NULL: none */
+	const struct mmu *mmu;                /* one for each cpu, likewise; NULL: none */
 	struct store *store;                  /* NULL: nothing is stored */
 	int64_t run_id;
 	/* Called at each dump moment with the number of the sample taken then, and at the end; may be NULL. false ends the

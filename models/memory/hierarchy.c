@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * hierarchy.c - memory behind the machine's caches (machine.caches): an access costs what the level that has its line costs.
+ * hierarchy.c - memory behind the machine's TLBs and caches (machine.tlbs, machine.caches): an access is translated by its core's
+ * MMU, and costs what the level that has its line costs; so does each reference of a page walk that stands before it.
  *
  *   first level            -> l1_cycles
  *   levels in between      -> l2_cycles
@@ -8,15 +9,18 @@
  *   none                   -> dram_cycles
  *
  * A locked instruction is a load and a store of its line, and costs atomic_cycles on top. An access over several lines costs
- * their sum: nothing overlaps.
+ * their sum, and a walk the sum of its references: nothing overlaps. Without MMUs addresses are taken as they are.
  *
  * MODEL: caches of different cores do not know of each other: a line that another core has written is found by its level, so
  * machine.latency.remote is never paid, and false sharing does not show.
- * Law: accesses = hits of all levels + dram_accesses; beside it the caches' own (sim/cache_hierarchy.h).
+ * MODEL: looking up a second-level TLB costs nothing.
+ * MODEL: a frame of a 32-bit machine's high memory is reached without a translation (sim/layout.h: layout_set_32bit).
+ * Law: accesses = hits of all levels + dram_accesses; beside it the caches' and the MMUs' own.
  */
 #include "models/settings.h"
 #include "sim/cache_hierarchy.h"
 #include "sim/metric.h"
+#include "sim/mmu.h"
 #include "sim/port/memory.h"
 
 #include <stdlib.h>
@@ -31,6 +35,9 @@ struct hierarchy_counters {
 struct hierarchy_memory {
 	struct memory memory;
 	struct cache_hierarchy *caches; /* not owned */
+	struct mmu *mmu;                /* one for each core; NULL: addresses are taken as they are; not owned */
+	unsigned cpus;
+	uint64_t direct_map;
 	unsigned line_shift;
 	uint32_t atomic_cycles;
 	struct {
@@ -41,7 +48,7 @@ struct hierarchy_memory {
 };
 
 static const struct metric hierarchy_metrics[] = {
-        METRIC(struct hierarchy_counters, accesses, "1", "Cache lines accessed"),
+        METRIC(struct hierarchy_counters, accesses, "1", "Cache lines accessed, by page walks too"),
         METRIC(struct hierarchy_counters, l1_hits, "1", "Accesses to a line that the first level had"),
         METRIC(struct hierarchy_counters, l2_hits, "1", "Accesses to a line that a level between the first and the last had"),
         METRIC(struct hierarchy_counters, llc_hits, "1", "Accesses to a line that the last level had"),
@@ -49,26 +56,53 @@ static const struct metric hierarchy_metrics[] = {
         METRIC_END,
 };
 
+/* A physical access, line after line. Returns its cycles. */
+static cycle access_lines(struct hierarchy_memory *hierarchy, const struct access *access)
+{
+	struct access line = *access;
+	uint64_t address = access->address, end = address + access->bytes, line_bytes = 1ull << hierarchy->line_shift;
+	cycle cycles = 0;
+	while (address < end) {
+		uint64_t line_end = (address | (line_bytes - 1)) + 1;
+		line.address = address;
+		line.bytes = (uint32_t)((line_end < end ? line_end : end) - address);
+		unsigned depth = cache_hierarchy_access(hierarchy->caches, &line);
+		hierarchy->counters.accesses++;
+		++*hierarchy->depth[depth].counter;
+		cycles += hierarchy->depth[depth].cycles;
+		address = line_end;
+	}
+	return cycles;
+}
+
+/* An access by its linear address, with the page walks that it takes. Returns the cycles of all. */
+static cycle access_linear(struct hierarchy_memory *hierarchy, struct mmu *mmu, const struct access *access)
+{
+	struct access out[2 * MMU_ROOM];
+	cycle cycles = 0;
+	size_t done, made;
+	do {
+		done = mmu_run(mmu, access, 1, out, 2 * MMU_ROOM, &made);
+		for (size_t i = 0; i < made; i++)
+			cycles += access_lines(hierarchy, &out[i]);
+	} while (done == 0);
+	return cycles;
+}
+
 static cycle hierarchy_access(struct memory *memory, unsigned cpu, vaddr at, uint32_t bytes, enum step_kind kind, cycle now)
 {
 	struct hierarchy_memory *hierarchy = (struct hierarchy_memory *)memory;
 	if (bytes == 0)
 		return now;
-	struct access access = {.cpu = (uint16_t)cpu,
-	                        .kind = (uint8_t)(kind == STEP_READ    ? ACCESS_LOAD
-	                                          : kind == STEP_WRITE ? ACCESS_STORE
-	                                                               : ACCESS_MODIFY)};
-	uint64_t address = at.addr, end = address + bytes, line_bytes = 1ull << hierarchy->line_shift;
-	while (address < end) {
-		uint64_t line_end = (address | (line_bytes - 1)) + 1;
-		access.address = address;
-		access.bytes = (uint32_t)((line_end < end ? line_end : end) - address);
-		unsigned depth = cache_hierarchy_access(hierarchy->caches, &access);
-		hierarchy->counters.accesses++;
-		++*hierarchy->depth[depth].counter;
-		now += hierarchy->depth[depth].cycles;
-		address = line_end;
+	static const uint8_t kinds[] = {[STEP_READ] = ACCESS_LOAD, [STEP_WRITE] = ACCESS_STORE, [STEP_ATOMIC] = ACCESS_MODIFY};
+	struct access access = {.address = at.addr, .bytes = bytes, .cpu = (uint16_t)cpu, .kind = kinds[kind]};
+	SIM_ASSERT(cpu < hierarchy->cpus);
+	struct mmu *mmu = hierarchy->mmu ? &hierarchy->mmu[cpu] : NULL;
+	if (mmu && mmu->walker && !translation_canonical(mmu->walker->mode, at.addr)) {
+		access.address -= hierarchy->direct_map;
+		mmu = NULL;
 	}
+	now += mmu ? access_linear(hierarchy, mmu, &access) : access_lines(hierarchy, &access);
 	return kind == STEP_ATOMIC ? now + hierarchy->atomic_cycles : now;
 }
 
@@ -78,6 +112,8 @@ static void hierarchy_check(const struct memory *memory)
 	const struct hierarchy_counters *counters = &hierarchy->counters;
 	SIM_ASSERT(counters->accesses == counters->l1_hits + counters->l2_hits + counters->llc_hits + counters->dram_accesses);
 	cache_hierarchy_check(hierarchy->caches);
+	for (unsigned cpu = 0; hierarchy->mmu && cpu < hierarchy->cpus; cpu++)
+		mmu_check(&hierarchy->mmu[cpu]);
 }
 
 static const void *hierarchy_counters(const struct memory *memory)
@@ -92,7 +128,7 @@ static void hierarchy_destroy(struct memory *memory)
 
 const struct memory_ops memory_hierarchy_ops = {
         .name = "hierarchy",
-        .help = "the caches of machine.caches: fixed cycles by the level that has the line",
+        .help = "the TLBs and caches of the machine: fixed cycles by the level that has the line",
         .access = hierarchy_access,
         .check = hierarchy_check,
         .metrics = hierarchy_metrics,
@@ -127,6 +163,9 @@ struct memory *memory_hierarchy_create(const struct memory_wiring *wiring, struc
 	struct hierarchy_memory *hierarchy = xcalloc(1, sizeof *hierarchy);
 	hierarchy->memory.ops = &memory_hierarchy_ops;
 	hierarchy->caches = wiring->caches;
+	hierarchy->mmu = wiring->mmu;
+	hierarchy->cpus = wiring->settings->machine.cpus;
+	hierarchy->direct_map = wiring->layout ? wiring->layout->direct_map : 0;
 	hierarchy->line_shift = (unsigned)__builtin_ctz(wiring->settings->machine.cache_line_bytes);
 	hierarchy->atomic_cycles = wiring->settings->machine.atomic_cycles;
 	set_depths(hierarchy, &wiring->settings->machine);

@@ -188,6 +188,8 @@ struct tlb_level *tlb_level_set_assoc_create(const struct tlb_wiring *wiring, st
 	tlb->tlb.ops = &tlb_level_set_assoc_ops;
 	snprintf(tlb->tlb.name, sizeof tlb->tlb.name, "%s", wiring->name);
 	tlb->tlb.capacity = wiring->entries;
+	tlb->tlb.ways = ways;
+	tlb->tlb.keeps_words = wiring->words;
 	bool lowest_bits = wiring->index == INDEX_LINEAR && tlb->array->sets_are_power_of_two;
 	tlb->tlb.sets = lowest_bits ? tlb->array->sets : 1;
 	return &tlb->tlb;

@@ -2,8 +2,8 @@
  *
  * memory.h - the port that answers what an access of a core costs.
  *
- * Models: models/memory/{ideal,hierarchy}.c (a fixed number of cycles per level). A component answers with the cycle at which it will be
- * done: it reserves what it uses, and who comes earlier waits. There are no call-backs.
+ * Models: models/memory/{ideal,hierarchy}.c (a fixed number of cycles per level). A component answers with the cycle at which it
+ * will be done: it reserves what it uses, and who comes earlier waits. There are no call-backs.
  */
 #ifndef SIM_PORT_MEMORY_H
 #define SIM_PORT_MEMORY_H
@@ -12,6 +12,8 @@
 #include "sim/steps.h"
 
 struct cache_hierarchy;
+struct layout;
+struct mmu;
 struct settings;
 struct metric;
 struct memory;
@@ -34,7 +36,10 @@ struct memory {
 
 struct memory_wiring {
 	const struct settings *settings;
-	struct cache_hierarchy *caches; /* outlives the memory; NULL: the machine has none */
+	/* These outlive the memory; NULL: the machine has none. */
+	struct cache_hierarchy *caches;
+	struct mmu *mmu; /* one for each core */
+	const struct layout *layout;
 };
 
 static inline cycle memory_access(struct memory *memory, unsigned cpu, vaddr at, uint32_t bytes, enum step_kind kind, cycle now)

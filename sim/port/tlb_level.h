@@ -122,6 +122,8 @@ struct tlb_level {
 	const struct tlb_level_ops *ops;
 	char name[32];     /* the array's, as the machine's description has it */
 	uint64_t capacity; /* 0: no end */
+	uint32_t ways;     /* likewise */
+	bool keeps_words;  /* entries have words, so they come one by one: no run() */
 	uint32_t sets;     /* of 4 KiB entries, if the set is the page number's lowest bits; else 1 */
 	uint64_t globals;  /* global entries there are */
 	struct tlb_counters counters;

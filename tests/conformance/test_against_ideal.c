@@ -163,7 +163,7 @@ static void test_memories(void **state)
 		settings.machine.cpus = 1;
 		struct cache_hierarchy *caches = caches_of_settings(&settings, false, NULL, &error);
 		assert_non_null(caches);
-		struct memory *memory = model->create(&(struct memory_wiring){&settings, caches}, &error);
+		struct memory *memory = model->create(&(struct memory_wiring){.settings = &settings, .caches = caches}, &error);
 		assert_non_null(memory);
 		for (uint64_t line = 0; line < 1000; line++) {
 			vaddr at = vaddr_of(0xffff888000000000u + line * 4096);

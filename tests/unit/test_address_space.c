@@ -297,7 +297,8 @@ static void touch_pages(const struct translation_ops *mode, enum address_space_p
 	machine_begin(&machine, 64 * MIB);
 	rig_begin(&rig, mode, 0x100000000000);
 	const struct paging_controls controls = rig_controls();
-	assert_true(address_space_init(&space, mode, &controls, &rig.memory, machine.pages, policy, &error));
+	assert_true(address_space_init(&space, mode, &controls, &rig.memory, machine.pages, policy, (struct host_address){0},
+	                               &error));
 	rig_tlbs(&rig, lines, false, true);
 	rig.mmu.fault = address_space_fault;
 	rig.mmu.context = &space;
@@ -342,7 +343,7 @@ static void fragmentation_and_want_of_memory_show(void **state)
 	rig_begin(&rig, &translation_x86_4level_ops, 0x100000000000);
 	const struct paging_controls controls = rig_controls();
 	assert_true(address_space_init(&space, &translation_x86_4level_ops, &controls, &rig.memory, machine.pages,
-	                               PAGES_TRANSPARENT_HUGE, &error));
+	                               PAGES_TRANSPARENT_HUGE, (struct host_address){0}, &error));
 	rig_tlbs(&rig, lines, false, true);
 	rig.mmu.fault = address_space_fault;
 	rig.mmu.context = &space;

@@ -5,7 +5,10 @@
 #include "tools/kmemsim/access_run.h"
 
 #include "models/cache_settings.h"
+#include "models/mmu_settings.h"
+#include "models/registry.h"
 #include "models/settings_doc.h"
+#include "models/start_state.h"
 #include "sim/level_store.h"
 #include "sim/port/access_source.h"
 #include "tools/kmemsim/command.h"
@@ -35,10 +38,16 @@ static void catch_interrupts(void)
 	signal(SIGXFSZ, SIG_IGN); /* a file too large is an error of write(), which is told */
 }
 
-/* Everything a run is made of; each part is NULL until it is made. */
+/* Everything a run is made of; each part is NULL (mmus: no cpus) until it is made. */
 struct parts {
 	const struct settings *settings;
 	struct access_source *source;
+	struct layout layout;
+	struct steps steps; /* never recorded */
+	struct page_allocator *pages;
+	struct mmus mmus;
+	struct address_space space;
+	bool has_space; /* addresses are translated */
 	struct cache_hierarchy *caches;
 	struct store *store;
 	int64_t run_id;
@@ -55,11 +64,22 @@ static double host_seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* What a recording would have told of its machine. */
-static void complete_settings(struct settings *settings)
+/* Memory of a machine of which nobody said how much it has: more than most programs touch. */
+#define MEMORY_BYTES (8ull << 30)
+
+/* What a recording would have told of its machine; a start state does, where there is one. */
+static bool complete_settings(struct settings *settings, struct start_state *start, struct error *error)
 {
+	if (settings->start && *settings->start) {
+		if (!start_state_read(start, settings->start, error))
+			return false;
+		start_state_complete(start, settings);
+	}
 	if (settings->machine.cpus == 0)
 		settings->machine.cpus = 1;
+	if (settings->machine.memory_bytes == 0)
+		settings->machine.memory_bytes = MEMORY_BYTES;
+	return true;
 }
 
 static bool begin_row(struct parts *parts, struct error *error)
@@ -93,7 +113,38 @@ static bool begin_row(struct parts *parts, struct error *error)
 
 static bool take_sample(struct parts *parts, struct error *error)
 {
-	return level_store_caches_sample(parts->store, parts->run_id, parts->samples++, parts->accesses, 0, parts->caches, error);
+	const struct level_moment moment = {.sample = parts->samples++, .position = parts->accesses};
+	return level_store_caches_sample(parts->store, parts->run_id, &moment, parts->caches, error) &&
+	       level_store_tlbs_sample(parts->store, parts->run_id, &moment, parts->mmus.mmu, parts->mmus.cpus, error);
+}
+
+/* Accesses of one core, in order: through its MMU, then the caches, which get what is not translated as it came. */
+static void run_core(struct parts *parts, const struct access *accesses, size_t count)
+{
+	struct access out[ACCESS_BATCH];
+	unsigned cpu = accesses[0].cpu % parts->mmus.cpus;
+	parts->space.cpu = cpu;
+	size_t done = 0, made;
+	if (!parts->has_space) {
+		while (done < count)
+			done += mmu_run(&parts->mmus.mmu[cpu], accesses + done, count - done, NULL, 0, &made);
+		cache_hierarchy_run(parts->caches, accesses, count);
+		return;
+	}
+	while (done < count) {
+		done += mmu_run(&parts->mmus.mmu[cpu], accesses + done, count - done, out, ACCESS_BATCH, &made);
+		cache_hierarchy_run(parts->caches, out, made);
+	}
+}
+
+static void run_accesses(struct parts *parts, const struct access *accesses, size_t count)
+{
+	for (size_t first = 0, end; first < count; first = end) {
+		end = first + 1;
+		while (end < count && accesses[end].cpu % parts->mmus.cpus == accesses[first].cpu % parts->mmus.cpus)
+			end++;
+		run_core(parts, accesses + first, end - first);
+	}
 }
 
 /* Runs a batch, cut where samples are due. */
@@ -104,7 +155,7 @@ static bool run_batch(struct parts *parts, const struct access *batch, size_t co
 		size_t now = count;
 		if (every && parts->next_sample - parts->accesses < now)
 			now = (size_t)(parts->next_sample - parts->accesses);
-		cache_hierarchy_run(parts->caches, batch, now);
+		run_accesses(parts, batch, now);
 		parts->accesses += now;
 		batch += now;
 		count -= now;
@@ -132,14 +183,48 @@ static bool run_source(struct parts *parts, struct error *error)
 	return sound;
 }
 
+static bool write_metrics(struct parts *parts, const char *component, const struct metric *metrics, const void *counters,
+                          struct error *error)
+{
+	for (const struct metric *metric = metrics; metric->name; metric++)
+		if (!store_metric(parts->store, parts->run_id, component, metric, metric_value(metric, counters), error))
+			return false;
+	return true;
+}
+
+/* Counters of all cores' MMUs and walkers, added up; of the address space, and of the allocator that gave its frames. */
+static bool write_counters(struct parts *parts, struct error *error)
+{
+	struct mmu_counters mmu = {0};
+	struct walker_counters walker = {0};
+	for (unsigned cpu = 0; cpu < parts->mmus.cpus; cpu++) {
+		metrics_add(mmu_metrics, &mmu, &parts->mmus.mmu[cpu].counters);
+		if (parts->has_space)
+			metrics_add(walker_metrics, &walker, &parts->mmus.walker[cpu].counters);
+	}
+	if (!write_metrics(parts, "mmu", mmu_metrics, &mmu, error))
+		return false;
+	if (!parts->has_space)
+		return true;
+	const struct page_allocator_ops *pages = parts->pages->ops;
+	return write_metrics(parts, "walker", walker_metrics, &walker, error) &&
+	       write_metrics(parts, "address_space", address_space_metrics, &parts->space.counters, error) &&
+	       write_metrics(parts, "page_allocator", pages->metrics, pages->counters(parts->pages), error);
+}
+
 /* What was measured up to here, also of a run that ended early. */
 static bool write_results(struct parts *parts, struct error *error)
 {
 	const struct level_names names = {0};
 	uint32_t position = 0;
 	cache_hierarchy_check(parts->caches);
+	mmus_check(&parts->mmus);
+	if (parts->has_space)
+		address_space_check(&parts->space);
 	return take_sample(parts, error) &&
-	       level_store_caches(parts->store, parts->run_id, parts->caches, &names, &position, error);
+	       level_store_tlbs(parts->store, parts->run_id, parts->mmus.mmu, parts->mmus.cpus, &names, &position, error) &&
+	       level_store_caches(parts->store, parts->run_id, parts->caches, &names, &position, error) &&
+	       level_store_walks(parts->store, parts->run_id, parts->caches, error) && write_counters(parts, error);
 }
 
 static bool end_row(struct parts *parts, bool done, const struct error *why, struct error *error)
@@ -166,15 +251,71 @@ static bool print_levels(struct parts *parts, enum table_format format, struct e
 	        &parts->run_id, 1, format, stdout, error);
 }
 
-static bool make_parts(struct parts *parts, const char *db_path, struct error *error)
+/* The page allocator that frames come from: as the machine boots, or from the start state. */
+static bool make_pages(struct parts *parts, const struct start_state *start, struct error *error)
+{
+	const struct settings *settings = parts->settings;
+	const struct page_allocator_model *model = page_allocator_model(settings->page_allocator, error);
+	if (!model)
+		return false;
+	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
+	if (settings->machine.architecture == ARCHITECTURE_X86_32)
+		layout_set_32bit(&parts->layout, settings->kernel.lowmem_bytes);
+	steps_init(&parts->steps, false);
+	const struct page_allocator_wiring wiring = {
+	        .settings = settings, .layout = &parts->layout, .steps = &parts->steps, .seed = settings->seed};
+	parts->pages = start->path ? start_state_pages(start, &wiring, error) : model->create(&wiring, error);
+	return parts->pages != NULL;
+}
+
+/* MMUs, and the address space behind them where addresses are translated. */
+static bool make_space(struct parts *parts, struct error *error)
+{
+	struct mmus *mmus = &parts->mmus;
+	if (!mmus_create(mmus, parts->settings, parts->settings->machine.cpus, error))
+		return false;
+	if (mmus->walker) {
+		if (!address_space_init(&parts->space, mmus->mode, &mmus->controls, &mmus->memory, parts->pages,
+		                        parts->settings->address_space, mmus_host_address(mmus), error))
+			return false;
+		parts->has_space = true;
+	}
+	for (unsigned cpu = 0; cpu < mmus->cpus; cpu++) {
+		struct mmu *mmu = &mmus->mmu[cpu];
+		mmu->layout = &parts->layout;
+		mmu_watch(mmu, NULL);
+		if (!parts->has_space)
+			continue;
+		mmu->fault = address_space_fault;
+		mmu->context = &parts->space;
+		mmu_write_cr3(mmu, parts->space.tables.root, 0, false);
+	}
+	return true;
+}
+
+static bool make_parts(struct parts *parts, const struct start_state *start, const char *db_path, struct error *error)
 {
 	parts->source = access_source_open(parts->settings->accesses, NULL, error);
-	if (parts->source)
-		parts->caches = caches_of_settings(parts->settings, true, NULL, error);
+	if (!parts->source || !make_pages(parts, start, error) || !make_space(parts, error))
+		return false;
+	parts->caches = caches_of_settings(parts->settings, true, NULL, error);
 	if (parts->caches)
 		parts->store = store_open(db_path, error);
 	parts->next_sample = parts->settings->sample_accesses;
 	return parts->store && begin_row(parts, error);
+}
+
+static void release(struct parts *parts)
+{
+	access_source_close(parts->source);
+	cache_hierarchy_destroy(parts->caches);
+	if (parts->has_space)
+		address_space_release(&parts->space);
+	if (parts->mmus.cpus)
+		mmus_release(&parts->mmus);
+	page_allocator_destroy(parts->pages);
+	steps_release(&parts->steps);
+	layout_release(&parts->layout);
 }
 
 static bool run_all(struct parts *parts, enum table_format format, struct error *error)
@@ -192,16 +333,18 @@ static bool run_all(struct parts *parts, enum table_format format, struct error 
 int access_simulate(const struct access_simulation *simulation)
 {
 	struct error error = {0};
+	struct start_state start = {0};
 	catch_interrupts();
-	complete_settings(simulation->settings);
 	struct parts parts = {.settings = simulation->settings, .started_s = host_seconds()};
 	const char *db_path = simulation->db_path ? simulation->db_path : DEFAULT_DATABASE;
-	bool done = make_parts(&parts, db_path, &error) && run_all(&parts, simulation->format, &error);
+	bool done = complete_settings(simulation->settings, &start, &error) && make_parts(&parts, &start, db_path, &error) &&
+	            run_all(&parts, simulation->format, &error);
 	struct error at_close = {0};
 	if (parts.store && !store_close(parts.store, &at_close) && done)
 		done = error_set(&error, at_close.kind, "%s", at_close.text);
-	access_source_close(parts.source);
-	cache_hierarchy_destroy(parts.caches);
+	release(&parts);
+	if (start.path)
+		start_state_release(&start);
 	if (!done)
 		return command_failed(&error);
 	return parts.interrupted ? EXIT_INTERRUPTED : EXIT_SUCCESS;

@@ -5,8 +5,10 @@
 #include "tools/kmemsim/run.h"
 
 #include "models/cache_settings.h"
+#include "models/mmu_settings.h"
 #include "models/registry.h"
 #include "models/start_state.h"
+#include "sim/kernel_map.h"
 #include "sim/level_store.h"
 #include "sim/procfs.h"
 #include "sim/replay.h"
@@ -32,6 +34,9 @@ struct parts {
 	struct page_allocator *pages;
 	struct object_allocator *objects;
 	struct cache_hierarchy *caches; /* NULL: the memory model has none */
+	struct mmus mmus;               /* likewise; cpus 0 */
+	struct kernel_map kernel_map;   /* of a machine whose addresses are translated */
+	bool mapped;
 	struct memory *memory;
 	struct machine machine;
 	bool timed;
@@ -146,6 +151,40 @@ static bool write_dumps(void *context, uint32_t sample, bool last, struct error 
 	return true;
 }
 
+/* The kernel's own page tables, which all cores use. */
+static bool map_kernel(struct parts *parts, struct error *error)
+{
+	struct mmus *mmus = &parts->mmus;
+	const struct ram_range ram = {0, (uint64_t)parts->pages->end_pfn << PAGE_SHIFT};
+	if (!mmus->walker)
+		return true;
+	if (mmus->host_mode)
+		return error_set(error, ERROR_USAGE, "machine.virtualized: only runs of accesses can be those of a guest");
+	parts->mapped = kernel_map_init(&parts->kernel_map, mmus->mode, &mmus->controls, &mmus->memory, &parts->layout, &ram, 1);
+	if (!parts->mapped)
+		return error_set(error, ERROR_USAGE, "machine.paging: %s maps no kernel", mmus->mode->name);
+	for (unsigned cpu = 0; cpu < mmus->cpus; cpu++) {
+		mmus->mmu[cpu].fault = kernel_map_fault;
+		mmus->mmu[cpu].context = &parts->kernel_map;
+		mmu_write_cr3(&mmus->mmu[cpu], parts->kernel_map.tables.root, 0, false);
+	}
+	return true;
+}
+
+/* Caches and TLBs, each watched for the owners of the cores' jobs. */
+static bool make_levels(struct parts *parts, struct error *error)
+{
+	const struct settings *settings = parts->run->settings;
+	parts->caches = caches_of_settings(settings, true, &parts->machine.owner, error);
+	if (!parts->caches || !mmus_create(&parts->mmus, settings, settings->machine.cpus, error))
+		return false;
+	for (unsigned cpu = 0; cpu < parts->mmus.cpus; cpu++) {
+		parts->mmus.mmu[cpu].layout = &parts->layout;
+		mmu_watch(&parts->mmus.mmu[cpu], &parts->machine.owner);
+	}
+	return map_kernel(parts, error);
+}
+
 static bool make_models(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->run->settings;
@@ -179,12 +218,12 @@ static bool make_models(struct parts *parts, struct error *error)
 		return false;
 	if (!parts->timed)
 		return true;
-	if (strcmp(memory->ops->name, "hierarchy") == 0) {
-		parts->caches = caches_of_settings(settings, true, &parts->machine.owner, error);
-		if (!parts->caches)
-			return false;
-	}
-	parts->memory = memory->create(&(struct memory_wiring){.settings = settings, .caches = parts->caches}, error);
+	if (strcmp(memory->ops->name, "hierarchy") == 0 && !make_levels(parts, error))
+		return false;
+	parts->memory = memory->create(
+	        &(struct memory_wiring){
+	                .settings = settings, .caches = parts->caches, .mmu = parts->mmus.mmu, .layout = &parts->layout},
+	        error);
 	if (!parts->memory)
 		return false;
 	machine_init(&parts->machine, settings->machine.cpus, settings->machine.cache_line_bytes, parts->memory);
@@ -236,6 +275,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .steps = &parts->steps,
 	        .machine = parts->timed ? &parts->machine : NULL,
 	        .caches = parts->caches,
+	        .mmu = parts->mmus.mmu,
 	        .store = parts->store,
 	        .run_id = parts->run->run_id,
 	        .dump = write_dumps,
@@ -312,11 +352,29 @@ static const char *owner_of_cache(void *context, uint32_t owner)
 	return parts->owner_view.name;
 }
 
+/* Counters of all cores' MMUs and walkers, added up. */
+static bool write_mmus(struct parts *parts, struct error *error)
+{
+	struct mmu_counters mmu = {0};
+	struct walker_counters walker = {0};
+	for (unsigned cpu = 0; cpu < parts->mmus.cpus; cpu++) {
+		metrics_add(mmu_metrics, &mmu, &parts->mmus.mmu[cpu].counters);
+		if (parts->mmus.walker)
+			metrics_add(walker_metrics, &walker, &parts->mmus.walker[cpu].counters);
+	}
+	return write_metrics(parts, "mmu", mmu_metrics, &mmu, error) &&
+	       (!parts->mmus.walker || write_metrics(parts, "walker", walker_metrics, &walker, error));
+}
+
 static bool write_levels(struct parts *parts, struct error *error)
 {
 	const struct level_names names = {.owner = owner_of_cache, .context = parts};
+	struct store *store = parts->store;
+	int64_t run_id = parts->run->run_id;
 	uint32_t position = 0;
-	return !parts->caches || level_store_caches(parts->store, parts->run->run_id, parts->caches, &names, &position, error);
+	return !parts->caches || (level_store_tlbs(store, run_id, parts->mmus.mmu, parts->mmus.cpus, &names, &position, error) &&
+	                          level_store_caches(store, run_id, parts->caches, &names, &position, error) &&
+	                          level_store_walks(store, run_id, parts->caches, error) && write_mmus(parts, error));
 }
 
 static bool write_machine(struct parts *parts, struct error *error)
@@ -531,6 +589,10 @@ static void release(struct parts *parts)
 		machine_release(&parts->machine);
 	memory_destroy(parts->memory);
 	cache_hierarchy_destroy(parts->caches);
+	if (parts->mapped)
+		kernel_map_release(&parts->kernel_map);
+	if (parts->mmus.cpus)
+		mmus_release(&parts->mmus);
 	object_allocator_destroy(parts->objects);
 	page_allocator_destroy(parts->pages);
 	steps_release(&parts->steps);
