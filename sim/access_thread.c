@@ -66,16 +66,9 @@ static void hand_over(struct access_thread *self, bool made, bool ended)
 	pthread_mutex_unlock(&self->mutex);
 }
 
-/*
- * A read of an idle pipe may last for ever, so the thread can be cancelled there, and only there: a source frees what it holds in
- * close(), which is called when the thread is gone.
- */
 static bool read_inner(struct access_thread *self, struct slot *slot, struct error *error)
 {
-	int state;
-	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, &state);
 	bool sound = access_source_read(self->inner, slot->batch, ACCESS_BATCH, &slot->count, error);
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	slot->bytes_done = self->inner->bytes_done;
 	return sound;
 }
@@ -83,8 +76,6 @@ static bool read_inner(struct access_thread *self, struct slot *slot, struct err
 static void *read_ahead(void *argument)
 {
 	struct access_thread *self = argument;
-	int state;
-	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	bool more = true;
 	while (more && wait_for_room(self)) {
 		struct slot *slot = &self->slots[self->made % ACCESS_THREAD_BATCHES];
@@ -155,7 +146,9 @@ static void thread_close(struct access_source *source)
 	self->stopped = true;
 	pthread_cond_signal(&self->emptied);
 	pthread_mutex_unlock(&self->mutex);
-	pthread_cancel(self->reader);
+	/* A read of an idle pipe would last for ever. */
+	if (self->inner->ops->stop)
+		self->inner->ops->stop(self->inner);
 	pthread_join(self->reader, NULL);
 	access_source_close(self->inner);
 	release(self);
@@ -176,7 +169,8 @@ struct access_source *access_thread_start(struct access_source *inner)
 {
 	struct access_thread *self = xcalloc(1, sizeof *self);
 	struct access_source_ops *ops = xcalloc(1, sizeof *ops);
-	*ops = (struct access_source_ops){inner->ops->name, inner->ops->help, thread_read, thread_close};
+	*ops = (struct access_source_ops){
+	        .name = inner->ops->name, .help = inner->ops->help, .read = thread_read, .close = thread_close};
 	self->source = (struct access_source){ops, 0, inner->bytes_total};
 	self->inner = inner;
 	self->slots = lazy_alloc(ACCESS_THREAD_BATCHES, sizeof *self->slots);

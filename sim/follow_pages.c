@@ -24,7 +24,7 @@
 enum { ROLE_NONE, ROLE_SERVES, ROLE_BULK };
 
 struct page_event {
-	uint64_t line;
+	uint64_t line, time_ns;
 	uint32_t pfn;
 	uint32_t next;    /* the next event that begins with this frame or covers it; NONE */
 	uint32_t partner; /* of the last frame taken from the zone for an allocation: that allocation; NONE */
@@ -97,6 +97,7 @@ static bool read_events(struct follow_pages *self, struct trace *trace, const st
 			if (self->first == self->count && trace_is_before(window, detail->line, detail->time_ns))
 				self->first++;
 			self->events[self->count++] = (struct page_event){.line = detail->line,
+			                                                  .time_ns = detail->time_ns,
 			                                                  .pfn = (uint32_t)detail->pfn,
 			                                                  .next = NONE,
 			                                                  .partner = NONE,
@@ -410,6 +411,9 @@ static bool evict(struct follow_pages *self, const struct page_event *event)
 	bool evicted = !gone && object_evict(self->objects, pfn_of(event->pfn), event->cpu);
 	follow_pages_unsupply(self);
 	self->counters.slabs_evicted += evicted;
+	/* No call freed it, in a task: it may have been a daemon. */
+	if (evicted && event->kind == DETAIL_PAGE_FREE && event->level == 0 && self->objects->ops->follow->daemon_seen)
+		self->objects->ops->follow->daemon_seen(self->objects, event->cpu, event->time_ns);
 	return gone || evicted;
 }
 

@@ -679,7 +679,8 @@ static void slab_destroy(struct object_allocator *objects)
 	free(allocator);
 }
 
-static const struct object_follow_ops slab_follow_ops = {.holds = slab_holds, .evict = slab_evict};
+static const struct object_follow_ops slab_follow_ops = {
+        .holds = slab_holds, .evict = slab_evict, .daemon_seen = slab_reaper_seen};
 
 const struct object_allocator_ops object_allocator_slab_ops = {
         .name = "slab",

@@ -194,8 +194,12 @@ struct slab_allocator {
 	struct slab_counters counters;
 	uint64_t off_slab_freelists;    /* live kmalloc'ed index arrays: objects in use that the port never handed out */
 	uint64_t reap_due_ns[CPUS_MAX]; /* 0: slab_tick() was not called for this CPU yet */
-	bool cpu_dead[CPUS_MAX];        /* taken out of the free limits */
-	uint64_t now_ms;                /* when slab_reap() last ran */
+	struct {
+		uint64_t seen_ns; /* a moment at which the recording's reaper may have run; 0: none */
+		bool known;       /* it did: its turns are multiples of two seconds from there */
+	} recorded_reaper[CPUS_MAX];
+	bool cpu_dead[CPUS_MAX]; /* taken out of the free limits */
+	uint64_t now_ms;         /* when slab_reap() last ran */
 	struct {
 		uint64_t live, active, slabs;
 	} loaded; /* what slab_load_*() brought, which no counter saw coming */
@@ -317,6 +321,9 @@ void slab_cpu_dead(struct object_allocator *objects, unsigned dead, unsigned cpu
  * shared array and a fifth of what free_limit allows of its free slabs. now_ms is the simulated time, which never runs back.
  */
 void slab_reap(struct object_allocator *objects, unsigned cpu, uint64_t now_ms);
+
+/* object_follow_ops.daemon_seen: where the recording shows turns of the reaper, the model takes them at those moments. */
+void slab_reaper_seen(struct object_allocator *objects, unsigned cpu, uint64_t now_ns);
 
 /* slab_follow.c */
 bool slab_holds(const struct object_allocator *objects, pfn first);

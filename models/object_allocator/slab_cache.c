@@ -28,6 +28,8 @@
 #define REAPTIMEOUT_AC_MS 2000u
 #define REAP_FIRST_MS 1816u
 #define REAP_SKEW_TICKS 3u
+/* How late a recorded turn may be (seen: up to 12 ms in a guest of one CPU), far less than half of the time between two. */
+#define REAP_DELAY_MS 100u
 #define NS_PER_MS 1000000u
 
 #define POINTER_BYTES 8u
@@ -433,13 +435,48 @@ static void set_clock(struct slab_allocator *allocator, uint64_t now_ms)
  * before it (start_cpu_timer(), cache_reap(), __round_jiffies_relative()).
  * MODEL: a tick of HZ=250, and time since boot is that of jiffies, which begin at -300 s in 32 bits: their seconds turn at 816 ms
  * (2^32 mod 250 = 46, 204 ticks before the next). The CPUs' timers start in the first second, so that they reap at 1.816 s, 3.816
- * s and so on; a recording whose clock does not begin at the boot has them at other moments, but as often.
+ * s and so on; a recording whose clock does not begin at the boot has them at other moments, but as often. Where a recording
+ * shows the moments (slab_reaper_seen()), they are those.
  */
-static uint64_t next_reap_ns(unsigned cpu, uint64_t now_ns)
+static uint64_t next_reap_ns(const struct slab_allocator *allocator, unsigned cpu, uint64_t now_ns)
 {
 	uint64_t first_ns = (REAP_FIRST_MS - (uint64_t)cpu * REAP_SKEW_TICKS * TICK_MS) * NS_PER_MS;
 	uint64_t every_ns = REAPTIMEOUT_AC_MS * NS_PER_MS;
+	if (allocator->recorded_reaper[cpu].known)
+		first_ns = allocator->recorded_reaper[cpu].seen_ns;
 	return now_ns < first_ns ? first_ns : first_ns + ((now_ns - first_ns) / every_ns + 1) * every_ns;
+}
+
+/* Whether two moments are a whole number of turns apart, but for what a busy CPU delays a work item. */
+static bool turns_apart(uint64_t from_ns, uint64_t to_ns)
+{
+	uint64_t every_ns = REAPTIMEOUT_AC_MS * NS_PER_MS, delay_ns = REAP_DELAY_MS * NS_PER_MS;
+	uint64_t over_ns = (to_ns - from_ns) % every_ns;
+	return to_ns - from_ns >= every_ns - delay_ns && (over_ns <= delay_ns || over_ns >= every_ns - delay_ns);
+}
+
+/* One moment may be that of another daemon or an unseen call; a second one some turns later is the reaper's. */
+void slab_reaper_seen(struct object_allocator *objects, unsigned cpu, uint64_t now_ns)
+{
+	struct slab_allocator *allocator = slab_allocator_of(objects);
+	SIM_ASSERT(cpu < allocator->rules.cpus);
+	uint64_t seen_ns = allocator->recorded_reaper[cpu].seen_ns;
+	if (seen_ns == 0 || now_ns < seen_ns) {
+		allocator->recorded_reaper[cpu].seen_ns = now_ns;
+		return;
+	}
+	bool turn = turns_apart(seen_ns, now_ns);
+	if (!turn && allocator->recorded_reaper[cpu].known)
+		return;
+	if (now_ns - seen_ns >= REAP_DELAY_MS * NS_PER_MS)
+		allocator->recorded_reaper[cpu].seen_ns = now_ns;
+	if (!turn)
+		return;
+	allocator->recorded_reaper[cpu].known = true;
+	/* Unless this turn was taken just before, at the moment it was expected. */
+	if (now_ns / NS_PER_MS > allocator->now_ms + REAP_DELAY_MS)
+		slab_reap(objects, cpu, now_ns / NS_PER_MS);
+	allocator->reap_due_ns[cpu] = next_reap_ns(allocator, cpu, now_ns + REAP_DELAY_MS * NS_PER_MS);
 }
 
 uint64_t slab_tick(struct object_allocator *objects, unsigned cpu, uint64_t now_ns)
@@ -454,7 +491,7 @@ uint64_t slab_tick(struct object_allocator *objects, unsigned cpu, uint64_t now_
 	} else if (now_ns >= *due_ns) {
 		slab_reap(objects, cpu, now_ns / NS_PER_MS);
 	}
-	*due_ns = next_reap_ns(cpu, now_ns);
+	*due_ns = next_reap_ns(allocator, cpu, now_ns);
 	return *due_ns;
 }
 

@@ -2,7 +2,7 @@
  *
  * slab_follow.c - SLAB beside a recording (interface: struct object_follow_ops): a slab goes because the recorded kernel freed
  * its pages. What the reaper gives back is told that way too (reap_node() in slab_cache.c leaves it alone then), as the turns of
- * its caches follow from addresses that no state tells.
+ * its caches follow from addresses that no state tells; and so is when it runs (slab_reaper_seen() there).
  *
  * None of this is a decision of the kernel. Objects that lived in the slab, or stood in an array, are booked as freed, and the
  * slab as reaped, so that the laws of slab_laws.c hold.

@@ -124,6 +124,11 @@ static bool reader_read(struct access_source *source, struct access *batch, size
 	return sound;
 }
 
+static void reader_stop(struct access_source *source)
+{
+	decompress_stop(((struct access_reader *)source)->input.stream);
+}
+
 static void reader_close(struct access_source *source)
 {
 	struct access_reader *reader = (struct access_reader *)source;
@@ -229,7 +234,7 @@ struct access_source *access_reader_open(const char *path, const char *format, s
 {
 	struct access_reader *reader = xcalloc(1, sizeof *reader);
 	reader->source.ops = &reader->ops;
-	reader->ops = (struct access_source_ops){.read = reader_read, .close = reader_close};
+	reader->ops = (struct access_source_ops){.read = reader_read, .stop = reader_stop, .close = reader_close};
 	if (!input_open(&reader->input, path, error) || !begin(reader, format, error)) {
 		reader_close(&reader->source);
 		return NULL;

@@ -10,8 +10,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lzma.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -39,6 +41,7 @@ struct decompress {
 	int file;
 	struct sha256 *hash;
 	uint64_t done, total;
+	int stop; /* an eventfd: readable once somebody wants the reads to end */
 	unsigned char *packed;
 	size_t packed_at, packed_end;
 	bool file_ended;
@@ -135,10 +138,28 @@ static const struct format formats[] = {
         {"zstd", {0x28, 0xb5, 0x2f, 0xfd}, 4, zstd_begin, zstd_step, zstd_end},
 };
 
+void decompress_stop(struct decompress *input)
+{
+	const uint64_t one = 1;
+	ssize_t wrote = write(input->stop, &one, sizeof one);
+	SIM_ASSERT(wrote == sizeof one);
+}
+
+/* Waits until the file can be read; false: it was stopped before. A regular file always can. */
+static bool wait_for_file(struct decompress *input)
+{
+	struct pollfd either[] = {{.fd = input->file, .events = POLLIN}, {.fd = input->stop, .events = POLLIN}};
+	while (poll(either, 2, -1) < 0 && errno == EINTR)
+		;
+	return !(either[1].revents & POLLIN);
+}
+
 /* Reads from the file itself; *count 0 = its end. */
 static bool read_file(struct decompress *input, void *bytes, size_t capacity, size_t *count, struct error *error)
 {
 	ssize_t got;
+	if (!wait_for_file(input))
+		return error_set(error, ERROR_STOPPED, "%s: reading was stopped", input->path);
 	do
 		got = read(input->file, bytes, capacity);
 	while (got < 0 && errno == EINTR);
@@ -190,10 +211,13 @@ struct decompress *decompress_open(const char *path, struct sha256 *hash, struct
 		return NULL;
 	}
 	struct decompress *input = xcalloc(1, sizeof *input);
-	*input = (struct decompress){.path = xstrdup(path), .file = file, .hash = hash, .xz = LZMA_STREAM_INIT};
+	*input = (struct decompress){
+	        .path = xstrdup(path), .file = file, .stop = eventfd(0, EFD_CLOEXEC), .hash = hash, .xz = LZMA_STREAM_INIT};
 	input->total = S_ISREG(status.st_mode) ? (uint64_t)status.st_size : 0;
 	input->packed = xcalloc(PACKED_BYTES, 1);
-	if (!read_beginning(input, error)) {
+	if (input->stop < 0)
+		error_set(error, ERROR_HOST, "%s: %s", path, strerror(errno));
+	if (input->stop < 0 || !read_beginning(input, error)) {
 		decompress_close(input);
 		return NULL;
 	}
@@ -207,6 +231,8 @@ void decompress_close(struct decompress *input)
 	if (input->format)
 		input->format->end(input);
 	close(input->file);
+	if (input->stop >= 0)
+		close(input->stop);
 	free(input->packed);
 	free(input->path);
 	free(input);

@@ -25,6 +25,11 @@ bool decompress_read(struct decompress *input, void *bytes, size_t capacity, siz
  */
 bool decompress_all(const char *path, size_t max, char **text, size_t *bytes, struct error *error);
 
+/*
+ * Called from another thread: a read that waits for a pipe fails now, and so do all later ones.
+ */
+void decompress_stop(struct decompress *input);
+
 /* Bytes of the file read so far, and the file's size when it was opened (0 for a pipe). */
 uint64_t decompress_done(const struct decompress *input);
 uint64_t decompress_total(const struct decompress *input);

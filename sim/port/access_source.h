@@ -20,6 +20,8 @@ struct access_source_ops {
 	 * damaged from here on, and *error says file, line or offset, what was found and what was expected.
 	 */
 	bool (*read)(struct access_source *, struct access *batch, size_t capacity, size_t *count, struct error *error);
+	/* Called from another thread: a read() that waits for input fails now. NULL: it never waits for long. */
+	void (*stop)(struct access_source *);
 	void (*close)(struct access_source *);
 };
 
@@ -29,13 +31,14 @@ struct access_source {
 };
 
 /*
- * NULL in `format`: told by content or name. NULL with *error filled on failure; "-" is standard input. The file is unpacked and parsed on a
- * thread of its own, a few batches ahead.
+ * NULL in `format`: told by content or name. NULL with *error filled on failure; "-" is standard input. The file is unpacked and
+ * parsed on a thread of its own, a few batches ahead.
  */
 struct access_source *access_source_open(const char *path, const char *format, struct error *error);
 
 /*
- * The format of a regular file whose content is one of an access trace, whatever its name; NULL: it is none, or cannot be read twice.
+ * The format of a regular file whose content is one of an access trace, whatever its name; NULL: it is none, or cannot be read
+ * twice.
  */
 const char *access_source_recognise(const char *path);
 

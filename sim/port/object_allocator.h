@@ -101,6 +101,8 @@ struct object_follow_ops {
 	vaddr (*foresee)(const struct object_allocator *, cache_id, uint32_t bytes);
 	/* Makes that call with its object at this very address, in a new page if there is none. false: it cannot lie there. */
 	bool (*place)(struct object_allocator *, cache_id, uint32_t bytes, gfp, unsigned cpu, vaddr, struct object *);
+	/* At this time of the recording a slab went that no call freed: the CPU's daemon may have run. NULL: there is none. */
+	void (*daemon_seen)(struct object_allocator *, unsigned cpu, uint64_t now_ns);
 	/* Objects of SLAB_TYPESAFE_BY_RCU caches, and not only their pages, are freed by RCU, later than their event. */
 	bool rcu_frees_objects;
 };

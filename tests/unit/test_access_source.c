@@ -310,7 +310,7 @@ static bool round_read(struct access_source *source, struct access *batch, size_
  * there are more. */
 static void test_kmt(void **state)
 {
-	static const struct access_source_ops ops = {"round", "", round_read, NULL};
+	static const struct access_source_ops ops = {.name = "round", .help = "", .read = round_read};
 	struct round_source source = {.source = {.ops = &ops}};
 	struct access_summary summary;
 	struct access batch[1000];

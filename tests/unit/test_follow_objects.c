@@ -185,6 +185,33 @@ static uint64_t pages_after_reaping(bool followed)
 	return after;
 }
 
+/*
+ * Turns that a recording shows at 10.5, then 14.52 s: the second confirms the first, and from there the reaper runs every two
+ * seconds, however late a turn was. A slab that goes in between, at 15.3 s, is nobody's turn. Catches: a clock that one accident
+ * sets, that drifts, or that stays at the boot's.
+ */
+static void test_slab_reaper_keeps_the_recorded_time(void **unused)
+{
+	(void)unused;
+	struct world world;
+	begin_empty(&world, object_allocator_slab_create);
+	world.objects->followed = true;
+	const uint64_t ms = SECOND_NS / 1000;
+	void (*seen)(struct object_allocator *, unsigned, uint64_t) = world.objects->ops->follow->daemon_seen;
+	uint64_t own_ns = object_allocator_tick(world.objects, 0, 8 * SECOND_NS);
+	assert_int_equal(own_ns, 9816 * ms); /* the boot's: 1.816 s and every two seconds */
+	seen(world.objects, 0, 10500 * ms);
+	seen(world.objects, 0, 10501 * ms); /* the same turn, the next slab */
+	assert_int_equal(object_allocator_tick(world.objects, 0, 11900 * ms), 13816 * ms);
+	seen(world.objects, 0, 14520 * ms);
+	assert_int_equal(object_allocator_tick(world.objects, 0, 14600 * ms), 16520 * ms);
+	seen(world.objects, 0, 15300 * ms);
+	assert_int_equal(object_allocator_tick(world.objects, 0, 15400 * ms), 16520 * ms);
+	seen(world.objects, 0, 18560 * ms);
+	assert_int_equal(object_allocator_tick(world.objects, 0, 18700 * ms), 20560 * ms);
+	end(&world);
+}
+
 /* Catches: a reaper that gives slabs back by itself where the recording tells which ones go; one that never does elsewhere. */
 static void test_slab_reaper_waits_for_the_recording(void **unused)
 {
@@ -325,6 +352,7 @@ int main(void)
 	        cmocka_unit_test(test_slob_page_evicted),
 	        cmocka_unit_test(test_slab_evicted),
 	        cmocka_unit_test(test_slab_reaper_waits_for_the_recording),
+	        cmocka_unit_test(test_slab_reaper_keeps_the_recorded_time),
 	        cmocka_unit_test(test_free_at_the_end_of_the_softirq),
 	        cmocka_unit_test(test_frees_keep_their_order),
 	        cmocka_unit_test(test_free_before_its_page_goes),
