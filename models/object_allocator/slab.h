@@ -352,7 +352,7 @@ struct slab_state {
 /* Appends a slab to a list. */
 bool slab_load_slab(struct slab_allocator *allocator, struct slab_cache *cache, enum slab_list list,
                     const struct slab_state *state);
-/* Fills an array of the cache (cpu_array() or node.shared) bottom to top; the objects are no longer in use from then on. */
+/* Fills an empty array of the cache (cpu_array() or node.shared) bottom to top; the objects are no longer in use from then on. */
 bool slab_load_array(struct slab_allocator *allocator, struct slab_cache *cache, struct array_cache *array, const vaddr *objects,
                      uint32_t avail, uint32_t touched);
 

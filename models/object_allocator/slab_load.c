@@ -120,7 +120,8 @@ bool slab_load_slab(struct slab_allocator *allocator, struct slab_cache *cache, 
 bool slab_load_array(struct slab_allocator *allocator, struct slab_cache *cache, struct array_cache *array, const vaddr *objects,
                      uint32_t avail, uint32_t touched)
 {
-	if (avail > array->limit)
+	/* Filling an array twice would lose the objects of the first time: neither in use nor in a stack nor in an array. */
+	if (avail > array->limit || array->avail != 0)
 		return false;
 	for (uint32_t i = 0; i < avail; i++) {
 		struct slab_entry entry = slab_find_object(allocator, objects[i]);

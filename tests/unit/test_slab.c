@@ -1089,6 +1089,9 @@ static void recorded_states_load(void **state)
 	vaddr in_array[] = {vaddr_of(begin), vaddr_of(begin + 3 * 512)}, inside = vaddr_of(begin + 2 * 512);
 	assert_false(slab_load_array(rig.slab, cache, cpu_array(cache, 0), &inside, 1, 0));
 	assert_true(slab_load_array(rig.slab, cache, cpu_array(cache, 0), in_array, 2, 1));
+	vaddr other = vaddr_of(begin + 4 * 512);
+	assert_false(slab_load_array(rig.slab, cache, cpu_array(cache, 0), NULL, 0, 0));
+	assert_false(slab_load_array(rig.slab, cache, cpu_array(cache, 0), &other, 1, 0));
 	struct slab_node_state node = {.total_slabs = 1, .free_objects = 2, .free_limit = 68};
 	assert_false(slab_load_node(rig.slab, cache, &node));
 	node.free_objects = 3;
