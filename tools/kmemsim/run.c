@@ -151,7 +151,10 @@ static bool write_dumps(void *context, uint32_t sample, bool last, struct error 
 	return true;
 }
 
-/* The kernel's own page tables, which all cores use. */
+/*
+ * The kernel's own page tables, which all cores use.
+ * MODEL: memory is one range, holes under 4 GiB are mapped with it. Effect: larger pages across a hole, which nothing touches.
+ */
 static bool map_kernel(struct parts *parts, struct error *error)
 {
 	struct mmus *mmus = &parts->mmus;
