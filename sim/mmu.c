@@ -37,18 +37,23 @@ struct lookup {
 	enum page_size size;
 };
 
-static bool is_user(uint64_t linear)
+/* Where the kernel begins on a 32-bit machine: PAGE_OFFSET of the usual split (sim/layout.h). */
+#define USER_END_32BIT 0xc0000000u
+
+static bool is_user(const struct mmu *mmu, uint64_t linear)
 {
+	if (mmu->walker && mmu->walker->mode->linear_bits == 32)
+		return linear < USER_END_32BIT;
 	return !(linear >> 63);
 }
 
-static struct walk_request request_of(const struct access *access, uint64_t linear)
+static struct walk_request request_of(const struct mmu *mmu, const struct access *access, uint64_t linear)
 {
 	return (struct walk_request){
 	        .linear = linear,
 	        .write = access->kind == ACCESS_STORE || access->kind == ACCESS_MODIFY,
 	        .fetch = access->kind == ACCESS_CODE,
-	        .user = is_user(linear),
+	        .user = is_user(mmu, linear),
 	};
 }
 
@@ -81,7 +86,7 @@ static uint8_t allowed_kinds(const struct mmu *mmu, bool user, uint64_t word)
 	unsigned kinds = 0;
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
 		const struct access access = {.kind = (uint8_t)kind};
-		struct walk_request request = request_of(&access, 0);
+		struct walk_request request = request_of(mmu, &access, 0);
 		request.user = user;
 		if (!mmu->walker || (walker_allows(mmu->walker, &request, word) && (!request.write || word & WORD_DIRTY)))
 			kinds |= 1u << kind;
@@ -96,7 +101,7 @@ static void remember(struct mmu *mmu, const struct lookup *lookup)
 	const struct mmu_recent recent = {
 	        .page = lookup->request.linear >> page_size_shift(lookup->size),
 	        .frame = lookup->word & WORD_FRAME,
-	        .kinds = mmu->kinds_by_rights[is_user(lookup->request.linear)][rights_index(lookup->word)],
+	        .kinds = mmu->kinds_by_rights[is_user(mmu, lookup->request.linear)][rights_index(lookup->word)],
 	        .region = region_of(mmu, lookup->request.linear)};
 	if (mmu->first_shared_by_sizes && recents->large.page != PAGE_NONE && lookup->size != recents->large_size)
 		recents->large.page = PAGE_NONE;
@@ -410,7 +415,7 @@ static bool slow_page(struct mmu *mmu, struct access *part, struct walk_sink *si
 {
 	struct lookup lookup = {.side = part->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA,
 	                        .kind = part->kind,
-	                        .request = request_of(part, part->address),
+	                        .request = request_of(mmu, part, part->address),
 	                        .sink = sink};
 	if (mmu->layout)
 		part->region = region_of(mmu, part->address);

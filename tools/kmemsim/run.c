@@ -151,6 +151,11 @@ static bool write_dumps(void *context, uint32_t sample, bool last, struct error 
 	return true;
 }
 
+static bool settings_are_32bit(const struct parts *parts)
+{
+	return parts->run->settings->machine.architecture == ARCHITECTURE_X86_32;
+}
+
 /*
  * The kernel's own page tables, which all cores use.
  * MODEL: memory is one range, holes under 4 GiB are mapped with it. Effect: larger pages across a hole, which nothing touches.
@@ -163,6 +168,10 @@ static bool map_kernel(struct parts *parts, struct error *error)
 		return true;
 	if (mmus->host_mode)
 		return error_set(error, ERROR_USAGE, "machine.virtualized: only runs of accesses can be those of a guest");
+	if ((mmus->mode->linear_bits == 32) != settings_are_32bit(parts))
+		return error_set(error, ERROR_USAGE, "machine.paging is %s, but the machine is of %s bits; expected %s, or ideal",
+		                 mmus->mode->name, settings_are_32bit(parts) ? "32" : "64",
+		                 settings_are_32bit(parts) ? "x86_32 or x86_pae" : "x86_4level or x86_5level");
 	parts->mapped = kernel_map_init(&parts->kernel_map, mmus->mode, &mmus->controls, &mmus->memory, &parts->layout, &ram, 1);
 	if (!parts->mapped)
 		return error_set(error, ERROR_USAGE, "machine.paging: %s maps no kernel", mmus->mode->name);
