@@ -12,6 +12,7 @@
 #include "sim/level_store.h"
 #include "sim/port/access_source.h"
 #include "tools/kmemsim/command.h"
+#include "tools/kmemsim/interrupt.h"
 #include "tools/kmemsim/progress.h"
 #include "tools/kmemsim/simulate.h"
 
@@ -19,24 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-static volatile sig_atomic_t interrupt_seen;
-
-static void note_interrupt(int signal_number)
-{
-	(void)signal_number;
-	interrupt_seen = 1;
-}
-
-/* The first Ctrl-C ends the run and keeps what it has, the second one kills. */
-static void catch_interrupts(void)
-{
-	struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-	signal(SIGXFSZ, SIG_IGN); /* a file too large is an error of write(), which is told */
-}
 
 /* Everything a run is made of; each part is NULL (mmus: no cpus) until it is made. */
 struct parts {
@@ -54,6 +37,7 @@ struct parts {
 	uint64_t accesses, next_sample;
 	uint32_t samples;
 	double started_s;
+	const volatile sig_atomic_t *interrupt;
 	bool interrupted;
 };
 
@@ -175,11 +159,11 @@ static bool run_source(struct parts *parts, struct error *error)
 	progress_bar_start(&bar, "running");
 	size_t count;
 	bool sound = true;
-	while (!interrupt_seen && (sound = access_source_read(parts->source, batch, ACCESS_BATCH, &count, error)) && count > 0 &&
-	       (sound = run_batch(parts, batch, count, error)))
+	while (!*parts->interrupt && (sound = access_source_read(parts->source, batch, ACCESS_BATCH, &count, error)) &&
+	       count > 0 && (sound = run_batch(parts, batch, count, error)))
 		progress_bar_tell(&bar, parts->source->bytes_done, parts->source->bytes_total);
 	progress_bar_end(&bar);
-	parts->interrupted = interrupt_seen;
+	parts->interrupted = *parts->interrupt;
 	return sound;
 }
 
@@ -334,8 +318,8 @@ int access_simulate(const struct access_simulation *simulation)
 {
 	struct error error = {0};
 	struct start_state start = {0};
-	catch_interrupts();
-	struct parts parts = {.settings = simulation->settings, .started_s = host_seconds()};
+	signal(SIGXFSZ, SIG_IGN); /* a file too large is an error of write(), which is told */
+	struct parts parts = {.settings = simulation->settings, .started_s = host_seconds(), .interrupt = catch_interrupts()};
 	const char *db_path = simulation->db_path ? simulation->db_path : DEFAULT_DATABASE;
 	bool done = complete_settings(simulation->settings, &start, &error) && make_parts(&parts, &start, db_path, &error) &&
 	            run_all(&parts, simulation->format, &error);

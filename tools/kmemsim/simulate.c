@@ -15,6 +15,7 @@
 #include "sim/store.h"
 #include "sim/trace_report.h"
 #include "tools/kmemsim/command.h"
+#include "tools/kmemsim/interrupt.h"
 #include "tools/kmemsim/progress.h"
 #include "tools/kmemsim/recorded.h"
 #include "tools/kmemsim/results.h"
@@ -36,26 +37,6 @@
 /* How long the parent sleeps between two looks at its children. */
 #define POLL_NS 20000000
 
-static volatile sig_atomic_t interrupt_seen;
-
-static void note_interrupt(int signal_number)
-{
-	(void)signal_number;
-	interrupt_seen = 1;
-}
-
-/*
- * From here on the first Ctrl-C asks the runs to end and keep what they have; the second one kills. Before, while the recording
- * is imported, there is nothing to keep, and the first one kills.
- */
-static void catch_interrupts(void)
-{
-	struct sigaction action = {.sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND};
-	sigemptyset(&action.sa_mask);
-	sigaction(SIGINT, &action, NULL);
-	sigaction(SIGTERM, &action, NULL);
-}
-
 struct job {
 	struct settings settings; /* with one allocator */
 	int64_t run_id;
@@ -68,8 +49,9 @@ struct job {
 struct batch {
 	const struct simulation *simulation;
 	const char *db_path;
-	char *trace_path; /* of the .kmt */
-	int trace_fd;     /* of an unnamed imported file, -1 = the recording is .kmt itself */
+	const volatile sig_atomic_t *interrupt; /* set from when there is something to keep */
+	char *trace_path;                       /* of the .kmt */
+	int trace_fd;                           /* of an unnamed imported file, -1 = the recording is .kmt itself */
 	uint64_t trace_ops;
 	const char *own_allocator; /* of the recorded kernel, NULL = not known */
 	double import_s;
@@ -181,7 +163,8 @@ static bool read_recording(struct batch *batch, struct error *error)
 static bool make_rows(struct batch *batch, struct error *error)
 {
 	const struct settings *settings = batch->simulation->settings;
-	catch_interrupts();
+	/* Before, while the recording is imported, there is nothing to keep, and the first Ctrl-C kills. */
+	batch->interrupt = catch_interrupts();
 	struct trace *trace = trace_open(batch->trace_path, error);
 	struct store *store = trace ? store_open(batch->db_path, error) : NULL;
 	bool made = store != NULL;
@@ -239,7 +222,7 @@ static int run_job(struct batch *batch, struct job *job, const struct progress *
 	        .run_id = job->run_id,
 	        .import_s = batch->import_s,
 	        .progress = progress,
-	        .interrupt = &interrupt_seen,
+	        .interrupt = batch->interrupt,
 	};
 	if (!run_one(&run, &interrupted, &error))
 		return command_failed(&error);
@@ -324,7 +307,7 @@ static void run_in_children(struct batch *batch)
 	struct progress_bar bar;
 	progress_bar_start(&bar, "replaying");
 	while (next < batch->jobs_count || running > 0) {
-		while (next < batch->jobs_count && running < at_once && !interrupt_seen) {
+		while (next < batch->jobs_count && running < at_once && !*batch->interrupt) {
 			struct error error = {0};
 			struct job *job = &batch->jobs[next++];
 			if (start_child(batch, job, &error))
@@ -332,7 +315,7 @@ static void run_in_children(struct batch *batch)
 			else
 				job->code = command_failed(&error);
 		}
-		if (interrupt_seen && !told) {
+		if (*batch->interrupt && !told) {
 			stop_children(batch);
 			next = batch->jobs_count;
 			told = true;
