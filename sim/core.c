@@ -7,12 +7,24 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COST_METRIC(part, name, help) \
+	{ \
+		name "_cycles", "cycles", METRIC_COUNTER, help, offsetof(struct core_counters, cost.cycles[part]) \
+	}
+
 const struct metric core_metrics[] = {
         METRIC(struct core_counters, jobs, "1", "Ops whose steps were run"),
         METRIC(struct core_counters, busy_cycles, "cycles", "Cycles in which a core had an op to run"),
-        METRIC(struct core_counters, compute_cycles, "cycles", "Of the busy cycles, those of instructions outside memory"),
-        METRIC(struct core_counters, memory_cycles, "cycles", "Of the busy cycles, those of memory accesses"),
-        METRIC(struct core_counters, lock_wait_cycles, "cycles", "Of the busy cycles, those spent waiting for a lock"),
+        COST_METRIC(COST_COMPUTE, "compute", "Of the busy cycles, those of instructions"),
+        COST_METRIC(COST_TLB, "tlb", "Those of further TLBs and page walks"),
+        COST_METRIC(COST_L1, "l1", "Those of the first level of caches"),
+        COST_METRIC(COST_L2, "l2", "Those of levels of caches between the first and the last"),
+        COST_METRIC(COST_LLC, "llc", "Those of the last level of caches, and the way to it"),
+        COST_METRIC(COST_COHERENCE, "coherence", "Those of lines fetched from other cores, and of making others' copies invalid"),
+        COST_METRIC(COST_DRAM, "dram", "Those of memory"),
+        COST_METRIC(COST_STORE_BUFFER, "store_buffer", "Those spent waiting for the store buffer"),
+        COST_METRIC(COST_LOCK, "lock", "Those spent waiting for a lock"),
+        COST_METRIC(COST_IPI, "ipi", "Those of waiting for acknowledgements and of serving interrupts"),
         METRIC_END,
 };
 
@@ -67,11 +79,19 @@ static void finish_job(struct core *core, cycle now)
 	core->started = now;
 }
 
-static cycle access_memory(struct core *core, const struct step *step, enum step_kind kind, cycle now)
+/* Makes the access of a step. Its cycles are the core's from now on. */
+static cycle access_memory(struct core *core, const struct step *step, enum access_kind kind, bool is_locked, cycle now)
 {
+	const struct memory_request request = {.address = step->address,
+	                                       .bytes = step->bytes,
+	                                       .cpu = (uint16_t)core->cpu,
+	                                       .kind = (uint8_t)kind,
+	                                       .is_locked = is_locked,
+	                                       .now = now};
+	struct cost cost;
 	core->machine->owner = core->jobs[core->first].owner;
-	cycle done = memory_access(core->machine->memory, core->cpu, vaddr_of(step->address), step->bytes, kind, now);
-	core->counters.memory_cycles += done - now;
+	cycle done = memory_access(core->machine->memory, &request, &cost);
+	cost_add(&core->counters.cost, &cost);
 	return done;
 }
 
@@ -79,9 +99,9 @@ static cycle access_memory(struct core *core, const struct step *step, enum step
 static void end_wait(struct core *core, cycle now)
 {
 	core->waits_for->wait_cycles += now - core->waits_since;
-	core->counters.lock_wait_cycles += now - core->waits_since;
+	core->counters.cost.cycles[COST_LOCK] += now - core->waits_since;
 	core->waits_for = NULL;
-	cycle done = access_memory(core, &core->jobs[core->first].at[core->position], STEP_READ, now);
+	cycle done = access_memory(core, &core->jobs[core->first].at[core->position], ACCESS_LOAD, false, now);
 	core->position++;
 	event_queue_add(&core->machine->queue, &core->event, done);
 }
@@ -92,14 +112,16 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 	struct machine *machine = core->machine;
 	switch (step->kind) {
 	case STEP_READ:
+		return access_memory(core, step, ACCESS_LOAD, false, now);
 	case STEP_WRITE:
+		return access_memory(core, step, ACCESS_STORE, false, now);
 	case STEP_ATOMIC:
-		return access_memory(core, step, step->kind, now);
+		return access_memory(core, step, ACCESS_MODIFY, true, now);
 	case STEP_SPEND:
-		core->counters.compute_cycles += step->bytes;
+		core->counters.cost.cycles[COST_COMPUTE] += step->bytes;
 		return now + step->bytes;
 	case STEP_LOCK: {
-		cycle done = access_memory(core, step, STEP_ATOMIC, now);
+		cycle done = access_memory(core, step, ACCESS_MODIFY, true, now);
 		struct lock *lock = lock_at(&machine->locks, step->address);
 		if (lock_acquire(lock, core->cpu))
 			return done;
@@ -108,7 +130,7 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		return CYCLE_NEVER;
 	}
 	case STEP_UNLOCK: {
-		cycle done = access_memory(core, step, STEP_WRITE, now);
+		cycle done = access_memory(core, step, ACCESS_STORE, false, now);
 		uint32_t next = lock_release(lock_at(&machine->locks, step->address), core->cpu);
 		if (next != LOCK_FREE) {
 			struct core *waiter = &machine->cores[next];
@@ -230,9 +252,7 @@ struct core_counters machine_counters(const struct machine *machine)
 		const struct core_counters *counters = &machine->cores[cpu].counters;
 		sum.jobs += counters->jobs;
 		sum.busy_cycles += counters->busy_cycles;
-		sum.compute_cycles += counters->compute_cycles;
-		sum.memory_cycles += counters->memory_cycles;
-		sum.lock_wait_cycles += counters->lock_wait_cycles;
+		cost_add(&sum.cost, &counters->cost);
 	}
 	return sum;
 }
@@ -247,8 +267,7 @@ void machine_check(const struct machine *machine)
 		const struct core_counters *counters = &core->counters;
 		jobs += counters->jobs;
 		if (core->queued == 0) /* within a job its cycles are not added up yet */
-			SIM_ASSERT(counters->busy_cycles ==
-			           counters->compute_cycles + counters->memory_cycles + counters->lock_wait_cycles);
+			SIM_ASSERT(counters->busy_cycles == cost_total(&counters->cost));
 		SIM_ASSERT(core->queued == 0 || core->event.place != 0 || core->waits_for != NULL);
 	}
 	for (unsigned measure = 0; measure < JOB_MEASURES; measure++) {

@@ -6,11 +6,12 @@
  * pass, accesses take as long as the memory says, a taken lock makes it wait for its turn. After each step a core lets go first
  * whoever is due before its next one, so steps of all cores reach memory and locks in the order of the cycles they start at.
  *
- * Law: a core's busy cycles = compute + memory + lock wait.
+ * Law: a core's busy cycles = the sum of the parts of its cost.
  */
 #ifndef SIM_CORE_H
 #define SIM_CORE_H
 
+#include "sim/cost.h"
 #include "sim/event.h"
 #include "sim/histogram.h"
 #include "sim/lock.h"
@@ -39,7 +40,8 @@ const char *job_histogram_unit(enum job_measure measure);
 
 struct core_counters {
 	uint64_t jobs;
-	uint64_t busy_cycles, compute_cycles, memory_cycles, lock_wait_cycles;
+	uint64_t busy_cycles;
+	struct cost cost; /* where they went */
 };
 
 extern const struct metric core_metrics[];

@@ -4,14 +4,6 @@
  */
 #include "sim/level_store.h"
 
-static uint64_t sum(const uint64_t counts[ACCESS_KINDS])
-{
-	uint64_t all = 0;
-	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
-		all += counts[kind];
-	return all;
-}
-
 /* ---- what watches saw ---- */
 
 static bool store_share(struct store *store, int64_t run_id, const char *level, const char *by, const char *name,
@@ -104,10 +96,10 @@ static bool store_cache_level(struct store *store, int64_t run_id, const struct 
 	                          .ways = spec->ways ? spec->ways : entries,
 	                          .unit_bytes = spec->line_bytes,
 	                          .reach_bytes = lines_inside(cache) * spec->line_bytes,
-	                          .accesses = sum(counters->accesses),
-	                          .misses = sum(counters->misses),
-	                          .evictions = counters->evictions,
-	                          .write_backs = counters->write_backs};
+	                          .accesses = access_sum(counters->accesses),
+	                          .misses = access_sum(counters->misses),
+	                          .evictions = access_sum(counters->evictions),
+	                          .write_backs = access_sum(counters->write_backs) + counters->flush_write_backs};
 	add_watch(&row, cache->watch);
 	return store_level(store, run_id, &row, error) && store_cache_kinds(store, run_id, cache, error);
 }
@@ -133,8 +125,8 @@ bool level_store_caches_sample(struct store *store, int64_t run_id, const struct
 		const struct store_level_sample row = {.level = cache->spec->name,
 		                                       .position = moment->position,
 		                                       .time_ns = moment->time_ns,
-		                                       .accesses = sum(cache->counters.accesses),
-		                                       .misses = sum(cache->counters.misses)};
+		                                       .accesses = access_sum(cache->counters.accesses),
+		                                       .misses = access_sum(cache->counters.misses)};
 		if (!store_level_sample(store, run_id, moment->sample, &row, error))
 			return false;
 	}

@@ -100,8 +100,11 @@ static void test_an_access_costs_its_level(void **state)
 	machine_drain(&rig.machine);
 	struct core_counters sum = machine_counters(&rig.machine);
 	assert_int_equal(sum.jobs, 3);
-	assert_int_equal(sum.compute_cycles, 7);
-	assert_int_equal(sum.memory_cycles, 408 + 44 + 118);
+	assert_int_equal(sum.cost.cycles[COST_COMPUTE], 7 + 18);
+	assert_int_equal(sum.cost.cycles[COST_L1], 4 + 4 + 4);
+	assert_int_equal(sum.cost.cycles[COST_LLC], 40);
+	assert_int_equal(sum.cost.cycles[COST_COHERENCE], 100);
+	assert_int_equal(sum.cost.cycles[COST_DRAM], 400);
 	assert_int_equal(sum.busy_cycles, 415 + 44 + 118);
 	rig_release(&rig);
 }
@@ -150,9 +153,9 @@ static void test_waiters_are_served_in_order(void **state)
 	assert_int_equal(rig.machine.cores[0].started, 1318);
 	assert_int_equal(rig.machine.cores[1].started, 2422);
 	assert_int_equal(rig.machine.cores[2].started, 3526);
-	assert_int_equal(rig.machine.cores[0].counters.lock_wait_cycles, 0);
-	assert_int_equal(rig.machine.cores[1].counters.lock_wait_cycles, 1318 - 118);
-	assert_int_equal(rig.machine.cores[2].counters.lock_wait_cycles, 2422 - 118);
+	assert_int_equal(rig.machine.cores[0].counters.cost.cycles[COST_LOCK], 0);
+	assert_int_equal(rig.machine.cores[1].counters.cost.cycles[COST_LOCK], 1318 - 118);
+	assert_int_equal(rig.machine.cores[2].counters.cost.cycles[COST_LOCK], 2422 - 118);
 	const struct lock *lock = lock_at(&rig.machine.locks, LOCK_WORD);
 	assert_int_equal(lock->acquisitions, 3);
 	assert_int_equal(lock->waits, 2);
@@ -210,7 +213,7 @@ static void test_no_core_runs_past_an_arrival(void **state)
 	critical_section(&rig, 1);
 	machine_drain(&rig.machine);
 	assert_int_equal(rig.machine.cores[0].started, 6318);
-	assert_int_equal(rig.machine.cores[1].counters.lock_wait_cycles, 6318 - (5500 + 118));
+	assert_int_equal(rig.machine.cores[1].counters.cost.cycles[COST_LOCK], 6318 - (5500 + 118));
 	rig_release(&rig);
 }
 

@@ -290,7 +290,7 @@ static void take_cache(struct count_result *result, const struct cache_level *ca
 	snprintf(level->geometry, sizeof level->geometry, "%s, %s, %u B, %s",
 	         setting_number_text(SETTING_SIZE, spec->size_bytes, size), ways, spec->line_bytes, spec->replacement);
 	level->name = name;
-	level->write_backs = cache->counters.write_backs;
+	level->write_backs = access_sum(cache->counters.write_backs) + cache->counters.flush_write_backs;
 	take_counts(level, cache);
 }
 
