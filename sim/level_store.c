@@ -75,7 +75,9 @@ static bool store_cache_kinds(struct store *store, int64_t run_id, const struct 
 		                                     .kind = access_kind_name(kind),
 		                                     .accesses = counters->accesses[kind],
 		                                     .hits = counters->hits[kind],
-		                                     .misses = counters->misses[kind]};
+		                                     .misses = counters->misses[kind],
+		                                     .evictions = counters->evictions[kind],
+		                                     .write_backs = counters->write_backs[kind]};
 		if (row.accesses && !store_level_kind(store, run_id, &row, error))
 			return false;
 	}
@@ -87,13 +89,12 @@ static bool store_cache_level(struct store *store, int64_t run_id, const struct 
 {
 	const struct cache_counters *counters = &cache->counters;
 	const struct cache_level_spec *spec = cache->spec;
-	uint64_t entries = spec->size_bytes / spec->line_bytes;
 	struct store_level row = {.level = spec->name,
 	                          .port = "cache",
 	                          .position = position,
 	                          .instances = cache->instances,
-	                          .entries = entries,
-	                          .ways = spec->ways ? spec->ways : entries,
+	                          .entries = cache->entries,
+	                          .ways = spec->ways && cache->entries ? spec->ways : cache->entries,
 	                          .unit_bytes = spec->line_bytes,
 	                          .reach_bytes = lines_inside(cache) * spec->line_bytes,
 	                          .accesses = access_sum(counters->accesses),

@@ -674,6 +674,7 @@ struct cache_level *cache_level_set_assoc_create(const struct cache_level_wiring
 	        .spec = spec,
 	        .line_shift = (unsigned)__builtin_ctz(spec->line_bytes),
 	        .instances = wiring->instances,
+	        .entries = (uint64_t)sets * ways,
 	        .next_line_bytes = spec->line_bytes,
 	        .rule = wiring->rule,
 	};

@@ -52,6 +52,7 @@ enum cache_prefetch {
 /* One cache as a scenario describes it (models/cache_settings.c: its keys and their defaults). */
 struct cache_level_spec {
 	char *name;
+	char *model; /* of this port */
 	uint64_t size_bytes;
 	uint32_t ways; /* 0: one set of all lines */
 	uint32_t line_bytes;
@@ -154,6 +155,7 @@ struct cache_level {
 	const struct cache_level_spec *spec; /* owned by the hierarchy */
 	unsigned line_shift;
 	unsigned instances;
+	uint64_t entries;         /* lines of an instance; 0: it has no end */
 	uint8_t number;           /* in the hierarchy */
 	uint32_t next_line_bytes; /* of the next level; the own where that is memory */
 	enum cache_rule rule;
