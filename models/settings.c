@@ -20,6 +20,9 @@
 #define TIB (1024ull * 1024ull * MIB)
 #define SECOND 1000000000ull
 
+/* Longest delay of a part of main memory: a millisecond in picoseconds, or as many clocks. */
+#define DELAY_MAX 1000000000ull
+
 /* Highest order of the page allocator (MAX_ORDER - 1). */
 #define ORDER_TOP (ORDERS - 1)
 
@@ -400,6 +403,29 @@ static const struct setting table[] = {
          .help = "What a locked instruction takes beyond its access",
          .source = "Agner Fog, Instruction tables: LOCK CMPXCHG m,r takes 18 cycles on Skylake",
          AT(machine.atomic_cycles)},
+        {.key = "machine.dram.model",
+         .type = SETTING_STRING,
+         .default_text = "fixed",
+         .names_of = "dram",
+         .help = "The model of main memory (of memory models that have one below their caches)",
+         .source = "the plainest",
+         AT(machine.dram.model)},
+        {.key = "machine.dram.latency",
+         .type = SETTING_DELAY,
+         .default_text = "80 ns",
+         .min = 0,
+         .max = DELAY_MAX,
+         .help = "What a line takes (dram.model: fixed)",
+         .source = "estimate: as machine.latency.dram at 3 GHz",
+         AT(machine.dram.latency)},
+        {.key = "machine.dram.clock",
+         .type = SETTING_FREQUENCY,
+         .default_text = "1.6 GHz",
+         .min = 1000000,
+         .max = 10 * SECOND,
+         .help = "Clock of the memory's commands: half its data rate where data goes at both edges. Delays in clocks are in it",
+         .source = "JESD79-4: DDR4-3200",
+         AT(machine.dram.clock_hz)},
 
         {.key = "machine.core.instructions_per_cycle",
          .type = SETTING_COUNT,

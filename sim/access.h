@@ -28,6 +28,15 @@ enum access_kind {
 /* "code", "load", ... */
 const char *access_kind_name(enum access_kind kind);
 
+/* The counts of all kinds together. */
+static inline uint64_t access_sum(const uint64_t counts[ACCESS_KINDS])
+{
+	uint64_t sum = 0;
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		sum += counts[kind];
+	return sum;
+}
+
 /* Number of accesses that stages hand on at once, as a rule. */
 #define ACCESS_BATCH 4096
 

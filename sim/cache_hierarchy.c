@@ -866,6 +866,7 @@ struct cache_hierarchy *cache_hierarchy_create(const struct cache_hierarchy_wiri
 	for (unsigned i = 0; i < wiring->count; i++) {
 		hierarchy->specs[i] = wiring->specs[i];
 		hierarchy->specs[i].name = xstrdup(wiring->specs[i].name);
+		hierarchy->specs[i].model = xstrdup(wiring->specs[i].model);
 		hierarchy->specs[i].replacement = xstrdup(wiring->specs[i].replacement);
 	}
 	if (!rules_fit(&wiring->rules, error) || !names_differ(hierarchy, error) || !place_levels(hierarchy, error) ||
@@ -896,6 +897,7 @@ void cache_hierarchy_destroy(struct cache_hierarchy *hierarchy)
 			level_watch_destroy(hierarchy->caches[i]->watch);
 		cache_level_destroy(hierarchy->caches[i]);
 		free(hierarchy->specs[i].name);
+		free(hierarchy->specs[i].model);
 		free(hierarchy->specs[i].replacement);
 	}
 	for (unsigned depth = 0; depth < CACHE_LEVELS_MAX; depth++) {

@@ -4,14 +4,6 @@
  */
 #include "sim/level_store.h"
 
-static uint64_t sum(const uint64_t counts[ACCESS_KINDS])
-{
-	uint64_t all = 0;
-	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
-		all += counts[kind];
-	return all;
-}
-
 /* ---- what watches saw ---- */
 
 static bool store_share(struct store *store, int64_t run_id, const char *level, const char *by, const char *name,
@@ -83,7 +75,9 @@ static bool store_cache_kinds(struct store *store, int64_t run_id, const struct 
 		                                     .kind = access_kind_name(kind),
 		                                     .accesses = counters->accesses[kind],
 		                                     .hits = counters->hits[kind],
-		                                     .misses = counters->misses[kind]};
+		                                     .misses = counters->misses[kind],
+		                                     .evictions = counters->evictions[kind],
+		                                     .write_backs = counters->write_backs[kind]};
 		if (row.accesses && !store_level_kind(store, run_id, &row, error))
 			return false;
 	}
@@ -95,19 +89,18 @@ static bool store_cache_level(struct store *store, int64_t run_id, const struct 
 {
 	const struct cache_counters *counters = &cache->counters;
 	const struct cache_level_spec *spec = cache->spec;
-	uint64_t entries = spec->size_bytes / spec->line_bytes;
 	struct store_level row = {.level = spec->name,
 	                          .port = "cache",
 	                          .position = position,
 	                          .instances = cache->instances,
-	                          .entries = entries,
-	                          .ways = spec->ways ? spec->ways : entries,
+	                          .entries = cache->entries,
+	                          .ways = spec->ways && cache->entries ? spec->ways : cache->entries,
 	                          .unit_bytes = spec->line_bytes,
 	                          .reach_bytes = lines_inside(cache) * spec->line_bytes,
-	                          .accesses = sum(counters->accesses),
-	                          .misses = sum(counters->misses),
-	                          .evictions = counters->evictions,
-	                          .write_backs = counters->write_backs};
+	                          .accesses = access_sum(counters->accesses),
+	                          .misses = access_sum(counters->misses),
+	                          .evictions = access_sum(counters->evictions),
+	                          .write_backs = access_sum(counters->write_backs) + counters->flush_write_backs};
 	add_watch(&row, cache->watch);
 	return store_level(store, run_id, &row, error) && store_cache_kinds(store, run_id, cache, error);
 }
@@ -133,8 +126,8 @@ bool level_store_caches_sample(struct store *store, int64_t run_id, const struct
 		const struct store_level_sample row = {.level = cache->spec->name,
 		                                       .position = moment->position,
 		                                       .time_ns = moment->time_ns,
-		                                       .accesses = sum(cache->counters.accesses),
-		                                       .misses = sum(cache->counters.misses)};
+		                                       .accesses = access_sum(cache->counters.accesses),
+		                                       .misses = access_sum(cache->counters.misses)};
 		if (!store_level_sample(store, run_id, moment->sample, &row, error))
 			return false;
 	}

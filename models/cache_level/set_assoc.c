@@ -9,7 +9,7 @@
  * Source of the rules: Dinero IV (ref.c: d4ref) for what a store, a write-through, a dirty victim and a prefetch do, and for the
  * order in which they reach the next level.
  */
-#include "sim/port/cache_level.h"
+#include "models/cache_level/requests.h"
 
 #include <stdlib.h>
 
@@ -58,83 +58,6 @@ struct visit {
 	struct cache_batch *out;
 };
 
-static bool writes(uint64_t request)
-{
-	return request & WAY_DIRTY;
-}
-
-/* A line that the level above let go, dirty or not. */
-static bool is_victim(const struct cache_about *about)
-{
-	return about->kind == ACCESS_WRITEBACK;
-}
-
-/* ---- what goes on to the next level ---- */
-
-/* Asks the next level for, or gives it, one line of ours; in pieces if its lines are smaller. */
-static void send_line(const struct cache_level *level, uint64_t address, uint64_t marks, struct cache_about about,
-                      struct cache_batch *out)
-{
-	if (!out)
-		return;
-	uint32_t line_bytes = 1u << level->line_shift, next_bytes = level->next_line_bytes;
-	if (__builtin_expect(next_bytes == line_bytes, 1)) {
-		cache_batch_append(out, address | marks, about);
-		out->accesses[about.kind]++;
-		return;
-	}
-	if (next_bytes > line_bytes)
-		about.flags &= (uint8_t)~REQUEST_WHOLE_LINE;
-	uint32_t step = next_bytes < line_bytes ? next_bytes : line_bytes;
-	for (uint32_t offset = 0; offset < line_bytes; offset += step) {
-		cache_batch_append(out, (address + offset) | marks, about);
-		out->accesses[about.kind]++;
-	}
-}
-
-static uint64_t line_of(const struct cache_level *level, uint64_t address)
-{
-	return address >> level->line_shift << level->line_shift;
-}
-
-/* A fetch on behalf of a store is a read in Dinero, and a store's miss in cachegrind. */
-static uint8_t fetch_kind(const struct cache_level *level, uint8_t kind)
-{
-	if (level->rule == CACHE_RULE_DEMAND)
-		return kind;
-	if (kind == ACCESS_STORE || kind == ACCESS_WRITEBACK)
-		return ACCESS_LOAD;
-	return kind == ACCESS_WALK_STORE ? ACCESS_WALK : kind;
-}
-
-static void send_fetch(struct cache_level *level, uint64_t address, struct cache_about about, struct cache_batch *out)
-{
-	level->counters.fetches++;
-	about.kind = fetch_kind(level, about.kind);
-	about.flags = 0;
-	/* What an exclusive cache has not got comes to the one that asked it. */
-	if (level->spec->inclusion != INCLUSION_EXCLUSIVE)
-		about.taker = level->number;
-	if (!level->asks_for_accesses) {
-		send_line(level, line_of(level, address), 0, about, out);
-	} else if (out) {
-		cache_batch_append(out, address & ~WAY_MARKS, about);
-		out->accesses[about.kind]++;
-	}
-}
-
-/* A store's data goes on; how many bytes is not known any more, so the next level takes it for a part of a line. */
-static void send_store(struct cache_level *level, uint64_t request, struct cache_about about, struct cache_batch *out)
-{
-	level->counters.writes_through++;
-	if (!out)
-		return;
-	if (level->next_line_bytes != 1u << level->line_shift)
-		about.flags &= (uint8_t)~REQUEST_WHOLE_LINE;
-	cache_batch_append(out, request, about);
-	out->accesses[about.kind]++;
-}
-
 /* What becomes of a way that had to go. */
 static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t word, struct cache_about about,
                         struct cache_batch *out)
@@ -150,11 +73,12 @@ static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t wor
 	}
 	if (word & WAY_PREFETCHED)
 		level->counters.prefetch_unused++;
+	uint8_t cause = about.kind;
 	about.kind = ACCESS_WRITEBACK;
 	about.flags = REQUEST_WHOLE_LINE;
 	about.region = 0; /* the line's own is not known any more */
 	if (dirty) {
-		level->counters.write_backs++;
+		level->counters.write_backs[cause]++;
 		if (out && (level->rule == CACHE_RULE_WRITEBACK || level->next_is_exclusive))
 			send_line(level, address, WAY_DIRTY, about, out);
 		else
@@ -170,25 +94,13 @@ static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t wor
 static void send_evicted(struct set_assoc *cache, unsigned instance, uint64_t word, struct cache_about about,
                          struct cache_batch *out)
 {
-	cache->level.counters.evictions++;
+	cache->level.counters.evictions[about.kind]++;
 	if (cache->level.watch)
 		level_watch_evicted(cache->level.watch, instance, way_tag(word), word & WAY_USED);
 	send_victim(cache, instance, word, about, out);
 }
 
 /* ---- plain caches ---- */
-
-static void send_group(const struct cache_batch *in, uint32_t first, uint32_t last, struct cache_level *level,
-                       struct cache_batch *out)
-{
-	level->counters.fetches += last - first + 1;
-	if (!out)
-		return;
-	for (uint32_t i = first; i <= last; i++)
-		cache_batch_append(out, in->requests[i] & ~WAY_MARKS, in->about[i]);
-	out->has_groups = true;
-	out->accesses[in->about[first].kind]++;
-}
 
 /* The first and last request of the group that request i belongs to. */
 static void group_of(const struct cache_batch *in, uint32_t i, uint32_t *first, uint32_t *last)
@@ -200,15 +112,9 @@ static void group_of(const struct cache_batch *in, uint32_t i, uint32_t *first, 
 		++*last;
 }
 
-/* Whether a store of a whole line may do without a fetch. */
-static bool needs_no_fetch(const struct cache_level *level, const struct cache_about *about)
-{
-	return level->rule == CACHE_RULE_WRITEBACK && (about->flags & REQUEST_WHOLE_LINE) && !level->fetches_whole_lines;
-}
-
 static void plain_victim(struct cache_level *level, uint64_t word, struct cache_about about, struct cache_batch *out)
 {
-	level->counters.write_backs++;
+	level->counters.write_backs[about.kind]++;
 	if (!out || level->rule == CACHE_RULE_DEMAND) {
 		level->counters.to_memory++;
 		return;
@@ -228,7 +134,7 @@ static void fetch_kinds(const struct cache_level *level, uint8_t kinds[ACCESS_KI
 static void plain_misses(struct set_assoc *cache, const struct cache_batch *in, size_t missed, struct cache_batch *out)
 {
 	struct cache_level *level = &cache->level;
-	uint64_t misses[ACCESS_KINDS] = {0}, evictions = 0, unfetched = 0;
+	uint64_t misses[ACCESS_KINDS] = {0}, evictions[ACCESS_KINDS] = {0}, unfetched = 0;
 	uint64_t line_mask = ~((1ull << level->line_shift) - 1);
 	uint8_t kinds[ACCESS_KINDS];
 	/* The usual case: one request of the next level for each miss, and perhaps a victim. */
@@ -258,14 +164,15 @@ static void plain_misses(struct set_assoc *cache, const struct cache_batch *in, 
 		}
 		if (!miss->evicted)
 			continue;
-		evictions++;
+		evictions[about.kind]++;
 		if (miss->evicted & WAY_DIRTY)
 			plain_victim(level, miss->evicted, about, out);
 	}
-	level->counters.evictions += evictions;
 	level->counters.fetches += missed - unfetched;
-	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
 		level->counters.misses[kind] += misses[kind];
+		level->counters.evictions[kind] += evictions[kind];
+	}
 }
 
 /* As plain_misses() where some accesses have several requests: such an access misses once, and goes on as a whole. The rule is
@@ -277,8 +184,9 @@ static void plain_group_misses(struct set_assoc *cache, const struct cache_batch
 	for (size_t m = 0; m < missed; m++) {
 		const struct replacement_miss *miss = &cache->misses[m];
 		if (miss->evicted) {
-			counters->evictions++;
-			counters->write_backs += (miss->evicted & WAY_DIRTY) != 0;
+			uint8_t kind = in->about[miss->request].kind;
+			counters->evictions[kind]++;
+			counters->write_backs[kind] += (miss->evicted & WAY_DIRTY) != 0;
 			counters->to_memory += (miss->evicted & WAY_DIRTY) != 0;
 		}
 		if (miss->request < done)
@@ -331,9 +239,9 @@ static void set_assoc_missed(struct cache_level *level, const struct access *acc
 	}
 	if (!evicted)
 		return;
-	counters->evictions++;
+	counters->evictions[kind]++;
 	if (evicted & WAY_DIRTY) {
-		const struct cache_about about = {.cpu = (uint16_t)cpu, .region = access->region};
+		const struct cache_about about = {.cpu = (uint16_t)cpu, .kind = kind, .region = access->region};
 		plain_victim(level, evicted, about, out);
 	}
 }
@@ -645,7 +553,7 @@ static void set_assoc_write_back(struct cache_level *level, unsigned instance, s
 			if (!(words[way] & WAY_DIRTY))
 				continue;
 			words[way] &= ~WAY_DIRTY;
-			level->counters.write_backs++;
+			level->counters.flush_write_backs++;
 			level->counters.to_memory += to_memory;
 			if (!to_memory)
 				send_line(level, way_tag(words[way]) << level->line_shift, WAY_DIRTY, about, out);
@@ -698,13 +606,14 @@ static void set_assoc_check(const struct cache_level *level)
 	}
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
 		SIM_ASSERT(counters->accesses[kind] == counters->hits[kind] + counters->misses[kind]);
-	SIM_ASSERT(counters->fills == counters->evictions + counters->removals + inside);
+	SIM_ASSERT(counters->fills == access_sum(counters->evictions) + counters->removals + inside);
 	SIM_ASSERT(counters->prefetch_fills == counters->prefetch_used + counters->prefetch_unused + unused);
 	SIM_ASSERT(counters->prefetch_fills <= counters->prefetches);
 	uint64_t written = counters->accesses[ACCESS_STORE] + counters->accesses[ACCESS_LOAD] +
 	                   counters->accesses[ACCESS_WALK_STORE] + counters->accesses[ACCESS_WRITEBACK] +
 	                   counters->dirty_received;
-	SIM_ASSERT(level->back_invalidate || counters->write_backs + counters->dirty_removals + dirty <= written);
+	uint64_t written_back = access_sum(counters->write_backs) + counters->flush_write_backs;
+	SIM_ASSERT(level->back_invalidate || written_back + counters->dirty_removals + dirty <= written);
 }
 
 static void set_assoc_destroy(struct cache_level *level)
@@ -765,6 +674,7 @@ struct cache_level *cache_level_set_assoc_create(const struct cache_level_wiring
 	        .spec = spec,
 	        .line_shift = (unsigned)__builtin_ctz(spec->line_bytes),
 	        .instances = wiring->instances,
+	        .entries = (uint64_t)sets * ways,
 	        .next_line_bytes = spec->line_bytes,
 	        .rule = wiring->rule,
 	};

@@ -9,8 +9,9 @@
  * each request: the fetch of the line, the data written through, the dirty line that had to go, then the same for each line that
  * the prefetcher brings. That is Dinero IV's order (d4ref: its pending references are a stack).
  *
- * Laws (check): for each kind accesses = hits + misses; fills = evictions + removals + lines inside; prefetch fills = used +
- * unused ones gone + unused ones inside; write-backs + dirty removals + dirty lines inside <= writes + dirty lines received.
+ * Laws (check): for each kind accesses = hits + misses; fills = evictions of all kinds + removals + lines inside; prefetch fills
+ * = used + unused ones gone + unused ones inside; write-backs of all kinds and flushes + dirty removals + dirty lines inside <=
+ * writes + dirty lines received.
  */
 #ifndef SIM_PORT_CACHE_LEVEL_H
 #define SIM_PORT_CACHE_LEVEL_H
@@ -51,6 +52,7 @@ enum cache_prefetch {
 /* One cache as a scenario describes it (models/cache_settings.c: its keys and their defaults). */
 struct cache_level_spec {
 	char *name;
+	char *model; /* of this port */
 	uint64_t size_bytes;
 	uint32_t ways; /* 0: one set of all lines */
 	uint32_t line_bytes;
@@ -97,21 +99,22 @@ struct cache_batch {
 
 struct cache_counters {
 	uint64_t accesses[ACCESS_KINDS], hits[ACCESS_KINDS], misses[ACCESS_KINDS];
-	uint64_t fills;              /* lines brought in */
-	uint64_t evictions;          /* lines that went for a new one */
-	uint64_t removals;           /* lines taken out: back-invalidated, invalidated, moved up */
-	uint64_t dirty_received;     /* lines that the exclusive level below handed up with their data */
-	uint64_t write_backs;        /* dirty lines that left for the next level or memory, at eviction or flush */
-	uint64_t to_memory;          /* of them, those that went to memory: from the last level, or past the others */
-	uint64_t dirty_removals;     /* removed lines whose data went to the one who removed them */
-	uint64_t fetches;            /* lines asked of the next level */
-	uint64_t writes_through;     /* stores handed on */
-	uint64_t clean_victims;      /* clean lines handed to an exclusive next level */
-	uint64_t back_invalidations; /* lines that this cache's evictions took out of the levels above */
-	uint64_t prefetches;         /* made by this cache's prefetcher */
-	uint64_t prefetch_fills;     /* of them lines that were not here yet */
-	uint64_t prefetch_used;      /* prefetched lines used at least once */
-	uint64_t prefetch_unused;    /* prefetched lines that went before any use */
+	uint64_t fills;                     /* lines brought in */
+	uint64_t evictions[ACCESS_KINDS];   /* lines that went for a new one, by the kind of request that brought it */
+	uint64_t removals;                  /* lines taken out: back-invalidated, invalidated, moved up */
+	uint64_t dirty_received;            /* lines that the exclusive level below handed up with their data */
+	uint64_t write_backs[ACCESS_KINDS]; /* dirty lines that left for the next level or memory, by what made them leave */
+	uint64_t flush_write_backs;         /* dirty lines that a flush wrote back */
+	uint64_t to_memory;                 /* of both, those that went to memory: from the last level, or past the others */
+	uint64_t dirty_removals;            /* removed lines whose data went to the one who removed them */
+	uint64_t fetches;                   /* lines asked of the next level */
+	uint64_t writes_through;            /* stores handed on */
+	uint64_t clean_victims;             /* clean lines handed to an exclusive next level */
+	uint64_t back_invalidations;        /* lines that this cache's evictions took out of the levels above */
+	uint64_t prefetches;                /* made by this cache's prefetcher */
+	uint64_t prefetch_fills;            /* of them lines that were not here yet */
+	uint64_t prefetch_used;             /* prefetched lines used at least once */
+	uint64_t prefetch_unused;           /* prefetched lines that went before any use */
 };
 
 struct cache_level;
@@ -152,6 +155,7 @@ struct cache_level {
 	const struct cache_level_spec *spec; /* owned by the hierarchy */
 	unsigned line_shift;
 	unsigned instances;
+	uint64_t entries;         /* lines of an instance; 0: it has no end */
 	uint8_t number;           /* in the hierarchy */
 	uint32_t next_line_bytes; /* of the next level; the own where that is memory */
 	enum cache_rule rule;
