@@ -62,6 +62,11 @@ bool machine_facts_is_amd(const struct machine_facts *facts)
 	return strcmp(facts->vendor, "AuthenticAMD") == 0 || strcmp(facts->vendor, "HygonGenuine") == 0;
 }
 
+const char *machine_facts_nesting(const struct machine_facts *facts)
+{
+	return machine_facts_is_amd(facts) ? "x86_4level" : "x86_ept";
+}
+
 /* ---- who it is ---- */
 
 /* Copies registers as text: what is no printable ASCII becomes '?', a NUL ends it. */
@@ -243,8 +248,9 @@ static void note_virtual_machine(struct machine_facts *facts)
 	                   "TLBs and the frequency may be hidden or made up; caches may be shared with other guests",
 	                   facts->hypervisor_vendor[0] ? "hypervisor " : "no hypervisor's name", facts->hypervisor_vendor);
 	machine_facts_note(facts,
-	                   "a TLB miss of a guest walks two dimensions of tables: machine.virtualized is set, and a bare machine "
-	                   "of this processor would have it off");
+	                   "a TLB miss of a guest walks two dimensions of tables: machine.virtualized=%s does that in runs of "
+	                   "accesses; it is off in this file, as on a bare machine",
+	                   machine_facts_nesting(facts));
 }
 
 static void note_what_is_missing(struct decoding *decoding)

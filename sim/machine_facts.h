@@ -91,6 +91,9 @@ void machine_facts_release(struct machine_facts *facts);
 /* Adds a sentence, printf style; one that is there already, and one too many, is left out. */
 void machine_facts_note(struct machine_facts *facts, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* The value of machine.virtualized for a guest on such a processor: AMD's nested tables, or Intel's extended ones. */
+const char *machine_facts_nesting(const struct machine_facts *facts);
+
 /* AMD and its licensees, whose extended leaves these are. */
 bool machine_facts_is_amd(const struct machine_facts *facts);
 
