@@ -11,6 +11,7 @@
 #include "sim/address_space.h"
 #include "sim/base.h"
 #include "sim/cache_hierarchy.h"
+#include "sim/core_config.h"
 
 enum timing { TIMING_NONE, TIMING_CYCLES };
 enum pace { PACE_RECORDED, PACE_ASAP };
@@ -72,7 +73,8 @@ struct machine_settings {
 	enum modify_counts cache_modify;
 	/* cycles per level */
 	uint32_t l1_cycles, l2_cycles, llc_cycles, remote_cycles, dram_cycles;
-	uint32_t atomic_cycles; /* extra cycles of a locked instruction */
+	uint32_t atomic_cycles;  /* extra cycles of a locked instruction */
+	struct core_config core; /* machine.core.* */
 	struct dram_settings dram;
 };
 

@@ -7,6 +7,7 @@
 #include "models/dram/address_map.h"
 #include "models/dram/data_bus.h"
 #include "models/registry.h"
+#include "models/scenario.h"
 #include "models/settings.h"
 #include "sim/metric.h"
 #include "sim/rng.h"
@@ -795,6 +796,49 @@ static void refused_settings(void **state)
 	}
 }
 
+/*
+ * The machines of configs/ with a core at their memory's clock, so that cycles are clocks: an idle read in a closed bank by the
+ * numbers of the data sheets, and lines in order at the rate of all channels. Would catch: a machine whose memory cannot be made,
+ * a bus of another width, a burst that is no line.
+ */
+static void memories_of_the_machines(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *machine, *frequency;
+		cycle controller, trcd, tcl, line;
+		unsigned channels;
+	} machines[] = {{"haswell", "800 MHz", 16, 11, 11, 4, 2},         {"skylake", "1066.667 MHz", 22, 15, 15, 4, 2},
+	                {"icelake-server", "1600 MHz", 32, 22, 22, 4, 8}, {"golden-cove", "2400 MHz", 48, 39, 40, 8, 16},
+	                {"zen2", "1600 MHz", 32, 22, 22, 4, 2},           {"zen3", "1600 MHz", 32, 22, 22, 4, 2},
+	                {"zen4", "2400 MHz", 48, 39, 40, 8, 4},           {"pentium3", "133.333 MHz", 6, 3, 3, 4, 1}};
+	static const char *const dirs[] = {"configs", NULL};
+	for (size_t i = 0; i < sizeof machines / sizeof *machines; i++) {
+		struct settings settings;
+		struct error error = {0};
+		char *machine = xasprintf("machine=%s", machines[i].machine);
+		char *frequency = xasprintf("machine.frequency=%s", machines[i].frequency);
+		const char *const sets[] = {machine, frequency, "machine.dram.trefi=off", NULL};
+		if (!scenario_load(&(struct scenario_source){.config_dirs = dirs, .sets = sets}, &settings, &error))
+			fail_msg("%s", error.text);
+		struct dram *dram = make(settings.machine.dram.model, &settings);
+		cycle idle = machines[i].controller + machines[i].trcd + machines[i].tcl + machines[i].line, done = 0;
+		uint64_t line_bytes = settings.machine.cache_line_bytes, lines = 256ull * machines[i].channels;
+		assert_int_equal(dram_access(dram, 0, false, 0), idle);
+		assert_int_equal(counter(dram, "bus_clocks"), machines[i].line);
+		for (uint64_t line = 1; line < lines; line++)
+			done = dram_access(dram, line * line_bytes, false, 0);
+		/* A channel's 256 lines lie in rows that are opened meanwhile; the first one's opening shows, and its queue's
+		 * pace. */
+		assert_in_range(done, idle + 255 * machines[i].line, idle + 255 * machines[i].line * 2);
+		dram_check(dram);
+		dram_destroy(dram);
+		free(machine);
+		free(frequency);
+		settings_release(&settings);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -821,6 +865,7 @@ int main(void)
 	        cmocka_unit_test(activations_against_brute_force),
 	        cmocka_unit_test(every_mapping_is_one_to_one),
 	        cmocka_unit_test(refused_settings),
+	        cmocka_unit_test(memories_of_the_machines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
