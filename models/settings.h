@@ -125,6 +125,7 @@ struct settings {
 	char *label;
 	char *trace;    /* path of the recording */
 	char *accesses; /* path of an access trace, in place of a recording */
+	uint32_t instructions_per_access;
 	enum address_space_pages address_space;
 	char *start;      /* path of a recorded state to start from */
 	char *expect;     /* path of a recorded state to hold the end against */
