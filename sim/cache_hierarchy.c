@@ -333,18 +333,10 @@ static void enter_or_join(struct cache_hierarchy *hierarchy, const struct access
 }
 
 /* What accesses that came by routes count. */
-static void count_accesses(struct cache_hierarchy *hierarchy, const struct access *accesses, size_t count)
+static void count_accesses(struct cache_hierarchy *hierarchy, const uint64_t counts[ACCESS_KINDS])
 {
-	uint32_t counts[4][ACCESS_KINDS] = {{0}};
-	size_t i = 0;
-	/* Four rows, so that an addition need not wait for the one before. */
-	for (; i + 4 <= count; i += 4)
-		for (unsigned row = 0; row < 4; row++)
-			counts[row][accesses[i + row].kind]++;
-	for (; i < count; i++)
-		counts[0][accesses[i].kind]++;
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
-		uint64_t here = (uint64_t)counts[0][kind] + counts[1][kind] + counts[2][kind] + counts[3][kind];
+		uint64_t here = counts[kind];
 		if (here == 0)
 			continue;
 		struct cache_hierarchy_level *level = &hierarchy->level[0];
@@ -365,16 +357,20 @@ static size_t run_routes(struct cache_hierarchy *hierarchy, const struct access 
 {
 	struct cache_hierarchy_level *level = &hierarchy->level[0];
 	struct cache_batch *out = out_of(hierarchy, 0);
-	const struct replacement_route *routes = hierarchy->routes + cpu * ACCESS_KINDS;
-	size_t done;
-	size_t missed = hierarchy->routed->run_accesses(routes, hierarchy->simd, accesses, count, &done, hierarchy->misses);
-	count_accesses(hierarchy, accesses, done);
-	for (size_t i = 0; i < missed; i++) {
-		const struct access *access = &accesses[hierarchy->misses[i].request];
-		struct cache_level *cache = level->cache[level->list_of[access->kind]];
-		cache->ops->missed(cache, access, cpu, routes[access->kind].marks, hierarchy->misses[i].evicted, out);
+	struct routed_misses run = {.accesses = accesses, .routes = hierarchy->routes + cpu * ACCESS_KINDS, .cpu = cpu};
+	struct replacement_ran ran;
+	size_t missed = hierarchy->routed->run_accesses(run.routes, accesses, count, &ran, hierarchy->misses);
+	count_accesses(hierarchy, ran.accesses);
+	for (size_t first = 0; first < missed; first += run.count) {
+		uint8_t list = level->list_of[accesses[hierarchy->misses[first].request].kind];
+		run.misses = hierarchy->misses + first;
+		run.count = level->caches == 1 ? missed : 1;
+		while (first + run.count < missed &&
+		       level->list_of[accesses[hierarchy->misses[first + run.count].request].kind] == list)
+			run.count++;
+		level->cache[list]->ops->missed(level->cache[list], &run, out);
 	}
-	return done;
+	return ran.done;
 }
 
 /* At most ACCESS_BATCH accesses. */
@@ -783,7 +779,7 @@ static void make_entries(struct cache_hierarchy *hierarchy)
 }
 
 /* Routes for all cores and kinds, if the first level's arrays allow them. */
-static void make_routes(struct cache_hierarchy *hierarchy, enum simd simd)
+static void make_routes(struct cache_hierarchy *hierarchy)
 {
 	struct cache_hierarchy_level *level = &hierarchy->level[0];
 	if (hierarchy->one_by_one || hierarchy->rules.line_crossing == CROSSING_ONE_ACCESS)
@@ -808,7 +804,6 @@ static void make_routes(struct cache_hierarchy *hierarchy, enum simd simd)
 	}
 	hierarchy->routes = routes;
 	hierarchy->routed = policy;
-	hierarchy->simd = simd_pick(simd);
 }
 
 /* What caches have to know of their neighbours. */
@@ -894,7 +889,7 @@ struct cache_hierarchy *cache_hierarchy_create(const struct cache_hierarchy_wiri
 		return NULL;
 	}
 	make_entries(hierarchy);
-	make_routes(hierarchy, wiring->simd);
+	make_routes(hierarchy);
 	return hierarchy;
 }
 

@@ -87,7 +87,6 @@ struct cache_hierarchy {
 	struct cache_entry entry[ACCESS_KINDS];
 	struct replacement_route *routes;     /* ACCESS_KINDS for each cpu; NULL where accesses have to become requests */
 	const struct replacement_ops *routed; /* the policy of all routes */
-	enum simd simd;
 	struct replacement_miss misses[ACCESS_BATCH];
 	struct cache_batch entering;                         /* one by one: the requests of the access that is on its way in */
 	struct cache_level_spec specs[HIERARCHY_CACHES_MAX]; /* owned; in the order given */

@@ -81,11 +81,11 @@ enum cache_rule {
 
 struct cache_about {
 	uint16_t cpu;
-	uint16_t order; /* place in the batch that this came from, for merging what the caches of one level send */
 	uint8_t kind;   /* enum access_kind: what made the request */
-	uint8_t flags;
 	uint8_t region; /* of the access, as struct access tells it */
-	uint8_t taker;  /* of a fetch: number of the cache that the line comes into */
+	uint16_t order; /* place in the batch that this came from, for merging what the caches of one level send */
+	uint8_t flags;
+	uint8_t taker; /* of a fetch: number of the cache that the line comes into */
 };
 
 /* Requests in order: two arrays, because the hot loops look at the first one only. */
@@ -119,6 +119,15 @@ struct cache_counters {
 
 struct cache_level;
 
+/* Misses of one instance, for accesses of one core that came by routes. */
+struct routed_misses {
+	const struct access *accesses;
+	const struct replacement_route *routes; /* by kind */
+	const struct replacement_miss *misses;
+	size_t count;
+	unsigned cpu;
+};
+
 struct cache_level_ops {
 	const char *name;
 	const char *help;
@@ -128,9 +137,9 @@ struct cache_level_ops {
 	 * as requests. */
 	const struct replacement_ops *(*route)(const struct cache_level *, unsigned instance, uint64_t marks,
 	                                       struct replacement_route *route);
-	/* The array of that instance missed, for an access that came by a route: counts it and sends what follows from it. */
-	void (*missed)(struct cache_level *, const struct access *, unsigned cpu, uint64_t marks, uint64_t evicted,
-	               struct cache_batch *out);
+	/* An array missed, for accesses that came by a route: counts the misses and sends what follows from them. Every access
+	 * was counted as a hit. */
+	void (*missed)(struct cache_level *, const struct routed_misses *, struct cache_batch *out);
 	/* Makes the next prefetch that waits (prefetches_wait): false if there is none. */
 	bool (*prefetch)(struct cache_level *, unsigned instance, struct cache_batch *out);
 	/* Takes out all lines that overlap the range. Returns how many; *dirty says whether one of them was dirty. */
