@@ -11,6 +11,7 @@
 #include "sim/address_space.h"
 #include "sim/base.h"
 #include "sim/cache_hierarchy.h"
+#include "sim/interconnect.h"
 
 enum timing { TIMING_NONE, TIMING_CYCLES };
 enum pace { PACE_RECORDED, PACE_ASAP };
@@ -18,6 +19,9 @@ enum on_error { ON_ERROR_COUNT, ON_ERROR_STOP };
 
 /* What the last level of TLBs brings unasked. */
 enum walk_prefetch { WALK_PREFETCH_NONE, WALK_PREFETCH_NEXT_PAGE };
+
+/* What a core does with a line it has written when another one reads it. */
+enum coherence { COHERENCE_MESI, COHERENCE_MOESI };
 
 /* auto: that of the recording, x86-64 without one. */
 enum architecture { ARCHITECTURE_AUTO, ARCHITECTURE_X86_64, ARCHITECTURE_X86_32 };
@@ -51,6 +55,13 @@ struct machine_settings {
 	/* cycles per level */
 	uint32_t l1_cycles, l2_cycles, llc_cycles, remote_cycles, dram_cycles;
 	uint32_t atomic_cycles; /* extra cycles of a locked instruction */
+	uint32_t remote_far_cycles;
+	enum coherence coherence;
+	uint32_t walkers;       /* page walks of a core at a time */
+	enum topology topology; /* machine.interconnect */
+	uint32_t hop_cycles;
+	char **hops;
+	uint32_t hops_count;
 };
 
 /* kernel.slab_max_order: auto. 0 is an order like others. */

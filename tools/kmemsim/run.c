@@ -230,7 +230,7 @@ static bool make_models(struct parts *parts, struct error *error)
 		return false;
 	if (!parts->timed)
 		return true;
-	if (strcmp(memory->ops->name, "hierarchy") == 0 && !make_levels(parts, error))
+	if (strcmp(memory->ops->name, "ideal") != 0 && !make_levels(parts, error))
 		return false;
 	parts->memory = memory->create(
 	        &(struct memory_wiring){
