@@ -32,6 +32,13 @@ const struct setting cache_spec_keys[] = {
          .help = "The cache's name in tables: the line's first word",
          .source = "every line has one",
          AT(name)},
+        {.key = "model",
+         .type = SETTING_STRING,
+         .default_text = "set_assoc",
+         .names_of = "cache_level",
+         .help = "set_assoc: sets of ways; ideal: keeps every line, whatever size, ways, replacement and index say",
+         .source = "what machines have",
+         AT(model)},
         {.key = "size",
          .type = SETTING_SIZE,
          .default_text = "32 KiB",
@@ -236,7 +243,7 @@ static struct replacement *make_array(const char *policy, const struct replaceme
 
 static struct cache_level *make_level(const struct cache_level_wiring *wiring, struct error *error)
 {
-	const struct cache_level_model *model = cache_level_model("set_assoc", error);
+	const struct cache_level_model *model = cache_level_model(wiring->spec->model, error);
 	return model ? model->create(wiring, error) : NULL;
 }
 

@@ -11,6 +11,7 @@
 #include "sim/address_space.h"
 #include "sim/base.h"
 #include "sim/cache_hierarchy.h"
+#include "sim/core_config.h"
 #include "sim/interconnect.h"
 
 enum timing { TIMING_NONE, TIMING_CYCLES };
@@ -25,6 +26,13 @@ enum coherence { COHERENCE_MESI, COHERENCE_MOESI };
 
 /* auto: that of the recording, x86-64 without one. */
 enum architecture { ARCHITECTURE_AUTO, ARCHITECTURE_X86_64, ARCHITECTURE_X86_32 };
+
+/* Main memory. Delays are SETTING_DELAYs (sim/setting.h); what they mean to the models: dram/ddr.c. */
+struct dram_settings {
+	char *model;       /* name in the dram port */
+	uint64_t latency;  /* of dram/fixed.c */
+	uint64_t clock_hz; /* of commands: half the data rate of DDR */
+};
 
 struct machine_settings {
 	char *name; /* machine.name */
@@ -54,7 +62,9 @@ struct machine_settings {
 	enum modify_counts cache_modify;
 	/* cycles per level */
 	uint32_t l1_cycles, l2_cycles, llc_cycles, remote_cycles, dram_cycles;
-	uint32_t atomic_cycles; /* extra cycles of a locked instruction */
+	uint32_t atomic_cycles;  /* extra cycles of a locked instruction */
+	struct core_config core; /* machine.core.* */
+	struct dram_settings dram;
 	uint32_t remote_far_cycles;
 	enum coherence coherence;
 	uint32_t walkers;       /* page walks of a core at a time */

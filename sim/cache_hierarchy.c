@@ -522,12 +522,22 @@ static void check_inclusion(const struct cache_hierarchy *hierarchy, unsigned be
 	}
 }
 
+static void check_watch(const struct cache_level *cache)
+{
+	const struct cache_counters *counters = &cache->counters;
+	level_watch_check(cache->watch);
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		level_watch_check_kind(cache->watch, kind,
+		                       &(struct watch_kind){counters->accesses[kind], counters->misses[kind],
+		                                            counters->evictions[kind], counters->write_backs[kind]});
+}
+
 void cache_hierarchy_check(const struct cache_hierarchy *hierarchy)
 {
 	for (unsigned i = 0; i < hierarchy->count; i++) {
 		hierarchy->caches[i]->ops->check(hierarchy->caches[i]);
 		if (hierarchy->caches[i]->watch)
-			level_watch_check(hierarchy->caches[i]->watch);
+			check_watch(hierarchy->caches[i]);
 		if (hierarchy->specs[i].inclusion == INCLUSION_INCLUSIVE)
 			check_inclusion(hierarchy, i);
 	}
@@ -861,6 +871,7 @@ struct cache_hierarchy *cache_hierarchy_create(const struct cache_hierarchy_wiri
 	for (unsigned i = 0; i < wiring->count; i++) {
 		hierarchy->specs[i] = wiring->specs[i];
 		hierarchy->specs[i].name = xstrdup(wiring->specs[i].name);
+		hierarchy->specs[i].model = xstrdup(wiring->specs[i].model);
 		hierarchy->specs[i].replacement = xstrdup(wiring->specs[i].replacement);
 	}
 	if (!rules_fit(&wiring->rules, error) || !names_differ(hierarchy, error) || !place_levels(hierarchy, error) ||
@@ -891,6 +902,7 @@ void cache_hierarchy_destroy(struct cache_hierarchy *hierarchy)
 			level_watch_destroy(hierarchy->caches[i]->watch);
 		cache_level_destroy(hierarchy->caches[i]);
 		free(hierarchy->specs[i].name);
+		free(hierarchy->specs[i].model);
 		free(hierarchy->specs[i].replacement);
 	}
 	for (unsigned depth = 0; depth < CACHE_LEVELS_MAX; depth++) {

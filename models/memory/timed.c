@@ -65,16 +65,17 @@ struct reach {
 /* A line, or a part of one, comes from memory or goes there. Returns when it is done. */
 static cycle memory_transfer(struct timed_memory *timed, uint64_t request, struct reach reach, struct cost *cost)
 {
+	cycle at = reach.now + reach.cycles;
 	if (request & WAY_DIRTY) {
 		timed->counters.dram_writes++;
-		return reach.now + reach.cycles;
+		return dram_access(timed->dram, request & ~WAY_MARKS, true, at);
 	}
 	timed->counters.dram_reads++;
 	if (cost != &timed->unseen)
 		timed->served_by = timed->caches->levels;
-	uint32_t latency = timed->dram_cycles > reach.cycles ? timed->dram_cycles : reach.cycles;
-	cost->cycles[COST_DRAM] += latency - reach.cycles;
-	return reach.now + latency;
+	cycle done = dram_access(timed->dram, request & ~WAY_MARKS, false, at);
+	cost->cycles[COST_DRAM] += done - at;
+	return done;
 }
 
 /* ---- one level ---- */
@@ -450,6 +451,14 @@ static void timed_access(struct memory *memory, const struct memory_request *req
 		cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
 }
 
+static void timed_invalidate(struct memory *memory, unsigned cpu, const struct tlb_scope *scope)
+{
+	struct timed_memory *timed = (struct timed_memory *)memory;
+	SIM_ASSERT(cpu < timed->cpus);
+	if (timed->core[cpu].mmu)
+		mmu_invalidate(timed->core[cpu].mmu, scope);
+}
+
 /* ---- laws ---- */
 
 static void check_level(const struct timed_level *level)
@@ -479,6 +488,7 @@ static void timed_check(const struct memory *memory)
 	for (unsigned i = 0; i < timed->caches->count; i++)
 		check_level(&timed->level[i]);
 	cache_hierarchy_check(timed->caches);
+	dram_check(timed->dram);
 	for (unsigned cpu = 0; cpu < timed->cpus; cpu++)
 		if (timed->core[cpu].mmu)
 			mmu_check(timed->core[cpu].mmu);
@@ -512,6 +522,7 @@ const struct memory_ops memory_timed_ops = {
         .name = "timed",
         .help = "the TLBs, page walkers and caches of the machine under the clock: latencies, and waiting for what is shared",
         .access = timed_access,
+        .invalidate = timed_invalidate,
         .check = timed_check,
         .metrics = timed_metrics,
         .counters = timed_counters,

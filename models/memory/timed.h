@@ -9,6 +9,7 @@
 #include "sim/cache_hierarchy.h"
 #include "sim/interconnect.h"
 #include "sim/mmu.h"
+#include "sim/port/dram.h"
 #include "sim/port/memory.h"
 #include "sim/reserve.h"
 
@@ -64,10 +65,11 @@ struct timed_counters {
 struct timed_memory {
 	struct memory memory;
 	struct cache_hierarchy *caches; /* not owned */
+	struct dram *dram;              /* not owned */
 	unsigned cpus;
 	unsigned line_shift; /* accesses are cut into these */
 	uint64_t direct_map;
-	uint32_t dram_cycles, atomic_cycles;
+	uint32_t atomic_cycles;
 	uint32_t walkers;
 	bool modify_is_load;                            /* an access that loads and stores counts as a load */
 	struct timed_level level[HIERARCHY_CACHES_MAX]; /* by the cache's number */

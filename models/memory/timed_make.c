@@ -72,6 +72,9 @@ static void make_recent(struct timed_level *level)
 	if (spec->prefetch != PREFETCH_NONE || level->cache->watch)
 		return;
 	uint64_t lines = spec->size_bytes / spec->line_bytes, sets = spec->ways ? lines / spec->ways : 1;
+	/* A cache without an end has no sets that a use could change. */
+	if (sets == 0)
+		sets = 1;
 	uint64_t places = spec->index == INDEX_LINEAR ? sets & -sets : 1;
 	level->recent_mask = places - 1;
 	level->recent = xcalloc(places * level->cache->instances, sizeof *level->recent);
@@ -160,6 +163,7 @@ static void make_counters(struct timed_memory *timed)
 
 static bool settings_fit(const struct memory_wiring *wiring, struct error *error)
 {
+	SIM_ASSERT(wiring->dram);
 	if (!wiring->caches)
 		return error_set(error, ERROR_USAGE, "machine.memory_model is timed, but machine.caches describes no cache");
 	if (wiring->caches->rules.line_crossing == CROSSING_ONE_ACCESS)
@@ -182,7 +186,7 @@ struct memory *memory_timed_create(const struct memory_wiring *wiring, struct er
 	        .cpus = machine->cpus,
 	        .line_shift = (unsigned)__builtin_ctz(machine->cache_line_bytes),
 	        .direct_map = wiring->layout ? wiring->layout->direct_map : 0,
-	        .dram_cycles = machine->dram_cycles,
+	        .dram = wiring->dram,
 	        .atomic_cycles = machine->atomic_cycles,
 	        .walkers = machine->walkers,
 	        .modify_is_load = wiring->caches->rules.modify == MODIFY_LOAD,

@@ -63,7 +63,7 @@ static void a_cache_has_its_own_latency(void **state)
 	(void)state;
 	static const char *const lines[] = {"l1d size=128B ways=2 latency=5", "l2 size=256B ways=4 latency=17",
 	                                    "llc size=512B ways=8 latency=70", NULL};
-	static const cycle expected[] = {5, 17, 17, 70, 70, 70, 70, DRAM};
+	static const cycle expected[] = {5, 17, 17, 70, 70, 70, 70, 70 + DRAM - LLC};
 	for (unsigned others = 1; others <= 8; others++) {
 		struct machine_rig rig;
 		make(&rig, lines);

@@ -8,6 +8,7 @@
 #include "models/cache_settings.h"
 #include "models/registry.h"
 #include "models/settings.h"
+#include "sim/setting.h"
 #include "tests/unit/test.h"
 
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 struct machine_rig {
 	struct settings settings;
 	struct cache_hierarchy *caches;
+	struct dram *dram;
 	struct memory *memory;
 	struct cost cost; /* of the last request */
 };
@@ -41,6 +43,7 @@ static inline void machine_rig_settings(struct machine_rig *rig, unsigned cpus, 
 	machine->l2_cycles = L2;
 	machine->llc_cycles = LLC;
 	machine->dram_cycles = DRAM;
+	machine->dram.latency = (DRAM - LLC) | SETTING_DELAY_CYCLES;
 	machine->remote_cycles = REMOTE;
 	machine->remote_far_cycles = FAR;
 	machine->atomic_cycles = ATOMIC;
@@ -53,9 +56,10 @@ static inline bool machine_rig_make(struct machine_rig *rig, const char *model, 
 	rig->caches = caches_of_settings(&rig->settings, false, NULL, &error);
 	if (!rig->caches)
 		return false;
-	rig->memory =
-	        memory_model(model, &error)
-	                ->create(&(struct memory_wiring){.settings = &rig->settings, .caches = rig->caches, .mmu = mmu}, &error);
+	rig->dram = dram_model(rig->settings.machine.dram.model, &error)
+	                    ->create(&(struct dram_wiring){.settings = &rig->settings}, &error);
+	const struct memory_wiring wiring = {.settings = &rig->settings, .caches = rig->caches, .mmu = mmu, .dram = rig->dram};
+	rig->memory = memory_model(model, &error)->create(&wiring, &error);
 	if (!rig->memory)
 		fail_msg("%s", error.text);
 	return true;
@@ -67,6 +71,7 @@ static inline void machine_rig_release(struct machine_rig *rig)
 		rig->memory->ops->check(rig->memory);
 	memory_destroy(rig->memory);
 	cache_hierarchy_destroy(rig->caches);
+	dram_destroy(rig->dram);
 	settings_release(&rig->settings);
 }
 

@@ -51,6 +51,7 @@ struct rig {
 	uint64_t tags[SETS][WAYS];
 	uint64_t misses;
 	struct settings settings;
+	struct dram *dram;
 	struct memory *memory;
 	cycle now; /* under the clock */
 };
@@ -203,10 +204,13 @@ static void start_timed(struct rig *rig)
 	start_walks(rig);
 	settings_init(&rig->settings);
 	rig->settings.machine.cpus = 1;
-	rig->memory =
-	        memory_model("timed", &error)
-	                ->create(&(struct memory_wiring){.settings = &rig->settings, .caches = rig->caches, .mmu = &rig->mmu},
-	                         &error);
+	rig->dram = dram_model(rig->settings.machine.dram.model, &error)
+	                    ->create(&(struct dram_wiring){.settings = &rig->settings}, &error);
+	if (!rig->dram)
+		give_up(&error);
+	const struct memory_wiring wiring = {
+	        .settings = &rig->settings, .caches = rig->caches, .mmu = &rig->mmu, .dram = rig->dram};
+	rig->memory = memory_model("timed", &error)->create(&wiring, &error);
 	if (!rig->memory)
 		give_up(&error);
 }
@@ -227,6 +231,7 @@ static void end_timed(struct rig *rig)
 {
 	rig->memory->ops->check(rig->memory);
 	memory_destroy(rig->memory);
+	dram_destroy(rig->dram);
 	settings_release(&rig->settings);
 	end_walks(rig);
 }
