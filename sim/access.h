@@ -48,8 +48,30 @@ struct access {
 	uint32_t bytes;   /* 1..ACCESS_BYTES_MAX, address + bytes - 1 does not wrap; a trace that does not tell sizes says 1 */
 	uint16_t cpu;     /* the core, or the thread of the trace, that makes it */
 	uint8_t kind;     /* enum access_kind */
-	uint8_t region;   /* whose memory, as the address space numbers its regions (0: not told) */
+	uint8_t region;   /* whose memory, and of which page: below */
 };
+
+/*
+ * The lowest bits of `region` tell whose memory it is, as the address space numbers its regions (0: not told); those above the
+ * size of the page that maps it, plus 1 (0: not told).
+ */
+#define ACCESS_REGION_BITS 5
+
+static inline uint8_t access_on_page(unsigned region, unsigned page_size)
+{
+	return (uint8_t)(region | (page_size + 1) << ACCESS_REGION_BITS);
+}
+
+static inline unsigned access_region(uint8_t told)
+{
+	return told & ((1u << ACCESS_REGION_BITS) - 1);
+}
+
+/* The size plus 1. */
+static inline unsigned access_page(uint8_t told)
+{
+	return told >> ACCESS_REGION_BITS;
+}
 
 _Static_assert(sizeof(struct access) == 16, "four accesses a cache line");
 

@@ -528,12 +528,22 @@ static void check_inclusion(const struct cache_hierarchy *hierarchy, unsigned be
 	}
 }
 
+static void check_watch(const struct cache_level *cache)
+{
+	const struct cache_counters *counters = &cache->counters;
+	level_watch_check(cache->watch);
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		level_watch_check_kind(cache->watch, kind,
+		                       &(struct watch_kind){counters->accesses[kind], counters->misses[kind],
+		                                            counters->evictions[kind], counters->write_backs[kind]});
+}
+
 void cache_hierarchy_check(const struct cache_hierarchy *hierarchy)
 {
 	for (unsigned i = 0; i < hierarchy->count; i++) {
 		hierarchy->caches[i]->ops->check(hierarchy->caches[i]);
 		if (hierarchy->caches[i]->watch)
-			level_watch_check(hierarchy->caches[i]->watch);
+			check_watch(hierarchy->caches[i]);
 		if (hierarchy->specs[i].inclusion == INCLUSION_INCLUSIVE)
 			check_inclusion(hierarchy, i);
 	}

@@ -113,6 +113,8 @@ static void ideal_run(struct cache_level *level, unsigned instance, const struct
 		if (missed && first < last)
 			send_group(in, first, last, level, out);
 		misses[in->about[first].kind] += missed;
+		if (level->watch)
+			cache_level_watch_done(level, &in->about[first], missed);
 	}
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
 		counters->accesses[kind] += in->accesses[kind];

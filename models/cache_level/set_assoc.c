@@ -74,6 +74,8 @@ static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t wor
 	if (word & WAY_PREFETCHED)
 		level->counters.prefetch_unused++;
 	uint8_t cause = about.kind;
+	if (dirty && level->watch)
+		level_watch_kind(level->watch, cause, about.region)->write_backs++;
 	about.kind = ACCESS_WRITEBACK;
 	about.flags = REQUEST_WHOLE_LINE;
 	about.region = 0; /* the line's own is not known any more */
@@ -95,8 +97,10 @@ static void send_evicted(struct set_assoc *cache, unsigned instance, uint64_t wo
                          struct cache_batch *out)
 {
 	cache->level.counters.evictions[about.kind]++;
-	if (cache->level.watch)
+	if (cache->level.watch) {
 		level_watch_evicted(cache->level.watch, instance, way_tag(word), word & WAY_USED);
+		level_watch_kind(cache->level.watch, about.kind, about.region)->evictions++;
+	}
 	send_victim(cache, instance, word, about, out);
 }
 
@@ -300,6 +304,13 @@ static int64_t stride_seen(struct stream_table *table, uint64_t line, unsigned l
 
 static bool serve(struct visit *visit, bool fetches);
 
+static void watch_prefetch(const struct visit *visit, uint64_t tag, bool missed)
+{
+	struct cache_level *level = &visit->cache->level;
+	level_watch_access(level->watch, visit->instance, tag, visit->about.region, missed);
+	cache_level_watch_done(level, &visit->about, missed);
+}
+
 static void prefetch_line(const struct visit *cause, uint64_t line)
 {
 	struct cache_level *level = &cause->cache->level;
@@ -312,7 +323,7 @@ static void prefetch_line(const struct visit *cause, uint64_t line)
 	uint64_t tag = line & (TAG_MAX >> (level->line_shift - WAY_MARK_BITS));
 	uint32_t set = replacement_set_of(visit.array, tag), way = replacement_find(visit.array, set, tag);
 	if (level->watch)
-		level_watch_access(level->watch, visit.instance, tag, visit.about.region, way == visit.array->ways);
+		watch_prefetch(&visit, tag, way == visit.array->ways);
 	if (way < visit.array->ways) {
 		replacement_use(visit.array, set, way);
 		level->counters.hits[ACCESS_PREFETCH]++;
@@ -480,6 +491,8 @@ static void run_each(struct set_assoc *cache, unsigned instance, const struct ca
 			send_group(in, first, last, &cache->level, out);
 		counters->misses[in->about[first].kind] += missed;
 		counters->hits[in->about[first].kind] += !missed;
+		if (cache->level.watch)
+			cache_level_watch_done(&cache->level, &in->about[first], missed);
 	}
 }
 

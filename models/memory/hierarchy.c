@@ -108,6 +108,13 @@ static void hierarchy_access(struct memory *memory, const struct memory_request 
 		cost->cycles[COST_COMPUTE] += hierarchy->atomic_cycles;
 }
 
+static void hierarchy_invalidate(struct memory *memory, unsigned cpu, const struct tlb_scope *scope)
+{
+	struct hierarchy_memory *hierarchy = (struct hierarchy_memory *)memory;
+	if (hierarchy->mmu)
+		mmu_invalidate(&hierarchy->mmu[cpu], scope);
+}
+
 static void hierarchy_check(const struct memory *memory)
 {
 	const struct hierarchy_memory *hierarchy = (const struct hierarchy_memory *)memory;
@@ -132,6 +139,7 @@ const struct memory_ops memory_hierarchy_ops = {
         .name = "hierarchy",
         .help = "the TLBs and caches of the machine: fixed cycles by the level that has the line",
         .access = hierarchy_access,
+        .invalidate = hierarchy_invalidate,
         .check = hierarchy_check,
         .metrics = hierarchy_metrics,
         .counters = hierarchy_counters,

@@ -84,7 +84,7 @@ struct cache_about {
 	uint16_t order; /* place in the batch that this came from, for merging what the caches of one level send */
 	uint8_t kind;   /* enum access_kind: what made the request */
 	uint8_t flags;
-	uint8_t region; /* of the access */
+	uint8_t region; /* of the access, as struct access tells it */
 	uint8_t taker;  /* of a fetch: number of the cache that the line comes into */
 };
 
@@ -182,6 +182,14 @@ struct cache_level_wiring {
 	/* Makes the array of one instance: NULL with *error on failure. */
 	struct replacement *(*array)(const char *policy, const struct replacement_wiring *, struct error *);
 };
+
+/* Tells the watch of an access that is done with, whose first request this was. */
+static inline void cache_level_watch_done(struct cache_level *cache, const struct cache_about *about, bool missed)
+{
+	struct watch_kind *seen = level_watch_kind(cache->watch, about->kind, about->region);
+	seen->accesses++;
+	seen->misses += missed;
+}
 
 void cache_batch_reserve(struct cache_batch *batch, uint32_t count);
 void cache_batch_release(struct cache_batch *batch);

@@ -20,13 +20,14 @@ struct mmu;
 struct settings;
 struct metric;
 struct memory;
+struct tlb_scope;
 
 /* One access of a core, by its linear address; kinds are those of a program, not a walker's. */
 struct memory_request {
 	uint64_t address;
 	uint32_t bytes;
 	uint16_t cpu;
-	uint8_t kind;   /* enum access_kind: ACCESS_LOAD, ACCESS_STORE, ACCESS_MODIFY, ACCESS_CODE */
+	uint8_t kind;   /* enum access_kind: ACCESS_LOAD, ACCESS_STORE, ACCESS_MODIFY, ACCESS_CODE, ACCESS_PREFETCH */
 	bool is_locked; /* ACCESS_MODIFY: with the lock prefix, so that the line stays this core's from load to store */
 	cycle now;      /* when it starts */
 };
@@ -36,6 +37,8 @@ struct memory_ops {
 	const char *help;
 	/* Adds to the parts of *cost (sim/cost.h) what the access takes; it is done that many cycles after it began. */
 	void (*access)(struct memory *, const struct memory_request *, struct cost *);
+	/* Drops translations of a core's TLBs; NULL: it has none. */
+	void (*invalidate)(struct memory *, unsigned cpu, const struct tlb_scope *);
 	void (*check)(const struct memory *);
 	const struct metric *metrics;
 	const void *(*counters)(const struct memory *);
@@ -60,6 +63,12 @@ static inline cycle memory_access(struct memory *memory, const struct memory_req
 	*cost = (struct cost){0};
 	memory->ops->access(memory, request, cost);
 	return request->now + cost_total(cost);
+}
+
+static inline void memory_invalidate(struct memory *memory, unsigned cpu, const struct tlb_scope *scope)
+{
+	if (memory->ops->invalidate)
+		memory->ops->invalidate(memory, cpu, scope);
 }
 
 static inline void memory_destroy(struct memory *memory)

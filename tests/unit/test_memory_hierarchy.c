@@ -108,13 +108,16 @@ static void a_zeroed_page_is_written_through_the_caches(void **state)
 		struct machine machine;
 		layout_init(&layout, 64);
 		steps_init(&steps, true);
-		machine_init(&machine, 1, 64, rig.memory);
+		machine_init(&machine, &(struct machine_wiring){.cpus = 1,
+		                                                .line_bytes = 64,
+		                                                .core = {.instructions_per_cycle = 1, .misses_in_flight = 1},
+		                                                .memory = rig.memory});
 		const struct page_allocator_wiring wiring = {&rig.settings, &layout, &steps, 1};
 		struct page_allocator *pages = page_allocator_model("buddy", &error)->create(&wiring, &error);
 		assert_non_null(pages);
 		steps_clear(&steps);
 		assert_true(page_alloc(pages, 0, GFP_KERNEL | (zeroed ? __GFP_ZERO : 0), 0).nr != UINT32_MAX);
-		core_push(&machine, 0, JOB_PAGE_ALLOC, 0, &steps);
+		core_push(&machine, 0, &(struct job_about){.kind = JOB_PAGE_ALLOC}, &steps);
 		machine_drain(&machine);
 		stores[zeroed] = rig.caches->caches[0]->counters.accesses[ACCESS_STORE];
 		page_allocator_destroy(pages);

@@ -238,7 +238,11 @@ static bool make_models(struct parts *parts, struct error *error)
 	        error);
 	if (!parts->memory)
 		return false;
-	machine_init(&parts->machine, settings->machine.cpus, settings->machine.cache_line_bytes, parts->memory);
+	machine_init(&parts->machine, &(struct machine_wiring){.cpus = settings->machine.cpus,
+	                                                       .line_bytes = settings->machine.cache_line_bytes,
+	                                                       .core = settings->machine.core,
+	                                                       .memory = parts->memory,
+	                                                       .layout = &parts->layout});
 	return true;
 }
 
