@@ -46,6 +46,7 @@ struct machine_options {
 	const char *verb, *cpuid, *out, *csv, *db, *picture;
 	const char *sets[SETS_MAX + 1];
 	size_t sets_count;
+	bool of_measure; /* an option was given that only measure has */
 	struct measure_request request;
 };
 
@@ -65,6 +66,7 @@ static uint64_t number_of(const char *option, enum setting_type type, const char
 static int parse(int key, char *argument, void *input, struct error *error)
 {
 	struct machine_options *options = input;
+	options->of_measure |= key >= OPTION_MAX && key <= OPTION_PICTURE;
 	switch (key) {
 	case OPTION_CPUID:
 		return options->cpuid = argument, 0;
@@ -123,8 +125,9 @@ static void print_notes(const struct machine_facts *facts, unsigned from)
 
 static bool only_measure(const struct machine_options *options, struct error *error)
 {
-	const bool any = options->request.max_bytes || options->sets_count || options->csv || options->db || options->picture;
-	return !any || error_set(error, ERROR_USAGE, "--max, --set, --csv, --db and --picture are of `kmemsim machine measure`");
+	return !options->of_measure || error_set(error, ERROR_USAGE,
+	                                         "--max, --repeats, --seed, --set, --csv, --db and --picture are of `kmemsim "
+	                                         "machine measure`");
 }
 
 static bool detect(const struct machine_options *options, struct error *error)

@@ -15,6 +15,7 @@
 /* No more than this part of what the host can give. */
 #define MEMORY_PART 4u
 #define CYCLE_REPEATS 50u
+#define FEMTOSECONDS_OF_SECOND 1000000000000000ull
 /* Pages beyond those that the last TLB holds show only what lies in caches of tables. */
 #define TLB_REACHES 4u
 
@@ -79,6 +80,18 @@ static bool is_interrupted(const struct measure_request *request)
 	return request->interrupt && *request->interrupt;
 }
 
+void machine_progress(const struct measure_request *request, const struct measured *measured, unsigned series, unsigned point,
+                      unsigned half)
+{
+	uint64_t done = point, total = 0;
+	for (unsigned i = 0; i < MEASURE_SERIES; i++) {
+		done += i < series ? measured->count[i] : 0;
+		total += measured->count[i];
+	}
+	if (request->progress)
+		request->progress->tell(request->progress->context, half * total + done, 2 * total);
+}
+
 static bool measure_one(const struct measure_request *request, struct measured *measured, unsigned series, uint32_t *next,
                         struct error *error)
 {
@@ -97,9 +110,7 @@ static bool measure_one(const struct measure_request *request, struct measured *
 		const uint64_t cycle_fs = host_cycle(CYCLE_REPEATS);
 		if (cycle_fs && (measured->cycle_fs == 0 || cycle_fs < measured->cycle_fs))
 			measured->cycle_fs = cycle_fs;
-		if (request->progress)
-			request->progress->tell(request->progress->context, series * CHASE_POINTS_MAX + i,
-			                        MEASURE_SERIES * CHASE_POINTS_MAX);
+		machine_progress(request, measured, series, i, 0);
 	}
 	host_chase_close(chase);
 	return true;
@@ -145,6 +156,22 @@ static uint32_t rounded(uint64_t milli_cycles)
 	return (uint32_t)((milli_cycles + 500) / 1000);
 }
 
+static struct machine_latencies latencies_of(const struct measured *measured)
+{
+	const struct chase_findings *found = &measured->found;
+	struct machine_latencies latencies = {.l1 = rounded(found->l1),
+	                                      .l2 = rounded(found->l2),
+	                                      .llc = rounded(found->llc),
+	                                      .dram = rounded(found->dram),
+	                                      .frequency_hz = FEMTOSECONDS_OF_SECOND / measured->cycle_fs};
+	const uint64_t before = found->llc ? found->llc : found->l2 ? found->l2 : found->l1;
+	if (found->tlb_miss > found->l1)
+		latencies.last_tlb = rounded(found->tlb_miss - found->l1);
+	if (found->dram > before)
+		latencies.dram_picoseconds = (found->dram - before) * measured->cycle_fs / 1000000;
+	return latencies;
+}
+
 /* A guest may be given some ways of a cache, or share it with others that are busy: the machine gets what was found. */
 static void fit_llc(struct detected *detected, struct measured *measured)
 {
@@ -178,11 +205,7 @@ bool machine_measure(struct detected *detected, const struct measure_request *re
 		return false;
 	find(measured, measured->points, &measured->found);
 	fit_llc(detected, measured);
-	measured->latencies = (struct machine_latencies){.l1 = rounded(measured->found.l1),
-	                                                 .l2 = rounded(measured->found.l2),
-	                                                 .llc = rounded(measured->found.llc),
-	                                                 .dram = rounded(measured->found.dram),
-	                                                 .frequency_hz = 1000000000000000ull / measured->cycle_fs};
+	measured->latencies = latencies_of(measured);
 	if (measured->interrupted)
 		return true;
 	if (!machine_simulate(detected, request, measured, error))

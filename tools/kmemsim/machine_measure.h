@@ -53,6 +53,10 @@ void machine_measured_release(struct measured *measured);
 bool machine_simulate(const struct detected *detected, const struct measure_request *request, struct measured *measured,
                       struct error *error);
 
+/* Tells of a point that is done, of the half that measures (0) or that simulates (1). */
+void machine_progress(const struct measure_request *request, const struct measured *measured, unsigned series, unsigned point,
+                      unsigned half);
+
 /* ---- what is made of it ---- */
 
 /* Measured against simulated, as text. */

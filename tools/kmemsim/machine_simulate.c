@@ -34,6 +34,7 @@ struct rig {
 	struct address_space space;
 	bool has_space;
 	struct cache_hierarchy *caches;
+	struct dram *dram;
 	struct memory *memory;
 };
 
@@ -101,10 +102,11 @@ static bool rig_make(struct rig *rig, bool huge_pages, struct error *error)
 {
 	const struct settings *settings = &rig->settings;
 	const struct page_allocator_model *page_model = page_allocator_model(settings->page_allocator, error);
-	const struct memory_model *memory_model_found = memory_model(settings->machine.memory_model, error);
+	const struct memory_model *memory_found = memory_model(settings->machine.memory_model, error);
+	const struct dram_model *dram_found = dram_model(settings->machine.dram.model, error);
 	layout_init(&rig->layout, settings->kernel.page_struct_bytes);
 	steps_init(&rig->steps, false);
-	if (!page_model || !memory_model_found)
+	if (!page_model || !memory_found || !dram_found)
 		return false;
 	const struct page_allocator_wiring wiring = {
 	        .settings = settings, .layout = &rig->layout, .steps = &rig->steps, .seed = settings->seed};
@@ -114,16 +116,22 @@ static bool rig_make(struct rig *rig, bool huge_pages, struct error *error)
 	rig->caches = caches_of_settings(settings, false, NULL, error);
 	if (!rig->caches)
 		return false;
-	rig->memory = memory_model_found->create(
-	        &(struct memory_wiring){
-	                .settings = settings, .caches = rig->caches, .mmu = rig->mmus.mmu, .layout = &rig->layout},
-	        error);
+	rig->dram = dram_found->create(&(struct dram_wiring){.settings = settings}, error);
+	if (!rig->dram)
+		return false;
+	rig->memory = memory_found->create(&(struct memory_wiring){.settings = settings,
+	                                                           .caches = rig->caches,
+	                                                           .mmu = rig->mmus.mmu,
+	                                                           .layout = &rig->layout,
+	                                                           .dram = rig->dram},
+	                                   error);
 	return rig->memory != NULL;
 }
 
 static void rig_release(struct rig *rig)
 {
 	memory_destroy(rig->memory);
+	dram_destroy(rig->dram);
 	cache_hierarchy_destroy(rig->caches);
 	if (rig->has_space)
 		address_space_release(&rig->space);
@@ -185,6 +193,7 @@ bool machine_simulate(const struct detected *detected, const struct measure_requ
 			                              .bytes = measured->points[series][i].bytes};
 			chase_order(next, point->count, request->seed);
 			fine = simulate_point(&settings, &measure_series[series], next, point, error);
+			machine_progress(request, measured, series, i, 1);
 			if (request->interrupt && *request->interrupt) {
 				measured->interrupted = true;
 				break;
