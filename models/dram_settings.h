@@ -13,6 +13,9 @@
 
 struct machine_settings;
 
+/* Most entries of a queue in front of main memory. */
+#define DRAM_QUEUE_MAX 256u
+
 /* A delay of the settings in cycles of the core clock, and in clocks of the memory; rounded up. */
 uint64_t dram_delay_cycles(uint64_t delay, const struct machine_settings *machine);
 uint64_t dram_delay_clocks(uint64_t delay, const struct machine_settings *machine);

@@ -20,14 +20,29 @@ enum on_error { ON_ERROR_COUNT, ON_ERROR_STOP };
 /* What the last level of TLBs brings unasked. */
 enum walk_prefetch { WALK_PREFETCH_NONE, WALK_PREFETCH_NEXT_PAGE };
 
+/* Whether a row stays open after its use. */
+enum dram_page { DRAM_PAGE_OPEN, DRAM_PAGE_CLOSED };
+
 /* auto: that of the recording, x86-64 without one. */
 enum architecture { ARCHITECTURE_AUTO, ARCHITECTURE_X86_64, ARCHITECTURE_X86_32 };
 
 /* Main memory. Delays are SETTING_DELAYs (sim/setting.h); what they mean to the models: dram/ddr.c. */
 struct dram_settings {
-	char *model;       /* name in the dram port */
-	uint64_t latency;  /* of dram/fixed.c */
-	uint64_t clock_hz; /* of commands: half the data rate of DDR */
+	char *model;                                  /* name in the dram port */
+	uint64_t latency;                             /* of dram/fixed.c */
+	uint64_t clock_hz;                            /* of commands: half the data rate of DDR */
+	uint32_t transfers;                           /* in a clock: 2 of DDR, 1 of SDR */
+	uint32_t bus_bytes;                           /* width of a channel's data bus */
+	uint32_t burst;                               /* transfers of a READ or WRITE */
+	uint32_t channels, ranks, bank_groups, banks; /* ranks of a channel, groups of a rank, banks of a group */
+	uint32_t row_bytes;                           /* of a row in all chips of a rank */
+	enum dram_page page_policy;
+	bool bank_hash;
+	char *mapping; /* dram/address_map.h */
+	uint64_t controller;
+	uint64_t tcl, tcwl, trcd, trp, tras, trtp, tccd, trrd, tfaw, twr, twtr, trtw, trfc;
+	uint64_t trefi;                                          /* 0: no refresh */
+	uint32_t read_queue, write_queue, write_high, write_low; /* entries of a channel */
 };
 
 /* What a run of accesses does to the caches at its end. */
@@ -119,6 +134,7 @@ struct settings {
 	char *label;
 	char *trace;    /* path of the recording */
 	char *accesses; /* path of an access trace, in place of a recording */
+	uint32_t instructions_per_access;
 	enum address_space_pages address_space;
 	char *start;      /* path of a recorded state to start from */
 	char *expect;     /* path of a recorded state to hold the end against */
