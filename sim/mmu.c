@@ -670,7 +670,7 @@ void mmu_init(struct mmu *mmu)
 	mmu->seen[PAGE_4K] = true;
 	mmu->whole_batches = can_run_whole_batches(mmu);
 	if (mmu->whole_batches)
-		mmu->runs = mmu_runs_new();
+		mmu->runs = mmu_runs_new(mmu);
 }
 
 void mmu_watch(struct mmu *mmu, const uint32_t *owner)
