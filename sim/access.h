@@ -73,6 +73,25 @@ static inline unsigned access_page(uint8_t told)
 	return told >> ACCESS_REGION_BITS;
 }
 
+/*
+ * Counts of accesses by kind, a byte for each in one word: an addition need not wait for the memory that the last one wrote. At
+ * most KIND_BYTES_MAX may be added up before they are unpacked.
+ */
+#define KIND_BYTES_MAX 255u
+
+static inline uint64_t kind_byte(unsigned kind)
+{
+	return 1ull << (8 * kind);
+}
+
+static inline void add_kind_bytes(uint64_t counts[ACCESS_KINDS], uint64_t bytes)
+{
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		counts[kind] += bytes >> (8 * kind) & 0xff;
+}
+
+_Static_assert(ACCESS_KINDS == 8, "a byte of a word for each kind");
+
 _Static_assert(sizeof(struct access) == 16, "four accesses a cache line");
 
 #endif

@@ -35,6 +35,8 @@ static inline cycle core_wait_until(struct core *core, enum cost_part part, cycl
 }
 
 cycle core_wait_for_loads(struct core *core, cycle now);
+/* Waits for what of the fetch lies beyond the first level. */
+cycle core_fetch(struct core *core, uint64_t address, uint32_t bytes, cycle now);
 cycle core_load(struct core *core, uint64_t address, uint32_t bytes, cycle now);
 /* *written: when it has left the store buffer. */
 cycle core_store(struct core *core, uint64_t address, uint32_t bytes, cycle now, cycle *written);

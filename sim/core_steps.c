@@ -69,6 +69,15 @@ cycle core_load(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 	return now;
 }
 
+cycle core_fetch(struct core *core, uint64_t address, uint32_t bytes, cycle now)
+{
+	struct cost cost;
+	access_memory(core, address, bytes, ACCESS_CODE, false, now, &cost);
+	cost.cycles[COST_L1] = 0;
+	cost_add(&core->counters.cost, &cost);
+	return now + cost_total(&cost);
+}
+
 /* Room for one more store. */
 static cycle make_room(struct core *core, cycle now)
 {

@@ -12,6 +12,7 @@
 #include "models/cache_level/requests.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 extern const struct cache_level_ops cache_level_set_assoc_ops;
 struct cache_level *cache_level_set_assoc_create(const struct cache_level_wiring *wiring, struct error *error);
@@ -80,11 +81,11 @@ static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t wor
 	about.flags = REQUEST_WHOLE_LINE;
 	about.region = 0; /* the line's own is not known any more */
 	if (dirty) {
+		bool to_next = level->rule == CACHE_RULE_WRITEBACK || level->next_is_exclusive;
 		level->counters.write_backs[cause]++;
-		if (out && (level->rule == CACHE_RULE_WRITEBACK || level->next_is_exclusive))
+		level->counters.to_memory += !out || level->next_is_memory || !to_next;
+		if (out && (to_next || level->next_is_memory))
 			send_line(level, address, WAY_DIRTY, about, out);
-		else
-			level->counters.to_memory++;
 	} else if (level->next_is_exclusive) {
 		level->counters.clean_victims++;
 		about.flags |= REQUEST_CLEAN_VICTIM;
@@ -97,6 +98,7 @@ static void send_evicted(struct set_assoc *cache, unsigned instance, uint64_t wo
                          struct cache_batch *out)
 {
 	cache->level.counters.evictions[about.kind]++;
+	cache->level.evicted = word;
 	if (cache->level.watch) {
 		level_watch_evicted(cache->level.watch, instance, way_tag(word), word & WAY_USED);
 		level_watch_kind(cache->level.watch, about.kind, about.region)->evictions++;
@@ -119,13 +121,98 @@ static void group_of(const struct cache_batch *in, uint32_t i, uint32_t *first, 
 static void plain_victim(struct cache_level *level, uint64_t word, struct cache_about about, struct cache_batch *out)
 {
 	level->counters.write_backs[about.kind]++;
-	if (!out || level->rule == CACHE_RULE_DEMAND) {
-		level->counters.to_memory++;
+	level->counters.to_memory += !out || level->next_is_memory || level->rule == CACHE_RULE_DEMAND;
+	if (!out || (level->rule == CACHE_RULE_DEMAND && !level->next_is_memory))
 		return;
-	}
 	about.kind = ACCESS_WRITEBACK;
 	about.flags = REQUEST_WHOLE_LINE;
 	send_line(level, way_tag(word) << level->line_shift, WAY_DIRTY, about, out);
+}
+
+/* What misses count, a byte for each kind (sim/access.h). */
+struct miss_bytes {
+	uint64_t misses, evictions, write_backs;
+};
+
+static inline void count_miss(struct miss_bytes *bytes, uint8_t kind, uint64_t evicted)
+{
+	_Static_assert(WAY_VALID == 1 && WAY_DIRTY == 2, "the lowest bits of a word");
+	unsigned shift = 8u * kind;
+	bytes->misses += 1ull << shift;
+	bytes->evictions += (evicted & 1) << shift;
+	bytes->write_backs += (evicted >> 1 & 1) << shift;
+}
+
+/*
+ * The usual case: a miss asks the next level for one line by its own kind, and a dirty victim goes to memory unseen. Nothing of
+ * that depends on the request, so the loops below have no branches.
+ */
+static bool misses_are_simple(const struct cache_level *level, const struct cache_batch *out)
+{
+	return level->rule == CACHE_RULE_DEMAND && !level->asks_for_accesses &&
+	       (!out || level->next_line_bytes >= 1u << level->line_shift);
+}
+
+static void end_simple_misses(struct cache_level *level, const struct miss_bytes *bytes, size_t count, struct cache_batch *out)
+{
+	struct cache_counters *counters = &level->counters;
+	uint64_t write_backs[ACCESS_KINDS] = {0};
+	add_kind_bytes(counters->misses, bytes->misses);
+	add_kind_bytes(counters->evictions, bytes->evictions);
+	add_kind_bytes(write_backs, bytes->write_backs);
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
+		counters->write_backs[kind] += write_backs[kind];
+		counters->to_memory += write_backs[kind];
+	}
+	counters->fetches += count;
+	if (!out)
+		return;
+	add_kind_bytes(out->accesses, bytes->misses);
+	out->count += (uint32_t)count;
+}
+
+/* At most KIND_BYTES_MAX misses; `out` has room for them. */
+static void simple_misses(struct cache_level *level, const struct cache_batch *in, const struct replacement_miss *misses,
+                          size_t count, struct cache_batch *out)
+{
+	const uint64_t line_mask = ~((1ull << level->line_shift) - 1);
+	struct cache_about *fetches = out ? out->about + out->count : NULL;
+	uint64_t *requests = out ? out->requests + out->count : NULL;
+	struct miss_bytes bytes = {0};
+	for (size_t m = 0; m < count; m++) {
+		uint32_t at = misses[m].request;
+		count_miss(&bytes, in->about[at].kind, misses[m].evicted);
+		if (!out)
+			continue;
+		/* Written in place: a copy changed byte by byte would have to wait for its own bytes. */
+		fetches[m] = in->about[at];
+		fetches[m].flags = 0;
+		fetches[m].taker = level->number;
+		requests[m] = in->requests[at] & line_mask;
+	}
+	end_simple_misses(level, &bytes, count, out);
+}
+
+/* As simple_misses(), of accesses that came by routes. */
+static void simple_routed_misses(struct cache_level *level, const struct routed_misses *run, size_t first, size_t count,
+                                 struct cache_batch *out)
+{
+	const uint64_t line_mask = ~((1ull << level->line_shift) - 1);
+	struct cache_about *fetches = out ? out->about + out->count : NULL;
+	uint64_t *requests = out ? out->requests + out->count : NULL;
+	struct miss_bytes bytes = {0};
+	for (size_t m = 0; m < count; m++) {
+		const struct replacement_miss *miss = &run->misses[first + m];
+		const struct access *access = &run->accesses[miss->request];
+		uint8_t kind = access->kind == ACCESS_MODIFY ? (uint8_t)ACCESS_LOAD : access->kind;
+		count_miss(&bytes, kind, miss->evicted);
+		if (!out)
+			continue;
+		fetches[m] = (struct cache_about){
+		        .cpu = (uint16_t)run->cpu, .kind = kind, .region = access->region, .taker = level->number};
+		requests[m] = access->address & line_mask;
+	}
+	end_simple_misses(level, &bytes, count, out);
 }
 
 /* The kinds that fetches of each kind go on as. */
@@ -146,6 +233,12 @@ static void plain_misses(struct set_assoc *cache, const struct cache_batch *in, 
 	fetch_kinds(level, kinds);
 	if (out)
 		cache_batch_reserve(out, out->count + 2 * (uint32_t)missed);
+	for (size_t m = 0, part; m < missed && misses_are_simple(level, out); m += part) {
+		part = missed - m < KIND_BYTES_MAX ? missed - m : KIND_BYTES_MAX;
+		simple_misses(level, in, cache->misses + m, part, out);
+	}
+	if (misses_are_simple(level, out))
+		return;
 	for (size_t m = 0; m < missed; m++) {
 		const struct replacement_miss *miss = &cache->misses[m];
 		struct cache_about about = in->about[miss->request];
@@ -211,43 +304,50 @@ static const struct replacement_ops *set_assoc_route(const struct cache_level *l
 		return NULL;
 	*route = (struct replacement_route){.words = array->words,
 	                                    .marks = marks,
+	                                    .tag_mask = UINT64_MAX,
 	                                    .set_mask = array->sets - 1,
 	                                    .stride = array->stride,
 	                                    .ways = array->ways,
-	                                    .tag_shift = array->tag_shift};
+	                                    .tag_shift = array->tag_shift,
+	                                    .simd = array->simd};
 	return array->ops;
 }
 
-static void set_assoc_missed(struct cache_level *level, const struct access *access, unsigned cpu, uint64_t marks,
-                             uint64_t evicted, struct cache_batch *out)
+static void routed_miss(struct cache_level *level, const struct routed_misses *run, const struct replacement_miss *miss,
+                        struct cache_batch *out)
 {
+	const struct access *access = &run->accesses[miss->request];
 	uint8_t kind = access->kind == ACCESS_MODIFY ? (uint8_t)ACCESS_LOAD : access->kind;
-	bool is_whole = marks && kind != ACCESS_LOAD && access->bytes >> level->line_shift;
-	struct cache_counters *counters = &level->counters;
-	counters->misses[kind]++;
-	counters->hits[kind]--;
-	counters->fills++;
-	if (!is_whole || level->rule == CACHE_RULE_DEMAND || level->fetches_whole_lines) {
-		if (out && level->next_line_bytes >= 1u << level->line_shift) {
-			uint8_t fetched = fetch_kind(level, kind);
-			cache_batch_reserve(out, out->count + 1);
-			out->requests[out->count] = line_of(level, access->address);
-			out->about[out->count++] = (struct cache_about){
-			        .cpu = (uint16_t)cpu, .kind = fetched, .region = access->region, .taker = level->number};
-			out->accesses[fetched]++;
-			counters->fetches++;
-		} else {
-			const struct cache_about about = {.cpu = (uint16_t)cpu, .kind = kind, .region = access->region};
-			send_fetch(level, access->address, about, out);
-		}
-	}
-	if (!evicted)
+	bool writes_line = run->routes[access->kind].marks && kind != ACCESS_LOAD && access->bytes >> level->line_shift;
+	const struct cache_about about = {
+	        .cpu = (uint16_t)run->cpu, .kind = kind, .region = access->region, .flags = writes_line ? REQUEST_WHOLE_LINE : 0};
+	level->counters.misses[kind]++;
+	if (!needs_no_fetch(level, &about))
+		send_fetch(level, access->address, about, out);
+	if (!miss->evicted)
 		return;
-	counters->evictions[kind]++;
-	if (evicted & WAY_DIRTY) {
-		const struct cache_about about = {.cpu = (uint16_t)cpu, .kind = kind, .region = access->region};
-		plain_victim(level, evicted, about, out);
+	level->counters.evictions[kind]++;
+	if (miss->evicted & WAY_DIRTY)
+		plain_victim(level, miss->evicted, about, out);
+}
+
+static void set_assoc_missed(struct cache_level *level, const struct routed_misses *run, struct cache_batch *out)
+{
+	struct cache_counters *counters = &level->counters;
+	uint64_t before[ACCESS_KINDS];
+	memcpy(before, counters->misses, sizeof before);
+	if (out)
+		cache_batch_reserve(out, out->count + (uint32_t)run->count);
+	bool is_simple = misses_are_simple(level, out);
+	for (size_t m = 0, part; m < run->count && is_simple; m += part) {
+		part = run->count - m < KIND_BYTES_MAX ? run->count - m : KIND_BYTES_MAX;
+		simple_routed_misses(level, run, m, part, out);
 	}
+	for (size_t m = 0; m < run->count && !is_simple; m++)
+		routed_miss(level, run, &run->misses[m], out);
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		counters->hits[kind] -= counters->misses[kind] - before[kind];
+	counters->fills += run->count;
 }
 
 static void run_plain(struct set_assoc *cache, unsigned instance, const struct cache_batch *in, struct cache_batch *out)
@@ -361,6 +461,7 @@ static bool set_assoc_prefetch(struct cache_level *level, unsigned instance, str
 	const struct waiting *waiting = &cache->waiting[cache->first_waiting++];
 	const struct visit visit = {
 	        .cache = cache, .array = cache->arrays[instance], .instance = instance, .about = waiting->about, .out = out};
+	level->evicted = 0;
 	prefetch_line(&visit, waiting->line);
 	return true;
 }
@@ -507,6 +608,48 @@ static void set_assoc_run(struct cache_level *level, unsigned instance, const st
 		run_each(cache, instance, in, out);
 }
 
+/* ---- one request ---- */
+
+/* A plain cache's request: the array does everything at once. Returns whether it missed. */
+static bool serve_plain(struct set_assoc *cache, unsigned instance, uint64_t request, struct cache_about about,
+                        struct cache_batch *out)
+{
+	struct cache_level *level = &cache->level;
+	struct replacement_miss miss;
+	if (replacement_run(cache->arrays[instance], &request, 1, &miss) == 0)
+		return false;
+	level->counters.fills++;
+	level->evicted = miss.evicted;
+	if (!writes(request) || !needs_no_fetch(level, &about))
+		send_fetch(level, request, about, out);
+	if (miss.evicted) {
+		level->counters.evictions[about.kind]++;
+		if (miss.evicted & WAY_DIRTY)
+			plain_victim(level, miss.evicted, about, out);
+	}
+	return true;
+}
+
+static bool set_assoc_serve(struct cache_level *level, unsigned instance, uint64_t request, struct cache_about about,
+                            struct cache_batch *out)
+{
+	struct set_assoc *cache = (struct set_assoc *)level;
+	struct visit visit = {.cache = cache,
+	                      .array = cache->arrays[instance],
+	                      .instance = instance,
+	                      .request = request,
+	                      .about = about,
+	                      .out = out};
+	level->evicted = 0;
+	bool missed = level->is_plain ? serve_plain(cache, instance, request, about, out) : serve(&visit, true);
+	level->counters.accesses[about.kind]++;
+	level->counters.misses[about.kind] += missed;
+	level->counters.hits[about.kind] += !missed;
+	if (level->watch)
+		cache_level_watch_done(level, &about, missed);
+	return !missed;
+}
+
 /* ---- lines taken out, marked, looked for ---- */
 
 static unsigned set_assoc_remove(struct cache_level *level, unsigned instance, uint64_t address, uint32_t bytes, bool *dirty)
@@ -645,6 +788,7 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .name = "set_assoc",
         .help = "sets of ways, filled and replaced by a policy",
         .run = set_assoc_run,
+        .serve = set_assoc_serve,
         .route = set_assoc_route,
         .missed = set_assoc_missed,
         .prefetch = set_assoc_prefetch,

@@ -613,7 +613,7 @@ static void plain_machines_equal_plain_lists(void **state)
 			if (rng_below(&rng, 4) == 0)
 				line = 16u << rng_below(&rng, 4);
 		}
-		try_machine((const char *const *)lines, count, &rules, cpus, (enum simd)(try % 3), &rng);
+		try_machine((const char *const *)lines, count, &rules, cpus, (enum simd)(try % SIMDS), &rng);
 		for (unsigned i = 0; i < count; i++)
 			free(lines[i]);
 	}
