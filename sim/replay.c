@@ -987,7 +987,7 @@ static void pay(struct replay *replay, const struct op *op, unsigned cpu)
 {
 	if (op->kind != OP_MARK && op->origin == OP_RECORDED) {
 		const struct job_about about = {
-		        .kind = job_of(op->kind), .owner = step_owner(replay, op), .call_site = op->call_site};
+		        .kind = job_of(op->kind), .owner = step_owner(replay, op), .call_site = replay->live[op->id].call_site};
 		core_push(replay->parts.machine, cpu, &about, replay->parts.steps);
 	}
 	steps_clear(replay->parts.steps);

@@ -10,6 +10,7 @@
 #include "models/start_state.h"
 #include "sim/kernel_map.h"
 #include "sim/level_store.h"
+#include "sim/op_cost_store.h"
 #include "sim/procfs.h"
 #include "sim/replay.h"
 #include "sim/state_moment.h"
@@ -368,6 +369,12 @@ static const char *owner_of_cache(void *context, uint32_t owner)
 	return parts->owner_view.name;
 }
 
+static const char *name_of_call_site(void *context, uint32_t call_site)
+{
+	const struct parts *parts = context;
+	return trace_call_site(parts->trace, call_site);
+}
+
 /* Counters of all cores' MMUs and walkers, added up. */
 static bool write_mmus(struct parts *parts, struct error *error)
 {
@@ -409,13 +416,16 @@ static bool write_machine(struct parts *parts, struct error *error)
 		        .address = lock->address,
 		        .acquisitions = lock->acquisitions,
 		        .waits = lock->waits,
+		        .hand_overs = lock->hand_overs,
 		        .wait_cycles = lock->wait_cycles,
 		};
 		if (!store_lock(parts->store, parts->run->run_id, &row, error))
 			return false;
 	}
 	struct core_counters cores = machine_counters(machine);
-	return write_levels(parts, error) && write_metrics(parts, "core", core_metrics, &cores, error) &&
+	const struct op_cost_names names = {.owner = owner_of_cache, .call_site = name_of_call_site, .context = parts};
+	return op_cost_store(parts->store, parts->run->run_id, &machine->op_costs, &names, error) && write_levels(parts, error) &&
+	       write_metrics(parts, "core", core_metrics, &cores, error) &&
 	       write_metrics(parts, "memory", parts->memory->ops->metrics, parts->memory->ops->counters(parts->memory), error);
 }
 
