@@ -42,6 +42,9 @@ static const char *const pace_names[] = {[PACE_RECORDED] = "recorded", [PACE_ASA
 static const char *const cache_rule_names[] = {[CACHE_RULE_DEMAND] = "demand", [CACHE_RULE_WRITEBACK] = "writeback", NULL};
 static const char *const line_crossing_names[] = {[CROSSING_EACH_LINE] = "each_line", [CROSSING_ONE_ACCESS] = "one_access", NULL};
 static const char *const modify_names[] = {[MODIFY_LOAD_STORE] = "load_store", [MODIFY_LOAD] = "load", NULL};
+static const char *const coherence_names[] = {[COHERENCE_MESI] = "mesi", [COHERENCE_MOESI] = "moesi", NULL};
+static const char *const topology_names[] = {
+        [TOPOLOGY_NONE] = "none", [TOPOLOGY_RING] = "ring", [TOPOLOGY_MESH] = "mesh", [TOPOLOGY_TABLE] = "table", NULL};
 static const char *const walk_prefetch_names[] = {[WALK_PREFETCH_NONE] = "none", [WALK_PREFETCH_NEXT_PAGE] = "next_page", NULL};
 static const char *const address_space_names[] = {[PAGES_SMALL] = "small", [PAGES_TRANSPARENT_HUGE] = "thp", NULL};
 static const char *const page_policy_names[] = {[DRAM_PAGE_OPEN] = "open", [DRAM_PAGE_CLOSED] = "closed", NULL};
@@ -415,6 +418,56 @@ static const struct setting table[] = {
          .help = "What a locked instruction takes beyond its access",
          .source = "Agner Fog, Instruction tables: LOCK CMPXCHG m,r takes 18 cycles on Skylake",
          AT(machine.atomic_cycles)},
+        {.key = "machine.latency.remote_far",
+         .type = SETTING_CYCLES,
+         .default_text = "auto",
+         .zero_word = "auto",
+         .min = 1,
+         .max = 1000000,
+         .help = "A line in a cache of a core behind another last-level cache; auto: as machine.latency.remote",
+         .source = "a machine with one last-level cache",
+         AT(machine.remote_far_cycles)},
+        {.key = "machine.coherence",
+         .type = SETTING_ENUM,
+         .names = coherence_names,
+         .default_text = "mesi",
+         .help = "What happens to a written line that another core reads: mesi: it is written back, and both share it; moesi: "
+                 "its "
+                 "core goes on owning it",
+         .source = "Intel SDM vol. 3, 11.4: MESI; AMD APM vol. 2, 7.3: MOESI",
+         AT(machine.coherence)},
+        {.key = "machine.walkers",
+         .type = SETTING_COUNT,
+         .default_text = "2",
+         .min = 1,
+         .max = 64,
+         .help = "Page walks that a core makes at a time",
+         .source = "Intel 64 and IA-32 Architectures Optimization Reference Manual: two since Broadwell",
+         AT(machine.walkers)},
+        {.key = "machine.interconnect.topology",
+         .type = SETTING_ENUM,
+         .names = topology_names,
+         .default_text = "none",
+         .help = "How cores and slices of the last-level cache are joined: none: all are equally far; ring; mesh; table: "
+                 "machine.interconnect.distances",
+         .source = "the manuals' latencies are averages over the slices",
+         AT(machine.topology)},
+        {.key = "machine.interconnect.hop",
+         .type = SETTING_CYCLES,
+         .default_text = "2 cycles",
+         .min = 0,
+         .max = 1000,
+         .help = "What each hop adds to a latency, there and back",
+         .source = ESTIMATE,
+         AT(machine.hop_cycles)},
+        {.key = "machine.interconnect.distances",
+         .type = SETTING_LIST,
+         .default_text = "",
+         .help = "Of topology: table: a row for each stop of the hops to every stop; there are as many stops as cores that share "
+                 "a last-level cache, or slices of it where those are more",
+         .source = "none",
+         AT(machine.hops),
+         .count_offset = offsetof(struct settings, machine.hops_count)},
         {.key = "machine.dram.model",
          .type = SETTING_STRING,
          .default_text = "fixed",

@@ -12,6 +12,7 @@
 #include "sim/base.h"
 #include "sim/cache_hierarchy.h"
 #include "sim/core_config.h"
+#include "sim/interconnect.h"
 
 enum timing { TIMING_NONE, TIMING_CYCLES };
 enum pace { PACE_RECORDED, PACE_ASAP };
@@ -19,6 +20,9 @@ enum on_error { ON_ERROR_COUNT, ON_ERROR_STOP };
 
 /* What the last level of TLBs brings unasked. */
 enum walk_prefetch { WALK_PREFETCH_NONE, WALK_PREFETCH_NEXT_PAGE };
+
+/* What a core does with a line it has written when another one reads it. */
+enum coherence { COHERENCE_MESI, COHERENCE_MOESI };
 
 /* Whether a row stays open after its use. */
 enum dram_page { DRAM_PAGE_OPEN, DRAM_PAGE_CLOSED };
@@ -76,6 +80,13 @@ struct machine_settings {
 	uint32_t atomic_cycles;  /* extra cycles of a locked instruction */
 	struct core_config core; /* machine.core.* */
 	struct dram_settings dram;
+	uint32_t remote_far_cycles;
+	enum coherence coherence;
+	uint32_t walkers;       /* page walks of a core at a time */
+	enum topology topology; /* machine.interconnect */
+	uint32_t hop_cycles;
+	char **hops;
+	uint32_t hops_count;
 };
 
 /* kernel.slab_max_order: auto. 0 is an order like others. */

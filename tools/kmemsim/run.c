@@ -10,11 +10,11 @@
 #include "models/start_state.h"
 #include "sim/kernel_map.h"
 #include "sim/level_store.h"
-#include "sim/op_cost_store.h"
 #include "sim/procfs.h"
 #include "sim/replay.h"
 #include "sim/state_moment.h"
 #include "tools/kmemsim/recorded.h"
+#include "tools/kmemsim/timed_machine.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,8 +38,7 @@ struct parts {
 	struct mmus mmus;               /* likewise; cpus 0 */
 	struct kernel_map kernel_map;   /* of a machine whose addresses are translated */
 	bool mapped;
-	struct memory *memory;
-	struct machine machine;
+	struct timed_machine machine; /* timing: cycles */
 	bool timed;
 	struct dump_request dump;
 	struct procfs_slabinfo recorded;  /* empty: the recording has no slabinfo of its end */
@@ -188,12 +187,12 @@ static bool map_kernel(struct parts *parts, struct error *error)
 static bool make_levels(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->run->settings;
-	parts->caches = caches_of_settings(settings, true, &parts->machine.owner, error);
+	parts->caches = caches_of_settings(settings, true, &parts->machine.machine.owner, error);
 	if (!parts->caches || !mmus_create(&parts->mmus, settings, settings->machine.cpus, error))
 		return false;
 	for (unsigned cpu = 0; cpu < parts->mmus.cpus; cpu++) {
 		parts->mmus.mmu[cpu].layout = &parts->layout;
-		mmu_watch(&parts->mmus.mmu[cpu], &parts->machine.owner);
+		mmu_watch(&parts->mmus.mmu[cpu], &parts->machine.machine.owner);
 	}
 	return map_kernel(parts, error);
 }
@@ -203,8 +202,7 @@ static bool make_models(struct parts *parts, struct error *error)
 	const struct settings *settings = parts->run->settings;
 	const struct page_allocator_model *page_model = page_allocator_model(settings->page_allocator, error);
 	const struct object_allocator_model *object_model = object_allocator_model(settings->allocator[0], error);
-	const struct memory_model *memory = memory_model(settings->machine.memory_model, error);
-	if (!page_model || !object_model || !memory)
+	if (!page_model || !object_model || !memory_model(settings->machine.memory_model, error))
 		return false;
 	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
 	if (settings->machine.architecture == ARCHITECTURE_X86_32)
@@ -231,20 +229,11 @@ static bool make_models(struct parts *parts, struct error *error)
 		return false;
 	if (!parts->timed)
 		return true;
-	if (strcmp(memory->ops->name, "hierarchy") == 0 && !make_levels(parts, error))
+	if (timed_machine_has_levels(settings) && !make_levels(parts, error))
 		return false;
-	parts->memory = memory->create(
-	        &(struct memory_wiring){
-	                .settings = settings, .caches = parts->caches, .mmu = parts->mmus.mmu, .layout = &parts->layout},
-	        error);
-	if (!parts->memory)
-		return false;
-	machine_init(&parts->machine, &(struct machine_wiring){.cpus = settings->machine.cpus,
-	                                                       .line_bytes = settings->machine.cache_line_bytes,
-	                                                       .core = settings->machine.core,
-	                                                       .memory = parts->memory,
-	                                                       .layout = &parts->layout});
-	return true;
+	const struct timed_machine_parts machine = {
+	        .settings = settings, .caches = parts->caches, .mmu = parts->mmus.mmu, .layout = &parts->layout};
+	return timed_machine_create(&parts->machine, &machine, error);
 }
 
 /* Where the states stand in the recording. */
@@ -290,7 +279,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .pages = parts->pages,
 	        .objects = parts->objects,
 	        .steps = &parts->steps,
-	        .machine = parts->timed ? &parts->machine : NULL,
+	        .machine = parts->timed ? &parts->machine.machine : NULL,
 	        .caches = parts->caches,
 	        .mmu = parts->mmus.mmu,
 	        .store = parts->store,
@@ -402,31 +391,9 @@ static bool write_levels(struct parts *parts, struct error *error)
 
 static bool write_machine(struct parts *parts, struct error *error)
 {
-	const struct machine *machine = &parts->machine;
-	for (enum job_measure measure = 0; measure < JOB_MEASURES; measure++)
-		for (enum job_kind kind = 0; kind < JOB_KINDS; kind++)
-			if (!store_histogram(parts->store, parts->run->run_id, job_histogram_name(measure, kind),
-			                     job_histogram_unit(measure), &machine->measured[measure][kind], error))
-				return false;
-	for (uint32_t index = 0; index < machine->locks.count; index++) {
-		const struct lock *lock = machine->locks.in_order[index];
-		const char *label = layout_label(&parts->layout, vaddr_of(lock->address));
-		const struct store_lock row = {
-		        .name = label,
-		        .address = lock->address,
-		        .acquisitions = lock->acquisitions,
-		        .waits = lock->waits,
-		        .hand_overs = lock->hand_overs,
-		        .wait_cycles = lock->wait_cycles,
-		};
-		if (!store_lock(parts->store, parts->run->run_id, &row, error))
-			return false;
-	}
-	struct core_counters cores = machine_counters(machine);
 	const struct op_cost_names names = {.owner = owner_of_cache, .call_site = name_of_call_site, .context = parts};
-	return op_cost_store(parts->store, parts->run->run_id, &machine->op_costs, &names, error) && write_levels(parts, error) &&
-	       write_metrics(parts, "core", core_metrics, &cores, error) &&
-	       write_metrics(parts, "memory", parts->memory->ops->metrics, parts->memory->ops->counters(parts->memory), error);
+	return timed_machine_store(&parts->machine, parts->store, parts->run->run_id, &parts->layout, &names, error) &&
+	       write_levels(parts, error);
 }
 
 static bool write_results(struct parts *parts, struct error *error)
@@ -598,7 +565,7 @@ static bool end_row(struct parts *parts, const char *status, const struct error 
 		end.simulated_ns = replay_time_ns(parts->replay) - trace_info(parts->trace)->first_ns;
 	}
 	if (parts->timed && parts->replay)
-		end.cycles = parts->machine.queue.now;
+		end.cycles = parts->machine.machine.queue.now;
 	if (store_run_end(parts->store, parts->run->run_id, &end, error))
 		return true;
 	/* Numbers that no column holds, as of times in a damaged .kmt, must not leave the run without its end. */
@@ -611,9 +578,7 @@ static bool end_row(struct parts *parts, const char *status, const struct error 
 static void release(struct parts *parts)
 {
 	replay_destroy(parts->replay);
-	if (parts->machine.cpus)
-		machine_release(&parts->machine);
-	memory_destroy(parts->memory);
+	timed_machine_release(&parts->machine);
 	cache_hierarchy_destroy(parts->caches);
 	if (parts->mapped)
 		kernel_map_release(&parts->kernel_map);
