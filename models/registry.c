@@ -20,6 +20,9 @@
 #define MODEL_memory(model) \
 	extern const struct memory_ops memory_##model##_ops; \
 	struct memory *memory_##model##_create(const struct memory_wiring *, struct error *);
+#define MODEL_dram(model) \
+	extern const struct dram_ops dram_##model##_ops; \
+	struct dram *dram_##model##_create(const struct dram_wiring *, struct error *);
 #define MODEL_cache_level(model) \
 	extern const struct cache_level_ops cache_level_##model##_ops; \
 	struct cache_level *cache_level_##model##_create(const struct cache_level_wiring *, struct error *);
@@ -49,6 +52,11 @@ const struct virtual_allocator_model virtual_allocator_models[] = {
 
 const struct memory_model memory_models[] = {
 #define MODEL_memory(model) {&memory_##model##_ops, memory_##model##_create},
+#include "models/models.def"
+        {NULL, NULL}};
+
+const struct dram_model dram_models[] = {
+#define MODEL_dram(model) {&dram_##model##_ops, dram_##model##_create},
 #include "models/models.def"
         {NULL, NULL}};
 
@@ -129,6 +137,19 @@ const struct memory_model *memory_model(const char *name, struct error *error)
 		nearest_offer(&nearest, model->ops->name);
 	}
 	no_such_model("memory model", name, &nearest, error);
+	return NULL;
+}
+
+const struct dram_model *dram_model(const char *name, struct error *error)
+{
+	struct nearest nearest;
+	nearest_start(&nearest, name);
+	for (const struct dram_model *model = dram_models; model->ops; model++) {
+		if (strcmp(model->ops->name, name) == 0)
+			return model;
+		nearest_offer(&nearest, model->ops->name);
+	}
+	no_such_model("DRAM", name, &nearest, error);
 	return NULL;
 }
 

@@ -6,6 +6,7 @@
 #define MODELS_REGISTRY_H
 
 #include "sim/port/cache_level.h"
+#include "sim/port/dram.h"
 #include "sim/port/memory.h"
 #include "sim/port/object_allocator.h"
 #include "sim/port/page_allocator.h"
@@ -33,6 +34,11 @@ struct memory_model {
 	struct memory *(*create)(const struct memory_wiring *, struct error *);
 };
 
+struct dram_model {
+	const struct dram_ops *ops;
+	struct dram *(*create)(const struct dram_wiring *, struct error *);
+};
+
 struct cache_level_model {
 	const struct cache_level_ops *ops;
 	struct cache_level *(*create)(const struct cache_level_wiring *, struct error *);
@@ -58,6 +64,7 @@ extern const struct page_allocator_model page_allocator_models[];
 extern const struct object_allocator_model object_allocator_models[];
 extern const struct virtual_allocator_model virtual_allocator_models[];
 extern const struct memory_model memory_models[];
+extern const struct dram_model dram_models[];
 extern const struct cache_level_model cache_level_models[];
 extern const struct replacement_model replacement_models[];
 extern const struct tlb_level_model tlb_level_models[];
@@ -68,6 +75,7 @@ const struct page_allocator_model *page_allocator_model(const char *name, struct
 const struct object_allocator_model *object_allocator_model(const char *name, struct error *error);
 const struct virtual_allocator_model *virtual_allocator_model(const char *name, struct error *error);
 const struct memory_model *memory_model(const char *name, struct error *error);
+const struct dram_model *dram_model(const char *name, struct error *error);
 const struct cache_level_model *cache_level_model(const char *name, struct error *error);
 const struct replacement_model *replacement_model(const char *name, struct error *error);
 const struct tlb_level_model *tlb_level_model(const char *name, struct error *error);

@@ -751,11 +751,11 @@ bool scenario_apply_sets(const char *const *sets, struct settings *settings, str
 
 /* ---- names of the registry ---- */
 
-/* Five ports and the report's pictures, each a list of names, in one block each. */
+/* Seven ports and the report's pictures, each a list of names, in one block each. */
 struct setting_names *scenario_registry_names(void)
 {
-	struct setting_names *names = xcalloc(7, sizeof *names);
-	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0, modes = 0;
+	struct setting_names *names = xcalloc(9, sizeof *names);
+	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0, modes = 0, caches = 0, drams = 0;
 	while (object_allocator_models[objects].ops)
 		objects++;
 	while (page_allocator_models[pages].ops)
@@ -768,12 +768,22 @@ struct setting_names *scenario_registry_names(void)
 		policies++;
 	while (translation_models[modes].ops)
 		modes++;
+	while (dram_models[drams].ops)
+		drams++;
+	while (cache_level_models[caches].ops)
+		caches++;
 	const char **object_names = xcalloc(objects + 1, sizeof *object_names);
 	const char **page_names = xcalloc(pages + 1, sizeof *page_names);
 	const char **memory_names = xcalloc(memories + 1, sizeof *memory_names);
 	const char **picture_names = xcalloc(pictures + 1, sizeof *picture_names);
 	const char **policy_names = xcalloc(policies + 1, sizeof *policy_names);
 	const char **mode_names = xcalloc(modes + 1, sizeof *mode_names);
+	const char **dram_names = xcalloc(drams + 1, sizeof *dram_names);
+	for (size_t i = 0; i < drams; i++)
+		dram_names[i] = dram_models[i].ops->name;
+	const char **cache_names = xcalloc(caches + 1, sizeof *cache_names);
+	for (size_t i = 0; i < caches; i++)
+		cache_names[i] = cache_level_models[i].ops->name;
 	for (size_t i = 0; i < modes; i++)
 		mode_names[i] = translation_models[i].ops->name;
 	for (size_t i = 0; i < policies; i++)
@@ -792,6 +802,8 @@ struct setting_names *scenario_registry_names(void)
 	names[3] = (struct setting_names){"report", picture_names};
 	names[4] = (struct setting_names){"replacement", policy_names};
 	names[5] = (struct setting_names){"translation", mode_names};
+	names[7] = (struct setting_names){"dram", dram_names};
+	names[6] = (struct setting_names){"cache_level", cache_names};
 	return names;
 }
 

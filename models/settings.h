@@ -11,6 +11,8 @@
 #include "sim/address_space.h"
 #include "sim/base.h"
 #include "sim/cache_hierarchy.h"
+#include "sim/core_config.h"
+#include "sim/interconnect.h"
 
 enum timing { TIMING_NONE, TIMING_CYCLES };
 enum pace { PACE_RECORDED, PACE_ASAP };
@@ -19,8 +21,33 @@ enum on_error { ON_ERROR_COUNT, ON_ERROR_STOP };
 /* What the last level of TLBs brings unasked. */
 enum walk_prefetch { WALK_PREFETCH_NONE, WALK_PREFETCH_NEXT_PAGE };
 
+/* What a core does with a line it has written when another one reads it. */
+enum coherence { COHERENCE_MESI, COHERENCE_MOESI };
+
+/* Whether a row stays open after its use. */
+enum dram_page { DRAM_PAGE_OPEN, DRAM_PAGE_CLOSED };
+
 /* auto: that of the recording, x86-64 without one. */
 enum architecture { ARCHITECTURE_AUTO, ARCHITECTURE_X86_64, ARCHITECTURE_X86_32 };
+
+/* Main memory. Delays are SETTING_DELAYs (sim/setting.h); what they mean to the models: dram/ddr.c. */
+struct dram_settings {
+	char *model;                                  /* name in the dram port */
+	uint64_t latency;                             /* of dram/fixed.c */
+	uint64_t clock_hz;                            /* of commands: half the data rate of DDR */
+	uint32_t transfers;                           /* in a clock: 2 of DDR, 1 of SDR */
+	uint32_t bus_bytes;                           /* width of a channel's data bus */
+	uint32_t burst;                               /* transfers of a READ or WRITE */
+	uint32_t channels, ranks, bank_groups, banks; /* ranks of a channel, groups of a rank, banks of a group */
+	uint32_t row_bytes;                           /* of a row in all chips of a rank */
+	enum dram_page page_policy;
+	bool bank_hash;
+	char *mapping; /* dram/address_map.h */
+	uint64_t controller;
+	uint64_t tcl, tcwl, trcd, trp, tras, trtp, tccd, trrd, tfaw, twr, twtr, trtw, trfc;
+	uint64_t trefi;                                          /* 0: no refresh */
+	uint32_t read_queue, write_queue, write_high, write_low; /* entries of a channel */
+};
 
 struct machine_settings {
 	char *name; /* machine.name */
@@ -50,7 +77,16 @@ struct machine_settings {
 	enum modify_counts cache_modify;
 	/* cycles per level */
 	uint32_t l1_cycles, l2_cycles, llc_cycles, remote_cycles, dram_cycles;
-	uint32_t atomic_cycles; /* extra cycles of a locked instruction */
+	uint32_t atomic_cycles;  /* extra cycles of a locked instruction */
+	struct core_config core; /* machine.core.* */
+	struct dram_settings dram;
+	uint32_t remote_far_cycles;
+	enum coherence coherence;
+	uint32_t walkers;       /* page walks of a core at a time */
+	enum topology topology; /* machine.interconnect */
+	uint32_t hop_cycles;
+	char **hops;
+	uint32_t hops_count;
 };
 
 /* kernel.slab_max_order: auto. 0 is an order like others. */
@@ -105,6 +141,7 @@ struct settings {
 	char *label;
 	char *trace;    /* path of the recording */
 	char *accesses; /* path of an access trace, in place of a recording */
+	uint32_t instructions_per_access;
 	enum address_space_pages address_space;
 	char *start;      /* path of a recorded state to start from */
 	char *expect;     /* path of a recorded state to hold the end against */

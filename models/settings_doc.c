@@ -215,6 +215,8 @@ static const char *unit_pattern(enum setting_type type)
 		return "^[0-9]+(\\.[0-9]+)? *(Hz|kHz|MHz|GHz)$";
 	case SETTING_CYCLES:
 		return "^[0-9]+ *(cycle|cycles)$";
+	case SETTING_DELAY:
+		return "^[0-9]+(\\.[0-9]+)? *(ps|ns|us|clock|clocks|cycle|cycles)$";
 	default:
 		return NULL;
 	}

@@ -28,6 +28,15 @@ enum access_kind {
 /* "code", "load", ... */
 const char *access_kind_name(enum access_kind kind);
 
+/* The counts of all kinds together. */
+static inline uint64_t access_sum(const uint64_t counts[ACCESS_KINDS])
+{
+	uint64_t sum = 0;
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		sum += counts[kind];
+	return sum;
+}
+
 /* Number of accesses that stages hand on at once, as a rule. */
 #define ACCESS_BATCH 4096
 
@@ -39,8 +48,49 @@ struct access {
 	uint32_t bytes;   /* 1..ACCESS_BYTES_MAX, address + bytes - 1 does not wrap; a trace that does not tell sizes says 1 */
 	uint16_t cpu;     /* the core, or the thread of the trace, that makes it */
 	uint8_t kind;     /* enum access_kind */
-	uint8_t region;   /* whose memory, as the address space numbers its regions (0: not told) */
+	uint8_t region;   /* whose memory, and of which page: below */
 };
+
+/*
+ * The lowest bits of `region` tell whose memory it is, as the address space numbers its regions (0: not told); those above the
+ * size of the page that maps it, plus 1 (0: not told).
+ */
+#define ACCESS_REGION_BITS 5
+
+static inline uint8_t access_on_page(unsigned region, unsigned page_size)
+{
+	return (uint8_t)(region | (page_size + 1) << ACCESS_REGION_BITS);
+}
+
+static inline unsigned access_region(uint8_t told)
+{
+	return told & ((1u << ACCESS_REGION_BITS) - 1);
+}
+
+/* The size plus 1. */
+static inline unsigned access_page(uint8_t told)
+{
+	return told >> ACCESS_REGION_BITS;
+}
+
+/*
+ * Counts of accesses by kind, a byte for each in one word: an addition need not wait for the memory that the last one wrote. At
+ * most KIND_BYTES_MAX may be added up before they are unpacked.
+ */
+#define KIND_BYTES_MAX 255u
+
+static inline uint64_t kind_byte(unsigned kind)
+{
+	return 1ull << (8 * kind);
+}
+
+static inline void add_kind_bytes(uint64_t counts[ACCESS_KINDS], uint64_t bytes)
+{
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		counts[kind] += bytes >> (8 * kind) & 0xff;
+}
+
+_Static_assert(ACCESS_KINDS == 8, "a byte of a word for each kind");
 
 _Static_assert(sizeof(struct access) == 16, "four accesses a cache line");
 

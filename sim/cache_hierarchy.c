@@ -65,11 +65,6 @@ static void merge(const struct cache_batch lists[LISTS], struct cache_batch *out
 
 /* ---- one level ---- */
 
-static unsigned instance_of(const struct cache_level *cache, unsigned cpu)
-{
-	return cache->spec->cores ? cpu / cache->spec->cores : 0;
-}
-
 static void clear_lists(struct cache_hierarchy_level *level)
 {
 	for (unsigned list = 0; list < LISTS; list++) {
@@ -99,7 +94,7 @@ static void run_list(struct cache_hierarchy *hierarchy, struct cache_hierarchy_l
 	if (in->count == 0)
 		return;
 	if (list != LIST_PASSING) {
-		cache_level_run(level->cache[list], instance_of(level->cache[list], cpu), in, out);
+		cache_level_run(level->cache[list], cache_hierarchy_instance(level->cache[list], cpu), in, out);
 		return;
 	}
 	if (!out) {
@@ -185,13 +180,12 @@ static void run_below(struct cache_hierarchy *hierarchy)
 
 /* ---- one request after the other ---- */
 
-/* An exclusive cache gave a dirty line away: the one above that the line came into has it now. */
-static void hand_up(struct cache_hierarchy *hierarchy, struct cache_level *cache, uint64_t address,
-                    const struct cache_about *about)
+void cache_hierarchy_hand_up(struct cache_hierarchy *hierarchy, struct cache_level *cache, uint64_t address,
+                             const struct cache_about *about)
 {
 	cache->handed_up_dirty = false;
 	struct cache_level *taker = hierarchy->caches[about->taker];
-	bool taken = taker->ops->mark_dirty(taker, instance_of(taker, about->cpu), address);
+	bool taken = taker->ops->mark_dirty(taker, cache_hierarchy_instance(taker, about->cpu), address);
 	SIM_ASSERT(taken);
 }
 
@@ -241,8 +235,8 @@ static void descend(struct cache_hierarchy *hierarchy, unsigned depth, const str
 		cache_batch_clear(out);
 	run_lists(hierarchy, level, about.cpu, out);
 	if (level->cache[list]->handed_up_dirty)
-		hand_up(hierarchy, level->cache[list], address, &about);
-	prefetch_and_descend(hierarchy, depth, level->cache[list], instance_of(level->cache[list], about.cpu));
+		cache_hierarchy_hand_up(hierarchy, level->cache[list], address, &about);
+	prefetch_and_descend(hierarchy, depth, level->cache[list], cache_hierarchy_instance(level->cache[list], about.cpu));
 }
 
 /* ---- accesses into the first level's lists ---- */
@@ -333,18 +327,10 @@ static void enter_or_join(struct cache_hierarchy *hierarchy, const struct access
 }
 
 /* What accesses that came by routes count. */
-static void count_accesses(struct cache_hierarchy *hierarchy, const struct access *accesses, size_t count)
+static void count_accesses(struct cache_hierarchy *hierarchy, const uint64_t counts[ACCESS_KINDS])
 {
-	uint32_t counts[4][ACCESS_KINDS] = {{0}};
-	size_t i = 0;
-	/* Four rows, so that an addition need not wait for the one before. */
-	for (; i + 4 <= count; i += 4)
-		for (unsigned row = 0; row < 4; row++)
-			counts[row][accesses[i + row].kind]++;
-	for (; i < count; i++)
-		counts[0][accesses[i].kind]++;
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
-		uint64_t here = (uint64_t)counts[0][kind] + counts[1][kind] + counts[2][kind] + counts[3][kind];
+		uint64_t here = counts[kind];
 		if (here == 0)
 			continue;
 		struct cache_hierarchy_level *level = &hierarchy->level[0];
@@ -365,16 +351,20 @@ static size_t run_routes(struct cache_hierarchy *hierarchy, const struct access 
 {
 	struct cache_hierarchy_level *level = &hierarchy->level[0];
 	struct cache_batch *out = out_of(hierarchy, 0);
-	const struct replacement_route *routes = hierarchy->routes + cpu * ACCESS_KINDS;
-	size_t done;
-	size_t missed = hierarchy->routed->run_accesses(routes, hierarchy->simd, accesses, count, &done, hierarchy->misses);
-	count_accesses(hierarchy, accesses, done);
-	for (size_t i = 0; i < missed; i++) {
-		const struct access *access = &accesses[hierarchy->misses[i].request];
-		struct cache_level *cache = level->cache[level->list_of[access->kind]];
-		cache->ops->missed(cache, access, cpu, routes[access->kind].marks, hierarchy->misses[i].evicted, out);
+	struct routed_misses run = {.accesses = accesses, .routes = hierarchy->routes + cpu * ACCESS_KINDS, .cpu = cpu};
+	struct replacement_ran ran;
+	size_t missed = hierarchy->routed->run_accesses(run.routes, accesses, count, &ran, hierarchy->misses);
+	count_accesses(hierarchy, ran.accesses);
+	for (size_t first = 0; first < missed; first += run.count) {
+		uint8_t list = level->list_of[accesses[hierarchy->misses[first].request].kind];
+		run.misses = hierarchy->misses + first;
+		run.count = level->caches == 1 ? missed : 1;
+		while (first + run.count < missed &&
+		       level->list_of[accesses[hierarchy->misses[first + run.count].request].kind] == list)
+			run.count++;
+		level->cache[list]->ops->missed(level->cache[list], &run, out);
 	}
-	return done;
+	return ran.done;
 }
 
 /* At most ACCESS_BATCH accesses. */
@@ -522,10 +512,20 @@ static void check_inclusion(const struct cache_hierarchy *hierarchy, unsigned be
 			continue;
 		for (unsigned instance = 0; instance < cache->instances; instance++) {
 			unsigned cpu = instance * (cache->spec->cores ? cache->spec->cores : hierarchy->cpus);
-			struct inclusion_check check = {inclusive, instance_of(inclusive, cpu)};
+			struct inclusion_check check = {inclusive, cache_hierarchy_instance(inclusive, cpu)};
 			cache->ops->each_line(cache, instance, line_is_below, &check);
 		}
 	}
+}
+
+static void check_watch(const struct cache_level *cache)
+{
+	const struct cache_counters *counters = &cache->counters;
+	level_watch_check(cache->watch);
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		level_watch_check_kind(cache->watch, kind,
+		                       &(struct watch_kind){counters->accesses[kind], counters->misses[kind],
+		                                            counters->evictions[kind], counters->write_backs[kind]});
 }
 
 void cache_hierarchy_check(const struct cache_hierarchy *hierarchy)
@@ -533,7 +533,7 @@ void cache_hierarchy_check(const struct cache_hierarchy *hierarchy)
 	for (unsigned i = 0; i < hierarchy->count; i++) {
 		hierarchy->caches[i]->ops->check(hierarchy->caches[i]);
 		if (hierarchy->caches[i]->watch)
-			level_watch_check(hierarchy->caches[i]->watch);
+			check_watch(hierarchy->caches[i]);
 		if (hierarchy->specs[i].inclusion == INCLUSION_INCLUSIVE)
 			check_inclusion(hierarchy, i);
 	}
@@ -545,7 +545,7 @@ static bool overlaps(const struct cache_level *cache, unsigned instance, const s
                      unsigned cpus)
 {
 	unsigned cores = cache->spec->cores ? cache->spec->cores : cpus;
-	return instance_of(below, instance * cores) == below_instance;
+	return cache_hierarchy_instance(below, instance * cores) == below_instance;
 }
 
 static unsigned back_invalidate(void *context, struct cache_level *from, unsigned from_instance, uint64_t address, bool *dirty)
@@ -773,7 +773,7 @@ static void make_entries(struct cache_hierarchy *hierarchy)
 }
 
 /* Routes for all cores and kinds, if the first level's arrays allow them. */
-static void make_routes(struct cache_hierarchy *hierarchy, enum simd simd)
+static void make_routes(struct cache_hierarchy *hierarchy)
 {
 	struct cache_hierarchy_level *level = &hierarchy->level[0];
 	if (hierarchy->one_by_one || hierarchy->rules.line_crossing == CROSSING_ONE_ACCESS)
@@ -787,8 +787,8 @@ static void make_routes(struct cache_hierarchy *hierarchy, enum simd simd)
 				continue;
 			const struct cache_level *cache = level->cache[level->list_of[kind]];
 			uint64_t marks = kind == ACCESS_MODIFY ? WAY_DIRTY : hierarchy->entry[kind].marks;
-			const struct replacement_ops *ops =
-			        cache->ops->route(cache, instance_of(cache, cpu), marks, &routes[cpu * ACCESS_KINDS + kind]);
+			const struct replacement_ops *ops = cache->ops->route(cache, cache_hierarchy_instance(cache, cpu), marks,
+			                                                      &routes[cpu * ACCESS_KINDS + kind]);
 			possible &= ops && (!policy || ops == policy);
 			policy = ops;
 		}
@@ -798,7 +798,6 @@ static void make_routes(struct cache_hierarchy *hierarchy, enum simd simd)
 	}
 	hierarchy->routes = routes;
 	hierarchy->routed = policy;
-	hierarchy->simd = simd_pick(simd);
 }
 
 /* What caches have to know of their neighbours. */
@@ -812,6 +811,7 @@ static void introduce(struct cache_hierarchy *hierarchy)
 		for (unsigned list = 0; list < level->caches; list++) {
 			struct cache_level *cache = level->cache[list];
 			cache->next_line_bytes = next ? next->spec->line_bytes : cache->spec->line_bytes;
+			cache->next_is_memory = !next;
 			cache->next_is_exclusive = next && next->spec->inclusion == INCLUSION_EXCLUSIVE;
 			cache->fetches_whole_lines = includes_below;
 			cache->asks_for_accesses = hierarchy->rules.line_crossing == CROSSING_ONE_ACCESS;
@@ -866,6 +866,7 @@ struct cache_hierarchy *cache_hierarchy_create(const struct cache_hierarchy_wiri
 	for (unsigned i = 0; i < wiring->count; i++) {
 		hierarchy->specs[i] = wiring->specs[i];
 		hierarchy->specs[i].name = xstrdup(wiring->specs[i].name);
+		hierarchy->specs[i].model = xstrdup(wiring->specs[i].model);
 		hierarchy->specs[i].replacement = xstrdup(wiring->specs[i].replacement);
 	}
 	if (!rules_fit(&wiring->rules, error) || !names_differ(hierarchy, error) || !place_levels(hierarchy, error) ||
@@ -883,7 +884,7 @@ struct cache_hierarchy *cache_hierarchy_create(const struct cache_hierarchy_wiri
 		return NULL;
 	}
 	make_entries(hierarchy);
-	make_routes(hierarchy, wiring->simd);
+	make_routes(hierarchy);
 	return hierarchy;
 }
 
@@ -896,6 +897,7 @@ void cache_hierarchy_destroy(struct cache_hierarchy *hierarchy)
 			level_watch_destroy(hierarchy->caches[i]->watch);
 		cache_level_destroy(hierarchy->caches[i]);
 		free(hierarchy->specs[i].name);
+		free(hierarchy->specs[i].model);
 		free(hierarchy->specs[i].replacement);
 	}
 	for (unsigned depth = 0; depth < CACHE_LEVELS_MAX; depth++) {

@@ -1,18 +1,36 @@
 /* SPDX-License-Identifier: MIT
  *
- * core.c - cores run steps (interface and laws: core.h).
+ * core.c - cores and their queues of ops (interface, rules and laws: core.h).
  */
-#include "sim/core.h"
+#include "sim/core_internal.h"
+#include "sim/layout.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#define COST_METRIC(part, name, help) \
+	{ \
+		name "_cycles", "cycles", METRIC_COUNTER, help, offsetof(struct core_counters, cost.cycles[part]) \
+	}
+
 const struct metric core_metrics[] = {
         METRIC(struct core_counters, jobs, "1", "Ops whose steps were run"),
         METRIC(struct core_counters, busy_cycles, "cycles", "Cycles in which a core had an op to run"),
-        METRIC(struct core_counters, compute_cycles, "cycles", "Of the busy cycles, those of instructions outside memory"),
-        METRIC(struct core_counters, memory_cycles, "cycles", "Of the busy cycles, those of memory accesses"),
-        METRIC(struct core_counters, lock_wait_cycles, "cycles", "Of the busy cycles, those spent waiting for a lock"),
+        COST_METRIC(COST_COMPUTE, "compute", "Of the busy cycles, those of instructions"),
+        COST_METRIC(COST_TLB, "tlb", "Those of further TLBs and page walks"),
+        COST_METRIC(COST_L1, "l1", "Those of the first level of caches"),
+        COST_METRIC(COST_L2, "l2", "Those of levels of caches between the first and the last"),
+        COST_METRIC(COST_LLC, "llc", "Those of the last level of caches, and the way to it"),
+        COST_METRIC(COST_COHERENCE, "coherence", "Those of lines fetched from other cores, and of making others' copies invalid"),
+        COST_METRIC(COST_DRAM, "dram", "Those of memory"),
+        COST_METRIC(COST_STORE_BUFFER, "store_buffer", "Those spent waiting for the store buffer"),
+        COST_METRIC(COST_LOCK, "lock", "Those spent waiting for a lock"),
+        COST_METRIC(COST_IPI, "ipi", "Those of waiting for acknowledgements and of serving interrupts"),
+        METRIC(struct core_counters, cmpxchg_retries, "1",
+               "Compare-and-exchanges made once more, as another core had changed the word"),
+        METRIC(struct core_counters, ipis_sent, "1", "Interrupts sent to other cores"),
+        METRIC(struct core_counters, ipis_served, "1", "Interrupts of other cores served"),
+        METRIC(struct core_counters, context_switches, "1", "Switches between a daemon and what ran before"),
         METRIC_END,
 };
 
@@ -45,79 +63,90 @@ static void measure_touched(struct machine *machine, const struct core_job *job)
 	touched_clear(&machine->pages);
 	for (uint32_t index = 0; index < job->count; index++) {
 		const struct step *step = &job->at[index];
-		if (step->kind == STEP_SPEND)
+		if (step->kind >= STEP_SPEND && step->kind != STEP_LOCK && step->kind != STEP_UNLOCK)
 			continue;
 		touched_add(&machine->lines, step->address, step->bytes);
 		touched_add(&machine->pages, step->address, step->bytes);
 	}
-	histogram_add(&machine->measured[JOB_LINES][job->kind], machine->lines.count);
-	histogram_add(&machine->measured[JOB_PAGES][job->kind], machine->pages.count);
+	histogram_add(&machine->measured[JOB_LINES][job->about.kind], machine->lines.count);
+	histogram_add(&machine->measured[JOB_PAGES][job->about.kind], machine->pages.count);
+}
+
+/* A daemon has a thread of its own, for which the core has to switch. */
+static cycle begin_job(struct core *core, cycle now)
+{
+	bool is_daemon = core->jobs[core->first].about.kind == JOB_DAEMON;
+	core->is_begun = true;
+	core->started = now;
+	core->before = core->counters.cost;
+	if (is_daemon == core->ran_daemon)
+		return now;
+	core->ran_daemon = is_daemon;
+	core->counters.context_switches++;
+	return core_pay(core, COST_COMPUTE, core->machine->config.context_switch_cycles, now);
 }
 
 static void finish_job(struct core *core, cycle now)
 {
-	struct core_job *job = &core->jobs[core->first];
-	histogram_add(&core->machine->measured[JOB_CYCLES][job->kind], now - core->started);
-	measure_touched(core->machine, job);
+	struct machine *machine = core->machine;
+	const struct core_job *job = &core->jobs[core->first];
+	struct cost cost = core->counters.cost;
+	for (unsigned part = 0; part < COST_PARTS; part++)
+		cost.cycles[part] -= core->before.cycles[part];
+	SIM_ASSERT(cost_total(&cost) == now - core->started);
+	histogram_add(&machine->measured[JOB_CYCLES][job->about.kind], now - core->started);
+	op_costs_add(&machine->op_costs, &(struct op_cost_key){job->about, job->path}, &cost);
+	measure_touched(machine, job);
 	core->counters.jobs++;
 	core->counters.busy_cycles += now - core->started;
 	core->first = (core->first + 1) % CORE_JOBS;
 	core->queued--;
 	core->position = 0;
+	core->is_begun = false;
 	core->started = now;
 }
 
-static cycle access_memory(struct core *core, const struct step *step, enum step_kind kind, cycle now)
-{
-	core->machine->owner = core->jobs[core->first].owner;
-	cycle done = memory_access(core->machine->memory, core->cpu, vaddr_of(step->address), step->bytes, kind, now);
-	core->counters.memory_cycles += done - now;
-	return done;
-}
-
-/* The lock was handed to a waiting core at `now`: it goes on from there, after fetching the line of the lock word. */
-static void end_wait(struct core *core, cycle now)
-{
-	core->waits_for->wait_cycles += now - core->waits_since;
-	core->counters.lock_wait_cycles += now - core->waits_since;
-	core->waits_for = NULL;
-	cycle done = access_memory(core, &core->jobs[core->first].at[core->position], STEP_READ, now);
-	core->position++;
-	event_queue_add(&core->machine->queue, &core->event, done);
-}
-
-/* Runs one step that starts at `now`; returns the cycle at which it is done, CYCLE_NEVER if the core now waits for a lock. */
+/* Runs one step that starts at `now`; returns the cycle at which the core goes on, CYCLE_NEVER if it now waits for others. */
 static cycle run_step(struct core *core, const struct step *step, cycle now)
 {
-	struct machine *machine = core->machine;
-	switch (step->kind) {
+	cycle written;
+	if (step->uses)
+		now = core_wait_for_loads(core, now);
+	switch ((enum step_kind)step->kind) {
 	case STEP_READ:
+		return core_load(core, step->address, step->bytes, now);
 	case STEP_WRITE:
+		return core_store(core, step->address, step->bytes, now, &written);
 	case STEP_ATOMIC:
-		return access_memory(core, step, step->kind, now);
+		return core_locked(core, step->address, step->bytes, now);
+	case STEP_CMPXCHG:
+		return core_cmpxchg(core, step->address, step->bytes, now);
+	case STEP_UPDATE:
+		return core_update(core, step->address, step->bytes, now);
+	case STEP_PREFETCH:
+		core_prefetch(core, step->address, now);
+		return now;
 	case STEP_SPEND:
-		core->counters.compute_cycles += step->bytes;
-		return now + step->bytes;
-	case STEP_LOCK: {
-		cycle done = access_memory(core, step, STEP_ATOMIC, now);
-		struct lock *lock = lock_at(&machine->locks, step->address);
-		if (lock_acquire(lock, core->cpu))
-			return done;
-		core->waits_for = lock;
-		core->waits_since = done;
-		return CYCLE_NEVER;
+		return core_spend(core, step->bytes, now);
+	case STEP_LOCK:
+		return core_lock(core, step->address, now);
+	case STEP_UNLOCK:
+		return core_unlock(core, step->address, now);
+	case STEP_INVALIDATE: {
+		cycle done = core_invalidate(core, step->address, now);
+		return core_pay(core, COST_TLB, done - now, now);
 	}
-	case STEP_UNLOCK: {
-		cycle done = access_memory(core, step, STEP_WRITE, now);
-		uint32_t next = lock_release(lock_at(&machine->locks, step->address), core->cpu);
-		if (next != LOCK_FREE) {
-			struct core *waiter = &machine->cores[next];
-			end_wait(waiter, done > waiter->waits_since ? done : waiter->waits_since);
-		}
-		return done;
-	}
+	case STEP_IPI:
+		return core_send_ipi(core, step->bytes, step->address, now);
+	case STEP_IPI_WAIT:
+		return core_wait_for_acks(core, now);
 	}
 	SIM_UNREACHABLE("a kind of step");
+}
+
+void core_go_on(struct core *core, cycle at)
+{
+	event_queue_add(&core->machine->queue, &core->event, at);
 }
 
 /* Whether somebody else comes first: an event that is due, or an op that may still arrive before `now`. */
@@ -126,39 +155,78 @@ static bool must_wait(const struct machine *machine, cycle now)
 	return now > machine->horizon || event_queue_next(&machine->queue) <= now;
 }
 
+/* The next piece of work of a core that has some. CYCLE_NEVER: it waits. */
+static cycle work(struct core *core, cycle now)
+{
+	const struct core_job *job = &core->jobs[core->first];
+	core->machine->owner = job->about.owner;
+	if (!core->is_begun)
+		return begin_job(core, now);
+	if (core->takes) {
+		now = core_take(core, now);
+		core->position++;
+		return now;
+	}
+	if (core->position == job->count) {
+		/* The op is over when all that it read is there; what it wrote may still be on its way. */
+		cycle done = core_wait_for_loads(core, now);
+		finish_job(core, done);
+		return done;
+	}
+	cycle done = run_step(core, &job->at[core->position], now);
+	if (done != CYCLE_NEVER)
+		core->position++;
+	return done;
+}
+
 static void core_run(struct event *event, cycle now)
 {
 	struct core *core = (struct core *)(void *)event;
 	while (core->queued > 0) {
-		const struct core_job *job = &core->jobs[core->first];
-		if (core->position == job->count) {
-			finish_job(core, now);
-			continue;
-		}
-		cycle done = run_step(core, &job->at[core->position], now);
-		if (done == CYCLE_NEVER)
+		now = work(core, now);
+		if (now == CYCLE_NEVER)
 			return;
-		core->position++;
-		now = done;
-		if (must_wait(core->machine, now)) {
-			event_queue_add(&core->machine->queue, event, now);
+		if (core->queued > 0 && must_wait(core->machine, now)) {
+			core_go_on(core, now);
 			return;
 		}
 	}
 }
 
-void machine_init(struct machine *machine, unsigned cpus, uint32_t line_bytes, struct memory *memory)
+/* Two lines of each core's own: its node of lock queues, and what others announce interrupts in. */
+static void place_lines(struct machine *machine, struct layout *layout)
 {
-	SIM_ASSERT(cpus > 0 && cpus <= CPUS_MAX);
-	*machine = (struct machine){.memory = memory, .cpus = cpus};
+	uint32_t bytes = 2 * machine->line_bytes;
+	if (!layout) {
+		machine->per_cpu_stride = bytes;
+		return;
+	}
+	machine->queue_nodes = layout_per_cpu(layout, layout_per_cpu_alloc(layout, bytes), 0).addr;
+	machine->per_cpu_stride = layout->per_cpu_stride;
+}
+
+void machine_init(struct machine *machine, const struct machine_wiring *wiring)
+{
+	const struct core_config *config = &wiring->core;
+	SIM_ASSERT(wiring->cpus > 0 && wiring->cpus <= CPUS_MAX && config->instructions_per_cycle > 0);
+	SIM_ASSERT(config->misses_in_flight > 0 && config->misses_in_flight <= CORE_MISSES_MAX);
+	SIM_ASSERT(config->store_buffer <= CORE_STORES_MAX);
+	*machine = (struct machine){.memory = wiring->memory,
+	                            .cpus = wiring->cpus,
+	                            .config = *config,
+	                            .line_bytes = wiring->line_bytes,
+	                            .horizon = 0};
 	event_queue_init(&machine->queue);
 	lock_table_init(&machine->locks);
-	touched_init(&machine->lines, line_bytes);
+	touched_init(&machine->lines, wiring->line_bytes);
 	touched_init(&machine->pages, PAGE_SIZE);
-	machine->cores = xcalloc(cpus, sizeof *machine->cores);
-	for (unsigned cpu = 0; cpu < cpus; cpu++) {
+	place_lines(machine, wiring->layout);
+	machine->words = xcalloc(CMPXCHG_WORDS, sizeof *machine->words);
+	machine->cores = xcalloc(wiring->cpus, sizeof *machine->cores);
+	for (unsigned cpu = 0; cpu < wiring->cpus; cpu++) {
 		struct core *core = &machine->cores[cpu];
 		core->event = (struct event){.run = core_run, .phase = PHASE_CORE};
+		core->interrupt = (struct event){.run = core_serve_interrupt, .phase = PHASE_CORE};
 		core->machine = machine;
 		core->cpu = cpu;
 	}
@@ -170,6 +238,8 @@ void machine_release(struct machine *machine)
 		for (unsigned job = 0; job < CORE_JOBS; job++)
 			free(machine->cores[cpu].jobs[job].at);
 	free(machine->cores);
+	free(machine->words);
+	op_costs_release(&machine->op_costs);
 	touched_release(&machine->pages);
 	touched_release(&machine->lines);
 	lock_table_release(&machine->locks);
@@ -177,7 +247,7 @@ void machine_release(struct machine *machine)
 	*machine = (struct machine){0};
 }
 
-void core_push(struct machine *machine, unsigned cpu, enum job_kind kind, uint32_t owner, const struct steps *steps)
+void core_push(struct machine *machine, unsigned cpu, const struct job_about *about, const struct steps *steps)
 {
 	SIM_ASSERT(cpu < machine->cpus);
 	struct core *core = &machine->cores[cpu];
@@ -191,10 +261,10 @@ void core_push(struct machine *machine, unsigned cpu, enum job_kind kind, uint32
 	if (steps->count > 0)
 		memcpy(job->at, steps->at, steps->count * sizeof *job->at);
 	job->count = steps->count;
-	job->kind = kind;
-	job->owner = owner;
+	job->about = *about;
+	job->path = steps->path;
 	if (core->queued++ == 0) {
-		SIM_ASSERT(core->event.place == 0 && core->position == 0);
+		SIM_ASSERT(core->event.place == 0 && core->position == 0 && !core->is_begun);
 		/* `started` is the end of the core's last op: it may lie ahead of the clock. */
 		if (core->started < machine->queue.now)
 			core->started = machine->queue.now;
@@ -230,9 +300,11 @@ struct core_counters machine_counters(const struct machine *machine)
 		const struct core_counters *counters = &machine->cores[cpu].counters;
 		sum.jobs += counters->jobs;
 		sum.busy_cycles += counters->busy_cycles;
-		sum.compute_cycles += counters->compute_cycles;
-		sum.memory_cycles += counters->memory_cycles;
-		sum.lock_wait_cycles += counters->lock_wait_cycles;
+		cost_add(&sum.cost, &counters->cost);
+		sum.cmpxchg_retries += counters->cmpxchg_retries;
+		sum.ipis_sent += counters->ipis_sent;
+		sum.ipis_served += counters->ipis_served;
+		sum.context_switches += counters->context_switches;
 	}
 	return sum;
 }
@@ -241,16 +313,19 @@ void machine_check(const struct machine *machine)
 {
 	event_queue_check(&machine->queue);
 	lock_table_check(&machine->locks);
-	uint64_t jobs = 0;
+	uint64_t jobs = 0, sent = 0, served = 0;
 	for (unsigned cpu = 0; cpu < machine->cpus; cpu++) {
 		const struct core *core = &machine->cores[cpu];
 		const struct core_counters *counters = &core->counters;
 		jobs += counters->jobs;
+		sent += counters->ipis_sent;
+		served += counters->ipis_served + core->ipi_count;
 		if (core->queued == 0) /* within a job its cycles are not added up yet */
-			SIM_ASSERT(counters->busy_cycles ==
-			           counters->compute_cycles + counters->memory_cycles + counters->lock_wait_cycles);
-		SIM_ASSERT(core->queued == 0 || core->event.place != 0 || core->waits_for != NULL);
+			SIM_ASSERT(counters->busy_cycles == cost_total(&counters->cost));
+		SIM_ASSERT(core->queued == 0 || core->event.place != 0 || core->waits_for || core->waits_for_acks);
 	}
+	SIM_ASSERT(sent == served);
+	op_costs_check(&machine->op_costs);
 	for (unsigned measure = 0; measure < JOB_MEASURES; measure++) {
 		uint64_t measured = 0;
 		for (unsigned kind = 0; kind < JOB_KINDS; kind++) {

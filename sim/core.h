@@ -2,28 +2,49 @@
  *
  * core.h - simulated cores that pay for steps.
  *
- * A decided op's steps go to the end of its core's queue (core_push). The core runs them one after the other: instruction cycles
- * pass, accesses take as long as the memory says, a taken lock makes it wait for its turn. After each step a core lets go first
+ * A decided op's steps go to the end of its core's queue (core_push). The core runs them in order: instructions take their
+ * cycles, accesses take as long as the memory says, a taken lock makes it wait for its turn. After each step a core lets go first
  * whoever is due before its next one, so steps of all cores reach memory and locks in the order of the cycles they start at.
  *
- * Law: a core's busy cycles = compute + memory + lock wait.
+ * The core runs in order, and goes on where it can:
+ *
+ *   load       goes on at once; whoever needs what it brings waits for it (step_use), and the op's end does. While
+ *              misses_in_flight loads that missed the first level are on their way, no further load begins, in the order of the
+ *              program; with 1 the core waits for every load, hit or miss.
+ *   store      goes into the store buffer, whose lines are fetched at once and written in order (Intel SDM vol. 3A 8.2.2). A
+ *              full buffer makes the core wait; with none it waits for every store.
+ *   locked     waits for all loads and for the store buffer to drain, then for its own access (Intel SDM vol. 3A 8.2.2, 8.2.3.9)
+ *   update     waits for its access and machine.core.cmpxchg; what it writes goes into the store buffer
+ *   cmpxchg    as locked; if another core has changed the word since this core read it, reads and tries again
+ *   unlock     as a store: the lock is free when that has left the store buffer
+ *
+ * Cores that wait for one lock do what the kernel's queued spin lock does (Linux 6.1 kernel/locking/qspinlock.c): the first of
+ * them spins on the lock word, the others queue up, each spinning on a line of its own, and are served in the order of arrival.
+ *
+ * An interrupt of another core (STEP_IPI) is served where the step at work ends, or at once by a core that has nothing to do or
+ * waits; the one that sent it goes on and waits for all acknowledgements at STEP_IPI_WAIT.
+ *
+ * MODEL: no out-of-order window, branch misses or instruction fetch: the code of the kernel's allocators is taken to be in the
+ * first-level cache. Waiting for a lock keeps interrupts open.
+ *
+ * Law: a core's busy cycles = the sum of the parts of its cost; the sum over all kinds of ops = the sum over all cores.
  */
 #ifndef SIM_CORE_H
 #define SIM_CORE_H
 
+#include "sim/core_config.h"
+#include "sim/cost.h"
 #include "sim/event.h"
 #include "sim/histogram.h"
 #include "sim/lock.h"
 #include "sim/metric.h"
+#include "sim/op_cost.h"
 #include "sim/port/memory.h"
 #include "sim/steps.h"
 #include "sim/touched.h"
 
 /* Ops that may wait in one core's queue before the replay waits for the core. */
 #define CORE_JOBS 64
-
-/* Kinds of jobs that have a histogram of their own. */
-enum job_kind { JOB_OBJECT_ALLOC, JOB_OBJECT_FREE, JOB_PAGE_ALLOC, JOB_PAGE_FREE, JOB_DAEMON, JOB_KINDS };
 
 /* What is measured of a job, each a histogram for each kind. */
 enum job_measure {
@@ -39,7 +60,11 @@ const char *job_histogram_unit(enum job_measure measure);
 
 struct core_counters {
 	uint64_t jobs;
-	uint64_t busy_cycles, compute_cycles, memory_cycles, lock_wait_cycles;
+	uint64_t busy_cycles;
+	struct cost cost;         /* where they went */
+	uint64_t cmpxchg_retries; /* compare-and-exchanges made once more */
+	uint64_t ipis_sent, ipis_served;
+	uint64_t context_switches;
 };
 
 extern const struct metric core_metrics[];
@@ -47,46 +72,100 @@ extern const struct metric core_metrics[];
 struct core_job {
 	struct step *at;
 	uint32_t count, capacity;
-	enum job_kind kind;
-	uint32_t owner;
+	struct job_about about;
+	uint8_t path; /* enum step_path */
+};
+
+/* A load or store on its way. */
+struct core_flight {
+	cycle done;
+	struct cost cost; /* of a load */
 };
 
 struct machine;
 
 struct core {
-	struct event event; /* queued while the core runs; first member */
+	struct event event;     /* queued while the core runs; first member */
+	struct event interrupt; /* queued while an interrupt is on its way to this core */
 	struct machine *machine;
 	unsigned cpu;
 	struct core_job jobs[CORE_JOBS];
 	unsigned first, queued;
-	uint32_t position; /* in the first job's steps */
-	cycle started;     /* of the first job */
+	uint32_t position;     /* in the first job's steps */
+	cycle started;         /* of the first job */
+	bool is_begun;         /* the first job */
+	struct cost before;    /* counters.cost at its start */
+	bool ran_daemon;       /* the last job was one */
+	uint32_t instructions; /* done of a cycle that is not full yet */
+	/* What is on its way. */
+	struct core_flight misses[CORE_MISSES_MAX];
+	unsigned first_miss, miss_count;
+	struct core_flight latest;     /* of the loads nobody waited for yet, the one that is done last */
+	cycle stores[CORE_STORES_MAX]; /* when each has left the buffer */
+	unsigned first_store, store_count;
+	cycle last_store;
+	/* The word read last, for a compare-and-exchange. */
+	uint64_t read_address;
+	cycle read_at;
+	/* Waiting. */
 	struct lock *waits_for;
+	struct lock *takes; /* handed to this core: it goes on by taking it */
+	bool was_pending;   /* as the first waiter, outside the kernel's queue */
+	bool waits_for_acks;
 	cycle waits_since;
+	cycle interrupted_until; /* busy with an interrupt although waiting or idle */
+	struct core_ipi {
+		cycle at;
+		uint64_t address;
+		uint32_t sender;
+	} ipis[CPUS_MAX]; /* on their way to this core, by time */
+	uint32_t ipi_count;
+	uint32_t acks_awaited;
+	cycle acked;
 	struct core_counters counters;
+};
+
+/* Words that compare-and-exchanges changed lately. MODEL: two words that share a slot forget each other's; a retry is then not
+ * seen. */
+#define CMPXCHG_WORDS 4096u
+
+struct cmpxchg_word {
+	uint64_t address;
+	cycle changed;
+	uint32_t cpu;
 };
 
 struct machine {
 	struct event_queue queue;
 	struct lock_table locks;
 	struct memory *memory; /* not owned */
+	struct core_config config;
 	unsigned cpus;
 	struct core *cores;
+	struct cmpxchg_word *words;
+	uint64_t queue_nodes;    /* address of core 0's lines for queued locks and for the interrupts sent to it */
+	uint64_t per_cpu_stride; /* from one core's to the next one's */
+	uint32_t line_bytes;
 	uint32_t owner; /* of the job whose step runs now: who watches the memory's levels reads it (level_watch.h) */
 	cycle horizon;  /* ops may still arrive after it, so no core runs further ahead than one step */
 	struct touched lines, pages; /* of the job that ends */
 	struct histogram measured[JOB_MEASURES][JOB_KINDS];
+	struct op_costs op_costs;
 };
 
-/* cpus in 1..CPUS_MAX; line_bytes, of a cache line, is a power of two. The memory outlives the machine. */
-void machine_init(struct machine *machine, unsigned cpus, uint32_t line_bytes, struct memory *memory);
+struct machine_wiring {
+	unsigned cpus;       /* 1..CPUS_MAX */
+	uint32_t line_bytes; /* of a cache line, a power of two */
+	struct core_config core;
+	struct memory *memory; /* outlives the machine */
+	struct layout *layout; /* takes the cores' own lines from it; NULL: they lie at address 0 and up */
+};
+
+void machine_init(struct machine *machine, const struct machine_wiring *wiring);
 void machine_release(struct machine *machine);
 
-/*
- * Hands a copy of the steps to a core. If its queue is full, time passes until there is room. owner: whom the accesses are
- * counted for, 0 for nobody in particular.
- */
-void core_push(struct machine *machine, unsigned cpu, enum job_kind kind, uint32_t owner, const struct steps *steps);
+/* Hands a copy of the steps to a core. If its queue is full, time passes until there is room. */
+void core_push(struct machine *machine, unsigned cpu, const struct job_about *about, const struct steps *steps);
 
 /* Lets time pass up to and including a cycle before which no more ops will arrive. */
 void machine_run_until(struct machine *machine, cycle until);

@@ -4,14 +4,6 @@
  */
 #include "sim/level_store.h"
 
-static uint64_t sum(const uint64_t counts[ACCESS_KINDS])
-{
-	uint64_t all = 0;
-	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
-		all += counts[kind];
-	return all;
-}
-
 /* ---- what watches saw ---- */
 
 static bool store_share(struct store *store, int64_t run_id, const char *level, const char *by, const char *name,
@@ -75,19 +67,45 @@ static uint64_t lines_inside(const struct cache_level *cache)
 	return lines;
 }
 
+static bool store_cache_kind(struct store *store, int64_t run_id, const struct cache_level *cache, const char *kind,
+                             uint64_t page_bytes, const struct watch_kind *counts, struct error *error)
+{
+	const struct store_level_kind row = {.level = cache->spec->name,
+	                                     .kind = kind,
+	                                     .page_bytes = page_bytes,
+	                                     .accesses = counts->accesses,
+	                                     .hits = counts->accesses - counts->misses,
+	                                     .misses = counts->misses,
+	                                     .evictions = counts->evictions,
+	                                     .write_backs = counts->write_backs};
+	bool is_empty = !row.accesses && !row.evictions && !row.write_backs;
+	return is_empty || store_level_kind(store, run_id, &row, error);
+}
+
+/* What a watch tells of a kind, page size by page size. */
+static bool store_watched_kind(struct store *store, int64_t run_id, const struct cache_level *cache, unsigned kind,
+                               struct error *error)
+{
+	for (unsigned page = 0; page <= PAGE_SIZES; page++)
+		if (!store_cache_kind(store, run_id, cache, access_kind_name(kind),
+		                      page ? page_size_bytes((enum page_size)(page - 1)) : 0, &cache->watch->kind[kind][page],
+		                      error))
+			return false;
+	return true;
+}
+
 static bool store_cache_kinds(struct store *store, int64_t run_id, const struct cache_level *cache, struct error *error)
 {
 	const struct cache_counters *counters = &cache->counters;
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
-		const struct store_level_kind row = {.level = cache->spec->name,
-		                                     .kind = access_kind_name(kind),
-		                                     .accesses = counters->accesses[kind],
-		                                     .hits = counters->hits[kind],
-		                                     .misses = counters->misses[kind]};
-		if (row.accesses && !store_level_kind(store, run_id, &row, error))
+		const struct watch_kind counts = {counters->accesses[kind], counters->misses[kind], counters->evictions[kind],
+		                                  counters->write_backs[kind]};
+		if (cache->watch ? !store_watched_kind(store, run_id, cache, kind, error)
+		                 : !store_cache_kind(store, run_id, cache, access_kind_name(kind), 0, &counts, error))
 			return false;
 	}
-	return true;
+	const struct watch_kind flushed = {.write_backs = counters->flush_write_backs};
+	return store_cache_kind(store, run_id, cache, "flush", 0, &flushed, error);
 }
 
 static bool store_cache_level(struct store *store, int64_t run_id, const struct cache_level *cache, uint32_t position,
@@ -95,19 +113,18 @@ static bool store_cache_level(struct store *store, int64_t run_id, const struct 
 {
 	const struct cache_counters *counters = &cache->counters;
 	const struct cache_level_spec *spec = cache->spec;
-	uint64_t entries = spec->size_bytes / spec->line_bytes;
 	struct store_level row = {.level = spec->name,
 	                          .port = "cache",
 	                          .position = position,
 	                          .instances = cache->instances,
-	                          .entries = entries,
-	                          .ways = spec->ways ? spec->ways : entries,
+	                          .entries = cache->entries,
+	                          .ways = spec->ways && cache->entries ? spec->ways : cache->entries,
 	                          .unit_bytes = spec->line_bytes,
 	                          .reach_bytes = lines_inside(cache) * spec->line_bytes,
-	                          .accesses = sum(counters->accesses),
-	                          .misses = sum(counters->misses),
-	                          .evictions = counters->evictions,
-	                          .write_backs = counters->write_backs};
+	                          .accesses = access_sum(counters->accesses),
+	                          .misses = access_sum(counters->misses),
+	                          .evictions = access_sum(counters->evictions),
+	                          .write_backs = access_sum(counters->write_backs) + counters->flush_write_backs};
 	add_watch(&row, cache->watch);
 	return store_level(store, run_id, &row, error) && store_cache_kinds(store, run_id, cache, error);
 }
@@ -133,8 +150,8 @@ bool level_store_caches_sample(struct store *store, int64_t run_id, const struct
 		const struct store_level_sample row = {.level = cache->spec->name,
 		                                       .position = moment->position,
 		                                       .time_ns = moment->time_ns,
-		                                       .accesses = sum(cache->counters.accesses),
-		                                       .misses = sum(cache->counters.misses)};
+		                                       .accesses = access_sum(cache->counters.accesses),
+		                                       .misses = access_sum(cache->counters.misses)};
 		if (!store_level_sample(store, run_id, moment->sample, &row, error))
 			return false;
 	}
@@ -146,6 +163,7 @@ bool level_store_caches_sample(struct store *store, int64_t run_id, const struct
 /* What one array of a level counted over all cores. */
 struct array_counts {
 	uint64_t hits[ACCESS_KINDS][PAGE_SIZES], misses[ACCESS_KINDS][PAGE_SIZES];
+	uint64_t evictions[ACCESS_KINDS][PAGE_SIZES]; /* where it is watched */
 	uint64_t all_accesses, all_misses;
 	uint64_t smallest_page;
 };
@@ -172,12 +190,22 @@ static void add_level_counts(struct array_counts *counts, const struct mmu *mmu,
 	}
 }
 
+static void add_evictions(struct array_counts *counts, const struct level_watch *watch)
+{
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		for (unsigned size = 0; size < PAGE_SIZES; size++)
+			counts->evictions[kind][size] += watch->kind[kind][size + 1].evictions;
+}
+
 static struct array_counts count_array(const struct mmu *mmu, unsigned cpus, unsigned array)
 {
 	struct array_counts counts = {0};
-	for (unsigned cpu = 0; cpu < cpus; cpu++)
+	for (unsigned cpu = 0; cpu < cpus; cpu++) {
 		for (unsigned level = 0; level < mmu[cpu].levels; level++)
 			add_level_counts(&counts, &mmu[cpu], level, array);
+		if (mmu[cpu].arrays[array]->watch)
+			add_evictions(&counts, mmu[cpu].arrays[array]->watch);
+	}
 	return counts;
 }
 
@@ -191,8 +219,9 @@ static bool store_array_kinds(struct store *store, int64_t run_id, const char *n
 			                                     .page_bytes = page_size_bytes((enum page_size)size),
 			                                     .accesses = counts->hits[kind][size] + counts->misses[kind][size],
 			                                     .hits = counts->hits[kind][size],
-			                                     .misses = counts->misses[kind][size]};
-			if (row.accesses && !store_level_kind(store, run_id, &row, error))
+			                                     .misses = counts->misses[kind][size],
+			                                     .evictions = counts->evictions[kind][size]};
+			if ((row.accesses || row.evictions) && !store_level_kind(store, run_id, &row, error))
 				return false;
 		}
 	}

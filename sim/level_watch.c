@@ -53,13 +53,13 @@ static void share_add(struct watch_share *share, bool missed)
 	share->misses += missed;
 }
 
-void level_watch_access(struct level_watch *watch, unsigned instance, uint64_t block, unsigned region, bool missed)
+void level_watch_access(struct level_watch *watch, unsigned instance, uint64_t block, uint8_t told, bool missed)
 {
-	SIM_ASSERT(instance < watch->instances && region < WATCH_REGIONS);
+	SIM_ASSERT(instance < watch->instances);
 	uint64_t now = ++watch->now[instance];
 	watch->accesses++;
 	watch->misses += missed;
-	share_add(&watch->region[region], missed);
+	share_add(&watch->region[access_region(told)], missed);
 	if (watch->owner)
 		share_add(owner_share(watch), missed);
 	if (missed)
@@ -118,4 +118,18 @@ void level_watch_check(const struct level_watch *watch)
 		now += watch->now[instance];
 	}
 	SIM_ASSERT(now == watch->accesses && level_watch_remisses(watch) <= watch->misses);
+}
+
+void level_watch_check_kind(const struct level_watch *watch, unsigned kind, const struct watch_kind *level)
+{
+	struct watch_kind sum = {0};
+	for (unsigned page = 0; page < WATCH_PAGES; page++) {
+		const struct watch_kind *here = &watch->kind[kind][page];
+		sum.accesses += here->accesses;
+		sum.misses += here->misses;
+		sum.evictions += here->evictions;
+		sum.write_backs += here->write_backs;
+	}
+	SIM_ASSERT(sum.accesses == level->accesses && sum.misses == level->misses && sum.evictions == level->evictions &&
+	           sum.write_backs == level->write_backs);
 }

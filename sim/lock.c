@@ -58,24 +58,30 @@ struct lock *lock_at(struct lock_table *locks, uint64_t address)
 	return lock;
 }
 
-bool lock_acquire(struct lock *lock, unsigned cpu)
+bool lock_try(struct lock *lock, unsigned cpu)
 {
 	SIM_ASSERT(cpu < CPUS_MAX && lock->holder != cpu);
-	if (lock->holder == LOCK_FREE) {
-		lock->holder = cpu;
-		lock->acquisitions++;
-		return true;
-	}
-	SIM_ASSERT(lock->waiters < CPUS_MAX);
-	lock->queue[lock->waiters++] = (uint16_t)cpu;
-	lock->waits++;
-	return false;
+	if (lock->holder != LOCK_FREE)
+		return false;
+	lock->holder = cpu;
+	lock->acquisitions++;
+	return true;
 }
 
-uint32_t lock_release(struct lock *lock, unsigned cpu)
+void lock_queue(struct lock *lock, unsigned cpu)
+{
+	SIM_ASSERT(lock->holder != LOCK_FREE && lock->waiters < CPUS_MAX);
+	if (lock->waiters == 0)
+		lock->first_is_pending = true;
+	lock->queue[lock->waiters++] = (uint16_t)cpu;
+	lock->waits++;
+}
+
+uint32_t lock_release(struct lock *lock, unsigned cpu, cycle at)
 {
 	SIM_ASSERT(lock->holder == cpu);
 	lock->releases++;
+	lock->free_at = at;
 	if (lock->waiters == 0) {
 		lock->holder = LOCK_FREE;
 		return LOCK_FREE;
@@ -83,7 +89,9 @@ uint32_t lock_release(struct lock *lock, unsigned cpu)
 	lock->holder = lock->queue[0];
 	lock->waiters--;
 	memmove(lock->queue, lock->queue + 1, lock->waiters * sizeof lock->queue[0]);
+	lock->first_is_pending = false;
 	lock->acquisitions++;
+	lock->hand_overs++;
 	return lock->holder;
 }
 
@@ -94,6 +102,7 @@ void lock_table_check(const struct lock_table *locks)
 		SIM_ASSERT(lock->holder != LOCK_FREE || lock->waiters == 0);
 		SIM_ASSERT(lock->acquisitions == lock->releases + (lock->holder != LOCK_FREE));
 		SIM_ASSERT(lock->waits <= lock->acquisitions + lock->waiters);
+		SIM_ASSERT(lock->hand_overs <= lock->waits);
 		SIM_ASSERT(lock->waits > 0 || lock->wait_cycles == 0);
 	}
 }

@@ -4,7 +4,8 @@
  *
  * Waiters queue in the order of their arrival and are served in that order, as the kernel's queued spin locks do.
  *
- * Invariants: a lock without a holder has no waiters; acquisitions = releases + (1 if held); waits <= acquisitions + waiters.
+ * Invariants: a lock without a holder has no waiters; acquisitions = releases + (1 if held); waits <= acquisitions +
+ * waiters; hand-overs <= waits.
  */
 #ifndef SIM_LOCK_H
 #define SIM_LOCK_H
@@ -18,7 +19,10 @@ struct lock {
 	uint32_t holder; /* cpu, or LOCK_FREE */
 	uint32_t waiters;
 	uint16_t queue[CPUS_MAX]; /* waiting cpus, first served first */
-	uint64_t acquisitions, releases, waits, wait_cycles;
+	bool first_is_pending;    /* the first of them came when nobody waited: it spins on the lock word, without a place in the
+	                             kernel's queue */
+	cycle free_at;            /* when the store that gave it up last has reached memory */
+	uint64_t acquisitions, releases, waits, hand_overs, wait_cycles;
 };
 
 struct lock_table {
@@ -33,11 +37,14 @@ void lock_table_release(struct lock_table *locks);
 /* The lock at that address, made on first use. */
 struct lock *lock_at(struct lock_table *locks, uint64_t address);
 
-/* Takes the lock for `cpu` and returns true, or puts the cpu into the queue and returns false. */
-bool lock_acquire(struct lock *lock, unsigned cpu);
+/* Takes the lock for `cpu` if nobody holds it. */
+bool lock_try(struct lock *lock, unsigned cpu);
 
-/* Gives the lock up. It passes to the first waiter, whose cpu is returned, or becomes free (LOCK_FREE). */
-uint32_t lock_release(struct lock *lock, unsigned cpu);
+/* Puts the cpu behind those that wait for a lock that somebody holds. */
+void lock_queue(struct lock *lock, unsigned cpu);
+
+/* Gives the lock up, at that cycle. It passes to the first waiter, whose cpu is returned, or becomes free (LOCK_FREE). */
+uint32_t lock_release(struct lock *lock, unsigned cpu, cycle at);
 
 void lock_table_check(const struct lock_table *locks);
 

@@ -73,6 +73,13 @@ static uint8_t region_of(const struct mmu *mmu, uint64_t linear)
 	return mmu->layout ? (uint8_t)layout_region(mmu->layout, linear) : 0;
 }
 
+/* What an access tells the caches of where it goes (struct access: region). */
+static uint8_t place_of(const struct mmu *mmu, uint64_t linear, enum page_size size)
+{
+	_Static_assert(REGION_NUMBERS <= 1u << ACCESS_REGION_BITS && PAGE_SIZES + 1 <= WATCH_PAGES, "both fit a byte");
+	return mmu->layout && mmu->walker ? access_on_page(region_of(mmu, linear), size) : region_of(mmu, linear);
+}
+
 /* Rights and the dirty bit of a word as an index: bits 1 to 4. */
 static unsigned rights_index(uint64_t word)
 {
@@ -102,7 +109,7 @@ static void remember(struct mmu *mmu, const struct lookup *lookup)
 	        .page = lookup->request.linear >> page_size_shift(lookup->size),
 	        .frame = lookup->word & WORD_FRAME,
 	        .kinds = mmu->kinds_by_rights[is_user(mmu, lookup->request.linear)][rights_index(lookup->word)],
-	        .region = region_of(mmu, lookup->request.linear)};
+	        .region = place_of(mmu, lookup->request.linear, lookup->size)};
 	if (mmu->first_shared_by_sizes && recents->large.page != PAGE_NONE && lookup->size != recents->large_size)
 		recents->large.page = PAGE_NONE;
 	if (lookup->size == PAGE_4K) {
@@ -136,7 +143,7 @@ static uint64_t tag_of(const struct mmu *mmu, uint64_t linear, uint64_t word, en
 	return word & WORD_GLOBAL ? tlb_tag_global(linear, size) : tlb_tag(linear, size, mmu->walker ? mmu->walker->pcid : 0);
 }
 
-static void fill_level(struct mmu *mmu, unsigned level, enum mmu_side side, struct tlb_entry entry);
+static void fill_level(struct mmu *mmu, unsigned level, enum mmu_side side, uint8_t kind, struct tlb_entry entry);
 
 /* Takes a page out of every array above a level. */
 static void remove_above(struct mmu *mmu, unsigned level, uint64_t tag)
@@ -150,7 +157,7 @@ static void remove_above(struct mmu *mmu, unsigned level, uint64_t tag)
 }
 
 /* An entry had to leave a level. */
-static void evicted_from(struct mmu *mmu, unsigned level, enum mmu_side side, struct tlb_entry entry)
+static void evicted_from(struct mmu *mmu, unsigned level, enum mmu_side side, uint8_t kind, struct tlb_entry entry)
 {
 	if (mmu->level[level].inclusion == TLB_INCLUSIVE && level > 0)
 		remove_above(mmu, level, entry.tag);
@@ -159,10 +166,11 @@ static void evicted_from(struct mmu *mmu, unsigned level, enum mmu_side side, st
 	/* Code and data arrays may both have had the page: the second to let it go finds it there. */
 	struct tlb_level *below = mmu->level[level + 1].array[side][tlb_tag_size(entry.tag)];
 	if (below && !tlb_use(below, entry.tag, NULL))
-		fill_level(mmu, level + 1, side, entry);
+		fill_level(mmu, level + 1, side, kind, entry);
 }
 
-static void fill_level(struct mmu *mmu, unsigned level, enum mmu_side side, struct tlb_entry entry)
+/* Keeps an entry in a level, because of an access of that kind. */
+static void fill_level(struct mmu *mmu, unsigned level, enum mmu_side side, uint8_t kind, struct tlb_entry entry)
 {
 	enum page_size size = tlb_tag_size(entry.tag);
 	struct tlb_level *array = mmu->level[level].array[side][size];
@@ -171,10 +179,12 @@ static void fill_level(struct mmu *mmu, unsigned level, enum mmu_side side, stru
 	struct tlb_entry evicted = tlb_fill(array, entry);
 	if (evicted.tag == TLB_NONE)
 		return;
-	if (array->watch)
+	if (array->watch) {
 		level_watch_evicted(array->watch, 0, evicted.tag, evicted.word & TLB_WORD_USED);
+		level_watch_kind(array->watch, kind, access_on_page(0, tlb_tag_size(evicted.tag)))->evictions++;
+	}
 	evicted.word &= ~TLB_WORD_USED;
-	evicted_from(mmu, level, side, evicted);
+	evicted_from(mmu, level, side, kind, evicted);
 }
 
 /* The entry that a level keeps of a translation: the page, or the largest piece around the address that its arrays keep. */
@@ -204,7 +214,7 @@ static void fill_above(struct mmu *mmu, unsigned below, const struct lookup *loo
 		const struct tlb_entry entry = keeps_whole ? whole : entry_for(mmu, level, lookup);
 		first = tlb_tag_size(entry.tag);
 		mmu->seen[first] = true;
-		fill_level(mmu, level, lookup->side, entry);
+		fill_level(mmu, level, lookup->side, lookup->kind, entry);
 	}
 	forget_side(mmu, lookup->side, first, linear);
 }
@@ -294,7 +304,8 @@ static void prefetch_next(struct mmu *mmu, const struct lookup *missed)
 		return;
 	mmu->counters.prefetch_fills++;
 	mmu->seen[walk.size] = true;
-	fill_level(mmu, last, next.side, (struct tlb_entry){tag_of(mmu, next.request.linear, walk.word, walk.size), walk.word});
+	fill_level(mmu, last, next.side, ACCESS_PREFETCH,
+	           (struct tlb_entry){tag_of(mmu, next.request.linear, walk.word, walk.size), walk.word});
 	if (last == 0)
 		forget_recents(mmu);
 }
@@ -426,6 +437,8 @@ static bool slow_page(struct mmu *mmu, struct access *part, struct walk_sink *si
 		mmu->counters.refused++;
 		return false;
 	}
+	if (mmu->layout)
+		part->region = place_of(mmu, part->address, lookup.size);
 	if (mmu->walker)
 		part->address = (lookup.word & WORD_FRAME) | (part->address & (page_size_bytes(lookup.size) - 1));
 	return true;
@@ -657,7 +670,7 @@ void mmu_init(struct mmu *mmu)
 	mmu->seen[PAGE_4K] = true;
 	mmu->whole_batches = can_run_whole_batches(mmu);
 	if (mmu->whole_batches)
-		mmu->runs = mmu_runs_new();
+		mmu->runs = mmu_runs_new(mmu);
 }
 
 void mmu_watch(struct mmu *mmu, const uint32_t *owner)
@@ -686,6 +699,17 @@ static uint64_t sum_of_sizes(const uint64_t sizes[PAGE_SIZES])
 	return sum;
 }
 
+/* An array's watch counts its evictions only by kind and size of page; the levels count the accesses. */
+static void check_watch(const struct tlb_level *array)
+{
+	uint64_t evictions = 0;
+	level_watch_check(array->watch);
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		for (unsigned page = 0; page < WATCH_PAGES; page++)
+			evictions += array->watch->kind[kind][page].evictions;
+	SIM_ASSERT(evictions == array->counters.evictions);
+}
+
 void mmu_check(const struct mmu *mmu)
 {
 	const struct mmu_counters *counters = &mmu->counters;
@@ -707,7 +731,7 @@ void mmu_check(const struct mmu *mmu)
 	for (unsigned i = 0; i < mmu->arrays_count; i++) {
 		tlb_check(mmu->arrays[i]);
 		if (mmu->arrays[i]->watch)
-			level_watch_check(mmu->arrays[i]->watch);
+			check_watch(mmu->arrays[i]);
 	}
 	if (!mmu->walker)
 		return;

@@ -19,19 +19,38 @@ struct run {
 };
 
 struct mmu_runs {
+	struct replacement_route routes[ACCESS_KINDS]; /* of accesses into the first level */
+	const struct replacement_ops *routed;          /* the policy of all routes; NULL: none */
 	struct run runs[2 * MMU_SIDES];
 	struct run *side[MMU_SIDES]; /* of the level at work; what both share stands in the data side */
 	struct run *next[MMU_SIDES]; /* what it missed */
 	struct replacement_miss miss[RUN_MAX];
 };
 
-struct mmu_runs *mmu_runs_new(void)
+/* Routes of all kinds that an array of the first level serves, if each of these has one of the same policy. */
+static void make_routes(const struct mmu *mmu, struct mmu_runs *runs)
+{
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
+		const struct tlb_level *array = mmu->level[0].array[kind == ACCESS_CODE ? MMU_CODE : MMU_DATA][PAGE_4K];
+		if (!array)
+			continue;
+		const struct replacement_ops *ops = array->ops->route ? array->ops->route(array, &runs->routes[kind]) : NULL;
+		if (!ops || (runs->routed && ops != runs->routed)) {
+			runs->routed = NULL;
+			return;
+		}
+		runs->routed = ops;
+	}
+}
+
+struct mmu_runs *mmu_runs_new(const struct mmu *mmu)
 {
 	struct mmu_runs *runs = xcalloc(1, sizeof *runs);
 	for (unsigned side = 0; side < MMU_SIDES; side++) {
 		runs->side[side] = &runs->runs[side];
 		runs->next[side] = &runs->runs[MMU_SIDES + side];
 	}
+	make_routes(mmu, runs);
 	return runs;
 }
 
@@ -49,20 +68,33 @@ static void add_request(struct run *run, const struct run *from, size_t at)
 	run->kind[run->count++] = from->kind[at];
 }
 
+static void count_misses(struct mmu_level_counters *counters, uint64_t bytes)
+{
+	uint64_t misses[ACCESS_KINDS] = {0};
+	add_kind_bytes(misses, bytes);
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		counters->misses[kind][PAGE_4K] += misses[kind];
+}
+
 /* What the array of a side misses goes to the side's next run. Without an array everything does. */
 static void run_array(struct mmu *mmu, unsigned level, unsigned side)
 {
 	struct mmu_runs *runs = mmu->runs;
 	const struct run *run = runs->side[side];
 	struct run *next = runs->next[side];
-	struct mmu_level_counters *counters = &mmu->level_counters[level];
 	struct tlb_level *array = mmu->level[level].array[side][PAGE_4K];
 	size_t missed = array ? tlb_run(array, run->request, run->count, runs->miss) : run->count;
+	bool is_last = level + 1 == mmu->levels;
 	next->count = 0;
-	for (size_t i = 0; i < missed; i++) {
-		size_t from = array ? runs->miss[i].request : i;
-		counters->misses[run->kind[from]][PAGE_4K]++;
-		add_request(next, run, from);
+	for (size_t i = 0, end; i < missed; i = end) {
+		uint64_t bytes = 0;
+		for (end = i; end < missed && end < i + KIND_BYTES_MAX; end++) {
+			size_t from = array ? runs->miss[end].request : end;
+			bytes += kind_byte(run->kind[from]);
+			if (!is_last)
+				add_request(next, run, from);
+		}
+		count_misses(&mmu->level_counters[level], bytes);
 	}
 }
 
@@ -74,8 +106,12 @@ static bool joint(const struct mmu *mmu, unsigned level)
 
 static void count_accesses(struct mmu *mmu, unsigned level, const struct run *run)
 {
-	for (size_t i = 0; i < run->count; i++)
-		mmu->level_counters[level].accesses[run->kind[i]]++;
+	for (size_t i = 0, end; i < run->count; i = end) {
+		uint64_t bytes = 0;
+		for (end = i; end < run->count && end < i + KIND_BYTES_MAX; end++)
+			bytes += kind_byte(run->kind[end]);
+		add_kind_bytes(mmu->level_counters[level].accesses, bytes);
+	}
 }
 
 /* What both sides missed, in program order, becomes what the next level is asked, by its own sides. */
@@ -96,21 +132,29 @@ static void hand_on(struct mmu_runs *runs, bool was_joint, bool is_joint)
 	}
 }
 
-/* The gathered requests through all levels. */
-static void run_levels(struct mmu *mmu)
+/* What the first level missed through all others. */
+static void run_levels_below(struct mmu *mmu)
 {
 	struct mmu_runs *runs = mmu->runs;
-	for (unsigned level = 0; level < mmu->levels; level++) {
-		if (level > 0) {
-			hand_on(runs, joint(mmu, level - 1), joint(mmu, level));
-			count_accesses(mmu, level, runs->side[MMU_DATA]);
-			count_accesses(mmu, level, runs->side[MMU_CODE]);
-		}
+	for (unsigned level = 1; level < mmu->levels; level++) {
+		hand_on(runs, joint(mmu, level - 1), joint(mmu, level));
+		count_accesses(mmu, level, runs->side[MMU_DATA]);
+		count_accesses(mmu, level, runs->side[MMU_CODE]);
 		run_array(mmu, level, MMU_DATA);
 		run_array(mmu, level, MMU_CODE);
 	}
 	runs->side[MMU_DATA]->count = runs->side[MMU_CODE]->count = 0;
 }
+
+/* The gathered requests through all levels. */
+static void run_levels(struct mmu *mmu)
+{
+	run_array(mmu, 0, MMU_DATA);
+	run_array(mmu, 0, MMU_CODE);
+	run_levels_below(mmu);
+}
+
+/* ---- accesses as requests ---- */
 
 /* What a side of the first level was asked for last, set by set, in this batch. */
 struct last_asked {
@@ -175,7 +219,8 @@ static uint32_t gather_further(struct last_asked *asked, const struct access *ac
 	return order;
 }
 
-void mmu_runs_do(struct mmu *mmu, const struct access *in, size_t count)
+/* Accesses one after the other as requests, which then run in one go. */
+static void run_as_requests(struct mmu *mmu, const struct access *in, size_t count)
 {
 	struct last_asked asked[MMU_SIDES];
 	struct last_asked *const data = &asked[MMU_DATA], *const code = joint(mmu, 0) ? data : &asked[MMU_CODE];
@@ -201,10 +246,79 @@ void mmu_runs_do(struct mmu *mmu, const struct access *in, size_t count)
 			                       asked);
 	}
 	run_levels(mmu);
-	mmu->counters.accesses += count;
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
 		mmu->level_counters[0].accesses[kind] += accesses[kind];
 		mmu->counters.pages += accesses[kind];
 	}
+}
+
+/* ---- accesses as they are ---- */
+
+/* Counts what an array of the first level did with the accesses of a kind. */
+static void count_kind(struct mmu *mmu, unsigned kind, uint64_t accesses, uint64_t misses, uint64_t evictions)
+{
+	struct tlb_level *array = mmu->level[0].array[kind == ACCESS_CODE ? MMU_CODE : MMU_DATA][PAGE_4K];
+	mmu->level_counters[0].accesses[kind] += accesses;
+	mmu->level_counters[0].misses[kind][PAGE_4K] += misses;
+	mmu->counters.pages += accesses;
+	if (!array)
+		return;
+	array->counters.fills += misses;
+	array->counters.evictions += evictions;
+}
+
+/* What the first level missed of accesses that came by routes, as what the next level is asked. */
+static void take_misses(struct mmu *mmu, const struct access *in, size_t first, size_t end, uint64_t misses[ACCESS_KINDS],
+                        uint64_t evictions[ACCESS_KINDS])
+{
+	struct mmu_runs *runs = mmu->runs;
+	bool is_joint = joint(mmu, 0);
+	uint64_t miss_bytes = 0, eviction_bytes = 0;
+	for (size_t i = first; i < end; i++) {
+		const struct replacement_miss *miss = &runs->miss[i];
+		const struct access *access = &in[miss->request];
+		struct run *next = runs->next[is_joint || access->kind != ACCESS_CODE ? MMU_DATA : MMU_CODE];
+		miss_bytes += kind_byte(access->kind);
+		eviction_bytes += (miss->evicted & WAY_VALID) * kind_byte(access->kind);
+		next->request[next->count] = (access->address >> PAGE_SHIFT & TLB_NUMBER) << PAGE_SHIFT;
+		next->order[next->count] = miss->request;
+		next->kind[next->count++] = access->kind;
+	}
+	add_kind_bytes(misses, miss_bytes);
+	add_kind_bytes(evictions, eviction_bytes);
+}
+
+/* Runs accesses as far as their routes lead. Returns how many. */
+static size_t run_routes(struct mmu *mmu, const struct access *in, size_t count)
+{
+	struct mmu_runs *runs = mmu->runs;
+	uint64_t misses[ACCESS_KINDS] = {0}, evictions[ACCESS_KINDS] = {0};
+	struct replacement_ran ran;
+	size_t missed = runs->routed->run_accesses(runs->routes, in, count < RUN_MAX ? count : RUN_MAX, &ran, runs->miss);
+	runs->next[MMU_DATA]->count = runs->next[MMU_CODE]->count = 0;
+	for (size_t i = 0, end; i < missed; i = end) {
+		end = missed - i < KIND_BYTES_MAX ? missed : i + KIND_BYTES_MAX;
+		take_misses(mmu, in, i, end, misses, evictions);
+	}
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		count_kind(mmu, kind, ran.accesses[kind], misses[kind], evictions[kind]);
+	run_levels_below(mmu);
+	return ran.done;
+}
+
+void mmu_runs_do(struct mmu *mmu, const struct access *in, size_t count)
+{
+	const struct mmu_runs *runs = mmu->runs;
+	for (size_t done = 0; done < count;) {
+		size_t ran = runs->routed ? run_routes(mmu, in + done, count - done) : 0;
+		done += ran;
+		if (ran > 0)
+			continue;
+		/* One that lies over two pages; or one whose kind has no route, which likely comes again soon. */
+		size_t part = runs->routed && runs->routes[in[done].kind].words ? 1 : count - done;
+		run_as_requests(mmu, in + done, part);
+		done += part;
+	}
+	mmu->counters.accesses += count;
 	count_hits(mmu);
 }

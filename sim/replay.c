@@ -513,7 +513,8 @@ static void run_daemons(struct replay *replay)
 			if (replay->follows)
 				follow_pages_unsupply(&replay->follow_pages);
 			if (replay->parts.machine && replay->parts.steps->count > 0) {
-				core_push(replay->parts.machine, cpu, JOB_DAEMON, REPLAY_OWNER_NONE, replay->parts.steps);
+				const struct job_about about = {.kind = JOB_DAEMON, .owner = REPLAY_OWNER_NONE};
+				core_push(replay->parts.machine, cpu, &about, replay->parts.steps);
 				steps_clear(replay->parts.steps);
 			}
 		}
@@ -984,8 +985,11 @@ static uint32_t step_owner(const struct replay *replay, const struct op *op)
 /* Hands the steps of the op just decided to its core. What happened before the recording costs nothing. */
 static void pay(struct replay *replay, const struct op *op, unsigned cpu)
 {
-	if (op->kind != OP_MARK && op->origin == OP_RECORDED)
-		core_push(replay->parts.machine, cpu, job_of(op->kind), step_owner(replay, op), replay->parts.steps);
+	if (op->kind != OP_MARK && op->origin == OP_RECORDED) {
+		const struct job_about about = {
+		        .kind = job_of(op->kind), .owner = step_owner(replay, op), .call_site = op->call_site};
+		core_push(replay->parts.machine, cpu, &about, replay->parts.steps);
+	}
 	steps_clear(replay->parts.steps);
 }
 

@@ -28,6 +28,7 @@
 #define BARS 20
 #define NAME_CHARACTERS 24
 #define BAR_NAME_CHARACTERS 34
+#define CURVE_NAME_CHARACTERS 90
 
 struct report_run {
 	int64_t id;
@@ -71,6 +72,7 @@ const struct report_picture report_pictures[] = {
         {"misses", "Misses of caches and TLBs over time"},
         {"regions", "Misses by level and region of memory"},
         {"walks", "What the page walker read, and where it found it"},
+        {"curves", "Misses of every size of a cache or TLB, and how far apart uses are"},
         {NULL, NULL},
 };
 
@@ -300,6 +302,18 @@ static bool write_callsite_waste(struct sheet *sheet, struct error *error)
 	                  error);
 }
 
+/* A block of numbers, one line without any where there are none. */
+static bool write_block(struct sheet *sheet, const char *sql, int64_t run, struct error *error)
+{
+	const uint64_t before = sheet->points;
+	if (!sheet_query(sheet, sql, &run, 1, write_numbers, error))
+		return false;
+	if (sheet->points == before)
+		fputs("NaN NaN NaN\n", sheet->data);
+	end_block(sheet);
+	return true;
+}
+
 /* A block for allocations and one for frees a run: cycles, share of ops that took at most so many. */
 static bool write_cycles(struct sheet *sheet, struct error *error)
 {
@@ -311,12 +325,8 @@ static bool write_cycles(struct sheet *sheet, struct error *error)
 	};
 	for (size_t i = 0; i < sheet->count; i++) {
 		for (size_t question = 0; question < 2; question++) {
-			uint64_t before = sheet->points;
-			if (!sheet_query(sheet, questions[question], &sheet->runs[i].id, 1, write_numbers, error))
+			if (!write_block(sheet, questions[question], sheet->runs[i].id, error))
 				return false;
-			if (sheet->points == before)
-				fputs("NaN NaN\n", sheet->data);
-			end_block(sheet);
 		}
 	}
 	return true;
@@ -406,6 +416,55 @@ static bool write_walks(struct sheet *sheet, struct error *error)
 	        error);
 }
 
+/* columns: what was measured, first uses in per cent, the run's place, whether sizes are estimates. */
+static bool write_curve_legend(void *context, const struct store_row *row, struct error *error)
+{
+	(void)error;
+	struct sheet *sheet = context;
+	const char *label = row->values[0].kind == STORE_TEXT ? row->values[0].text : "?";
+	const size_t index = (size_t)row->values[2].integer;
+	char *legend = xasprintf("%s%s", label, row->values[3].integer ? " (with standard errors)" : "");
+	char *name = xasprintf("%s; first uses: %.2f %%", label, row->values[1].real);
+	script_text(sheet, "LEGEND", index, legend, CURVE_NAME_CHARACTERS);
+	script_text(sheet, "NAME", index, name, CURVE_NAME_CHARACTERS);
+	free(name);
+	free(legend);
+	return true;
+}
+
+#define CURVE_BLOCKS 4
+
+/* For each run four blocks: sizes, distances, levels of machines, sizes in sets; all in bytes and per cent of the accesses. */
+static bool write_curves(struct sheet *sheet, struct error *error)
+{
+	static const char *const questions[CURVE_BLOCKS] = {
+	        "SELECT bytes, 100 * miss_ratio, 100 * coalesce(standard_error, 0) FROM v_curve"
+	        " WHERE run_id = ?1 AND sets = 1 AND accesses > 0 ORDER BY ways",
+	        "SELECT max(lowest, 0.5) * unit_bytes, (highest + 1) * unit_bytes, 100 * share FROM v_curve_distance"
+	        " WHERE run_id = ?1 AND share_up_to > 0 ORDER BY lowest",
+	        "SELECT bytes, 100 * miss_ratio FROM v_curve_machine WHERE run_id = ?1 AND sees_all AND accesses > 0 ORDER BY nr",
+	        "SELECT bytes, 100 * miss_ratio FROM v_curve WHERE run_id = ?1 AND sets > 1 AND accesses > 0 ORDER BY ways",
+	};
+	uint64_t points[CURVE_BLOCKS] = {0};
+	for (size_t i = 0; i < sheet->count; i++) {
+		const int64_t parameters[] = {sheet->runs[i].id, (int64_t)i};
+		if (!sheet_query(
+		            sheet,
+		            "SELECT r.label, 100.0 * min(c.blocks, c.accesses) / max(c.accesses, 1), ?2, c.rate_ppb IS NOT NULL"
+		            " FROM curve AS c JOIN run AS r ON r.id = c.run_id WHERE c.run_id = ?1",
+		            parameters, 2, write_curve_legend, error))
+			return false;
+		for (size_t question = 0; question < CURVE_BLOCKS; question++) {
+			const uint64_t before = sheet->points;
+			if (!write_block(sheet, questions[question], sheet->runs[i].id, error))
+				return false;
+			points[question] += sheet->points - before;
+		}
+	}
+	fprintf(sheet->script, "MACHINES = %d\nSETS = %d\n", points[2] > 0, points[3] > 0);
+	return true;
+}
+
 static const struct picture pictures[] = {
         {"Fragmentation of free memory over time", write_fragmentation, "the runs have no samples over time"},
         {"Memory by owner over time", write_memory, "the runs have no samples over time"},
@@ -419,6 +478,7 @@ static const struct picture pictures[] = {
         {"Misses over time", write_misses, NO_LEVELS},
         {"Misses by level and region of memory", write_regions, NO_LEVELS},
         {"References of the page walker", write_walks, "no run walked page tables"},
+        {"Misses of every size, and how far apart uses are", write_curves, "no run is a miss curve (kmemsim curve --db)"},
 };
 
 _Static_assert(sizeof pictures / sizeof pictures[0] + 1 == sizeof report_pictures / sizeof report_pictures[0],
@@ -640,8 +700,9 @@ static bool take_run(void *context, const struct store_row *row, struct error *e
 		run->name = xstrdup(label);
 	else
 		run->name = xasprintf("%s, run %" PRId64, allocator, run->id);
-	run->source = xasprintf("%s on %s, kernel %s", file_name(text_of(&row->values[5], "no recording")),
-	                        text_of(&row->values[6], "an unnamed machine"), text_of(&row->values[7], "unnamed"));
+	const char *trace = file_name(text_of(&row->values[5], "no recording")), *machine = text_of(&row->values[6], "");
+	run->source =
+	        *machine ? xasprintf("%s on %s, kernel %s", trace, machine, text_of(&row->values[7], "unnamed")) : xstrdup(trace);
 	run->last_sample = row->values[8].kind == STORE_INTEGER ? row->values[8].integer : -1;
 	run->start_ns = row->values[9].kind == STORE_INTEGER ? row->values[9].integer : 0;
 	run->samples_step = run->last_sample / SAMPLES_DRAWN + 1;

@@ -17,14 +17,24 @@
 struct unit {
 	const char *name;
 	uint64_t factor;
+	uint64_t mark; /* of a number in this unit: SETTING_DELAY_* */
 };
 
 /* Smallest first; a value is printed in the last one that divides it. Each table ends with a NULL name. */
 static const struct unit size_units[] = {
-        {"B", 1}, {"KiB", 1ull << 10}, {"MiB", 1ull << 20}, {"GiB", 1ull << 30}, {"TiB", 1ull << 40}, {NULL, 0}};
-static const struct unit duration_units[] = {{"ns", 1}, {"us", 1000}, {"ms", 1000000}, {"s", 1000000000}, {NULL, 0}};
-static const struct unit frequency_units[] = {{"Hz", 1}, {"kHz", 1000}, {"MHz", 1000000}, {"GHz", 1000000000}, {NULL, 0}};
-static const struct unit cycle_units[] = {{"cycles", 1}, {NULL, 0}};
+        {"B", 1, 0}, {"KiB", 1ull << 10, 0}, {"MiB", 1ull << 20, 0}, {"GiB", 1ull << 30, 0}, {"TiB", 1ull << 40, 0},
+        {NULL, 0, 0}};
+static const struct unit duration_units[] = {
+        {"ns", 1, 0}, {"us", 1000, 0}, {"ms", 1000000, 0}, {"s", 1000000000, 0}, {NULL, 0, 0}};
+static const struct unit frequency_units[] = {
+        {"Hz", 1, 0}, {"kHz", 1000, 0}, {"MHz", 1000000, 0}, {"GHz", 1000000000, 0}, {NULL, 0, 0}};
+static const struct unit cycle_units[] = {{"cycles", 1, 0}, {NULL, 0, 0}};
+static const struct unit delay_units[] = {{"ps", 1, 0},
+                                          {"ns", 1000, 0},
+                                          {"us", 1000000, 0},
+                                          {"clocks", 1, SETTING_DELAY_CLOCKS},
+                                          {"cycles", 1, SETTING_DELAY_CYCLES},
+                                          {NULL, 0, 0}};
 
 static const struct unit *units_of(enum setting_type type)
 {
@@ -37,6 +47,8 @@ static const struct unit *units_of(enum setting_type type)
 		return frequency_units;
 	case SETTING_CYCLES:
 		return cycle_units;
+	case SETTING_DELAY:
+		return delay_units;
 	default:
 		return NULL;
 	}
@@ -71,10 +83,14 @@ static void list_units(const struct unit *units, char *text, size_t size)
 
 static const struct unit *unit_named(const struct unit *units, const char *name)
 {
+	if (strcmp(name, "cycle") == 0)
+		name = "cycles";
+	if (strcmp(name, "clock") == 0)
+		name = "clocks";
 	for (const struct unit *unit = units; unit->name; unit++)
 		if (strcmp(unit->name, name) == 0)
 			return unit;
-	return units == cycle_units && strcmp(name, "cycle") == 0 ? units : NULL;
+	return NULL;
 }
 
 static int digit_of(char letter, unsigned base)
@@ -131,7 +147,7 @@ static bool refuse(char why[SETTING_WHY_MAX], const char *text)
 
 static bool refuse_unit(char why[SETTING_WHY_MAX], const struct unit *units, const char *found)
 {
-	char known[40], quoted[SETTING_QUOTE_MAX];
+	char known[48], quoted[SETTING_QUOTE_MAX];
 	list_units(units, known, sizeof known);
 	if (!*found)
 		snprintf(why, SETTING_WHY_MAX, "has no unit; the units are %s", known);
@@ -177,6 +193,9 @@ bool setting_parse_number(enum setting_type type, const char *text, uint64_t *va
 	if (too_large || __builtin_mul_overflow(whole, unit->factor, value) ||
 	    __builtin_add_overflow(*value, numerator * unit->factor / denominator, value))
 		return refuse(why, "is out of range");
+	if (type == SETTING_DELAY && *value != SETTING_DELAY_COUNT(*value))
+		return refuse(why, "is out of range");
+	*value |= unit->mark;
 	return true;
 }
 
@@ -188,8 +207,10 @@ const char *setting_number_text(enum setting_type type, uint64_t value, char tex
 		return text;
 	}
 	const struct unit *best = units;
-	for (const struct unit *unit = units; unit->name && value > 0; unit++)
-		if (value % unit->factor == 0)
+	uint64_t mark = type == SETTING_DELAY ? value - SETTING_DELAY_COUNT(value) : 0;
+	value -= mark;
+	for (const struct unit *unit = units; unit->name && (value > 0 || mark); unit++)
+		if (unit->mark == mark && value % unit->factor == 0)
 			best = unit;
 	snprintf(text, SETTING_NUMBER_MAX, "%llu %s", (unsigned long long)(value / best->factor), best->name);
 	return text;
@@ -319,7 +340,8 @@ static bool read_number(const struct reading *reading, const char *text, void *v
 	}
 	if (!setting_parse_number(row->type, text, &number, why))
 		return fail_number(reading, text, why);
-	if (number < row->min || number > row->max)
+	uint64_t count = row->type == SETTING_DELAY ? SETTING_DELAY_COUNT(number) : number;
+	if (count < row->min || count > row->max)
 		return fail_number(reading, text, "is out of range");
 	if (row->power_of_two && (number & (number - 1)) != 0)
 		return fail_number(reading, text, "is not a power of two");

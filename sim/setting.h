@@ -4,8 +4,9 @@
  * lives in the struct that the models read. Everything that reads, checks, prints or documents settings works from the rows.
  *
  * Numbers carry their unit in the text ("512 MiB", "10 ms", "3 GHz", "44 cycles") and are kept in the base unit (bytes,
- * nanoseconds, hertz, cycles). Counts have no unit. A row may have a word for the value 0 ("auto", "off"); then 0 is only
- * reached by that word, and min holds for the rest. Where 0 is a number like others, the word stands for SETTING_UNSET.
+ * nanoseconds, hertz, cycles; delays of less than those in picoseconds). Counts have no unit. A row may have a word for the value
+ * 0 ("auto", "off"); then 0 is only reached by that word, and min holds for the rest. Where 0 is a number like others, the word
+ * stands for SETTING_UNSET.
  *
  * Invariant: a value of the struct came from a row's default or passed setting_set(), so it is within its row's range; printed by
  * setting_print() and read again it is the same.
@@ -24,6 +25,7 @@ enum setting_type {
 	SETTING_DURATION,  /* uint64_t in nanoseconds */
 	SETTING_FREQUENCY, /* uint64_t in hertz */
 	SETTING_CYCLES,    /* uint32_t or uint64_t in cycles */
+	SETTING_DELAY,     /* uint64_t in picoseconds, or with a mark in clocks or cycles */
 	SETTING_ENUM,      /* an enum whose values are the indexes of `names` */
 	SETTING_STRING,    /* char *, owned, NULL when empty */
 	SETTING_LIST       /* char **, owned, with a uint32_t count at count_offset */
@@ -31,6 +33,14 @@ enum setting_type {
 
 /* The value of a uint32_t whose unset_word was given: no number of the user's. */
 #define SETTING_UNSET UINT32_MAX
+
+/*
+ * Marks of a SETTING_DELAY: its number is one of clocks of the part it belongs to, or of cycles of the core, and none of
+ * picoseconds. A row's min and max hold for the number without its mark.
+ */
+#define SETTING_DELAY_CLOCKS (1ull << 63)
+#define SETTING_DELAY_CYCLES (1ull << 62)
+#define SETTING_DELAY_COUNT(delay) ((delay) & ~(SETTING_DELAY_CLOCKS | SETTING_DELAY_CYCLES))
 
 /* Longest text of a value, and most values in a list. */
 #define SETTING_TEXT_MAX 4095

@@ -23,5 +23,6 @@ void steps_append(struct steps *steps, enum step_kind kind, uint64_t address, ui
 		steps->capacity = steps->capacity ? 2 * steps->capacity : 64;
 		steps->at = xrealloc(steps->at, steps->capacity * sizeof *steps->at);
 	}
-	steps->at[steps->count++] = (struct step){address, bytes, kind};
+	steps->at[steps->count++] = (struct step){.address = address, .bytes = bytes, .kind = (uint8_t)kind, .uses = steps->uses};
+	steps->uses = false;
 }

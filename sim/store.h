@@ -27,7 +27,7 @@ struct store;
 
 /* PRAGMA application_id ("kmem") and PRAGMA user_version: the version of the tables. */
 #define STORE_APPLICATION_ID 0x6b6d656d
-#define STORE_VERSION 2
+#define STORE_VERSION 3
 
 /* Opens or creates the database. A file that is no kmemsim database, or of another version, is an error and stays as it is. */
 struct store *store_open(const char *path, struct error *error);
@@ -176,6 +176,42 @@ struct store_wrong_op {
 	const char *kind, *what;
 };
 bool store_wrong_op(struct store *store, int64_t run_id, const struct store_wrong_op *wrong, struct error *error);
+
+/*
+ * A miss curve: what a pass over a trace of accesses measured, in blocks of unit_bytes (lines or pages). A run has one or none;
+ * it comes before its sizes, distances and machines.
+ */
+struct store_curve {
+	const char *port;  /* "cache" or "tlb" */
+	const char *kinds; /* of the accesses: "all", "data", "code" */
+	uint64_t unit_bytes;
+	uint64_t records, accesses; /* read; of them the accesses to blocks */
+	uint64_t blocks;            /* different ones; of a sample an estimate */
+	bool sampled;
+	uint64_t sampled_blocks, sampled_accesses, rate_ppb; /* of a sample; the rate at its end, in parts of 10^9 */
+};
+bool store_curve(struct store *store, int64_t run_id, const struct store_curve *curve, struct error *error);
+
+/* Misses of an LRU level of `sets` sets with `ways` ways; 1 set: fully associative. A second row of a size replaces the first. */
+struct store_curve_size {
+	uint64_t sets, ways, misses;
+	bool estimated;
+	uint64_t standard_error; /* misses; where estimated */
+};
+bool store_curve_size(struct store *store, int64_t run_id, const struct store_curve_size *size, struct error *error);
+
+/* Accesses that came after `lowest` to `highest` other blocks had been used since their own. First uses have no distance. */
+struct store_curve_distance {
+	uint64_t lowest, highest, accesses;
+};
+bool store_curve_distance(struct store *store, int64_t run_id, const struct store_curve_distance *row, struct error *error);
+
+/* A level of a described machine, alone. Rows are numbered in the order of these calls. */
+struct store_curve_machine {
+	const char *machine, *level;
+	uint64_t entries, ways, accesses, misses;
+};
+bool store_curve_machine(struct store *store, int64_t run_id, const struct store_curve_machine *row, struct error *error);
 
 /* Ends the current batch before its time, so that other processes and a later reader see it. */
 bool store_flush(struct store *store, struct error *error);

@@ -9,9 +9,10 @@
  * Source of the rules: Dinero IV (ref.c: d4ref) for what a store, a write-through, a dirty victim and a prefetch do, and for the
  * order in which they reach the next level.
  */
-#include "sim/port/cache_level.h"
+#include "models/cache_level/requests.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 extern const struct cache_level_ops cache_level_set_assoc_ops;
 struct cache_level *cache_level_set_assoc_create(const struct cache_level_wiring *wiring, struct error *error);
@@ -58,83 +59,6 @@ struct visit {
 	struct cache_batch *out;
 };
 
-static bool writes(uint64_t request)
-{
-	return request & WAY_DIRTY;
-}
-
-/* A line that the level above let go, dirty or not. */
-static bool is_victim(const struct cache_about *about)
-{
-	return about->kind == ACCESS_WRITEBACK;
-}
-
-/* ---- what goes on to the next level ---- */
-
-/* Asks the next level for, or gives it, one line of ours; in pieces if its lines are smaller. */
-static void send_line(const struct cache_level *level, uint64_t address, uint64_t marks, struct cache_about about,
-                      struct cache_batch *out)
-{
-	if (!out)
-		return;
-	uint32_t line_bytes = 1u << level->line_shift, next_bytes = level->next_line_bytes;
-	if (__builtin_expect(next_bytes == line_bytes, 1)) {
-		cache_batch_append(out, address | marks, about);
-		out->accesses[about.kind]++;
-		return;
-	}
-	if (next_bytes > line_bytes)
-		about.flags &= (uint8_t)~REQUEST_WHOLE_LINE;
-	uint32_t step = next_bytes < line_bytes ? next_bytes : line_bytes;
-	for (uint32_t offset = 0; offset < line_bytes; offset += step) {
-		cache_batch_append(out, (address + offset) | marks, about);
-		out->accesses[about.kind]++;
-	}
-}
-
-static uint64_t line_of(const struct cache_level *level, uint64_t address)
-{
-	return address >> level->line_shift << level->line_shift;
-}
-
-/* A fetch on behalf of a store is a read in Dinero, and a store's miss in cachegrind. */
-static uint8_t fetch_kind(const struct cache_level *level, uint8_t kind)
-{
-	if (level->rule == CACHE_RULE_DEMAND)
-		return kind;
-	if (kind == ACCESS_STORE || kind == ACCESS_WRITEBACK)
-		return ACCESS_LOAD;
-	return kind == ACCESS_WALK_STORE ? ACCESS_WALK : kind;
-}
-
-static void send_fetch(struct cache_level *level, uint64_t address, struct cache_about about, struct cache_batch *out)
-{
-	level->counters.fetches++;
-	about.kind = fetch_kind(level, about.kind);
-	about.flags = 0;
-	/* What an exclusive cache has not got comes to the one that asked it. */
-	if (level->spec->inclusion != INCLUSION_EXCLUSIVE)
-		about.taker = level->number;
-	if (!level->asks_for_accesses) {
-		send_line(level, line_of(level, address), 0, about, out);
-	} else if (out) {
-		cache_batch_append(out, address & ~WAY_MARKS, about);
-		out->accesses[about.kind]++;
-	}
-}
-
-/* A store's data goes on; how many bytes is not known any more, so the next level takes it for a part of a line. */
-static void send_store(struct cache_level *level, uint64_t request, struct cache_about about, struct cache_batch *out)
-{
-	level->counters.writes_through++;
-	if (!out)
-		return;
-	if (level->next_line_bytes != 1u << level->line_shift)
-		about.flags &= (uint8_t)~REQUEST_WHOLE_LINE;
-	cache_batch_append(out, request, about);
-	out->accesses[about.kind]++;
-}
-
 /* What becomes of a way that had to go. */
 static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t word, struct cache_about about,
                         struct cache_batch *out)
@@ -150,15 +74,18 @@ static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t wor
 	}
 	if (word & WAY_PREFETCHED)
 		level->counters.prefetch_unused++;
+	uint8_t cause = about.kind;
+	if (dirty && level->watch)
+		level_watch_kind(level->watch, cause, about.region)->write_backs++;
 	about.kind = ACCESS_WRITEBACK;
 	about.flags = REQUEST_WHOLE_LINE;
 	about.region = 0; /* the line's own is not known any more */
 	if (dirty) {
-		level->counters.write_backs++;
-		if (out && (level->rule == CACHE_RULE_WRITEBACK || level->next_is_exclusive))
+		bool to_next = level->rule == CACHE_RULE_WRITEBACK || level->next_is_exclusive;
+		level->counters.write_backs[cause]++;
+		level->counters.to_memory += !out || level->next_is_memory || !to_next;
+		if (out && (to_next || level->next_is_memory))
 			send_line(level, address, WAY_DIRTY, about, out);
-		else
-			level->counters.to_memory++;
 	} else if (level->next_is_exclusive) {
 		level->counters.clean_victims++;
 		about.flags |= REQUEST_CLEAN_VICTIM;
@@ -170,25 +97,16 @@ static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t wor
 static void send_evicted(struct set_assoc *cache, unsigned instance, uint64_t word, struct cache_about about,
                          struct cache_batch *out)
 {
-	cache->level.counters.evictions++;
-	if (cache->level.watch)
+	cache->level.counters.evictions[about.kind]++;
+	cache->level.evicted = word;
+	if (cache->level.watch) {
 		level_watch_evicted(cache->level.watch, instance, way_tag(word), word & WAY_USED);
+		level_watch_kind(cache->level.watch, about.kind, about.region)->evictions++;
+	}
 	send_victim(cache, instance, word, about, out);
 }
 
 /* ---- plain caches ---- */
-
-static void send_group(const struct cache_batch *in, uint32_t first, uint32_t last, struct cache_level *level,
-                       struct cache_batch *out)
-{
-	level->counters.fetches += last - first + 1;
-	if (!out)
-		return;
-	for (uint32_t i = first; i <= last; i++)
-		cache_batch_append(out, in->requests[i] & ~WAY_MARKS, in->about[i]);
-	out->has_groups = true;
-	out->accesses[in->about[first].kind]++;
-}
 
 /* The first and last request of the group that request i belongs to. */
 static void group_of(const struct cache_batch *in, uint32_t i, uint32_t *first, uint32_t *last)
@@ -200,22 +118,101 @@ static void group_of(const struct cache_batch *in, uint32_t i, uint32_t *first, 
 		++*last;
 }
 
-/* Whether a store of a whole line may do without a fetch. */
-static bool needs_no_fetch(const struct cache_level *level, const struct cache_about *about)
-{
-	return level->rule == CACHE_RULE_WRITEBACK && (about->flags & REQUEST_WHOLE_LINE) && !level->fetches_whole_lines;
-}
-
 static void plain_victim(struct cache_level *level, uint64_t word, struct cache_about about, struct cache_batch *out)
 {
-	level->counters.write_backs++;
-	if (!out || level->rule == CACHE_RULE_DEMAND) {
-		level->counters.to_memory++;
+	level->counters.write_backs[about.kind]++;
+	level->counters.to_memory += !out || level->next_is_memory || level->rule == CACHE_RULE_DEMAND;
+	if (!out || (level->rule == CACHE_RULE_DEMAND && !level->next_is_memory))
 		return;
-	}
 	about.kind = ACCESS_WRITEBACK;
 	about.flags = REQUEST_WHOLE_LINE;
 	send_line(level, way_tag(word) << level->line_shift, WAY_DIRTY, about, out);
+}
+
+/* What misses count, a byte for each kind (sim/access.h). */
+struct miss_bytes {
+	uint64_t misses, evictions, write_backs;
+};
+
+static inline void count_miss(struct miss_bytes *bytes, uint8_t kind, uint64_t evicted)
+{
+	_Static_assert(WAY_VALID == 1 && WAY_DIRTY == 2, "the lowest bits of a word");
+	unsigned shift = 8u * kind;
+	bytes->misses += 1ull << shift;
+	bytes->evictions += (evicted & 1) << shift;
+	bytes->write_backs += (evicted >> 1 & 1) << shift;
+}
+
+/*
+ * The usual case: a miss asks the next level for one line by its own kind, and a dirty victim goes to memory unseen. Nothing of
+ * that depends on the request, so the loops below have no branches.
+ */
+static bool misses_are_simple(const struct cache_level *level, const struct cache_batch *out)
+{
+	return level->rule == CACHE_RULE_DEMAND && !level->asks_for_accesses &&
+	       (!out || level->next_line_bytes >= 1u << level->line_shift);
+}
+
+static void end_simple_misses(struct cache_level *level, const struct miss_bytes *bytes, size_t count, struct cache_batch *out)
+{
+	struct cache_counters *counters = &level->counters;
+	uint64_t write_backs[ACCESS_KINDS] = {0};
+	add_kind_bytes(counters->misses, bytes->misses);
+	add_kind_bytes(counters->evictions, bytes->evictions);
+	add_kind_bytes(write_backs, bytes->write_backs);
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
+		counters->write_backs[kind] += write_backs[kind];
+		counters->to_memory += write_backs[kind];
+	}
+	counters->fetches += count;
+	if (!out)
+		return;
+	add_kind_bytes(out->accesses, bytes->misses);
+	out->count += (uint32_t)count;
+}
+
+/* At most KIND_BYTES_MAX misses; `out` has room for them. */
+static void simple_misses(struct cache_level *level, const struct cache_batch *in, const struct replacement_miss *misses,
+                          size_t count, struct cache_batch *out)
+{
+	const uint64_t line_mask = ~((1ull << level->line_shift) - 1);
+	struct cache_about *fetches = out ? out->about + out->count : NULL;
+	uint64_t *requests = out ? out->requests + out->count : NULL;
+	struct miss_bytes bytes = {0};
+	for (size_t m = 0; m < count; m++) {
+		uint32_t at = misses[m].request;
+		count_miss(&bytes, in->about[at].kind, misses[m].evicted);
+		if (!out)
+			continue;
+		/* Written in place: a copy changed byte by byte would have to wait for its own bytes. */
+		fetches[m] = in->about[at];
+		fetches[m].flags = 0;
+		fetches[m].taker = level->number;
+		requests[m] = in->requests[at] & line_mask;
+	}
+	end_simple_misses(level, &bytes, count, out);
+}
+
+/* As simple_misses(), of accesses that came by routes. */
+static void simple_routed_misses(struct cache_level *level, const struct routed_misses *run, size_t first, size_t count,
+                                 struct cache_batch *out)
+{
+	const uint64_t line_mask = ~((1ull << level->line_shift) - 1);
+	struct cache_about *fetches = out ? out->about + out->count : NULL;
+	uint64_t *requests = out ? out->requests + out->count : NULL;
+	struct miss_bytes bytes = {0};
+	for (size_t m = 0; m < count; m++) {
+		const struct replacement_miss *miss = &run->misses[first + m];
+		const struct access *access = &run->accesses[miss->request];
+		uint8_t kind = access->kind == ACCESS_MODIFY ? (uint8_t)ACCESS_LOAD : access->kind;
+		count_miss(&bytes, kind, miss->evicted);
+		if (!out)
+			continue;
+		fetches[m] = (struct cache_about){
+		        .cpu = (uint16_t)run->cpu, .kind = kind, .region = access->region, .taker = level->number};
+		requests[m] = access->address & line_mask;
+	}
+	end_simple_misses(level, &bytes, count, out);
 }
 
 /* The kinds that fetches of each kind go on as. */
@@ -228,7 +225,7 @@ static void fetch_kinds(const struct cache_level *level, uint8_t kinds[ACCESS_KI
 static void plain_misses(struct set_assoc *cache, const struct cache_batch *in, size_t missed, struct cache_batch *out)
 {
 	struct cache_level *level = &cache->level;
-	uint64_t misses[ACCESS_KINDS] = {0}, evictions = 0, unfetched = 0;
+	uint64_t misses[ACCESS_KINDS] = {0}, evictions[ACCESS_KINDS] = {0}, unfetched = 0;
 	uint64_t line_mask = ~((1ull << level->line_shift) - 1);
 	uint8_t kinds[ACCESS_KINDS];
 	/* The usual case: one request of the next level for each miss, and perhaps a victim. */
@@ -236,6 +233,12 @@ static void plain_misses(struct set_assoc *cache, const struct cache_batch *in, 
 	fetch_kinds(level, kinds);
 	if (out)
 		cache_batch_reserve(out, out->count + 2 * (uint32_t)missed);
+	for (size_t m = 0, part; m < missed && misses_are_simple(level, out); m += part) {
+		part = missed - m < KIND_BYTES_MAX ? missed - m : KIND_BYTES_MAX;
+		simple_misses(level, in, cache->misses + m, part, out);
+	}
+	if (misses_are_simple(level, out))
+		return;
 	for (size_t m = 0; m < missed; m++) {
 		const struct replacement_miss *miss = &cache->misses[m];
 		struct cache_about about = in->about[miss->request];
@@ -258,14 +261,15 @@ static void plain_misses(struct set_assoc *cache, const struct cache_batch *in, 
 		}
 		if (!miss->evicted)
 			continue;
-		evictions++;
+		evictions[about.kind]++;
 		if (miss->evicted & WAY_DIRTY)
 			plain_victim(level, miss->evicted, about, out);
 	}
-	level->counters.evictions += evictions;
 	level->counters.fetches += missed - unfetched;
-	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
 		level->counters.misses[kind] += misses[kind];
+		level->counters.evictions[kind] += evictions[kind];
+	}
 }
 
 /* As plain_misses() where some accesses have several requests: such an access misses once, and goes on as a whole. The rule is
@@ -277,8 +281,9 @@ static void plain_group_misses(struct set_assoc *cache, const struct cache_batch
 	for (size_t m = 0; m < missed; m++) {
 		const struct replacement_miss *miss = &cache->misses[m];
 		if (miss->evicted) {
-			counters->evictions++;
-			counters->write_backs += (miss->evicted & WAY_DIRTY) != 0;
+			uint8_t kind = in->about[miss->request].kind;
+			counters->evictions[kind]++;
+			counters->write_backs[kind] += (miss->evicted & WAY_DIRTY) != 0;
 			counters->to_memory += (miss->evicted & WAY_DIRTY) != 0;
 		}
 		if (miss->request < done)
@@ -299,43 +304,50 @@ static const struct replacement_ops *set_assoc_route(const struct cache_level *l
 		return NULL;
 	*route = (struct replacement_route){.words = array->words,
 	                                    .marks = marks,
+	                                    .tag_mask = UINT64_MAX,
 	                                    .set_mask = array->sets - 1,
 	                                    .stride = array->stride,
 	                                    .ways = array->ways,
-	                                    .tag_shift = array->tag_shift};
+	                                    .tag_shift = array->tag_shift,
+	                                    .simd = array->simd};
 	return array->ops;
 }
 
-static void set_assoc_missed(struct cache_level *level, const struct access *access, unsigned cpu, uint64_t marks,
-                             uint64_t evicted, struct cache_batch *out)
+static void routed_miss(struct cache_level *level, const struct routed_misses *run, const struct replacement_miss *miss,
+                        struct cache_batch *out)
 {
+	const struct access *access = &run->accesses[miss->request];
 	uint8_t kind = access->kind == ACCESS_MODIFY ? (uint8_t)ACCESS_LOAD : access->kind;
-	bool is_whole = marks && kind != ACCESS_LOAD && access->bytes >> level->line_shift;
-	struct cache_counters *counters = &level->counters;
-	counters->misses[kind]++;
-	counters->hits[kind]--;
-	counters->fills++;
-	if (!is_whole || level->rule == CACHE_RULE_DEMAND || level->fetches_whole_lines) {
-		if (out && level->next_line_bytes >= 1u << level->line_shift) {
-			uint8_t fetched = fetch_kind(level, kind);
-			cache_batch_reserve(out, out->count + 1);
-			out->requests[out->count] = line_of(level, access->address);
-			out->about[out->count++] = (struct cache_about){
-			        .cpu = (uint16_t)cpu, .kind = fetched, .region = access->region, .taker = level->number};
-			out->accesses[fetched]++;
-			counters->fetches++;
-		} else {
-			const struct cache_about about = {.cpu = (uint16_t)cpu, .kind = kind, .region = access->region};
-			send_fetch(level, access->address, about, out);
-		}
-	}
-	if (!evicted)
+	bool writes_line = run->routes[access->kind].marks && kind != ACCESS_LOAD && access->bytes >> level->line_shift;
+	const struct cache_about about = {
+	        .cpu = (uint16_t)run->cpu, .kind = kind, .region = access->region, .flags = writes_line ? REQUEST_WHOLE_LINE : 0};
+	level->counters.misses[kind]++;
+	if (!needs_no_fetch(level, &about))
+		send_fetch(level, access->address, about, out);
+	if (!miss->evicted)
 		return;
-	counters->evictions++;
-	if (evicted & WAY_DIRTY) {
-		const struct cache_about about = {.cpu = (uint16_t)cpu, .region = access->region};
-		plain_victim(level, evicted, about, out);
+	level->counters.evictions[kind]++;
+	if (miss->evicted & WAY_DIRTY)
+		plain_victim(level, miss->evicted, about, out);
+}
+
+static void set_assoc_missed(struct cache_level *level, const struct routed_misses *run, struct cache_batch *out)
+{
+	struct cache_counters *counters = &level->counters;
+	uint64_t before[ACCESS_KINDS];
+	memcpy(before, counters->misses, sizeof before);
+	if (out)
+		cache_batch_reserve(out, out->count + (uint32_t)run->count);
+	bool is_simple = misses_are_simple(level, out);
+	for (size_t m = 0, part; m < run->count && is_simple; m += part) {
+		part = run->count - m < KIND_BYTES_MAX ? run->count - m : KIND_BYTES_MAX;
+		simple_routed_misses(level, run, m, part, out);
 	}
+	for (size_t m = 0; m < run->count && !is_simple; m++)
+		routed_miss(level, run, &run->misses[m], out);
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		counters->hits[kind] -= counters->misses[kind] - before[kind];
+	counters->fills += run->count;
 }
 
 static void run_plain(struct set_assoc *cache, unsigned instance, const struct cache_batch *in, struct cache_batch *out)
@@ -392,6 +404,13 @@ static int64_t stride_seen(struct stream_table *table, uint64_t line, unsigned l
 
 static bool serve(struct visit *visit, bool fetches);
 
+static void watch_prefetch(const struct visit *visit, uint64_t tag, bool missed)
+{
+	struct cache_level *level = &visit->cache->level;
+	level_watch_access(level->watch, visit->instance, tag, visit->about.region, missed);
+	cache_level_watch_done(level, &visit->about, missed);
+}
+
 static void prefetch_line(const struct visit *cause, uint64_t line)
 {
 	struct cache_level *level = &cause->cache->level;
@@ -404,7 +423,7 @@ static void prefetch_line(const struct visit *cause, uint64_t line)
 	uint64_t tag = line & (TAG_MAX >> (level->line_shift - WAY_MARK_BITS));
 	uint32_t set = replacement_set_of(visit.array, tag), way = replacement_find(visit.array, set, tag);
 	if (level->watch)
-		level_watch_access(level->watch, visit.instance, tag, visit.about.region, way == visit.array->ways);
+		watch_prefetch(&visit, tag, way == visit.array->ways);
 	if (way < visit.array->ways) {
 		replacement_use(visit.array, set, way);
 		level->counters.hits[ACCESS_PREFETCH]++;
@@ -442,6 +461,7 @@ static bool set_assoc_prefetch(struct cache_level *level, unsigned instance, str
 	const struct waiting *waiting = &cache->waiting[cache->first_waiting++];
 	const struct visit visit = {
 	        .cache = cache, .array = cache->arrays[instance], .instance = instance, .about = waiting->about, .out = out};
+	level->evicted = 0;
 	prefetch_line(&visit, waiting->line);
 	return true;
 }
@@ -572,6 +592,8 @@ static void run_each(struct set_assoc *cache, unsigned instance, const struct ca
 			send_group(in, first, last, &cache->level, out);
 		counters->misses[in->about[first].kind] += missed;
 		counters->hits[in->about[first].kind] += !missed;
+		if (cache->level.watch)
+			cache_level_watch_done(&cache->level, &in->about[first], missed);
 	}
 }
 
@@ -584,6 +606,48 @@ static void set_assoc_run(struct cache_level *level, unsigned instance, const st
 		run_plain(cache, instance, in, out);
 	else
 		run_each(cache, instance, in, out);
+}
+
+/* ---- one request ---- */
+
+/* A plain cache's request: the array does everything at once. Returns whether it missed. */
+static bool serve_plain(struct set_assoc *cache, unsigned instance, uint64_t request, struct cache_about about,
+                        struct cache_batch *out)
+{
+	struct cache_level *level = &cache->level;
+	struct replacement_miss miss;
+	if (replacement_run(cache->arrays[instance], &request, 1, &miss) == 0)
+		return false;
+	level->counters.fills++;
+	level->evicted = miss.evicted;
+	if (!writes(request) || !needs_no_fetch(level, &about))
+		send_fetch(level, request, about, out);
+	if (miss.evicted) {
+		level->counters.evictions[about.kind]++;
+		if (miss.evicted & WAY_DIRTY)
+			plain_victim(level, miss.evicted, about, out);
+	}
+	return true;
+}
+
+static bool set_assoc_serve(struct cache_level *level, unsigned instance, uint64_t request, struct cache_about about,
+                            struct cache_batch *out)
+{
+	struct set_assoc *cache = (struct set_assoc *)level;
+	struct visit visit = {.cache = cache,
+	                      .array = cache->arrays[instance],
+	                      .instance = instance,
+	                      .request = request,
+	                      .about = about,
+	                      .out = out};
+	level->evicted = 0;
+	bool missed = level->is_plain ? serve_plain(cache, instance, request, about, out) : serve(&visit, true);
+	level->counters.accesses[about.kind]++;
+	level->counters.misses[about.kind] += missed;
+	level->counters.hits[about.kind] += !missed;
+	if (level->watch)
+		cache_level_watch_done(level, &about, missed);
+	return !missed;
 }
 
 /* ---- lines taken out, marked, looked for ---- */
@@ -645,7 +709,7 @@ static void set_assoc_write_back(struct cache_level *level, unsigned instance, s
 			if (!(words[way] & WAY_DIRTY))
 				continue;
 			words[way] &= ~WAY_DIRTY;
-			level->counters.write_backs++;
+			level->counters.flush_write_backs++;
 			level->counters.to_memory += to_memory;
 			if (!to_memory)
 				send_line(level, way_tag(words[way]) << level->line_shift, WAY_DIRTY, about, out);
@@ -698,13 +762,14 @@ static void set_assoc_check(const struct cache_level *level)
 	}
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
 		SIM_ASSERT(counters->accesses[kind] == counters->hits[kind] + counters->misses[kind]);
-	SIM_ASSERT(counters->fills == counters->evictions + counters->removals + inside);
+	SIM_ASSERT(counters->fills == access_sum(counters->evictions) + counters->removals + inside);
 	SIM_ASSERT(counters->prefetch_fills == counters->prefetch_used + counters->prefetch_unused + unused);
 	SIM_ASSERT(counters->prefetch_fills <= counters->prefetches);
 	uint64_t written = counters->accesses[ACCESS_STORE] + counters->accesses[ACCESS_LOAD] +
 	                   counters->accesses[ACCESS_WALK_STORE] + counters->accesses[ACCESS_WRITEBACK] +
 	                   counters->dirty_received;
-	SIM_ASSERT(level->back_invalidate || counters->write_backs + counters->dirty_removals + dirty <= written);
+	uint64_t written_back = access_sum(counters->write_backs) + counters->flush_write_backs;
+	SIM_ASSERT(level->back_invalidate || written_back + counters->dirty_removals + dirty <= written);
 }
 
 static void set_assoc_destroy(struct cache_level *level)
@@ -723,6 +788,7 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .name = "set_assoc",
         .help = "sets of ways, filled and replaced by a policy",
         .run = set_assoc_run,
+        .serve = set_assoc_serve,
         .route = set_assoc_route,
         .missed = set_assoc_missed,
         .prefetch = set_assoc_prefetch,
@@ -765,6 +831,7 @@ struct cache_level *cache_level_set_assoc_create(const struct cache_level_wiring
 	        .spec = spec,
 	        .line_shift = (unsigned)__builtin_ctz(spec->line_bytes),
 	        .instances = wiring->instances,
+	        .entries = (uint64_t)sets * ways,
 	        .next_line_bytes = spec->line_bytes,
 	        .rule = wiring->rule,
 	};

@@ -42,6 +42,7 @@ struct hierarchy_memory {
 	uint32_t atomic_cycles;
 	struct {
 		uint32_t cycles;
+		enum cost_part part;
 		uint64_t *counter;
 	} depth[CACHE_LEVELS_MAX + 1]; /* by how many levels did not have the line */
 	struct hierarchy_counters counters;
@@ -56,12 +57,11 @@ static const struct metric hierarchy_metrics[] = {
         METRIC_END,
 };
 
-/* A physical access, line after line. Returns its cycles. */
-static cycle access_lines(struct hierarchy_memory *hierarchy, const struct access *access)
+/* A physical access, line after line. `part` tells where its cycles go; COST_PARTS: to those of the level that had the line. */
+static void access_lines(struct hierarchy_memory *hierarchy, const struct access *access, enum cost_part part, struct cost *cost)
 {
 	struct access line = *access;
 	uint64_t address = access->address, end = address + access->bytes, line_bytes = 1ull << hierarchy->line_shift;
-	cycle cycles = 0;
 	while (address < end) {
 		uint64_t line_end = (address | (line_bytes - 1)) + 1;
 		line.address = address;
@@ -69,41 +69,50 @@ static cycle access_lines(struct hierarchy_memory *hierarchy, const struct acces
 		unsigned depth = cache_hierarchy_access(hierarchy->caches, &line);
 		hierarchy->counters.accesses++;
 		++*hierarchy->depth[depth].counter;
-		cycles += hierarchy->depth[depth].cycles;
+		cost->cycles[part == COST_PARTS ? hierarchy->depth[depth].part : part] += hierarchy->depth[depth].cycles;
 		address = line_end;
 	}
-	return cycles;
 }
 
-/* An access by its linear address, with the page walks that it takes. Returns the cycles of all. */
-static cycle access_linear(struct hierarchy_memory *hierarchy, struct mmu *mmu, const struct access *access)
+/* An access by its linear address, with the page walks that it takes. */
+static void access_linear(struct hierarchy_memory *hierarchy, struct mmu *mmu, const struct access *access, struct cost *cost)
 {
 	struct access out[2 * MMU_ROOM];
-	cycle cycles = 0;
 	size_t done, made;
 	do {
 		done = mmu_run(mmu, access, 1, out, 2 * MMU_ROOM, &made);
-		for (size_t i = 0; i < made; i++)
-			cycles += access_lines(hierarchy, &out[i]);
+		for (size_t i = 0; i < made; i++) {
+			bool is_walk = out[i].kind == ACCESS_WALK || out[i].kind == ACCESS_WALK_STORE;
+			access_lines(hierarchy, &out[i], is_walk ? COST_TLB : COST_PARTS, cost);
+		}
 	} while (done == 0);
-	return cycles;
 }
 
-static cycle hierarchy_access(struct memory *memory, unsigned cpu, vaddr at, uint32_t bytes, enum step_kind kind, cycle now)
+static void hierarchy_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
 {
 	struct hierarchy_memory *hierarchy = (struct hierarchy_memory *)memory;
-	if (bytes == 0)
-		return now;
-	static const uint8_t kinds[] = {[STEP_READ] = ACCESS_LOAD, [STEP_WRITE] = ACCESS_STORE, [STEP_ATOMIC] = ACCESS_MODIFY};
-	struct access access = {.address = at.addr, .bytes = bytes, .cpu = (uint16_t)cpu, .kind = kinds[kind]};
-	SIM_ASSERT(cpu < hierarchy->cpus);
-	struct mmu *mmu = hierarchy->mmu ? &hierarchy->mmu[cpu] : NULL;
-	if (mmu && mmu->walker && !translation_canonical(mmu->walker->mode, at.addr)) {
+	if (request->bytes == 0)
+		return;
+	struct access access = {.address = request->address, .bytes = request->bytes, .cpu = request->cpu, .kind = request->kind};
+	SIM_ASSERT(request->cpu < hierarchy->cpus);
+	struct mmu *mmu = hierarchy->mmu ? &hierarchy->mmu[request->cpu] : NULL;
+	if (mmu && mmu->walker && !translation_canonical(mmu->walker->mode, request->address)) {
 		access.address -= hierarchy->direct_map;
 		mmu = NULL;
 	}
-	now += mmu ? access_linear(hierarchy, mmu, &access) : access_lines(hierarchy, &access);
-	return kind == STEP_ATOMIC ? now + hierarchy->atomic_cycles : now;
+	if (mmu)
+		access_linear(hierarchy, mmu, &access, cost);
+	else
+		access_lines(hierarchy, &access, COST_PARTS, cost);
+	if (request->is_locked)
+		cost->cycles[COST_COMPUTE] += hierarchy->atomic_cycles;
+}
+
+static void hierarchy_invalidate(struct memory *memory, unsigned cpu, const struct tlb_scope *scope)
+{
+	struct hierarchy_memory *hierarchy = (struct hierarchy_memory *)memory;
+	if (hierarchy->mmu)
+		mmu_invalidate(&hierarchy->mmu[cpu], scope);
 }
 
 static void hierarchy_check(const struct memory *memory)
@@ -130,6 +139,7 @@ const struct memory_ops memory_hierarchy_ops = {
         .name = "hierarchy",
         .help = "the TLBs and caches of the machine: fixed cycles by the level that has the line",
         .access = hierarchy_access,
+        .invalidate = hierarchy_invalidate,
         .check = hierarchy_check,
         .metrics = hierarchy_metrics,
         .counters = hierarchy_counters,
@@ -147,6 +157,7 @@ static void set_depths(struct hierarchy_memory *hierarchy, const struct machine_
 		                                 : depth == 0 ? machine->l1_cycles
 		                                 : is_last    ? machine->llc_cycles
 		                                              : machine->l2_cycles;
+		hierarchy->depth[depth].part = is_dram ? COST_DRAM : depth == 0 ? COST_L1 : is_last ? COST_LLC : COST_L2;
 		hierarchy->depth[depth].counter = is_dram      ? &counters->dram_accesses
 		                                  : depth == 0 ? &counters->l1_hits
 		                                  : is_last    ? &counters->llc_hits

@@ -87,42 +87,44 @@ static uint8_t *line_state(struct ideal_memory *ideal, uint64_t address)
 	return &page->lines[(address & (PAGE_SIZE - 1)) >> ideal->line_shift];
 }
 
-static uint32_t line_cycles(struct ideal_memory *ideal, unsigned cpu, uint8_t state)
+static void line_cost(struct ideal_memory *ideal, unsigned cpu, uint8_t state, struct cost *cost)
 {
 	ideal->counters.accesses++;
 	if (state == 0) {
 		ideal->counters.dram_accesses++;
-		return ideal->machine.dram_cycles;
-	}
-	if ((state & ~WRITTEN) == cpu + 1) {
+		cost->cycles[COST_DRAM] += ideal->machine.dram_cycles;
+	} else if ((state & ~WRITTEN) == cpu + 1) {
 		ideal->counters.l1_hits++;
-		return ideal->machine.l1_cycles;
-	}
-	if (state & WRITTEN) {
+		cost->cycles[COST_L1] += ideal->machine.l1_cycles;
+	} else if (state & WRITTEN) {
 		ideal->counters.remote_hits++;
-		return ideal->machine.remote_cycles;
+		cost->cycles[COST_COHERENCE] += ideal->machine.remote_cycles;
+	} else {
+		ideal->counters.llc_hits++;
+		cost->cycles[COST_LLC] += ideal->machine.llc_cycles;
 	}
-	ideal->counters.llc_hits++;
-	return ideal->machine.llc_cycles;
 }
 
-static cycle ideal_access(struct memory *memory, unsigned cpu, vaddr at, uint32_t bytes, enum step_kind kind, cycle now)
+static void ideal_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
 {
 	struct ideal_memory *ideal = (struct ideal_memory *)memory;
+	unsigned cpu = request->cpu;
+	bool writes = request->kind == ACCESS_STORE || request->kind == ACCESS_MODIFY;
 	SIM_ASSERT(cpu + 1 < WRITTEN);
-	if (bytes == 0)
-		return now;
+	if (request->bytes == 0)
+		return;
 	uint64_t line_bytes = 1ull << ideal->line_shift;
-	uint64_t last = (at.addr + bytes - 1) & ~(line_bytes - 1);
-	for (uint64_t line = at.addr & ~(line_bytes - 1);; line += line_bytes) {
+	uint64_t last = (request->address + request->bytes - 1) & ~(line_bytes - 1);
+	for (uint64_t line = request->address & ~(line_bytes - 1);; line += line_bytes) {
 		uint8_t *state = line_state(ideal, line);
-		now += line_cycles(ideal, cpu, *state);
-		uint8_t written = kind != STEP_READ || ((*state & ~WRITTEN) == cpu + 1 && (*state & WRITTEN)) ? WRITTEN : 0;
+		line_cost(ideal, cpu, *state, cost);
+		uint8_t written = writes || ((*state & ~WRITTEN) == cpu + 1 && (*state & WRITTEN)) ? WRITTEN : 0;
 		*state = (uint8_t)((cpu + 1) | written);
 		if (line == last)
 			break;
 	}
-	return kind == STEP_ATOMIC ? now + ideal->machine.atomic_cycles : now;
+	if (request->is_locked)
+		cost->cycles[COST_COMPUTE] += ideal->machine.atomic_cycles;
 }
 
 static void ideal_check(const struct memory *memory)
@@ -161,7 +163,8 @@ struct memory *memory_ideal_create(const struct memory_wiring *wiring, struct er
 	const struct machine_settings *machine = &wiring->settings->machine;
 	uint32_t line_bytes = machine->cache_line_bytes;
 	if (line_bytes < 8 || line_bytes > PAGE_SIZE || (line_bytes & (line_bytes - 1)) != 0) {
-		error_set(error, ERROR_USAGE, "machine.cache_line is %u bytes; expected a power of two from 8 to %u", line_bytes, PAGE_SIZE);
+		error_set(error, ERROR_USAGE, "machine.cache_line is %u bytes; expected a power of two from 8 to %u", line_bytes,
+		          PAGE_SIZE);
 		return NULL;
 	}
 	struct ideal_memory *ideal = xcalloc(1, sizeof *ideal);

@@ -7,12 +7,14 @@
 
 #include <stdlib.h>
 
-/* Words of the widest vector. Sets of at most two ways are kept as they are: a vector would be mostly air. */
-#define VECTOR_WORDS 4u
+/* Words of the vectors. Sets of at most two ways are kept as they are: a vector would be mostly air. */
+#define AVX2_WORDS 4u
+#define AVX512_WORDS 8u
 
-static uint32_t stride_of(uint32_t ways)
+static uint32_t stride_of(uint32_t ways, enum simd simd)
 {
-	return ways <= 2 ? ways : (ways + VECTOR_WORDS - 1) / VECTOR_WORDS * VECTOR_WORDS;
+	uint32_t words = simd == SIMD_AVX512 && ways > AVX2_WORDS ? AVX512_WORDS : AVX2_WORDS;
+	return ways <= 2 ? ways : (ways + words - 1) / words * words;
 }
 
 static bool geometry_fits(const struct replacement_wiring *wiring, struct error *error)
@@ -39,18 +41,19 @@ struct replacement *replacement_make(const struct replacement_ops *ops, const st
 	if (!geometry_fits(wiring, error))
 		return NULL;
 	struct replacement *array = xcalloc(1, sizeof *array);
+	enum simd simd = simd_pick(wiring->simd);
 	bool power_of_two = (wiring->sets & (wiring->sets - 1)) == 0;
 	*array = (struct replacement){
 	        .ops = ops,
 	        .sets = wiring->sets,
 	        .ways = wiring->ways,
-	        .stride = stride_of(wiring->ways),
+	        .stride = stride_of(wiring->ways, simd),
 	        .index = wiring->index,
 	        .index_bits = power_of_two ? (unsigned)__builtin_ctz(wiring->sets) : 0,
 	        .sets_are_power_of_two = power_of_two,
 	        .modulo_mask = wiring->number_bits ? (1ull << wiring->number_bits) - 1 : UINT64_MAX,
 	        .tag_shift = wiring->tag_shift,
-	        .simd = simd_pick(wiring->simd),
+	        .simd = simd,
 	        .state_words = state_words,
 	};
 	struct rng rng;

@@ -3,8 +3,10 @@
  * lru.c - least recently used: each set stands in the order of use, the latest first, and the last one goes.
  *
  * Moving words is cheaper than counters or links, because a set is one or two cache lines of the host and most uses are of the
- * first ways.
+ * first ways. A run takes a set's whole turn in registers, with the widest vectors that the host has: here the plain way and
+ * AVX2, in lru_avx512.c AVX-512.
  */
+#include "models/replacement/lru.h"
 #include "models/replacement/order.h"
 
 #include <immintrin.h>
@@ -33,13 +35,8 @@ static void lru_remove(struct replacement *array, uint32_t set, uint32_t way)
 /* No word: not valid, and yet not zero. */
 #define FOUND (WAY_MARKS & ~WAY_VALID)
 
-/*
- * A turn finds the wanted word, marks apart, puts it first with its marks and the request's, and moves those before it up by one.
- * If it is not there, it comes in. Returns the word that had to go, FOUND if nothing had to because it was there.
- */
+/* A turn (lru.h). Returns the word that had to go, FOUND if nothing had to because it was there. */
 typedef uint64_t turn_step(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks);
-
-#define OWNERS_MARKS (WAY_MARKS & ~WAY_VALID)
 
 INLINE uint64_t turn_plain(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks)
 {
@@ -110,9 +107,6 @@ INLINE AVX2 uint64_t turn_avx2_4(uint64_t *words, uint32_t ways, uint64_t wanted
 	return turn_avx2(words, ways, wanted, marks, 4);
 }
 
-/* How far ahead the host is told of sets that will be looked at. */
-#define AHEAD 8u
-
 INLINE size_t run_turns(struct replacement *array, const uint64_t *requests, size_t count, struct replacement_miss *misses,
                         turn_step *turn, bool linear, bool far)
 {
@@ -143,8 +137,18 @@ INLINE size_t run_turns(struct replacement *array, const uint64_t *requests, siz
 	return missed;
 }
 
-INLINE size_t run_access_turns(const struct replacement_route *route, const struct access *accesses, size_t count, size_t *done,
-                               struct replacement_miss *misses, turn_step *turn)
+static void count_kinds(const struct access *accesses, size_t count, uint64_t counts[ACCESS_KINDS])
+{
+	for (size_t done = 0, end; done < count; done = end) {
+		uint64_t bytes = 0;
+		for (end = done; end < count && end < done + KIND_BYTES_MAX; end++)
+			bytes += kind_byte(accesses[end].kind);
+		add_kind_bytes(counts, bytes);
+	}
+}
+
+INLINE size_t run_access_turns(const struct replacement_route *route, const struct access *accesses, size_t count,
+                               struct replacement_ran *ran, struct replacement_miss *misses, turn_step *turn)
 {
 	const uint16_t cpu = accesses->cpu;
 	size_t missed = 0, i;
@@ -154,6 +158,7 @@ INLINE size_t run_access_turns(const struct replacement_route *route, const stru
 		uint64_t tag = access->address >> way_in->tag_shift;
 		if (tag != (access->address + access->bytes - 1) >> way_in->tag_shift || access->cpu != cpu || !way_in->words)
 			break;
+		tag &= way_in->tag_mask;
 		uint64_t *words = way_in->words + (tag & way_in->set_mask) * way_in->stride;
 		uint64_t wanted = way_word(tag, WAY_VALID), marks = way_in->marks;
 		if ((words[0] & ~OWNERS_MARKS) == wanted) {
@@ -165,15 +170,16 @@ INLINE size_t run_access_turns(const struct replacement_route *route, const stru
 		misses[missed] = (struct replacement_miss){.evicted = evicted, .request = (uint32_t)i};
 		missed += evicted != FOUND;
 	}
-	*done = i;
+	*ran = (struct replacement_ran){.done = i};
+	count_kinds(accesses, i, ran->accesses);
 	return missed;
 }
 
 #define RUN_ACCESSES(name, attribute, turn) \
 	static attribute size_t name(const struct replacement_route *route, const struct access *accesses, size_t count, \
-	                             size_t *done, struct replacement_miss *misses) \
+	                             struct replacement_ran *ran, struct replacement_miss *misses) \
 	{ \
-		return run_access_turns(route, accesses, count, done, misses, turn); \
+		return run_access_turns(route, accesses, count, ran, misses, turn); \
 	}
 
 RUN_ACCESSES(run_accesses_plain, , turn_plain)
@@ -182,7 +188,7 @@ RUN_ACCESSES(run_accesses_avx2_2, AVX2, turn_avx2_2)
 RUN_ACCESSES(run_accesses_avx2_3, AVX2, turn_avx2_3)
 RUN_ACCESSES(run_accesses_avx2_4, AVX2, turn_avx2_4)
 
-typedef size_t run_accesses_function(const struct replacement_route *, const struct access *, size_t, size_t *,
+typedef size_t run_accesses_function(const struct replacement_route *, const struct access *, size_t, struct replacement_ran *,
                                      struct replacement_miss *);
 
 static run_accesses_function *const runs_accesses_avx2[4] = {run_accesses_avx2_1, run_accesses_avx2_2, run_accesses_avx2_3,
@@ -203,13 +209,25 @@ static unsigned common_vectors(const struct replacement_route route[ACCESS_KINDS
 	return vectors;
 }
 
-static size_t lru_run_accesses(const struct replacement_route route[ACCESS_KINDS], enum simd simd, const struct access *accesses,
-                               size_t count, size_t *done, struct replacement_miss *misses)
+static enum simd common_simd(const struct replacement_route route[ACCESS_KINDS])
 {
+	enum simd simd = SIMD_AVX512;
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		if (route[kind].words && route[kind].simd < simd)
+			simd = route[kind].simd;
+	return simd;
+}
+
+static size_t lru_run_accesses(const struct replacement_route route[ACCESS_KINDS], const struct access *accesses, size_t count,
+                               struct replacement_ran *ran, struct replacement_miss *misses)
+{
+	enum simd simd = common_simd(route);
+	if (simd == SIMD_AVX512 && lru_avx512_takes(route))
+		return lru_run_accesses_avx512(route, accesses, count, ran, misses);
 	unsigned vectors = common_vectors(route);
 	if (simd >= SIMD_AVX2 && vectors >= 1 && vectors <= 4)
-		return runs_accesses_avx2[vectors - 1](route, accesses, count, done, misses);
-	return run_accesses_plain(route, accesses, count, done, misses);
+		return runs_accesses_avx2[vectors - 1](route, accesses, count, ran, misses);
+	return run_accesses_plain(route, accesses, count, ran, misses);
 }
 
 #define RUN(name, attribute, turn, linear, far) \
@@ -235,14 +253,13 @@ typedef size_t run_function(struct replacement *, const uint64_t *, size_t, stru
 static run_function *const runs_avx2[2][4] = {{run_avx2_1, run_avx2_2, run_avx2_3, run_avx2_4},
                                               {run_avx2_1_far, run_avx2_2_far, run_avx2_3_far, run_avx2_4_far}};
 
-/* Arrays up to this stay in the host's first-level cache, and beyond it are told of ahead. */
-#define NEAR_WORDS (32u * 1024 / sizeof(uint64_t))
-
 static size_t lru_run(struct replacement *array, const uint64_t *requests, size_t count, struct replacement_miss *misses)
 {
 	bool far = (size_t)array->sets * array->stride > NEAR_WORDS;
 	bool linear = array->sets_are_power_of_two && array->index == INDEX_LINEAR;
 	unsigned vectors = array->stride / AVX2_WORDS;
+	if (array->simd == SIMD_AVX512 && array->ways >= LRU_AVX512_WAYS_MIN && array->ways <= LRU_AVX512_WAYS_MAX)
+		return lru_run_avx512(array, requests, count, misses);
 	if (array->simd >= SIMD_AVX2 && linear && array->ways > 2 && vectors <= 4)
 		return runs_avx2[far][vectors - 1](array, requests, count, misses);
 	return (far ? run_plain_far : run_plain)(array, requests, count, misses);

@@ -119,6 +119,21 @@ static size_t set_assoc_run(struct tlb_level *tlb, const uint64_t *requests, siz
 	return replacement_run(((struct set_assoc *)tlb)->array, requests, count, misses);
 }
 
+static const struct replacement_ops *set_assoc_route(const struct tlb_level *tlb, struct replacement_route *route)
+{
+	const struct replacement *array = ((const struct set_assoc *)tlb)->array;
+	if (tlb->keeps_words || !array->ops->run_accesses || !array->sets_are_power_of_two || array->index != INDEX_LINEAR)
+		return NULL;
+	*route = (struct replacement_route){.words = array->words,
+	                                    .tag_mask = TLB_NUMBER,
+	                                    .set_mask = array->sets - 1,
+	                                    .stride = array->stride,
+	                                    .ways = array->ways,
+	                                    .tag_shift = PAGE_SHIFT,
+	                                    .simd = array->simd};
+	return array->ops;
+}
+
 static uint64_t set_assoc_entries(const struct tlb_level *tlb)
 {
 	return replacement_count(((const struct set_assoc *)tlb)->array, 0, NULL);
@@ -156,6 +171,7 @@ const struct tlb_level_ops tlb_level_set_assoc_ops = {
         .remove = set_assoc_remove,
         .invalidate = set_assoc_invalidate,
         .run = set_assoc_run,
+        .route = set_assoc_route,
         .entries = set_assoc_entries,
         .visit = set_assoc_visit,
         .check = set_assoc_check,

@@ -95,6 +95,10 @@ static const char *const digest_tables[] = {
         "SELECT 'level_share', * FROM level_share ORDER BY run_id, level, by, name",
         "SELECT 'walk_reference', * FROM walk_reference ORDER BY run_id, entry, served_by",
         "SELECT 'wrong_op', * FROM wrong_op ORDER BY run_id, nr",
+        "SELECT 'curve', * FROM curve ORDER BY run_id",
+        "SELECT 'curve_size', * FROM curve_size ORDER BY run_id, sets, ways",
+        "SELECT 'curve_distance', * FROM curve_distance ORDER BY run_id, lowest",
+        "SELECT 'curve_machine', * FROM curve_machine ORDER BY run_id, nr",
 };
 
 /* Columns in which equal runs differ: the clock on the wall, who compiled the program, and where the trace lay (its contents are

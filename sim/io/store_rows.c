@@ -427,3 +427,49 @@ bool store_wrong_op(struct store *store, int64_t run_id, const struct store_wron
 	put_text(store, wrong->what);
 	return row_end(store, error);
 }
+
+bool store_curve(struct store *store, int64_t run_id, const struct store_curve *curve, struct error *error)
+{
+	row_begin(store, TABLE_CURVE, run_id);
+	put_text(store, curve->port);
+	put_text(store, curve->kinds);
+	put_number(store, curve->unit_bytes);
+	put_number(store, curve->records);
+	put_number(store, curve->accesses);
+	put_number(store, curve->blocks);
+	put_if(store, curve->sampled, curve->sampled_blocks);
+	put_if(store, curve->sampled, curve->sampled_accesses);
+	put_if(store, curve->sampled, curve->rate_ppb);
+	return row_end(store, error);
+}
+
+bool store_curve_size(struct store *store, int64_t run_id, const struct store_curve_size *size, struct error *error)
+{
+	row_begin(store, TABLE_CURVE_SIZE, run_id);
+	put_number(store, size->sets);
+	put_number(store, size->ways);
+	put_number(store, size->misses);
+	put_if(store, size->estimated, size->standard_error);
+	return row_end(store, error);
+}
+
+bool store_curve_distance(struct store *store, int64_t run_id, const struct store_curve_distance *row, struct error *error)
+{
+	row_begin(store, TABLE_CURVE_DISTANCE, run_id);
+	put_number(store, row->lowest);
+	put_number(store, row->highest);
+	put_number(store, row->accesses);
+	return row_end(store, error);
+}
+
+bool store_curve_machine(struct store *store, int64_t run_id, const struct store_curve_machine *row, struct error *error)
+{
+	row_begin(store, TABLE_CURVE_MACHINE, run_id);
+	put_text(store, row->machine);
+	put_text(store, row->level);
+	put_number(store, row->entries);
+	put_number(store, row->ways);
+	put_number(store, row->accesses);
+	put_number(store, row->misses);
+	return row_end(store, error);
+}

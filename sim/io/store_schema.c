@@ -107,6 +107,24 @@ const char *const store_schema_sql[] = {
         " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, nr INTEGER NOT NULL, op INTEGER NOT NULL,"
         " line INTEGER, kind TEXT NOT NULL, what TEXT NOT NULL, PRIMARY KEY(run_id, nr)) WITHOUT ROWID",
 
+        "CREATE TABLE curve("
+        " run_id INTEGER PRIMARY KEY REFERENCES run(id) ON DELETE CASCADE, port TEXT NOT NULL, kinds TEXT NOT NULL,"
+        " unit_bytes INTEGER NOT NULL, records INTEGER NOT NULL, accesses INTEGER NOT NULL, blocks INTEGER NOT NULL,"
+        " sampled_blocks INTEGER, sampled_accesses INTEGER, rate_ppb INTEGER) WITHOUT ROWID",
+
+        "CREATE TABLE curve_size("
+        " run_id INTEGER NOT NULL REFERENCES curve(run_id) ON DELETE CASCADE, sets INTEGER NOT NULL, ways INTEGER NOT NULL,"
+        " misses INTEGER NOT NULL, standard_error INTEGER, PRIMARY KEY(run_id, sets, ways)) WITHOUT ROWID",
+
+        "CREATE TABLE curve_distance("
+        " run_id INTEGER NOT NULL REFERENCES curve(run_id) ON DELETE CASCADE, lowest INTEGER NOT NULL, highest INTEGER NOT NULL,"
+        " accesses INTEGER NOT NULL, PRIMARY KEY(run_id, lowest)) WITHOUT ROWID",
+
+        "CREATE TABLE curve_machine("
+        " run_id INTEGER NOT NULL REFERENCES curve(run_id) ON DELETE CASCADE, nr INTEGER NOT NULL, machine TEXT NOT NULL,"
+        " level TEXT NOT NULL, entries INTEGER NOT NULL, ways INTEGER NOT NULL, accesses INTEGER NOT NULL,"
+        " misses INTEGER NOT NULL, PRIMARY KEY(run_id, nr)) WITHOUT ROWID",
+
         /* Free blocks: a row for each order. */
         "CREATE VIEW v_free_blocks AS "
         "SELECT z.run_id, z.sample, z.node, z.zone, u.key AS page_order, u.value AS unmovable,"
@@ -183,6 +201,27 @@ const char *const store_schema_sql[] = {
         "SELECT s.run_id, r.allocator, s.level, s.by, s.name, s.accesses, s.misses,"
         " CASE s.accesses WHEN 0 THEN 0.0 ELSE 1.0 * s.misses / s.accesses END AS miss_ratio "
         "FROM level_share AS s JOIN run AS r ON r.id = s.run_id",
+
+        /* Miss curves. A ratio is of the accesses that come to the level, a share of all accesses of the curve. */
+        "CREATE VIEW v_curve AS "
+        "SELECT s.run_id, r.label, r.trace, c.port, c.kinds, c.unit_bytes, s.sets, s.ways, s.sets * s.ways AS entries,"
+        " s.sets * s.ways * c.unit_bytes AS bytes, c.accesses, s.misses,"
+        " CASE c.accesses WHEN 0 THEN 0.0 ELSE 1.0 * s.misses / c.accesses END AS miss_ratio,"
+        " CASE c.accesses WHEN 0 THEN 0.0 ELSE 1.0 * s.standard_error / c.accesses END AS standard_error "
+        "FROM curve_size AS s JOIN curve AS c USING(run_id) JOIN run AS r ON r.id = s.run_id",
+
+        "CREATE VIEW v_curve_distance AS "
+        "SELECT d.run_id, r.label, c.unit_bytes, d.lowest, d.highest, d.accesses,"
+        " CASE c.accesses WHEN 0 THEN 0.0 ELSE 1.0 * d.accesses / c.accesses END AS share,"
+        " CASE c.accesses WHEN 0 THEN 0.0 ELSE 1.0 * sum(d.accesses) OVER (PARTITION BY d.run_id ORDER BY d.lowest) / c.accesses"
+        " END AS share_up_to "
+        "FROM curve_distance AS d JOIN curve AS c USING(run_id) JOIN run AS r ON r.id = d.run_id",
+
+        "CREATE VIEW v_curve_machine AS "
+        "SELECT m.run_id, r.label, m.nr, m.machine, m.level, c.port, m.entries, m.ways, m.entries * c.unit_bytes AS bytes,"
+        " m.accesses, m.misses, CASE m.accesses WHEN 0 THEN 0.0 ELSE 1.0 * m.misses / m.accesses END AS miss_ratio,"
+        " m.accesses = c.accesses AS sees_all "
+        "FROM curve_machine AS m JOIN curve AS c USING(run_id) JOIN run AS r ON r.id = m.run_id",
 
         /* What caches hold at the end and do not use. Where a cache has no slabs of its own (SLOB), only the waste in objects is
            known. */
@@ -293,4 +332,10 @@ const char *const store_insert_sql[STORE_TABLES] = {
         [TABLE_WALK_REFERENCE] = "INSERT INTO walk_reference VALUES(?, ?, ?, ?)",
         [TABLE_WRONG_OP] = ("INSERT INTO wrong_op VALUES(?1, (SELECT coalesce(max(nr) + 1, 0) FROM wrong_op WHERE run_id = ?1),"
                             " ?2, ?3, ?4, ?5)"),
+        [TABLE_CURVE] = "INSERT INTO curve VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_CURVE_SIZE] = "INSERT OR REPLACE INTO curve_size VALUES(?, ?, ?, ?, ?)",
+        [TABLE_CURVE_DISTANCE] = "INSERT INTO curve_distance VALUES(?, ?, ?, ?)",
+        [TABLE_CURVE_MACHINE] =
+                ("INSERT INTO curve_machine VALUES(?1, (SELECT coalesce(max(nr) + 1, 0) FROM curve_machine WHERE run_id = ?1),"
+                 " ?2, ?3, ?4, ?5, ?6, ?7)"),
 };

@@ -9,8 +9,9 @@
  * each request: the fetch of the line, the data written through, the dirty line that had to go, then the same for each line that
  * the prefetcher brings. That is Dinero IV's order (d4ref: its pending references are a stack).
  *
- * Laws (check): for each kind accesses = hits + misses; fills = evictions + removals + lines inside; prefetch fills = used +
- * unused ones gone + unused ones inside; write-backs + dirty removals + dirty lines inside <= writes + dirty lines received.
+ * Laws (check): for each kind accesses = hits + misses; fills = evictions of all kinds + removals + lines inside; prefetch fills
+ * = used + unused ones gone + unused ones inside; write-backs of all kinds and flushes + dirty removals + dirty lines inside <=
+ * writes + dirty lines received.
  */
 #ifndef SIM_PORT_CACHE_LEVEL_H
 #define SIM_PORT_CACHE_LEVEL_H
@@ -51,6 +52,7 @@ enum cache_prefetch {
 /* One cache as a scenario describes it (models/cache_settings.c: its keys and their defaults). */
 struct cache_level_spec {
 	char *name;
+	char *model; /* of this port */
 	uint64_t size_bytes;
 	uint32_t ways; /* 0: one set of all lines */
 	uint32_t line_bytes;
@@ -64,7 +66,16 @@ struct cache_level_spec {
 	bool write_allocate;
 	enum cache_prefetch prefetch;
 	uint32_t prefetch_distance, prefetch_degree; /* lines, or strides, ahead; how many */
+	/* What a clock has to know of it (models/memory/timed.c). */
+	uint32_t latency_cycles; /* from the core, to the data of a line that is here; LATENCY_AUTO: as its place says */
+	uint32_t slots;          /* misses in flight, of one instance; 0: no end */
+	uint32_t ports;          /* requests that an instance takes in a cycle; 0: no end */
+	uint32_t slices;         /* that share its lines by a hash of the address; 1 and more */
+	uint32_t busy_cycles;    /* how long a request keeps its slice; 0: no time */
 };
+
+/* No machine has a first level that answers in no time, so 0 is free to mean "as machine.latency has it". */
+#define LATENCY_AUTO 0u
 
 /* What the eviction of a dirty line does at the next level. */
 enum cache_rule {
@@ -79,11 +90,11 @@ enum cache_rule {
 
 struct cache_about {
 	uint16_t cpu;
-	uint16_t order; /* place in the batch that this came from, for merging what the caches of one level send */
 	uint8_t kind;   /* enum access_kind: what made the request */
+	uint8_t region; /* of the access, as struct access tells it */
+	uint16_t order; /* place in the batch that this came from, for merging what the caches of one level send */
 	uint8_t flags;
-	uint8_t region; /* of the access */
-	uint8_t taker;  /* of a fetch: number of the cache that the line comes into */
+	uint8_t taker; /* of a fetch: number of the cache that the line comes into */
 };
 
 /* Requests in order: two arrays, because the hot loops look at the first one only. */
@@ -97,37 +108,53 @@ struct cache_batch {
 
 struct cache_counters {
 	uint64_t accesses[ACCESS_KINDS], hits[ACCESS_KINDS], misses[ACCESS_KINDS];
-	uint64_t fills;              /* lines brought in */
-	uint64_t evictions;          /* lines that went for a new one */
-	uint64_t removals;           /* lines taken out: back-invalidated, invalidated, moved up */
-	uint64_t dirty_received;     /* lines that the exclusive level below handed up with their data */
-	uint64_t write_backs;        /* dirty lines that left for the next level or memory, at eviction or flush */
-	uint64_t to_memory;          /* of them, those that went to memory: from the last level, or past the others */
-	uint64_t dirty_removals;     /* removed lines whose data went to the one who removed them */
-	uint64_t fetches;            /* lines asked of the next level */
-	uint64_t writes_through;     /* stores handed on */
-	uint64_t clean_victims;      /* clean lines handed to an exclusive next level */
-	uint64_t back_invalidations; /* lines that this cache's evictions took out of the levels above */
-	uint64_t prefetches;         /* made by this cache's prefetcher */
-	uint64_t prefetch_fills;     /* of them lines that were not here yet */
-	uint64_t prefetch_used;      /* prefetched lines used at least once */
-	uint64_t prefetch_unused;    /* prefetched lines that went before any use */
+	uint64_t fills;                     /* lines brought in */
+	uint64_t evictions[ACCESS_KINDS];   /* lines that went for a new one, by the kind of request that brought it */
+	uint64_t removals;                  /* lines taken out: back-invalidated, invalidated, moved up */
+	uint64_t dirty_received;            /* lines that the exclusive level below handed up with their data */
+	uint64_t write_backs[ACCESS_KINDS]; /* dirty lines that left for the next level or memory, by what made them leave */
+	uint64_t flush_write_backs;         /* dirty lines that a flush wrote back */
+	uint64_t to_memory;                 /* of both, those that went to memory: from the last level, or past the others */
+	uint64_t dirty_removals;            /* removed lines whose data went to the one who removed them */
+	uint64_t fetches;                   /* lines asked of the next level */
+	uint64_t writes_through;            /* stores handed on */
+	uint64_t clean_victims;             /* clean lines handed to an exclusive next level */
+	uint64_t back_invalidations;        /* lines that this cache's evictions took out of the levels above */
+	uint64_t prefetches;                /* made by this cache's prefetcher */
+	uint64_t prefetch_fills;            /* of them lines that were not here yet */
+	uint64_t prefetch_used;             /* prefetched lines used at least once */
+	uint64_t prefetch_unused;           /* prefetched lines that went before any use */
 };
 
 struct cache_level;
+
+/* Misses of one instance, for accesses of one core that came by routes. */
+struct routed_misses {
+	const struct access *accesses;
+	const struct replacement_route *routes; /* by kind */
+	const struct replacement_miss *misses;
+	size_t count;
+	unsigned cpu;
+};
 
 struct cache_level_ops {
 	const char *name;
 	const char *help;
 	/* Serves requests of cores that share this instance, in order; `out` NULL: the next level is memory. */
 	void (*run)(struct cache_level *, unsigned instance, const struct cache_batch *in, struct cache_batch *out);
+	/*
+	 * One request, as run() of that request alone, from its lookup to the last thing it asks of the next level, which is
+	 * appended to `out`: what the last level sends to memory, too, where next_is_memory. Returns whether the line was here.
+	 */
+	bool (*serve)(struct cache_level *, unsigned instance, uint64_t request, struct cache_about about,
+	              struct cache_batch *out);
 	/* How accesses of a kind that sets these marks find this instance's array, and its policy; NULL where they have to come
 	 * as requests. */
 	const struct replacement_ops *(*route)(const struct cache_level *, unsigned instance, uint64_t marks,
 	                                       struct replacement_route *route);
-	/* The array of that instance missed, for an access that came by a route: counts it and sends what follows from it. */
-	void (*missed)(struct cache_level *, const struct access *, unsigned cpu, uint64_t marks, uint64_t evicted,
-	               struct cache_batch *out);
+	/* An array missed, for accesses that came by a route: counts the misses and sends what follows from them. Every access
+	 * was counted as a hit. */
+	void (*missed)(struct cache_level *, const struct routed_misses *, struct cache_batch *out);
 	/* Makes the next prefetch that waits (prefetches_wait): false if there is none. */
 	bool (*prefetch)(struct cache_level *, unsigned instance, struct cache_batch *out);
 	/* Takes out all lines that overlap the range. Returns how many; *dirty says whether one of them was dirty. */
@@ -152,15 +179,18 @@ struct cache_level {
 	const struct cache_level_spec *spec; /* owned by the hierarchy */
 	unsigned line_shift;
 	unsigned instances;
+	uint64_t entries;         /* lines of an instance; 0: it has no end */
 	uint8_t number;           /* in the hierarchy */
 	uint32_t next_line_bytes; /* of the next level; the own where that is memory */
 	enum cache_rule rule;
 	bool next_is_exclusive;
-	bool asks_for_accesses;   /* a miss asks the next level for what the access touches, not for the line: cachegrind */
+	bool next_is_memory;    /* it is the last level: serve() and prefetch() append what goes to memory and count it as such */
+	bool asks_for_accesses; /* a miss asks the next level for what the access touches, not for the line: cachegrind */
 	bool fetches_whole_lines; /* even a store of a whole line fetches: a level below has to hold every line */
 	uint32_t keep_dirty;  /* bit by number: who takes dirty lines from an exclusive cache; for others they are written back */
 	bool is_plain;        /* neither prefetcher nor feedback nor odd writes: run() may take requests USED_AGAIN */
 	bool prefetches_wait; /* run() leaves prefetches to prefetch(), so that what it sends can be served before them */
+	uint64_t evicted;     /* the word that had to go for the last serve() or prefetch(), 0: none */
 	bool handed_up_dirty; /* the last request moved a dirty line up; cleared by who reads it */
 	struct cache_counters counters;
 	struct level_watch *watch; /* told of every line looked up and every line that has to go; NULL: nobody watches */
@@ -178,6 +208,14 @@ struct cache_level_wiring {
 	/* Makes the array of one instance: NULL with *error on failure. */
 	struct replacement *(*array)(const char *policy, const struct replacement_wiring *, struct error *);
 };
+
+/* Tells the watch of an access that is done with, whose first request this was. */
+static inline void cache_level_watch_done(struct cache_level *cache, const struct cache_about *about, bool missed)
+{
+	struct watch_kind *seen = level_watch_kind(cache->watch, about->kind, about->region);
+	seen->accesses++;
+	seen->misses += missed;
+}
 
 void cache_batch_reserve(struct cache_batch *batch, uint32_t count);
 void cache_batch_release(struct cache_batch *batch);

@@ -2,28 +2,44 @@
  *
  * memory.h - the port that answers what an access of a core costs.
  *
- * Models: models/memory/{ideal,hierarchy}.c (a fixed number of cycles per level). A component answers with the cycle at which it
- * will be done: it reserves what it uses, and who comes earlier waits. There are no call-backs.
+ * Models: models/memory/{ideal,hierarchy,timed}.c. A component answers with the cycle at which it will be done: it reserves what it
+ * uses, and who comes earlier waits. There are no call-backs.
+ *
+ * The answer also says where the cycles went: the parts add up to the whole, always (memory_access asserts it).
  */
 #ifndef SIM_PORT_MEMORY_H
 #define SIM_PORT_MEMORY_H
 
+#include "sim/access.h"
 #include "sim/base.h"
-#include "sim/steps.h"
+#include "sim/cost.h"
 
 struct cache_hierarchy;
+struct dram;
 struct layout;
 struct mmu;
 struct settings;
 struct metric;
 struct memory;
+struct tlb_scope;
+
+/* One access of a core, by its linear address; kinds are those of a program, not a walker's. */
+struct memory_request {
+	uint64_t address;
+	uint32_t bytes;
+	uint16_t cpu;
+	uint8_t kind;   /* enum access_kind: ACCESS_LOAD, ACCESS_STORE, ACCESS_MODIFY, ACCESS_CODE, ACCESS_PREFETCH */
+	bool is_locked; /* ACCESS_MODIFY: with the lock prefix, so that the line stays this core's from load to store */
+	cycle now;      /* when it starts */
+};
 
 struct memory_ops {
 	const char *name;
 	const char *help;
-	/* The cycle at which an access that starts at `now` is done; never before `now`. kind is STEP_READ, STEP_WRITE or
-	 * STEP_ATOMIC. */
-	cycle (*access)(struct memory *, unsigned cpu, vaddr, uint32_t bytes, enum step_kind kind, cycle now);
+	/* Adds to the parts of *cost (sim/cost.h) what the access takes; it is done that many cycles after it began. */
+	void (*access)(struct memory *, const struct memory_request *, struct cost *);
+	/* Drops translations of a core's TLBs; NULL: it has none. */
+	void (*invalidate)(struct memory *, unsigned cpu, const struct tlb_scope *);
 	void (*check)(const struct memory *);
 	const struct metric *metrics;
 	const void *(*counters)(const struct memory *);
@@ -40,13 +56,21 @@ struct memory_wiring {
 	struct cache_hierarchy *caches;
 	struct mmu *mmu; /* one for each core */
 	const struct layout *layout;
+	struct dram *dram; /* behind the last level; NULL: the model has its own */
 };
 
-static inline cycle memory_access(struct memory *memory, unsigned cpu, vaddr at, uint32_t bytes, enum step_kind kind, cycle now)
+/* The cycle at which the access is done. *cost tells where the cycles since request->now went. */
+static inline cycle memory_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
 {
-	cycle done = memory->ops->access(memory, cpu, at, bytes, kind, now);
-	SIM_ASSERT(done >= now);
-	return done;
+	*cost = (struct cost){0};
+	memory->ops->access(memory, request, cost);
+	return request->now + cost_total(cost);
+}
+
+static inline void memory_invalidate(struct memory *memory, unsigned cpu, const struct tlb_scope *scope)
+{
+	if (memory->ops->invalidate)
+		memory->ops->invalidate(memory, cpu, scope);
 }
 
 static inline void memory_destroy(struct memory *memory)

@@ -50,10 +50,18 @@ struct replacement_miss {
 
 /* Where accesses of one kind look their line up: an array's numbers, laid out for replacement_ops.run_accesses. */
 struct replacement_route {
-	uint64_t *words; /* NULL: this kind ends the run */
-	uint64_t marks;  /* that an access of this kind sets */
+	uint64_t *words;   /* NULL: this kind ends the run */
+	uint64_t marks;    /* that an access of this kind sets */
+	uint64_t tag_mask; /* of the address's bits above tag_shift, those of the tag */
 	uint32_t set_mask, stride, ways;
 	unsigned tag_shift;
+	enum simd simd;
+};
+
+/* What a run of accesses did: how many it took, and how many those were of each kind. */
+struct replacement_ran {
+	size_t done;
+	uint64_t accesses[ACCESS_KINDS];
 };
 
 struct replacement_ops {
@@ -81,10 +89,10 @@ struct replacement_ops {
 	/*
 	 * As run(), straight from accesses of one core, each in the array that its kind's route leads to: a power of two of sets,
 	 * linear index, all arrays of this policy. Stops before the first access that lies over two lines, has no route, or is
-	 * another core's; *done tells how many were run. NULL where run() has to do.
+	 * another core's. NULL where run() has to do.
 	 */
-	size_t (*run_accesses)(const struct replacement_route route[ACCESS_KINDS], enum simd simd, const struct access *accesses,
-	                       size_t count, size_t *done, struct replacement_miss *misses);
+	size_t (*run_accesses)(const struct replacement_route route[ACCESS_KINDS], const struct access *accesses, size_t count,
+	                       struct replacement_ran *ran, struct replacement_miss *misses);
 
 	/* Proves what the policy alone knows of a set. */
 	void (*check_set)(const struct replacement *, uint32_t set);
@@ -110,7 +118,7 @@ struct replacement {
 struct replacement_wiring {
 	uint32_t sets, ways;
 	enum replacement_index index;
-	unsigned tag_shift; /* of run: log2 of the line's bytes */
+	unsigned tag_shift;   /* of run: log2 of the line's bytes */
 	unsigned number_bits; /* of a tag: what stands above them (a PCID) has no say in its set; 0: all are the number */
 	bool payloads;
 	enum simd simd;

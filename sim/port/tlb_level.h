@@ -97,6 +97,9 @@ struct tlb_level_ops {
 	 * the model has no such way.
 	 */
 	size_t (*run)(struct tlb_level *, const uint64_t *requests, size_t count, struct replacement_miss *misses);
+	/* How accesses find this array without becoming requests, and its policy (replacement_ops.run_accesses); NULL where they
+	 * have to. What it counts of them is the caller's business. */
+	const struct replacement_ops *(*route)(const struct tlb_level *, struct replacement_route *route);
 	/* Entries there are, and how many there can be (0: no end). */
 	uint64_t (*entries)(const struct tlb_level *);
 	/* Hands every entry to a visitor, in no order that means anything. */

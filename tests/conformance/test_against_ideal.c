@@ -159,22 +159,29 @@ static void test_memories(void **state)
 	for (const struct memory_model *model = memory_models; model->ops; model++) {
 		struct settings settings;
 		settings_init(&settings);
-		struct memory *ideal = memory_model("ideal", &error)->create(&(struct memory_wiring){.settings = &settings}, &error);
+		struct memory *ideal =
+		        memory_model("ideal", &error)->create(&(struct memory_wiring){.settings = &settings}, &error);
 		settings.machine.cpus = 1;
 		struct cache_hierarchy *caches = caches_of_settings(&settings, false, NULL, &error);
 		assert_non_null(caches);
-		struct memory *memory = model->create(&(struct memory_wiring){.settings = &settings, .caches = caches}, &error);
+		struct dram *dram = dram_model("fixed", &error)->create(&(struct dram_wiring){.settings = &settings}, &error);
+		const struct memory_wiring wiring = {.settings = &settings, .caches = caches, .dram = dram};
+		struct memory *memory = model->create(&wiring, &error);
 		assert_non_null(memory);
 		for (uint64_t line = 0; line < 1000; line++) {
-			vaddr at = vaddr_of(0xffff888000000000u + line * 4096);
-			cycle first = memory_access(memory, 0, at, 8, STEP_READ, 0);
-			assert_true(first >= memory_access(ideal, 0, at, 8, STEP_READ, 0));
-			assert_true(memory_access(memory, 0, at, 8, STEP_READ, first) - first <= first);
+			struct memory_request request = {
+			        .address = 0xffff888000000000u + line * 4096, .bytes = 8, .kind = ACCESS_LOAD};
+			struct cost cost;
+			cycle first = memory_access(memory, &request, &cost);
+			assert_true(first >= memory_access(ideal, &request, &cost));
+			request.now = first;
+			assert_true(memory_access(memory, &request, &cost) - first <= first);
 		}
 		memory->ops->check(memory);
 		memory_destroy(ideal);
 		memory_destroy(memory);
 		cache_hierarchy_destroy(caches);
+		dram_destroy(dram);
 		settings_release(&settings);
 	}
 }

@@ -175,7 +175,7 @@ static bool plain_next_is_exclusive(struct plain *plain, const struct plain_cach
 	return next && next->spec->inclusion == INCLUSION_EXCLUSIVE;
 }
 
-static void plain_victim(struct plain *plain, struct plain_cache *cache, unsigned cpu, struct plain_line line,
+static void plain_victim(struct plain *plain, struct plain_cache *cache, unsigned cpu, unsigned cause, struct plain_line line,
                          struct plain_list *list)
 {
 	uint64_t address = line.number * cache->spec->line_bytes;
@@ -183,22 +183,22 @@ static void plain_victim(struct plain *plain, struct plain_cache *cache, unsigne
 	if (cache->spec->inclusion == INCLUSION_INCLUSIVE)
 		plain_back_invalidate(plain, cache, plain_instance(cache, cpu), address, &dirty);
 	cache->counters.prefetch_unused += line.prefetched;
-	cache->counters.write_backs += dirty;
+	cache->counters.write_backs[cause] += dirty;
 	struct plain_request request = {address, ACCESS_WRITEBACK, dirty, true, !dirty, cache};
 	if (dirty ? plain->rules.rule == CACHE_RULE_WRITEBACK || exclusive : exclusive)
 		plain_say(plain, cache, list, request, cache->spec->line_bytes);
 	cache->counters.clean_victims += !dirty && exclusive;
 }
 
-static void plain_bring(struct plain *plain, struct plain_cache *cache, unsigned cpu, uint64_t address, struct plain_line line,
-                        struct plain_line *victim, bool *has_victim)
+static void plain_bring(struct plain *plain, struct plain_cache *cache, unsigned cpu, uint64_t address, unsigned kind,
+                        struct plain_line line, struct plain_line *victim, bool *has_victim)
 {
 	(void)plain;
 	struct plain_set *set = plain_set_of(cache, cpu, address);
 	*has_victim = set->count == cache->ways;
 	if (*has_victim)
 		*victim = plain_take_out(set, set->count - 1);
-	cache->counters.evictions += *has_victim;
+	cache->counters.evictions[kind] += *has_victim;
 	cache->counters.fills++;
 	line.number = address / cache->spec->line_bytes;
 	plain_put_first(set, line);
@@ -220,10 +220,10 @@ static void plain_prefetch(struct plain *plain, struct plain_cache *cache, unsig
 	bool has_victim;
 	cache->counters.misses[ACCESS_PREFETCH]++;
 	cache->counters.prefetch_fills++;
-	plain_bring(plain, cache, cpu, address, (struct plain_line){.prefetched = true}, &victim, &has_victim);
+	plain_bring(plain, cache, cpu, address, ACCESS_PREFETCH, (struct plain_line){.prefetched = true}, &victim, &has_victim);
 	plain_fetch(plain, cache, list, address, ACCESS_PREFETCH, NULL);
 	if (has_victim)
-		plain_victim(plain, cache, cpu, victim, list);
+		plain_victim(plain, cache, cpu, ACCESS_PREFETCH, victim, list);
 }
 
 /* Whether a level below must have every line that this one has. */
@@ -255,7 +255,7 @@ static void plain_miss(struct plain *plain, struct plain_cache *cache, unsigned 
 	struct plain_line victim;
 	bool has_victim = false;
 	if (comes_in)
-		plain_bring(plain, cache, cpu, request.address,
+		plain_bring(plain, cache, cpu, request.address, request.kind,
 		            (struct plain_line){.dirty = request.write && spec->write == WRITE_BACK}, &victim, &has_victim);
 	if (needs_line)
 		plain_fetch(plain, cache, list, request.address, request.kind, request.sender);
@@ -268,7 +268,7 @@ static void plain_miss(struct plain *plain, struct plain_cache *cache, unsigned 
 			list->request[list->count++] = request;
 	}
 	if (has_victim)
-		plain_victim(plain, cache, cpu, victim, list);
+		plain_victim(plain, cache, cpu, request.kind, victim, list);
 }
 
 /* Serves a request that hits. Returns whether its line goes up dirty. */
@@ -287,7 +287,7 @@ static bool plain_hit(struct plain *plain, struct plain_cache *cache, unsigned c
 			cache->counters.dirty_removals++;
 			return true;
 		}
-		plain_victim(plain, cache, cpu, gone, list);
+		plain_victim(plain, cache, cpu, request.kind, gone, list);
 		return false;
 	}
 	bool through = cache->spec->write == WRITE_THROUGH;
@@ -426,11 +426,11 @@ static void expect_counters(const char *name, const struct cache_counters *found
 		expect_equal(name, "accesses", found->accesses[kind], plain->accesses[kind]);
 		expect_equal(name, "misses", found->misses[kind], plain->misses[kind]);
 		expect_equal(name, "hits", found->hits[kind], plain->hits[kind]);
+		expect_equal(name, "evictions", found->evictions[kind], plain->evictions[kind]);
+		expect_equal(name, "write_backs", found->write_backs[kind], plain->write_backs[kind]);
 	}
 	expect_equal(name, "fills", found->fills, plain->fills);
-	expect_equal(name, "evictions", found->evictions, plain->evictions);
 	expect_equal(name, "removals", found->removals, plain->removals);
-	expect_equal(name, "write_backs", found->write_backs, plain->write_backs);
 	expect_equal(name, "dirty_removals", found->dirty_removals, plain->dirty_removals);
 	expect_equal(name, "dirty_received", found->dirty_received, plain->dirty_received);
 	expect_equal(name, "fetches", found->fetches, plain->fetches);
@@ -613,7 +613,7 @@ static void plain_machines_equal_plain_lists(void **state)
 			if (rng_below(&rng, 4) == 0)
 				line = 16u << rng_below(&rng, 4);
 		}
-		try_machine((const char *const *)lines, count, &rules, cpus, (enum simd)(try % 3), &rng);
+		try_machine((const char *const *)lines, count, &rules, cpus, (enum simd)(try % SIMDS), &rng);
 		for (unsigned i = 0; i < count; i++)
 			free(lines[i]);
 	}

@@ -33,7 +33,10 @@ static void rig_init(struct rig *rig, unsigned cpus)
 	assert_non_null(model);
 	rig->memory = model->create(&(struct memory_wiring){.settings = &rig->settings}, &error);
 	assert_non_null(rig->memory);
-	machine_init(&rig->machine, cpus, 64, rig->memory);
+	machine_init(&rig->machine, &(struct machine_wiring){.cpus = cpus,
+	                                                     .line_bytes = 64,
+	                                                     .core = {.instructions_per_cycle = 1, .misses_in_flight = 1},
+	                                                     .memory = rig->memory});
 	steps_init(&rig->steps, true);
 }
 
@@ -49,7 +52,7 @@ static void rig_release(struct rig *rig)
 
 static void push(struct rig *rig, unsigned cpu)
 {
-	core_push(&rig->machine, cpu, JOB_OBJECT_ALLOC, 0, &rig->steps);
+	core_push(&rig->machine, cpu, &(struct job_about){.kind = JOB_OBJECT_ALLOC}, &rig->steps);
 	steps_clear(&rig->steps);
 }
 
@@ -100,8 +103,11 @@ static void test_an_access_costs_its_level(void **state)
 	machine_drain(&rig.machine);
 	struct core_counters sum = machine_counters(&rig.machine);
 	assert_int_equal(sum.jobs, 3);
-	assert_int_equal(sum.compute_cycles, 7);
-	assert_int_equal(sum.memory_cycles, 408 + 44 + 118);
+	assert_int_equal(sum.cost.cycles[COST_COMPUTE], 7 + 18);
+	assert_int_equal(sum.cost.cycles[COST_L1], 4 + 4 + 4);
+	assert_int_equal(sum.cost.cycles[COST_LLC], 40);
+	assert_int_equal(sum.cost.cycles[COST_COHERENCE], 100);
+	assert_int_equal(sum.cost.cycles[COST_DRAM], 400);
 	assert_int_equal(sum.busy_cycles, 415 + 44 + 118);
 	rig_release(&rig);
 }
@@ -134,9 +140,11 @@ static void critical_section(struct rig *rig, unsigned cpu)
 /*
  * Three cores want one lock at cycle 0.
  *   core 0: lock word from memory 200+18 -> 218; holds to 1218; its store 1218+100 (core 2's attempt owned the line) = 1318
- *   core 1: at 0 the line is core 0's, written: 100+18 -> 118, waits; given the lock at 1318: fetches the line 100 -> 1418;
- *           holds to 2418; its store finds its own line: +4 = 2422
- *   core 2: 100+18 -> 118, waits; given the lock at 2422, 100 -> 2522, 3522, 3526.
+ *   core 1: at 0 the line is core 0's, written: 100+18 -> 118; sets the pending bit 4+18 -> 140 and waits; given the lock at
+ *           1318: reads the word 100 -> 1418, writes it 4 -> 1422; holds to 2422; its store finds the line that core 2, which
+ *           spins, has read: 40 -> 2462
+ *   core 2: 100+18 -> 118, writes the tail 4+18 -> 140, waits; given the lock at 2462: reads 100 -> 2562, nobody behind it, so
+ *           one compare-and-exchange 4+18 -> 2584; 3584; its store 4 -> 3588.
  * Would catch: waiters served out of order, a hand-over that costs nothing, a wait counted as busy twice.
  */
 static void test_waiters_are_served_in_order(void **state)
@@ -148,15 +156,15 @@ static void test_waiters_are_served_in_order(void **state)
 		critical_section(&rig, cpu);
 	machine_drain(&rig.machine);
 	assert_int_equal(rig.machine.cores[0].started, 1318);
-	assert_int_equal(rig.machine.cores[1].started, 2422);
-	assert_int_equal(rig.machine.cores[2].started, 3526);
-	assert_int_equal(rig.machine.cores[0].counters.lock_wait_cycles, 0);
-	assert_int_equal(rig.machine.cores[1].counters.lock_wait_cycles, 1318 - 118);
-	assert_int_equal(rig.machine.cores[2].counters.lock_wait_cycles, 2422 - 118);
+	assert_int_equal(rig.machine.cores[1].started, 2462);
+	assert_int_equal(rig.machine.cores[2].started, 3588);
+	assert_int_equal(rig.machine.cores[0].counters.cost.cycles[COST_LOCK], 0);
+	assert_int_equal(rig.machine.cores[1].counters.cost.cycles[COST_LOCK], 1318 - 140);
+	assert_int_equal(rig.machine.cores[2].counters.cost.cycles[COST_LOCK], 2462 - 140);
 	const struct lock *lock = lock_at(&rig.machine.locks, LOCK_WORD);
 	assert_int_equal(lock->acquisitions, 3);
 	assert_int_equal(lock->waits, 2);
-	assert_int_equal(lock->wait_cycles, (1318 - 118) + (2422 - 118));
+	assert_int_equal(lock->wait_cycles, (1318 - 140) + (2462 - 140));
 	rig_release(&rig);
 }
 
@@ -196,7 +204,7 @@ static void test_a_full_queue_lets_time_pass(void **state)
 /*
  * Core 0 has the lock from 5000 on; an op that arrives for core 1 at 5500 has to wait, although core 0 has nothing else to wait
  * for and might run far ahead of the clock. Core 0: 5000 + 218 for the word, 1000 inside: until 6218, and its store takes 100
- * more, since core 1's attempt has taken the line: 6318. Would catch: a core that runs past the arrival of an op and frees a lock
+ * more, since core 1's attempt (100+18, and 4+18 for the pending bit) has taken the line: 6318. Would catch: a core that runs past the arrival of an op and frees a lock
  * "before" it was asked for.
  */
 static void test_no_core_runs_past_an_arrival(void **state)
@@ -210,7 +218,7 @@ static void test_no_core_runs_past_an_arrival(void **state)
 	critical_section(&rig, 1);
 	machine_drain(&rig.machine);
 	assert_int_equal(rig.machine.cores[0].started, 6318);
-	assert_int_equal(rig.machine.cores[1].counters.lock_wait_cycles, 6318 - (5500 + 118));
+	assert_int_equal(rig.machine.cores[1].counters.cost.cycles[COST_LOCK], 6318 - (5500 + 140));
 	rig_release(&rig);
 }
 

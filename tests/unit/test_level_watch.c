@@ -54,7 +54,8 @@ static void a_watch_changes_no_count(void **state)
 			                        .bytes = 1 + rng_below(&rng, 16),
 			                        .kind = (uint8_t)(rng_below(&rng, 3) ? ACCESS_LOAD : ACCESS_STORE),
 			                        .cpu = (uint16_t)rng_below(&rng, 2),
-			                        .region = (uint8_t)rng_below(&rng, 5)};
+			                        .region =
+			                                (uint8_t)(rng_below(&rng, 5) | rng_below(&rng, 5) << ACCESS_REGION_BITS)};
 			owner = rng_below(&rng, 40);
 			cache_hierarchy_run(plain, &access, 1);
 			cache_hierarchy_run(watched, &access, 1);
@@ -89,8 +90,10 @@ static void a_round_trip_too_long_thrashes(void **state)
 	for (unsigned trip = 0; trip < 10; trip++) {
 		owner = trip < 5 ? 7 : 1000;
 		for (unsigned line = 0; line < 3; line++) {
-			struct access access = {
-			        .address = 64 * line, .bytes = 8, .kind = ACCESS_LOAD, .region = trip == 0 ? 3 : 4};
+			struct access access = {.address = 64 * line,
+			                        .bytes = 8,
+			                        .kind = trip == 0 ? ACCESS_STORE : ACCESS_LOAD,
+			                        .region = trip == 0 ? 3 : access_on_page(4, 1)};
 			cache_hierarchy_run(caches, &access, 1);
 		}
 	}
@@ -102,6 +105,13 @@ static void a_round_trip_too_long_thrashes(void **state)
 	assert_int_equal(level_watch_ping_pong_blocks(watch), 3);
 	assert_int_equal(watch->region[3].misses, 3);
 	assert_int_equal(watch->region[4].accesses, 27);
+	/* The third store evicts the first line, dirty; the loads evict all others, of which the first two are dirty. */
+	const struct watch_kind *stores = &watch->kind[ACCESS_STORE][0], *loads = &watch->kind[ACCESS_LOAD][2];
+	assert_int_equal(stores->evictions, 1);
+	assert_int_equal(stores->write_backs, 1);
+	assert_int_equal(loads->accesses, 27);
+	assert_int_equal(loads->evictions, 27);
+	assert_int_equal(loads->write_backs, 2);
 	assert_int_equal(watch->owners[7].accesses, 15);
 	assert_int_equal(watch->owners[1000].accesses, 15);
 	cache_hierarchy_destroy(caches);

@@ -59,9 +59,13 @@ static void rig_release(struct rig *rig)
 	settings_release(&rig->settings);
 }
 
-static cycle cost(struct rig *rig, uint64_t address, uint32_t bytes, enum step_kind kind)
+/* A modify has the lock prefix. */
+static cycle cost(struct rig *rig, uint64_t address, uint32_t bytes, enum access_kind kind)
 {
-	return memory_access(rig->memory, 0, vaddr_of(address), bytes, kind, 7) - 7;
+	const struct memory_request request = {
+	        .address = address, .bytes = bytes, .kind = (uint8_t)kind, .is_locked = kind == ACCESS_MODIFY, .now = 7};
+	struct cost parts;
+	return memory_access(rig->memory, &request, &parts) - 7;
 }
 
 /*
@@ -78,13 +82,13 @@ static void each_level_costs_its_latency(void **state)
 	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct rig rig;
 		rig_init(&rig);
-		assert_int_equal(cost(&rig, 0, 8, STEP_READ), DRAM);
+		assert_int_equal(cost(&rig, 0, 8, ACCESS_LOAD), DRAM);
 		for (unsigned other = 1; other <= cases[i].others; other++)
-			assert_int_equal(cost(&rig, 64 * other, 8, STEP_READ), DRAM);
-		assert_int_equal(cost(&rig, 0, 8, STEP_READ), cases[i].cycles);
-		assert_int_equal(cost(&rig, 0, 8, STEP_ATOMIC), L1 + ATOMIC);
-		assert_int_equal(cost(&rig, 65592, 16, STEP_WRITE), 2 * DRAM);
-		assert_int_equal(cost(&rig, 65592, 16, STEP_READ), 2 * L1);
+			assert_int_equal(cost(&rig, 64 * other, 8, ACCESS_LOAD), DRAM);
+		assert_int_equal(cost(&rig, 0, 8, ACCESS_LOAD), cases[i].cycles);
+		assert_int_equal(cost(&rig, 0, 8, ACCESS_MODIFY), L1 + ATOMIC);
+		assert_int_equal(cost(&rig, 65592, 16, ACCESS_STORE), 2 * DRAM);
+		assert_int_equal(cost(&rig, 65592, 16, ACCESS_LOAD), 2 * L1);
 		rig_release(&rig);
 	}
 }
@@ -104,13 +108,16 @@ static void a_zeroed_page_is_written_through_the_caches(void **state)
 		struct machine machine;
 		layout_init(&layout, 64);
 		steps_init(&steps, true);
-		machine_init(&machine, 1, 64, rig.memory);
+		machine_init(&machine, &(struct machine_wiring){.cpus = 1,
+		                                                .line_bytes = 64,
+		                                                .core = {.instructions_per_cycle = 1, .misses_in_flight = 1},
+		                                                .memory = rig.memory});
 		const struct page_allocator_wiring wiring = {&rig.settings, &layout, &steps, 1};
 		struct page_allocator *pages = page_allocator_model("buddy", &error)->create(&wiring, &error);
 		assert_non_null(pages);
 		steps_clear(&steps);
 		assert_true(page_alloc(pages, 0, GFP_KERNEL | (zeroed ? __GFP_ZERO : 0), 0).nr != UINT32_MAX);
-		core_push(&machine, 0, JOB_PAGE_ALLOC, 0, &steps);
+		core_push(&machine, 0, &(struct job_about){.kind = JOB_PAGE_ALLOC}, &steps);
 		machine_drain(&machine);
 		stores[zeroed] = rig.caches->caches[0]->counters.accesses[ACCESS_STORE];
 		page_allocator_destroy(pages);

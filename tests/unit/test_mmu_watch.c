@@ -84,6 +84,8 @@ static void a_round_trip_too_long_thrashes(void **state)
 	assert_int_equal(level_watch_remisses(watch), 27);
 	assert_int_equal(level_watch_unused_evictions(watch), 28);
 	assert_int_equal(level_watch_ping_pong_blocks(watch), 3);
+	assert_int_equal(watch->kind[ACCESS_LOAD][PAGE_4K + 1].evictions, 28);
+	mmu_check(&rig.mmu);
 	rig_end(&rig);
 }
 
@@ -106,12 +108,43 @@ static void references_tell_their_level(void **state)
 	rig_end(&rig);
 }
 
+/*
+ * One entry for pages of two sizes: a load of a large page evicts the small one, a store to the small one the large one. What
+ * goes on tells the page's size, found by a walk or remembered. Would catch: an eviction counted for the page that came.
+ */
+static void evictions_are_of_the_page_that_goes(void **state)
+{
+	(void)state;
+	static const char *const lines[] = {"tlb entries=1 ways=all pages=4K+2M", NULL};
+	struct rig rig;
+	struct layout layout;
+	struct access out[MMU_ROOM];
+	layout_init(&layout, 64);
+	map_pages(&rig, 1, 1);
+	rig_tlbs(&rig, lines, false, true);
+	rig.mmu.layout = &layout;
+	mmu_watch(&rig.mmu, NULL);
+	rig_access(&rig, ACCESS_STORE, 0, 8, out, MMU_ROOM);
+	for (unsigned again = 0; again < 2; again++) {
+		size_t made = rig_access(&rig, ACCESS_LOAD, 1ull << 30, 8, out, MMU_ROOM);
+		assert_int_equal(access_region(out[made - 1].region), REGION_USER);
+		assert_int_equal(access_page(out[made - 1].region), PAGE_2M + 1);
+	}
+	rig_access(&rig, ACCESS_STORE, 0, 8, out, MMU_ROOM);
+	const struct level_watch *watch = rig.mmu.arrays[0]->watch;
+	assert_int_equal(watch->kind[ACCESS_LOAD][PAGE_4K + 1].evictions, 1);
+	assert_int_equal(watch->kind[ACCESS_STORE][PAGE_2M + 1].evictions, 1);
+	mmu_check(&rig.mmu);
+	rig_end(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_watch_changes_no_count),
 	        cmocka_unit_test(a_round_trip_too_long_thrashes),
 	        cmocka_unit_test(references_tell_their_level),
+	        cmocka_unit_test(evictions_are_of_the_page_that_goes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

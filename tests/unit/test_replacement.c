@@ -298,7 +298,7 @@ static void runs_equal_plain_lists(void **state)
 	(void)state;
 	struct rng rng;
 	rng_init(&rng, 2, "runs");
-	for (enum simd simd = SIMD_PLAIN; simd <= SIMD_AVX2; simd++) {
+	for (enum simd simd = SIMD_PLAIN; simd < SIMDS; simd++) {
 		for (const char *const *policy = deterministic; simd_has(simd) && *policy; policy++) {
 			for (size_t g = 0; g < sizeof geometries / sizeof *geometries; g++) {
 				struct replacement *array = make(*policy, &geometries[g], false, simd);
@@ -328,6 +328,175 @@ static void runs_equal_plain_lists(void **state)
 			}
 		}
 	}
+}
+
+/* Beyond the longest set that any loop keeps in vectors, and one set count for each way that a set is found in. */
+#define VECTOR_WAYS 33
+static const unsigned set_counts[] = {1, 2, 5, 64, 600};
+#define SET_COUNTS (sizeof set_counts / sizeof *set_counts)
+
+/*
+ * LRU with each kind of vector instruction, every length of a set, few sets and more than the host's nearest cache holds.
+ * Would catch: a vector's edge in the wrong place, a set found by the wrong stride, a look ahead beyond the run's end.
+ */
+static void lru_runs_equal_plain_lists_at_any_ways(void **state)
+{
+	(void)state;
+	struct rng rng;
+	rng_init(&rng, 5, "ways");
+	for (enum simd simd = SIMD_PLAIN; simd < SIMDS; simd++)
+		for (unsigned ways = 1; simd_has(simd) && ways <= VECTOR_WAYS; ways++)
+			for (unsigned g = 0; g < SET_COUNTS; g++) {
+				const struct geometry geometry = {set_counts[g], ways, set_counts[g] == 64 && ways % 2};
+				struct replacement *array = make("lru", &geometry, false, simd);
+				struct plain plain = make_plain("lru", &geometry);
+				for (unsigned step = 0, batch = 0; step < 1200; batch++) {
+					uint64_t requests[200];
+					unsigned count = rng_below(&rng, 200);
+					for (unsigned i = 0; i < count; i++, step++)
+						requests[i] = next_tag((enum stream)(batch % STREAMS), &plain, &rng, step)
+						                      << WAY_MARK_BITS |
+						              (rng_next(&rng) & rng_next(&rng) & WAY_MARKS);
+					expect_run(array, &plain, requests, count);
+				}
+				expect_same_contents(array, &plain);
+				replacement_check(array);
+				replacement_destroy(array);
+				free(plain.set);
+			}
+}
+
+/* ---- runs straight from accesses ---- */
+
+#define ACCESSES 700
+/* Code may have an array of its own, writeback none at all. */
+struct routed {
+	struct replacement *array[2];
+	struct plain plain[2];
+	struct replacement_route route[ACCESS_KINDS];
+	uint64_t tag_mask;
+};
+
+static unsigned array_of(const struct routed *routed, unsigned kind)
+{
+	return kind == ACCESS_CODE && routed->array[1] ? 1 : 0;
+}
+
+static void make_routed(struct routed *routed, const struct geometry *geometry, bool split, enum simd simd)
+{
+	*routed = (struct routed){.tag_mask = split ? UINT64_MAX : (1ull << 20) - 1};
+	for (unsigned i = 0; i <= split; i++) {
+		routed->array[i] = make("lru", geometry, false, simd);
+		routed->plain[i] = make_plain("lru", geometry);
+	}
+	for (unsigned kind = 0; kind < ACCESS_WRITEBACK; kind++) {
+		const struct replacement *array = routed->array[array_of(routed, kind)];
+		routed->route[kind] = (struct replacement_route){.words = array->words,
+		                                                 .marks = kind == ACCESS_STORE    ? 2
+		                                                          : kind == ACCESS_MODIFY ? 10
+		                                                                                  : 0,
+		                                                 .tag_mask = routed->tag_mask,
+		                                                 .set_mask = array->sets - 1,
+		                                                 .stride = array->stride,
+		                                                 .ways = array->ways,
+		                                                 .tag_shift = array->tag_shift,
+		                                                 .simd = array->simd};
+	}
+}
+
+static void release_routed(struct routed *routed)
+{
+	for (unsigned i = 0; i < 2 && routed->array[i]; i++) {
+		expect_same_contents(routed->array[i], &routed->plain[i]);
+		replacement_check(routed->array[i]);
+		replacement_destroy(routed->array[i]);
+		free(routed->plain[i].set);
+	}
+}
+
+/* Mostly whole inside a line, often in the line of the one before; now and then one that ends a run. */
+static void make_accesses(const struct routed *routed, struct access *accesses, struct rng *rng)
+{
+	for (unsigned i = 0; i < ACCESSES; i++) {
+		uint64_t tag = next_tag((enum stream)(i / 64 % STREAMS), &routed->plain[0], rng, i) & routed->tag_mask;
+		unsigned offset = rng_below(rng, 1u << WAY_MARK_BITS);
+		if (i > 0 && rng_below(rng, 2))
+			tag = accesses[i - 1].address >> WAY_MARK_BITS;
+		accesses[i] = (struct access){.address = tag << WAY_MARK_BITS | offset,
+		                              .bytes = 1 + rng_below(rng, (1u << WAY_MARK_BITS) - offset),
+		                              .cpu = rng_below(rng, 100) ? 3 : 4,
+		                              .kind = (uint8_t)rng_below(rng, ACCESS_WRITEBACK),
+		                              .region = (uint8_t)rng_next(rng)};
+		if (rng_below(rng, 100) == 0)
+			accesses[i].kind = ACCESS_WRITEBACK;
+		if (rng_below(rng, 100) == 0)
+			accesses[i].bytes = 17;
+		/* Above the tag's bits anything may stand. */
+		if (routed->tag_mask != UINT64_MAX)
+			accesses[i].address |= (uint64_t)rng_below(rng, 3) << 40;
+	}
+}
+
+/* Whether a run that began with `first` ends before this access. */
+static bool ends_run(const struct access *access, const struct access *first)
+{
+	uint64_t inside = access->address % (1u << WAY_MARK_BITS);
+	return access->cpu != first->cpu || access->kind == ACCESS_WRITEBACK || inside + access->bytes > 1u << WAY_MARK_BITS;
+}
+
+/* One run, beside the plain lists. Returns how many accesses it took. */
+static size_t expect_run_of_accesses(struct routed *routed, const struct access *accesses, size_t count)
+{
+	static struct replacement_miss misses[ACCESSES];
+	struct replacement_ran ran;
+	size_t missed = routed->array[0]->ops->run_accesses(routed->route, accesses, count, &ran, misses), at = 0, i;
+	uint64_t kinds[ACCESS_KINDS] = {0};
+	for (i = 0; i < count && !ends_run(&accesses[i], accesses); i++) {
+		unsigned kind = accesses[i].kind;
+		struct plain *plain = &routed->plain[array_of(routed, kind)];
+		uint64_t tag = accesses[i].address >> WAY_MARK_BITS & routed->tag_mask, marks = routed->route[kind].marks;
+		struct plain_way *known = plain_find(plain, tag);
+		kinds[kind]++;
+		if (known) {
+			known->marks |= marks;
+			plain_use(plain, plain_set_of(plain, tag), (unsigned)(known - plain_set_of(plain, tag)->way));
+			continue;
+		}
+		struct plain_way old = plain_insert(plain, tag, marks, 0);
+		assert_true(at < missed);
+		assert_int_equal(misses[at].request, i);
+		assert_int_equal(misses[at++].evicted, old.valid ? way_word(old.tag, WAY_VALID | old.marks) : 0);
+	}
+	assert_int_equal(at, missed);
+	assert_int_equal(ran.done, i);
+	assert_memory_equal(ran.accesses, kinds, sizeof kinds);
+	return ran.done;
+}
+
+/*
+ * Accesses by routes, one array for all kinds or one for code beside one for data, with each kind of vector instruction.
+ * Would catch: a mark lost because the access before was of the same line, two arrays taken for one, an access too many or too
+ * few where a run ends, a kind counted as another.
+ */
+static void lru_runs_of_accesses_equal_plain_lists(void **state)
+{
+	(void)state;
+	struct rng rng;
+	rng_init(&rng, 6, "accesses");
+	for (enum simd simd = SIMD_PLAIN; simd < SIMDS; simd++)
+		for (unsigned ways = 1; simd_has(simd) && ways <= VECTOR_WAYS; ways++)
+			for (unsigned shape = 0; shape < 4; shape++) {
+				static struct access accesses[ACCESSES];
+				const struct geometry geometry = {shape < 2 ? 1 : 16, ways, false};
+				struct routed routed;
+				make_routed(&routed, &geometry, shape % 2, simd);
+				make_accesses(&routed, accesses, &rng);
+				for (size_t done = 0; done < ACCESSES;) {
+					size_t ran = expect_run_of_accesses(&routed, accesses + done, ACCESSES - done);
+					done += ran ? ran : 1;
+				}
+				release_routed(&routed);
+			}
 }
 
 /* Would catch: a random policy that evicts while a way is free, draws always the same way, or depends on anything but its seed.
@@ -427,9 +596,14 @@ static void impossible_geometries_are_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(policies_equal_plain_lists),    cmocka_unit_test(runs_equal_plain_lists),
-	        cmocka_unit_test(random_is_seeded_and_even),     cmocka_unit_test(predicates_remove_what_they_name),
-	        cmocka_unit_test(srrip_resists_the_papers_scan), cmocka_unit_test(impossible_geometries_are_refused),
+	        cmocka_unit_test(policies_equal_plain_lists),
+	        cmocka_unit_test(runs_equal_plain_lists),
+	        cmocka_unit_test(lru_runs_equal_plain_lists_at_any_ways),
+	        cmocka_unit_test(lru_runs_of_accesses_equal_plain_lists),
+	        cmocka_unit_test(random_is_seeded_and_even),
+	        cmocka_unit_test(predicates_remove_what_they_name),
+	        cmocka_unit_test(srrip_resists_the_papers_scan),
+	        cmocka_unit_test(impossible_geometries_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -56,7 +56,10 @@ static void rig_init(struct rig *rig, const char *text, const char *allocator, e
 	rig->objects = object_allocator_model(allocator, &error)->create(&wiring, &error);
 	assert_non_null(rig->objects);
 	rig->memory = memory_model("ideal", &error)->create(&(struct memory_wiring){.settings = &rig->settings}, &error);
-	machine_init(&rig->machine, 2, 64, rig->memory);
+	machine_init(&rig->machine, &(struct machine_wiring){.cpus = 2,
+	                                                     .line_bytes = 64,
+	                                                     .core = {.instructions_per_cycle = 1, .misses_in_flight = 1},
+	                                                     .memory = rig->memory});
 	const struct replay_config config = {.frequency_mhz = 1000, .cpus = 2, .paranoid_every = 1};
 	const struct replay_parts parts = {
 	        .trace = rig->trace,
@@ -91,7 +94,8 @@ static const char small_load[] =
         "bytes_req=200 bytes_alloc=256 gfp_flags=GFP_KERNEL node=-1 accounted=false\n"
         "            sh-1       [001] .....     1.000002: kmalloc: call_site=pipe+0x1/0x2 ptr=ffff888004002000 bytes_req=100 "
         "bytes_alloc=128 gfp_flags=GFP_KERNEL node=-1 accounted=false\n"
-        "            sh-1       [001] .....     1.000003: kmem_cache_free: call_site=close+0x1/0x2 ptr=ffff888004001000 name=filp\n"
+        "            sh-1       [001] .....     1.000003: kmem_cache_free: call_site=close+0x1/0x2 ptr=ffff888004001000 "
+        "name=filp\n"
         "            sh-1       [001] .....     1.000004: mm_page_alloc: page=ffffea0000180000 pfn=0x6000 order=2 migratetype=0 "
         "gfp_flags=GFP_KERNEL\n";
 
@@ -154,8 +158,8 @@ static void test_no_memory_is_a_result(void **state)
 		        "gfp_flags=GFP_KERNEL\n",
 		        block, 0xea000000u + block, 0x8000 + 1024 * block);
 	for (unsigned block = 0; block < 32; block++)
-		fprintf(out, "  sh-1   [000] .....     2.%06u: mm_page_free: page=%x pfn=0x%x order=10\n", block, 0xea000000u + block,
-		        0x8000 + 1024 * block);
+		fprintf(out, "  sh-1   [000] .....     2.%06u: mm_page_free: page=%x pfn=0x%x order=10\n", block,
+		        0xea000000u + block, 0x8000 + 1024 * block);
 	fclose(out);
 	struct rig rig;
 	struct error error = {0};

@@ -105,6 +105,21 @@ static void add_levels(struct store *store, int64_t run)
 	must(store_walk_reference(store, run, &reference, &error), &error);
 }
 
+static void add_curve(struct store *store, int64_t run)
+{
+	struct error error = {0};
+	const struct store_curve curve = {.port = "cache", .kinds = "all", .unit_bytes = 64, .accesses = 1000, .blocks = 50};
+	must(store_curve(store, run, &curve, &error), &error);
+	for (uint64_t size = 1; size < 100; size *= 2) {
+		must(store_curve_size(store, run, &(struct store_curve_size){1, size, 1000 / size, true, 5}, &error), &error);
+		must(store_curve_distance(store, run, &(struct store_curve_distance){size / 2, size - 1, 1000 / size}, &error),
+		     &error);
+	}
+	must(store_curve_size(store, run, &(struct store_curve_size){.sets = 4, .ways = 2, .misses = 300}, &error), &error);
+	const struct store_curve_machine machine = {"pc", "l1", 512, 8, 1000, 50};
+	must(store_curve_machine(store, run, &machine, &error), &error);
+}
+
 /* A database with one run for each allocator named. */
 static void fill(const struct rig *rig, const char *const *allocators, size_t count, uint32_t samples, bool timed)
 {
@@ -120,7 +135,7 @@ static void fill(const struct rig *rig, const char *const *allocators, size_t co
 		if (samples)
 			add_results(store, id, allocators[i], timed);
 		if (samples && timed)
-			add_levels(store, id);
+			add_levels(store, id), add_curve(store, id);
 		const struct store_end end = {
 		        .status = "complete", .ops = 1234567, .simulated_ns = 2500000000, .replay_wall_s = 0.5};
 		must(store_run_end(store, id, &end, &error), &error);

@@ -203,6 +203,11 @@ static void numbers_of_other_units(void **state)
 	expect_number(SETTING_FREQUENCY, "1998.846 MHz", 1998846000);
 	expect_number(SETTING_CYCLES, "44 cycles", 44);
 	expect_number(SETTING_CYCLES, "1 cycle", 1);
+	expect_number(SETTING_DELAY, "13.75 ns", 13750);
+	expect_number(SETTING_DELAY, "7.8 us", 7800000);
+	expect_number(SETTING_DELAY, "22 clocks", SETTING_DELAY_CLOCKS | 22);
+	expect_number(SETTING_DELAY, "1 cycle", SETTING_DELAY_CYCLES | 1);
+	expect_no_number(SETTING_DELAY, "4611686018427387904 ps", "out of range");
 	expect_number(SETTING_COUNT, "0x10", 16);
 	expect_number(SETTING_COUNT, "18446744073709551615", UINT64_MAX);
 	expect_number(SETTING_SIZE, "16777215 TiB", UINT64_MAX - (1ull << 40) + 1);
@@ -222,6 +227,19 @@ static void printed_numbers_read_back(void **state)
 			expect_number(types[type], setting_number_text(types[type], numbers[i], text), numbers[i]);
 		}
 	char text[SETTING_NUMBER_MAX];
+	static const uint64_t delays[] = {0,
+	                                  1,
+	                                  13750,
+	                                  7800000,
+	                                  SETTING_DELAY_CLOCKS,
+	                                  SETTING_DELAY_CLOCKS | 1000,
+	                                  250000,
+	                                  1ull << 61,
+	                                  SETTING_DELAY_CYCLES | 3};
+	for (size_t i = 0; i < sizeof delays / sizeof *delays; i++)
+		expect_number(SETTING_DELAY, setting_number_text(SETTING_DELAY, delays[i], text), delays[i]);
+	assert_string_equal(setting_number_text(SETTING_DELAY, 13750, text), "13750 ps");
+	assert_string_equal(setting_number_text(SETTING_DELAY, SETTING_DELAY_CLOCKS | 1000, text), "1000 clocks");
 	assert_string_equal(setting_number_text(SETTING_SIZE, 536870912, text), "512 MiB");
 	assert_string_equal(setting_number_text(SETTING_SIZE, 524160u << 10, text), "524160 KiB");
 	assert_string_equal(setting_number_text(SETTING_DURATION, 0, text), "0 ns");

@@ -442,15 +442,15 @@ static void test_steps(void **state)
 	assert_int_equal(kmalloc(bench, 64), 0x100c0);
 	uint64_t page = at(bench, 0x10, 0).addr, struct_page = layout_struct_page(&bench->layout, pfn_of(0x10)).addr;
 	const struct step expected[] = {
-	        {struct_page + 8, 40, STEP_READ},
-	        {0, 7, STEP_SPEND},
-	        {page, 4, STEP_READ},
-	        {0, 7, STEP_SPEND},
-	        {page + 0x80, 4, STEP_READ},
-	        {0, 7, STEP_SPEND},
-	        {page + 0x80, 4, STEP_WRITE},
-	        {page + 0x100, 4, STEP_WRITE},
-	        {struct_page + 40, 8, STEP_WRITE},
+	        {.address = struct_page + 8, .bytes = 40, .kind = STEP_READ},
+	        {.address = 0, .bytes = 7, .kind = STEP_SPEND},
+	        {.address = page, .bytes = 4, .kind = STEP_READ},
+	        {.address = 0, .bytes = 7, .kind = STEP_SPEND},
+	        {.address = page + 0x80, .bytes = 4, .kind = STEP_READ},
+	        {.address = 0, .bytes = 7, .kind = STEP_SPEND},
+	        {.address = page + 0x80, .bytes = 4, .kind = STEP_WRITE},
+	        {.address = page + 0x100, .bytes = 4, .kind = STEP_WRITE},
+	        {.address = struct_page + 40, .bytes = 8, .kind = STEP_WRITE},
 	};
 	const struct step *got = bench->steps.at;
 	assert_int_equal(bench->steps.count, 3 + sizeof expected / sizeof *expected + 2);

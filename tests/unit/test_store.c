@@ -323,6 +323,45 @@ static void test_levels(void **state)
 	close_store(store);
 }
 
+/*
+ * Would catch: a ratio of the wrong accesses, sets taken for entries, a second row of a size that is refused, an estimate that
+ * looks exact, machines of one name that collide, rows of a curve that outlive their run.
+ */
+static void test_curves(void **state)
+{
+	struct error error = {0};
+	struct store *store = open_store(*state);
+	const int64_t run = begin(store, NULL);
+	const struct store_curve curve = {.port = "cache",
+	                                  .kinds = "data",
+	                                  .unit_bytes = 64,
+	                                  .records = 900,
+	                                  .accesses = 1000,
+	                                  .blocks = 5,
+	                                  .sampled = true,
+	                                  .sampled_blocks = 3,
+	                                  .sampled_accesses = 80,
+	                                  .rate_ppb = 500000000};
+	const struct store_curve_size sizes[] = {{1, 4, 300, true, 20}, {1, 4, 250, false, 7}, {16, 2, 125, false, 0}};
+	const struct store_curve_distance distances[] = {{0, 0, 500}, {1, 1, 0}, {2, 3, 250}};
+	const struct store_curve_machine machines[] = {{"pc", "l1d", 512, 8, 1000, 10}, {"pc", "l1d", 512, 8, 400, 10}};
+	bool stored = store_curve(store, run, &curve, &error);
+	for (size_t i = 0; i < 3; i++)
+		stored = stored && store_curve_size(store, run, &sizes[i], &error) &&
+		         store_curve_distance(store, run, &distances[i], &error);
+	for (size_t i = 0; i < 2; i++)
+		stored = stored && store_curve_machine(store, run, &machines[i], &error);
+	must(stored, &error);
+	assert_answer(store, "SELECT port, kinds, records, sampled_blocks, rate_ppb FROM curve", "cache data 900 3 500000000");
+	assert_answer(store, "SELECT sets, ways, entries, bytes, misses, miss_ratio, standard_error FROM v_curve ORDER BY sets",
+	              "1 4 4 256 250 0.25 NULL 16 2 32 2048 125 0.125 NULL");
+	assert_answer(store, "SELECT lowest, highest, share, share_up_to FROM v_curve_distance ORDER BY lowest",
+	              "0 0 0.5 0.5 1 1 0 0.5 2 3 0.25 0.75");
+	assert_answer(store, "SELECT nr, level, bytes, miss_ratio, sees_all FROM v_curve_machine ORDER BY nr",
+	              "0 l1d 32768 0.01 1 1 l1d 32768 0.025 0");
+	must(store_close(store, &error), &error);
+}
+
 /* A law: the view's quantiles are those of histogram_quantile(). Would catch: another rounding of the rank. */
 static void test_quantiles(void **state)
 {
@@ -753,6 +792,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(test_rows_are_read_back, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_unusable_index, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_levels, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_curves, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_compare, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_quantiles, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_digest, set_up, tear_down),

@@ -11,6 +11,8 @@
  * --instructions counts its instructions.
  */
 #include "models/cache_settings.h"
+#include "models/registry.h"
+#include "models/settings.h"
 #include "models/tlb_settings.h"
 #include "sim/io/access_format.h"
 #include "sim/stack_distance.h"
@@ -48,6 +50,10 @@ struct rig {
 	struct access physical[ACCESS_BATCH + MMU_ROOM];
 	uint64_t tags[SETS][WAYS];
 	uint64_t misses;
+	struct settings settings;
+	struct dram *dram;
+	struct memory *memory;
+	cycle now; /* under the clock */
 };
 
 struct pass {
@@ -191,19 +197,59 @@ static void end_distances(struct rig *rig)
 	stack_distance_destroy(rig->stack);
 }
 
+/* Caches, TLBs and walker of `walks`, under the clock: each request begins when the one before it is done. */
+static void start_timed(struct rig *rig)
+{
+	struct error error = {0};
+	start_walks(rig);
+	settings_init(&rig->settings);
+	rig->settings.machine.cpus = 1;
+	rig->dram = dram_model(rig->settings.machine.dram.model, &error)
+	                    ->create(&(struct dram_wiring){.settings = &rig->settings}, &error);
+	if (!rig->dram)
+		give_up(&error);
+	const struct memory_wiring wiring = {
+	        .settings = &rig->settings, .caches = rig->caches, .mmu = &rig->mmu, .dram = rig->dram};
+	rig->memory = memory_model("timed", &error)->create(&wiring, &error);
+	if (!rig->memory)
+		give_up(&error);
+}
+
+static void run_timed(struct rig *rig, const struct access *accesses, size_t count)
+{
+	cycle now = rig->now;
+	struct cost cost;
+	for (size_t i = 0; i < count; i++) {
+		const struct memory_request request = {
+		        .address = accesses[i].address, .bytes = accesses[i].bytes, .kind = accesses[i].kind, .now = now};
+		now = memory_access(rig->memory, &request, &cost);
+	}
+	rig->now = now;
+}
+
+static void end_timed(struct rig *rig)
+{
+	rig->memory->ops->check(rig->memory);
+	memory_destroy(rig->memory);
+	dram_destroy(rig->dram);
+	settings_release(&rig->settings);
+	end_walks(rig);
+}
+
 static const struct pass passes[] = {
         {"memcpy", "yardstick: copy the accesses", nothing, run_copy, nothing},
         {"loop", "yardstick: one level, scalar loop", nothing, run_loop, nothing},
         {"caches", "three caches", start_caches, run_caches, end_caches},
         {"demand", "three caches and two TLBs", start_demand, run_demand, end_demand},
         {"walks", "translated, walker's references in the caches", start_walks, run_walks, end_walks},
+        {"timed", "the same under the clock, one by one", start_timed, run_timed, end_timed},
         {"distances", "stack distances of lines", start_distances, run_distances, end_distances},
         {0},
 };
 
 /* ---- timing ---- */
 
-struct timing {
+struct pass_time {
 	double whole, first;
 	uint64_t accesses, first_accesses;
 };
@@ -223,10 +269,10 @@ __attribute__((noinline)) static void run_pass_batch(const struct pass *pass, st
 	__asm__ volatile("" : : : "memory");
 }
 
-static struct timing time_pass(const struct pass *pass, const char *path, uint64_t first)
+static struct pass_time time_pass(const struct pass *pass, const char *path, uint64_t first)
 {
 	static struct access batch[ACCESS_BATCH];
-	struct timing timing = {0};
+	struct pass_time timing = {0};
 	struct error error = {0};
 	struct rig *rig = xcalloc(1, sizeof *rig);
 	pass->start(rig);
@@ -257,9 +303,9 @@ static double least(double a, double b)
 
 static void bench_pass(const struct pass *pass, const char *path, uint64_t first)
 {
-	struct timing best = time_pass(pass, path, first);
+	struct pass_time best = time_pass(pass, path, first);
 	for (unsigned repeat = 1; repeat < REPEATS; repeat++) {
-		struct timing timing = time_pass(pass, path, first);
+		struct pass_time timing = time_pass(pass, path, first);
 		best.whole = least(best.whole, timing.whole);
 		best.first = least(best.first, timing.first);
 	}
@@ -316,7 +362,7 @@ int main(int argc, char **argv)
 	}
 	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : FIRST;
 	if (argc == 4) {
-		struct timing timing = time_pass(pass_named(argv[3]), argv[1], first);
+		struct pass_time timing = time_pass(pass_named(argv[3]), argv[1], first);
 		printf("%llu\n", (unsigned long long)timing.accesses);
 		return EXIT_SUCCESS;
 	}

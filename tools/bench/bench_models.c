@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * bench_models.c - what a call of a model costs the host, without recording, store or clock: the page allocator, the object
- * allocators by number of live objects, and what a machine's size costs before the first call.
+ * allocators by number of live objects, main memory by load, and what a machine's size costs before the first call.
  *
  *     kmemsim-bench-models
  *
@@ -201,10 +201,55 @@ static void bench_objects(void)
 	free(live);
 }
 
+/* Loads of main memory. `apart`: cycles between two requests, 0: each begins when the one before it has arrived. */
+static const struct dram_load {
+	const char *name;
+	unsigned apart;
+	bool random, writes;
+} dram_loads[] = {{"random, one after another", 0, true, false}, {"random, every 100 cycles", 100, true, false},
+                  {"random, every 20 cycles", 20, true, false},  {"random, every 5 cycles: full", 5, true, false},
+                  {"in order, every 5 cycles", 5, false, false}, {"random, a third writes", 20, true, true}};
+
+static double dram_calls(const char *model, const struct dram_load *load)
+{
+	struct settings settings;
+	struct error error = {0};
+	settings_init(&settings);
+	struct dram *dram = dram_model(model, &error)->create(&(struct dram_wiring){.settings = &settings}, &error);
+	struct rng rng;
+	rng_init(&rng, 3, "bench");
+	cycle now = 0;
+	double started = seconds();
+	for (unsigned call = 0; call < CALLS; call++) {
+		uint64_t random = rng_next(&rng), address = load->random ? random & 0xffffffff : call * 64ull;
+		cycle done = dram_access(dram, address, load->writes && (random >> 32) % 3 == 0, now);
+		now = load->apart ? now + load->apart : done;
+	}
+	double took = seconds() - started;
+	dram_check(dram);
+	dram_destroy(dram);
+	settings_release(&settings);
+	return took;
+}
+
+static void bench_dram(void)
+{
+	printf("\nmain memory, ns of the host a line      fixed    ddr\n");
+	for (size_t index = 0; index < sizeof dram_loads / sizeof dram_loads[0]; index++) {
+		double best[2] = {1e9, 1e9};
+		for (unsigned repeat = 0; repeat < 2 * REPEATS; repeat++) {
+			double took = dram_calls(repeat % 2 ? "ddr" : "fixed", &dram_loads[index]);
+			best[repeat % 2] = took < best[repeat % 2] ? took : best[repeat % 2];
+		}
+		printf("%-35s  %8.1f  %5.1f\n", dram_loads[index].name, best[0] / CALLS * 1e9, best[1] / CALLS * 1e9);
+	}
+}
+
 int main(void)
 {
 	bench_sizes();
 	bench_pages();
 	bench_objects();
+	bench_dram();
 	return EXIT_SUCCESS;
 }

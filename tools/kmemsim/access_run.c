@@ -9,6 +9,7 @@
 #include "models/registry.h"
 #include "models/settings_doc.h"
 #include "models/start_state.h"
+#include "sim/access_cores.h"
 #include "sim/level_store.h"
 #include "sim/port/access_source.h"
 #include "tools/kmemsim/command.h"
@@ -32,6 +33,9 @@ struct parts {
 	struct address_space space;
 	bool has_space; /* addresses are translated */
 	struct cache_hierarchy *caches;
+	struct memory *memory; /* timing: cycles; else NULL, as are machine and cores */
+	struct machine machine;
+	struct access_cores cores;
 	struct store *store;
 	int64_t run_id;
 	uint64_t accesses, next_sample;
@@ -79,7 +83,7 @@ static bool begin_row(struct parts *parts, struct error *error)
 	const struct store_run row = {
 	        .label = settings->label ? settings->label : settings->machine.name,
 	        .allocator = settings->label ? settings->label : settings->machine.name,
-	        .timing = "none",
+	        .timing = settings->timing == TIMING_CYCLES ? "cycles" : "none",
 	        .seed = settings->seed,
 	        .scenario = scenario,
 	        .trace = slash ? slash + 1 : settings->accesses,
@@ -123,6 +127,10 @@ static void run_core(struct parts *parts, const struct access *accesses, size_t 
 
 static void run_accesses(struct parts *parts, const struct access *accesses, size_t count)
 {
+	if (parts->memory) {
+		access_cores_run(&parts->cores, accesses, count);
+		return;
+	}
 	for (size_t first = 0, end; first < count; first = end) {
 		end = first + 1;
 		while (end < count && accesses[end].cpu % parts->mmus.cpus == accesses[first].cpu % parts->mmus.cpus)
@@ -162,6 +170,8 @@ static bool run_source(struct parts *parts, struct error *error)
 	while (!*parts->interrupt && (sound = access_source_read(parts->source, batch, ACCESS_BATCH, &count, error)) &&
 	       count > 0 && (sound = run_batch(parts, batch, count, error)))
 		progress_bar_tell(&bar, parts->source->bytes_done, parts->source->bytes_total);
+	if (parts->memory)
+		access_cores_finish(&parts->cores);
 	progress_bar_end(&bar);
 	parts->interrupted = *parts->interrupt;
 	return sound;
@@ -196,6 +206,18 @@ static bool write_counters(struct parts *parts, struct error *error)
 	       write_metrics(parts, "page_allocator", pages->metrics, pages->counters(parts->pages), error);
 }
 
+/* Where the cycles went, on all cores and in memory. */
+static bool write_cycles(struct parts *parts, struct error *error)
+{
+	if (!parts->memory)
+		return true;
+	machine_check(&parts->machine);
+	parts->memory->ops->check(parts->memory);
+	struct core_counters cores = machine_counters(&parts->machine);
+	return write_metrics(parts, "core", core_metrics, &cores, error) &&
+	       write_metrics(parts, "memory", parts->memory->ops->metrics, parts->memory->ops->counters(parts->memory), error);
+}
+
 /* What was measured up to here, also of a run that ended early. */
 static bool write_results(struct parts *parts, struct error *error)
 {
@@ -208,7 +230,8 @@ static bool write_results(struct parts *parts, struct error *error)
 	return take_sample(parts, error) &&
 	       level_store_tlbs(parts->store, parts->run_id, parts->mmus.mmu, parts->mmus.cpus, &names, &position, error) &&
 	       level_store_caches(parts->store, parts->run_id, parts->caches, &names, &position, error) &&
-	       level_store_walks(parts->store, parts->run_id, parts->caches, error) && write_counters(parts, error);
+	       level_store_walks(parts->store, parts->run_id, parts->caches, error) && write_counters(parts, error) &&
+	       write_cycles(parts, error);
 }
 
 static bool end_row(struct parts *parts, bool done, const struct error *why, struct error *error)
@@ -277,13 +300,36 @@ static bool make_space(struct parts *parts, struct error *error)
 	return true;
 }
 
+/* Cores and a clock, where cycles are asked for. */
+static bool make_machine(struct parts *parts, struct error *error)
+{
+	const struct settings *settings = parts->settings;
+	if (settings->timing != TIMING_CYCLES)
+		return true;
+	const struct memory_model *model = memory_model(settings->machine.memory_model, error);
+	if (!model)
+		return false;
+	const struct memory_wiring wiring = {
+	        .settings = settings, .caches = parts->caches, .mmu = parts->mmus.mmu, .layout = &parts->layout};
+	parts->memory = model->create(&wiring, error);
+	if (!parts->memory)
+		return false;
+	machine_init(&parts->machine, &(struct machine_wiring){.cpus = settings->machine.cpus,
+	                                                       .line_bytes = settings->machine.cache_line_bytes,
+	                                                       .core = settings->machine.core,
+	                                                       .memory = parts->memory,
+	                                                       .layout = &parts->layout});
+	access_cores_init(&parts->cores, &parts->machine, settings->instructions_per_access, &parts->space.cpu);
+	return true;
+}
+
 static bool make_parts(struct parts *parts, const struct start_state *start, const char *db_path, struct error *error)
 {
 	parts->source = access_source_open(parts->settings->accesses, NULL, error);
 	if (!parts->source || !make_pages(parts, start, error) || !make_space(parts, error))
 		return false;
 	parts->caches = caches_of_settings(parts->settings, true, NULL, error);
-	if (parts->caches)
+	if (parts->caches && make_machine(parts, error))
 		parts->store = store_open(db_path, error);
 	parts->next_sample = parts->settings->sample_accesses;
 	return parts->store && begin_row(parts, error);
@@ -292,6 +338,11 @@ static bool make_parts(struct parts *parts, const struct start_state *start, con
 static void release(struct parts *parts)
 {
 	access_source_close(parts->source);
+	if (parts->memory) {
+		access_cores_release(&parts->cores);
+		machine_release(&parts->machine);
+		memory_destroy(parts->memory);
+	}
 	cache_hierarchy_destroy(parts->caches);
 	if (parts->has_space)
 		address_space_release(&parts->space);

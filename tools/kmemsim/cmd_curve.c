@@ -2,15 +2,19 @@
  *
  * cmd_curve.c - `kmemsim curve TRACE`: the misses of every size of a cache or TLB, in one pass.
  */
+#include "sim/report.h"
 #include "sim/setting.h"
 #include "tools/kmemsim/command.h"
+#include "tools/kmemsim/configs.h"
 #include "tools/kmemsim/curve.h"
 #include "tools/kmemsim/interrupt.h"
 #include "tools/kmemsim/progress.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
+#include <time.h>
 
 enum {
 	OPTION_LINE = 256,
@@ -26,6 +30,7 @@ enum {
 	OPTION_SAMPLE,
 	OPTION_SAMPLE_SIZE,
 	OPTION_SEED,
+	OPTION_DB,
 	OPTION_OUT,
 	OPTION_JSON,
 	OPTION_CSV
@@ -49,7 +54,8 @@ static const struct argp_option curve_options[] = {
         {"sample", OPTION_SAMPLE, "RATE", 0, "Sample this share of the blocks, 0.01 for one in a hundred", 2},
         {"sample-size", OPTION_SAMPLE_SIZE, "N", 0, "Sample at most N blocks: memory stays bounded", 2},
         {"seed", OPTION_SEED, "N", 0, "Of the sample (default 1)", 2},
-        {"out", OPTION_OUT, "DIR", 0, "Write curve.csv, histogram.csv, machines.csv and curve.png", 3},
+        {"db", OPTION_DB, "FILE", 0, "Write what was measured into this database too, as a run of its own", 3},
+        {"out", OPTION_OUT, "DIR", 0, "Write curve.csv, histogram.csv, machines.csv, curves.png; database: DIR/curve.db", 3},
         {"json", OPTION_JSON, NULL, 0, "One JSON object instead of the tables", 3},
         {"csv", OPTION_CSV, NULL, 0, "The curve as CSV instead of the tables", 3},
         {0},
@@ -58,7 +64,7 @@ static const struct argp_option curve_options[] = {
 struct options {
 	struct curve_request request;
 	uint64_t line_bytes, page_bytes;
-	const char *out;
+	const char *db, *out;
 	bool json, csv;
 };
 
@@ -155,6 +161,8 @@ static int parse(int key, char *argument, void *input, struct error *error)
 		return 0;
 	case OPTION_SEED:
 		return request->seed = number_of("seed", SETTING_COUNT, argument, 0, UINT64_MAX, error), 0;
+	case OPTION_DB:
+		return options->db = argument, 0;
 	case OPTION_OUT:
 		return options->out = argument, 0;
 	case OPTION_JSON:
@@ -172,10 +180,86 @@ static int parse(int key, char *argument, void *input, struct error *error)
 	}
 }
 
-static const char *templates(void)
+static double host_seconds(void)
 {
-	return access(KMEMSIM_SOURCE_DIR "/tools/gnuplot", R_OK | X_OK) == 0 ? KMEMSIM_SOURCE_DIR "/tools/gnuplot"
-	                                                                     : KMEMSIM_DATA_DIR "/gnuplot";
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* The pass, with its run's row in the database before it and its results behind it. */
+static bool measure(struct options *options, struct store *store, int64_t *run_id, struct curve_result *result,
+                    struct error *error)
+{
+	struct progress_bar bar;
+	if (store && !curve_store_begin(store, &options->request, run_id, error))
+		return false;
+	const double started_s = host_seconds();
+	progress_bar_start(&bar, "measuring distances");
+	struct progress progress = progress_bar_callback(&bar);
+	options->request.progress = &progress;
+	options->request.interrupt = catch_interrupts();
+	bool done = curve_run(&options->request, result, error);
+	progress_bar_end(&bar);
+	const struct curve_store_end end = {done ? result : NULL, error, host_seconds() - started_s};
+	struct error at_end = {0};
+	if (!store || curve_store_end(store, *run_id, &options->request, &end, &at_end))
+		return done;
+	if (done) {
+		curve_release(result);
+		*error = at_end;
+	}
+	return false;
+}
+
+/* The database is open for the pass only: the report opens it for itself. */
+static bool measure_into(struct options *options, const char *db, int64_t *run_id, struct curve_result *result,
+                         struct error *error)
+{
+	struct store *store = db ? store_open(db, error) : NULL;
+	if (db && !store)
+		return false;
+	bool done = measure(options, store, run_id, result, error);
+	struct error at_close = {0};
+	if (store_close(store, &at_close) || !done)
+		return done;
+	curve_release(result);
+	*error = at_close;
+	return false;
+}
+
+/* The picture of this run, from the database as a later report draws it; its words are not wanted here. */
+static bool draw(const char *db, const char *out, int64_t run_id, struct error *error)
+{
+	static const char *const pictures[] = {"curves"};
+	const struct report_options report = {.runs = &run_id,
+	                                      .runs_count = 1,
+	                                      .pictures = pictures,
+	                                      .pictures_count = 1,
+	                                      .out = out,
+	                                      .templates = template_dir()};
+	FILE *nowhere = fopen("/dev/null", "w");
+	if (!nowhere)
+		return error_set(error, ERROR_HOST, "/dev/null: cannot be written: %s", strerror(errno));
+	bool drawn = report_write(db, &report, nowhere, error);
+	fclose(nowhere);
+	return drawn;
+}
+
+static int finish(const struct options *options, const char *db, int64_t run_id, struct curve_result *result)
+{
+	struct error error = {0};
+	void (*print)(const struct curve_request *, const struct curve_result *, FILE *) = options->json  ? curve_print_json
+	                                                                                   : options->csv ? curve_print_csv
+	                                                                                                  : curve_print_text;
+	print(&options->request, result, stdout);
+	bool written = !options->out ||
+	               (curve_write(&options->request, result, options->out, &error) && draw(db, options->out, run_id, &error));
+	enum curve_end end = result->end;
+	curve_release(result);
+	if (!written)
+		return command_failed(&error);
+	return end == CURVE_INTERRUPTED ? EXIT_INTERRUPTED : end == CURVE_TOO_MANY_BLOCKS ? (int)ERROR_STOPPED : EXIT_SUCCESS;
 }
 
 static int run(const struct command *command, int argc, char **argv)
@@ -187,26 +271,18 @@ static int run(const struct command *command, int argc, char **argv)
 	const struct command_line line = {command, parse, &options, &error};
 	if (!command_parse(&line, argc, argv))
 		return command_failed(&error);
-	struct progress_bar bar;
+	if (options.out && mkdir(options.out, 0777) != 0 && errno != EEXIST) {
+		error_set(&error, ERROR_HOST, "--out: %s: cannot be made: %s", options.out, strerror(errno));
+		return command_failed(&error);
+	}
 	struct curve_result result;
-	progress_bar_start(&bar, "measuring distances");
-	struct progress progress = progress_bar_callback(&bar);
-	options.request.progress = &progress;
-	options.request.interrupt = catch_interrupts();
-	bool done = curve_run(&options.request, &result, &error);
-	progress_bar_end(&bar);
-	if (!done)
-		return command_failed(&error);
-	void (*print)(const struct curve_request *, const struct curve_result *, FILE *) = options.json  ? curve_print_json
-	                                                                                   : options.csv ? curve_print_csv
-	                                                                                                 : curve_print_text;
-	print(&options.request, &result, stdout);
-	bool written = !options.out || curve_write(&options.request, &result, options.out, templates(), &error);
-	enum curve_end end = result.end;
-	curve_release(&result);
-	if (!written)
-		return command_failed(&error);
-	return end == CURVE_INTERRUPTED ? EXIT_INTERRUPTED : end == CURVE_TOO_MANY_BLOCKS ? (int)ERROR_STOPPED : EXIT_SUCCESS;
+	int64_t run_id = 0;
+	char *beside = options.out ? xasprintf("%s/curve.db", options.out) : NULL;
+	const char *db = options.db ? options.db : beside;
+	bool done = measure_into(&options, db, &run_id, &result, &error);
+	int code = done ? finish(&options, db, run_id, &result) : command_failed(&error);
+	free(beside);
+	return code;
 }
 
 const struct command command_curve = {
@@ -217,6 +293,7 @@ const struct command command_curve = {
                 "would give, each level alone. Exact, or sampled with its error told; docs/curves.md.\n"
                 "\n"
                 "  kmemsim curve TRACE --out curves\n"
+                "  kmemsim curve TRACE --db results/curves.db; kmemsim report results/curves.db\n"
                 "  kmemsim curve TRACE --level tlb --sets 16 --max-ways 8\n"
                 "  kmemsim curve TRACE --sample-size 8192 --json\n",
         .options = curve_options,

@@ -35,6 +35,7 @@ static void print_ports(void)
 	puts("object_allocator   hands out objects: caches and kmalloc            models/object_allocator/");
 	puts("virtual_allocator  hands out ranges of kernel addresses: vmalloc    models/virtual_allocator/");
 	puts("memory             says what an access of a core costs              models/memory/");
+	puts("dram               says when a line of main memory arrives              models/dram/");
 	puts("translation        paging modes: formats of page tables            models/translation/");
 	puts("tlb_level          one array of a core's TLBs                       models/tlb_level/");
 }
@@ -49,6 +50,8 @@ static void print_models(void)
 		printf("virtual_allocator  %-8s  %s\n", model->ops->name, model->ops->help);
 	for (const struct memory_model *model = memory_models; model->ops; model++)
 		printf("memory             %-8s  %s\n", model->ops->name, model->ops->help);
+	for (const struct dram_model *model = dram_models; model->ops; model++)
+		printf("dram               %-8s  %s\n", model->ops->name, model->ops->help);
 	for (const struct translation_model *model = translation_models; model->ops; model++)
 		printf("translation        %-8s  %s\n", model->ops->name, model->ops->help);
 	for (const struct tlb_level_model *model = tlb_level_models; model->ops; model++)
@@ -85,6 +88,8 @@ static void print_metrics(void)
 		print_component("virtual_allocator", model->ops->name, model->ops->metrics);
 	for (const struct memory_model *model = memory_models; model->ops; model++)
 		print_component("memory", model->ops->name, model->ops->metrics);
+	for (const struct dram_model *model = dram_models; model->ops; model++)
+		print_component("dram", model->ops->name, model->ops->metrics);
 }
 
 static void print_configs(const char *kind)

@@ -6,13 +6,13 @@
 #include "sim/report.h"
 #include "sim/store.h"
 #include "tools/kmemsim/command.h"
+#include "tools/kmemsim/configs.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { OPTION_RUN = 256, OPTION_OUT, OPTION_FORMAT, OPTION_PICTURE };
 
@@ -108,12 +108,6 @@ static char *folder_beside(const char *db)
 	return folder;
 }
 
-static const char *templates(void)
-{
-	return access(KMEMSIM_SOURCE_DIR "/tools/gnuplot", R_OK | X_OK) == 0 ? KMEMSIM_SOURCE_DIR "/tools/gnuplot"
-	                                                                     : KMEMSIM_DATA_DIR "/gnuplot";
-}
-
 static bool has_run(const struct options *options, int64_t run)
 {
 	for (size_t index = 0; index < options->runs_count; index++)
@@ -134,7 +128,7 @@ static void add_wish(struct options *options, const char *name)
 	}
 }
 
-/* columns: run, its scenario. What its key `report` lists. */
+/* columns: run, its scenario, whether it is a miss curve. What the scenario's key `report` lists; a curve has no scenario. */
 static bool take_wishes(void *context, const struct store_row *row, struct error *error)
 {
 	struct options *options = context;
@@ -142,6 +136,10 @@ static bool take_wishes(void *context, const struct store_row *row, struct error
 	const char *text = row->values[1].kind == STORE_TEXT ? row->values[1].text : "";
 	if (!has_run(options, row->values[0].integer))
 		return true;
+	if (row->values[2].integer) {
+		add_wish(options, "curves");
+		return true;
+	}
 	if (!yaml_file_parse(&yaml, "the run's scenario", text, strlen(text), error))
 		return false;
 	const struct yaml_entry *wishes = yaml_file_entry(&yaml, "report");
@@ -159,7 +157,8 @@ static bool choose_pictures(struct options *options, struct error *error)
 	if (options->pictures_count > 0)
 		return true;
 	struct store *store = store_open_readonly(options->db, error);
-	bool chosen = store && store_query(store, "SELECT id, scenario FROM run", NULL, 0, take_wishes, options, error);
+	bool chosen = store && store_query(store, "SELECT id, scenario, id IN (SELECT run_id FROM curve) FROM run", NULL, 0,
+	                                   take_wishes, options, error);
 	if (options->all_pictures)
 		options->pictures_count = 0;
 	return store_close(store, error) && chosen;
@@ -181,7 +180,7 @@ static int run(const struct command *command, int argc, char **argv)
 	        .pictures = options.pictures,
 	        .pictures_count = options.pictures_count,
 	        .out = options.out ? options.out : beside,
-	        .templates = templates(),
+	        .templates = template_dir(),
 	        .format = options.format,
 	};
 	bool written = report_write(options.db, &report, stdout, &error);
@@ -194,7 +193,7 @@ const struct command command_report = {
         .arguments = "DB",
         .summary = "Draw and tabulate the runs of a database",
         .help = "Fragmentation over time per order, memory by owner over time, footprint per allocator, waste per cache and per "
-                "call site, cycles per op. Needs nothing but the database and gnuplot.\n\n"
+                "call site, cycles per op, misses of levels, miss curves. Needs nothing but the database and gnuplot.\n\n"
                 "  kmemsim report results/demo.db --run 1 2 3 --out pictures --format svg\n",
         .options = report_options,
         .run = run,

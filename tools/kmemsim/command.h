@@ -26,7 +26,8 @@ struct command {
 };
 
 extern const struct command command_run, command_replay, command_compare, command_report, command_trace, command_list,
-        command_check, command_oracle, command_diff, command_count, command_curve;
+        command_check, command_oracle, command_diff, command_count, command_curve,
+        command_machine;
 
 /*
  * Parses a command's options with argp. parse() gets each option's key and argument, and ARGP_KEY_ARG for each argument; it

@@ -18,3 +18,9 @@ const char *const *config_dirs(void)
 	dirs[count] = NULL;
 	return dirs;
 }
+
+const char *template_dir(void)
+{
+	return access(KMEMSIM_SOURCE_DIR "/tools/gnuplot", R_OK | X_OK) == 0 ? KMEMSIM_SOURCE_DIR "/tools/gnuplot"
+	                                                                     : KMEMSIM_DATA_DIR "/gnuplot";
+}

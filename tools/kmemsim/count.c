@@ -287,10 +287,13 @@ static void take_cache(struct count_result *result, const struct cache_level *ca
 	char size[SETTING_NUMBER_MAX], ways[32] = "one set";
 	if (spec->ways)
 		snprintf(ways, sizeof ways, "%u-way", spec->ways);
-	snprintf(level->geometry, sizeof level->geometry, "%s, %s, %u B, %s",
-	         setting_number_text(SETTING_SIZE, spec->size_bytes, size), ways, spec->line_bytes, spec->replacement);
+	if (cache->entries)
+		snprintf(level->geometry, sizeof level->geometry, "%s, %s, %u B, %s",
+		         setting_number_text(SETTING_SIZE, spec->size_bytes, size), ways, spec->line_bytes, spec->replacement);
+	else
+		snprintf(level->geometry, sizeof level->geometry, "without an end, %u B", spec->line_bytes);
 	level->name = name;
-	level->write_backs = cache->counters.write_backs;
+	level->write_backs = access_sum(cache->counters.write_backs) + cache->counters.flush_write_backs;
 	take_counts(level, cache);
 }
 

@@ -21,22 +21,14 @@ static const char *grouped(uint64_t value, char text[GROUPED_MAX])
 	return text;
 }
 
-static uint64_t sum(const uint64_t counts[ACCESS_KINDS])
-{
-	uint64_t all = 0;
-	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
-		all += counts[kind];
-	return all;
-}
-
 uint64_t count_accesses(const struct count_level *level)
 {
-	return sum(level->accesses) - level->own_prefetches;
+	return access_sum(level->accesses) - level->own_prefetches;
 }
 
 uint64_t count_misses(const struct count_level *level)
 {
-	return sum(level->misses) - level->own_prefetch_misses;
+	return access_sum(level->misses) - level->own_prefetch_misses;
 }
 
 /* ---- text ---- */

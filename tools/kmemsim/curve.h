@@ -12,6 +12,7 @@
 #include "sim/set_stacks.h"
 #include "sim/shards.h"
 #include "sim/stack_distance.h"
+#include "sim/store.h"
 #include "sim/trace.h"
 #include "tools/kmemsim/curve_machines.h"
 
@@ -55,12 +56,41 @@ struct curve_result {
 bool curve_run(const struct curve_request *request, struct curve_result *result, struct error *error);
 void curve_release(struct curve_result *result);
 
+/* Different blocks, of a sample estimated. */
+double curve_distinct(const struct curve_result *result);
+
+/* Sizes up to 2^40 blocks are told, as far as the curve falls. */
+#define CURVE_POINTS_MAX 82u
+#define CURVE_OCTAVES 41u
+
+struct curve_point {
+	uint64_t blocks;
+	double misses, standard_error;
+};
+size_t curve_points(const struct curve_result *result, struct curve_point points[CURVE_POINTS_MAX]);
+
+/* Accesses of a distance in [2^(octave-1), 2^octave); of 0 in octave 0. The octaves from 0 that have any. */
+double curve_in_octave(const struct curve_result *result, unsigned octave);
+unsigned curve_octaves(const struct curve_result *result);
+
 void curve_print_text(const struct curve_request *request, const struct curve_result *result, FILE *out);
 void curve_print_json(const struct curve_request *request, const struct curve_result *result, FILE *out);
 /* size_blocks, size_bytes, misses, miss_ratio, standard_error */
 void curve_print_csv(const struct curve_request *request, const struct curve_result *result, FILE *out);
-/* curve.csv, histogram.csv, machines.csv and curve.png into a folder, which is made where it is not there. */
-bool curve_write(const struct curve_request *request, const struct curve_result *result, const char *folder,
-                 const char *templates, struct error *error);
+/* curve.csv, histogram.csv and machines.csv into a folder. */
+bool curve_write(const struct curve_request *request, const struct curve_result *result, const char *folder, struct error *error);
+
+/*
+ * A curve in the database is a run. Its row comes before the pass, so that a database that cannot be written is told then; what
+ * was measured after it. result is NULL where the pass failed, and why says how.
+ */
+bool curve_store_begin(struct store *store, const struct curve_request *request, int64_t *run_id, struct error *error);
+struct curve_store_end {
+	const struct curve_result *result;
+	const struct error *why;
+	double wall_s;
+};
+bool curve_store_end(struct store *store, int64_t run_id, const struct curve_request *request, const struct curve_store_end *end,
+                     struct error *error);
 
 #endif

@@ -86,7 +86,8 @@ static bool add_caches(struct curve_machines *machines, const struct settings *s
 		                                  .entries = specs[i].size_bytes / specs[i].line_bytes,
 		                                  .ways = specs[i].ways};
 		enum curve_kinds kinds;
-		if (specs[i].line_bytes == wanted->block_bytes && meet(serves[specs[i].serves], wanted->kinds, &kinds))
+		bool has_end = strcmp(specs[i].model, "ideal") != 0;
+		if (has_end && specs[i].line_bytes == wanted->block_bytes && meet(serves[specs[i].serves], wanted->kinds, &kinds))
 			added = add_level(machines, &level, kinds, error);
 	}
 	cache_specs_release(specs, count);

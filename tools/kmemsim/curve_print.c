@@ -1,94 +1,24 @@
 /* SPDX-License-Identifier: MIT
  *
- * curve_print.c - a miss curve as text, JSON, CSV and a picture (interface: curve.h).
- *
- * The curve is told at each power of two and half-way between. Distances are told by powers of two.
+ * curve_print.c - a miss curve as text, JSON and CSV (interface: curve.h).
  */
-#include "sim/io/gnuplot.h"
 #include "tools/kmemsim/curve.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-/* Sizes up to 2^40 blocks are told, as far as the curve falls. */
-#define POINTS_MAX 82u
-#define OCTAVES 41u
-
-struct point {
-	uint64_t blocks;
-	double misses, standard_error;
-};
 
 static double ratio(double part, uint64_t whole)
 {
 	return whole ? part / (double)whole : 0;
 }
 
-static double distinct(const struct curve_result *result)
-{
-	return result->stack ? (double)stack_distance_blocks(result->stack) : shards_facts(result->shards).distinct_blocks;
-}
-
-/* 1, 2, 3, 4, 6, 8, 12, ... up to the first size that holds all. */
-static size_t find_points(const struct curve_result *result, struct point points[POINTS_MAX])
-{
-	size_t count = 0;
-	double held = distinct(result);
-	struct stack_counts counts = {0};
-	if (result->stack)
-		counts = stack_distance_counts(result->stack);
-	uint64_t distance = 0, hits = 0;
-	for (unsigned octave = 0; octave < OCTAVES; octave++)
-		for (unsigned half = 0; half < (octave ? 2u : 1u); half++) {
-			struct point point = {.blocks = (2ull + half) << octave >> 1};
-			if (result->stack) {
-				for (; distance < point.blocks && distance < counts.distances; distance++)
-					hits += counts.at[distance];
-				point.misses = (double)(counts.accesses - hits);
-			} else {
-				struct shards_estimate estimate = shards_misses(result->shards, point.blocks);
-				point.misses = estimate.misses;
-				point.standard_error = estimate.standard_error;
-			}
-			points[count++] = point;
-			if ((double)point.blocks >= held)
-				return count;
-		}
-	return count;
-}
-
-/* Accesses of a distance in [2^(octave-1), 2^octave); of 0 in octave 0. */
-static double in_octave(const struct curve_result *result, unsigned octave)
-{
-	uint64_t from = octave ? 1ull << (octave - 1) : 0, to = 1ull << octave;
-	if (!result->stack)
-		return octave ? shards_misses(result->shards, from).misses - shards_misses(result->shards, to).misses
-		              : (double)result->accesses - shards_misses(result->shards, 1).misses;
-	struct stack_counts counts = stack_distance_counts(result->stack);
-	uint64_t sum = 0;
-	for (uint64_t distance = from; distance < to && distance < counts.distances; distance++)
-		sum += counts.at[distance];
-	return (double)sum;
-}
-
-static unsigned octaves(const struct curve_result *result)
-{
-	unsigned count = 1;
-	while (count < OCTAVES && ldexp(1, (int)count - 1) < distinct(result))
-		count++;
-	return count;
-}
-
 static void print_facts(const struct curve_request *request, const struct curve_result *result, FILE *out)
 {
 	const char *unit = request->tlb ? "pages" : "lines";
 	fprintf(out, "%s: %" PRIu64 " records, %" PRIu64 " accesses to %.0f different %s of %" PRIu64 " bytes\n", request->trace,
-	        result->records, result->accesses, distinct(result), unit, request->block_bytes);
+	        result->records, result->accesses, curve_distinct(result), unit, request->block_bytes);
 	if (result->end == CURVE_INTERRUPTED)
 		fputs("interrupted: the rest of the trace was not read\n", out);
 	if (result->end == CURVE_TOO_MANY_BLOCKS)
@@ -163,8 +93,8 @@ static void print_machines(const struct curve_request *request, const struct cur
 
 void curve_print_text(const struct curve_request *request, const struct curve_result *result, FILE *out)
 {
-	struct point points[POINTS_MAX];
-	size_t count = find_points(result, points);
+	struct curve_point points[CURVE_POINTS_MAX];
+	size_t count = curve_points(result, points);
 	print_facts(request, result, out);
 	fprintf(out, "\nFully associative LRU\n%12s %12s %14s %10s%s\n", "entries", "KiB", "misses", "ratio",
 	        result->shards ? "   std. error" : "");
@@ -188,8 +118,8 @@ void curve_print_text(const struct curve_request *request, const struct curve_re
 
 void curve_print_csv(const struct curve_request *request, const struct curve_result *result, FILE *out)
 {
-	struct point points[POINTS_MAX];
-	size_t count = find_points(result, points);
+	struct curve_point points[CURVE_POINTS_MAX];
+	size_t count = curve_points(result, points);
 	fputs("size_blocks,size_bytes,misses,miss_ratio,standard_error\n", out);
 	for (size_t index = 0; index < count; index++)
 		fprintf(out, "%" PRIu64 ",%.0f,%.0f,%.9g,%.9g\n", points[index].blocks,
@@ -212,28 +142,28 @@ static void print_machines_csv(const struct curve_result *result, FILE *out)
 static void print_histogram_csv(const struct curve_result *result, FILE *out)
 {
 	fputs("distance_from,distance_below,accesses\n", out);
-	for (unsigned octave = 0; octave < octaves(result); octave++)
+	for (unsigned octave = 0; octave < curve_octaves(result); octave++)
 		fprintf(out, "%" PRIu64 ",%" PRIu64 ",%.0f\n", octave ? UINT64_C(1) << (octave - 1) : 0, UINT64_C(1) << octave,
-		        in_octave(result, octave));
+		        curve_in_octave(result, octave));
 }
 
 void curve_print_json(const struct curve_request *request, const struct curve_result *result, FILE *out)
 {
-	struct point points[POINTS_MAX];
-	size_t count = find_points(result, points);
+	struct curve_point points[CURVE_POINTS_MAX];
+	size_t count = curve_points(result, points);
 	fprintf(out,
 	        "{\"level\": \"%s\", \"block_bytes\": %" PRIu64 ", \"records\": %" PRIu64 ", \"accesses\": %" PRIu64
 	        ", \"distinct_blocks\": %.0f, \"sampled\": %s, \"complete\": %s,\n\"curve\": [",
-	        request->tlb ? "tlb" : "cache", request->block_bytes, result->records, result->accesses, distinct(result),
+	        request->tlb ? "tlb" : "cache", request->block_bytes, result->records, result->accesses, curve_distinct(result),
 	        result->shards ? "true" : "false", result->end == CURVE_COMPLETE ? "true" : "false");
 	for (size_t index = 0; index < count; index++)
 		fprintf(out, "%s{\"entries\": %" PRIu64 ", \"misses\": %.0f, \"standard_error\": %.0f}", index ? ",\n" : "\n",
 		        points[index].blocks, points[index].misses, points[index].standard_error);
 	fprintf(out, "],\n\"histogram\": [");
-	for (unsigned octave = 0; octave < octaves(result); octave++)
+	for (unsigned octave = 0; octave < curve_octaves(result); octave++)
 		fprintf(out, "%s{\"distance_from\": %" PRIu64 ", \"distance_below\": %" PRIu64 ", \"accesses\": %.0f}",
 		        octave ? ",\n" : "\n", octave ? UINT64_C(1) << (octave - 1) : 0, UINT64_C(1) << octave,
-		        in_octave(result, octave));
+		        curve_in_octave(result, octave));
 	fprintf(out, "],\n\"sets\": %" PRIu64 ", \"misses_by_ways\": [", request->sets);
 	for (uint32_t ways = 1; request->sets && ways <= request->max_ways; ways++)
 		fprintf(out, "%s%" PRIu64, ways > 1 ? ", " : "", set_stacks_misses(&result->by_sets, ways));
@@ -266,59 +196,8 @@ static bool close_in(FILE *file, const char *folder, struct error *error)
 	return written || error_set(error, ERROR_HOST, "%s: a file in it cannot be written: %s", folder, strerror(errno));
 }
 
-static void script_path(FILE *script, const char *variable, const char *folder, const char *name)
+bool curve_write(const struct curve_request *request, const struct curve_result *result, const char *folder, struct error *error)
 {
-	fprintf(script, "%s = '", variable);
-	for (; *folder; folder++)
-		fprintf(script, *folder == '\'' ? "''" : "%c", *folder);
-	fprintf(script, "%s'\n", name);
-}
-
-/* Whether there is a level that every access comes to: only those can stand beside the curve. */
-static bool has_level_of_all(const struct curve_result *result)
-{
-	for (unsigned index = 0; index < result->machines.levels; index++)
-		if (curve_level_accesses(&result->machines, &result->machines.level[index]) == result->accesses)
-			return true;
-	return false;
-}
-
-static bool draw(const struct curve_request *request, const struct curve_result *result, const char *folder,
-                 const char *templates, struct error *error)
-{
-	FILE *script = open_in(folder, "curve.gp", error);
-	if (!script)
-		return false;
-	struct point points[POINTS_MAX];
-	const struct point last = points[find_points(result, points) - 1];
-	char *source = gnuplot_text(request->trace, 100);
-	fprintf(script, "FORMAT = 'png'\nHEADING = 'Misses of every size, and how far apart uses are'\nSOURCE = '%s: %s'\n",
-	        source, result->shards ? "sampled, with standard errors" : "exact");
-	free(source);
-	script_path(script, "OUT", folder, "/curve.png");
-	script_path(script, "CURVE", folder, "/curve.csv");
-	script_path(script, "HISTOGRAM", folder, "/histogram.csv");
-	script_path(script, "MACHINES", folder, "/machines.csv");
-	script_path(script, "TEMPLATES", templates, "");
-	fprintf(script,
-	        "UNIT = '%s of %" PRIu64 " B'\nACCESSES = %" PRIu64 ".0\nCOLD = %.0f\nBLOCKS = %" PRIu64 ".0\nLEVELS = %d\n",
-	        request->tlb ? "pages" : "lines", request->block_bytes, result->accesses, last.misses, last.blocks,
-	        has_level_of_all(result));
-	fputs("load TEMPLATES.'/style.gp'\nload TEMPLATES.'/curve.gp'\nunset output\n", script);
-	if (!close_in(script, folder, error))
-		return false;
-	char *path = xasprintf("%s/curve.gp", folder);
-	bool drawn = gnuplot_run("gnuplot", path, error);
-	unlink(path);
-	free(path);
-	return drawn;
-}
-
-bool curve_write(const struct curve_request *request, const struct curve_result *result, const char *folder,
-                 const char *templates, struct error *error)
-{
-	if (mkdir(folder, 0777) != 0 && errno != EEXIST)
-		return error_set(error, ERROR_HOST, "--out: %s: cannot be made: %s", folder, strerror(errno));
 	FILE *curve = open_in(folder, "curve.csv", error);
 	if (!curve)
 		return false;
@@ -335,5 +214,5 @@ bool curve_write(const struct curve_request *request, const struct curve_result 
 	if (!machines)
 		return false;
 	print_machines_csv(result, machines);
-	return close_in(machines, folder, error) && (!result->accesses || draw(request, result, folder, templates, error));
+	return close_in(machines, folder, error);
 }

@@ -13,6 +13,7 @@
 static const struct command *const commands[] = {
         &command_run,   &command_replay, &command_compare, &command_report, &command_trace, &command_list,
         &command_check, &command_oracle, &command_diff,    &command_count,  &command_curve,
+        &command_machine,
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -38,6 +38,7 @@ struct parts {
 	struct kernel_map kernel_map;   /* of a machine whose addresses are translated */
 	bool mapped;
 	struct memory *memory;
+	struct dram *dram; /* NULL: the memory model has none */
 	struct machine machine;
 	bool timed;
 	struct dump_request dump;
@@ -183,6 +184,14 @@ static bool map_kernel(struct parts *parts, struct error *error)
 	return true;
 }
 
+static bool make_dram(struct parts *parts, struct error *error)
+{
+	const struct settings *settings = parts->run->settings;
+	const struct dram_model *model = dram_model(settings->machine.dram.model, error);
+	parts->dram = model ? model->create(&(struct dram_wiring){.settings = settings}, error) : NULL;
+	return parts->dram != NULL;
+}
+
 /* Caches and TLBs, each watched for the owners of the cores' jobs. */
 static bool make_levels(struct parts *parts, struct error *error)
 {
@@ -230,15 +239,23 @@ static bool make_models(struct parts *parts, struct error *error)
 		return false;
 	if (!parts->timed)
 		return true;
-	if (strcmp(memory->ops->name, "hierarchy") == 0 && !make_levels(parts, error))
+	if (strcmp(memory->ops->name, "ideal") != 0 && !make_levels(parts, error))
 		return false;
-	parts->memory = memory->create(
-	        &(struct memory_wiring){
-	                .settings = settings, .caches = parts->caches, .mmu = parts->mmus.mmu, .layout = &parts->layout},
-	        error);
+	if (strcmp(memory->ops->name, "timed") == 0 && !make_dram(parts, error))
+		return false;
+	parts->memory = memory->create(&(struct memory_wiring){.settings = settings,
+	                                                       .caches = parts->caches,
+	                                                       .mmu = parts->mmus.mmu,
+	                                                       .layout = &parts->layout,
+	                                                       .dram = parts->dram},
+	                               error);
 	if (!parts->memory)
 		return false;
-	machine_init(&parts->machine, settings->machine.cpus, settings->machine.cache_line_bytes, parts->memory);
+	machine_init(&parts->machine, &(struct machine_wiring){.cpus = settings->machine.cpus,
+	                                                       .line_bytes = settings->machine.cache_line_bytes,
+	                                                       .core = settings->machine.core,
+	                                                       .memory = parts->memory,
+	                                                       .layout = &parts->layout});
 	return true;
 }
 
@@ -412,7 +429,9 @@ static bool write_machine(struct parts *parts, struct error *error)
 	}
 	struct core_counters cores = machine_counters(machine);
 	return write_levels(parts, error) && write_metrics(parts, "core", core_metrics, &cores, error) &&
-	       write_metrics(parts, "memory", parts->memory->ops->metrics, parts->memory->ops->counters(parts->memory), error);
+	       write_metrics(parts, "memory", parts->memory->ops->metrics, parts->memory->ops->counters(parts->memory), error) &&
+	       (!parts->dram ||
+	        write_metrics(parts, "dram", parts->dram->ops->metrics, parts->dram->ops->counters(parts->dram), error));
 }
 
 static bool write_results(struct parts *parts, struct error *error)
@@ -600,6 +619,7 @@ static void release(struct parts *parts)
 	if (parts->machine.cpus)
 		machine_release(&parts->machine);
 	memory_destroy(parts->memory);
+	dram_destroy(parts->dram);
 	cache_hierarchy_destroy(parts->caches);
 	if (parts->mapped)
 		kernel_map_release(&parts->kernel_map);

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core_internal.h - what the files of a core share: core.c (jobs), core_steps.c (loads, stores, instructions), core_locks.c,
+ * core_ipi.c. Nobody else includes it.
+ *
+ * `now` is the cycle that the core has come to; functions that let it work or wait return the cycle at which it goes on, and
+ * have added the cycles between to the parts of its cost.
+ */
+#ifndef SIM_CORE_INTERNAL_H
+#define SIM_CORE_INTERNAL_H
+
+#include "sim/core.h"
+
+/* A core's own line for queued locks, and the one that other cores announce interrupts in (qnodes, cfd_data). */
+static inline uint64_t core_queue_node(const struct machine *machine, unsigned cpu)
+{
+	return machine->queue_nodes + cpu * machine->per_cpu_stride;
+}
+
+static inline uint64_t core_ipi_line(const struct machine *machine, unsigned cpu)
+{
+	return core_queue_node(machine, cpu) + machine->line_bytes;
+}
+
+static inline cycle core_pay(struct core *core, enum cost_part part, cycle cycles, cycle now)
+{
+	core->counters.cost.cycles[part] += cycles;
+	return now + cycles;
+}
+
+/* Waits until `until`, if that is not over. */
+static inline cycle core_wait_until(struct core *core, enum cost_part part, cycle until, cycle now)
+{
+	return until > now ? core_pay(core, part, until - now, now) : now;
+}
+
+cycle core_wait_for_loads(struct core *core, cycle now);
+/* Waits for what of the fetch lies beyond the first level. */
+cycle core_fetch(struct core *core, uint64_t address, uint32_t bytes, cycle now);
+cycle core_load(struct core *core, uint64_t address, uint32_t bytes, cycle now);
+/* *written: when it has left the store buffer. */
+cycle core_store(struct core *core, uint64_t address, uint32_t bytes, cycle now, cycle *written);
+cycle core_locked(struct core *core, uint64_t address, uint32_t bytes, cycle now);
+cycle core_update(struct core *core, uint64_t address, uint32_t bytes, cycle now);
+cycle core_cmpxchg(struct core *core, uint64_t address, uint32_t bytes, cycle now);
+void core_prefetch(struct core *core, uint64_t address, cycle now);
+cycle core_spend(struct core *core, uint32_t instructions, cycle now);
+
+/* CYCLE_NEVER: the core waits now, and will be woken. */
+cycle core_lock(struct core *core, uint64_t address, cycle now);
+cycle core_unlock(struct core *core, uint64_t address, cycle now);
+/* Goes on with the lock that was handed to the core. */
+cycle core_take(struct core *core, cycle now);
+
+void core_serve_interrupt(struct event *event, cycle now);
+cycle core_invalidate(struct core *core, uint64_t address, cycle now);
+cycle core_send_ipi(struct core *core, unsigned cpu, uint64_t address, cycle now);
+cycle core_wait_for_acks(struct core *core, cycle now);
+
+/* Queues the core to go on at a cycle. */
+void core_go_on(struct core *core, cycle at);
+
+#endif

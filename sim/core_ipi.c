@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core_ipi.c - interrupts between cores, and what they ask for: translations to be dropped (rules: core.h).
+ *
+ * Source: Linux 6.1 kernel/smp.c (smp_call_function_many_cond: an entry on the other core's queue, one interrupt each, wait for
+ * every entry to be unlocked), arch/x86/mm/tlb.c (flush_tlb_func).
+ */
+#include "sim/core_internal.h"
+#include "sim/port/tlb_level.h"
+
+#include <string.h>
+
+#define ENTRY_BYTES 8u
+
+cycle core_invalidate(struct core *core, uint64_t address, cycle now)
+{
+	struct machine *machine = core->machine;
+	if (address == STEP_NO_ADDRESS)
+		return now;
+	const struct tlb_scope scope = address == STEP_ALL_ADDRESSES ? tlb_scope_everything() : tlb_scope_invlpg(address, 0);
+	memory_invalidate(machine->memory, core->cpu, &scope);
+	return now + machine->config.invalidate_cycles;
+}
+
+static void wake_sender(struct core *sender, cycle acked)
+{
+	SIM_ASSERT(sender->acks_awaited > 0);
+	if (sender->acked < acked)
+		sender->acked = acked;
+	if (--sender->acks_awaited > 0 || !sender->waits_for_acks)
+		return;
+	cycle at = sender->acked > sender->interrupted_until ? sender->acked : sender->interrupted_until;
+	if (at < sender->waits_since)
+		at = sender->waits_since;
+	core_pay(sender, COST_IPI, at - sender->waits_since, sender->waits_since);
+	sender->waits_for_acks = false;
+	sender->position++;
+	core_go_on(sender, at);
+}
+
+/* The cycle at which the core may begin with an interrupt: the end of the step or of the interrupt at work. */
+static cycle free_from(const struct core *core, cycle now)
+{
+	cycle from = core->event.place != 0 && core->event.at > now ? core->event.at : now;
+	if (core->queued == 0 && core->started > from)
+		from = core->started;
+	return core->interrupted_until > from ? core->interrupted_until : from;
+}
+
+void core_serve_interrupt(struct event *event, cycle now)
+{
+	struct core *core = (struct core *)(void *)((char *)event - offsetof(struct core, interrupt));
+	struct machine *machine = core->machine;
+	SIM_ASSERT(core->ipi_count > 0 && core->ipis[0].at <= now);
+	const struct core_ipi ipi = core->ipis[0];
+	memmove(core->ipis, core->ipis + 1, --core->ipi_count * sizeof core->ipis[0]);
+	cycle from = free_from(core, now), until = from + machine->config.ipi_handler_cycles;
+	until = core_invalidate(core, ipi.address, until);
+	bool is_waiting = core->waits_for || core->waits_for_acks;
+	core->counters.ipis_served++;
+	if (!is_waiting)
+		core_pay(core, COST_IPI, until - from, from);
+	core->interrupted_until = until;
+	if (!is_waiting && !core->is_begun)
+		core->counters.busy_cycles += until - from; /* of no op */
+	if (core->event.place != 0) {
+		event_queue_remove(&machine->queue, &core->event);
+		core_go_on(core, until);
+	} else if (core->queued == 0) {
+		core->started = until;
+	}
+	wake_sender(&machine->cores[ipi.sender], until + machine->config.ipi_ack_cycles);
+	if (core->ipi_count > 0)
+		event_queue_add(&machine->queue, &core->interrupt, core->ipis[0].at > now ? core->ipis[0].at : now);
+}
+
+/* An interrupt on its way to a core, in the order of arrival; of two that arrive together the one sent first. */
+static void add_ipi(struct core *core, const struct core_ipi *ipi)
+{
+	SIM_ASSERT(core->ipi_count < CPUS_MAX);
+	uint32_t at = core->ipi_count++;
+	for (; at > 0 && core->ipis[at - 1].at > ipi->at; at--)
+		core->ipis[at] = core->ipis[at - 1];
+	core->ipis[at] = *ipi;
+	if (at > 0)
+		return;
+	event_queue_remove(&core->machine->queue, &core->interrupt);
+	event_queue_add(&core->machine->queue, &core->interrupt, ipi->at);
+}
+
+cycle core_send_ipi(struct core *core, unsigned cpu, uint64_t address, cycle now)
+{
+	struct machine *machine = core->machine;
+	SIM_ASSERT(cpu < machine->cpus);
+	if (cpu == core->cpu) {
+		cycle done = core_invalidate(core, address, now);
+		return core_pay(core, COST_IPI, done - now, now);
+	}
+	now = core_locked(core, core_ipi_line(machine, cpu), ENTRY_BYTES, now);
+	now = core_pay(core, COST_IPI, machine->config.ipi_send_cycles, now);
+	add_ipi(&machine->cores[cpu],
+	        &(struct core_ipi){.at = now + machine->config.ipi_cycles, .address = address, .sender = core->cpu});
+	core->counters.ipis_sent++;
+	core->acks_awaited++;
+	return now;
+}
+
+cycle core_wait_for_acks(struct core *core, cycle now)
+{
+	if (core->acks_awaited == 0)
+		return core_wait_until(core, COST_IPI, core->acked, now);
+	core->waits_for_acks = true;
+	core->waits_since = now;
+	return CYCLE_NEVER;
+}

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * core_steps.c - instructions, loads and stores of a core (rules: core.h).
+ */
+#include "sim/core_internal.h"
+
+/* Makes an access at `now`, and answers when it is done. */
+static cycle access_memory(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, bool is_locked, cycle now,
+                           struct cost *cost)
+{
+	const struct memory_request request = {.address = address,
+	                                       .bytes = bytes,
+	                                       .cpu = (uint16_t)core->cpu,
+	                                       .kind = (uint8_t)kind,
+	                                       .is_locked = is_locked,
+	                                       .now = now};
+	return memory_access(core->machine->memory, &request, cost);
+}
+
+/* Waits for the end of a load: for the last parts of what it takes. */
+static cycle wait_for_load(struct core *core, const struct core_flight *load, cycle now)
+{
+	if (load->done <= now)
+		return now;
+	cost_take_last(&core->counters.cost, &load->cost, load->done - now);
+	return load->done;
+}
+
+cycle core_wait_for_loads(struct core *core, cycle now)
+{
+	now = wait_for_load(core, &core->latest, now);
+	core->miss_count = 0;
+	return now;
+}
+
+static bool is_miss(const struct cost *cost)
+{
+	return cost_total(cost) > cost->cycles[COST_L1];
+}
+
+/* Forgets the misses that are over, and waits for the oldest one if there are as many as there may be. */
+static cycle make_place(struct core *core, cycle now)
+{
+	while (core->miss_count > 0 && core->misses[core->first_miss].done <= now) {
+		core->first_miss = (core->first_miss + 1) % CORE_MISSES_MAX;
+		core->miss_count--;
+	}
+	if (core->miss_count < core->machine->config.misses_in_flight)
+		return now;
+	now = wait_for_load(core, &core->misses[core->first_miss], now);
+	core->first_miss = (core->first_miss + 1) % CORE_MISSES_MAX;
+	core->miss_count--;
+	return now;
+}
+
+cycle core_load(struct core *core, uint64_t address, uint32_t bytes, cycle now)
+{
+	struct core_flight load;
+	now = make_place(core, now);
+	load.done = access_memory(core, address, bytes, ACCESS_LOAD, false, now, &load.cost);
+	core->read_address = address;
+	core->read_at = now;
+	if (core->machine->config.misses_in_flight == 1)
+		return wait_for_load(core, &load, now);
+	if (load.done > core->latest.done)
+		core->latest = load;
+	if (is_miss(&load.cost))
+		core->misses[(core->first_miss + core->miss_count++) % CORE_MISSES_MAX] = load;
+	return now;
+}
+
+cycle core_fetch(struct core *core, uint64_t address, uint32_t bytes, cycle now)
+{
+	struct cost cost;
+	access_memory(core, address, bytes, ACCESS_CODE, false, now, &cost);
+	cost.cycles[COST_L1] = 0;
+	cost_add(&core->counters.cost, &cost);
+	return now + cost_total(&cost);
+}
+
+/* Room for one more store. */
+static cycle make_room(struct core *core, cycle now)
+{
+	while (core->store_count > 0 && core->stores[core->first_store] <= now) {
+		core->first_store = (core->first_store + 1) % CORE_STORES_MAX;
+		core->store_count--;
+	}
+	if (core->store_count < core->machine->config.store_buffer)
+		return now;
+	now = core_wait_until(core, COST_STORE_BUFFER, core->stores[core->first_store], now);
+	core->first_store = (core->first_store + 1) % CORE_STORES_MAX;
+	core->store_count--;
+	return now;
+}
+
+/* A store whose line is there at `ready` enters the buffer. Returns when it has left: not before those ahead of it. */
+static cycle enter_buffer(struct core *core, cycle ready)
+{
+	if (core->last_store < ready)
+		core->last_store = ready;
+	core->stores[(core->first_store + core->store_count++) % CORE_STORES_MAX] = core->last_store;
+	return core->last_store;
+}
+
+cycle core_store(struct core *core, uint64_t address, uint32_t bytes, cycle now, cycle *written)
+{
+	struct cost cost;
+	if (core->machine->config.store_buffer == 0) {
+		*written = access_memory(core, address, bytes, ACCESS_STORE, false, now, &cost);
+		cost_add(&core->counters.cost, &cost);
+		return *written;
+	}
+	now = make_room(core, now);
+	*written = enter_buffer(core, access_memory(core, address, bytes, ACCESS_STORE, false, now, &cost));
+	return now;
+}
+
+static cycle drain_stores(struct core *core, cycle now)
+{
+	core->store_count = 0;
+	return core_wait_until(core, COST_STORE_BUFFER, core->last_store, now);
+}
+
+cycle core_locked(struct core *core, uint64_t address, uint32_t bytes, cycle now)
+{
+	struct cost cost;
+	now = core_wait_for_loads(core, now);
+	now = drain_stores(core, now);
+	now = access_memory(core, address, bytes, ACCESS_MODIFY, true, now, &cost);
+	cost_add(&core->counters.cost, &cost);
+	return now;
+}
+
+cycle core_update(struct core *core, uint64_t address, uint32_t bytes, cycle now)
+{
+	struct cost cost;
+	uint32_t cmpxchg_cycles = core->machine->config.cmpxchg_cycles;
+	if (core->machine->config.store_buffer > 0)
+		now = make_room(core, now);
+	now = access_memory(core, address, bytes, ACCESS_MODIFY, false, now, &cost);
+	cost_add(&core->counters.cost, &cost);
+	now = core_pay(core, COST_COMPUTE, cmpxchg_cycles, now);
+	if (core->machine->config.store_buffer > 0)
+		enter_buffer(core, now);
+	return now;
+}
+
+/* Two compare-and-exchanges of one word never share a slot with a third for long: only what happened lately counts. */
+static struct cmpxchg_word *word_of(const struct machine *machine, uint64_t address)
+{
+	uint64_t hash =
+	        (address / sizeof(uint64_t)) * 0x9e3779b97f4a7c15u; /* 2^64 over the golden ratio (Knuth, TAOCP vol. 3, 6.4) */
+	return &machine->words[hash >> 32 & (CMPXCHG_WORDS - 1)];
+}
+
+cycle core_cmpxchg(struct core *core, uint64_t address, uint32_t bytes, cycle now)
+{
+	struct cmpxchg_word *word = word_of(core->machine, address);
+	cycle since = core->read_address == address ? core->read_at : now;
+	now = core_locked(core, address, bytes, now);
+	while (word->address == address && word->cpu != core->cpu && word->changed > since) {
+		core->counters.cmpxchg_retries++;
+		since = now;
+		now = core_locked(core, address, bytes, core_load(core, address, bytes, now));
+	}
+	*word = (struct cmpxchg_word){.address = address, .changed = now, .cpu = core->cpu};
+	return now;
+}
+
+void core_prefetch(struct core *core, uint64_t address, cycle now)
+{
+	struct cost cost;
+	access_memory(core, address, 1, ACCESS_PREFETCH, false, now, &cost);
+}
+
+cycle core_spend(struct core *core, uint32_t instructions, cycle now)
+{
+	uint32_t per_cycle = core->machine->config.instructions_per_cycle;
+	uint64_t done = (uint64_t)core->instructions + instructions;
+	core->instructions = (uint32_t)(done % per_cycle);
+	return core_pay(core, COST_COMPUTE, done / per_cycle, now);
+}
