@@ -31,6 +31,7 @@ static inline void step_list_add(struct steps *steps, vaddr entry, vaddr prev, v
 static inline void step_list_del(struct steps *steps, vaddr entry, vaddr prev, vaddr next, uint32_t pointer_bytes)
 {
 	step_read(steps, entry, 2 * pointer_bytes);
+	step_use(steps);
 	step_read(steps, prev, pointer_bytes);
 	step_read(steps, list_prev_pointer(next, pointer_bytes), pointer_bytes);
 	step_write(steps, list_prev_pointer(next, pointer_bytes), pointer_bytes);

@@ -56,7 +56,7 @@ static uint64_t load_freelist(const struct slub *slub, struct slub_cache *cache,
 	struct slub_cpu *c = &cache->cpus[cpu];
 	slub_read_pointer(slub, c->slab, chain);
 	slub_write_cpu(slub, cache, cpu, CPU_FREELIST_WORD);
-	slub_modify_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
+	slub_update_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
 	c->freelist = c->links[chain];
 	c->links[chain] = LINK_LIVE;
 	return c->address + (uint64_t)chain * cache->geometry.size;
@@ -83,7 +83,7 @@ static void cpu_partial_push(const struct slub *slub, struct slub_cache *cache, 
 	c->partial = slab;
 	step_write(slub_steps(slub), slub_page_word(slub, slab, SLAB_SLABS_WORD), INT_BYTES);
 	slub_write_slab(slub, slab, SLAB_LIST_WORD);
-	slub_read_field(slub, cache, CACHE_CPU_SLAB);
+	slub_find_cpu(slub, cache);
 	slub_write_cpu(slub, cache, cpu, CPU_PARTIAL_WORD);
 }
 
@@ -106,8 +106,10 @@ static void unfreeze_partials(struct slub *slub, struct slub_cache *cache, struc
 {
 	struct slub_slab *discard = NULL;
 	bool locked = false;
+	step_path(slub_steps(slub), PATH_LISTS);
 	while (chain) {
 		struct slub_slab *slab = chain;
+		step_use(slub_steps(slub));
 		slub_read_slab(slub, slab, SLAB_LIST_WORD);
 		chain = slab->next;
 		slab->next = NULL;
@@ -145,9 +147,10 @@ static void put_cpu_partial(struct slub *slub, struct slub_cache *cache, struct 
 	struct slub_cpu *c = &cache->cpus[cpu];
 	struct slub_slab *unfreeze = NULL;
 	step_spend(slub_steps(slub), costs(slub)->slub_put_cpu_partial);
-	slub_read_field(slub, cache, CACHE_CPU_SLAB);
+	slub_find_cpu(slub, cache);
 	slub_read_cpu(slub, cache, cpu, CPU_PARTIAL_WORD);
 	if (c->partial) {
+		step_use(slub_steps(slub));
 		step_read(slub_steps(slub), slub_page_word(slub, c->partial, SLAB_SLABS_WORD), INT_BYTES);
 		if (drain)
 			slub_read_field(slub, cache, CACHE_CPU_PARTIAL_SLABS);
@@ -171,15 +174,18 @@ static uint16_t get_partial_node(struct slub *slub, struct slub_cache *cache, un
 {
 	uint16_t chain = LINK_NONE;
 	slub_read_field(slub, cache, CACHE_NODE);
+	step_use(slub_steps(slub));
 	slub_read_node(slub, cache, NODE_NR_PARTIAL_WORD);
 	if (cache->partial.nr == 0)
 		return LINK_NONE;
 	step_spend(slub_steps(slub), costs(slub)->slub_get_partial);
+	step_path(slub_steps(slub), PATH_LISTS);
 	slub_lock_node(slub, cache);
 	slub_read_node(slub, cache, NODE_LIST_WORD);
 	uint32_t wanted = cache->has_cpu_partial ? cache->geometry.cpu_partial_slabs / 2 + 1 : 0;
 	for (uint32_t taken = 0; cache->partial.nr > 0; taken++) {
 		struct slub_slab *slab = cache->partial.head;
+		step_use(slub_steps(slub));
 		slub_read_slab(slub, slab, SLAB_LIST_WORD);
 		slub_read_slab(slub, slab, SLAB_FLAGS_WORD);
 		step_spend(slub_steps(slub), costs(slub)->slub_partial_slab);
@@ -253,6 +259,7 @@ static void cpu_next_partial(const struct slub *slub, struct slub_cache *cache, 
 	slub_read_cpu(slub, cache, cpu, CPU_SLAB_WORD);
 	slub_read_cpu(slub, cache, cpu, CPU_PARTIAL_WORD);
 	slub_write_cpu(slub, cache, cpu, CPU_SLAB_WORD);
+	step_use(slub_steps(slub));
 	slub_read_slab(slub, slab, SLAB_LIST_WORD);
 	slub_write_cpu(slub, cache, cpu, CPU_PARTIAL_WORD);
 	c->partial = slab->next;
@@ -264,6 +271,7 @@ static void cpu_next_partial(const struct slub *slub, struct slub_cache *cache, 
 /* pfmemalloc_match(), then the CPU's words once more, now with interrupts off. */
 static void touch_reread(const struct slub *slub, const struct slub_cache *cache, const struct slub_slab *slab, unsigned cpu)
 {
+	step_use(slub_steps(slub));
 	slub_read_slab(slub, slab, SLAB_FLAGS_WORD);
 	slub_read_cpu(slub, cache, cpu, CPU_SLAB_WORD);
 	slub_read_cpu(slub, cache, cpu, CPU_FREELIST_WORD);
@@ -288,7 +296,7 @@ static uint16_t refill_from_cpu(const struct slub *slub, struct slub_cache *cach
 			return chain;
 		}
 		slub_write_cpu(slub, cache, cpu, CPU_SLAB_WORD);
-		slub_modify_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
+		slub_update_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
 		cpu_remove(c);
 		cache->counters.deactivate_bypass++;
 	}
@@ -300,8 +308,8 @@ static uint16_t refill_from_new_slab(struct slub *slub, struct slub_cache *cache
 	struct slub_slab *slab = slub_new_slab(slub, cache, flags, cpu);
 	if (!slab)
 		return LINK_NONE;
-	slub_modify_slab(slub, slab, SLAB_FREELIST_WORD);
-	slub_modify_slab(slub, slab, SLAB_COUNTERS_WORD);
+	slub_update_slab(slub, slab, SLAB_FREELIST_WORD);
+	slub_update_slab(slub, slab, SLAB_COUNTERS_WORD);
 	slub_touch_nr_slabs(slub, slab);
 	slub_read_slab(slub, slab, SLAB_FLAGS_WORD);
 	cpu_install(slub, &cache->cpus[cpu], slab);
@@ -338,22 +346,32 @@ static __attribute__((noinline)) void touch_alloc(const struct slub *slub, const
 {
 	step_spend(slub_steps(slub), costs(slub)->slub_alloc);
 	slub_read_field(slub, cache, CACHE_OBJECT_SIZE);
-	slub_read_field(slub, cache, CACHE_CPU_SLAB);
+	slub_find_cpu(slub, cache);
 	slub_read_cpu(slub, cache, cpu, CPU_TID_WORD);
 	slub_read_cpu(slub, cache, cpu, CPU_FREELIST_WORD);
 	slub_read_cpu(slub, cache, cpu, CPU_SLAB_WORD);
 }
 
-/* The fast path: freelist and tid change by one cmpxchg16b, which is not locked, for they are the CPU's own. */
+/*
+ * The fast path: freelist and tid change by one cmpxchg16b, which is not locked, for they are the CPU's own. Then the line of the
+ * next object's free pointer is fetched (prefetch_freepointer); behind the last object that is the address `offset`, which is
+ * nobody's.
+ */
 static __attribute__((noinline)) void touch_alloc_fast(const struct slub *slub, const struct slub_cache *cache, unsigned cpu,
                                                        uint64_t address)
 {
+	const struct slub_cpu *c = &cache->cpus[cpu];
 	slub_read_field(slub, cache, CACHE_OFFSET);
+	step_use(slub_steps(slub));
 	step_read(slub_steps(slub), vaddr_of(address + cache->geometry.offset), slub_words(slub, 1));
 	slub_decode_pointer(slub, cache);
 	slub_read_field(slub, cache, CACHE_CPU_SLAB);
-	slub_modify_cpu(slub, cache, cpu, CPU_FREELIST_WORD, 2);
+	slub_update_cpu(slub, cache, cpu, CPU_FREELIST_WORD, 2);
 	slub_read_field(slub, cache, CACHE_OFFSET);
+	if (c->freelist == LINK_NONE)
+		return;
+	step_use(slub_steps(slub));
+	step_prefetch(slub_steps(slub), slub_free_pointer(slub, c->slab, c->freelist));
 }
 
 static inline struct object slub_take(struct slub *slub, struct slub_cache *cache, gfp flags, unsigned cpu)
@@ -482,7 +500,7 @@ static void free_debug(struct slub *slub, struct slub_slab *slab, uint16_t head,
 		touch_debug(slub, slab, i);
 	touch_debug(slub, slab, tail);
 	slub_write_pointer(slub, slab, tail);
-	slub_modify_slab(slub, slab, SLAB_COUNTERS_WORD);
+	slub_update_slab(slub, slab, SLAB_COUNTERS_WORD);
 	slub_write_slab(slub, slab, SLAB_FREELIST_WORD);
 	bool was_full = splice(slab, head, tail, count) == LINK_NONE;
 	bool discard = slab->inuse == 0 && cache->partial.nr >= cache->geometry.min_partial;
@@ -539,6 +557,7 @@ static __attribute__((noinline)) void free_slow(struct slub *slub, struct slub_s
 	bool locks = !frozen && !freezes && (was_full || slab->inuse == 0);
 	if (locks) {
 		step_spend(slub_steps(slub), costs(slub)->slub_free_node);
+		step_path(slub_steps(slub), PATH_LISTS);
 		slub_find_node(slub, slab);
 		slub_lock_node(slub, cache);
 	}
@@ -570,7 +589,7 @@ static __attribute__((noinline)) void touch_free(const struct slub *slub, const 
 		slub_write_pointer(slub, slab, i);
 	}
 	slub_write_pointer(slub, slab, tail);
-	slub_read_field(slub, cache, CACHE_CPU_SLAB);
+	slub_find_cpu(slub, cache);
 	slub_read_cpu(slub, cache, cpu, CPU_TID_WORD);
 	slub_read_cpu(slub, cache, cpu, CPU_SLAB_WORD);
 }
@@ -582,7 +601,7 @@ static __attribute__((noinline)) void touch_free_fast(const struct slub *slub, c
 	slub_read_cpu(slub, slab->cache, cpu, CPU_FREELIST_WORD);
 	slub_write_pointer(slub, slab, tail);
 	slub_read_field(slub, slab->cache, CACHE_CPU_SLAB);
-	slub_modify_cpu(slub, slab->cache, cpu, CPU_FREELIST_WORD, 2);
+	slub_update_cpu(slub, slab->cache, cpu, CPU_FREELIST_WORD, 2);
 }
 
 static inline void free_chain(struct slub *slub, struct slub_slab *slab, uint16_t head, uint16_t tail, uint32_t count,

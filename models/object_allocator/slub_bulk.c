@@ -123,7 +123,7 @@ bool slub_alloc_bulk(struct slub *slub, cache_id id, gfp flags, size_t count, va
 	SIM_ASSERT(cache && cpu < slub->cpus);
 	struct slub_cpu *c = &cache->cpus[cpu];
 	step_spend(slub_steps(slub), slub->wiring.settings->cost.slub_alloc);
-	slub_read_field(slub, cache, CACHE_CPU_SLAB);
+	slub_find_cpu(slub, cache);
 	for (size_t i = 0; i < count; i++) {
 		uint16_t index = c->freelist;
 		slub->base.live_objects++;
@@ -137,7 +137,7 @@ bool slub_alloc_bulk(struct slub *slub, cache_id id, gfp flags, size_t count, va
 			cache->counters.alloc_bulk++;
 			continue;
 		}
-		slub_modify_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
+		slub_update_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
 		at[i] = vaddr_of(slub_alloc_slow(slub, cache, flags, cpu));
 		if (at[i].addr)
 			continue;
@@ -145,7 +145,7 @@ bool slub_alloc_bulk(struct slub *slub, cache_id id, gfp flags, size_t count, va
 		slub_free_bulk(slub, id, i, at, cpu);
 		return false;
 	}
-	slub_modify_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
+	slub_update_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
 	for (size_t i = 0; i < count && slub_steps(slub)->recording; i++)
 		slub_touch_init(slub, cache, flags, at[i].addr);
 	return true;

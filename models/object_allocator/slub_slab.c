@@ -219,8 +219,7 @@ void slub_touch_init(const struct slub *slub, const struct slub_cache *cache, gf
 void slub_touch_node_stat(const struct slub *slub, unsigned cpu)
 {
 	vaddr at = vaddr_of(layout_per_cpu(slub->wiring.layout, slub->node_stat_offset, cpu).addr + NODESTAT_SLAB_OFFSET);
-	step_read(slub_steps(slub), at, 1);
-	step_write(slub_steps(slub), at, 1);
+	step_update(slub_steps(slub), at, 1);
 }
 
 /* setup_object(): a constructor writes the object, debugging its patterns. */
@@ -244,9 +243,10 @@ static void touch_fresh_slab(const struct slub *slub, const struct slub_slab *sl
 		return;
 	const struct slub_geometry *g = &slab->cache->geometry;
 	step_spend(steps, slub->wiring.settings->cost.slub_new_slab);
-	slub_modify_slab(slub, slab, SLAB_FLAGS_WORD);
+	step_path(steps, PATH_PAGES);
+	slub_update_slab(slub, slab, SLAB_FLAGS_WORD);
 	slub_read_slab(slub, slab, SLAB_LIST_WORD);
-	slub_modify_slab(slub, slab, SLAB_COUNTERS_WORD);
+	slub_update_slab(slub, slab, SLAB_COUNTERS_WORD);
 	slub_touch_node_stat(slub, cpu);
 	slub_write_slab(slub, slab, SLAB_CACHE_WORD);
 	if (g->flags & SLAB_POISON)
@@ -286,6 +286,7 @@ struct slub_slab *slub_new_slab(struct slub *slub, struct slub_cache *cache, gfp
 static void touch_discard(const struct slub *slub, const struct slub_slab *slab, unsigned cpu)
 {
 	step_spend(slub_steps(slub), slub->wiring.settings->cost.slub_discard);
+	step_path(slub_steps(slub), PATH_PAGES);
 	slub_read_slab(slub, slab, SLAB_COUNTERS_WORD);
 	slub_touch_nr_slabs(slub, slab);
 	slub_read_field(slub, slab->cache, CACHE_FLAGS);
@@ -295,7 +296,7 @@ static void touch_discard(const struct slub *slub, const struct slub_slab *slab,
 		          vaddr_of(layout_struct_page(slub->wiring.layout, pfn_of(slab->first.nr + 1)).addr +
 		                   slub_words(slub, SLAB_SLABS_WORD) + 1),
 		          1);
-	slub_modify_slab(slub, slab, SLAB_FLAGS_WORD);
+	slub_update_slab(slub, slab, SLAB_FLAGS_WORD);
 	slub_write_slab(slub, slab, SLAB_CACHE_WORD);
 	slub_touch_node_stat(slub, cpu);
 }

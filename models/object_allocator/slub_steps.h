@@ -6,12 +6,12 @@
  * Offsets are those of Linux 6.1 include/linux/slub_def.h, mm/slab.h and mm/slub.c, built as Debian builds it for amd64 (NUMA,
  * SLUB_CPU_PARTIAL, SLUB_DEBUG, SLAB_FREELIST_HARDENED, SYSFS; no PREEMPT_RT), and for 32 bits without NUMA. Fields of
  * kmem_cache_cpu, kmem_cache_node and slab are machine words, so one number serves both. Each function writes steps only while
- * they are recorded; their order is the order of the source (docs/steps.md has the paths as tables).
+ * they are recorded; their order is the order of the source (docs/steps.md has the paths as tables). The first use of a pointer
+ * that the path has just read waits for it (step_use); what lies on the same line behind it does not wait again.
  *
  * MODEL: variables that every path reads and nothing writes (gfp_allowed_mask, vmemmap_base, page_offset_base, static keys) and
  * the stack are not touched: they stay in the first level. The same holds for the preempt and interrupt flags that stand for
  * the per-CPU lock.
- * MODEL: the prefetch of the next object's free pointer is not made; the next call pays for that line instead.
  */
 #ifndef MODELS_OBJECT_ALLOCATOR_SLUB_STEPS_H
 #define MODELS_OBJECT_ALLOCATOR_SLUB_STEPS_H
@@ -128,11 +128,17 @@ static inline void slub_write_cpu(const struct slub *slub, const struct slub_cac
 }
 
 /* A read-modify-write that is not locked: what a per-CPU structure needs, and nobody else touches. */
-static inline void slub_modify_cpu(const struct slub *slub, const struct slub_cache *cache, unsigned cpu, uint32_t word,
+static inline void slub_update_cpu(const struct slub *slub, const struct slub_cache *cache, unsigned cpu, uint32_t word,
                                    uint32_t words)
 {
-	step_read(slub_steps(slub), slub_cpu_word(slub, cache, cpu, word), slub_words(slub, words));
-	step_write(slub_steps(slub), slub_cpu_word(slub, cache, cpu, word), slub_words(slub, words));
+	step_update(slub_steps(slub), slub_cpu_word(slub, cache, cpu, word), slub_words(slub, words));
+}
+
+/* this_cpu_ptr(s->cpu_slab): what follows lies behind that pointer. */
+static inline void slub_find_cpu(const struct slub *slub, const struct slub_cache *cache)
+{
+	slub_read_field(slub, cache, CACHE_CPU_SLAB);
+	step_use(slub_steps(slub));
 }
 
 static inline void slub_read_slab(const struct slub *slub, const struct slub_slab *slab, uint32_t word)
@@ -145,10 +151,9 @@ static inline void slub_write_slab(const struct slub *slub, const struct slub_sl
 	step_write(slub_steps(slub), slub_page_word(slub, slab, word), slub_words(slub, 1));
 }
 
-static inline void slub_modify_slab(const struct slub *slub, const struct slub_slab *slab, uint32_t word)
+static inline void slub_update_slab(const struct slub *slub, const struct slub_slab *slab, uint32_t word)
 {
-	slub_read_slab(slub, slab, word);
-	slub_write_slab(slub, slab, word);
+	step_update(slub_steps(slub), slub_page_word(slub, slab, word), slub_words(slub, 1));
 }
 
 static inline void slub_read_node(const struct slub *slub, const struct slub_cache *cache, uint32_t word)
@@ -166,6 +171,7 @@ static inline void slub_virt_to_slab(const struct slub *slub, const struct slub_
 	pfn frame = layout_pfn_of(slub->wiring.layout, vaddr_of(object));
 	vaddr page = layout_struct_page(slub->wiring.layout, frame);
 	step_read(slub_steps(slub), slub_word(slub, page, SLAB_LIST_WORD), slub_words(slub, 1));
+	step_use(slub_steps(slub));
 	slub_read_slab(slub, slab, SLAB_FLAGS_WORD);
 }
 
@@ -182,6 +188,7 @@ static inline void slub_decode_pointer(const struct slub *slub, const struct slu
 static inline void slub_read_pointer(const struct slub *slub, const struct slub_slab *slab, uint16_t index)
 {
 	slub_read_field(slub, slab->cache, CACHE_OFFSET);
+	step_use(slub_steps(slub));
 	step_read(slub_steps(slub), slub_free_pointer(slub, slab, index), slub_words(slub, 1));
 	slub_decode_pointer(slub, slab->cache);
 }
@@ -209,7 +216,7 @@ static inline void slub_exchange_counters(const struct slub *slub, const struct 
 	struct steps *steps = slub_steps(slub);
 	slub_read_field(slub, slab->cache, CACHE_FLAGS);
 	if (slab->cache->geometry.flags & SLUB_CMPXCHG_DOUBLE) {
-		step_atomic(steps, slub_page_word(slub, slab, SLAB_FREELIST_WORD), slub_words(slub, 2));
+		step_cmpxchg(steps, slub_page_word(slub, slab, SLAB_FREELIST_WORD), slub_words(slub, 2));
 		return;
 	}
 	step_atomic(steps, slub_page_word(slub, slab, SLAB_FLAGS_WORD), slub_words(slub, 1));
@@ -223,7 +230,9 @@ static inline void slub_exchange_counters(const struct slub *slub, const struct 
 static inline void slub_find_node(const struct slub *slub, const struct slub_slab *slab)
 {
 	slub_read_slab(slub, slab, SLAB_FLAGS_WORD);
+	step_use(slub_steps(slub));
 	slub_read_field(slub, slab->cache, CACHE_NODE);
+	step_use(slub_steps(slub));
 }
 
 static inline void slub_lock_node(const struct slub *slub, const struct slub_cache *cache)
@@ -245,8 +254,7 @@ static inline vaddr slub_list_head(const struct slub *slub, const struct slub_ca
 /* n->nr_partial++ or -- */
 static inline void slub_touch_nr_partial(const struct slub *slub, const struct slub_cache *cache)
 {
-	slub_read_node(slub, cache, NODE_NR_PARTIAL_WORD);
-	step_write(slub_steps(slub), slub_word(slub, cache->at.node, NODE_NR_PARTIAL_WORD), slub_words(slub, 1));
+	step_update(slub_steps(slub), slub_word(slub, cache->at.node, NODE_NR_PARTIAL_WORD), slub_words(slub, 1));
 }
 
 /* add_partial(), of a slab that the list has already. */

@@ -65,11 +65,9 @@ static inline const char *text_field_of(const struct text_struct *structure, uin
 /* All steps but the instructions, a line each. */
 static inline const char *text_of(struct steps_text *text, const struct steps *steps)
 {
-	static const char *const kinds[] = {[STEP_READ] = "read",
-	                                    [STEP_WRITE] = "write",
-	                                    [STEP_ATOMIC] = "atomic",
-	                                    [STEP_LOCK] = "lock",
-	                                    [STEP_UNLOCK] = "unlock"};
+	static const char *const kinds[] = {
+	        [STEP_READ] = "read",     [STEP_WRITE] = "write",       [STEP_ATOMIC] = "atomic", [STEP_CMPXCHG] = "cmpxchg",
+	        [STEP_UPDATE] = "update", [STEP_PREFETCH] = "prefetch", [STEP_LOCK] = "lock",     [STEP_UNLOCK] = "unlock"};
 	size_t used = 0;
 	text->instructions = 0;
 	text->text[0] = '\0';
@@ -89,6 +87,20 @@ static inline const char *text_of(struct steps_text *text, const struct steps *s
 		assert_true(used < TEXT_BYTES);
 	}
 	return text->text;
+}
+
+/* Demands that the steps are these, and tells of the first that is not. */
+static inline void expect_steps(struct steps_text *text, const struct steps *steps, const char *expected)
+{
+	const char *got = text_of(text, steps);
+	for (unsigned line = 1; *got || *expected; line++) {
+		int got_bytes = (int)strcspn(got, "\n"), expected_bytes = (int)strcspn(expected, "\n");
+		if (got_bytes != expected_bytes || strncmp(got, expected, (size_t)got_bytes) != 0)
+			fail_msg("step %u is \"%.*s\", expected \"%.*s\"; then \"%.60s\", expected \"%.60s\"", line, got_bytes,
+			         got, expected_bytes, expected, got + got_bytes, expected + expected_bytes);
+		got += got_bytes + (got[got_bytes] != '\0');
+		expected += expected_bytes + (expected[expected_bytes] != '\0');
+	}
 }
 
 /* struct kmem_cache of SLUB, include/linux/slub_def.h */

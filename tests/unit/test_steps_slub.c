@@ -111,10 +111,20 @@ static void take(struct fixture *f, uint32_t slab, uint32_t index, unsigned cpu)
 
 static void expect(struct fixture *f, const char *steps)
 {
-	assert_string_equal(text_of(&f->text, &f->steps), steps);
+	expect_steps(&f->text, &f->steps, steps);
 }
 
-#define ENTRY "read kmem_cache.object_size 4\nread kmem_cache.cpu_slab 8\nread cpu.tid 8\nread cpu.freelist 8\nread cpu.slab 8\n"
+/* The lists stay as they are written, a structure's steps to a line. */
+/* clang-format off */
+#define ENTRY \
+	"read kmem_cache.object_size 4\nread kmem_cache.cpu_slab 8\n" \
+	"read cpu.tid 8\nread cpu.freelist 8\nread cpu.slab 8\n"
+#define REREAD(slab) "read " slab ".flags 8\nread cpu.slab 8\nread cpu.freelist 8\n"
+#define COUNTERS(slab) "read " slab ".freelist 8\nread " slab ".counters 8\n"
+#define EXCHANGE(slab) "read kmem_cache.flags 4\ncmpxchg " slab ".freelist 16\n"
+#define LOAD_FREELIST(object) \
+	"read kmem_cache.offset 4\nread " object ".free_pointer 8\n" \
+	"write cpu.freelist 8\nupdate cpu.tid 8\n"
 
 /* slab_alloc_node(): get_freepointer_safe(), this_cpu_cmpxchg_double(), prefetch_freepointer(). */
 static void allocation_from_the_cpus_chain(void **state)
@@ -124,11 +134,13 @@ static void allocation_from_the_cpus_chain(void **state)
 	alloc(f, 0);
 	f->steps.recording = true;
 	assert_int_equal(alloc(f, 0).addr, object(f, 0, 1).addr);
-	expect(f, ENTRY "read kmem_cache.offset 4\n"
-	                "read object01.free_pointer 8\n"
-	                "read kmem_cache.cpu_slab 8\n"
-	                "read cpu.freelist 16\nwrite cpu.freelist 16\n"
-	                "read kmem_cache.offset 4\n");
+	expect(f, ENTRY
+	       "read kmem_cache.offset 4\n"
+	       "read object01.free_pointer 8\n"
+	       "read kmem_cache.cpu_slab 8\n"
+	       "update cpu.freelist 16\n"
+	       "read kmem_cache.offset 4\n"
+	       "prefetch object02.free_pointer 1\n");
 	assert_int_equal(f->text.instructions, f->settings.cost.slub_alloc);
 	fixture_free(f);
 }
@@ -142,13 +154,16 @@ static void allocation_hardened_and_zeroed(void **state)
 	alloc(f, 0);
 	f->steps.recording = true;
 	alloc(f, 0);
-	expect(f, ENTRY "read kmem_cache.offset 4\n"
-	                "read object01.free_pointer 8\nread kmem_cache.random 8\n"
-	                "read kmem_cache.cpu_slab 8\n"
-	                "read cpu.freelist 16\nwrite cpu.freelist 16\n"
-	                "read kmem_cache.offset 4\n"
-	                "read kmem_cache.ctor 8\nread kmem_cache.flags 4\n"
-	                "read kmem_cache.object_size 4\nwrite object01.object 1024\n");
+	expect(f, ENTRY
+	       "read kmem_cache.offset 4\n"
+	       "read object01.free_pointer 8\n"
+	       "read kmem_cache.random 8\nread kmem_cache.cpu_slab 8\n"
+	       "update cpu.freelist 16\n"
+	       "read kmem_cache.offset 4\n"
+	       "prefetch object02.free_pointer 1\n"
+	       "read kmem_cache.ctor 8\nread kmem_cache.flags 4\nread kmem_cache.object_size 4\n"
+	       "write object01.object 1024\n");
+	assert_int_equal(f->text.instructions, f->settings.cost.slub_alloc + f->settings.cost.freelist_decode);
 	fixture_free(f);
 }
 
@@ -159,26 +174,24 @@ static void allocation_from_a_new_slab(void **state)
 	struct fixture *f = fixture_new(false, false);
 	f->steps.recording = true;
 	alloc(f, 0);
-	expect(f, ENTRY "read cpu.slab 8\nread cpu.partial 8\n"
-	                "read kmem_cache.node[0] 8\nread node.nr_partial 8\n"
-	                "read kmem_cache.oo 4\nread kmem_cache.allocflags 4\n"
-	                "read slab0.flags 8\nwrite slab0.flags 8\nread slab0.next 8\n"
-	                "read slab0.counters 8\nwrite slab0.counters 8\n"
-	                "read nodestat+6 1\nwrite nodestat+6 1\n"
-	                "write slab0.slab_cache 8\n"
-	                "read kmem_cache.random_seq 8\nread kmem_cache.ctor 8\nwrite slab0.freelist 8\n"
-	                "read kmem_cache.ctor 8\nread kmem_cache.offset 4\nwrite object00.free_pointer 8\n"
-	                "read kmem_cache.ctor 8\nread kmem_cache.offset 4\nwrite object01.free_pointer 8\n"
-	                "read kmem_cache.ctor 8\nread kmem_cache.offset 4\nwrite object02.free_pointer 8\n"
-	                "read kmem_cache.offset 4\nwrite object03.free_pointer 8\n"
-	                "read slab0.freelist 8\nwrite slab0.freelist 8\n"
-	                "read slab0.counters 8\nwrite slab0.counters 8\n"
-	                "read slab0.flags 8\nread kmem_cache.node[0] 8\n"
-	                "atomic node.nr_slabs 8\natomic node.total_objects 8\n"
-	                "read slab0.flags 8\n"
-	                "read cpu.slab 8\nwrite cpu.slab 8\n"
-	                "read kmem_cache.offset 4\nread object00.free_pointer 8\n"
-	                "write cpu.freelist 8\nread cpu.tid 8\nwrite cpu.tid 8\n");
+	expect(f, ENTRY
+	       "read cpu.slab 8\nread cpu.partial 8\n"
+	       "read kmem_cache.node[0] 8\nread node.nr_partial 8\n"
+	       "read kmem_cache.oo 4\nread kmem_cache.allocflags 4\n"
+	       "update slab0.flags 8\nread slab0.next 8\nupdate slab0.counters 8\n"
+	       "update nodestat+6 1\n"
+	       "write slab0.slab_cache 8\n"
+	       "read kmem_cache.random_seq 8\nread kmem_cache.ctor 8\nwrite slab0.freelist 8\n"
+	       "read kmem_cache.ctor 8\nread kmem_cache.offset 4\nwrite object00.free_pointer 8\n"
+	       "read kmem_cache.ctor 8\nread kmem_cache.offset 4\nwrite object01.free_pointer 8\n"
+	       "read kmem_cache.ctor 8\nread kmem_cache.offset 4\nwrite object02.free_pointer 8\n"
+	       "read kmem_cache.offset 4\nwrite object03.free_pointer 8\n"
+	       "update slab0.freelist 8\nupdate slab0.counters 8\n"
+	       "read slab0.flags 8\nread kmem_cache.node[0] 8\n"
+	       "atomic node.nr_slabs 8\natomic node.total_objects 8\n"
+	       "read slab0.flags 8\n"
+	       "read cpu.slab 8\nwrite cpu.slab 8\n"
+	       LOAD_FREELIST("object00"));
 	fixture_free(f);
 }
 
@@ -190,25 +203,24 @@ static void free_into_the_cpus_chain(void **state)
 	alloc(f, 0);
 	f->steps.recording = true;
 	take(f, 0, 0, 0);
-	expect(f, "read slab0.next 8\nread slab0.flags 8\nread slab0.slab_cache 8\n"
-	          "read slab0.next 8\nread slab0.flags 8\n"
-	          "read kmem_cache.offset 4\nread kmem_cache.random 8\nwrite object00.free_pointer 8\n"
-	          "read kmem_cache.cpu_slab 8\nread cpu.tid 8\nread cpu.slab 8\n"
-	          "read cpu.freelist 8\n"
-	          "read kmem_cache.offset 4\nread kmem_cache.random 8\nwrite object00.free_pointer 8\n"
-	          "read kmem_cache.cpu_slab 8\n"
-	          "read cpu.freelist 16\nwrite cpu.freelist 16\n");
+	expect(f,
+	       "read slab0.next 8\nread slab0.flags 8\nread slab0.slab_cache 8\n"
+	       "read slab0.next 8\nread slab0.flags 8\n"
+	       "read kmem_cache.offset 4\nread kmem_cache.random 8\nwrite object00.free_pointer 8\n"
+	       "read kmem_cache.cpu_slab 8\nread cpu.tid 8\nread cpu.slab 8\nread cpu.freelist 8\n"
+	       "read kmem_cache.offset 4\nread kmem_cache.random 8\nwrite object00.free_pointer 8\n"
+	       "read kmem_cache.cpu_slab 8\nupdate cpu.freelist 16\n");
+	assert_int_equal(f->text.instructions, f->settings.cost.slub_free + 2 * f->settings.cost.freelist_decode);
 	fixture_free(f);
 }
 
 #define FREE_ENTRY(slab, object) \
-	"read " slab ".next 8\nread " slab ".flags 8\nread " slab ".slab_cache 8\nread " slab ".next 8\nread " slab ".flags 8\n" \
+	"read " slab ".next 8\nread " slab ".flags 8\nread " slab ".slab_cache 8\n" \
+	"read " slab ".next 8\nread " slab ".flags 8\n" \
 	"read kmem_cache.offset 4\nwrite " object ".free_pointer 8\n" \
 	"read kmem_cache.cpu_slab 8\nread cpu.tid 8\nread cpu.slab 8\n" \
-	"read " slab ".freelist 8\nread " slab ".counters 8\n" \
+	COUNTERS(slab) \
 	"read kmem_cache.offset 4\nwrite " object ".free_pointer 8\n"
-
-#define EXCHANGE(slab) "read kmem_cache.flags 4\natomic " slab ".freelist 16\n"
 
 /* Allocates whole slabs 0 .. count - 1 on CPU 0; the last one stays its own. */
 static void fill(struct fixture *f, uint32_t count)
@@ -232,13 +244,16 @@ static void free_from_another_cpu_and_the_owners_refill(void **state)
 	take(f, 0, 1, 1);
 	expect(f, FREE_ENTRY("slab0", "object01") EXCHANGE("slab0"));
 	assert_int_equal(alloc(f, 0).addr, object(f, 0, 1).addr);
-	expect(f, ENTRY "read cpu.slab 8\n"
-	                "read slab0.flags 8\nread cpu.slab 8\nread cpu.freelist 8\n"
-	                "read slab0.freelist 8\nread slab0.counters 8\n" EXCHANGE(
-	                        "slab0") "read kmem_cache.offset 4\nread object01.free_pointer 8\n"
-	                                 "write cpu.freelist 8\nread cpu.tid 8\nwrite cpu.tid 8\n");
+	expect(f, ENTRY
+	       "read cpu.slab 8\n" REREAD("slab0") COUNTERS("slab0") EXCHANGE("slab0")
+	       LOAD_FREELIST("object01"));
 	fixture_free(f);
 }
+
+#define PUT_CPU_PARTIAL(slab) \
+	"write " slab ".prev 4\nwrite " slab ".next 8\n" \
+	"read kmem_cache.cpu_slab 8\nwrite cpu.partial 8\n"
+#define EMPTIED "write cpu.slab 8\nupdate cpu.tid 8\nread cpu.partial 8\n"
 
 /* __slab_free(), put_cpu_partial(): full slabs become CPU 0's partial slabs; then ___slab_alloc() takes one of them. */
 static void cpu_partial_slabs_come_and_go(void **state)
@@ -247,36 +262,30 @@ static void cpu_partial_slabs_come_and_go(void **state)
 	struct fixture *f = fixture_new(false, false);
 	fill(f, 3);
 	take(f, 0, 0, 0);
-	expect(f, FREE_ENTRY("slab0", "object00") EXCHANGE(
-	                  "slab0") "read kmem_cache.cpu_slab 8\nread cpu.partial 8\n"
-	                           "write slab0.prev 4\nwrite slab0.next 8\nread kmem_cache.cpu_slab 8\nwrite cpu.partial 8\n");
+	expect(f, FREE_ENTRY("slab0", "object00") EXCHANGE("slab0")
+	       "read kmem_cache.cpu_slab 8\nread cpu.partial 8\n" PUT_CPU_PARTIAL("slab0"));
 	take(f, 1, 0, 0);
-	expect(f, FREE_ENTRY("slab1", "object10") EXCHANGE(
-	                  "slab1") "read kmem_cache.cpu_slab 8\nread cpu.partial 8\nread slab0.prev 4\nread "
-	                           "kmem_cache.cpu_partial_slabs 4\n"
-	                           "write slab1.prev 4\nwrite slab1.next 8\nread kmem_cache.cpu_slab 8\nwrite cpu.partial 8\n");
+	expect(f, FREE_ENTRY("slab1", "object10") EXCHANGE("slab1")
+	       "read kmem_cache.cpu_slab 8\nread cpu.partial 8\n"
+	       "read slab0.prev 4\nread kmem_cache.cpu_partial_slabs 4\n" PUT_CPU_PARTIAL("slab1"));
 	assert_int_equal(alloc(f, 0).addr, object(f, 1, 0).addr);
-	expect(f, ENTRY "read cpu.slab 8\n"
-	                "read slab2.flags 8\nread cpu.slab 8\nread cpu.freelist 8\n"
-	                "read slab2.freelist 8\nread slab2.counters 8\n" EXCHANGE(
-	                        "slab2") "write cpu.slab 8\nread cpu.tid 8\nwrite cpu.tid 8\n"
-	                                 "read cpu.partial 8\nread cpu.slab 8\nread cpu.partial 8\n"
-	                                 "write cpu.slab 8\nread slab1.next 8\nwrite cpu.partial 8\n"
-	                                 "read slab1.flags 8\nread cpu.slab 8\nread cpu.freelist 8\n"
-	                                 "read slab1.freelist 8\nread slab1.counters 8\n" EXCHANGE(
-	                                         "slab1") "read kmem_cache.offset 4\nread object10.free_pointer 8\n"
-	                                                  "write cpu.freelist 8\nread cpu.tid 8\nwrite cpu.tid 8\n");
+	expect(f, ENTRY
+	       "read cpu.slab 8\n" REREAD("slab2") COUNTERS("slab2") EXCHANGE("slab2") EMPTIED
+	       "read cpu.slab 8\nread cpu.partial 8\nwrite cpu.slab 8\nread slab1.next 8\nwrite cpu.partial 8\n"
+	       REREAD("slab1") COUNTERS("slab1") EXCHANGE("slab1") LOAD_FREELIST("object10"));
 	fixture_free(f);
 }
 
-/* add_partial() at the list's tail behind a list head `prev`; remove_partial() between two list heads. */
+/* add_partial() at the list's tail behind a list head; remove_partial() between two list heads. */
 #define ADD_TAIL(slab, prev_next) \
-	"read node.nr_partial 8\nwrite node.nr_partial 8\nread node.partial.prev 8\n" \
-	"read node.partial.prev 8\nread " prev_next " 8\nwrite node.partial.prev 8\nwrite " slab ".next 16\nwrite " prev_next \
-	" 8\n"
+	"update node.nr_partial 8\nread node.partial.prev 8\n" \
+	"read node.partial.prev 8\nread " prev_next " 8\n" \
+	"write node.partial.prev 8\nwrite " slab ".next 16\nwrite " prev_next " 8\n"
 #define REMOVE(slab, prev_next, next_prev) \
-	"read " slab ".next 16\nread " prev_next " 8\nread " next_prev " 8\nwrite " next_prev " 8\nwrite " prev_next " 8\n" \
-	"write " slab ".next 16\nread node.nr_partial 8\nwrite node.nr_partial 8\n"
+	"read " slab ".next 16\nread " prev_next " 8\nread " next_prev " 8\n" \
+	"write " next_prev " 8\nwrite " prev_next " 8\nwrite " slab ".next 16\n" \
+	"update node.nr_partial 8\n"
+#define FIND_NODE(slab) "read " slab ".flags 8\nread kmem_cache.node[0] 8\n"
 
 /*
  * put_cpu_partial() with too many partial slabs, __unfreeze_partials(): the list lock is taken once, each slab changes by a
@@ -291,48 +300,31 @@ static void slabs_go_to_the_node_and_come_back(void **state)
 	take(f, 0, 0, 0);
 	take(f, 1, 0, 0);
 	take(f, 2, 0, 0);
-	expect(f,
-	       FREE_ENTRY("slab2", "object20") EXCHANGE(
-	               "slab2") "read kmem_cache.cpu_slab 8\nread cpu.partial 8\nread slab1.prev 4\nread "
-	                        "kmem_cache.cpu_partial_slabs 4\n"
-	                        "write slab2.prev 4\nwrite slab2.next 8\nread kmem_cache.cpu_slab 8\nwrite cpu.partial 8\n"
-	                        "read slab1.next 8\nread slab1.flags 8\nread kmem_cache.node[0] 8\nlock node.list_lock 4\n"
-	                        "read slab1.freelist 8\nread slab1.counters 8\n" EXCHANGE("slab1") ADD_TAIL(
-	                                "slab1",
-	                                "node.partial.next") "read slab0.next 8\nread slab0.flags 8\nread kmem_cache.node[0] 8\n"
-	                                                     "read slab0.freelist 8\nread slab0.counters 8\n" EXCHANGE("slab0")
-	                                                             ADD_TAIL("slab0", "slab1.next") "unlock node.list_lock 4\n");
+	expect(f, FREE_ENTRY("slab2", "object20") EXCHANGE("slab2")
+	       "read kmem_cache.cpu_slab 8\nread cpu.partial 8\n"
+	       "read slab1.prev 4\nread kmem_cache.cpu_partial_slabs 4\n" PUT_CPU_PARTIAL("slab2")
+	       "read slab1.next 8\n" FIND_NODE("slab1") "lock node.list_lock 4\n"
+	       COUNTERS("slab1") EXCHANGE("slab1") ADD_TAIL("slab1", "node.partial.next")
+	       "read slab0.next 8\n" FIND_NODE("slab0")
+	       COUNTERS("slab0") EXCHANGE("slab0") ADD_TAIL("slab0", "slab1.next")
+	       "unlock node.list_lock 4\n");
 	f->steps.recording = false;
-	alloc(f, 0); /* the one of slab 2; slab 2 is the CPU's now and empty */
+	alloc(f, 0); /* the one of slab 2, which is the CPU's now and used up */
 	f->steps.recording = true;
 	assert_int_equal(alloc(f, 0).addr, object(f, 1, 0).addr);
 	expect(f, ENTRY
-	       "read cpu.slab 8\n"
-	       "read slab2.flags 8\nread cpu.slab 8\nread cpu.freelist 8\n"
-	       "read slab2.freelist 8\nread slab2.counters 8\n" EXCHANGE(
-	               "slab2") "write cpu.slab 8\nread cpu.tid 8\nwrite cpu.tid 8\n"
-	                        "read cpu.partial 8\n"
-	                        "read kmem_cache.node[0] 8\nread node.nr_partial 8\nlock node.list_lock 4\nread "
-	                        "node.partial.next 8\n"
-	                        "read slab1.next 8\nread slab1.flags 8\nread slab1.freelist 8\nread slab1.counters 8\n" EXCHANGE(
-	                                "slab1")
-	                                REMOVE("slab1", "node.partial.next",
-	                                       "slab0.prev") "read kmem_cache.cpu_partial_slabs 4\n"
-	                                                     "read slab0.next 8\nread slab0.flags 8\nread slab0.freelist 8\nread "
-	                                                     "slab0.counters 8\n" EXCHANGE("slab0") REMOVE(
-	                                                             "slab0", "node.partial.next",
-	                                                             "node.partial.prev") "read kmem_cache.cpu_slab 8\nread "
-	                                                                                  "cpu.partial 8\n"
-	                                                                                  "write slab0.prev 4\nwrite slab0.next "
-	                                                                                  "8\nread kmem_cache.cpu_slab 8\nwrite "
-	                                                                                  "cpu.partial 8\n"
-	                                                                                  "read kmem_cache.cpu_partial_slabs 4\n"
-	                                                                                  "unlock node.list_lock 4\n"
-	                                                                                  "read cpu.slab 8\nwrite cpu.slab 8\n"
-	                                                                                  "read kmem_cache.offset 4\nread "
-	                                                                                  "object10.free_pointer 8\n"
-	                                                                                  "write cpu.freelist 8\nread cpu.tid "
-	                                                                                  "8\nwrite cpu.tid 8\n");
+	       "read cpu.slab 8\n" REREAD("slab2") COUNTERS("slab2") EXCHANGE("slab2") EMPTIED
+	       "read kmem_cache.node[0] 8\nread node.nr_partial 8\nlock node.list_lock 4\nread node.partial.next 8\n"
+	       "read slab1.next 8\nread slab1.flags 8\n" COUNTERS("slab1") EXCHANGE("slab1")
+	       REMOVE("slab1", "node.partial.next", "slab0.prev")
+	       "read kmem_cache.cpu_partial_slabs 4\n"
+	       "read slab0.next 8\nread slab0.flags 8\n" COUNTERS("slab0") EXCHANGE("slab0")
+	       REMOVE("slab0", "node.partial.next", "node.partial.prev")
+	       "read kmem_cache.cpu_slab 8\nread cpu.partial 8\n" PUT_CPU_PARTIAL("slab0")
+	       "read kmem_cache.cpu_partial_slabs 4\n"
+	       "unlock node.list_lock 4\n"
+	       "read cpu.slab 8\nwrite cpu.slab 8\n"
+	       LOAD_FREELIST("object10"));
 	fixture_free(f);
 }
 
@@ -353,28 +345,20 @@ static void the_last_free_gives_the_slab_back(void **state)
 		take(f, 0, i, 0);
 	f->steps.recording = true;
 	take(f, 0, PER_SLAB - 1, 0);
-	expect(f, FREE_ENTRY("slab0", "object03") "read slab0.flags 8\nread kmem_cache.node[0] 8\nlock node.list_lock "
-	                                          "4\n" EXCHANGE("slab0") "read node.nr_partial 8\nread kmem_cache.min_partial "
-	                                                                  "8\n" REMOVE(
-	                                                                          "slab0", "slab1.next",
-	                                                                          "node.partial.prev") "unlock node.list_lock 4\n"
-	                                                                                               "read slab0.counters "
-	                                                                                               "8\nread slab0.flags "
-	                                                                                               "8\nread "
-	                                                                                               "kmem_cache.node[0] 8\n"
-	                                                                                               "atomic node.nr_slabs "
-	                                                                                               "8\natomic "
-	                                                                                               "node.total_objects 8\n"
-	                                                                                               "read kmem_cache.flags 4\n"
-	                                                                                               "read slab0.flags 8\nread "
-	                                                                                               "slab0.flags 8\nwrite "
-	                                                                                               "slab0.flags 8\nwrite "
-	                                                                                               "slab0.slab_cache 8\n"
-	                                                                                               "read nodestat+6 1\nwrite "
-	                                                                                               "nodestat+6 1\n");
+	expect(f, FREE_ENTRY("slab0", "object03")
+	       FIND_NODE("slab0") "lock node.list_lock 4\n" EXCHANGE("slab0")
+	       "read node.nr_partial 8\nread kmem_cache.min_partial 8\n"
+	       REMOVE("slab0", "slab1.next", "node.partial.prev")
+	       "unlock node.list_lock 4\n"
+	       "read slab0.counters 8\n" FIND_NODE("slab0")
+	       "atomic node.nr_slabs 8\natomic node.total_objects 8\n"
+	       "read kmem_cache.flags 4\n"
+	       "read slab0.flags 8\nupdate slab0.flags 8\nwrite slab0.slab_cache 8\n"
+	       "update nodestat+6 1\n");
 	assert_int_equal(f->frames.given, 1);
 	fixture_free(f);
 }
+/* clang-format on */
 
 /* virt_to_slab(): an object behind a slab's first page is found by its own page's struct, which names the head's. Catches a free
  * that looks at the head alone. */
