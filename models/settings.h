@@ -49,6 +49,12 @@ struct dram_settings {
 	uint32_t read_queue, write_queue, write_high, write_low; /* entries of a channel */
 };
 
+/* What a run of accesses does to the caches at its end. */
+enum cache_flush { CACHE_FLUSH_NONE, CACHE_FLUSH_WRITE_BACK, CACHE_FLUSH_INVALIDATE };
+
+/* By whom a level's watch splits what it sees. */
+enum watch_owner { WATCH_OWNER_CACHE, WATCH_OWNER_CALL_SITE };
+
 struct machine_settings {
 	char *name; /* machine.name */
 	enum architecture architecture;
@@ -75,6 +81,9 @@ struct machine_settings {
 	enum cache_rule cache_rule;
 	enum line_crossing cache_line_crossing;
 	enum modify_counts cache_modify;
+	uint32_t cache_walk_level;
+	enum cache_flush cache_flush; /* at the end of a run of accesses */
+	uint64_t cache_flush_every;   /* accesses; 0: never */
 	/* cycles per level */
 	uint32_t l1_cycles, l2_cycles, llc_cycles, remote_cycles, dram_cycles;
 	uint32_t atomic_cycles;  /* extra cycles of a locked instruction */
@@ -152,6 +161,7 @@ struct settings {
 	enum pace pace;
 	enum on_error on_error;
 	uint64_t seed;
+	enum watch_owner watch_owner;
 	uint64_t sample_every_ns; /* sample.every, simulated time; 0 = off */
 	uint64_t sample_accesses; /* sample.accesses; 0 = off */
 	uint64_t paranoid_every;  /* check() every n ops; 0 = at the end only */

@@ -657,6 +657,15 @@ static bool rules_fit(const struct cache_rules *rules, struct error *error)
 	return true;
 }
 
+static bool walker_fits(const struct cache_hierarchy *hierarchy, struct error *error)
+{
+	uint32_t last = hierarchy->specs[hierarchy->count - 1].level;
+	if (hierarchy->rules.walk_level > last)
+		return error_set(error, ERROR_USAGE, "the page walker begins with caches of level %u; the last level is %u",
+		                 hierarchy->rules.walk_level, last);
+	return true;
+}
+
 /* What one cache must be to stand below another. */
 static bool pair_fits(const struct cache_hierarchy *hierarchy, unsigned above, unsigned below, struct error *error)
 {
@@ -870,7 +879,7 @@ struct cache_hierarchy *cache_hierarchy_create(const struct cache_hierarchy_wiri
 		hierarchy->specs[i].replacement = xstrdup(wiring->specs[i].replacement);
 	}
 	if (!rules_fit(&wiring->rules, error) || !names_differ(hierarchy, error) || !place_levels(hierarchy, error) ||
-	    !caches_fit(hierarchy, error) || !make_caches(hierarchy, wiring, error)) {
+	    !walker_fits(hierarchy, error) || !caches_fit(hierarchy, error) || !make_caches(hierarchy, wiring, error)) {
 		cache_hierarchy_destroy(hierarchy);
 		return NULL;
 	}

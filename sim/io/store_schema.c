@@ -95,7 +95,7 @@ const char *const store_schema_sql[] = {
         " PRIMARY KEY(run_id, sample, level)) WITHOUT ROWID",
 
         "CREATE TABLE level_share("
-        " run_id INTEGER NOT NULL, level TEXT NOT NULL, by TEXT NOT NULL CHECK(by IN ('region', 'owner')), name TEXT NOT NULL,"
+        " run_id INTEGER NOT NULL, level TEXT NOT NULL, by TEXT NOT NULL CHECK(by IN ('region', 'owner', 'call site')), name TEXT NOT NULL,"
         " accesses INTEGER NOT NULL, misses INTEGER NOT NULL, PRIMARY KEY(run_id, level, by, name),"
         " FOREIGN KEY(run_id, level) REFERENCES level(run_id, level) ON DELETE CASCADE) WITHOUT ROWID",
 

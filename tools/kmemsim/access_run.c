@@ -13,6 +13,7 @@
 #include "sim/level_store.h"
 #include "sim/port/access_source.h"
 #include "tools/kmemsim/command.h"
+#include "tools/kmemsim/flush_every.h"
 #include "tools/kmemsim/interrupt.h"
 #include "tools/kmemsim/progress.h"
 #include "tools/kmemsim/simulate.h"
@@ -33,6 +34,7 @@ struct parts {
 	struct address_space space;
 	bool has_space; /* addresses are translated */
 	struct cache_hierarchy *caches;
+	struct flush_every flush;
 	struct memory *memory; /* timing: cycles; else NULL, as are machine and cores */
 	struct machine machine;
 	struct access_cores cores;
@@ -125,8 +127,9 @@ static void run_core(struct parts *parts, const struct access *accesses, size_t 
 	}
 }
 
-static void run_accesses(struct parts *parts, const struct access *accesses, size_t count)
+static void run_accesses(void *context, const struct access *accesses, size_t count)
 {
+	struct parts *parts = context;
 	if (parts->memory) {
 		access_cores_run(&parts->cores, accesses, count);
 		return;
@@ -147,7 +150,7 @@ static bool run_batch(struct parts *parts, const struct access *batch, size_t co
 		size_t now = count;
 		if (every && parts->next_sample - parts->accesses < now)
 			now = (size_t)(parts->next_sample - parts->accesses);
-		run_accesses(parts, batch, now);
+		flush_every_run(&parts->flush, batch, now);
 		parts->accesses += now;
 		batch += now;
 		count -= now;
@@ -329,6 +332,11 @@ static bool make_parts(struct parts *parts, const struct start_state *start, con
 	if (!parts->source || !make_pages(parts, start, error) || !make_space(parts, error))
 		return false;
 	parts->caches = caches_of_settings(parts->settings, true, NULL, error);
+	parts->flush = (struct flush_every){.every = parts->settings->machine.cache_flush_every,
+	                                    .modify = parts->settings->machine.cache_modify,
+	                                    .caches = parts->caches,
+	                                    .run = run_accesses,
+	                                    .context = parts};
 	if (parts->caches && make_machine(parts, error))
 		parts->store = store_open(db_path, error);
 	parts->next_sample = parts->settings->sample_accesses;
@@ -356,6 +364,9 @@ static void release(struct parts *parts)
 static bool run_all(struct parts *parts, enum table_format format, struct error *error)
 {
 	bool done = run_source(parts, error);
+	enum cache_flush flush = parts->settings->machine.cache_flush;
+	if (done && !parts->interrupted && flush != CACHE_FLUSH_NONE)
+		cache_hierarchy_flush(parts->caches, flush == CACHE_FLUSH_INVALIDATE);
 	struct error at_results = {0};
 	if (!write_results(parts, &at_results) && done)
 		done = error_set(error, at_results.kind, "%s", at_results.text);

@@ -196,12 +196,13 @@ static bool make_dram(struct parts *parts, struct error *error)
 static bool make_levels(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->run->settings;
-	parts->caches = caches_of_settings(settings, true, &parts->machine.owner, error);
+	const uint32_t *owner = settings->watch_owner == WATCH_OWNER_CALL_SITE ? &parts->machine.caller : &parts->machine.owner;
+	parts->caches = caches_of_settings(settings, true, owner, error);
 	if (!parts->caches || !mmus_create(&parts->mmus, settings, settings->machine.cpus, error))
 		return false;
 	for (unsigned cpu = 0; cpu < parts->mmus.cpus; cpu++) {
 		parts->mmus.mmu[cpu].layout = &parts->layout;
-		mmu_watch(&parts->mmus.mmu[cpu], &parts->machine.owner);
+		mmu_watch(&parts->mmus.mmu[cpu], owner);
 	}
 	return map_kernel(parts, error);
 }
@@ -381,6 +382,18 @@ static const char *owner_of_cache(void *context, uint32_t owner)
 	return parts->owner_view.name;
 }
 
+/* The name of a number of struct machine: caller. */
+static const char *name_of_caller(void *context, uint32_t caller)
+{
+	const struct parts *parts = context;
+	uint32_t sites = trace_info(parts->trace)->call_sites;
+	if (caller == 0)
+		return "pages and daemons";
+	if (caller == WATCH_OWNERS_MAX - 1 && sites > caller)
+		return "further call sites";
+	return caller <= sites ? trace_call_site(parts->trace, caller - 1) : NULL;
+}
+
 /* Counters of all cores' MMUs and walkers, added up. */
 static bool write_mmus(struct parts *parts, struct error *error)
 {
@@ -397,7 +410,9 @@ static bool write_mmus(struct parts *parts, struct error *error)
 
 static bool write_levels(struct parts *parts, struct error *error)
 {
-	const struct level_names names = {.owner = owner_of_cache, .context = parts};
+	const bool by_caller = parts->run->settings->watch_owner == WATCH_OWNER_CALL_SITE;
+	const struct level_names names = {
+	        .by = by_caller ? "call site" : "owner", .owner = by_caller ? name_of_caller : owner_of_cache, .context = parts};
 	struct store *store = parts->store;
 	int64_t run_id = parts->run->run_id;
 	uint32_t position = 0;
