@@ -49,6 +49,9 @@ struct dram_settings {
 	uint32_t read_queue, write_queue, write_high, write_low; /* entries of a channel */
 };
 
+/* What a guest's memory lies in. */
+enum host_page { HOST_PAGE_4K, HOST_PAGE_2M, HOST_PAGE_1G };
+
 /* What a run of accesses does to the caches at its end. */
 enum cache_flush { CACHE_FLUSH_NONE, CACHE_FLUSH_WRITE_BACK, CACHE_FLUSH_INVALIDATE };
 
@@ -70,8 +73,9 @@ struct machine_settings {
 	char **caches;             /* machine.caches: lines (models/cache_settings.h) */
 	uint32_t caches_count;
 	uint32_t tlbs_count;
-	char **tlbs;                    /* machine.tlbs: lines (models/tlb_settings.h) */
-	char *paging;                   /* machine.paging: name in the translation port */
+	char **tlbs;  /* machine.tlbs: lines (models/tlb_settings.h) */
+	char *paging; /* machine.paging: name in the translation port */
+	enum host_page host_page;
 	char *virtualized;              /* machine.virtualized: "off", or the second stage's name in the translation port */
 	char **paging_structure_caches; /* lines (models/tlb_settings.h) */
 	uint32_t paging_structure_caches_count;
