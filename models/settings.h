@@ -73,9 +73,8 @@ struct machine_settings {
 	char **caches;             /* machine.caches: lines (models/cache_settings.h) */
 	uint32_t caches_count;
 	uint32_t tlbs_count;
-	char **tlbs;  /* machine.tlbs: lines (models/tlb_settings.h) */
-	char *paging; /* machine.paging: name in the translation port */
-	enum host_page host_page;
+	char **tlbs;                    /* machine.tlbs: lines (models/tlb_settings.h) */
+	char *paging;                   /* machine.paging: name in the translation port */
 	char *virtualized;              /* machine.virtualized: "off", or the second stage's name in the translation port */
 	char **paging_structure_caches; /* lines (models/tlb_settings.h) */
 	uint32_t paging_structure_caches_count;
@@ -87,6 +86,7 @@ struct machine_settings {
 	enum modify_counts cache_modify;
 	uint32_t cache_walk_level;
 	enum cache_flush cache_flush; /* at the end of a run of accesses */
+	enum host_page host_page;     /* machine.virtualized: what holds the guest's memory */
 	uint64_t cache_flush_every;   /* accesses; 0: never */
 	/* cycles per level */
 	uint32_t l1_cycles, l2_cycles, llc_cycles, remote_cycles, dram_cycles;
