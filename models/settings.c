@@ -44,6 +44,7 @@ static const char *const pace_names[] = {[PACE_RECORDED] = "recorded", [PACE_ASA
 static const char *const cache_rule_names[] = {[CACHE_RULE_DEMAND] = "demand", [CACHE_RULE_WRITEBACK] = "writeback", NULL};
 static const char *const line_crossing_names[] = {[CROSSING_EACH_LINE] = "each_line", [CROSSING_ONE_ACCESS] = "one_access", NULL};
 static const char *const modify_names[] = {[MODIFY_LOAD_STORE] = "load_store", [MODIFY_LOAD] = "load", NULL};
+static const char *const host_page_names[] = {[HOST_PAGE_4K] = "4K", [HOST_PAGE_2M] = "2M", [HOST_PAGE_1G] = "1G", NULL};
 static const char *const cache_flush_names[] = {
         [CACHE_FLUSH_NONE] = "none", [CACHE_FLUSH_WRITE_BACK] = "write_back", [CACHE_FLUSH_INVALIDATE] = "invalidate", NULL};
 static const char *const coherence_names[] = {[COHERENCE_MESI] = "mesi", [COHERENCE_MOESI] = "moesi", NULL};
@@ -361,6 +362,13 @@ static const struct setting table[] = {
          .help = "The machine is a guest: x86_4level (AMD's nested tables), x86_ept (Intel's), or off",
          .source = "bare metal",
          AT(machine.virtualized)},
+        {.key = "machine.host_page",
+         .type = SETTING_ENUM,
+         .names = host_page_names,
+         .default_text = "2M",
+         .help = "Size of the host's pages that hold a guest's memory (machine.virtualized)",
+         .source = "a host with transparent huge pages: Linux 6.1 virt/kvm maps what is aligned in 2 MiB",
+         AT(machine.host_page)},
         {.key = "machine.cache_rule",
          .type = SETTING_ENUM,
          .names = cache_rule_names,
