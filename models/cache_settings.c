@@ -6,6 +6,7 @@
 
 #include "models/registry.h"
 #include "models/settings.h"
+#include "sim/interconnect.h"
 
 #include <stdlib.h>
 
@@ -151,6 +152,51 @@ const struct setting cache_spec_keys[] = {
          .help = "How many lines in a row are prefetched",
          .source = "Dinero IV: one block",
          AT(prefetch_degree)},
+        {.key = "latency",
+         .type = SETTING_COUNT,
+         .unit = "cycles",
+         .default_text = "auto",
+         .zero_word = "auto",
+         .min = 1,
+         .max = 1000000,
+         .help = "From the core to the data of a line that is here; auto: machine.latency of its place",
+         .source = "the manuals' load-to-use latency",
+         AT(latency_cycles)},
+        {.key = "slots",
+         .type = SETTING_COUNT,
+         .default_text = "unlimited",
+         .zero_word = "unlimited",
+         .min = 1,
+         .max = 4096,
+         .help = "Misses of an instance that may be in flight at a time: fill buffers, miss status registers",
+         .source = "a machine whose other limits count",
+         AT(slots)},
+        {.key = "ports",
+         .type = SETTING_COUNT,
+         .default_text = "unlimited",
+         .zero_word = "unlimited",
+         .min = 1,
+         .max = 64,
+         .help = "Requests that an instance takes in a cycle",
+         .source = "a machine whose other limits count",
+         AT(ports)},
+        {.key = "slices",
+         .type = SETTING_COUNT,
+         .default_text = "1",
+         .min = 1,
+         .max = STOPS_MAX,
+         .help = "Parts of an instance, each at a stop of machine.interconnect, that share its lines by a hash of the address",
+         .source = "a cache of one piece",
+         AT(slices)},
+        {.key = "busy",
+         .type = SETTING_COUNT,
+         .unit = "cycles",
+         .default_text = "0",
+         .min = 0,
+         .max = 1000,
+         .help = "How long a request keeps its slice from the next one",
+         .source = "a machine whose other limits count",
+         AT(busy_cycles)},
         {.key = NULL}};
 
 bool cache_spec_read(const char *line, const char *place, struct cache_level_spec *spec, struct error *error)
@@ -185,8 +231,10 @@ void cache_specs_release(struct cache_level_spec *specs, unsigned count)
 struct cache_rules cache_rules_of(const struct settings *settings)
 {
 	const struct machine_settings *machine = &settings->machine;
-	return (struct cache_rules){
-	        .rule = machine->cache_rule, .line_crossing = machine->cache_line_crossing, .modify = machine->cache_modify};
+	return (struct cache_rules){.rule = machine->cache_rule,
+	                            .line_crossing = machine->cache_line_crossing,
+	                            .modify = machine->cache_modify,
+	                            .walk_level = machine->cache_walk_level};
 }
 
 static struct replacement *make_array(const char *policy, const struct replacement_wiring *wiring, struct error *error)

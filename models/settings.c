@@ -38,10 +38,16 @@
 static const char *const timing_names[] = {[TIMING_NONE] = "none", [TIMING_CYCLES] = "cycles", NULL};
 static const char *const architecture_names[] = {
         [ARCHITECTURE_AUTO] = "auto", [ARCHITECTURE_X86_64] = "x86-64", [ARCHITECTURE_X86_32] = "x86-32", NULL};
+static const char *const watch_owner_names[] = {[WATCH_OWNER_CACHE] = "cache", [WATCH_OWNER_CALL_SITE] = "call_site", NULL};
 static const char *const pace_names[] = {[PACE_RECORDED] = "recorded", [PACE_ASAP] = "asap", NULL};
 static const char *const cache_rule_names[] = {[CACHE_RULE_DEMAND] = "demand", [CACHE_RULE_WRITEBACK] = "writeback", NULL};
 static const char *const line_crossing_names[] = {[CROSSING_EACH_LINE] = "each_line", [CROSSING_ONE_ACCESS] = "one_access", NULL};
 static const char *const modify_names[] = {[MODIFY_LOAD_STORE] = "load_store", [MODIFY_LOAD] = "load", NULL};
+static const char *const cache_flush_names[] = {
+        [CACHE_FLUSH_NONE] = "none", [CACHE_FLUSH_WRITE_BACK] = "write_back", [CACHE_FLUSH_INVALIDATE] = "invalidate", NULL};
+static const char *const coherence_names[] = {[COHERENCE_MESI] = "mesi", [COHERENCE_MOESI] = "moesi", NULL};
+static const char *const topology_names[] = {
+        [TOPOLOGY_NONE] = "none", [TOPOLOGY_RING] = "ring", [TOPOLOGY_MESH] = "mesh", [TOPOLOGY_TABLE] = "table", NULL};
 static const char *const walk_prefetch_names[] = {[WALK_PREFETCH_NONE] = "none", [WALK_PREFETCH_NEXT_PAGE] = "next_page", NULL};
 static const char *const address_space_names[] = {[PAGES_SMALL] = "small", [PAGES_TRANSPARENT_HUGE] = "thp", NULL};
 static const char *const page_policy_names[] = {[DRAM_PAGE_OPEN] = "open", [DRAM_PAGE_CLOSED] = "closed", NULL};
@@ -168,6 +174,15 @@ static const struct setting table[] = {
          .help = "Accesses between two samples of caches and TLBs, of a run that is given accesses",
          .source = "estimate: a hundred samples of ten million accesses",
          AT(sample_accesses)},
+        {.key = "watch.owner",
+         .type = SETTING_ENUM,
+         .names = watch_owner_names,
+         .default_text = "cache",
+         .help = "Whose accesses and misses the levels tell apart beside the regions: the slab cache that a call is for, or the "
+                 "call "
+                 "site (timing: cycles)",
+         .source = "caches are few and the same in every recording",
+         AT(watch_owner)},
         {.key = "paranoid",
          .type = SETTING_COUNT,
          .unit = "ops",
@@ -367,6 +382,35 @@ static const struct setting table[] = {
          .help = "What an instruction that loads and stores the same bytes counts: a load and a store, or a load",
          .source = "two accesses reach the cache; cachegrind counts a load",
          AT(machine.cache_modify)},
+        {.key = "machine.cache_walk_level",
+         .type = SETTING_COUNT,
+         .default_text = "1",
+         .min = 1,
+         .max = CACHE_LEVELS_MAX,
+         .help = "The first level of caches that the page walker asks; its reads pass the levels above by",
+         .source = "Intel SDM vol. 3A 4.10.3: entries are cached as data are, in every level",
+         AT(machine.cache_walk_level)},
+        {.key = "machine.cache_flush",
+         .type = SETTING_ENUM,
+         .names = cache_flush_names,
+         .default_text = "none",
+         .help = "What happens to the caches at the end of a run of accesses: write_back: what is dirty is written back, level "
+                 "after "
+                 "level, and counted; invalidate: and no line stays",
+         .source = "a trace ends, its program does not; Dinero IV writes back, cachegrind and drcachesim do not",
+         AT(machine.cache_flush)},
+        {.key = "machine.cache_flush_every",
+         .type = SETTING_COUNT,
+         .unit = "accesses",
+         .default_text = "never",
+         .zero_word = "never",
+         .min = 1,
+         .max = UINT64_MAX,
+         .help = "All caches are written back and emptied after every so many accesses of a run of accesses, a load-store being "
+                 "two "
+                 "where it counts as two",
+         .source = "Dinero IV: -flushcount, for what other programs do to the caches meanwhile",
+         AT(machine.cache_flush_every)},
         {.key = "machine.latency.l1",
          .type = SETTING_CYCLES,
          .default_text = "4 cycles",
@@ -415,6 +459,56 @@ static const struct setting table[] = {
          .help = "What a locked instruction takes beyond its access",
          .source = "Agner Fog, Instruction tables: LOCK CMPXCHG m,r takes 18 cycles on Skylake",
          AT(machine.atomic_cycles)},
+        {.key = "machine.latency.remote_far",
+         .type = SETTING_CYCLES,
+         .default_text = "auto",
+         .zero_word = "auto",
+         .min = 1,
+         .max = 1000000,
+         .help = "A line in a cache of a core behind another last-level cache; auto: as machine.latency.remote",
+         .source = "a machine with one last-level cache",
+         AT(machine.remote_far_cycles)},
+        {.key = "machine.coherence",
+         .type = SETTING_ENUM,
+         .names = coherence_names,
+         .default_text = "mesi",
+         .help = "What happens to a written line that another core reads: mesi: it is written back, and both share it; moesi: "
+                 "its "
+                 "core goes on owning it",
+         .source = "Intel SDM vol. 3, 11.4: MESI; AMD APM vol. 2, 7.3: MOESI",
+         AT(machine.coherence)},
+        {.key = "machine.walkers",
+         .type = SETTING_COUNT,
+         .default_text = "2",
+         .min = 1,
+         .max = 64,
+         .help = "Page walks that a core makes at a time",
+         .source = "Intel 64 and IA-32 Architectures Optimization Reference Manual: two since Broadwell",
+         AT(machine.walkers)},
+        {.key = "machine.interconnect.topology",
+         .type = SETTING_ENUM,
+         .names = topology_names,
+         .default_text = "none",
+         .help = "How cores and slices of the last-level cache are joined: none: all are equally far; ring; mesh; table: "
+                 "machine.interconnect.distances",
+         .source = "the manuals' latencies are averages over the slices",
+         AT(machine.topology)},
+        {.key = "machine.interconnect.hop",
+         .type = SETTING_CYCLES,
+         .default_text = "2 cycles",
+         .min = 0,
+         .max = 1000,
+         .help = "What each hop adds to a latency, there and back",
+         .source = ESTIMATE,
+         AT(machine.hop_cycles)},
+        {.key = "machine.interconnect.distances",
+         .type = SETTING_LIST,
+         .default_text = "",
+         .help = "Of topology: table: a row for each stop of the hops to every stop; there are as many stops as cores that share "
+                 "a last-level cache, or slices of it where those are more",
+         .source = "none",
+         AT(machine.hops),
+         .count_offset = offsetof(struct settings, machine.hops_count)},
         {.key = "machine.dram.model",
          .type = SETTING_STRING,
          .default_text = "fixed",

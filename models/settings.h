@@ -12,6 +12,7 @@
 #include "sim/base.h"
 #include "sim/cache_hierarchy.h"
 #include "sim/core_config.h"
+#include "sim/interconnect.h"
 
 enum timing { TIMING_NONE, TIMING_CYCLES };
 enum pace { PACE_RECORDED, PACE_ASAP };
@@ -19,6 +20,9 @@ enum on_error { ON_ERROR_COUNT, ON_ERROR_STOP };
 
 /* What the last level of TLBs brings unasked. */
 enum walk_prefetch { WALK_PREFETCH_NONE, WALK_PREFETCH_NEXT_PAGE };
+
+/* What a core does with a line it has written when another one reads it. */
+enum coherence { COHERENCE_MESI, COHERENCE_MOESI };
 
 /* Whether a row stays open after its use. */
 enum dram_page { DRAM_PAGE_OPEN, DRAM_PAGE_CLOSED };
@@ -44,6 +48,12 @@ struct dram_settings {
 	uint64_t trefi;                                          /* 0: no refresh */
 	uint32_t read_queue, write_queue, write_high, write_low; /* entries of a channel */
 };
+
+/* What a run of accesses does to the caches at its end. */
+enum cache_flush { CACHE_FLUSH_NONE, CACHE_FLUSH_WRITE_BACK, CACHE_FLUSH_INVALIDATE };
+
+/* By whom a level's watch splits what it sees. */
+enum watch_owner { WATCH_OWNER_CACHE, WATCH_OWNER_CALL_SITE };
 
 struct machine_settings {
 	char *name; /* machine.name */
@@ -71,11 +81,21 @@ struct machine_settings {
 	enum cache_rule cache_rule;
 	enum line_crossing cache_line_crossing;
 	enum modify_counts cache_modify;
+	uint32_t cache_walk_level;
+	enum cache_flush cache_flush; /* at the end of a run of accesses */
+	uint64_t cache_flush_every;   /* accesses; 0: never */
 	/* cycles per level */
 	uint32_t l1_cycles, l2_cycles, llc_cycles, remote_cycles, dram_cycles;
 	uint32_t atomic_cycles;  /* extra cycles of a locked instruction */
 	struct core_config core; /* machine.core.* */
 	struct dram_settings dram;
+	uint32_t remote_far_cycles;
+	enum coherence coherence;
+	uint32_t walkers;       /* page walks of a core at a time */
+	enum topology topology; /* machine.interconnect */
+	uint32_t hop_cycles;
+	char **hops;
+	uint32_t hops_count;
 };
 
 /* kernel.slab_max_order: auto. 0 is an order like others. */
@@ -136,6 +156,7 @@ struct settings {
 	enum pace pace;
 	enum on_error on_error;
 	uint64_t seed;
+	enum watch_owner watch_owner;
 	uint64_t sample_every_ns; /* sample.every, simulated time; 0 = off */
 	uint64_t sample_accesses; /* sample.accesses; 0 = off */
 	uint64_t paranoid_every;  /* check() every n ops; 0 = at the end only */

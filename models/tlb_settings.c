@@ -86,6 +86,15 @@ const struct setting tlb_spec_keys[] = {
                  "lets go, and a hit moves up",
          .source = "Gras et al., Translation Leak-aside Buffer, 2018: Intel's TLBs are neither",
          AT(inclusion)},
+        {.key = "latency",
+         .type = SETTING_COUNT,
+         .unit = "cycles",
+         .default_text = "0",
+         .min = 0,
+         .max = 1000,
+         .help = "What a lookup adds, found or not; of several arrays of a level the most counts (memory_model: timed)",
+         .source = "the first level is looked up while the cache is",
+         AT(latency_cycles)},
         {.key = NULL}};
 
 bool tlb_spec_read(const char *line, const char *place, struct tlb_spec *spec, struct error *error)
@@ -159,6 +168,8 @@ static bool place_array(struct mmu *mmu, const struct tlb_spec *spec, struct tlb
 			level->array[side][size] = array;
 		}
 	level->inclusion = spec->inclusion;
+	if (spec->latency_cycles > level->latency_cycles)
+		level->latency_cycles = spec->latency_cycles;
 	if (spec->level > mmu->levels)
 		mmu->levels = spec->level;
 	return true;

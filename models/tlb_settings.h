@@ -26,6 +26,7 @@ struct tlb_spec {
 	char *replacement;
 	enum replacement_index index;
 	enum tlb_inclusion inclusion; /* of its level */
+	uint32_t latency_cycles;      /* of a lookup */
 };
 
 /* The keys of a line; the struct they fill is tlb_spec. */

@@ -65,11 +65,6 @@ static void merge(const struct cache_batch lists[LISTS], struct cache_batch *out
 
 /* ---- one level ---- */
 
-static unsigned instance_of(const struct cache_level *cache, unsigned cpu)
-{
-	return cache->spec->cores ? cpu / cache->spec->cores : 0;
-}
-
 static void clear_lists(struct cache_hierarchy_level *level)
 {
 	for (unsigned list = 0; list < LISTS; list++) {
@@ -99,7 +94,7 @@ static void run_list(struct cache_hierarchy *hierarchy, struct cache_hierarchy_l
 	if (in->count == 0)
 		return;
 	if (list != LIST_PASSING) {
-		cache_level_run(level->cache[list], instance_of(level->cache[list], cpu), in, out);
+		cache_level_run(level->cache[list], cache_hierarchy_instance(level->cache[list], cpu), in, out);
 		return;
 	}
 	if (!out) {
@@ -185,13 +180,12 @@ static void run_below(struct cache_hierarchy *hierarchy)
 
 /* ---- one request after the other ---- */
 
-/* An exclusive cache gave a dirty line away: the one above that the line came into has it now. */
-static void hand_up(struct cache_hierarchy *hierarchy, struct cache_level *cache, uint64_t address,
-                    const struct cache_about *about)
+void cache_hierarchy_hand_up(struct cache_hierarchy *hierarchy, struct cache_level *cache, uint64_t address,
+                             const struct cache_about *about)
 {
 	cache->handed_up_dirty = false;
 	struct cache_level *taker = hierarchy->caches[about->taker];
-	bool taken = taker->ops->mark_dirty(taker, instance_of(taker, about->cpu), address);
+	bool taken = taker->ops->mark_dirty(taker, cache_hierarchy_instance(taker, about->cpu), address);
 	SIM_ASSERT(taken);
 }
 
@@ -241,8 +235,8 @@ static void descend(struct cache_hierarchy *hierarchy, unsigned depth, const str
 		cache_batch_clear(out);
 	run_lists(hierarchy, level, about.cpu, out);
 	if (level->cache[list]->handed_up_dirty)
-		hand_up(hierarchy, level->cache[list], address, &about);
-	prefetch_and_descend(hierarchy, depth, level->cache[list], instance_of(level->cache[list], about.cpu));
+		cache_hierarchy_hand_up(hierarchy, level->cache[list], address, &about);
+	prefetch_and_descend(hierarchy, depth, level->cache[list], cache_hierarchy_instance(level->cache[list], about.cpu));
 }
 
 /* ---- accesses into the first level's lists ---- */
@@ -518,7 +512,7 @@ static void check_inclusion(const struct cache_hierarchy *hierarchy, unsigned be
 			continue;
 		for (unsigned instance = 0; instance < cache->instances; instance++) {
 			unsigned cpu = instance * (cache->spec->cores ? cache->spec->cores : hierarchy->cpus);
-			struct inclusion_check check = {inclusive, instance_of(inclusive, cpu)};
+			struct inclusion_check check = {inclusive, cache_hierarchy_instance(inclusive, cpu)};
 			cache->ops->each_line(cache, instance, line_is_below, &check);
 		}
 	}
@@ -551,7 +545,7 @@ static bool overlaps(const struct cache_level *cache, unsigned instance, const s
                      unsigned cpus)
 {
 	unsigned cores = cache->spec->cores ? cache->spec->cores : cpus;
-	return instance_of(below, instance * cores) == below_instance;
+	return cache_hierarchy_instance(below, instance * cores) == below_instance;
 }
 
 static unsigned back_invalidate(void *context, struct cache_level *from, unsigned from_instance, uint64_t address, bool *dirty)
@@ -660,6 +654,15 @@ static bool rules_fit(const struct cache_rules *rules, struct error *error)
 		        error, ERROR_USAGE,
 		        "an access over two lines that counts as one is a rule of demand counting; with write-backs counted, "
 		        "each line is an access");
+	return true;
+}
+
+static bool walker_fits(const struct cache_hierarchy *hierarchy, struct error *error)
+{
+	uint32_t last = hierarchy->specs[hierarchy->count - 1].level;
+	if (hierarchy->rules.walk_level > last)
+		return error_set(error, ERROR_USAGE, "the page walker begins with caches of level %u; the last level is %u",
+		                 hierarchy->rules.walk_level, last);
 	return true;
 }
 
@@ -793,8 +796,8 @@ static void make_routes(struct cache_hierarchy *hierarchy)
 				continue;
 			const struct cache_level *cache = level->cache[level->list_of[kind]];
 			uint64_t marks = kind == ACCESS_MODIFY ? WAY_DIRTY : hierarchy->entry[kind].marks;
-			const struct replacement_ops *ops =
-			        cache->ops->route(cache, instance_of(cache, cpu), marks, &routes[cpu * ACCESS_KINDS + kind]);
+			const struct replacement_ops *ops = cache->ops->route(cache, cache_hierarchy_instance(cache, cpu), marks,
+			                                                      &routes[cpu * ACCESS_KINDS + kind]);
 			possible &= ops && (!policy || ops == policy);
 			policy = ops;
 		}
@@ -817,6 +820,7 @@ static void introduce(struct cache_hierarchy *hierarchy)
 		for (unsigned list = 0; list < level->caches; list++) {
 			struct cache_level *cache = level->cache[list];
 			cache->next_line_bytes = next ? next->spec->line_bytes : cache->spec->line_bytes;
+			cache->next_is_memory = !next;
 			cache->next_is_exclusive = next && next->spec->inclusion == INCLUSION_EXCLUSIVE;
 			cache->fetches_whole_lines = includes_below;
 			cache->asks_for_accesses = hierarchy->rules.line_crossing == CROSSING_ONE_ACCESS;
@@ -875,7 +879,7 @@ struct cache_hierarchy *cache_hierarchy_create(const struct cache_hierarchy_wiri
 		hierarchy->specs[i].replacement = xstrdup(wiring->specs[i].replacement);
 	}
 	if (!rules_fit(&wiring->rules, error) || !names_differ(hierarchy, error) || !place_levels(hierarchy, error) ||
-	    !caches_fit(hierarchy, error) || !make_caches(hierarchy, wiring, error)) {
+	    !walker_fits(hierarchy, error) || !caches_fit(hierarchy, error) || !make_caches(hierarchy, wiring, error)) {
 		cache_hierarchy_destroy(hierarchy);
 		return NULL;
 	}

@@ -113,6 +113,16 @@ unsigned cache_hierarchy_access(struct cache_hierarchy *hierarchy, const struct 
  */
 void cache_hierarchy_flush(struct cache_hierarchy *hierarchy, bool invalidate);
 
+/* The instance of a cache that a core uses. */
+static inline unsigned cache_hierarchy_instance(const struct cache_level *cache, unsigned cpu)
+{
+	return cache->spec->cores ? cpu / cache->spec->cores : 0;
+}
+
+/* An exclusive cache gave a dirty line away (handed_up_dirty): the one above that the line came into has it now. */
+void cache_hierarchy_hand_up(struct cache_hierarchy *hierarchy, struct cache_level *cache, uint64_t address,
+                             const struct cache_about *about);
+
 /* The cache of that name, NULL if there is none. Counters: ->counters. */
 const struct cache_level *cache_hierarchy_find(const struct cache_hierarchy *hierarchy, const char *name);
 

@@ -47,6 +47,7 @@ struct mmu_level {
 	/* The array that keeps pages of a size for a side; NULL: none does. One array may stand in several places. */
 	struct tlb_level *array[MMU_SIDES][PAGE_SIZES];
 	enum tlb_inclusion inclusion; /* towards the levels above it */
+	uint32_t latency_cycles;      /* what a lookup adds; the MMU itself knows no clock */
 };
 
 struct mmu_level_counters {
@@ -101,7 +102,8 @@ struct mmu {
 
 	/* The rest is made by mmu_init(). */
 	struct mmu_recents recents[MMU_SIDES];
-	unsigned recents_of[MMU_SIDES]; /* which of them a side uses: one for both where they share a first-level array */
+	unsigned recents_of[MMU_SIDES]; /* which of them a side uses: one for both where they share all first-level arrays */
+	bool partly_joint;              /* the sides share first-level arrays of some page sizes only */
 	uint64_t recent_mask[MMU_SIDES];
 	bool first_shared_by_sizes; /* a first-level array keeps pages of several sizes */
 	bool served[MMU_SIDES];     /* looked up at all */
@@ -146,6 +148,37 @@ void mmu_invalidate(struct mmu *mmu, const struct tlb_scope *scope);
 
 /* The same on other cores, asked for by this one with an interrupt: `others` without the asking one. */
 void mmu_shoot_down(struct mmu *const *others, size_t count, const struct tlb_scope *scope);
+
+/*
+ * The filter's answer to one access that lies in one page, counted as mmu_run() counts it. false: the filter does not know the
+ * page, and nothing has happened.
+ */
+static inline bool mmu_recent_access(struct mmu *mmu, const struct access *access, struct access *physical)
+{
+	unsigned side = access->kind == ACCESS_CODE;
+	const struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
+	const struct mmu_recent *recent = &recents->of_set[access->address >> PAGE_SHIFT & mmu->recent_mask[side]];
+	enum page_size size = PAGE_4K;
+	if (recent->page != access->address >> PAGE_SHIFT) {
+		recent = &recents->large;
+		size = recents->large_size;
+		if (recent->page != access->address >> page_size_shift(size))
+			return false;
+	}
+	uint64_t inside = access->address & (PAGE_SIZE - 1);
+	if (!(recent->kinds >> access->kind & 1) || inside + access->bytes > PAGE_SIZE || mmu->watched || mmu->partial)
+		return false;
+	mmu->counters.accesses++;
+	mmu->counters.pages++;
+	mmu->level_counters[0].accesses[access->kind]++;
+	mmu->level_counters[0].hits[access->kind][size]++;
+	*physical = *access;
+	if (mmu->walker)
+		physical->address = recent->frame | (access->address & (page_size_bytes(size) - 1));
+	if (mmu->layout)
+		physical->region = recent->region;
+	return true;
+}
 
 void mmu_check(const struct mmu *mmu);
 

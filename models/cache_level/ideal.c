@@ -123,6 +123,19 @@ static void ideal_run(struct cache_level *level, unsigned instance, const struct
 	}
 }
 
+static bool ideal_serve(struct cache_level *level, unsigned instance, uint64_t request, struct cache_about about,
+                        struct cache_batch *out)
+{
+	level->evicted = 0;
+	bool missed = serve(level, instance, request, &about, true, out);
+	level->counters.accesses[about.kind]++;
+	level->counters.misses[about.kind] += missed;
+	level->counters.hits[about.kind] += !missed;
+	if (level->watch)
+		cache_level_watch_done(level, &about, missed);
+	return !missed;
+}
+
 /* There are no arrays of ways to lead to. */
 static const struct replacement_ops *ideal_route(const struct cache_level *level, unsigned instance, uint64_t marks,
                                                  struct replacement_route *route)
@@ -251,6 +264,7 @@ const struct cache_level_ops cache_level_ideal_ops = {
         .name = "ideal",
         .help = "without an end: only first uses miss",
         .run = ideal_run,
+        .serve = ideal_serve,
         .route = ideal_route,
         .prefetch = ideal_prefetch,
         .remove = ideal_remove,

@@ -81,11 +81,11 @@ static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t wor
 	about.flags = REQUEST_WHOLE_LINE;
 	about.region = 0; /* the line's own is not known any more */
 	if (dirty) {
+		bool to_next = level->rule == CACHE_RULE_WRITEBACK || level->next_is_exclusive;
 		level->counters.write_backs[cause]++;
-		if (out && (level->rule == CACHE_RULE_WRITEBACK || level->next_is_exclusive))
+		level->counters.to_memory += !out || level->next_is_memory || !to_next;
+		if (out && (to_next || level->next_is_memory))
 			send_line(level, address, WAY_DIRTY, about, out);
-		else
-			level->counters.to_memory++;
 	} else if (level->next_is_exclusive) {
 		level->counters.clean_victims++;
 		about.flags |= REQUEST_CLEAN_VICTIM;
@@ -98,6 +98,7 @@ static void send_evicted(struct set_assoc *cache, unsigned instance, uint64_t wo
                          struct cache_batch *out)
 {
 	cache->level.counters.evictions[about.kind]++;
+	cache->level.evicted = word;
 	if (cache->level.watch) {
 		level_watch_evicted(cache->level.watch, instance, way_tag(word), word & WAY_USED);
 		level_watch_kind(cache->level.watch, about.kind, about.region)->evictions++;
@@ -120,10 +121,9 @@ static void group_of(const struct cache_batch *in, uint32_t i, uint32_t *first, 
 static void plain_victim(struct cache_level *level, uint64_t word, struct cache_about about, struct cache_batch *out)
 {
 	level->counters.write_backs[about.kind]++;
-	if (!out || level->rule == CACHE_RULE_DEMAND) {
-		level->counters.to_memory++;
+	level->counters.to_memory += !out || level->next_is_memory || level->rule == CACHE_RULE_DEMAND;
+	if (!out || (level->rule == CACHE_RULE_DEMAND && !level->next_is_memory))
 		return;
-	}
 	about.kind = ACCESS_WRITEBACK;
 	about.flags = REQUEST_WHOLE_LINE;
 	send_line(level, way_tag(word) << level->line_shift, WAY_DIRTY, about, out);
@@ -462,6 +462,7 @@ static bool set_assoc_prefetch(struct cache_level *level, unsigned instance, str
 	const struct waiting *waiting = &cache->waiting[cache->first_waiting++];
 	const struct visit visit = {
 	        .cache = cache, .array = cache->arrays[instance], .instance = instance, .about = waiting->about, .out = out};
+	level->evicted = 0;
 	prefetch_line(&visit, waiting->line);
 	return true;
 }
@@ -608,6 +609,48 @@ static void set_assoc_run(struct cache_level *level, unsigned instance, const st
 		run_each(cache, instance, in, out);
 }
 
+/* ---- one request ---- */
+
+/* A plain cache's request: the array does everything at once. Returns whether it missed. */
+static bool serve_plain(struct set_assoc *cache, unsigned instance, uint64_t request, struct cache_about about,
+                        struct cache_batch *out)
+{
+	struct cache_level *level = &cache->level;
+	struct replacement_miss miss;
+	if (replacement_run(cache->arrays[instance], &request, 1, &miss) == 0)
+		return false;
+	level->counters.fills++;
+	level->evicted = miss.evicted;
+	if (!writes(request) || !needs_no_fetch(level, &about))
+		send_fetch(level, request, about, out);
+	if (miss.evicted) {
+		level->counters.evictions[about.kind]++;
+		if (miss.evicted & WAY_DIRTY)
+			plain_victim(level, miss.evicted, about, out);
+	}
+	return true;
+}
+
+static bool set_assoc_serve(struct cache_level *level, unsigned instance, uint64_t request, struct cache_about about,
+                            struct cache_batch *out)
+{
+	struct set_assoc *cache = (struct set_assoc *)level;
+	struct visit visit = {.cache = cache,
+	                      .array = cache->arrays[instance],
+	                      .instance = instance,
+	                      .request = request,
+	                      .about = about,
+	                      .out = out};
+	level->evicted = 0;
+	bool missed = level->is_plain ? serve_plain(cache, instance, request, about, out) : serve(&visit, true);
+	level->counters.accesses[about.kind]++;
+	level->counters.misses[about.kind] += missed;
+	level->counters.hits[about.kind] += !missed;
+	if (level->watch)
+		cache_level_watch_done(level, &about, missed);
+	return !missed;
+}
+
 /* ---- lines taken out, marked, looked for ---- */
 
 static unsigned set_assoc_remove(struct cache_level *level, unsigned instance, uint64_t address, uint32_t bytes, bool *dirty)
@@ -746,6 +789,7 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .name = "set_assoc",
         .help = "sets of ways, filled and replaced by a policy",
         .run = set_assoc_run,
+        .serve = set_assoc_serve,
         .route = set_assoc_route,
         .missed = set_assoc_missed,
         .prefetch = set_assoc_prefetch,

@@ -66,7 +66,16 @@ struct cache_level_spec {
 	bool write_allocate;
 	enum cache_prefetch prefetch;
 	uint32_t prefetch_distance, prefetch_degree; /* lines, or strides, ahead; how many */
+	/* What a clock has to know of it (models/memory/timed.c). */
+	uint32_t latency_cycles; /* from the core, to the data of a line that is here; LATENCY_AUTO: as its place says */
+	uint32_t slots;          /* misses in flight, of one instance; 0: no end */
+	uint32_t ports;          /* requests that an instance takes in a cycle; 0: no end */
+	uint32_t slices;         /* that share its lines by a hash of the address; 1 and more */
+	uint32_t busy_cycles;    /* how long a request keeps its slice; 0: no time */
 };
+
+/* No machine has a first level that answers in no time, so 0 is free to mean "as machine.latency has it". */
+#define LATENCY_AUTO 0u
 
 /* What the eviction of a dirty line does at the next level. */
 enum cache_rule {
@@ -133,6 +142,12 @@ struct cache_level_ops {
 	const char *help;
 	/* Serves requests of cores that share this instance, in order; `out` NULL: the next level is memory. */
 	void (*run)(struct cache_level *, unsigned instance, const struct cache_batch *in, struct cache_batch *out);
+	/*
+	 * One request, as run() of that request alone, from its lookup to the last thing it asks of the next level, which is
+	 * appended to `out`: what the last level sends to memory, too, where next_is_memory. Returns whether the line was here.
+	 */
+	bool (*serve)(struct cache_level *, unsigned instance, uint64_t request, struct cache_about about,
+	              struct cache_batch *out);
 	/* How accesses of a kind that sets these marks find this instance's array, and its policy; NULL where they have to come
 	 * as requests. */
 	const struct replacement_ops *(*route)(const struct cache_level *, unsigned instance, uint64_t marks,
@@ -169,11 +184,13 @@ struct cache_level {
 	uint32_t next_line_bytes; /* of the next level; the own where that is memory */
 	enum cache_rule rule;
 	bool next_is_exclusive;
-	bool asks_for_accesses;   /* a miss asks the next level for what the access touches, not for the line: cachegrind */
+	bool next_is_memory;    /* it is the last level: serve() and prefetch() append what goes to memory and count it as such */
+	bool asks_for_accesses; /* a miss asks the next level for what the access touches, not for the line: cachegrind */
 	bool fetches_whole_lines; /* even a store of a whole line fetches: a level below has to hold every line */
 	uint32_t keep_dirty;  /* bit by number: who takes dirty lines from an exclusive cache; for others they are written back */
 	bool is_plain;        /* neither prefetcher nor feedback nor odd writes: run() may take requests USED_AGAIN */
 	bool prefetches_wait; /* run() leaves prefetches to prefetch(), so that what it sends can be served before them */
+	uint64_t evicted;     /* the word that had to go for the last serve() or prefetch(), 0: none */
 	bool handed_up_dirty; /* the last request moved a dirty line up; cleared by who reads it */
 	struct cache_counters counters;
 	struct level_watch *watch; /* told of every line looked up and every line that has to go; NULL: nobody watches */

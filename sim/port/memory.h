@@ -2,7 +2,7 @@
  *
  * memory.h - the port that answers what an access of a core costs.
  *
- * Models: models/memory/{ideal,hierarchy}.c. A component answers with the cycle at which it will be done: it reserves what it
+ * Models: models/memory/{ideal,hierarchy,timed}.c. A component answers with the cycle at which it will be done: it reserves what it
  * uses, and who comes earlier waits. There are no call-backs.
  *
  * The answer also says where the cycles went: the parts add up to the whole, always (memory_access asserts it).
@@ -15,6 +15,7 @@
 #include "sim/cost.h"
 
 struct cache_hierarchy;
+struct dram;
 struct layout;
 struct mmu;
 struct settings;
@@ -55,6 +56,7 @@ struct memory_wiring {
 	struct cache_hierarchy *caches;
 	struct mmu *mmu; /* one for each core */
 	const struct layout *layout;
+	struct dram *dram; /* behind the last level; NULL: the model has its own */
 };
 
 /* The cycle at which the access is done. *cost tells where the cycles since request->now went. */

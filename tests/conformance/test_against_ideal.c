@@ -164,7 +164,9 @@ static void test_memories(void **state)
 		settings.machine.cpus = 1;
 		struct cache_hierarchy *caches = caches_of_settings(&settings, false, NULL, &error);
 		assert_non_null(caches);
-		struct memory *memory = model->create(&(struct memory_wiring){.settings = &settings, .caches = caches}, &error);
+		struct dram *dram = dram_model("fixed", &error)->create(&(struct dram_wiring){.settings = &settings}, &error);
+		const struct memory_wiring wiring = {.settings = &settings, .caches = caches, .dram = dram};
+		struct memory *memory = model->create(&wiring, &error);
 		assert_non_null(memory);
 		for (uint64_t line = 0; line < 1000; line++) {
 			struct memory_request request = {
@@ -179,6 +181,7 @@ static void test_memories(void **state)
 		memory_destroy(ideal);
 		memory_destroy(memory);
 		cache_hierarchy_destroy(caches);
+		dram_destroy(dram);
 		settings_release(&settings);
 	}
 }

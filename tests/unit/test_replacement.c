@@ -5,27 +5,13 @@
  */
 #include "models/registry.h"
 #include "sim/rng.h"
+#include "tests/unit/plain_set.h"
 #include "tests/unit/test.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the second opinion: one set, ways as they lie in hardware, with everything any policy may want to know ---- */
-
-#define WAYS_MAX 140
-
-struct plain_way {
-	bool valid, recent;
-	uint64_t tag, marks, payload;
-	unsigned long last_use, came;
-	unsigned prediction;
-};
-
-struct plain_set {
-	struct plain_way way[WAYS_MAX];
-	bool right_is_older[2 * 256]; /* by node of the tree */
-	unsigned long clock;
-};
+/* ---- the second opinion ---- */
 
 struct plain {
 	const char *policy;
@@ -34,72 +20,9 @@ struct plain {
 	struct plain_set *set;
 };
 
-/* Turns the nodes above the way away from it: the leaf range [low, low + leaves) belongs to `node`. */
-static void tree_touch(struct plain_set *set, unsigned node, unsigned low, unsigned leaves, unsigned way)
-{
-	if (leaves == 1)
-		return;
-	bool goes_right = way >= low + leaves / 2;
-	set->right_is_older[node] = !goes_right;
-	tree_touch(set, 2 * node + goes_right, goes_right ? low + leaves / 2 : low, leaves / 2, way);
-}
-
-static unsigned tree_victim(const struct plain_set *set, unsigned node, unsigned low, unsigned leaves, unsigned ways)
-{
-	if (leaves == 1)
-		return low;
-	bool goes_right = low + leaves / 2 < ways && set->right_is_older[node];
-	return tree_victim(set, 2 * node + goes_right, goes_right ? low + leaves / 2 : low, leaves / 2, ways);
-}
-
-static unsigned leaves_of(unsigned ways)
-{
-	unsigned leaves = 1;
-	while (leaves < ways)
-		leaves *= 2;
-	return leaves;
-}
-
 static void plain_use(struct plain *plain, struct plain_set *set, unsigned way)
 {
-	set->way[way].last_use = ++set->clock;
-	set->way[way].prediction = 0;
-	tree_touch(set, 1, 0, leaves_of(plain->ways), way);
-	set->way[way].recent = true;
-	for (unsigned i = 0; i < plain->ways; i++)
-		if (!set->way[i].recent)
-			return;
-	for (unsigned i = 0; i < plain->ways; i++)
-		set->way[i].recent = i == way;
-}
-
-static unsigned plain_victim(struct plain *plain, struct plain_set *set)
-{
-	unsigned victim = 0;
-	for (unsigned i = 0; i < plain->ways; i++)
-		if (!set->way[i].valid)
-			return i;
-	if (strcmp(plain->policy, "tree_plru") == 0)
-		return tree_victim(set, 1, 0, leaves_of(plain->ways), plain->ways);
-	if (strcmp(plain->policy, "bit_plru") == 0) {
-		while (victim + 1 < plain->ways && set->way[victim].recent)
-			victim++;
-		return set->way[victim].recent ? 0 : victim;
-	}
-	if (strcmp(plain->policy, "srrip") == 0) {
-		for (;;) {
-			for (unsigned i = 0; i < plain->ways; i++)
-				if (set->way[i].prediction == 3)
-					return i;
-			for (unsigned i = 0; i < plain->ways; i++)
-				set->way[i].prediction++;
-		}
-	}
-	bool fifo = strcmp(plain->policy, "fifo") == 0;
-	for (unsigned i = 1; i < plain->ways; i++)
-		if (fifo ? set->way[i].came < set->way[victim].came : set->way[i].last_use < set->way[victim].last_use)
-			victim = i;
-	return victim;
+	plain_set_use(set, plain->ways, way);
 }
 
 static struct plain_set *plain_set_of(const struct plain *plain, uint64_t tag)
@@ -123,19 +46,10 @@ static struct plain_way *plain_find(const struct plain *plain, uint64_t tag)
 static struct plain_way plain_insert(struct plain *plain, uint64_t tag, uint64_t marks, uint64_t payload)
 {
 	struct plain_set *set = plain_set_of(plain, tag);
-	unsigned way = plain_victim(plain, set);
+	unsigned way = plain_set_victim(set, plain->ways, plain->policy);
 	struct plain_way old = set->way[way];
-	struct plain_way fresh = {.valid = true, .tag = tag, .marks = marks, .payload = payload, .recent = old.recent};
-	set->way[way] = fresh;
-	plain_use(plain, set, way);
-	set->way[way].came = set->clock;
-	set->way[way].prediction = 2;
+	plain_set_put(set, plain->ways, way, (struct plain_way){.tag = tag, .marks = marks, .payload = payload});
 	return old;
-}
-
-static void plain_remove(struct plain_way *way)
-{
-	*way = (struct plain_way){0};
 }
 
 /* ---- streams ---- */
@@ -199,8 +113,6 @@ static struct plain make_plain(const char *policy, const struct geometry *geomet
 	plain.set = xcalloc(plain.sets, sizeof *plain.set);
 	return plain;
 }
-
-static const char *const deterministic[] = {"lru", "fifo", "tree_plru", "bit_plru", "srrip", NULL};
 
 /* One access as a TLB makes it: found and used, or put in. */
 static void step_single(struct replacement *array, struct plain *plain, uint64_t tag, uint64_t payload)

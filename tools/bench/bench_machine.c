@@ -11,6 +11,8 @@
  * beside. With PASS only that one runs, once; tools/bench/run --instructions counts its instructions.
  */
 #include "models/cache_settings.h"
+#include "models/registry.h"
+#include "models/settings.h"
 #include "models/tlb_settings.h"
 #include "sim/io/access_format.h"
 #include "sim/stack_distance.h"
@@ -49,6 +51,10 @@ struct rig {
 	struct access physical[ACCESS_BATCH + MMU_ROOM];
 	uint64_t tags[SETS][WAYS];
 	uint64_t misses;
+	struct settings settings;
+	struct dram *dram;
+	struct memory *memory;
+	cycle now; /* under the clock */
 };
 
 struct pass {
@@ -192,19 +198,59 @@ static void end_distances(struct rig *rig)
 	stack_distance_destroy(rig->stack);
 }
 
+/* Caches, TLBs and walker of `walks`, under the clock: each request begins when the one before it is done. */
+static void start_timed(struct rig *rig)
+{
+	struct error error = {0};
+	start_walks(rig);
+	settings_init(&rig->settings);
+	rig->settings.machine.cpus = 1;
+	rig->dram = dram_model(rig->settings.machine.dram.model, &error)
+	                    ->create(&(struct dram_wiring){.settings = &rig->settings}, &error);
+	if (!rig->dram)
+		give_up(&error);
+	const struct memory_wiring wiring = {
+	        .settings = &rig->settings, .caches = rig->caches, .mmu = &rig->mmu, .dram = rig->dram};
+	rig->memory = memory_model("timed", &error)->create(&wiring, &error);
+	if (!rig->memory)
+		give_up(&error);
+}
+
+static void run_timed(struct rig *rig, const struct access *accesses, size_t count)
+{
+	cycle now = rig->now;
+	struct cost cost;
+	for (size_t i = 0; i < count; i++) {
+		const struct memory_request request = {
+		        .address = accesses[i].address, .bytes = accesses[i].bytes, .kind = accesses[i].kind, .now = now};
+		now = memory_access(rig->memory, &request, &cost);
+	}
+	rig->now = now;
+}
+
+static void end_timed(struct rig *rig)
+{
+	rig->memory->ops->check(rig->memory);
+	memory_destroy(rig->memory);
+	dram_destroy(rig->dram);
+	settings_release(&rig->settings);
+	end_walks(rig);
+}
+
 static const struct pass passes[] = {
         {"memcpy", "yardstick: copy the accesses", nothing, run_copy, nothing},
         {"loop", "yardstick: one level, scalar loop", nothing, run_loop, nothing},
         {"caches", "three caches", start_caches, run_caches, end_caches},
         {"demand", "three caches and two TLBs", start_demand, run_demand, end_demand},
         {"walks", "translated, walker's references in the caches", start_walks, run_walks, end_walks},
+        {"timed", "the same under the clock, one by one", start_timed, run_timed, end_timed},
         {"distances", "stack distances of lines", start_distances, run_distances, end_distances},
         {0},
 };
 
 /* ---- timing ---- */
 
-struct timing {
+struct pass_time {
 	double whole, first;
 	uint64_t accesses, first_accesses;
 	double peak_mib;
@@ -226,10 +272,10 @@ __attribute__((noinline)) static void run_pass_batch(const struct pass *pass, st
 	__asm__ volatile("" : : : "memory");
 }
 
-static struct timing time_pass(const struct pass *pass, const char *path, uint64_t first)
+static struct pass_time time_pass(const struct pass *pass, const char *path, uint64_t first)
 {
 	static struct access batch[ACCESS_BATCH];
-	struct timing timing = {0};
+	struct pass_time timing = {0};
 	struct error error = {0};
 	struct rig *rig = xcalloc(1, sizeof *rig);
 	pass->start(rig);
@@ -254,10 +300,10 @@ static struct timing time_pass(const struct pass *pass, const char *path, uint64
 }
 
 /* Unpacks and parses the trace on this thread. */
-static struct timing time_decoding(const char *path)
+static struct pass_time time_decoding(const char *path)
 {
 	static struct access batch[ACCESS_BATCH];
-	struct timing timing = {0};
+	struct pass_time timing = {0};
 	struct error error = {0};
 	double started = seconds(CLOCK_THREAD_CPUTIME_ID);
 	struct access_source *source = access_reader_open(path, NULL, &error);
@@ -276,9 +322,9 @@ static struct timing time_decoding(const char *path)
  * A pass, NULL: decoding, in a process of its own, so that its peak memory is its own too: what getrusage() says of all its
  * pages, those of the program and its libraries among them.
  */
-static struct timing time_alone(const struct pass *pass, const char *path, uint64_t first)
+static struct pass_time time_alone(const struct pass *pass, const char *path, uint64_t first)
 {
-	struct timing timing = {0};
+	struct pass_time timing = {0};
 	struct rusage usage;
 	int ends[2], status = 0;
 	bool told = pipe(ends) == 0;
@@ -304,11 +350,11 @@ static double least(double a, double b)
 }
 
 /* The least times and the most memory of REPEATS. */
-static struct timing best_alone(const struct pass *pass, const char *path, uint64_t first)
+static struct pass_time best_alone(const struct pass *pass, const char *path, uint64_t first)
 {
-	struct timing best = time_alone(pass, path, first);
+	struct pass_time best = time_alone(pass, path, first);
 	for (unsigned repeat = 1; repeat < REPEATS; repeat++) {
-		struct timing timing = time_alone(pass, path, first);
+		struct pass_time timing = time_alone(pass, path, first);
 		best.whole = least(best.whole, timing.whole);
 		best.first = least(best.first, timing.first);
 		best.peak_mib = timing.peak_mib > best.peak_mib ? timing.peak_mib : best.peak_mib;
@@ -318,7 +364,7 @@ static struct timing best_alone(const struct pass *pass, const char *path, uint6
 
 static void bench_pass(const struct pass *pass, const char *path, uint64_t first)
 {
-	struct timing best = best_alone(pass, path, first);
+	struct pass_time best = best_alone(pass, path, first);
 	printf("%-46s %8.1f %8.1f M accesses/s %6.1f MiB\n", pass->help, (double)best.accesses / best.whole / 1e6,
 	       (double)best.first_accesses / best.first / 1e6, best.peak_mib);
 }
@@ -326,7 +372,7 @@ static void bench_pass(const struct pass *pass, const char *path, uint64_t first
 /* The trace's format is named, so that traces of other formats can be set beside. */
 static void bench_decoding(const char *path)
 {
-	struct timing best = best_alone(NULL, path, 0);
+	struct pass_time best = best_alone(NULL, path, 0);
 	char help[64];
 	snprintf(help, sizeof help, "decoding (%s)", best.format);
 	printf("%-46s %8.1f          M accesses/s %6.1f MiB\n", help, (double)best.accesses / best.whole / 1e6, best.peak_mib);
@@ -357,7 +403,7 @@ int main(int argc, char **argv)
 	}
 	uint64_t first = argc > 2 ? strtoull(argv[2], NULL, 10) : FIRST;
 	if (argc == 4) {
-		struct timing timing = time_pass(pass_named(argv[3]), argv[1], first);
+		struct pass_time timing = time_pass(pass_named(argv[3]), argv[1], first);
 		printf("%llu\n", (unsigned long long)timing.accesses);
 		return EXIT_SUCCESS;
 	}

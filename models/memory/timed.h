@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * timed.h - what the files of the memory model `timed` share: timed.c (requests through the levels), timed_make.c (making it).
+ */
+#ifndef MODELS_MEMORY_TIMED_H
+#define MODELS_MEMORY_TIMED_H
+
+#include "models/settings.h"
+#include "sim/cache_hierarchy.h"
+#include "sim/interconnect.h"
+#include "sim/mmu.h"
+#include "sim/port/dram.h"
+#include "sim/port/memory.h"
+#include "sim/reserve.h"
+
+/* A cache under the clock; what has an array has one element for each instance. */
+struct timed_level {
+	struct cache_level *cache;
+	uint32_t latency; /* from the core, to the data of a line that is here */
+	enum cost_part part;
+	struct fill_set *fills;
+	struct port_set *ports;  /* NULL: no end of them */
+	struct timeline *slices; /* slices of them for each instance; NULL: they take no time */
+	struct interconnect interconnect;
+	/*
+	 * The line that was used last, by a hit, among those whose numbers have these lowest bits, and whether a store to it
+	 * changes nothing but its data: line << 1 | writable. The bits are some of the set's, so the line is its set's last, and
+	 * using it once more changes nothing in any policy. NULL: every use has to be told.
+	 */
+	uint64_t *recent;
+	uint64_t recent_mask;
+};
+
+/* Where a core's accesses of a kind enter. */
+struct timed_entry {
+	struct timed_level *level; /* NULL: no cache of the first level serves them, or their path is always the long one */
+	struct fill_set *fills;
+	struct port_set *ports;
+	uint64_t *recent;
+	unsigned shift; /* log2 of the cache's line */
+	uint64_t mark;  /* 1: a writable line is needed */
+};
+
+struct timed_core {
+	struct mmu *mmu; /* NULL: addresses are taken as they are */
+	unsigned cpu;
+	unsigned stop; /* of the interconnect */
+	cycle *walker; /* when each is free again; owned */
+	struct timed_entry entry[ACCESS_KINDS];
+};
+
+struct timed_counters {
+	uint64_t lines;                                    /* accessed, by page walks too */
+	uint64_t l1_hits, l2_hits, llc_hits, dram_fetches; /* of them, by what had the line */
+	uint64_t fill_waits, fill_wait_cycles;             /* for a line on its way */
+	uint64_t slot_waits, slot_wait_cycles;             /* for a free miss slot */
+	uint64_t port_wait_cycles, slice_wait_cycles;
+	uint64_t walks, walk_cycles; /* page walks that an access waited for, a free walker's wait with them */
+	uint64_t walker_waits, walker_wait_cycles;
+	uint64_t tlb_cycles; /* of further TLBs' lookups */
+	uint64_t dram_reads, dram_writes;
+	uint64_t uncached; /* of both, requests that no cache serves */
+};
+
+struct timed_memory {
+	struct memory memory;
+	struct cache_hierarchy *caches; /* not owned */
+	struct dram *dram;              /* not owned */
+	unsigned cpus;
+	unsigned line_shift; /* accesses are cut into these */
+	uint64_t direct_map;
+	uint32_t atomic_cycles;
+	uint32_t walkers;
+	bool modify_is_load;                            /* an access that loads and stores counts as a load */
+	struct timed_level level[HIERARCHY_CACHES_MAX]; /* by the cache's number */
+	struct timed_core *core;                        /* owned */
+	uint64_t *depth_counter[CACHE_LEVELS_MAX + 1];
+	unsigned served_by; /* depth of the level that had the last line asked for */
+	struct cost unseen; /* cycles that nobody waits for */
+	struct timed_counters counters;
+};
+
+extern const struct memory_ops memory_timed_ops;
+
+#endif

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * timed_make.c - the memory model `timed` made from the machine's settings (rules: timed.c).
+ */
+#include "models/memory/timed.h"
+
+#include <stdlib.h>
+
+struct memory *memory_timed_create(const struct memory_wiring *wiring, struct error *error);
+
+/* ---- lines that an inclusive cache takes out of those above it ---- */
+
+static void forget_line(struct timed_level *level, unsigned instance, uint64_t address)
+{
+	if (level->recent)
+		level->recent[instance * (level->recent_mask + 1) + (address >> level->cache->line_shift & level->recent_mask)] =
+		        UINT64_MAX;
+}
+
+/* Takes a line of the cache below out of one instance. */
+static unsigned remove_line(struct timed_level *level, unsigned instance, uint64_t address, uint32_t bytes, bool *dirty)
+{
+	for (uint64_t at = address; at < address + bytes; at += level->cache->spec->line_bytes)
+		forget_line(level, instance, at);
+	return level->cache->ops->remove(level->cache, instance, address, bytes, dirty);
+}
+
+static unsigned cores_of(const struct timed_memory *timed, const struct cache_level *cache)
+{
+	return cache->spec->cores ? cache->spec->cores : timed->cpus;
+}
+
+static unsigned back_invalidate(void *context, struct cache_level *from, unsigned from_instance, uint64_t address, bool *dirty)
+{
+	struct timed_memory *timed = context;
+	unsigned cores = cores_of(timed, from), first = from_instance * cores, last = first + cores - 1, held = 0;
+	if (last >= timed->cpus)
+		last = timed->cpus - 1;
+	for (unsigned i = 0; i < from->number; i++) {
+		struct timed_level *level = &timed->level[i];
+		for (unsigned instance = cache_hierarchy_instance(level->cache, first);
+		     instance <= cache_hierarchy_instance(level->cache, last); instance++)
+			held += remove_line(level, instance, address, from->spec->line_bytes, dirty);
+	}
+	return held;
+}
+
+/* ---- levels ---- */
+
+static uint32_t latency_of(const struct machine_settings *machine, const struct cache_hierarchy *caches, unsigned number)
+{
+	unsigned depth = caches->depth[number];
+	if (caches->specs[number].latency_cycles != LATENCY_AUTO)
+		return caches->specs[number].latency_cycles;
+	if (depth == 0)
+		return machine->l1_cycles;
+	return depth + 1 == caches->levels ? machine->llc_cycles : machine->l2_cycles;
+}
+
+static enum cost_part part_of(const struct cache_hierarchy *caches, unsigned number)
+{
+	unsigned depth = caches->depth[number];
+	if (depth == 0)
+		return COST_L1;
+	return depth + 1 == caches->levels ? COST_LLC : COST_L2;
+}
+
+/* The filter of a first-level cache: as many places as the largest power of two that divides its sets. */
+static void make_recent(struct timed_level *level)
+{
+	const struct cache_level_spec *spec = level->cache->spec;
+	if (spec->prefetch != PREFETCH_NONE || level->cache->watch)
+		return;
+	uint64_t lines = spec->size_bytes / spec->line_bytes, sets = spec->ways ? lines / spec->ways : 1;
+	/* A cache without an end has no sets that a use could change. */
+	if (sets == 0)
+		sets = 1;
+	uint64_t places = spec->index == INDEX_LINEAR ? sets & -sets : 1;
+	level->recent_mask = places - 1;
+	level->recent = xcalloc(places * level->cache->instances, sizeof *level->recent);
+	for (uint64_t i = 0; i < places * level->cache->instances; i++)
+		level->recent[i] = UINT64_MAX;
+}
+
+static bool make_level(struct timed_memory *timed, const struct machine_settings *machine, unsigned number, struct error *error)
+{
+	struct timed_level *level = &timed->level[number];
+	struct cache_level *cache = timed->caches->caches[number];
+	const struct cache_level_spec *spec = cache->spec;
+	*level = (struct timed_level){
+	        .cache = cache, .latency = latency_of(machine, timed->caches, number), .part = part_of(timed->caches, number)};
+	level->fills = xcalloc(cache->instances, sizeof *level->fills);
+	for (unsigned instance = 0; instance < cache->instances; instance++)
+		fill_set_init(&level->fills[instance], spec->slots);
+	if (spec->ports > 0)
+		level->ports = xcalloc(cache->instances, sizeof *level->ports);
+	if (spec->busy_cycles > 0)
+		level->slices = xcalloc((size_t)cache->instances * spec->slices, sizeof *level->slices);
+	if (timed->caches->depth[number] == 0)
+		make_recent(level);
+	cache->prefetches_wait = true;
+	if (cache->back_invalidate) {
+		cache->back_invalidate = back_invalidate;
+		cache->back_invalidate_context = timed;
+	}
+	if (timed->caches->depth[number] + 1 < timed->caches->levels)
+		return true;
+	unsigned cores = cores_of(timed, cache), stops = spec->slices > cores ? spec->slices : cores;
+	const struct interconnect_wiring wiring = {.topology = machine->topology,
+	                                           .stops = stops,
+	                                           .hop_cycles = machine->hop_cycles,
+	                                           .rows = machine->hops,
+	                                           .rows_count = machine->hops_count};
+	return interconnect_init(&level->interconnect, &wiring, error);
+}
+
+/* ---- cores ---- */
+
+static void make_entry(struct timed_memory *timed, struct timed_core *core, unsigned kind)
+{
+	const struct cache_hierarchy_level *first = &timed->caches->level[0];
+	if (first->list_of[kind] == LIST_PASSING || kind == ACCESS_MODIFY)
+		return;
+	struct timed_level *level = &timed->level[first->cache[first->list_of[kind]]->number];
+	unsigned instance = cache_hierarchy_instance(level->cache, core->cpu);
+	if (!level->recent)
+		return;
+	core->entry[kind] = (struct timed_entry){.level = level,
+	                                         .fills = &level->fills[instance],
+	                                         .ports = level->ports ? &level->ports[instance] : NULL,
+	                                         .recent = &level->recent[instance * (level->recent_mask + 1)],
+	                                         .shift = level->cache->line_shift,
+	                                         .mark = timed->caches->entry[kind].marks != 0};
+}
+
+static void make_cores(struct timed_memory *timed, struct mmu *mmu)
+{
+	const struct cache_level *last = timed->caches->caches[timed->caches->count - 1];
+	const struct interconnect *interconnect = &timed->level[last->number].interconnect;
+	unsigned cores = cores_of(timed, last);
+	timed->core = xcalloc(timed->cpus, sizeof *timed->core);
+	for (unsigned cpu = 0; cpu < timed->cpus; cpu++) {
+		struct timed_core *core = &timed->core[cpu];
+		core->cpu = cpu;
+		core->mmu = mmu ? &mmu[cpu] : NULL;
+		core->stop = interconnect_stop(interconnect, cpu % cores, cores);
+		core->walker = xcalloc(timed->walkers, sizeof *core->walker);
+		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+			make_entry(timed, core, kind);
+	}
+}
+
+static void make_counters(struct timed_memory *timed)
+{
+	struct timed_counters *counters = &timed->counters;
+	unsigned levels = timed->caches->levels;
+	for (unsigned depth = 0; depth < levels; depth++)
+		timed->depth_counter[depth] = depth == 0            ? &counters->l1_hits
+		                              : depth + 1 == levels ? &counters->llc_hits
+		                                                    : &counters->l2_hits;
+	timed->depth_counter[levels] = &counters->dram_fetches;
+}
+
+static bool settings_fit(const struct memory_wiring *wiring, struct error *error)
+{
+	SIM_ASSERT(wiring->dram);
+	if (!wiring->caches)
+		return error_set(error, ERROR_USAGE, "machine.memory_model is timed, but machine.caches describes no cache");
+	if (wiring->caches->rules.line_crossing == CROSSING_ONE_ACCESS)
+		return error_set(
+		        error, ERROR_USAGE,
+		        "machine.cache_line_crossing: one_access is a rule of counting; machine.memory_model: timed takes "
+		        "line after line, expected each_line");
+	return true;
+}
+
+struct memory *memory_timed_create(const struct memory_wiring *wiring, struct error *error)
+{
+	if (!settings_fit(wiring, error))
+		return NULL;
+	const struct machine_settings *machine = &wiring->settings->machine;
+	struct timed_memory *timed = xcalloc(1, sizeof *timed);
+	*timed = (struct timed_memory){
+	        .memory.ops = &memory_timed_ops,
+	        .caches = wiring->caches,
+	        .cpus = machine->cpus,
+	        .line_shift = (unsigned)__builtin_ctz(machine->cache_line_bytes),
+	        .direct_map = wiring->layout ? wiring->layout->direct_map : 0,
+	        .dram = wiring->dram,
+	        .atomic_cycles = machine->atomic_cycles,
+	        .walkers = machine->walkers,
+	        .modify_is_load = wiring->caches->rules.modify == MODIFY_LOAD,
+	};
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		if (timed->caches->entry[kind].shift < timed->line_shift)
+			timed->line_shift = timed->caches->entry[kind].shift;
+	for (unsigned number = 0; number < timed->caches->count; number++)
+		if (!make_level(timed, machine, number, error)) {
+			memory_destroy(&timed->memory);
+			return NULL;
+		}
+	make_counters(timed);
+	make_cores(timed, wiring->mmu);
+	return &timed->memory;
+}

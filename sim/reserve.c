@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * reserve.c - servers and misses in flight (interface and rules: reserve.h).
+ */
+#include "sim/reserve.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(FILLS_REMEMBERED == 1u << (64 - 56), "the hash of reserve.h gives as many numbers");
+
+/* Puts a stretch in its place; the oldest is forgotten where there is no room. */
+static void insert(struct timeline *line, uint32_t place, cycle start, cycle end)
+{
+	if (line->count == TIMELINE_STRETCHES) {
+		if (place == 0)
+			return;
+		line->count--;
+		place--;
+		memmove(&line->busy[0], &line->busy[1], line->count * sizeof line->busy[0]);
+	}
+	memmove(&line->busy[place + 1], &line->busy[place], (line->count - place) * sizeof line->busy[0]);
+	line->busy[place].start = start;
+	line->busy[place].end = end;
+	line->count++;
+}
+
+cycle timeline_take(struct timeline *line, cycle at, cycle cycles)
+{
+	uint32_t place = line->count;
+	/* As a rule it comes after all others. */
+	while (place > 0 && line->busy[place - 1].end > at)
+		place--;
+	cycle start = at;
+	for (; place < line->count && start + cycles > line->busy[place].start; place++)
+		start = line->busy[place].end;
+	bool touches_before = place > 0 && line->busy[place - 1].end == start;
+	bool touches_after = place < line->count && line->busy[place].start == start + cycles;
+	if (touches_before && touches_after) {
+		line->busy[place - 1].end = line->busy[place].end;
+		line->count--;
+		memmove(&line->busy[place], &line->busy[place + 1], (line->count - place) * sizeof line->busy[0]);
+	} else if (touches_before) {
+		line->busy[place - 1].end = start + cycles;
+	} else if (touches_after) {
+		line->busy[place].start = start;
+	} else {
+		insert(line, place, start, start + cycles);
+	}
+	return start;
+}
+
+void timeline_check(const struct timeline *line)
+{
+	SIM_ASSERT(line->count <= TIMELINE_STRETCHES);
+	for (uint32_t i = 0; i < line->count; i++) {
+		SIM_ASSERT(line->busy[i].start < line->busy[i].end);
+		SIM_ASSERT(i == 0 || line->busy[i - 1].end < line->busy[i].start);
+	}
+}
+
+void fill_set_init(struct fill_set *set, uint32_t slots)
+{
+	*set = (struct fill_set){.slots = slots};
+	if (slots > 0)
+		set->slot = xcalloc(slots, sizeof *set->slot);
+}
+
+void fill_set_release(struct fill_set *set)
+{
+	free(set->slot);
+	*set = (struct fill_set){0};
+}
+
+uint32_t fill_set_slot(const struct fill_set *set, cycle now, cycle *free_at)
+{
+	uint32_t soonest = 0;
+	*free_at = now;
+	if (set->slots == 0)
+		return 0;
+	for (uint32_t slot = 0; slot < set->slots; slot++) {
+		if (set->slot[slot] <= now)
+			return slot;
+		if (set->slot[slot] < set->slot[soonest])
+			soonest = slot;
+	}
+	*free_at = set->slot[soonest];
+	return soonest;
+}
+
+void fill_set_add(struct fill_set *set, uint32_t slot, uint64_t line, cycle ready, enum cost_part part)
+{
+	if (set->slots > 0)
+		set->slot[slot] = ready;
+	if (ready > set->latest)
+		set->latest = ready;
+	set->remembered[line * 0x9e3779b97f4a7c15ull >> 56] = (struct fill){.line = line + 1, .ready = ready, .part = part};
+}

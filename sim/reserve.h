@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * reserve.h - what a request of a component under the clock has to share with others: ports, a server that takes one request
+ * after the other, and the slots of misses in flight.
+ *
+ * Each answers at once with the cycle at which the request has what it asked for, and keeps it for that request. Requests come
+ * nearly in the order of their cycles: one that starts earlier than another that was made before it is served with what is left.
+ *
+ *   port_set   so many requests begin in a cycle
+ *   timeline   one request at a time, each for some cycles; a gap between two is used by who fits into it
+ *   fill_set   lines on their way, and so many at a time; who asks for one of them is served when it is there
+ */
+#ifndef SIM_RESERVE_H
+#define SIM_RESERVE_H
+
+#include "sim/base.h"
+#include "sim/cost.h"
+
+/* ---- ports ---- */
+
+/* Cycles that are remembered. MODEL: two requests that are so many cycles apart, and made in the wrong order, do not see each
+ * other. */
+#define PORT_CYCLES 64u
+
+struct port_set {
+	struct {
+		cycle at;
+		uint32_t used;
+	} taken[PORT_CYCLES];
+};
+
+/* The first cycle from `at` on in which fewer than `ports` requests begin; this one begins then. ports is 1 or more. */
+static inline cycle port_set_take(struct port_set *set, uint32_t ports, cycle at)
+{
+	for (;; at++) {
+		uint32_t *used = &set->taken[at % PORT_CYCLES].used;
+		if (set->taken[at % PORT_CYCLES].at != at) {
+			set->taken[at % PORT_CYCLES].at = at;
+			*used = 0;
+		}
+		if (*used < ports) {
+			++*used;
+			return at;
+		}
+	}
+}
+
+/* ---- one request at a time ---- */
+
+/* Stretches of time that are remembered, those without a gap between them as one. */
+#define TIMELINE_STRETCHES 8u
+
+/* Invariant: stretches stand in order, and between two lies a gap. */
+struct timeline {
+	struct {
+		cycle start, end;
+	} busy[TIMELINE_STRETCHES];
+	uint32_t count;
+};
+
+/* The first cycle from `at` on from which `cycles` (1 and more) cycles are free; they are this request's. */
+cycle timeline_take(struct timeline *line, cycle at, cycle cycles);
+
+void timeline_check(const struct timeline *line);
+
+/* ---- misses in flight ---- */
+
+/* Lines in flight that are remembered, a power of two.
+ * MODEL: of two whose numbers fall together the later one is. Effect: a request for the other is served as if it were there. */
+#define FILLS_REMEMBERED 256u
+
+struct fill {
+	uint64_t line; /* its number plus 1; 0: none */
+	cycle ready;
+	enum cost_part part; /* whose cycles somebody spends who waits for it */
+};
+
+struct fill_set {
+	cycle latest; /* when the last of all is there */
+	struct fill remembered[FILLS_REMEMBERED];
+	uint32_t slots;
+	cycle *slot; /* when each is free again; NULL: there is no end of them; owned */
+};
+
+void fill_set_init(struct fill_set *set, uint32_t slots);
+void fill_set_release(struct fill_set *set);
+
+/* The line's way to here, NULL if it is not on its way at `now`. */
+static inline const struct fill *fill_set_find(const struct fill_set *set, uint64_t line, cycle now)
+{
+	if (now >= set->latest)
+		return NULL;
+	const struct fill *fill = &set->remembered[line * 0x9e3779b97f4a7c15ull >> 56];
+	return fill->line == line + 1 && fill->ready > now ? fill : NULL;
+}
+
+/* The slot that is free the soonest, and in *free_at the cycle, not before `now`, from which it is. */
+uint32_t fill_set_slot(const struct fill_set *set, cycle now, cycle *free_at);
+
+/* The line is on its way by that slot until `ready`. */
+void fill_set_add(struct fill_set *set, uint32_t slot, uint64_t line, cycle ready, enum cost_part part);
+
+#endif
