@@ -327,6 +327,7 @@ static struct pass_time time_alone(const struct pass *pass, const char *path, ui
 	struct pass_time timing = {0};
 	struct rusage usage;
 	int ends[2], status = 0;
+	fflush(stdout); /* or the child would print it once more */
 	bool told = pipe(ends) == 0;
 	pid_t child = told ? fork() : -1;
 	if (child == 0) {
@@ -337,8 +338,10 @@ static struct pass_time time_alone(const struct pass *pass, const char *path, ui
 	if (child > 0)
 		close(ends[0]);
 	if (child < 0 || wait4(child, &status, 0, &usage) != child || !told) {
-		fprintf(stderr, "kmemsim-bench-machine: a pass did not end well\n");
-		exit(WIFEXITED(status) && WEXITSTATUS(status) ? WEXITSTATUS(status) : (int)ERROR_HOST);
+		bool was_told = WIFEXITED(status) && WEXITSTATUS(status); /* give_up() said what */
+		if (!was_told)
+			fprintf(stderr, "kmemsim-bench-machine: a pass ended before its time\n");
+		exit(was_told ? WEXITSTATUS(status) : (int)ERROR_HOST);
 	}
 	timing.peak_mib = (double)usage.ru_maxrss / 1024.0;
 	return timing;
@@ -408,7 +411,6 @@ int main(int argc, char **argv)
 		return EXIT_SUCCESS;
 	}
 	printf("%-46s %8s %8s %14s %10s\n", "", "whole", "first", "", "peak");
-	fflush(stdout);
 	bench_decoding(argv[1]);
 	for (const struct pass *pass = passes; pass->name; pass++)
 		bench_pass(pass, argv[1], first);
