@@ -231,6 +231,13 @@ struct store_curve_machine {
 };
 bool store_curve_machine(struct store *store, int64_t run_id, const struct store_curve_machine *row, struct error *error);
 
+/* A point of a pointer chase (kmemsim machine measure): what a load cost in a set of so many lines; femtoseconds 0: not timed. */
+struct store_chase {
+	const char *series;
+	uint64_t lines, bytes, milli_cycles, femtoseconds;
+};
+bool store_chase(struct store *store, int64_t run_id, const struct store_chase *row, struct error *error);
+
 /* Ends the current batch before its time, so that other processes and a later reader see it. */
 bool store_flush(struct store *store, struct error *error);
 

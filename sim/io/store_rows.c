@@ -509,3 +509,14 @@ bool store_curve_machine(struct store *store, int64_t run_id, const struct store
 	put_number(store, row->misses);
 	return row_end(store, error);
 }
+
+bool store_chase(struct store *store, int64_t run_id, const struct store_chase *row, struct error *error)
+{
+	row_begin(store, TABLE_CHASE, run_id);
+	put_text(store, row->series);
+	put_number(store, row->lines);
+	put_number(store, row->bytes);
+	put_number(store, row->milli_cycles);
+	put_if(store, row->femtoseconds != 0, row->femtoseconds);
+	return row_end(store, error);
+}

@@ -143,6 +143,11 @@ const char *const store_schema_sql[] = {
         " level TEXT NOT NULL, entries INTEGER NOT NULL, ways INTEGER NOT NULL, accesses INTEGER NOT NULL,"
         " misses INTEGER NOT NULL, PRIMARY KEY(run_id, nr)) WITHOUT ROWID",
 
+        "CREATE TABLE chase("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, series TEXT NOT NULL, lines INTEGER NOT NULL,"
+        " bytes INTEGER NOT NULL, milli_cycles INTEGER NOT NULL, femtoseconds INTEGER,"
+        " PRIMARY KEY(run_id, series, lines)) WITHOUT ROWID",
+
         /* Free blocks: a row for each order. */
         "CREATE VIEW v_free_blocks AS "
         "SELECT z.run_id, z.sample, z.node, z.zone, u.key AS page_order, u.value AS unmovable,"
@@ -278,6 +283,12 @@ const char *const store_schema_sql[] = {
         " m.accesses, m.misses, CASE m.accesses WHEN 0 THEN 0.0 ELSE 1.0 * m.misses / m.accesses END AS miss_ratio,"
         " m.accesses = c.accesses AS sees_all "
         "FROM curve_machine AS m JOIN curve AS c USING(run_id) JOIN run AS r ON r.id = m.run_id",
+
+        /* Chains of loads. */
+        "CREATE VIEW v_chase AS "
+        "SELECT c.run_id, r.label, r.machine, c.series, c.lines, c.bytes, c.milli_cycles / 1000.0 AS cycles,"
+        " c.femtoseconds / 1000000.0 AS nanoseconds "
+        "FROM chase AS c JOIN run AS r ON r.id = c.run_id",
 
         /* What caches hold at the end and do not use. Where a cache has no slabs of its own (SLOB), only the waste in objects is
            known. */
@@ -425,4 +436,5 @@ const char *const store_insert_sql[STORE_TABLES] = {
         [TABLE_CURVE_MACHINE] =
                 ("INSERT INTO curve_machine VALUES(?1, (SELECT coalesce(max(nr) + 1, 0) FROM curve_machine WHERE run_id = ?1),"
                  " ?2, ?3, ?4, ?5, ?6, ?7)"),
+        [TABLE_CHASE] = "INSERT INTO chase VALUES(?, ?, ?, ?, ?, ?)",
 };
