@@ -74,6 +74,13 @@ static const struct setting table[] = {
          .help = "The recording to replay; relative to the file that names it, else to the current folder",
          .source = "none; a run needs one",
          AT(trace)},
+        {.key = "workload",
+         .type = SETTING_STRING,
+         .default_text = "",
+         .help = "A load to make up in place of a recording: NAME KEY=VALUE ... (`kmemsim list workloads`); seed and machine.cpus "
+                 "are the run's",
+         .source = "none",
+         AT(workload)},
         {.key = "accesses",
          .type = SETTING_STRING,
          .default_text = "",
