@@ -164,6 +164,26 @@ static void start_walks(struct rig *rig)
 	start_tlbs(rig, true);
 }
 
+static void start_translation(struct rig *rig)
+{
+	start_tlbs(rig, true);
+}
+
+static void run_translation(struct rig *rig, const struct access *accesses, size_t count)
+{
+	size_t made;
+	for (size_t done = 0; done < count;)
+		done += mmu_run(&rig->mmu, accesses + done, count - done, rig->physical, ACCESS_BATCH + MMU_ROOM, &made);
+}
+
+static void end_translation(struct rig *rig)
+{
+	mmu_check(&rig->mmu);
+	mmu_release(&rig->mmu);
+	count_space_check(&rig->space);
+	count_space_release(&rig->space);
+}
+
 static void run_walks(struct rig *rig, const struct access *accesses, size_t count)
 {
 	size_t made;
@@ -175,9 +195,8 @@ static void run_walks(struct rig *rig, const struct access *accesses, size_t cou
 
 static void end_walks(struct rig *rig)
 {
-	end_demand(rig);
-	count_space_check(&rig->space);
-	count_space_release(&rig->space);
+	end_caches(rig);
+	end_translation(rig);
 }
 
 static void start_distances(struct rig *rig)
@@ -242,6 +261,7 @@ static const struct pass passes[] = {
         {"loop", "yardstick: one level, scalar loop", nothing, run_loop, nothing},
         {"caches", "three caches", start_caches, run_caches, end_caches},
         {"demand", "three caches and two TLBs", start_demand, run_demand, end_demand},
+        {"translation", "translated, no caches", start_translation, run_translation, end_translation},
         {"walks", "translated, walker's references in the caches", start_walks, run_walks, end_walks},
         {"timed", "the same under the clock, one by one", start_timed, run_timed, end_timed},
         {"distances", "stack distances of lines", start_distances, run_distances, end_distances},
