@@ -5,6 +5,7 @@
 #include "tools/kmemsim/access_run.h"
 
 #include "models/cache_settings.h"
+#include "models/dram_settings.h"
 #include "models/mmu_settings.h"
 #include "models/registry.h"
 #include "models/settings_doc.h"
@@ -34,6 +35,7 @@ struct parts {
 	bool has_space; /* addresses are translated */
 	struct cache_hierarchy *caches;
 	struct memory *memory; /* timing: cycles; else NULL, as are machine and cores */
+	struct dram *dram;     /* NULL: the memory model has none */
 	struct machine machine;
 	struct access_cores cores;
 	struct store *store;
@@ -309,8 +311,13 @@ static bool make_machine(struct parts *parts, struct error *error)
 	const struct memory_model *model = memory_model(settings->machine.memory_model, error);
 	if (!model)
 		return false;
-	const struct memory_wiring wiring = {
-	        .settings = settings, .caches = parts->caches, .mmu = parts->mmus.mmu, .layout = &parts->layout};
+	if (model->ops->has_dram && !(parts->dram = dram_of_settings(settings, error)))
+		return false;
+	const struct memory_wiring wiring = {.settings = settings,
+	                                     .caches = parts->caches,
+	                                     .mmu = parts->mmus.mmu,
+	                                     .layout = &parts->layout,
+	                                     .dram = parts->dram};
 	parts->memory = model->create(&wiring, error);
 	if (!parts->memory)
 		return false;
@@ -343,6 +350,7 @@ static void release(struct parts *parts)
 		machine_release(&parts->machine);
 		memory_destroy(parts->memory);
 	}
+	dram_destroy(parts->dram);
 	cache_hierarchy_destroy(parts->caches);
 	if (parts->has_space)
 		address_space_release(&parts->space);

@@ -5,6 +5,7 @@
 #include "tools/kmemsim/run.h"
 
 #include "models/cache_settings.h"
+#include "models/dram_settings.h"
 #include "models/mmu_settings.h"
 #include "models/registry.h"
 #include "models/start_state.h"
@@ -184,14 +185,6 @@ static bool map_kernel(struct parts *parts, struct error *error)
 	return true;
 }
 
-static bool make_dram(struct parts *parts, struct error *error)
-{
-	const struct settings *settings = parts->run->settings;
-	const struct dram_model *model = dram_model(settings->machine.dram.model, error);
-	parts->dram = model ? model->create(&(struct dram_wiring){.settings = settings}, error) : NULL;
-	return parts->dram != NULL;
-}
-
 /* Caches and TLBs, each watched for the owners of the cores' jobs. */
 static bool make_levels(struct parts *parts, struct error *error)
 {
@@ -241,7 +234,7 @@ static bool make_models(struct parts *parts, struct error *error)
 		return true;
 	if (strcmp(memory->ops->name, "ideal") != 0 && !make_levels(parts, error))
 		return false;
-	if (strcmp(memory->ops->name, "timed") == 0 && !make_dram(parts, error))
+	if (memory->ops->has_dram && !(parts->dram = dram_of_settings(settings, error)))
 		return false;
 	parts->memory = memory->create(&(struct memory_wiring){.settings = settings,
 	                                                       .caches = parts->caches,
