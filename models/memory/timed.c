@@ -12,6 +12,8 @@
  * the counts are those of memory_model: hierarchy. Time is a second thing beside them: a request carries the cycle `now`, which
  * waits push on, and a level answers now + its latency, counted from the core as manuals do.
  *
+ * Between a core's own caches and those it shares stands the directory of timed_coherence.c, where there are several cores.
+ *
  * A request of several lines starts one line a cycle, and is done when the last line is. A load-store takes its line once. A
  * locked instruction costs machine.latency.atomic on top.
  *
@@ -22,8 +24,8 @@
  *
  * Source of latencies counted from the core: Intel 64 and IA-32 Architectures Optimization Reference Manual, tables of caches.
  *
- * Laws (check): lines = hits of all levels + lines from memory; reads of memory = fetches of the last level + reads that no cache
- * serves; beside them the caches' and the MMUs' own.
+ * Laws (check): lines = hits of all levels + lines from memory and from other cores; reads of memory and clean transfers at most
+ * the fetches of the last level and the reads that no cache serves; beside them those of coherence, of the caches and the MMUs.
  */
 #include "models/memory/timed.h"
 #include "models/memory/timed_coherence.h"
@@ -643,6 +645,18 @@ static void check_level(const struct timed_level *level)
 		}
 }
 
+/* What the last level sent to memory in the course of requests. */
+static uint64_t last_level_writes(const struct timed_memory *timed)
+{
+	const struct cache_hierarchy_level *last = &timed->caches->level[timed->caches->levels - 1];
+	uint64_t writes = 0;
+	for (unsigned list = 0; list < last->caches; list++) {
+		const struct cache_counters *counters = &last->cache[list]->counters;
+		writes += access_sum(counters->write_backs) + counters->writes_through;
+	}
+	return writes;
+}
+
 static void timed_check(const struct memory *memory)
 {
 	const struct timed_memory *timed = (const struct timed_memory *)memory;
@@ -654,6 +668,10 @@ static void timed_check(const struct memory *memory)
 	SIM_ASSERT(counters->fill_waits <= counters->fill_wait_cycles && counters->slot_waits <= counters->slot_wait_cycles);
 	SIM_ASSERT(counters->walker_waits <= counters->walks && counters->walker_wait_cycles <= counters->walk_cycles);
 	SIM_ASSERT(counters->dram_reads + counters->dram_writes >= counters->uncached);
+	SIM_ASSERT(counters->dram_reads <= cache_hierarchy_memory_reads(timed->caches) + counters->uncached);
+	SIM_ASSERT(timed->coherence ||
+	           counters->dram_reads + counters->dram_writes ==
+	                   cache_hierarchy_memory_reads(timed->caches) + last_level_writes(timed) + counters->uncached);
 	for (unsigned i = 0; i < timed->caches->count; i++)
 		check_level(&timed->level[i]);
 	if (timed->coherence)
