@@ -231,8 +231,10 @@ void cache_specs_release(struct cache_level_spec *specs, unsigned count)
 struct cache_rules cache_rules_of(const struct settings *settings)
 {
 	const struct machine_settings *machine = &settings->machine;
-	return (struct cache_rules){
-	        .rule = machine->cache_rule, .line_crossing = machine->cache_line_crossing, .modify = machine->cache_modify};
+	return (struct cache_rules){.rule = machine->cache_rule,
+	                            .line_crossing = machine->cache_line_crossing,
+	                            .modify = machine->cache_modify,
+	                            .walk_level = machine->cache_walk_level};
 }
 
 static struct replacement *make_array(const char *policy, const struct replacement_wiring *wiring, struct error *error)

@@ -2,8 +2,8 @@
  *
  * mmu_settings.c - MMUs made from settings (interface: mmu_settings.h).
  *
- * MODEL: a guest's memory lies in the host in the order of first use, in the host's pages of 2 MiB, and the host's tables between
- * them. Effect: the second stage is as short as a host with huge pages has it.
+ * MODEL: a guest's memory lies in the host in the order of first use, in pages of machine.host_page, all of that size, and the
+ * host's tables between them. Effect: a host that mixes sizes walks between what two runs with one size each say.
  */
 #include "models/mmu_settings.h"
 
@@ -71,6 +71,8 @@ struct host_address mmus_host_address(struct mmus *mmus)
 	return mmus->host_mode ? (struct host_address){.of = address_in_host, .context = mmus} : (struct host_address){0};
 }
 
+static const enum page_size host_pages[] = {[HOST_PAGE_4K] = PAGE_4K, [HOST_PAGE_2M] = PAGE_2M, [HOST_PAGE_1G] = PAGE_1G};
+
 static bool make_host(struct mmus *mmus, const struct settings *settings, struct error *error)
 {
 	const char *name = settings->machine.virtualized;
@@ -79,14 +81,17 @@ static bool make_host(struct mmus *mmus, const struct settings *settings, struct
 	const struct translation_model *model = translation_model(name, error);
 	if (!model)
 		return false;
-	if (!mmus->mode->levels || mmus->mode->root_registers)
+	if (!mmus->mode->levels)
 		return error_set(error, ERROR_USAGE, "machine.virtualized: a guest cannot have machine.paging: %s",
 		                 mmus->mode->name);
 	if (model->ops->linear_bits != 48)
 		return error_set(error, ERROR_USAGE,
 		                 "machine.virtualized: %s is no second stage; expected x86_ept, x86_4level or off", name);
 	mmus->host_mode = model->ops;
-	mmus->host_page = PAGE_2M;
+	mmus->host_page = host_pages[settings->machine.host_page];
+	if (mmus->host_page == PAGE_1G && !mmus->controls.gigabyte_pages)
+		return error_set(error, ERROR_USAGE,
+		                 "machine.host_page: found 1G, but machine.gigabyte_pages is false; expected 4K or 2M");
 	mmus->host_next = HOST_FIRST;
 	mmus->host_tables = (struct page_tables){.mode = model->ops,
 	                                         .controls = mmus->controls,
@@ -128,21 +133,22 @@ static bool is_structure_name(const char *name)
 }
 
 /* Where a line's cache belongs in a core; NULL: the machine has no such tables, and the line says nothing. */
-static struct tlb_level **place_of(struct mmus *mmus, unsigned cpu, const char *name)
+static struct tlb_level **place_of(const struct walkers *walkers, const char *name)
 {
 	bool nested = strncmp(name, NESTED, strlen(NESTED)) == 0;
-	if (nested && !mmus->host_mode)
+	if (nested && !walkers->host)
 		return NULL;
 	if (strcmp(name, "nested_tlb") == 0)
-		return &mmus->host_walker[cpu].nested;
-	struct walker *walker = nested ? &mmus->host_walker[cpu] : &mmus->walker[cpu];
+		return &walkers->host->nested;
+	struct walker *walker = nested ? walkers->host : walkers->walker;
 	unsigned level = level_named(walker->mode, nested ? name + strlen(NESTED) : name);
 	if (level == walker->mode->levels || (walker->mode->root_registers && level + 1 == walker->mode->levels))
 		return NULL;
 	return &walker->structure[level];
 }
 
-static bool add_structure_cache(struct mmus *mmus, const struct settings *settings, const char *line, struct error *error)
+static bool add_structure_cache(const struct walkers *walkers, const struct settings *settings, const char *line,
+                                struct error *error)
 {
 	struct tlb_spec spec = {0};
 	if (!tlb_spec_read(line, "machine.paging_structure_caches", &spec, error))
@@ -153,16 +159,21 @@ static bool add_structure_cache(struct mmus *mmus, const struct settings *settin
 	                                                      "pdpte, pml4e or pml5e, or nested_ before "
 	                                                      "one of the first three, or nested_tlb",
 	                                                      spec.name);
-	for (unsigned cpu = 0; made && cpu < mmus->cpus; cpu++) {
-		struct tlb_level **place = place_of(mmus, cpu, spec.name);
-		if (!place)
-			break;
+	struct tlb_level **place = made ? place_of(walkers, spec.name) : NULL;
+	if (place)
 		made = !*place ||
 		       error_set(error, ERROR_USAGE, "machine.paging_structure_caches: two lines are named %s", spec.name);
-		if (made)
-			made = (*place = tlb_create(&spec, &wiring, error)) != NULL;
-	}
+	if (place && made)
+		made = (*place = tlb_create(&spec, &wiring, error)) != NULL;
 	tlb_spec_release(&spec);
+	return made;
+}
+
+bool structure_caches_create(const struct walkers *walkers, const struct settings *settings, struct error *error)
+{
+	bool made = true;
+	for (uint32_t i = 0; i < settings->machine.paging_structure_caches_count && made; i++)
+		made = add_structure_cache(walkers, settings, settings->machine.paging_structure_caches[i], error);
 	return made;
 }
 
@@ -223,8 +234,10 @@ bool mmus_create(struct mmus *mmus, const struct settings *settings, unsigned cp
 		mmus->walker = xcalloc(cpus, sizeof *mmus->walker);
 		mmus->host_walker = xcalloc(cpus, sizeof *mmus->host_walker);
 		make_walkers(mmus);
-		for (uint32_t i = 0; i < settings->machine.paging_structure_caches_count && made; i++)
-			made = add_structure_cache(mmus, settings, settings->machine.paging_structure_caches[i], error);
+		for (unsigned cpu = 0; cpu < cpus && made; cpu++) {
+			const struct walkers walkers = {&mmus->walker[cpu], mmus->host_mode ? &mmus->host_walker[cpu] : NULL};
+			made = structure_caches_create(&walkers, settings, error);
+		}
 	}
 	made = made && make_tlbs(mmus, settings, error);
 	if (!made)

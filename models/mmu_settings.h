@@ -26,6 +26,17 @@ struct mmus {
 
 struct paging_controls paging_controls_of(const struct settings *settings);
 
+/* A core's walker, and that of its second stage; NULL: no guest. */
+struct walkers {
+	struct walker *walker, *host;
+};
+
+/*
+ * Gives walkers the caches of machine.paging_structure_caches; lines for tables that they do not have say nothing. The walkers
+ * own them (walker_release()), also when false with *error told.
+ */
+bool structure_caches_create(const struct walkers *walkers, const struct settings *settings, struct error *error);
+
 /*
  * Makes the MMUs of `cpus` cores. Roots are the caller's: mmu_write_cr3() on each, and fault and context of each before its first
  * access. *mmus stays where it is. false with *error naming key and line; then nothing is left to be released.

@@ -49,6 +49,15 @@ struct dram_settings {
 	uint32_t read_queue, write_queue, write_high, write_low; /* entries of a channel */
 };
 
+/* What a guest's memory lies in. */
+enum host_page { HOST_PAGE_4K, HOST_PAGE_2M, HOST_PAGE_1G };
+
+/* What a run of accesses does to the caches at its end. */
+enum cache_flush { CACHE_FLUSH_NONE, CACHE_FLUSH_WRITE_BACK, CACHE_FLUSH_INVALIDATE };
+
+/* By whom a level's watch splits what it sees. */
+enum watch_owner { WATCH_OWNER_CACHE, WATCH_OWNER_CALL_SITE };
+
 struct machine_settings {
 	char *name; /* machine.name */
 	enum architecture architecture;
@@ -75,6 +84,10 @@ struct machine_settings {
 	enum cache_rule cache_rule;
 	enum line_crossing cache_line_crossing;
 	enum modify_counts cache_modify;
+	uint32_t cache_walk_level;
+	enum cache_flush cache_flush; /* at the end of a run of accesses */
+	enum host_page host_page;     /* machine.virtualized: what holds the guest's memory */
+	uint64_t cache_flush_every;   /* accesses; 0: never */
 	/* cycles per level */
 	uint32_t l1_cycles, l2_cycles, llc_cycles, remote_cycles, dram_cycles;
 	uint32_t atomic_cycles;  /* extra cycles of a locked instruction */
@@ -116,13 +129,18 @@ struct kernel_settings {
 	uint32_t slab_max_order;                           /* SLAB_MAX_ORDER_AUTO: 1 above 32 MiB of memory, else 0 */
 	bool slab_merge;                                   /* merging of like caches */
 	bool slab_freelist_random, slab_freelist_hardened; /* CONFIG_SLAB_FREELIST_RANDOM, _HARDENED */
+	bool init_on_alloc;                                /* objects and pages are zeroed when they are handed out */
 	char **cache_tunables;                             /* "NAME cpu_partial=N ..." (object_allocator/cache_tunables.h) */
 	uint32_t cache_tunables_count;
 	bool memcg_kmem; /* kmalloc-cg-* caches exist and __GFP_ACCOUNT selects them */
 };
 
-/* Instruction cycles of each path outside memory; settings because no published table gives them for this kernel. */
+/* Instructions of each path (docs/steps.md tells where the numbers come from). "More" counts what a longer path adds. */
 struct cost_settings {
+	uint32_t slub_alloc, slub_alloc_slow, slub_cpu_partial, slub_get_partial, slub_partial_slab, slub_new_slab,
+	        slub_setup_object;
+	uint32_t kmalloc_slab; /* finding the cache of a size */
+	uint32_t slub_free, slub_free_slow, slub_put_cpu_partial, slub_free_node, slub_unfreeze_slab, slub_discard;
 	uint32_t object_alloc_fast, object_alloc_slow, object_free_fast, object_free_slow;
 	uint32_t slab_setup_per_object; /* building a free list */
 	uint32_t freelist_decode;       /* a free pointer with slab_freelist_hardened */
@@ -147,6 +165,7 @@ struct settings {
 	enum pace pace;
 	enum on_error on_error;
 	uint64_t seed;
+	enum watch_owner watch_owner;
 	uint64_t sample_every_ns; /* sample.every, simulated time; 0 = off */
 	uint64_t sample_accesses; /* sample.accesses; 0 = off */
 	uint64_t paranoid_every;  /* check() every n ops; 0 = at the end only */

@@ -373,17 +373,20 @@ static void run_chunk(struct cache_hierarchy *hierarchy, const struct access *ac
 	struct cache_hierarchy_level *level = &hierarchy->level[0];
 	struct cache_batch *out = out_of(hierarchy, 0);
 	unsigned cpu = accesses->cpu % hierarchy->cpus;
+	bool routed = hierarchy->routes != NULL;
 	for (size_t done = 0; done < count;) {
 		SIM_ASSERT(accesses[done].kind < ACCESS_KINDS);
 		unsigned on = accesses[done].cpu % hierarchy->cpus;
 		if (on != cpu && !level->is_shared)
 			run_lists(hierarchy, level, cpu, out);
 		cpu = on;
-		if (hierarchy->routes) {
-			size_t run = run_routes(hierarchy, accesses + done, count - done, cpu);
-			done += run;
-			if (run > 0)
-				continue;
+		size_t run = routed ? run_routes(hierarchy, accesses + done, count - done, cpu) : 0;
+		done += run;
+		if (run > 0)
+			continue;
+		/* A kind without a route likely comes again soon. */
+		routed = routed && hierarchy->routes[cpu * ACCESS_KINDS + accesses[done].kind].words;
+		if (routed) {
 			enter_access(hierarchy, &accesses[done++], 0, (uint16_t)cpu);
 			run_lists(hierarchy, level, cpu, out);
 			continue;
@@ -657,6 +660,15 @@ static bool rules_fit(const struct cache_rules *rules, struct error *error)
 	return true;
 }
 
+static bool walker_fits(const struct cache_hierarchy *hierarchy, struct error *error)
+{
+	uint32_t last = hierarchy->specs[hierarchy->count - 1].level;
+	if (hierarchy->rules.walk_level > last)
+		return error_set(error, ERROR_USAGE, "the page walker begins with caches of level %u; the last level is %u",
+		                 hierarchy->rules.walk_level, last);
+	return true;
+}
+
 /* What one cache must be to stand below another. */
 static bool pair_fits(const struct cache_hierarchy *hierarchy, unsigned above, unsigned below, struct error *error)
 {
@@ -870,7 +882,7 @@ struct cache_hierarchy *cache_hierarchy_create(const struct cache_hierarchy_wiri
 		hierarchy->specs[i].replacement = xstrdup(wiring->specs[i].replacement);
 	}
 	if (!rules_fit(&wiring->rules, error) || !names_differ(hierarchy, error) || !place_levels(hierarchy, error) ||
-	    !caches_fit(hierarchy, error) || !make_caches(hierarchy, wiring, error)) {
+	    !walker_fits(hierarchy, error) || !caches_fit(hierarchy, error) || !make_caches(hierarchy, wiring, error)) {
 		cache_hierarchy_destroy(hierarchy);
 		return NULL;
 	}

@@ -160,6 +160,7 @@ static cycle work(struct core *core, cycle now)
 {
 	const struct core_job *job = &core->jobs[core->first];
 	core->machine->owner = job->about.owner;
+	core->machine->caller = job->about.call_site + 1; /* NO_CALL_SITE + 1 is 0 */
 	if (!core->is_begun)
 		return begin_job(core, now);
 	if (core->takes) {

@@ -146,8 +146,10 @@ struct machine {
 	uint64_t queue_nodes;    /* address of core 0's lines for queued locks and for the interrupts sent to it */
 	uint64_t per_cpu_stride; /* from one core's to the next one's */
 	uint32_t line_bytes;
-	uint32_t owner; /* of the job whose step runs now: who watches the memory's levels reads it (level_watch.h) */
-	cycle horizon;  /* ops may still arrive after it, so no core runs further ahead than one step */
+	/* Of the job whose step runs now, for who watches the memory's levels (level_watch.h). */
+	uint32_t owner;
+	uint32_t caller;             /* its call site's number plus 1; 0: the job has none */
+	cycle horizon;               /* ops may still arrive after it, so no core runs further ahead than one step */
 	struct touched lines, pages; /* of the job that ends */
 	struct histogram measured[JOB_MEASURES][JOB_KINDS];
 	struct op_costs op_costs;

@@ -33,7 +33,7 @@ static bool store_shares(struct store *store, int64_t run_id, const char *level,
 	}
 	for (uint32_t nr = 0; names->owner && nr < watch->owners_count; nr++) {
 		const char *name = names->owner(names->context, nr);
-		if (name && !store_share(store, run_id, level, "owner", name, &watch->owners[nr], error))
+		if (name && !store_share(store, run_id, level, names->by, name, &watch->owners[nr], error))
 			return false;
 	}
 	return true;

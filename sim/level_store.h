@@ -18,13 +18,15 @@ typedef const char *owner_name(void *context, uint32_t owner);
 
 /* What the rows are named by. */
 struct level_names {
+	const char *by;    /* what owners are: "owner", a cache, or "call site" */
 	owner_name *owner; /* NULL: no owners were told */
 	void *context;
 };
 
-/* The end: a row for each cache, kind, and where it was watched region and owner. `position` is the first one's, and counted up. */
-bool level_store_caches(struct store *store, int64_t run_id, const struct cache_hierarchy *caches, const struct level_names *names,
-                        uint32_t *position, struct error *error);
+/* The end: a row for each cache, kind, and where it was watched region and owner. `position` is the first one's, and counted up.
+ */
+bool level_store_caches(struct store *store, int64_t run_id, const struct cache_hierarchy *caches,
+                        const struct level_names *names, uint32_t *position, struct error *error);
 
 /* The same of the cores' TLBs. */
 bool level_store_tlbs(struct store *store, int64_t run_id, const struct mmu *mmu, unsigned cpus, const struct level_names *names,

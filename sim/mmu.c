@@ -101,28 +101,6 @@ static uint8_t allowed_kinds(const struct mmu *mmu, bool user, uint64_t word)
 	return (uint8_t)kinds;
 }
 
-/* The page was just used, by a hit, in a first-level array. */
-static void remember(struct mmu *mmu, const struct lookup *lookup)
-{
-	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[lookup->side]];
-	const struct mmu_recent recent = {
-	        .page = lookup->request.linear >> page_size_shift(lookup->size),
-	        .frame = lookup->word & WORD_FRAME,
-	        .kinds = mmu->kinds_by_rights[is_user(mmu, lookup->request.linear)][rights_index(lookup->word)],
-	        .region = place_of(mmu, lookup->request.linear, lookup->size)};
-	if (mmu->first_shared_by_sizes && recents->large.page != PAGE_NONE && lookup->size != recents->large_size)
-		recents->large.page = PAGE_NONE;
-	if (lookup->size == PAGE_4K) {
-		recents->of_set[recent.page & mmu->recent_mask[lookup->side]] = recent;
-		return;
-	}
-	recents->large = recent;
-	recents->large_size = lookup->size;
-	if (mmu->first_shared_by_sizes)
-		for (unsigned set = 0; set < MMU_RECENT_MAX; set++)
-			recents->of_set[set].page = PAGE_NONE;
-}
-
 /* A first-level array got another entry: what was last used in its set is not known any more. */
 static void forget_side(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear)
 {
@@ -132,6 +110,37 @@ static void forget_side(struct mmu *mmu, enum mmu_side side, enum page_size size
 	if (size == PAGE_4K)
 		recents->of_set[linear >> PAGE_SHIFT & mmu->recent_mask[side]].page = PAGE_NONE;
 	else if (mmu->first_shared_by_sizes)
+		for (unsigned set = 0; set < MMU_RECENT_MAX; set++)
+			recents->of_set[set].page = PAGE_NONE;
+}
+
+/* The same for the other side, where it has the array too but other recents. */
+static void forget_other_side(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear)
+{
+	const struct mmu_level *first = &mmu->level[0];
+	if (mmu->partly_joint && first->array[MMU_DATA][size] && first->array[MMU_DATA][size] == first->array[MMU_CODE][size])
+		forget_side(mmu, side == MMU_DATA ? MMU_CODE : MMU_DATA, size, linear);
+}
+
+/* The page was just used, by a hit, in a first-level array. */
+static void remember(struct mmu *mmu, const struct lookup *lookup)
+{
+	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[lookup->side]];
+	const struct mmu_recent recent = {
+	        .page = lookup->request.linear >> page_size_shift(lookup->size),
+	        .frame = lookup->word & WORD_FRAME,
+	        .kinds = mmu->kinds_by_rights[is_user(mmu, lookup->request.linear)][rights_index(lookup->word)],
+	        .region = place_of(mmu, lookup->request.linear, lookup->size)};
+	forget_other_side(mmu, lookup->side, lookup->size, lookup->request.linear);
+	if (mmu->first_shared_by_sizes && recents->large.page != PAGE_NONE && lookup->size != recents->large_size)
+		recents->large.page = PAGE_NONE;
+	if (lookup->size == PAGE_4K) {
+		recents->of_set[recent.page & mmu->recent_mask[lookup->side]] = recent;
+		return;
+	}
+	recents->large = recent;
+	recents->large_size = lookup->size;
+	if (mmu->first_shared_by_sizes)
 		for (unsigned set = 0; set < MMU_RECENT_MAX; set++)
 			recents->of_set[set].page = PAGE_NONE;
 }
@@ -217,6 +226,7 @@ static void fill_above(struct mmu *mmu, unsigned below, const struct lookup *loo
 		fill_level(mmu, level, lookup->side, lookup->kind, entry);
 	}
 	forget_side(mmu, lookup->side, first, linear);
+	forget_other_side(mmu, lookup->side, first, linear);
 }
 
 /* The array's entry for an address: of this address space, or global. */
@@ -643,10 +653,11 @@ void mmu_init(struct mmu *mmu)
 {
 	const struct mmu_level *first = &mmu->level[0];
 	SIM_ASSERT(mmu->levels <= MMU_LEVELS_MAX);
-	bool one_for_both = false;
+	bool one_for_both = true, any_joint = false;
 	for (unsigned size = 0; size < PAGE_SIZES; size++) {
 		const struct tlb_level *data = first->array[MMU_DATA][size], *code = first->array[MMU_CODE][size];
-		one_for_both = one_for_both || (data && data == code);
+		one_for_both = one_for_both && data == code;
+		any_joint = any_joint || (data && data == code);
 		for (unsigned other = 0; other < size; other++)
 			mmu->first_shared_by_sizes = mmu->first_shared_by_sizes ||
 			                             (data && data == first->array[MMU_DATA][other]) ||
@@ -661,8 +672,7 @@ void mmu_init(struct mmu *mmu)
 		mmu->recents_of[side] = one_for_both ? 0 : side;
 		mmu->recent_mask[side] = (sets < MMU_RECENT_MAX ? sets : MMU_RECENT_MAX) - 1;
 	}
-	if (one_for_both && mmu->recent_mask[0] != mmu->recent_mask[1])
-		mmu->recent_mask[0] = mmu->recent_mask[1] = 0;
+	mmu->partly_joint = any_joint && !one_for_both;
 	for (unsigned rights = 0; rights < 16; rights++)
 		for (unsigned user = 0; user < 2; user++)
 			mmu->kinds_by_rights[user][rights] = allowed_kinds(mmu, user, (uint64_t)rights << 1);

@@ -102,7 +102,8 @@ struct mmu {
 
 	/* The rest is made by mmu_init(). */
 	struct mmu_recents recents[MMU_SIDES];
-	unsigned recents_of[MMU_SIDES]; /* which of them a side uses: one for both where they share a first-level array */
+	unsigned recents_of[MMU_SIDES]; /* which of them a side uses: one for both where they share all first-level arrays */
+	bool partly_joint;              /* the sides share first-level arrays of some page sizes only */
 	uint64_t recent_mask[MMU_SIDES];
 	bool first_shared_by_sizes; /* a first-level array keeps pages of several sizes */
 	bool served[MMU_SIDES];     /* looked up at all */

@@ -7,67 +7,55 @@
 #include "sim/base.h"
 
 /* Activations within tFAW, and so the distance at which tFAW holds (JESD79-4: four). */
-#define WINDOW 4u
-
-/* The i-th oldest. */
-static uint64_t stamp_of(const struct activations *activations, uint32_t i)
-{
-	return activations->stamp[(activations->oldest + i) % ACTIVATIONS_KEPT];
-}
-
-/* The first clock `delay` after a stamp. */
-static uint64_t after(uint64_t stamp, uint64_t delay)
-{
-	return stamp ? stamp - 1 + delay : 0;
-}
+#define WINDOW 4
 
 static uint64_t later(uint64_t left, uint64_t right)
 {
 	return left > right ? left : right;
 }
 
-/* The first clock from `from` on that the four before `place` allow. */
-static uint64_t after_earlier(const struct activations *activations, uint32_t place, uint64_t from, uint64_t trrd, uint64_t tfaw)
+/* The first clock from `from` on that the four before a place allow. */
+static uint64_t after_earlier(const uint64_t *place, uint64_t from, uint64_t trrd, uint64_t tfaw)
 {
-	from = later(from, after(stamp_of(activations, place - 1), trrd));
-	return later(from, after(stamp_of(activations, place - WINDOW), tfaw));
+	return later(from, later(place[-1] + trrd, place[-WINDOW] + tfaw));
 }
 
-/* Whether those from `place` on, which came later, allow one at `at` before them. */
-static bool before_later(const struct activations *activations, uint32_t place, uint64_t at, uint64_t trrd, uint64_t tfaw)
+/* Whether the `count` > 0 ones from a place on, which are later, allow one at `at` before them: no five of them within tFAW. */
+static bool before_later(const uint64_t *place, uint32_t count, uint64_t at, uint64_t trrd, uint64_t tfaw)
 {
-	if (place < ACTIVATIONS_KEPT && at + trrd > stamp_of(activations, place) - 1)
-		return false;
-	for (uint32_t i = 0; i < WINDOW && place + i < ACTIVATIONS_KEPT; i++) {
-		bool is_first = i == WINDOW - 1; /* of the five that end with the i-th later one */
-		uint64_t from = is_first ? at + tfaw : after(stamp_of(activations, place + i - (WINDOW - 1)), tfaw);
-		if (from > stamp_of(activations, place + i) - 1)
-			return false;
-	}
-	return true;
+	return place[-3] + tfaw <= place[0] && at + trrd <= place[0] && (count < 2 || place[-2] + tfaw <= place[1]) &&
+	       (count < 3 || place[-1] + tfaw <= place[2]) && (count < 4 || at + tfaw <= place[3]);
 }
 
 struct activation activations_find(const struct activations *activations, uint64_t from, uint64_t trrd, uint64_t tfaw)
 {
+	const uint64_t *kept = activations->at + activations->oldest;
 	uint32_t place = ACTIVATIONS_KEPT;
-	if (stamp_of(activations, place - 1) <= from + 1)
-		return (struct activation){after_earlier(activations, place, from, trrd, tfaw), place};
-	while (place > WINDOW && stamp_of(activations, place - 1) > from + 1)
+	from += ACTIVATIONS_BIAS;
+	while (place > WINDOW && kept[place - 1] > from)
 		place--;
-	for (;; place++) {
-		uint64_t at = after_earlier(activations, place, from, trrd, tfaw);
-		if (before_later(activations, place, at, trrd, tfaw))
-			return (struct activation){at, place};
+	uint64_t at = after_earlier(kept + place, from, trrd, tfaw);
+	while (place < ACTIVATIONS_KEPT && !before_later(kept + place, ACTIVATIONS_KEPT - place, at, trrd, tfaw)) {
+		place++;
+		at = after_earlier(kept + place, from, trrd, tfaw);
 	}
+	return (struct activation){at - ACTIVATIONS_BIAS, place};
+}
+
+static void set(struct activations *activations, uint32_t place, uint64_t at)
+{
+	uint32_t index = (activations->oldest + place) % ACTIVATIONS_KEPT;
+	activations->at[index] = activations->at[index + ACTIVATIONS_KEPT] = at;
 }
 
 void activations_make(struct activations *activations, const struct activation *activation)
 {
 	SIM_ASSERT(activation->place >= WINDOW && activation->place <= ACTIVATIONS_KEPT);
-	/* The oldest one goes; those before the new one's place move up. */
-	uint32_t oldest = activations->oldest = (activations->oldest + 1) % ACTIVATIONS_KEPT, place = ACTIVATIONS_KEPT - 1;
+	/* The oldest one goes; those from the new one's place on move up. */
+	activations->oldest = (activations->oldest + 1) % ACTIVATIONS_KEPT;
+	const uint64_t *kept = activations->at + activations->oldest;
+	uint32_t place = ACTIVATIONS_KEPT - 1;
 	for (; place > activation->place - 1; place--)
-		activations->stamp[(oldest + place) % ACTIVATIONS_KEPT] =
-		        activations->stamp[(oldest + place - 1) % ACTIVATIONS_KEPT];
-	activations->stamp[(oldest + place) % ACTIVATIONS_KEPT] = activation->at + 1;
+		set(activations, place, kept[place - 1]);
+	set(activations, place, activation->at + ACTIVATIONS_BIAS);
 }

@@ -13,8 +13,11 @@
 /* How many are kept: nothing is booked before the oldest four. A power of two. */
 #define ACTIVATIONS_KEPT 16u
 
+/* Added to each clock, so that 0, which stands for one not made yet, is farther back than any rule reaches. */
+#define ACTIVATIONS_BIAS (1ull << 40)
+
 struct activations {
-	uint64_t stamp[ACTIVATIONS_KEPT]; /* a ring; each the clock + 1, 0: none was made yet */
+	uint64_t at[2 * ACTIVATIONS_KEPT]; /* a ring, twice, so that those kept lie in a row from `oldest` on */
 	uint32_t oldest;
 };
 

@@ -10,11 +10,19 @@
 enum row_state { ROW_HIT, ROW_EMPTY, ROW_CONFLICT };
 
 struct plan {
+	const struct ddr_timing *timing;
+	struct ddr_channel *channel;
+	struct ddr_rank *rank;
+	struct ddr_bank *bank;
+	uint64_t row;
+	uint64_t latency;   /* READ or WRITE to its data */
+	uint64_t data_from; /* no data begins before */
+	/* What the plan says. */
 	enum row_state state;
+	bool refresh_waited;
 	struct activation activation; /* unless ROW_HIT */
 	uint64_t column, data;        /* the clocks of READ or WRITE, and of the first data */
 	uint64_t refreshes;
-	bool refresh_waited;
 };
 
 static uint64_t later(uint64_t left, uint64_t right)
@@ -26,7 +34,7 @@ static uint64_t later(uint64_t left, uint64_t right)
 static uint64_t refreshes_at(struct ddr_rank *rank, uint64_t clock, uint64_t trefi)
 {
 	clock += rank->refresh_offset;
-	if (clock - rank->refreshed_at >= trefi) {
+	if (__builtin_expect(clock - rank->refreshed_at >= trefi, 0)) {
 		rank->refreshes = clock / trefi;
 		rank->refreshed_at = rank->refreshes * trefi;
 	}
@@ -39,45 +47,40 @@ static uint64_t refreshed(const struct ddr_rank *rank, uint64_t trfc)
 	return rank->refreshes ? rank->refreshed_at + trfc - rank->refresh_offset : 0;
 }
 
-/* Fills a plan with commands from `from` on, as if there were no refresh after that. */
-static void plan_commands(const struct ddr_dram *ddr, const struct dram_place *place, bool is_write, uint64_t from,
-                          struct plan *plan)
+static enum row_state state_of(const struct plan *plan)
 {
-	const struct ddr_timing *timing = &ddr->timing;
-	const struct ddr_channel *channel = &ddr->channel[place->channel];
-	const struct ddr_bank *bank = &channel->bank[place->rank * ddr->rank_banks + place->bank];
-	uint64_t column;
-	bool closed = bank->row == DDR_NO_ROW || bank->refreshes < plan->refreshes;
-	plan->state = closed ? ROW_EMPTY : bank->row == place->row ? ROW_HIT : ROW_CONFLICT;
-	if (plan->state == ROW_HIT) {
-		column = later(from, bank->column_at);
-	} else {
-		uint64_t activate = closed ? later(from, bank->activate_at) : later(from, bank->precharge_at) + timing->trp;
-		plan->activation =
-		        activations_find(&channel->rank[place->rank].activations, activate, timing->trrd, timing->tfaw);
-		column = plan->activation.at + timing->trcd;
-	}
-	uint64_t latency = is_write ? timing->tcwl : timing->tcl;
-	uint64_t data = later(column + latency, is_write ? channel->writes_from : channel->reads_from);
-	plan->data = data_bus_find(&channel->bus, data, timing->line);
-	plan->column = plan->data - latency;
+	const struct ddr_bank *bank = plan->bank;
+	if (bank->row == DDR_NO_ROW || bank->refreshes < plan->refreshes)
+		return ROW_EMPTY;
+	return bank->row == plan->row ? ROW_HIT : ROW_CONFLICT;
 }
 
-/* Fills a zeroed plan. */
-static void make_plan(struct ddr_dram *ddr, const struct dram_place *place, bool is_write, uint64_t from, struct plan *plan)
+/* The first clock from `from` on of READ or WRITE for its bank and rank; fills the activation that it needs. */
+static uint64_t column_of(struct plan *plan, uint64_t from)
 {
-	const struct ddr_timing *timing = &ddr->timing;
-	struct ddr_channel *channel = &ddr->channel[place->channel];
-	struct ddr_rank *rank = &channel->rank[place->rank];
-	const struct ddr_bank *bank = &channel->bank[place->rank * ddr->rank_banks + place->bank];
-	/* Calls come in the bank's order, so the bank's last READ or WRITE stands before all of this line's commands. */
-	if (bank->column_at)
-		from = later(from, bank->column_at - timing->tccd);
+	const struct ddr_timing *timing = plan->timing;
+	const struct ddr_bank *bank = plan->bank;
+	if (plan->state == ROW_HIT)
+		return later(from, bank->column_at);
+	uint64_t activate =
+	        plan->state == ROW_EMPTY ? later(from, bank->activate_at) : later(from, bank->precharge_at) + timing->trp;
+	plan->activation = activations_find(&plan->rank->activations, activate, timing->trrd, timing->tfaw);
+	return plan->activation.at + timing->trcd;
+}
+
+/* Fills what the plan says, with commands from `from` on. */
+static void make_plan(struct plan *plan, uint64_t from)
+{
+	const struct ddr_timing *timing = plan->timing;
+	struct ddr_rank *rank = plan->rank;
 	for (;;) {
 		plan->refreshes = refreshes_at(rank, from, timing->trefi);
 		uint64_t ready = refreshed(rank, timing->trfc);
 		plan->refresh_waited |= from < ready;
-		plan_commands(ddr, place, is_write, later(from, ready), plan);
+		plan->state = state_of(plan);
+		uint64_t data = column_of(plan, later(from, ready)) + plan->latency;
+		plan->data = data_bus_find(&plan->channel->bus, later(data, plan->data_from), timing->line);
+		plan->column = plan->data - plan->latency;
 		if (refreshes_at(rank, plan->column, timing->trefi) == plan->refreshes)
 			return;
 		plan->refresh_waited = true;
@@ -85,13 +88,13 @@ static void make_plan(struct ddr_dram *ddr, const struct dram_place *place, bool
 	}
 }
 
-static void count(struct ddr_counters *counters, const struct plan *plan, unsigned clocks)
+static void count(struct ddr_counters *counters, const struct plan *plan)
 {
 	counters->row_hits += plan->state == ROW_HIT;
 	counters->row_empty += plan->state == ROW_EMPTY;
 	counters->row_conflicts += plan->state == ROW_CONFLICT;
 	counters->refresh_waits += plan->refresh_waited;
-	counters->bus_clocks += clocks;
+	counters->bus_clocks += plan->timing->line;
 }
 
 uint64_t ddr_move(struct ddr_dram *ddr, const struct dram_place *place, bool is_write, uint64_t from)
@@ -99,12 +102,18 @@ uint64_t ddr_move(struct ddr_dram *ddr, const struct dram_place *place, bool is_
 	const struct ddr_timing *timing = &ddr->timing;
 	struct ddr_channel *channel = &ddr->channel[place->channel];
 	struct ddr_bank *bank = &channel->bank[place->rank * ddr->rank_banks + place->bank];
-	struct plan plan = {.refresh_waited = false};
-	make_plan(ddr, place, is_write, from, &plan);
-	count(&ddr->counters, &plan, timing->line);
+	struct plan plan = {
+	        .timing = timing, .channel = channel, .rank = &channel->rank[place->rank], .bank = bank, .row = place->row};
+	plan.latency = is_write ? timing->tcwl : timing->tcl;
+	plan.data_from = is_write ? channel->writes_from : channel->reads_from;
+	/* Calls come in the bank's order, so the bank's last READ or WRITE stands before all of this line's commands. */
+	if (bank->column_at)
+		from = later(from, bank->column_at - timing->tccd);
+	make_plan(&plan, from);
+	count(&ddr->counters, &plan);
 	data_bus_book(&channel->bus, plan.data, timing->line);
 	if (plan.state != ROW_HIT) {
-		activations_make(&channel->rank[place->rank].activations, &plan.activation);
+		activations_make(&plan.rank->activations, &plan.activation);
 		bank->precharge_at = plan.activation.at + timing->tras;
 	}
 	uint64_t end = plan.data + timing->line;

@@ -56,6 +56,8 @@ void kmalloc_init(struct kmalloc *kmalloc, const struct object_allocator_wiring 
 	for (uint32_t size = 8; size <= KMALLOC_TABLE_MAX; size += 8)
 		kmalloc->size_index[(size - 1) / 8] = (uint8_t)small_index(size, shift_low);
 	frame_map_init(&kmalloc->frames, wiring->pages->end_pfn);
+	kmalloc->size_index_at = layout_kernel_data(wiring->layout, sizeof kmalloc->size_index);
+	kmalloc->caches_at = layout_kernel_data(wiring->layout, NR_KMALLOC_TYPES * (KMALLOC_SHIFT_HIGH + 1) * sizeof(uint64_t));
 }
 
 void kmalloc_release(struct kmalloc *kmalloc)
@@ -121,6 +123,17 @@ static uint32_t large_entry(struct kmalloc *kmalloc)
 		kmalloc->large = xrealloc(kmalloc->large, kmalloc->large_capacity * sizeof *kmalloc->large);
 	}
 	return kmalloc->large_used++;
+}
+
+void kmalloc_touch_slab(const struct kmalloc *kmalloc, uint32_t size, gfp flags)
+{
+	struct steps *steps = kmalloc->wiring->steps;
+	uint32_t pointer_bytes = kmalloc->wiring->layout->direct_map >> 32 ? 8 : 4;
+	step_spend(steps, kmalloc->wiring->settings->cost.kmalloc_slab);
+	if (size <= KMALLOC_TABLE_MAX)
+		step_read(steps, vaddr_of(kmalloc->size_index_at.addr + (size - 1) / 8), 1);
+	uint32_t entry = kmalloc_type(kmalloc, flags) * (KMALLOC_SHIFT_HIGH + 1) + kmalloc_index(kmalloc, size);
+	step_read(steps, vaddr_of(kmalloc->caches_at.addr + (uint64_t)entry * pointer_bytes), pointer_bytes);
 }
 
 struct object kmalloc_large(struct kmalloc *kmalloc, uint32_t size, gfp flags, unsigned cpu)

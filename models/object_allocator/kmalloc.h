@@ -69,6 +69,7 @@ struct kmalloc {
 	uint8_t size_index[KMALLOC_TABLE_MAX / 8]; /* by (size - 1) / 8 */
 	cache_id caches[NR_KMALLOC_TYPES][KMALLOC_SHIFT_HIGH + 1];
 	unsigned shift_low;
+	vaddr size_index_at, caches_at; /* of the two tables in the simulated kernel */
 
 	struct frame_map frames; /* shared with the embedding allocator's slabs */
 	struct kmalloc_large_block *large;
@@ -120,6 +121,12 @@ static inline cache_id kmalloc_slab(const struct kmalloc *kmalloc, uint32_t size
 {
 	return kmalloc->caches[kmalloc_type(kmalloc, flags)][kmalloc_index(kmalloc, size)];
 }
+
+/*
+ * What finding the cache touches, as __kmalloc() does it: size_index[] for small sizes, then kmalloc_caches[type][index].
+ * MODEL: callers whose size is a constant know the index when they are compiled; a recording does not tell them apart.
+ */
+void kmalloc_touch_slab(const struct kmalloc *kmalloc, uint32_t size, gfp flags);
 
 /* The order of the smallest block that holds `size` bytes, size > 0. */
 static inline unsigned get_order(uint32_t size)

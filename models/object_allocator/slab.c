@@ -365,6 +365,17 @@ static void record_alloc(struct slab_allocator *allocator, const struct slab_cac
 	step_spend(allocator->steps, cycles);
 }
 
+/* slab_want_init_on_alloc() */
+static bool zeroes(const struct slab_allocator *allocator, const struct slab_cache *cache, gfp flags)
+{
+	bool init_on_alloc = allocator->wiring.settings->kernel.init_on_alloc;
+	if (init_on_alloc && cache->ctor)
+		return false;
+	if (!init_on_alloc || cache->geometry.flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON))
+		return flags & __GFP_ZERO;
+	return true;
+}
+
 struct object slab_do_alloc(struct slab_allocator *allocator, struct slab_cache *cache, gfp flags, unsigned cpu)
 {
 	SIM_ASSERT(cpu < allocator->rules.cpus);
@@ -390,7 +401,7 @@ struct object slab_do_alloc(struct slab_allocator *allocator, struct slab_cache 
 	slab->bytes[entry.index / 8] |= (uint8_t)(1u << entry.index % 8);
 	cache->live++;
 	vaddr at = vaddr_of(slab_object_address(cache, slab, entry.index));
-	if (flags & __GFP_ZERO)
+	if (zeroes(allocator, cache, flags))
 		step_write(allocator->steps, at, cache->object_size);
 	return (struct object){at, cache->size, (cache_id){cache->id}};
 }

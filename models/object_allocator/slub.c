@@ -45,24 +45,31 @@ static struct slub_slab *cpu_remove(struct slub_cpu *c)
 	return slab;
 }
 
+static const struct cost_settings *costs(const struct slub *slub)
+{
+	return &slub->wiring.settings->cost;
+}
+
 /* Hands out the first object of the CPU slab's new chain. */
 static uint64_t load_freelist(const struct slub *slub, struct slub_cache *cache, unsigned cpu, uint16_t chain)
 {
 	struct slub_cpu *c = &cache->cpus[cpu];
 	slub_read_pointer(slub, c->slab, chain);
-	step_write(slub_steps(slub), slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 3));
+	slub_write_cpu(slub, cache, cpu, CPU_FREELIST_WORD);
+	slub_update_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
 	c->freelist = c->links[chain];
 	c->links[chain] = LINK_LIVE;
 	return c->address + (uint64_t)chain * cache->geometry.size;
 }
 
-/* Takes over the slab's own chain; LINK_NONE if it has none. */
-static uint16_t get_freelist(const struct slub *slub, struct slub_slab *slab)
+/* get_freelist(), acquire_slab(): takes over the slab's own chain; LINK_NONE if it has none. */
+static uint16_t take_chain(const struct slub *slub, struct slub_slab *slab)
 {
 	uint16_t chain = slab->freelist;
 	slab->freelist = LINK_NONE;
 	slab->inuse = slab->objects;
-	slub_touch_counters(slub, slab);
+	slub_read_counters(slub, slab);
+	slub_exchange_counters(slub, slab);
 	return chain;
 }
 
@@ -74,8 +81,21 @@ static void cpu_partial_push(const struct slub *slub, struct slub_cache *cache, 
 	slab->prev = NULL;
 	slab->slabs = c->partial ? c->partial->slabs + 1 : 1;
 	c->partial = slab;
-	step_write(slub_steps(slub), slub_page_word(slub, slab, SLAB_LIST_WORD), slub_words(slub, 2));
-	step_write(slub_steps(slub), slub_cpu_word(slub, cache, cpu, CPU_PARTIAL_WORD), slub_words(slub, 1));
+	step_write(slub_steps(slub), slub_page_word(slub, slab, SLAB_SLABS_WORD), INT_BYTES);
+	slub_write_slab(slub, slab, SLAB_LIST_WORD);
+	slub_find_cpu(slub, cache);
+	slub_write_cpu(slub, cache, cpu, CPU_PARTIAL_WORD);
+}
+
+/* Whether a slab without objects in use leaves: the node has enough of them. */
+static bool surplus(const struct slub *slub, const struct slub_slab *slab)
+{
+	const struct slub_cache *cache = slab->cache;
+	if (slab->inuse != 0)
+		return false;
+	slub_read_node(slub, cache, NODE_NR_PARTIAL_WORD);
+	slub_read_field(slub, cache, CACHE_MIN_PARTIAL);
+	return cache->partial.nr >= cache->geometry.min_partial;
 }
 
 /*
@@ -85,13 +105,23 @@ static void cpu_partial_push(const struct slub *slub, struct slub_cache *cache, 
 static void unfreeze_partials(struct slub *slub, struct slub_cache *cache, struct slub_slab *chain, unsigned cpu)
 {
 	struct slub_slab *discard = NULL;
-	slub_lock_node(slub, cache);
+	bool locked = false;
+	step_path(slub_steps(slub), PATH_LISTS);
 	while (chain) {
 		struct slub_slab *slab = chain;
+		step_use(slub_steps(slub));
+		slub_read_slab(slub, slab, SLAB_LIST_WORD);
 		chain = slab->next;
 		slab->next = NULL;
-		slub_touch_counters(slub, slab);
-		if (slab->inuse == 0 && cache->partial.nr >= cache->geometry.min_partial) {
+		slub_find_node(slub, slab);
+		if (!locked)
+			slub_lock_node(slub, cache);
+		locked = true;
+		step_spend(slub_steps(slub), costs(slub)->slub_unfreeze_slab);
+		slub_read_counters(slub, slab);
+		slub_exchange_counters(slub, slab);
+		if (surplus(slub, slab)) {
+			slub_write_slab(slub, slab, SLAB_LIST_WORD);
 			slab->place = SLUB_FULL;
 			slab->next = discard;
 			discard = slab;
@@ -103,6 +133,7 @@ static void unfreeze_partials(struct slub *slub, struct slub_cache *cache, struc
 	slub_unlock_node(slub, cache);
 	while (discard) {
 		struct slub_slab *slab = discard;
+		slub_read_slab(slub, slab, SLAB_LIST_WORD);
 		discard = slab->next;
 		cache->counters.deactivate_empty++;
 		cache->counters.free_slab++;
@@ -115,9 +146,14 @@ static void put_cpu_partial(struct slub *slub, struct slub_cache *cache, struct 
 {
 	struct slub_cpu *c = &cache->cpus[cpu];
 	struct slub_slab *unfreeze = NULL;
-	step_read(slub_steps(slub), slub_cpu_word(slub, cache, cpu, CPU_PARTIAL_WORD), slub_words(slub, 1));
+	step_spend(slub_steps(slub), costs(slub)->slub_put_cpu_partial);
+	slub_find_cpu(slub, cache);
+	slub_read_cpu(slub, cache, cpu, CPU_PARTIAL_WORD);
 	if (c->partial) {
-		step_read(slub_steps(slub), slub_page_word(slub, c->partial, SLAB_LIST_WORD), slub_words(slub, 2));
+		step_use(slub_steps(slub));
+		step_read(slub_steps(slub), slub_page_word(slub, c->partial, SLAB_SLABS_WORD), INT_BYTES);
+		if (drain)
+			slub_read_field(slub, cache, CACHE_CPU_PARTIAL_SLABS);
 		if (drain && c->partial->slabs >= cache->geometry.cpu_partial_slabs) {
 			unfreeze = c->partial;
 			c->partial = NULL;
@@ -136,22 +172,40 @@ static void put_cpu_partial(struct slub *slub, struct slub_cache *cache, struct 
  */
 static uint16_t get_partial_node(struct slub *slub, struct slub_cache *cache, unsigned cpu)
 {
-	step_read(slub_steps(slub), slub_word(slub, cache->at.node, NODE_NR_PARTIAL_WORD), slub_words(slub, 1));
+	uint16_t chain = LINK_NONE;
+	slub_read_field(slub, cache, CACHE_NODE);
+	step_use(slub_steps(slub));
+	slub_read_node(slub, cache, NODE_NR_PARTIAL_WORD);
 	if (cache->partial.nr == 0)
 		return LINK_NONE;
+	step_spend(slub_steps(slub), costs(slub)->slub_get_partial);
+	step_path(slub_steps(slub), PATH_LISTS);
 	slub_lock_node(slub, cache);
-	struct slub_slab *slab = cache->partial.head;
-	slub_remove_partial(slub, slab);
-	cpu_install(slub, &cache->cpus[cpu], slab);
-	uint16_t chain = get_freelist(slub, slab);
-	cache->counters.alloc_from_partial++;
+	slub_read_node(slub, cache, NODE_LIST_WORD);
 	uint32_t wanted = cache->has_cpu_partial ? cache->geometry.cpu_partial_slabs / 2 + 1 : 0;
-	for (uint32_t taken = 0; taken < wanted && cache->partial.nr > 0; taken++) {
-		slab = cache->partial.head;
-		slub_remove_partial(slub, slab);
-		slub_touch_counters(slub, slab);
-		put_cpu_partial(slub, cache, slab, cpu, false);
-		cache->counters.cpu_partial_node++;
+	for (uint32_t taken = 0; cache->partial.nr > 0; taken++) {
+		struct slub_slab *slab = cache->partial.head;
+		step_use(slub_steps(slub));
+		slub_read_slab(slub, slab, SLAB_LIST_WORD);
+		slub_read_slab(slub, slab, SLAB_FLAGS_WORD);
+		step_spend(slub_steps(slub), costs(slub)->slub_partial_slab);
+		if (taken == 0) {
+			chain = take_chain(slub, slab);
+			slub_remove_partial(slub, slab);
+			cpu_install(slub, &cache->cpus[cpu], slab);
+			cache->counters.alloc_from_partial++;
+		} else {
+			/* One that only waits is frozen and keeps its chain. */
+			slub_read_counters(slub, slab);
+			slub_exchange_counters(slub, slab);
+			slub_remove_partial(slub, slab);
+			put_cpu_partial(slub, cache, slab, cpu, false);
+			cache->counters.cpu_partial_node++;
+		}
+		if (cache->has_cpu_partial)
+			slub_read_field(slub, cache, CACHE_CPU_PARTIAL_SLABS);
+		if (taken >= wanted)
+			break;
 	}
 	slub_unlock_node(slub, cache);
 	return chain;
@@ -201,62 +255,123 @@ static void cpu_next_partial(const struct slub *slub, struct slub_cache *cache, 
 {
 	struct slub_cpu *c = &cache->cpus[cpu];
 	struct slub_slab *slab = c->partial;
-	step_read(slub_steps(slub), slub_page_word(slub, slab, SLAB_LIST_WORD), slub_words(slub, 1));
-	step_write(slub_steps(slub), slub_cpu_word(slub, cache, cpu, CPU_SLAB_WORD), slub_words(slub, 2));
+	step_spend(slub_steps(slub), costs(slub)->slub_cpu_partial);
+	slub_read_cpu(slub, cache, cpu, CPU_SLAB_WORD);
+	slub_read_cpu(slub, cache, cpu, CPU_PARTIAL_WORD);
+	slub_write_cpu(slub, cache, cpu, CPU_SLAB_WORD);
+	step_use(slub_steps(slub));
+	slub_read_slab(slub, slab, SLAB_LIST_WORD);
+	slub_write_cpu(slub, cache, cpu, CPU_PARTIAL_WORD);
 	c->partial = slab->next;
 	slab->next = NULL;
 	cpu_install(slub, c, slab);
 	cache->counters.cpu_partial_alloc++;
 }
 
-uint64_t slub_alloc_slow(struct slub *slub, struct slub_cache *cache, gfp flags, unsigned cpu)
+/* pfmemalloc_match(), then the CPU's words once more, now with interrupts off. */
+static void touch_reread(const struct slub *slub, const struct slub_cache *cache, const struct slub_slab *slab, unsigned cpu)
+{
+	step_use(slub_steps(slub));
+	slub_read_slab(slub, slab, SLAB_FLAGS_WORD);
+	slub_read_cpu(slub, cache, cpu, CPU_SLAB_WORD);
+	slub_read_cpu(slub, cache, cpu, CPU_FREELIST_WORD);
+}
+
+/* The first chain that the CPU's slab or one of its partial slabs has; LINK_NONE if they are all used up. */
+static uint16_t refill_from_cpu(const struct slub *slub, struct slub_cache *cache, unsigned cpu)
 {
 	struct slub_cpu *c = &cache->cpus[cpu];
-	cache->counters.alloc_slowpath++;
-	step_spend(slub_steps(slub), slub->wiring.settings->cost.object_alloc_slow);
-	while (c->slab || c->partial) {
-		if (!c->slab)
+	slub_read_cpu(slub, cache, cpu, CPU_SLAB_WORD);
+	for (;;) {
+		if (!c->slab) {
+			slub_read_cpu(slub, cache, cpu, CPU_PARTIAL_WORD);
+			if (!c->partial)
+				return LINK_NONE;
 			cpu_next_partial(slub, cache, cpu);
-		uint16_t chain = get_freelist(slub, c->slab);
+		}
+		touch_reread(slub, cache, c->slab, cpu);
+		uint16_t chain = take_chain(slub, c->slab);
 		if (chain != LINK_NONE) {
 			cache->counters.alloc_refill++;
-			return load_freelist(slub, cache, cpu, chain);
+			return chain;
 		}
+		slub_write_cpu(slub, cache, cpu, CPU_SLAB_WORD);
+		slub_update_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
 		cpu_remove(c);
 		cache->counters.deactivate_bypass++;
 	}
+}
+
+/* A fresh slab becomes the CPU's: nobody else knows it, so its counters need no atomic. LINK_NONE: no memory. */
+static uint16_t refill_from_new_slab(struct slub *slub, struct slub_cache *cache, gfp flags, unsigned cpu)
+{
+	struct slub_slab *slab = slub_new_slab(slub, cache, flags, cpu);
+	if (!slab)
+		return LINK_NONE;
+	slub_update_slab(slub, slab, SLAB_FREELIST_WORD);
+	slub_update_slab(slub, slab, SLAB_COUNTERS_WORD);
+	slub_touch_nr_slabs(slub, slab);
+	slub_read_slab(slub, slab, SLAB_FLAGS_WORD);
+	cpu_install(slub, &cache->cpus[cpu], slab);
+	uint16_t chain = slab->freelist;
+	slab->freelist = LINK_NONE;
+	slab->inuse = slab->objects;
+	return chain;
+}
+
+uint64_t slub_alloc_slow(struct slub *slub, struct slub_cache *cache, gfp flags, unsigned cpu)
+{
+	cache->counters.alloc_slowpath++;
+	step_spend(slub_steps(slub), costs(slub)->slub_alloc_slow);
+	uint16_t chain = refill_from_cpu(slub, cache, cpu);
+	if (chain != LINK_NONE)
+		return load_freelist(slub, cache, cpu, chain);
 	if (cache->debug)
 		return alloc_debug(slub, cache, flags, cpu);
-	uint16_t chain = get_partial_node(slub, cache, cpu);
+	chain = get_partial_node(slub, cache, cpu);
+	if (chain == LINK_NONE)
+		chain = refill_from_new_slab(slub, cache, flags, cpu);
 	if (chain == LINK_NONE) {
-		struct slub_slab *slab = slub_new_slab(slub, cache, flags, cpu);
-		if (!slab) {
-			cache->counters.alloc_failed++;
-			return 0;
-		}
-		cpu_install(slub, c, slab);
-		chain = slab->freelist;
-		slab->freelist = LINK_NONE;
-		slab->inuse = slab->objects;
+		cache->counters.alloc_failed++;
+		return 0;
 	}
+	/* retry_load_slab: the CPU has no slab still, and takes this one. */
+	slub_read_cpu(slub, cache, cpu, CPU_SLAB_WORD);
+	slub_write_cpu(slub, cache, cpu, CPU_SLAB_WORD);
 	return load_freelist(slub, cache, cpu, chain);
 }
 
-/* What the fast path of an allocation touches; the slow path has said the rest already. */
-static __attribute__((noinline)) void touch_alloc(const struct slub *slub, const struct slub_cache *cache, gfp flags,
-                                                  unsigned cpu, uint64_t address, bool fast)
+/* What every allocation begins with: the CPU's words, tid first. */
+static __attribute__((noinline)) void touch_alloc(const struct slub *slub, const struct slub_cache *cache, unsigned cpu)
 {
-	struct steps *steps = slub_steps(slub);
-	step_read(steps, cache->at.kmem_cache, slub_words(slub, KMEM_CACHE_HOT_WORDS));
-	step_read(steps, slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 3));
-	if (fast) {
-		step_read(steps, vaddr_of(address + cache->geometry.offset), slub_words(slub, 1));
-		slub_decode_pointer(slub);
-		step_write(steps, slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 2));
-	}
-	if (flags & __GFP_ZERO && address)
-		step_write(steps, vaddr_of(address), cache->geometry.object_size);
-	step_spend(steps, slub->wiring.settings->cost.object_alloc_fast);
+	step_spend(slub_steps(slub), costs(slub)->slub_alloc);
+	slub_read_field(slub, cache, CACHE_OBJECT_SIZE);
+	slub_find_cpu(slub, cache);
+	slub_read_cpu(slub, cache, cpu, CPU_TID_WORD);
+	slub_read_cpu(slub, cache, cpu, CPU_FREELIST_WORD);
+	slub_read_cpu(slub, cache, cpu, CPU_SLAB_WORD);
+}
+
+/*
+ * The fast path: freelist and tid change by one cmpxchg16b, which is not locked, for they are the CPU's own. Then the line of the
+ * next object's free pointer is fetched (prefetch_freepointer); behind the last object that is the address `offset`, which is
+ * nobody's.
+ */
+static __attribute__((noinline)) void touch_alloc_fast(const struct slub *slub, const struct slub_cache *cache, unsigned cpu,
+                                                       uint64_t address)
+{
+	const struct slub_cpu *c = &cache->cpus[cpu];
+	slub_read_field(slub, cache, CACHE_OFFSET);
+	step_use(slub_steps(slub));
+	step_read(slub_steps(slub), vaddr_of(address + cache->geometry.offset), slub_words(slub, 1));
+	slub_decode_pointer(slub, cache);
+	slub_read_field(slub, cache, CACHE_CPU_SLAB);
+	slub_update_cpu(slub, cache, cpu, CPU_FREELIST_WORD, 2);
+	slub_read_field(slub, cache, CACHE_OFFSET);
+	if (c->freelist == LINK_NONE)
+		return;
+	step_use(slub_steps(slub));
+	step_prefetch(slub_steps(slub), slub_free_pointer(slub, c->slab, c->freelist));
 }
 
 static inline struct object slub_take(struct slub *slub, struct slub_cache *cache, gfp flags, unsigned cpu)
@@ -264,18 +379,21 @@ static inline struct object slub_take(struct slub *slub, struct slub_cache *cach
 	SIM_ASSERT(cpu < slub->cpus);
 	struct slub_cpu *c = &cache->cpus[cpu];
 	uint16_t index = c->freelist;
-	bool fast = index != LINK_NONE;
 	uint64_t address;
-	if (fast) {
+	if (slub_steps(slub)->recording)
+		touch_alloc(slub, cache, cpu);
+	if (index != LINK_NONE) {
 		address = c->address + (uint64_t)index * cache->geometry.size;
 		c->freelist = c->links[index];
 		c->links[index] = LINK_LIVE;
 		cache->counters.alloc_fastpath++;
+		if (slub_steps(slub)->recording)
+			touch_alloc_fast(slub, cache, cpu, address);
 	} else {
 		address = slub_alloc_slow(slub, cache, flags, cpu);
 	}
 	if (slub_steps(slub)->recording)
-		touch_alloc(slub, cache, flags, cpu, address, fast);
+		slub_touch_init(slub, cache, flags, address);
 	return (struct object){.at = {address}, .bytes_alloc = cache->geometry.size, .cache = {cache->id}};
 }
 
@@ -294,6 +412,8 @@ static struct object slub_kmalloc(struct object_allocator *objects, uint32_t siz
 		return kmalloc_large(&slub->kmalloc, size, flags, cpu);
 	if (size == 0)
 		return (struct object){.at = ZERO_SIZE_PTR, .bytes_alloc = 0, .cache = CACHE_NONE};
+	if (slub_steps(slub)->recording)
+		kmalloc_touch_slab(&slub->kmalloc, size, flags);
 	return slub_take(slub, slub->caches[kmalloc_slab(&slub->kmalloc, size, flags).nr], flags, cpu);
 }
 
@@ -305,6 +425,8 @@ static void deactivate_slab(struct slub *slub, struct slub_slab *slab, uint16_t 
 {
 	struct slub_cache *cache = slab->cache;
 	bool tail = slab->freelist != LINK_NONE;
+	slub_find_node(slub, slab);
+	slub_read_slab(slub, slab, SLAB_FREELIST_WORD);
 	if (tail)
 		cache->counters.deactivate_remote_frees++;
 	if (chain != LINK_NONE) {
@@ -319,17 +441,20 @@ static void deactivate_slab(struct slub *slub, struct slub_slab *slab, uint16_t 
 		slab->freelist = chain;
 		slab->inuse = (uint16_t)(slab->inuse - objects);
 	}
-	slub_touch_counters(slub, slab);
-	if (slab->inuse == 0 && cache->partial.nr >= cache->geometry.min_partial) {
+	slub_read_counters(slub, slab);
+	if (surplus(slub, slab)) {
+		slub_exchange_counters(slub, slab);
 		cache->counters.deactivate_empty++;
 		cache->counters.free_slab++;
 		slub_discard_slab(slub, slab, cpu);
 	} else if (slab->freelist != LINK_NONE) {
 		slub_lock_node(slub, cache);
+		slub_exchange_counters(slub, slab);
 		slub_add_partial(slub, slab, tail);
 		slub_unlock_node(slub, cache);
 		*(tail ? &cache->counters.deactivate_to_tail : &cache->counters.deactivate_to_head) += 1;
 	} else {
+		slub_exchange_counters(slub, slab);
 		cache->counters.deactivate_full++;
 	}
 }
@@ -358,11 +483,9 @@ void slub_flush_cpu(struct slub *slub, struct slub_cache *cache, unsigned cpu)
 }
 
 /* Puts a chain in front of the slab's own. Returns what was there before. */
-static uint16_t splice(const struct slub *slub, struct slub_slab *slab, uint16_t head, uint16_t tail, uint32_t count)
+static uint16_t splice(struct slub_slab *slab, uint16_t head, uint16_t tail, uint32_t count)
 {
 	uint16_t prior = slab->freelist;
-	slub_write_pointer(slub, slab, tail);
-	slub_touch_counters(slub, slab);
 	slab->links[tail] = prior;
 	slab->freelist = head;
 	slab->inuse = (uint16_t)(slab->inuse - count);
@@ -376,7 +499,10 @@ static void free_debug(struct slub *slub, struct slub_slab *slab, uint16_t head,
 	for (uint16_t i = head; i != tail; i = slab->links[i])
 		touch_debug(slub, slab, i);
 	touch_debug(slub, slab, tail);
-	bool was_full = splice(slub, slab, head, tail, count) == LINK_NONE;
+	slub_write_pointer(slub, slab, tail);
+	slub_update_slab(slub, slab, SLAB_COUNTERS_WORD);
+	slub_write_slab(slub, slab, SLAB_FREELIST_WORD);
+	bool was_full = splice(slab, head, tail, count) == LINK_NONE;
 	bool discard = slab->inuse == 0 && cache->partial.nr >= cache->geometry.min_partial;
 	if (was_full && !discard) {
 		slub_add_partial(slub, slab, true);
@@ -392,12 +518,14 @@ static void free_debug(struct slub *slub, struct slub_slab *slab, uint16_t head,
 	}
 }
 
-/* An empty slab leaves if the node has enough, a slab that was full joins the node's list where no CPU may keep it. */
+/*
+ * The slab just freed into may have to change lists; the lock is held since before its counters changed. An empty slab leaves if
+ * the node has enough, a slab that was full joins the node's list where no CPU may keep it.
+ */
 static void free_under_lock(struct slub *slub, struct slub_slab *slab, bool was_full, unsigned cpu)
 {
 	struct slub_cache *cache = slab->cache;
-	slub_lock_node(slub, cache);
-	bool discard = slab->inuse == 0 && cache->partial.nr >= cache->geometry.min_partial;
+	bool discard = surplus(slub, slab);
 	if (discard && !was_full) {
 		slub_remove_partial(slub, slab);
 		cache->counters.free_remove_partial++;
@@ -417,37 +545,63 @@ static __attribute__((noinline)) void free_slow(struct slub *slub, struct slub_s
 {
 	struct slub_cache *cache = slab->cache;
 	cache->counters.free_slowpath++;
-	step_spend(slub_steps(slub), slub->wiring.settings->cost.object_free_slow);
+	step_spend(slub_steps(slub), costs(slub)->slub_free_slow);
 	if (cache->debug) {
 		free_debug(slub, slab, head, tail, count, cpu);
 		return;
 	}
-	bool was_full = splice(slub, slab, head, tail, count) == LINK_NONE;
-	if (slub_frozen(slab)) {
+	slub_read_counters(slub, slab);
+	slub_write_pointer(slub, slab, tail);
+	bool was_full = splice(slab, head, tail, count) == LINK_NONE;
+	bool frozen = slub_frozen(slab), freezes = was_full && cache->has_cpu_partial;
+	bool locks = !frozen && !freezes && (was_full || slab->inuse == 0);
+	if (locks) {
+		step_spend(slub_steps(slub), costs(slub)->slub_free_node);
+		step_path(slub_steps(slub), PATH_LISTS);
+		slub_find_node(slub, slab);
+		slub_lock_node(slub, cache);
+	}
+	slub_exchange_counters(slub, slab);
+	if (frozen) {
 		cache->counters.free_frozen++;
-	} else if (was_full && cache->has_cpu_partial) {
+	} else if (freezes) {
 		cache->counters.cpu_partial_free++;
 		put_cpu_partial(slub, cache, slab, cpu, true);
-	} else if (was_full || slab->inuse == 0) {
+	} else if (locks) {
 		free_under_lock(slub, slab, was_full, cpu);
 	}
 }
 
-/* What every free touches: the page's flags and cache, the CPU's words, the free pointer, which is read before it is written. */
-static __attribute__((noinline)) void touch_free(const struct slub *slub, const struct slub_slab *slab, uint16_t tail,
-                                                 unsigned cpu, bool fast)
+/*
+ * What every free begins with. The object's page leads to its slab twice: to see that the slab's cache is the caller's (kfree():
+ * to find it) and again in slab_free(). slab_free_freelist_hook() then chains the objects anew, which writes each pointer.
+ */
+static __attribute__((noinline)) void touch_free(const struct slub *slub, const struct slub_slab *slab, uint16_t head,
+                                                 uint16_t tail, unsigned cpu)
 {
-	struct steps *steps = slub_steps(slub);
 	const struct slub_cache *cache = slab->cache;
-	step_read(steps, slub_page_word(slub, slab, 0), slub_words(slub, SLAB_CACHE_WORD + 1));
-	step_read(steps, cache->at.kmem_cache, slub_words(slub, KMEM_CACHE_HOT_WORDS));
-	slub_read_pointer(slub, slab, tail);
-	step_read(steps, slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 3));
-	if (fast) {
-		slub_write_pointer(slub, slab, tail);
-		step_write(steps, slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 2));
+	step_spend(slub_steps(slub), costs(slub)->slub_free);
+	slub_virt_to_slab(slub, slab, head);
+	slub_read_slab(slub, slab, SLAB_CACHE_WORD);
+	slub_virt_to_slab(slub, slab, head);
+	for (uint16_t i = head; i != tail; i = slab->links[i]) {
+		slub_read_pointer(slub, slab, i);
+		slub_write_pointer(slub, slab, i);
 	}
-	step_spend(steps, slub->wiring.settings->cost.object_free_fast);
+	slub_write_pointer(slub, slab, tail);
+	slub_find_cpu(slub, cache);
+	slub_read_cpu(slub, cache, cpu, CPU_TID_WORD);
+	slub_read_cpu(slub, cache, cpu, CPU_SLAB_WORD);
+}
+
+/* do_slab_free() into the CPU's own chain. */
+static __attribute__((noinline)) void touch_free_fast(const struct slub *slub, const struct slub_slab *slab, uint16_t tail,
+                                                      unsigned cpu)
+{
+	slub_read_cpu(slub, slab->cache, cpu, CPU_FREELIST_WORD);
+	slub_write_pointer(slub, slab, tail);
+	slub_read_field(slub, slab->cache, CACHE_CPU_SLAB);
+	slub_update_cpu(slub, slab->cache, cpu, CPU_FREELIST_WORD, 2);
 }
 
 static inline void free_chain(struct slub *slub, struct slub_slab *slab, uint16_t head, uint16_t tail, uint32_t count,
@@ -457,8 +611,10 @@ static inline void free_chain(struct slub *slub, struct slub_slab *slab, uint16_
 	struct slub_cpu *c = &slab->cache->cpus[cpu];
 	bool fast = c->slab == slab;
 	if (slub_steps(slub)->recording)
-		touch_free(slub, slab, tail, cpu, fast);
+		touch_free(slub, slab, head, tail, cpu);
 	if (fast) {
+		if (slub_steps(slub)->recording)
+			touch_free_fast(slub, slab, tail, cpu);
 		slab->links[tail] = c->freelist;
 		c->freelist = head;
 		slab->cache->counters.free_fastpath++;
@@ -667,7 +823,8 @@ struct object_allocator *object_allocator_slub_create(const struct object_alloca
 	slub->merge = wiring->settings->kernel.slab_merge;
 	slub->freelist_random = wiring->settings->kernel.slab_freelist_random;
 	rng_init(&slub->freelist_rng, wiring->seed, "slub freelists");
-	slub->pointer_cycles = wiring->settings->kernel.slab_freelist_hardened ? wiring->settings->cost.freelist_decode : 0;
+	slub->hardened = wiring->settings->kernel.slab_freelist_hardened;
+	slub->node_stat_offset = layout_per_cpu_alloc(wiring->layout, PER_CPU_NODESTAT_BYTES);
 	kmalloc_init(&slub->kmalloc, &slub->wiring, KMALLOC_SHIFT_LOW_SLUB);
 	slub->slabs = lazy_alloc(slub->kmalloc.frames.frames, sizeof *slub->slabs);
 	slub->sum = xcalloc(1, sizeof *slub->sum);

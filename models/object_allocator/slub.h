@@ -197,8 +197,9 @@ struct slub {
 	struct object_allocator_wiring wiring;
 	struct slub_config config;
 	bool merge, freelist_random;
-	struct rng freelist_rng; /* of slab_freelist_random */
-	uint32_t pointer_cycles; /* for each free pointer that is read or written: slab_freelist_hardened */
+	struct rng freelist_rng;   /* of slab_freelist_random */
+	bool hardened;             /* slab_freelist_hardened: free pointers are stored mixed with a random word */
+	uint64_t node_stat_offset; /* per-CPU: struct per_cpu_nodestat */
 	uint32_t cpus;
 
 	struct slub_cache **caches; /* by id; NULL: destroyed. Ids are never used again, so they tell the order of creation */

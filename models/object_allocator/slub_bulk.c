@@ -78,6 +78,8 @@ static size_t free_last(struct slub *slub, const struct slub_cache *cache, size_
 	uint32_t objects = 1;
 	size_t left = count - 1;
 	int lookahead = LOOKAHEAD;
+	slub_virt_to_slab(slub, slab, head);
+	slub_write_pointer(slub, slab, head);
 	for (size_t i = count - 1; i-- > 0;) {
 		if (slub_slab_of(slub, at[i]) != slab) {
 			if (--lookahead == 0)
@@ -87,6 +89,7 @@ static size_t free_last(struct slub *slub, const struct slub_cache *cache, size_
 		uint16_t index;
 		result = slub_find_object(slub, cache, at[i], &slab, &index);
 		SIM_ASSERT(result == OBJECT_FREE_OK);
+		slub_virt_to_slab(slub, slab, index);
 		slub_write_pointer(slub, slab, index);
 		slab->links[tail] = index;
 		tail = index;
@@ -119,18 +122,22 @@ bool slub_alloc_bulk(struct slub *slub, cache_id id, gfp flags, size_t count, va
 	struct slub_cache *cache = slub_cache_of(slub, id);
 	SIM_ASSERT(cache && cpu < slub->cpus);
 	struct slub_cpu *c = &cache->cpus[cpu];
-	step_spend(slub_steps(slub), slub->wiring.settings->cost.object_alloc_fast);
+	step_spend(slub_steps(slub), slub->wiring.settings->cost.slub_alloc);
+	slub_find_cpu(slub, cache);
 	for (size_t i = 0; i < count; i++) {
 		uint16_t index = c->freelist;
 		slub->base.live_objects++;
 		if (index != LINK_NONE) {
 			at[i] = vaddr_of(c->address + (uint64_t)index * cache->geometry.size);
+			slub_read_cpu(slub, cache, cpu, CPU_FREELIST_WORD);
 			slub_read_pointer(slub, c->slab, index);
+			slub_write_cpu(slub, cache, cpu, CPU_FREELIST_WORD);
 			c->freelist = c->links[index];
 			c->links[index] = LINK_LIVE;
 			cache->counters.alloc_bulk++;
 			continue;
 		}
+		slub_update_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
 		at[i] = vaddr_of(slub_alloc_slow(slub, cache, flags, cpu));
 		if (at[i].addr)
 			continue;
@@ -138,8 +145,8 @@ bool slub_alloc_bulk(struct slub *slub, cache_id id, gfp flags, size_t count, va
 		slub_free_bulk(slub, id, i, at, cpu);
 		return false;
 	}
-	step_write(slub_steps(slub), slub_cpu_word(slub, cache, cpu, 0), slub_words(slub, 2));
-	for (size_t i = 0; i < count && flags & __GFP_ZERO; i++)
-		step_write(slub_steps(slub), at[i], cache->geometry.object_size);
+	slub_update_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
+	for (size_t i = 0; i < count && slub_steps(slub)->recording; i++)
+		slub_touch_init(slub, cache, flags, at[i].addr);
 	return true;
 }

@@ -206,10 +206,11 @@ void slub_shrink(struct slub *slub, struct slub_cache *cache, unsigned cpu)
 	for (struct slub_slab *slab = cache->partial.head, *next; slab; slab = next) {
 		next = slab->next;
 		uint32_t free_objects = (uint32_t)slab->objects - slab->inuse;
-		step_read(slub_steps(slub), slub_page_word(slub, slab, SLAB_LIST_WORD), slub_words(slub, 5));
+		slub_read_slab(slub, slab, SLAB_LIST_WORD);
+		slub_read_slab(slub, slab, SLAB_COUNTERS_WORD);
 		if (slab->inuse != 0 && free_objects > SHRINK_PROMOTE_MAX)
 			continue;
-		slub_touch_links(slub, slab);
+		slub_touch_remove(slub, slab);
 		slub_list_remove(&cache->partial, slab);
 		slub_list_add(slab->inuse == 0 ? &discard : &promote[free_objects - 1], slab, false);
 	}

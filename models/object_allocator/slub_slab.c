@@ -93,12 +93,12 @@ void slub_add_partial(struct slub *slub, struct slub_slab *slab, bool tail)
 {
 	slab->place = SLUB_NODE_PARTIAL;
 	slub_list_add(&slab->cache->partial, slab, tail);
-	slub_touch_links(slub, slab);
+	slub_touch_add(slub, slab, tail);
 }
 
 void slub_remove_partial(struct slub *slub, struct slub_slab *slab)
 {
-	slub_touch_links(slub, slab);
+	slub_touch_remove(slub, slab);
 	slub_list_remove(&slab->cache->partial, slab);
 	slab->place = SLUB_FULL;
 }
@@ -198,29 +198,75 @@ static void chain_all(struct slub_slab *slab)
 	slab->inuse = 0;
 }
 
-static void touch_fresh_slab(const struct slub *slub, const struct slub_slab *slab)
+void slub_touch_init(const struct slub *slub, const struct slub_cache *cache, gfp flags, uint64_t object)
+{
+	bool zero = flags & __GFP_ZERO;
+	if (slub->wiring.settings->kernel.init_on_alloc) {
+		slub_read_field(slub, cache, CACHE_CTOR);
+		if (!cache->ctor)
+			slub_read_field(slub, cache, CACHE_FLAGS);
+		if (cache->ctor)
+			zero = false;
+		else if (!(cache->geometry.flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON)))
+			zero = true;
+	}
+	if (!zero || !object)
+		return;
+	slub_read_field(slub, cache, CACHE_OBJECT_SIZE);
+	step_write(slub_steps(slub), vaddr_of(object), cache->geometry.object_size);
+}
+
+void slub_touch_node_stat(const struct slub *slub, unsigned cpu)
+{
+	vaddr at = vaddr_of(layout_per_cpu(slub->wiring.layout, slub->node_stat_offset, cpu).addr + NODESTAT_SLAB_OFFSET);
+	step_update(slub_steps(slub), at, 1);
+}
+
+/* setup_object(): a constructor writes the object, debugging its patterns. */
+static void touch_setup_object(const struct slub *slub, const struct slub_slab *slab, uint16_t index)
+{
+	const struct slub_geometry *g = &slab->cache->geometry;
+	vaddr object = vaddr_of(slub_first_object(slub, slab) + (uint64_t)index * g->size);
+	slub_read_field(slub, slab->cache, CACHE_CTOR);
+	if (slab->cache->ctor || g->flags & (SLAB_RED_ZONE | SLAB_STORE_USER | SLUB_OBJECT_POISON))
+		step_write(slub_steps(slub), object, g->object_size);
+}
+
+/*
+ * allocate_slab() behind the page allocator: the page becomes a slab, then its objects are chained, in the chain's order; each
+ * pointer is written when the object behind it has been set up.
+ */
+static void touch_fresh_slab(const struct slub *slub, const struct slub_slab *slab, unsigned cpu)
 {
 	struct steps *steps = slub_steps(slub);
 	if (!steps->recording)
 		return;
 	const struct slub_geometry *g = &slab->cache->geometry;
-	step_write(steps, slub_page_word(slub, slab, 0), slub_words(slub, 6));
+	step_spend(steps, slub->wiring.settings->cost.slub_new_slab);
+	step_path(steps, PATH_PAGES);
+	slub_update_slab(slub, slab, SLAB_FLAGS_WORD);
+	slub_read_slab(slub, slab, SLAB_LIST_WORD);
+	slub_update_slab(slub, slab, SLAB_COUNTERS_WORD);
+	slub_touch_node_stat(slub, cpu);
+	slub_write_slab(slub, slab, SLAB_CACHE_WORD);
 	if (g->flags & SLAB_POISON)
 		step_write(steps, layout_page_address(slub->wiring.layout, slab->first), PAGE_SIZE << slab->order);
-	for (uint16_t i = 0; i < slab->objects; i++) {
-		vaddr object = vaddr_of(slub_first_object(slub, slab) + (uint64_t)i * g->size);
-		/* A constructor writes the object, debugging its patterns. */
-		if (slab->cache->ctor || g->flags & (SLAB_RED_ZONE | SLAB_STORE_USER | SLUB_OBJECT_POISON))
-			step_write(steps, object, g->object_size);
+	slub_read_field(slub, slab->cache, CACHE_RANDOM_SEQ);
+	touch_setup_object(slub, slab, slab->freelist);
+	slub_write_slab(slub, slab, SLAB_FREELIST_WORD);
+	for (uint16_t i = slab->freelist; i != LINK_NONE; i = slab->links[i]) {
+		if (slab->links[i] != LINK_NONE)
+			touch_setup_object(slub, slab, slab->links[i]);
 		slub_write_pointer(slub, slab, i);
 	}
-	step_spend(steps, slub->wiring.settings->cost.slab_setup_per_object * slab->objects);
-	slub_touch_nr_slabs(slub, slab->cache);
+	step_spend(steps, slub->wiring.settings->cost.slub_setup_object * slab->objects);
 }
 
 struct slub_slab *slub_new_slab(struct slub *slub, struct slub_cache *cache, gfp flags, unsigned cpu)
 {
 	uint32_t order;
+	slub_read_field(slub, cache, CACHE_OO);
+	slub_read_field(slub, cache, CACHE_ALLOCFLAGS);
 	pfn first = allocate_frames(slub, cache, flags, cpu, &order);
 	if (first.nr == UINT32_MAX)
 		return NULL;
@@ -231,9 +277,28 @@ struct slub_slab *slub_new_slab(struct slub *slub, struct slub_cache *cache, gfp
 		chain_shuffled(slub, slab);
 	else
 		chain_all(slab);
-	touch_fresh_slab(slub, slab);
+	touch_fresh_slab(slub, slab, cpu);
 	cache->counters.alloc_slab++;
 	return slab;
+}
+
+/* discard_slab(), free_slab(), __free_slab() up to the page allocator: the page is no slab any more. */
+static void touch_discard(const struct slub *slub, const struct slub_slab *slab, unsigned cpu)
+{
+	step_spend(slub_steps(slub), slub->wiring.settings->cost.slub_discard);
+	step_path(slub_steps(slub), PATH_PAGES);
+	slub_read_slab(slub, slab, SLAB_COUNTERS_WORD);
+	slub_touch_nr_slabs(slub, slab);
+	slub_read_field(slub, slab->cache, CACHE_FLAGS);
+	slub_read_slab(slub, slab, SLAB_FLAGS_WORD);
+	if (slab->order > 0) /* folio_order(): compound_order, in the second struct page */
+		step_read(slub_steps(slub),
+		          vaddr_of(layout_struct_page(slub->wiring.layout, pfn_of(slab->first.nr + 1)).addr +
+		                   slub_words(slub, SLAB_SLABS_WORD) + 1),
+		          1);
+	slub_update_slab(slub, slab, SLAB_FLAGS_WORD);
+	slub_write_slab(slub, slab, SLAB_CACHE_WORD);
+	slub_touch_node_stat(slub, cpu);
 }
 
 /* MODEL: slabs of SLAB_TYPESAFE_BY_RCU caches go back at once, without the grace period; their frames are free a little early. */
@@ -242,8 +307,7 @@ void slub_discard_slab(struct slub *slub, struct slub_slab *slab, unsigned cpu)
 	SIM_ASSERT(slab->inuse == 0);
 	pfn first = slab->first;
 	uint32_t order = slab->order;
-	slub_touch_nr_slabs(slub, slab->cache);
-	step_write(slub_steps(slub), slub_page_word(slub, slab, 0), slub_words(slub, 4));
+	touch_discard(slub, slab, cpu);
 	slub_slab_release(slub, slab);
 	enum page_free_result result = page_free(slub->wiring.pages, first, order, cpu);
 	SIM_ASSERT(result == PAGE_FREE_OK);

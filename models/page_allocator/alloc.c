@@ -150,7 +150,7 @@ void hand_out(struct buddy *buddy, const struct zone *zone, uint32_t nr, unsigne
 	if (!buddy->steps->recording)
 		return;
 	step_write(buddy->steps, layout_struct_page(buddy->layout, pfn_of(nr)), buddy->layout->page_struct_bytes << order);
-	if (flags & __GFP_ZERO)
+	if (flags & __GFP_ZERO || buddy->init_on_alloc)
 		step_write(buddy->steps, layout_page_address(buddy->layout, pfn_of(nr)), PAGE_SIZE << order);
 }
 

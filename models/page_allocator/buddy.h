@@ -203,6 +203,7 @@ struct buddy {
 	struct steps *steps;
 	const struct layout *layout;
 	struct cost_settings cost;
+	bool init_on_alloc; /* kernel.init_on_alloc */
 	vaddr pageblock_bits; /* of the simulated pageblock bitmap */
 };
 

@@ -8,13 +8,15 @@
  *            47445       37770:     2765543 ifetch       5 byte(s) @ 0x0000000000404a7e 48 8b 5c 24 08       mov    0x08(%rsp) ->
  * %rbx 47446       37770:     2765543 read         8 byte(s) @ 0x00007fdf64e2adc8 by PC 0x0000000000404a7e
  *
- * Checked against DynamoRIO's clients/drcachesim/tools/view.cpp and view.h of August 2026 and tests/offline-*.templatex. There
- * the column of threads reads W0.T292 (workload and thread). Older versions print T342625 and no columns in front of it. Lines of
- * a longer instruction's further bytes have the columns and no word. Threads become numbers in the order in which they appear.
- * Markers, exits of threads, headings, flushes (iflush, dflush) touch no memory. MODEL: prefetches (pref...) are hints and are
- * left out, where drcachesim lets them fill its caches. An instruction that was not fetched anew (the turns of a rep string loop)
- * is `non-fetched` and touches no memory; older versions showed it as an ifetch where view disassembled it, which cannot be told
- * from one and counts as one.
+ * Checked against every version of DynamoRIO's clients/drcachesim/tools/view.cpp and view.h up to August 2026, and
+ * tests/offline-*.templatex. The words ifetch, read and write stand there since May 2022 (542d59bdd), behind RECORD and T342625;
+ * the column of instructions since November 2022 (38ccf41c4), the thread without T since February 2023 (4fc7d9d15), W0.T292
+ * (workload and thread) since March 2025 (069cbaf94), non-fetched since February 2026 (e980a6d8a). What was printed before May
+ * 2022 is disassembly without sizes, and refused. Lines of a longer instruction's further bytes have the columns and hexadecimal
+ * digits alone. Threads become numbers in the order in which they appear. Markers, exits of threads, headings, flushes (iflush,
+ * dflush) touch no memory. MODEL: prefetches (pref...) are hints and are left out, where drcachesim lets them fill its caches. An
+ * instruction that was not fetched anew (the turns of a rep string loop) is `non-fetched` and touches no memory; older versions
+ * showed it as an ifetch where view disassembled it, which cannot be told from one and counts as one.
  */
 #include "sim/io/access_text.h"
 
@@ -147,6 +149,18 @@ static bool read_place(struct text_cursor *cursor, uint64_t *address, uint64_t *
 	return text_hex(cursor, address) && (*cursor->at == ' ' || text_line_ends(cursor));
 }
 
+/* "                         01 00 00", of an instruction that is too long for its line: groups of hexadecimal digits */
+static bool is_further_bytes(struct text_cursor *cursor)
+{
+	uint64_t digits;
+	do {
+		text_spaces(cursor);
+		if (text_line_ends(cursor))
+			return true;
+	} while (text_hex(cursor, &digits) && (*cursor->at == ' ' || text_line_ends(cursor)));
+	return false;
+}
+
 /* "47448 : total instructions", the last line */
 static bool is_total(struct text_cursor *cursor)
 {
@@ -166,9 +180,10 @@ static enum access_line dynamorio_line(struct text_cursor *cursor, struct access
 	struct text_cursor summary = *cursor;
 	if (!skip_columns(cursor) || !read_thread(cursor, &id))
 		return is_total(&summary) ? LINE_NOTHING : LINE_WRONG;
-	/* A marker, or the further bytes of an instruction. */
-	if (*cursor->at == '<' || *cursor->at == ' ')
+	if (*cursor->at == '<')
 		return LINE_NOTHING;
+	if (*cursor->at == ' ')
+		return is_further_bytes(cursor) ? LINE_NOTHING : LINE_WRONG;
 	if (!read_word(cursor, &kind, &touches))
 		return LINE_WRONG;
 	if (!touches)

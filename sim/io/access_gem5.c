@@ -4,12 +4,20 @@
  *
  * The four bytes "gem5", then messages (gem5_packet.proto), each with its length as a varint in front: one PacketHeader, then
  * Packets. gem5 packs them with gzip. Checked against src/proto/packet.proto, src/proto/protoio.cc, src/mem/packet.hh,
- * src/mem/request.hh and util/encode_packet_trace.py of gem5 24.0. A packet's command is MemCmd::Command: 1 ReadReq and 4
- * WriteReq in every version; 20.1 put a command behind 5 and moved the others, and 22.0 more behind 29. Commands up to
- * StoreCondReq are read as all versions since 20.1 have them: a trace of an older one with other commands than the two must be
- * converted first. A read whose request has the flag INST_FETCH (0x100) is a fetch. Commands that carry no access of a program
- * (evictions, write-backs, upgrades, prefetches and responses) are left out. Addresses are what the monitored port has: physical
- * ones, as a rule.
+ * src/mem/request.hh, src/mem/probes/mem_trace.cc and util/encode_packet_trace.py, decode_packet_trace.py of gem5 19.0 to 24.0.
+ *
+ * A packet's command is MemCmd::Command, whose numbers moved: 20.1 put a command behind 5, 22.0 four behind 29. The file does not
+ * tell its version. Commands up to StoreCondResp (29) are the same since 20.1. Behind them two numbers mean two things, which the
+ * request's flags tell apart (their bits are the same in 19.0 to 24.0, and the probe writes them with every packet):
+ *
+ *     30   LockedRMWReadReq since 22.0, a load, with LOCKED_RMW         SwapReq before, with MEM_SWAP... or ATOMIC...
+ *     34   SwapReq since 22.0, with MEM_SWAP... or ATOMIC...            MemFenceReq before, with none of them
+ *
+ * A swap, or another atomic, is a load-store. 32 is LockedRMWWriteReq and nothing before 22.0. The others carry no access of a
+ * program: evictions, write-backs, upgrades, prefetches, fences, cleaning, transactions, errors and responses. They are left out.
+ * Before 20.1 WriteLineReq to SwapReq were one less: such a trace is refused where a swap shows it, but else read as its
+ * neighbours. ReadReq (1) and WriteReq (4) are the same in every version. A read whose request has INST_FETCH is a fetch.
+ * Addresses are what the monitored port has: physical ones, as a rule.
  */
 #include "sim/io/access_text.h"
 
@@ -24,9 +32,16 @@
 #define HEADER_BYTES_MAX 65536u
 #define VARINT_BYTES_MAX 5u
 
-#define INST_FETCH 0x100u
+/* Flags of a request (src/mem/request.hh). A swap has one of the last four. */
+#define INST_FETCH 0x00000100u
+#define LOCKED_RMW 0x00100000u
+#define MEM_SWAP 0x00400000u
+#define MEM_SWAP_COND 0x00800000u
+#define ATOMIC_RETURN_OP 0x40000000u
+#define ATOMIC_NO_RETURN_OP 0x80000000u
+#define SWAPS (MEM_SWAP | MEM_SWAP_COND | ATOMIC_RETURN_OP | ATOMIC_NO_RETURN_OP)
 
-/* What commands are since 20.1; those behind StoreCondReq are other ones before and since 22.0. */
+/* Commands that are the same since 20.1. */
 enum {
 	READ_REQ = 1,
 	WRITE_REQ = 4,
@@ -35,16 +50,24 @@ enum {
 	READ_CLEAN_REQ = 24,
 	READ_SHARED_REQ = 25,
 	LOAD_LOCKED_REQ = 26,
-	STORE_COND_REQ = 27
+	STORE_COND_REQ = 27,
+	STORE_COND_RESP = 29, /* SwapReq before 20.1 */
+	LOCKED_READ_OR_SWAP_REQ = 30,
+	LOCKED_RMW_WRITE_REQ = 32,
+	SWAP_OR_FENCE_REQ = 34,
+	COMMANDS = 60 /* NUM_MEM_CMDS of 24.0, which has the most */
 };
 
-/* Memory for one message at a time, so that unpacking allocates nothing. */
-#define ARENA_BYTES 8192u
+/*
+ * Memory for one message at a time, so that unpacking allocates nothing. A header's entry of 12 bytes and more takes less than 16
+ * times its bytes (protobuf-c keeps a place in its scan, a field and a copy of it).
+ */
+#define ARENA_BYTES (16 * HEADER_BYTES_MAX)
 
 struct gem5 {
 	bool has_header;
 	size_t used;
-	_Alignas(16) unsigned char arena[ARENA_BYTES + HEADER_BYTES_MAX];
+	_Alignas(16) unsigned char arena[ARENA_BYTES];
 };
 
 static void *arena_alloc(void *memory, size_t size)
@@ -128,24 +151,38 @@ static bool read_header(struct access_reader *reader, ProtobufCAllocator *alloca
 	return true;
 }
 
-/* false: the packet is no access of a program. */
-static bool kind_of(const Gem5__Packet *packet, enum access_kind *kind)
+enum meaning { IS_ACCESS, IS_NONE, IS_OF_OTHER_VERSION };
+
+static enum meaning is(enum access_kind *kind, enum access_kind of)
 {
+	*kind = of;
+	return IS_ACCESS;
+}
+
+static enum meaning kind_of(const Gem5__Packet *packet, enum access_kind *kind)
+{
+	const bool swaps = packet->flags & SWAPS;
 	switch (packet->cmd) {
 	case READ_REQ:
 	case READ_EX_REQ:
 	case READ_CLEAN_REQ:
 	case READ_SHARED_REQ:
 	case LOAD_LOCKED_REQ:
-		*kind = packet->flags & INST_FETCH ? ACCESS_CODE : ACCESS_LOAD;
-		return true;
+		return is(kind, packet->flags & INST_FETCH ? ACCESS_CODE : ACCESS_LOAD);
 	case WRITE_REQ:
 	case WRITE_LINE_REQ:
 	case STORE_COND_REQ:
-		*kind = ACCESS_STORE;
-		return true;
+		return is(kind, ACCESS_STORE);
+	case STORE_COND_RESP:
+		return swaps ? IS_OF_OTHER_VERSION : IS_NONE;
+	case LOCKED_READ_OR_SWAP_REQ:
+		return swaps ? is(kind, ACCESS_MODIFY) : packet->flags & LOCKED_RMW ? is(kind, ACCESS_LOAD) : IS_OF_OTHER_VERSION;
+	case LOCKED_RMW_WRITE_REQ:
+		return packet->flags & LOCKED_RMW ? is(kind, ACCESS_STORE) : IS_OF_OTHER_VERSION;
+	case SWAP_OR_FENCE_REQ:
+		return swaps ? is(kind, ACCESS_MODIFY) : IS_NONE;
 	default:
-		return false;
+		return packet->cmd < COMMANDS ? IS_NONE : IS_OF_OTHER_VERSION;
 	}
 }
 
@@ -154,11 +191,12 @@ static bool take_packet(struct access_reader *reader, const Gem5__Packet *packet
 {
 	const char *problem;
 	enum access_kind kind;
-	if (packet->cmd > STORE_COND_REQ)
+	enum meaning meaning = kind_of(packet, &kind);
+	if (meaning == IS_OF_OTHER_VERSION)
 		return access_wrong_at(reader, input_offset(&reader->input), error,
-		                       "found command %u, which versions of gem5 number differently, expected at most %u",
-		                       packet->cmd, STORE_COND_REQ);
-	if (!kind_of(packet, &kind))
+		                       "found command %u with flags 0x%x, expected one of gem5 20.1 to 24.0", packet->cmd,
+		                       packet->flags);
+	if (meaning == IS_NONE)
 		return true;
 	if (!access_is_possible(packet->addr, packet->size, &problem))
 		return access_wrong_at(reader, input_offset(&reader->input), error, "a packet of %u bytes at 0x%llx: %s",

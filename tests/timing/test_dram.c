@@ -291,6 +291,46 @@ static void bandwidth_of_the_channels(void **state)
 	rig_release(&rig);
 }
 
+/* A core of 3 GHz, a clock of 1.6 GHz: 15 cycles are 8 clocks. Would catch: a late time that overflows, and then is rounded off.
+ */
+static void late_times_are_as_exact_as_early_ones(void **state)
+{
+	(void)state;
+	for (unsigned phase = 0; phase < 15; phase++) {
+		struct rig rig;
+		rig_init(&rig);
+		set(&rig.settings, "machine.frequency", "3 GHz");
+		set(&rig.settings, "machine.dram.clock", "1.6 GHz");
+		rig_make(&rig);
+		cycle early = read_at(&rig, at(0, 1, 0), phase);
+		cycle late = read_at(&rig, at(1, 1, 0), (15ull << 57) + phase) - (15ull << 57);
+		assert_int_equal(early,
+		                 ((phase * 8 + 14) / 15 + EMPTY) * 15 / 8 + (((phase * 8 + 14) / 15 + EMPTY) * 15 % 8 > 0));
+		assert_int_equal(late, early);
+		rig_release(&rig);
+	}
+}
+
+/* Would catch: a line of two bursts that takes the bus for one, a burst longer than the line that takes it for none. */
+static void lines_are_whole_bursts(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line, *bus;
+		unsigned clocks;
+	} cases[] = {{"128 B", "8 B", 2 * LINE}, {"64 B", "16 B", LINE}, {"32 B", "8 B", LINE}, {"64 B", "2 B", 4 * LINE}};
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct rig rig;
+		rig_init(&rig);
+		set(&rig.settings, "machine.cache_line", cases[i].line);
+		set(&rig.settings, "machine.dram.bus", cases[i].bus);
+		rig_make(&rig);
+		assert_int_equal(read_at(&rig, 0, 0), EMPTY - LINE + cases[i].clocks);
+		assert_int_equal(counter(rig.dram, "bus_clocks"), cases[i].clocks);
+		rig_release(&rig);
+	}
+}
+
 /* Would catch: rows of one bank opened faster than tRC = tRAS + tRP, or, where tRTP is longer, than tRCD + tRTP + tRP. */
 static void rows_of_one_bank_come_at_trc(void **state)
 {
@@ -575,6 +615,59 @@ static void writes_are_written_row_after_row(void **state)
 	rig_release(&rig);
 }
 
+/*
+ * Three writes to the same row number, two of one bank; two are written. Would catch: rows of other banks or ranks taken for the
+ * same, which puts the third before the second.
+ */
+static void rows_of_other_banks_are_others(void **state)
+{
+	(void)state;
+	const uint64_t others[] = {at(1, 1, 0), 64ull * GROUPS * COLUMNS * BANKS};
+	for (unsigned i = 0; i < 2; i++) {
+		struct rig rig;
+		rig_init(&rig);
+		set(&rig.settings, "machine.dram.ranks", i ? "2" : "1");
+		set(&rig.settings, "machine.dram.write_high", "3");
+		set(&rig.settings, "machine.dram.write_low", "1");
+		rig_make(&rig);
+		dram_access(rig.dram, i ? 0 : at(0, 1, 0), true, 0);
+		dram_access(rig.dram, at(0, 2, 0) * (i + 1), true, 0);
+		dram_access(rig.dram, others[i], true, 0);
+		assert_int_equal(read_at(&rig, others[i], START), START + CONTROLLER);
+		assert_int_equal(counter(rig.dram, "forwarded"), 1);
+		rig_release(&rig);
+	}
+}
+
+/* Lines 0 and 1025 share an entry of the filter. Would catch: a read answered with another line's data, a write lost in another.
+ */
+static void the_filter_is_not_the_answer(void **state)
+{
+	(void)state;
+	struct rig rig;
+	set_write_queue(&rig, "8", "8", "1");
+	dram_access(rig.dram, 0, true, 0);
+	read_at(&rig, 1025 * 64, 100);
+	dram_access(rig.dram, 1025 * 64, true, 200);
+	assert_int_equal(counter(rig.dram, "forwarded"), 0);
+	assert_int_equal(counter(rig.dram, "merged"), 0);
+	rig_release(&rig);
+}
+
+/* Two writes, the first held up by a row conflict, so that the second's data goes before. A READ waits for both. */
+static void reads_wait_for_the_last_data_of_all_writes(void **state)
+{
+	(void)state;
+	struct rig rig;
+	set_write_queue(&rig, "8", "2", "0");
+	for (unsigned bank = 0; bank < 2; bank++)
+		read_at(&rig, at(bank, 1, 0), bank * 1000);
+	dram_access(rig.dram, at(0, 2, 0), true, START);
+	dram_access(rig.dram, at(1, 1, 1), true, START);
+	assert_int_equal(read_at(&rig, at(1, 1, 2), START), START + TRP + WRITE_END + TWTR + HIT);
+	rig_release(&rig);
+}
+
 /* A queue of two, each write written as it comes: the third waits for the first's end, the fourth for the second's. */
 static void a_full_write_queue_waits(void **state)
 {
@@ -585,7 +678,9 @@ static void a_full_write_queue_waits(void **state)
 	assert_int_equal(dram_access(rig.dram, at(1, 1, 0), true, 0), 0);
 	assert_int_equal(dram_access(rig.dram, at(2, 1, 0), true, 0), WRITE_END);
 	assert_int_equal(dram_access(rig.dram, at(3, 1, 0), true, 0), WRITE_END + LINE);
-	assert_int_equal(counter(rig.dram, "write_queue_waits"), 2);
+	/* The third one's commands began when it had been taken. */
+	assert_int_equal(dram_access(rig.dram, at(4, 1, 0), true, 0), 2 * WRITE_END);
+	assert_int_equal(counter(rig.dram, "write_queue_waits"), 3);
 	rig_release(&rig);
 }
 
@@ -602,6 +697,13 @@ static void a_core_that_runs_behind_uses_what_is_left(void **state)
 	assert_int_equal(read_at(&rig, at(1, 1, 0), START - 400), START - 400 + EMPTY);
 	/* The same bank is reserved in the order of calls. */
 	assert_int_equal(read_at(&rig, at(0, 1, 1), START - 300), START + TRCD + TCCD + HIT);
+	rig_release(&rig);
+	/* A refresh that lies between such a request and its bank's last one has not held it up. */
+	set_refresh(&rig);
+	cycle after = TREFI + TRFC + 100;
+	assert_int_equal(read_at(&rig, at(0, 1, 0), after), after + EMPTY);
+	assert_int_equal(read_at(&rig, at(0, 1, 1), TREFI - 50), after + TRCD + TCCD + HIT);
+	assert_int_equal(counter(rig.dram, "refresh_waits"), 0);
 	rig_release(&rig);
 }
 
@@ -659,7 +761,7 @@ static void bus_against_an_array(void **state)
 	for (unsigned call = 0; call < FUZZ_CALLS; call++) {
 		uint64_t random = rng_next(&rng);
 		unsigned clocks = 1 + (unsigned)(random % (call % 2 ? 8 : DATA_BUS_BURST_MAX));
-		uint64_t from = front > 3000 ? front - 3000 + (random >> 8) % 3100 : (random >> 8) % 100, found = from;
+		uint64_t from = front > 9000 ? front - 9000 + (random >> 8) % 9100 : (random >> 8) % 100, found = from;
 		if (found < bus.first)
 			found = bus.first;
 		for (unsigned free = 0; free < clocks;)
@@ -759,6 +861,9 @@ static void every_mapping_is_one_to_one(void **state)
 		}
 		for (unsigned place = 0; place < ALL; place++)
 			assert_int_equal(lines[place], COLUMNS);
+		/* The next row is in the same bank without the hash, in another with it. */
+		uint64_t row = 1ull << map.row_shift;
+		assert_true((address_map_place(&map, 0).bank == address_map_place(&map, row).bank) == (i % 2 == 0));
 		settings_release(&settings);
 	}
 }
@@ -848,6 +953,8 @@ int main(void)
 	        cmocka_unit_test(closed_page),
 	        cmocka_unit_test(a_stream_runs_at_the_rate_of_the_bus),
 	        cmocka_unit_test(bandwidth_of_the_channels),
+	        cmocka_unit_test(late_times_are_as_exact_as_early_ones),
+	        cmocka_unit_test(lines_are_whole_bursts),
 	        cmocka_unit_test(rows_of_one_bank_come_at_trc),
 	        cmocka_unit_test(banks_overlap_within_trrd_and_tfaw),
 	        cmocka_unit_test(not_ready_a_clock_before_ready_at_the_clock),
@@ -858,6 +965,9 @@ int main(void)
 	        cmocka_unit_test(a_full_read_queue_waits_for_its_first_end),
 	        cmocka_unit_test(writes_wait_and_answer_reads),
 	        cmocka_unit_test(writes_are_written_row_after_row),
+	        cmocka_unit_test(rows_of_other_banks_are_others),
+	        cmocka_unit_test(the_filter_is_not_the_answer),
+	        cmocka_unit_test(reads_wait_for_the_last_data_of_all_writes),
 	        cmocka_unit_test(a_full_write_queue_waits),
 	        cmocka_unit_test(a_core_that_runs_behind_uses_what_is_left),
 	        cmocka_unit_test(no_clock_of_the_bus_is_used_twice),

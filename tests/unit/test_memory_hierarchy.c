@@ -102,6 +102,7 @@ static void a_zeroed_page_is_written_through_the_caches(void **state)
 		struct rig rig;
 		rig_init(&rig);
 		rig.settings.machine.memory_bytes = 64ull << 20;
+		rig.settings.kernel.init_on_alloc = false;
 		struct error error = {0};
 		struct layout layout;
 		struct steps steps;

@@ -32,6 +32,7 @@ static struct machine *machine_open_as(const char *objects, uint64_t memory_byte
 	struct machine *machine = xcalloc(1, sizeof *machine);
 	struct error error = {0};
 	settings_init(&machine->settings);
+	machine->settings.kernel.init_on_alloc = false;
 	machine->settings.machine.cpus = 1;
 	machine->settings.machine.memory_bytes = memory_bytes;
 	machine->settings.machine.architecture = architecture;

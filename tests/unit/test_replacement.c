@@ -5,27 +5,13 @@
  */
 #include "models/registry.h"
 #include "sim/rng.h"
+#include "tests/unit/plain_set.h"
 #include "tests/unit/test.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- the second opinion: one set, ways as they lie in hardware, with everything any policy may want to know ---- */
-
-#define WAYS_MAX 140
-
-struct plain_way {
-	bool valid, recent;
-	uint64_t tag, marks, payload;
-	unsigned long last_use, came;
-	unsigned prediction;
-};
-
-struct plain_set {
-	struct plain_way way[WAYS_MAX];
-	bool right_is_older[2 * 256]; /* by node of the tree */
-	unsigned long clock;
-};
+/* ---- the second opinion ---- */
 
 struct plain {
 	const char *policy;
@@ -34,72 +20,9 @@ struct plain {
 	struct plain_set *set;
 };
 
-/* Turns the nodes above the way away from it: the leaf range [low, low + leaves) belongs to `node`. */
-static void tree_touch(struct plain_set *set, unsigned node, unsigned low, unsigned leaves, unsigned way)
-{
-	if (leaves == 1)
-		return;
-	bool goes_right = way >= low + leaves / 2;
-	set->right_is_older[node] = !goes_right;
-	tree_touch(set, 2 * node + goes_right, goes_right ? low + leaves / 2 : low, leaves / 2, way);
-}
-
-static unsigned tree_victim(const struct plain_set *set, unsigned node, unsigned low, unsigned leaves, unsigned ways)
-{
-	if (leaves == 1)
-		return low;
-	bool goes_right = low + leaves / 2 < ways && set->right_is_older[node];
-	return tree_victim(set, 2 * node + goes_right, goes_right ? low + leaves / 2 : low, leaves / 2, ways);
-}
-
-static unsigned leaves_of(unsigned ways)
-{
-	unsigned leaves = 1;
-	while (leaves < ways)
-		leaves *= 2;
-	return leaves;
-}
-
 static void plain_use(struct plain *plain, struct plain_set *set, unsigned way)
 {
-	set->way[way].last_use = ++set->clock;
-	set->way[way].prediction = 0;
-	tree_touch(set, 1, 0, leaves_of(plain->ways), way);
-	set->way[way].recent = true;
-	for (unsigned i = 0; i < plain->ways; i++)
-		if (!set->way[i].recent)
-			return;
-	for (unsigned i = 0; i < plain->ways; i++)
-		set->way[i].recent = i == way;
-}
-
-static unsigned plain_victim(struct plain *plain, struct plain_set *set)
-{
-	unsigned victim = 0;
-	for (unsigned i = 0; i < plain->ways; i++)
-		if (!set->way[i].valid)
-			return i;
-	if (strcmp(plain->policy, "tree_plru") == 0)
-		return tree_victim(set, 1, 0, leaves_of(plain->ways), plain->ways);
-	if (strcmp(plain->policy, "bit_plru") == 0) {
-		while (victim + 1 < plain->ways && set->way[victim].recent)
-			victim++;
-		return set->way[victim].recent ? 0 : victim;
-	}
-	if (strcmp(plain->policy, "srrip") == 0) {
-		for (;;) {
-			for (unsigned i = 0; i < plain->ways; i++)
-				if (set->way[i].prediction == 3)
-					return i;
-			for (unsigned i = 0; i < plain->ways; i++)
-				set->way[i].prediction++;
-		}
-	}
-	bool fifo = strcmp(plain->policy, "fifo") == 0;
-	for (unsigned i = 1; i < plain->ways; i++)
-		if (fifo ? set->way[i].came < set->way[victim].came : set->way[i].last_use < set->way[victim].last_use)
-			victim = i;
-	return victim;
+	plain_set_use(set, plain->ways, way);
 }
 
 static struct plain_set *plain_set_of(const struct plain *plain, uint64_t tag)
@@ -123,19 +46,10 @@ static struct plain_way *plain_find(const struct plain *plain, uint64_t tag)
 static struct plain_way plain_insert(struct plain *plain, uint64_t tag, uint64_t marks, uint64_t payload)
 {
 	struct plain_set *set = plain_set_of(plain, tag);
-	unsigned way = plain_victim(plain, set);
+	unsigned way = plain_set_victim(set, plain->ways, plain->policy);
 	struct plain_way old = set->way[way];
-	struct plain_way fresh = {.valid = true, .tag = tag, .marks = marks, .payload = payload, .recent = old.recent};
-	set->way[way] = fresh;
-	plain_use(plain, set, way);
-	set->way[way].came = set->clock;
-	set->way[way].prediction = 2;
+	plain_set_put(set, plain->ways, way, (struct plain_way){.tag = tag, .marks = marks, .payload = payload});
 	return old;
-}
-
-static void plain_remove(struct plain_way *way)
-{
-	*way = (struct plain_way){0};
 }
 
 /* ---- streams ---- */
@@ -169,7 +83,8 @@ static const struct geometry geometries[] = {{1, 1, false},  {8, 1, false},  {1,
                                              {4, 16, true},  {2, 17, false}, {1, 20, false},  {2, 32, false},   {1, 33, false},
                                              {1, 64, false}, {1, 65, false}, {1, 128, false}, {3, 130, false}};
 
-static struct replacement *make(const char *policy, const struct geometry *geometry, bool payloads, enum simd simd)
+static struct replacement *make_array(const char *policy, const struct geometry *geometry, bool payloads, bool unmarked,
+                                      enum simd simd)
 {
 	struct error error = {0};
 	const struct replacement_wiring wiring = {.sets = geometry->sets,
@@ -177,6 +92,7 @@ static struct replacement *make(const char *policy, const struct geometry *geome
 	                                          .index = geometry->xor ? INDEX_XOR : INDEX_LINEAR,
 	                                          .tag_shift = WAY_MARK_BITS,
 	                                          .payloads = payloads,
+	                                          .unmarked = unmarked,
 	                                          .simd = simd,
 	                                          .seed = 1,
 	                                          .stream = "test"};
@@ -186,14 +102,17 @@ static struct replacement *make(const char *policy, const struct geometry *geome
 	return array;
 }
 
+static struct replacement *make(const char *policy, const struct geometry *geometry, bool payloads, enum simd simd)
+{
+	return make_array(policy, geometry, payloads, false, simd);
+}
+
 static struct plain make_plain(const char *policy, const struct geometry *geometry)
 {
 	struct plain plain = {.policy = policy, .sets = geometry->sets, .ways = geometry->ways, .xor = geometry->xor };
 	plain.set = xcalloc(plain.sets, sizeof *plain.set);
 	return plain;
 }
-
-static const char *const deterministic[] = {"lru", "fifo", "tree_plru", "bit_plru", "srrip", NULL};
 
 /* One access as a TLB makes it: found and used, or put in. */
 static void step_single(struct replacement *array, struct plain *plain, uint64_t tag, uint64_t payload)
@@ -348,7 +267,8 @@ static void lru_runs_equal_plain_lists_at_any_ways(void **state)
 		for (unsigned ways = 1; simd_has(simd) && ways <= VECTOR_WAYS; ways++)
 			for (unsigned g = 0; g < SET_COUNTS; g++) {
 				const struct geometry geometry = {set_counts[g], ways, set_counts[g] == 64 && ways % 2};
-				struct replacement *array = make("lru", &geometry, false, simd);
+				const uint64_t marks = ways % 3 == 1 ? USED_AGAIN : WAY_MARKS;
+				struct replacement *array = make_array("lru", &geometry, false, ways % 3 == 1, simd);
 				struct plain plain = make_plain("lru", &geometry);
 				for (unsigned step = 0, batch = 0; step < 1200; batch++) {
 					uint64_t requests[200];
@@ -356,7 +276,7 @@ static void lru_runs_equal_plain_lists_at_any_ways(void **state)
 					for (unsigned i = 0; i < count; i++, step++)
 						requests[i] = next_tag((enum stream)(batch % STREAMS), &plain, &rng, step)
 						                      << WAY_MARK_BITS |
-						              (rng_next(&rng) & rng_next(&rng) & WAY_MARKS);
+						              (rng_next(&rng) & rng_next(&rng) & marks);
 					expect_run(array, &plain, requests, count);
 				}
 				expect_same_contents(array, &plain);
@@ -382,24 +302,24 @@ static unsigned array_of(const struct routed *routed, unsigned kind)
 	return kind == ACCESS_CODE && routed->array[1] ? 1 : 0;
 }
 
-static void make_routed(struct routed *routed, const struct geometry *geometry, bool split, enum simd simd)
+static void make_routed(struct routed *routed, const struct geometry *geometry, bool split, bool unmarked, enum simd simd)
 {
+	static const uint64_t marks[ACCESS_KINDS] = {[ACCESS_STORE] = 2, [ACCESS_MODIFY] = 10};
 	*routed = (struct routed){.tag_mask = split ? UINT64_MAX : (1ull << 20) - 1};
 	for (unsigned i = 0; i <= split; i++) {
-		routed->array[i] = make("lru", geometry, false, simd);
+		routed->array[i] = make_array("lru", geometry, false, unmarked, simd);
 		routed->plain[i] = make_plain("lru", geometry);
 	}
 	for (unsigned kind = 0; kind < ACCESS_WRITEBACK; kind++) {
 		const struct replacement *array = routed->array[array_of(routed, kind)];
 		routed->route[kind] = (struct replacement_route){.words = array->words,
-		                                                 .marks = kind == ACCESS_STORE    ? 2
-		                                                          : kind == ACCESS_MODIFY ? 10
-		                                                                                  : 0,
+		                                                 .marks = unmarked ? 0 : marks[kind],
 		                                                 .tag_mask = routed->tag_mask,
 		                                                 .set_mask = array->sets - 1,
 		                                                 .stride = array->stride,
 		                                                 .ways = array->ways,
 		                                                 .tag_shift = array->tag_shift,
+		                                                 .unmarked = array->unmarked,
 		                                                 .simd = array->simd};
 	}
 }
@@ -489,7 +409,7 @@ static void lru_runs_of_accesses_equal_plain_lists(void **state)
 				static struct access accesses[ACCESSES];
 				const struct geometry geometry = {shape < 2 ? 1 : 16, ways, false};
 				struct routed routed;
-				make_routed(&routed, &geometry, shape % 2, simd);
+				make_routed(&routed, &geometry, shape % 2, ways % 3 == 1, simd);
 				make_accesses(&routed, accesses, &rng);
 				for (size_t done = 0; done < ACCESSES;) {
 					size_t ran = expect_run_of_accesses(&routed, accesses + done, ACCESSES - done);

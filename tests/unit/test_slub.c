@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * test_slub.c - SLUB's decisions, each by a small example worked by hand from Linux 6.1 mm/slub.c (the function is named), its
- * refusals, its steps, loading of states, and a random load under the sanity walker.
+ * refusals, loading of states, and a random load under the sanity walker.
  *
  * Most examples use objects of 1 KiB in slabs of one page: four objects each. The test's page allocator hands out frames FIRST,
  * FIRST + 1 ..., so object i of the n-th slab is at(n, i).
@@ -1080,66 +1080,6 @@ static void slabinfo_counts_what_cpus_hold_as_active(void **state)
 
 /* ---- steps ---- */
 
-static uint32_t steps_of(const struct fixture *f, enum step_kind kind, uint64_t address)
-{
-	uint32_t found = 0;
-	for (uint32_t i = 0; i < f->steps.count; i++)
-		found += f->steps.at[i].kind == kind && f->steps.at[i].address == address;
-	return found;
-}
-
-/* Catches steps at other addresses than where the real words lie, locks taken on the fast path, and locks not given up. */
-static void steps_touch_what_the_kernel_touches(void **state)
-{
-	(void)state;
-	struct fixture *f = fixture_new(1);
-	gives(f, 0, 0, 0);
-	assert_int_equal(f->steps.count, 0);
-	f->steps.recording = true;
-	uint64_t cpu = layout_per_cpu(&f->layout, f->cache->at.cpu_offset, 0).addr, node = f->cache->at.node.addr;
-	uint64_t page = layout_struct_page(&f->layout, pfn_of(FIRST)).addr;
-	uint32_t offset = f->cache->geometry.offset;
-	assert_int_equal(offset, 512);
-	cache_alloc(f->objects, f->id, GFP_KERNEL | __GFP_ZERO, 0);
-	assert_int_equal(steps_of(f, STEP_READ, f->cache->at.kmem_cache.addr), 1);
-	assert_int_equal(steps_of(f, STEP_READ, cpu), 1);
-	assert_int_equal(steps_of(f, STEP_READ, at(f, 0, 1).addr + offset), 1);
-	assert_int_equal(steps_of(f, STEP_WRITE, cpu), 1);
-	assert_int_equal(steps_of(f, STEP_WRITE, at(f, 0, 1).addr), 1); /* zeroed */
-	assert_int_equal(steps_of(f, STEP_LOCK, node), 0);
-	steps_clear(&f->steps);
-	cache_free(f->objects, f->id, at(f, 0, 1), 0);
-	assert_int_equal(steps_of(f, STEP_READ, page), 1);
-	assert_int_equal(steps_of(f, STEP_WRITE, at(f, 0, 1).addr + offset), 1);
-	assert_int_equal(steps_of(f, STEP_WRITE, cpu), 1);
-	assert_int_equal(steps_of(f, STEP_ATOMIC, page + 32), 0);
-	assert_int_equal(steps_of(f, STEP_LOCK, node), 0);
-	steps_clear(&f->steps);
-	fixture_free(f);
-
-	/* A fresh slab: each object's free pointer is written. A drain: the node's lock, each slab's freelist word. */
-	f = fixture_new(1);
-	node = f->cache->at.node.addr;
-	f->steps.recording = true;
-	gives(f, 0, 0, 0);
-	for (uint32_t i = 0; i < PER_SLAB; i++)
-		assert_int_equal(steps_of(f, STEP_WRITE, at(f, 0, i).addr + 512), 1);
-	for (uint32_t i = 1; i < PER_SLAB; i++)
-		gives(f, 0, 0, i);
-	fill(f, 0, 1, 2);
-	gives(f, 0, 3, 0);
-	takes(f, 0, 0, 0);
-	takes(f, 0, 1, 0);
-	assert_int_equal(steps_of(f, STEP_LOCK, node), 0);
-	steps_clear(&f->steps);
-	takes(f, 0, 2, 0);
-	assert_int_equal(steps_of(f, STEP_LOCK, node), 1);
-	assert_int_equal(steps_of(f, STEP_UNLOCK, node), 1);
-	assert_int_equal(steps_of(f, STEP_ATOMIC, layout_struct_page(&f->layout, pfn_of(FIRST + 1)).addr + 32), 1);
-	assert_int_equal(steps_of(f, STEP_ATOMIC, layout_struct_page(&f->layout, pfn_of(FIRST)).addr + 32), 1);
-	fixture_free(f);
-}
-
 /* Catches a decision that depends on whether steps are recorded. */
 static void recording_changes_no_decision(void **state)
 {
@@ -1334,7 +1274,6 @@ int main(void)
 	        cmocka_unit_test(merged_caches_live_until_their_last_user),
 	        cmocka_unit_test(refused_specs),
 	        cmocka_unit_test(slabinfo_counts_what_cpus_hold_as_active),
-	        cmocka_unit_test(steps_touch_what_the_kernel_touches),
 	        cmocka_unit_test(recording_changes_no_decision),
 	        cmocka_unit_test(a_loaded_state_goes_on_as_it_was),
 	        cmocka_unit_test(damaged_states_are_refused),

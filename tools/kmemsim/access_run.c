@@ -5,7 +5,6 @@
 #include "tools/kmemsim/access_run.h"
 
 #include "models/cache_settings.h"
-#include "models/dram_settings.h"
 #include "models/mmu_settings.h"
 #include "models/registry.h"
 #include "models/settings_doc.h"
@@ -14,9 +13,11 @@
 #include "sim/level_store.h"
 #include "sim/port/access_source.h"
 #include "tools/kmemsim/command.h"
+#include "tools/kmemsim/flush_every.h"
 #include "tools/kmemsim/interrupt.h"
 #include "tools/kmemsim/progress.h"
 #include "tools/kmemsim/simulate.h"
+#include "tools/kmemsim/timed_machine.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -34,9 +35,9 @@ struct parts {
 	struct address_space space;
 	bool has_space; /* addresses are translated */
 	struct cache_hierarchy *caches;
-	struct memory *memory; /* timing: cycles; else NULL, as are machine and cores */
-	struct dram *dram;     /* NULL: the memory model has none */
-	struct machine machine;
+	struct flush_every flush;
+	bool timed;
+	struct timed_machine machine; /* these two: timing: cycles */
 	struct access_cores cores;
 	struct store *store;
 	int64_t run_id;
@@ -127,9 +128,10 @@ static void run_core(struct parts *parts, const struct access *accesses, size_t 
 	}
 }
 
-static void run_accesses(struct parts *parts, const struct access *accesses, size_t count)
+static void run_accesses(void *context, const struct access *accesses, size_t count)
 {
-	if (parts->memory) {
+	struct parts *parts = context;
+	if (parts->timed) {
 		access_cores_run(&parts->cores, accesses, count);
 		return;
 	}
@@ -149,7 +151,7 @@ static bool run_batch(struct parts *parts, const struct access *batch, size_t co
 		size_t now = count;
 		if (every && parts->next_sample - parts->accesses < now)
 			now = (size_t)(parts->next_sample - parts->accesses);
-		run_accesses(parts, batch, now);
+		flush_every_run(&parts->flush, batch, now);
 		parts->accesses += now;
 		batch += now;
 		count -= now;
@@ -172,7 +174,7 @@ static bool run_source(struct parts *parts, struct error *error)
 	while (!*parts->interrupt && (sound = access_source_read(parts->source, batch, ACCESS_BATCH, &count, error)) &&
 	       count > 0 && (sound = run_batch(parts, batch, count, error)))
 		progress_bar_tell(&bar, parts->source->bytes_done, parts->source->bytes_total);
-	if (parts->memory)
+	if (parts->timed)
 		access_cores_finish(&parts->cores);
 	progress_bar_end(&bar);
 	parts->interrupted = *parts->interrupt;
@@ -208,16 +210,21 @@ static bool write_counters(struct parts *parts, struct error *error)
 	       write_metrics(parts, "page_allocator", pages->metrics, pages->counters(parts->pages), error);
 }
 
+static const char *no_name(void *context, uint32_t number)
+{
+	(void)context;
+	(void)number;
+	return "";
+}
+
 /* Where the cycles went, on all cores and in memory. */
 static bool write_cycles(struct parts *parts, struct error *error)
 {
-	if (!parts->memory)
+	const struct op_cost_names names = {.owner = no_name, .call_site = no_name};
+	if (!parts->timed)
 		return true;
-	machine_check(&parts->machine);
-	parts->memory->ops->check(parts->memory);
-	struct core_counters cores = machine_counters(&parts->machine);
-	return write_metrics(parts, "core", core_metrics, &cores, error) &&
-	       write_metrics(parts, "memory", parts->memory->ops->metrics, parts->memory->ops->counters(parts->memory), error);
+	timed_machine_check(&parts->machine);
+	return timed_machine_store(&parts->machine, parts->store, parts->run_id, &parts->layout, &names, error);
 }
 
 /* What was measured up to here, also of a run that ended early. */
@@ -246,6 +253,7 @@ static bool end_row(struct parts *parts, bool done, const struct error *why, str
 	        .wall_s = host_seconds() - parts->started_s,
 	        .replay_wall_s = host_seconds() - parts->started_s,
 	        .ops = parts->accesses,
+	        .cycles = parts->timed ? access_cores_now(&parts->cores) : 0,
 	};
 	return store_run_end(parts->store, parts->run_id, &end, error);
 }
@@ -306,27 +314,14 @@ static bool make_space(struct parts *parts, struct error *error)
 static bool make_machine(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->settings;
+	const struct timed_machine_parts machine = {
+	        .settings = settings, .caches = parts->caches, .mmu = parts->mmus.mmu, .layout = &parts->layout};
 	if (settings->timing != TIMING_CYCLES)
 		return true;
-	const struct memory_model *model = memory_model(settings->machine.memory_model, error);
-	if (!model)
+	if (!timed_machine_create(&parts->machine, &machine, error))
 		return false;
-	if (model->ops->has_dram && !(parts->dram = dram_of_settings(settings, error)))
-		return false;
-	const struct memory_wiring wiring = {.settings = settings,
-	                                     .caches = parts->caches,
-	                                     .mmu = parts->mmus.mmu,
-	                                     .layout = &parts->layout,
-	                                     .dram = parts->dram};
-	parts->memory = model->create(&wiring, error);
-	if (!parts->memory)
-		return false;
-	machine_init(&parts->machine, &(struct machine_wiring){.cpus = settings->machine.cpus,
-	                                                       .line_bytes = settings->machine.cache_line_bytes,
-	                                                       .core = settings->machine.core,
-	                                                       .memory = parts->memory,
-	                                                       .layout = &parts->layout});
-	access_cores_init(&parts->cores, &parts->machine, settings->instructions_per_access, &parts->space.cpu);
+	access_cores_init(&parts->cores, &parts->machine.machine, settings->instructions_per_access, &parts->space.cpu);
+	parts->timed = true;
 	return true;
 }
 
@@ -336,6 +331,11 @@ static bool make_parts(struct parts *parts, const struct start_state *start, con
 	if (!parts->source || !make_pages(parts, start, error) || !make_space(parts, error))
 		return false;
 	parts->caches = caches_of_settings(parts->settings, true, NULL, error);
+	parts->flush = (struct flush_every){.every = parts->settings->machine.cache_flush_every,
+	                                    .modify = parts->settings->machine.cache_modify,
+	                                    .caches = parts->caches,
+	                                    .run = run_accesses,
+	                                    .context = parts};
 	if (parts->caches && make_machine(parts, error))
 		parts->store = store_open(db_path, error);
 	parts->next_sample = parts->settings->sample_accesses;
@@ -345,12 +345,9 @@ static bool make_parts(struct parts *parts, const struct start_state *start, con
 static void release(struct parts *parts)
 {
 	access_source_close(parts->source);
-	if (parts->memory) {
+	if (parts->timed)
 		access_cores_release(&parts->cores);
-		machine_release(&parts->machine);
-		memory_destroy(parts->memory);
-	}
-	dram_destroy(parts->dram);
+	timed_machine_release(&parts->machine);
 	cache_hierarchy_destroy(parts->caches);
 	if (parts->has_space)
 		address_space_release(&parts->space);
@@ -364,6 +361,9 @@ static void release(struct parts *parts)
 static bool run_all(struct parts *parts, enum table_format format, struct error *error)
 {
 	bool done = run_source(parts, error);
+	enum cache_flush flush = parts->settings->machine.cache_flush;
+	if (done && !parts->interrupted && flush != CACHE_FLUSH_NONE)
+		cache_hierarchy_flush(parts->caches, flush == CACHE_FLUSH_INVALIDATE);
 	struct error at_results = {0};
 	if (!write_results(parts, &at_results) && done)
 		done = error_set(error, at_results.kind, "%s", at_results.text);

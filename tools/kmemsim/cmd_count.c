@@ -22,6 +22,7 @@ enum {
 	OPTION_FINAL_FLUSH,
 	OPTION_FLUSH_EVERY,
 	OPTION_WALK,
+	OPTION_WALK_LEVEL,
 	OPTION_FORMAT,
 	OPTION_RECORDS,
 	OPTION_JSON
@@ -44,6 +45,7 @@ static const struct argp_option count_options[] = {
         {"flush-every", OPTION_FLUSH_EVERY, "N", 0, "Write back and empty all caches after every N records of the trace", 1},
         {"walk", OPTION_WALK, "none|4level", 0, "What a miss of the last TLB costs: nothing, or a page walk through the caches",
          1},
+        {"walk-level", OPTION_WALK_LEVEL, "N", 0, "The first level of caches that the walker asks (1)", 1},
         {"format", OPTION_FORMAT, "NAME", 0, "The trace's format, where the file does not tell", 2},
         {"records", OPTION_RECORDS, "N", 0, "Read the first N records only", 2},
         {"json", OPTION_JSON, NULL, 0, "One JSON object with keys like l1d.misses instead of the table", 2},
@@ -54,6 +56,7 @@ struct options {
 	struct count_request request;
 	/* What was said of its own is kept whatever --like says, before or after. */
 	const char *like, *rule, *crossing, *modify, *final_flush;
+	uint64_t walk_level; /* 0: not said */
 	bool json;
 };
 
@@ -112,6 +115,8 @@ static int parse(int key, char *argument, void *input, struct error *error)
 		return number_of("flush-every", argument, &request->flush_every, error);
 	case OPTION_WALK:
 		return parse_walk(options, argument, error);
+	case OPTION_WALK_LEVEL:
+		return number_of("walk-level", argument, &options->walk_level, error);
 	case OPTION_FORMAT:
 		return request->format = argument, 0;
 	case OPTION_RECORDS:
@@ -165,6 +170,12 @@ static bool resolve_rules(struct options *options, struct error *error)
 		of->caches.modify = (enum modify_counts)index;
 	if (options->final_flush && word_of("final-flush", options->final_flush, no_yes, &index, error))
 		of->final_flush = index == 1;
+	if (options->walk_level && options->request.walk == WALK_NONE)
+		error_set(error, ERROR_USAGE, "--walk-level: nothing is walked; say --walk 4level too");
+	if (options->walk_level > CACHE_LEVELS_MAX)
+		error_set(error, ERROR_USAGE, "--walk-level: found %llu, expected 1 to %u",
+		          (unsigned long long)options->walk_level, CACHE_LEVELS_MAX);
+	of->caches.walk_level = (uint32_t)options->walk_level;
 	return error->kind == ERROR_NONE;
 }
 

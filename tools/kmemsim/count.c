@@ -8,6 +8,7 @@
 #include "models/tlb_settings.h"
 #include "sim/port/access_source.h"
 #include "tools/kmemsim/count_space.h"
+#include "tools/kmemsim/flush_every.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -132,7 +133,7 @@ struct machine {
 	bool has_tlbs;
 	struct count_space space; /* of has_space */
 	bool has_space;
-	uint64_t since_flush; /* accesses */
+	struct flush_every flush;
 };
 
 static bool create_tlbs(const struct count_request *request, struct machine *machine, struct error *error)
@@ -177,8 +178,9 @@ static void run_translated(struct machine *machine, const struct access *accesse
 	}
 }
 
-static void machine_run(struct machine *machine, const struct access *accesses, size_t count)
+static void machine_run(void *context, const struct access *accesses, size_t count)
 {
+	struct machine *machine = context;
 	size_t made;
 	if (machine->has_space) {
 		run_translated(machine, accesses, count);
@@ -190,63 +192,13 @@ static void machine_run(struct machine *machine, const struct access *accesses, 
 		cache_hierarchy_run(machine->caches, accesses, count);
 }
 
-static void machine_flush(struct machine *machine, bool invalidate)
+static void run_batch(struct machine *machine, struct count_result *result, const struct access *batch, size_t count)
 {
-	if (machine->caches)
-		cache_hierarchy_flush(machine->caches, invalidate);
-}
-
-/* Writes load-stores as a load and a store, as traces do whose format has none; returns how many accesses there are then. */
-static size_t split_modifies(const struct access *batch, size_t count, struct access *split)
-{
-	size_t made = 0;
-	for (size_t i = 0; i < count; i++) {
-		split[made] = batch[i];
-		if (batch[i].kind == ACCESS_MODIFY) {
-			split[made++].kind = ACCESS_LOAD;
-			split[made] = batch[i];
-			split[made].kind = ACCESS_STORE;
-		}
-		made++;
-	}
-	return made;
-}
-
-/* Runs accesses, cut where a flush is due. */
-static void run_with_flushes(struct machine *machine, uint64_t flush_every, struct count_result *result,
-                             const struct access *accesses, size_t count)
-{
-	for (size_t done = 0; done < count;) {
-		size_t part = count - done;
-		uint64_t until_flush = flush_every - machine->since_flush;
-		if (part > until_flush)
-			part = (size_t)until_flush;
-		machine_run(machine, accesses + done, part);
-		done += part;
-		machine->since_flush += part;
-		if (machine->since_flush == flush_every) {
-			machine_flush(machine, true);
-			machine->since_flush = 0;
-			result->flushes++;
-		}
-	}
-}
-
-static void run_batch(struct machine *machine, const struct count_request *request, struct count_result *result,
-                      const struct access *batch, size_t count)
-{
-	struct access split[2 * ACCESS_BATCH];
 	for (size_t i = 0; i < count; i++)
 		result->kinds[batch[i].kind]++;
 	result->records += count;
-	if (request->flush_every == 0) {
-		machine_run(machine, batch, count);
-	} else if (request->rules.caches.modify == MODIFY_LOAD_STORE) {
-		count = split_modifies(batch, count, split);
-		run_with_flushes(machine, request->flush_every, result, split, count);
-	} else {
-		run_with_flushes(machine, request->flush_every, result, batch, count);
-	}
+	flush_every_run(&machine->flush, batch, count);
+	result->flushes = machine->flush.flushes;
 }
 
 static bool run_source(struct machine *machine, struct access_source *source, const struct count_request *request,
@@ -265,7 +217,7 @@ static bool run_source(struct machine *machine, struct access_source *source, co
 			return false;
 		if (count == 0)
 			return true;
-		run_batch(machine, request, result, batch, count);
+		run_batch(machine, result, batch, count);
 		request->progress->tell(request->progress->context, source->bytes_done, source->bytes_total);
 	}
 }
@@ -306,7 +258,7 @@ static void end_caches(struct machine *machine, const struct count_request *requ
 		if (request->cache[cache])
 			take_cache(result, cache_hierarchy_find(caches, count_cache_names[cache]), count_cache_names[cache]);
 	if (request->rules.final_flush && !result->interrupted) {
-		machine_flush(machine, false);
+		cache_hierarchy_flush(caches, false);
 		for (unsigned level = first; level < result->levels; level++)
 			take_counts(&result->level[level], cache_hierarchy_find(caches, result->level[level].name));
 	}
@@ -374,6 +326,11 @@ bool count_run(const struct count_request *request, struct count_result *result,
 	struct access_source *source = NULL;
 	if (create_caches(request, &machine.caches, error) && create_tlbs(request, &machine, error))
 		source = access_source_open(request->trace, request->format, error);
+	machine.flush = (struct flush_every){.every = request->flush_every,
+	                                     .modify = request->rules.caches.modify,
+	                                     .caches = machine.caches,
+	                                     .run = machine_run,
+	                                     .context = &machine};
 	bool done = source && run_source(&machine, source, request, result, error);
 	if (done && machine.caches)
 		end_caches(&machine, request, result);

@@ -4,17 +4,14 @@
  */
 #include "tools/kmemsim/count_space.h"
 
+#include "models/mmu_settings.h"
 #include "models/registry.h"
-#include "models/tlb_settings.h"
+#include "models/settings.h"
 
 #define FIRST_FRAME (1ull << 20)
 
 /* Where user space ends in the lower half of 48-bit addresses. */
 #define UPPER_HALF (1ull << 63)
-
-/* As machine.paging_structure_caches has them by default, from the level of page directory entries up. */
-static const char *const structure_lines[] = {"pde entries=32 ways=4", "pdpte entries=4 ways=all", "pml4e entries=2 ways=all"};
-#define STRUCTURES (sizeof structure_lines / sizeof structure_lines[0])
 
 static uint64_t take_frame(void *context)
 {
@@ -33,30 +30,13 @@ static bool first_touch(void *context, uint64_t linear, enum walk_outcome outcom
 	return page_tables_map(&space->tables, linear & ~(uint64_t)(PAGE_SIZE - 1), word | take_frame(space), PAGE_4K) == MAP_OK;
 }
 
-static bool add_structures(struct walker *walker, struct error *error)
-{
-	const struct tlbs_wiring wiring = {.words = true, .seed = 1, .simd = SIMD_AUTO};
-	for (unsigned i = 0; i < STRUCTURES; i++) {
-		struct tlb_spec spec;
-		if (!tlb_spec_read(structure_lines[i], "--walk", &spec, error))
-			return false;
-		walker->structure[i + 1] = tlb_create(&spec, &wiring, error);
-		tlb_spec_release(&spec);
-		if (!walker->structure[i + 1])
-			return false;
-	}
-	return true;
-}
-
 bool count_space_init(struct count_space *space, struct error *error)
 {
 	const struct translation_model *mode = translation_model("x86_4level", error);
-	const struct paging_controls controls = {.physical_bits = 46,
-	                                         .nx = true,
-	                                         .large_pages = true,
-	                                         .gigabyte_pages = true,
-	                                         .write_protect = true,
-	                                         .global_pages = true};
+	const struct walkers walkers = {&space->walker, NULL};
+	struct settings settings;
+	settings_init(&settings);
+	const struct paging_controls controls = paging_controls_of(&settings);
 	*space = (struct count_space){.next_frame = FIRST_FRAME};
 	physical_memory_init(&space->memory);
 	space->tables = (struct page_tables){.mode = mode->ops,
@@ -67,7 +47,9 @@ bool count_space_init(struct count_space *space, struct error *error)
 	SIM_ASSERT(has_root);
 	space->walker = (struct walker){.mode = mode->ops, .controls = controls, .memory = &space->memory};
 	walker_load_root(&space->walker, space->tables.root, 0);
-	return add_structures(&space->walker, error);
+	bool made = structure_caches_create(&walkers, &settings, error);
+	settings_release(&settings);
+	return made;
 }
 
 void count_space_release(struct count_space *space)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * count_space.h - the address space of `kmemsim count --walk`: four levels of page tables whose pages and tables get frames in
- * the order of first touch, and the walker with its paging-structure caches.
+ * the order of first touch, and the walker with the paging-structure caches and controls of a machine of which nothing is said
+ * (models/settings.c).
  *
  * Frames count upward from 1 MiB, pages and tables alike, so a run depends on nothing but its trace.
  * MODEL: there is no page allocator behind it; a scenario's run of a trace has one.

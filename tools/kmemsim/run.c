@@ -5,7 +5,6 @@
 #include "tools/kmemsim/run.h"
 
 #include "models/cache_settings.h"
-#include "models/dram_settings.h"
 #include "models/mmu_settings.h"
 #include "models/registry.h"
 #include "models/start_state.h"
@@ -15,6 +14,7 @@
 #include "sim/replay.h"
 #include "sim/state_moment.h"
 #include "tools/kmemsim/recorded.h"
+#include "tools/kmemsim/timed_machine.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -38,9 +38,7 @@ struct parts {
 	struct mmus mmus;               /* likewise; cpus 0 */
 	struct kernel_map kernel_map;   /* of a machine whose addresses are translated */
 	bool mapped;
-	struct memory *memory;
-	struct dram *dram; /* NULL: the memory model has none */
-	struct machine machine;
+	struct timed_machine machine; /* timing: cycles */
 	bool timed;
 	struct dump_request dump;
 	struct procfs_slabinfo recorded;  /* empty: the recording has no slabinfo of its end */
@@ -189,12 +187,14 @@ static bool map_kernel(struct parts *parts, struct error *error)
 static bool make_levels(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->run->settings;
-	parts->caches = caches_of_settings(settings, true, &parts->machine.owner, error);
+	const struct machine *machine = &parts->machine.machine;
+	const uint32_t *owner = settings->watch_owner == WATCH_OWNER_CALL_SITE ? &machine->caller : &machine->owner;
+	parts->caches = caches_of_settings(settings, true, owner, error);
 	if (!parts->caches || !mmus_create(&parts->mmus, settings, settings->machine.cpus, error))
 		return false;
 	for (unsigned cpu = 0; cpu < parts->mmus.cpus; cpu++) {
 		parts->mmus.mmu[cpu].layout = &parts->layout;
-		mmu_watch(&parts->mmus.mmu[cpu], &parts->machine.owner);
+		mmu_watch(&parts->mmus.mmu[cpu], owner);
 	}
 	return map_kernel(parts, error);
 }
@@ -204,8 +204,7 @@ static bool make_models(struct parts *parts, struct error *error)
 	const struct settings *settings = parts->run->settings;
 	const struct page_allocator_model *page_model = page_allocator_model(settings->page_allocator, error);
 	const struct object_allocator_model *object_model = object_allocator_model(settings->allocator[0], error);
-	const struct memory_model *memory = memory_model(settings->machine.memory_model, error);
-	if (!page_model || !object_model || !memory)
+	if (!page_model || !object_model || !memory_model(settings->machine.memory_model, error))
 		return false;
 	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
 	if (settings->machine.architecture == ARCHITECTURE_X86_32)
@@ -232,24 +231,11 @@ static bool make_models(struct parts *parts, struct error *error)
 		return false;
 	if (!parts->timed)
 		return true;
-	if (strcmp(memory->ops->name, "ideal") != 0 && !make_levels(parts, error))
+	if (timed_machine_has_levels(settings) && !make_levels(parts, error))
 		return false;
-	if (memory->ops->has_dram && !(parts->dram = dram_of_settings(settings, error)))
-		return false;
-	parts->memory = memory->create(&(struct memory_wiring){.settings = settings,
-	                                                       .caches = parts->caches,
-	                                                       .mmu = parts->mmus.mmu,
-	                                                       .layout = &parts->layout,
-	                                                       .dram = parts->dram},
-	                               error);
-	if (!parts->memory)
-		return false;
-	machine_init(&parts->machine, &(struct machine_wiring){.cpus = settings->machine.cpus,
-	                                                       .line_bytes = settings->machine.cache_line_bytes,
-	                                                       .core = settings->machine.core,
-	                                                       .memory = parts->memory,
-	                                                       .layout = &parts->layout});
-	return true;
+	const struct timed_machine_parts machine = {
+	        .settings = settings, .caches = parts->caches, .mmu = parts->mmus.mmu, .layout = &parts->layout};
+	return timed_machine_create(&parts->machine, &machine, error);
 }
 
 /* Where the states stand in the recording. */
@@ -295,7 +281,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .pages = parts->pages,
 	        .objects = parts->objects,
 	        .steps = &parts->steps,
-	        .machine = parts->timed ? &parts->machine : NULL,
+	        .machine = parts->timed ? &parts->machine.machine : NULL,
 	        .caches = parts->caches,
 	        .mmu = parts->mmus.mmu,
 	        .store = parts->store,
@@ -374,6 +360,24 @@ static const char *owner_of_cache(void *context, uint32_t owner)
 	return parts->owner_view.name;
 }
 
+static const char *name_of_call_site(void *context, uint32_t call_site)
+{
+	const struct parts *parts = context;
+	return trace_call_site(parts->trace, call_site);
+}
+
+/* The name of a number of struct machine: caller. */
+static const char *name_of_caller(void *context, uint32_t caller)
+{
+	const struct parts *parts = context;
+	uint32_t sites = trace_info(parts->trace)->call_sites;
+	if (caller == 0)
+		return "pages and daemons";
+	if (caller == WATCH_OWNERS_MAX - 1 && sites > caller)
+		return "further call sites";
+	return caller <= sites ? trace_call_site(parts->trace, caller - 1) : NULL;
+}
+
 /* Counters of all cores' MMUs and walkers, added up. */
 static bool write_mmus(struct parts *parts, struct error *error)
 {
@@ -390,7 +394,9 @@ static bool write_mmus(struct parts *parts, struct error *error)
 
 static bool write_levels(struct parts *parts, struct error *error)
 {
-	const struct level_names names = {.owner = owner_of_cache, .context = parts};
+	const bool by_caller = parts->run->settings->watch_owner == WATCH_OWNER_CALL_SITE;
+	const struct level_names names = {
+	        .by = by_caller ? "call site" : "owner", .owner = by_caller ? name_of_caller : owner_of_cache, .context = parts};
 	struct store *store = parts->store;
 	int64_t run_id = parts->run->run_id;
 	uint32_t position = 0;
@@ -401,30 +407,9 @@ static bool write_levels(struct parts *parts, struct error *error)
 
 static bool write_machine(struct parts *parts, struct error *error)
 {
-	const struct machine *machine = &parts->machine;
-	for (enum job_measure measure = 0; measure < JOB_MEASURES; measure++)
-		for (enum job_kind kind = 0; kind < JOB_KINDS; kind++)
-			if (!store_histogram(parts->store, parts->run->run_id, job_histogram_name(measure, kind),
-			                     job_histogram_unit(measure), &machine->measured[measure][kind], error))
-				return false;
-	for (uint32_t index = 0; index < machine->locks.count; index++) {
-		const struct lock *lock = machine->locks.in_order[index];
-		const char *label = layout_label(&parts->layout, vaddr_of(lock->address));
-		const struct store_lock row = {
-		        .name = label,
-		        .address = lock->address,
-		        .acquisitions = lock->acquisitions,
-		        .waits = lock->waits,
-		        .wait_cycles = lock->wait_cycles,
-		};
-		if (!store_lock(parts->store, parts->run->run_id, &row, error))
-			return false;
-	}
-	struct core_counters cores = machine_counters(machine);
-	return write_levels(parts, error) && write_metrics(parts, "core", core_metrics, &cores, error) &&
-	       write_metrics(parts, "memory", parts->memory->ops->metrics, parts->memory->ops->counters(parts->memory), error) &&
-	       (!parts->dram ||
-	        write_metrics(parts, "dram", parts->dram->ops->metrics, parts->dram->ops->counters(parts->dram), error));
+	const struct op_cost_names names = {.owner = owner_of_cache, .call_site = name_of_call_site, .context = parts};
+	return timed_machine_store(&parts->machine, parts->store, parts->run->run_id, &parts->layout, &names, error) &&
+	       write_levels(parts, error);
 }
 
 static bool write_results(struct parts *parts, struct error *error)
@@ -596,7 +581,7 @@ static bool end_row(struct parts *parts, const char *status, const struct error 
 		end.simulated_ns = replay_time_ns(parts->replay) - trace_info(parts->trace)->first_ns;
 	}
 	if (parts->timed && parts->replay)
-		end.cycles = parts->machine.queue.now;
+		end.cycles = parts->machine.machine.queue.now;
 	if (store_run_end(parts->store, parts->run->run_id, &end, error))
 		return true;
 	/* Numbers that no column holds, as of times in a damaged .kmt, must not leave the run without its end. */
@@ -609,10 +594,7 @@ static bool end_row(struct parts *parts, const char *status, const struct error 
 static void release(struct parts *parts)
 {
 	replay_destroy(parts->replay);
-	if (parts->machine.cpus)
-		machine_release(&parts->machine);
-	memory_destroy(parts->memory);
-	dram_destroy(parts->dram);
+	timed_machine_release(&parts->machine);
 	cache_hierarchy_destroy(parts->caches);
 	if (parts->mapped)
 		kernel_map_release(&parts->kernel_map);

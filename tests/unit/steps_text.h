@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * steps_text.h - recorded steps as text, for tests that hold a path against a list written by hand: one line a step, its kind,
+ * the structure and field it touches, and how many bytes ("read kmem_cache.cpu_slab 8"). Instructions are left out and added up.
+ *
+ * A test names the structures of its example by their addresses; their fields come from tables below, which were written from
+ * the debugging information of Debian's Linux 6.1 for amd64 and know nothing of the models' constants.
+ */
+#ifndef TESTS_UNIT_STEPS_TEXT_H
+#define TESTS_UNIT_STEPS_TEXT_H
+
+#include "tests/unit/test.h"
+
+#include "sim/steps.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct text_field {
+	uint32_t offset;
+	const char *name;
+};
+
+/* A structure that lies somewhere: its name, where, how many bytes, and its fields (ends with a NULL name; NULL: one field). */
+struct text_struct {
+	const char *name;
+	uint64_t at;
+	uint64_t bytes;
+	const struct text_field *fields;
+};
+
+#define TEXT_STRUCTS 32
+#define TEXT_BYTES 16384
+
+struct steps_text {
+	struct text_struct structs[TEXT_STRUCTS];
+	unsigned count;
+	uint64_t instructions; /* of the steps printed last */
+	char text[TEXT_BYTES];
+};
+
+static inline void text_add(struct steps_text *text, const char *name, uint64_t at, uint64_t bytes,
+                            const struct text_field *fields)
+{
+	assert_true(text->count < TEXT_STRUCTS);
+	text->structs[text->count++] = (struct text_struct){name, at, bytes, fields};
+}
+
+static inline const struct text_struct *text_struct_of(const struct steps_text *text, uint64_t address)
+{
+	for (unsigned i = 0; i < text->count; i++)
+		if (address >= text->structs[i].at && address - text->structs[i].at < text->structs[i].bytes)
+			return &text->structs[i];
+	return NULL;
+}
+
+static inline const char *text_field_of(const struct text_struct *structure, uint64_t address)
+{
+	for (const struct text_field *field = structure->fields; field && field->name; field++)
+		if (structure->at + field->offset == address)
+			return field->name;
+	return NULL;
+}
+
+/* All steps but the instructions, a line each. */
+static inline const char *text_of(struct steps_text *text, const struct steps *steps)
+{
+	static const char *const kinds[] = {
+	        [STEP_READ] = "read",     [STEP_WRITE] = "write",       [STEP_ATOMIC] = "atomic", [STEP_CMPXCHG] = "cmpxchg",
+	        [STEP_UPDATE] = "update", [STEP_PREFETCH] = "prefetch", [STEP_LOCK] = "lock",     [STEP_UNLOCK] = "unlock"};
+	size_t used = 0;
+	text->instructions = 0;
+	text->text[0] = '\0';
+	for (uint32_t i = 0; i < steps->count; i++) {
+		const struct step *step = &steps->at[i];
+		if (step->kind == STEP_SPEND) {
+			text->instructions += step->bytes;
+			continue;
+		}
+		const struct text_struct *structure = text_struct_of(text, step->address);
+		const char *field = structure ? text_field_of(structure, step->address) : NULL;
+		char offset[32];
+		snprintf(offset, sizeof offset, "+%llu", (unsigned long long)(step->address - (structure ? structure->at : 0)));
+		used += (size_t)snprintf(text->text + used, TEXT_BYTES - used, "%s %s%s%s %u\n", kinds[step->kind],
+		                         structure ? structure->name : "?", field ? "." : "", field ? field : offset,
+		                         step->bytes);
+		assert_true(used < TEXT_BYTES);
+	}
+	return text->text;
+}
+
+/* Demands that the steps are these, and tells of the first that is not. */
+static inline void expect_steps(struct steps_text *text, const struct steps *steps, const char *expected)
+{
+	const char *got = text_of(text, steps);
+	for (unsigned line = 1; *got || *expected; line++) {
+		int got_bytes = (int)strcspn(got, "\n"), expected_bytes = (int)strcspn(expected, "\n");
+		if (got_bytes != expected_bytes || strncmp(got, expected, (size_t)got_bytes) != 0)
+			fail_msg("step %u is \"%.*s\", expected \"%.*s\"; then \"%.60s\", expected \"%.60s\"", line, got_bytes,
+			         got, expected_bytes, expected, got + got_bytes, expected + expected_bytes);
+		got += got_bytes + (got[got_bytes] != '\0');
+		expected += expected_bytes + (expected[expected_bytes] != '\0');
+	}
+}
+
+/* struct kmem_cache of SLUB, include/linux/slub_def.h */
+static const struct text_field slub_kmem_cache_fields[] = {{0, "cpu_slab"},
+                                                           {8, "flags"},
+                                                           {16, "min_partial"},
+                                                           {28, "object_size"},
+                                                           {40, "offset"},
+                                                           {48, "cpu_partial_slabs"},
+                                                           {52, "oo"},
+                                                           {60, "allocflags"},
+                                                           {72, "ctor"},
+                                                           {184, "random"},
+                                                           {200, "random_seq"},
+                                                           {216, "node[0]"},
+                                                           {0, NULL}};
+static const struct text_field kmem_cache_cpu_fields[] = {{0, "freelist"}, {8, "tid"}, {16, "slab"}, {24, "partial"}, {0, NULL}};
+static const struct text_field slub_node_fields[] = {
+        {0, "list_lock"},      {8, "nr_partial"}, {16, "partial.next"}, {24, "partial.prev"}, {32, "nr_slabs"},
+        {40, "total_objects"}, {0, NULL}};
+/* struct slab of SLUB, mm/slab.h; `next` is also slab_list.next and the page's compound_head, `slabs` slab_list.prev */
+static const struct text_field slub_slab_fields[] = {{0, "flags"},     {8, "next"},      {16, "prev"},      {24, "slab_cache"},
+                                                     {32, "freelist"}, {40, "counters"}, {52, "_refcount"}, {0, NULL}};
+
+#endif
