@@ -171,7 +171,11 @@ struct settings {
 	uint64_t sample_accesses; /* sample.accesses; 0 = off */
 	uint64_t paranoid_every;  /* check() every n ops; 0 = at the end only */
 	char *dump;               /* dump: "buddyinfo,slabinfo@end" */
-	char **report;            /* pictures to draw */
+	char *events_file;        /* events.file */
+	uint64_t events_from_ns;  /* events.from, simulated time from the run's beginning */
+	uint64_t events_to_ns;    /* events.to; 0 = the end */
+	uint64_t events_limit;
+	char **report; /* pictures to draw */
 	uint32_t reports;
 
 	struct machine_settings machine;
@@ -183,6 +187,9 @@ struct settings {
 void settings_init(struct settings *settings);
 void settings_release(struct settings *settings);
 void settings_copy(struct settings *to, const struct settings *from);
+
+/* Cycles of a core in a microsecond, at least 1. */
+uint64_t settings_mhz(const struct settings *settings);
 
 /* The table behind them (sim/setting.h); ends with a row whose key is NULL. */
 struct setting;
