@@ -247,7 +247,10 @@ static void print_tlb(const struct machine_file *file, const struct machine_tlb 
 		print_pages(tlb->pages, out);
 	if (tlb->serves != MACHINE_ALL)
 		fprintf(out, " serves=%s", serves_word(tlb->serves));
-	fprintf(out, " # %s\n", source_text(&tlb->source, source));
+	const bool measured = file->latencies && file->latencies->last_tlb && tlb->level == 2 && tlb->serves != MACHINE_CODE;
+	if (measured)
+		fprintf(out, " latency=%u", file->latencies->last_tlb);
+	fprintf(out, " # %s%s\n", source_text(&tlb->source, source), measured ? "; latency measured" : "");
 }
 
 static void print_frequency(const struct machine_file *file, FILE *out)
@@ -353,6 +356,10 @@ static void print_latencies(const struct machine_file *file, FILE *out)
 	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
 		if (rows[i].cycles)
 			fprintf(out, "%s  %s: %u cycles\n", file->indent, rows[i].key, rows[i].cycles);
+	if (latencies->dram_picoseconds)
+		fprintf(out,
+		        "%sdram: # measured, without the last level's lookup\n%s  model: fixed\n%s  latency: %" PRIu64 " ps\n",
+		        file->indent, file->indent, file->indent, latencies->dram_picoseconds);
 }
 
 static void print_head(const struct machine_file *file, FILE *out)
@@ -381,7 +388,7 @@ void machine_file_print(const struct machine_file *file, FILE *out)
 	print_memory(file, out);
 	print_nodes(file, out);
 	fprintf(out, "%scache_line: %u B # of its first cache\n", file->indent, facts->caches[0].line_bytes);
-	fprintf(out, "%smemory_model: hierarchy\n%scaches:\n", file->indent, file->indent);
+	fprintf(out, "%smemory_model: %s\n%scaches:\n", file->indent, file->latencies ? "timed" : "hierarchy", file->indent);
 	for (unsigned i = 0; i < facts->caches_count; i++)
 		print_cache(file, &facts->caches[i], out);
 	if (facts->tlbs_count)

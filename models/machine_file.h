@@ -11,10 +11,12 @@
 #include "sim/io/host_sysfs.h"
 #include "sim/machine_facts.h"
 
-/* Cycles of each level as they were measured; 0: not measured, the settings' defaults stand. */
+/* What was measured, in cycles from the core; 0: not measured, the settings' defaults stand. */
 struct machine_latencies {
 	uint32_t l1, l2, llc, dram;
-	uint64_t frequency_hz; /* of the core while it was measured */
+	uint32_t last_tlb;         /* that a lookup in the second level of TLBs adds */
+	uint64_t dram_picoseconds; /* of memory alone, without the last level's lookup */
+	uint64_t frequency_hz;     /* of the core while it was measured */
 };
 
 struct machine_file {

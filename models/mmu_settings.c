@@ -2,8 +2,8 @@
  *
  * mmu_settings.c - MMUs made from settings (interface: mmu_settings.h).
  *
- * MODEL: a guest's memory lies in the host in the order of first use, in the host's pages of 2 MiB, and the host's tables between
- * them. Effect: the second stage is as short as a host with huge pages has it.
+ * MODEL: a guest's memory lies in the host in the order of first use, in pages of machine.host_page, all of that size, and the
+ * host's tables between them. Effect: a host that mixes sizes walks between what two runs with one size each say.
  */
 #include "models/mmu_settings.h"
 
@@ -71,6 +71,8 @@ struct host_address mmus_host_address(struct mmus *mmus)
 	return mmus->host_mode ? (struct host_address){.of = address_in_host, .context = mmus} : (struct host_address){0};
 }
 
+static const enum page_size host_pages[] = {[HOST_PAGE_4K] = PAGE_4K, [HOST_PAGE_2M] = PAGE_2M, [HOST_PAGE_1G] = PAGE_1G};
+
 static bool make_host(struct mmus *mmus, const struct settings *settings, struct error *error)
 {
 	const char *name = settings->machine.virtualized;
@@ -79,14 +81,17 @@ static bool make_host(struct mmus *mmus, const struct settings *settings, struct
 	const struct translation_model *model = translation_model(name, error);
 	if (!model)
 		return false;
-	if (!mmus->mode->levels || mmus->mode->root_registers)
+	if (!mmus->mode->levels)
 		return error_set(error, ERROR_USAGE, "machine.virtualized: a guest cannot have machine.paging: %s",
 		                 mmus->mode->name);
 	if (model->ops->linear_bits != 48)
 		return error_set(error, ERROR_USAGE,
 		                 "machine.virtualized: %s is no second stage; expected x86_ept, x86_4level or off", name);
 	mmus->host_mode = model->ops;
-	mmus->host_page = PAGE_2M;
+	mmus->host_page = host_pages[settings->machine.host_page];
+	if (mmus->host_page == PAGE_1G && !mmus->controls.gigabyte_pages)
+		return error_set(error, ERROR_USAGE,
+		                 "machine.host_page: found 1G, but machine.gigabyte_pages is false; expected 4K or 2M");
 	mmus->host_next = HOST_FIRST;
 	mmus->host_tables = (struct page_tables){.mode = model->ops,
 	                                         .controls = mmus->controls,

@@ -49,6 +49,9 @@ struct dram_settings {
 	uint32_t read_queue, write_queue, write_high, write_low; /* entries of a channel */
 };
 
+/* What a guest's memory lies in. */
+enum host_page { HOST_PAGE_4K, HOST_PAGE_2M, HOST_PAGE_1G };
+
 /* What a run of accesses does to the caches at its end. */
 enum cache_flush { CACHE_FLUSH_NONE, CACHE_FLUSH_WRITE_BACK, CACHE_FLUSH_INVALIDATE };
 
@@ -83,6 +86,7 @@ struct machine_settings {
 	enum modify_counts cache_modify;
 	uint32_t cache_walk_level;
 	enum cache_flush cache_flush; /* at the end of a run of accesses */
+	enum host_page host_page;     /* machine.virtualized: what holds the guest's memory */
 	uint64_t cache_flush_every;   /* accesses; 0: never */
 	/* cycles per level */
 	uint32_t l1_cycles, l2_cycles, llc_cycles, remote_cycles, dram_cycles;
@@ -150,6 +154,7 @@ struct settings {
 	char *question; /* first comment line of the scenario, without '#' */
 	char *label;
 	char *trace;    /* path of the recording */
+	char *workload; /* a line: what to make up in place of a recording */
 	char *accesses; /* path of an access trace, in place of a recording */
 	uint32_t instructions_per_access;
 	enum address_space_pages address_space;

@@ -155,18 +155,12 @@ static bool must_wait(const struct machine *machine, cycle now)
 	return now > machine->horizon || event_queue_next(&machine->queue) <= now;
 }
 
-/* Recordings tell who asks for objects, not who asks for pages. */
-static bool has_call_site(enum job_kind kind)
-{
-	return kind == JOB_OBJECT_ALLOC || kind == JOB_OBJECT_FREE;
-}
-
 /* The next piece of work of a core that has some. CYCLE_NEVER: it waits. */
 static cycle work(struct core *core, cycle now)
 {
 	const struct core_job *job = &core->jobs[core->first];
 	core->machine->owner = job->about.owner;
-	core->machine->caller = has_call_site(job->about.kind) ? job->about.call_site + 1 : 0;
+	core->machine->caller = job->about.call_site + 1; /* NO_CALL_SITE + 1 is 0 */
 	if (!core->is_begun)
 		return begin_job(core, now);
 	if (core->takes) {

@@ -54,12 +54,9 @@ static bool add(struct decoding *decoding, const struct machine_cache *cache)
 static uint32_t sharing(const struct decoding *decoding, uint32_t ids, bool is_exact)
 {
 	const struct machine_facts *facts = decoding->facts;
-	const struct machine_spans spans = machine_spans_of(decoding->table);
 	if (is_exact || facts->cpus == 0)
 		return ids;
-	if (spans.package && ids >= spans.package)
-		return facts->cpus;
-	if (spans.core && ids <= spans.core && facts->threads)
+	if (ids <= machine_core_span(decoding->table) && facts->threads)
 		return ids < facts->threads ? ids : facts->threads;
 	return ids < facts->cpus ? ids : facts->cpus;
 }

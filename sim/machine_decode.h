@@ -26,11 +26,8 @@ struct cpuid_leaf cpuid_get(const struct cpuid_table *table, uint32_t leaf, uint
 bool machine_decode_caches(struct decoding *decoding);
 bool machine_decode_tlbs(struct decoding *decoding);
 
-/* APIC ids that the threads of a core, and of a package, span; 0: not told. Both are filled before caches are decoded. */
-struct machine_spans {
-	uint32_t core, package;
-};
-struct machine_spans machine_spans_of(const struct cpuid_table *table);
+/* APIC ids that the threads of a core span; 0: not told. */
+uint32_t machine_core_span(const struct cpuid_table *table);
 
 /*
  * Ways as AMD's leaves 80000006H and 80000019H encode them (APM vol. 3, table E-4): 0: there is none; *full: fully associative;

@@ -140,20 +140,11 @@ static uint32_t topology_leaf(const struct cpuid_table *table)
 	return cpuid_bits(cpuid_get(table, LEAF_TOPOLOGY, 0).ecx, 15, 8) != 0 ? LEAF_TOPOLOGY : 0;
 }
 
-struct machine_spans machine_spans_of(const struct cpuid_table *table)
+uint32_t machine_core_span(const struct cpuid_table *table)
 {
-	struct machine_spans spans = {0};
 	const uint32_t leaf = topology_leaf(table);
-	for (uint32_t subleaf = 0; leaf && subleaf < TOPOLOGY_SUBLEAVES_MAX; subleaf++) {
-		const struct cpuid_leaf row = cpuid_get(table, leaf, subleaf);
-		uint32_t type = cpuid_bits(row.ecx, 15, 8), shift = cpuid_bits(row.eax, 4, 0);
-		if (type == 0)
-			break;
-		spans.package = 1u << shift;
-		if (type == TOPOLOGY_THREAD)
-			spans.core = 1u << shift;
-	}
-	return spans;
+	const struct cpuid_leaf row = cpuid_get(table, leaf, 0);
+	return leaf && cpuid_bits(row.ecx, 15, 8) == TOPOLOGY_THREAD ? 1u << cpuid_bits(row.eax, 4, 0) : 0;
 }
 
 static void decode_topology(struct decoding *decoding)

@@ -5,6 +5,7 @@
  *
  * Tables grow with what is seen; owners and call sites are the caller's dense numbers.
  * Law: each row's histogram counts its ops, and its sum is that of the row's parts; so for all rows together.
+ * Call sites have at most as many.
  */
 #ifndef SIM_OP_COST_H
 #define SIM_OP_COST_H
@@ -24,8 +25,10 @@ const char *step_path_name(enum step_path path);
 struct job_about {
 	enum job_kind kind;
 	uint32_t owner;     /* a cache, as the caller numbers them; 0: nobody in particular */
-	uint32_t call_site; /* as the caller numbers them */
+	uint32_t call_site; /* as the caller numbers them; NO_CALL_SITE */
 };
+
+#define NO_CALL_SITE UINT32_MAX
 
 struct op_cost_key {
 	struct job_about about;

@@ -513,7 +513,8 @@ static void run_daemons(struct replay *replay)
 			if (replay->follows)
 				follow_pages_unsupply(&replay->follow_pages);
 			if (replay->parts.machine && replay->parts.steps->count > 0) {
-				const struct job_about about = {.kind = JOB_DAEMON, .owner = REPLAY_OWNER_NONE};
+				const struct job_about about = {
+				        .kind = JOB_DAEMON, .owner = REPLAY_OWNER_NONE, .call_site = NO_CALL_SITE};
 				core_push(replay->parts.machine, cpu, &about, replay->parts.steps);
 				steps_clear(replay->parts.steps);
 			}
@@ -986,8 +987,11 @@ static uint32_t step_owner(const struct replay *replay, const struct op *op)
 static void pay(struct replay *replay, const struct op *op, unsigned cpu)
 {
 	if (op->kind != OP_MARK && op->origin == OP_RECORDED) {
-		const struct job_about about = {
-		        .kind = job_of(op->kind), .owner = step_owner(replay, op), .call_site = op->call_site};
+		enum job_kind kind = job_of(op->kind);
+		bool of_object = kind == JOB_OBJECT_ALLOC || kind == JOB_OBJECT_FREE;
+		const struct job_about about = {.kind = kind,
+		                                .owner = step_owner(replay, op),
+		                                .call_site = of_object ? replay->live[op->id].call_site : NO_CALL_SITE};
 		core_push(replay->parts.machine, cpu, &about, replay->parts.steps);
 	}
 	steps_clear(replay->parts.steps);

@@ -9,6 +9,7 @@
  */
 #include "sim/report.h"
 
+#include "sim/cost.h"
 #include "sim/io/gnuplot.h"
 #include "sim/result_table.h"
 
@@ -68,6 +69,10 @@ const struct report_picture report_pictures[] = {
         {"cache_waste", "The 20 caches that waste most memory at the end"},
         {"callsite_waste", "The 20 call sites that waste most bytes over all their allocations"},
         {"cycles", "Cycles of allocations and frees, as cumulative shares"},
+        {"stack", "Where the cycles of an allocation and of a free went"},
+        {"paths", "Cycles of an op, by kind of op and how far it went"},
+        {"locks", "Cycles that cores waited for locks"},
+        {"sites", "The 20 call sites whose allocations and frees took most cycles"},
         {"levels", "Misses of each cache and TLB, and how much of it is thrashing"},
         {"misses", "Misses of caches and TLBs over time"},
         {"regions", "Misses by level and region of memory"},
@@ -314,6 +319,8 @@ static bool write_block(struct sheet *sheet, const char *sql, int64_t run, struc
 	return true;
 }
 
+#define NOT_TIMED "no run was timed (timing: cycles)"
+
 /* A block for allocations and one for frees a run: cycles, share of ops that took at most so many. */
 static bool write_cycles(struct sheet *sheet, struct error *error)
 {
@@ -330,6 +337,52 @@ static bool write_cycles(struct sheet *sheet, struct error *error)
 		}
 	}
 	return true;
+}
+
+/* A block for allocations and one for frees: for each run and part, the last first, the run's and the part's number, its cycles
+ * of an op, and those up to and including it. */
+static bool write_stack(struct sheet *sheet, struct error *error)
+{
+	static const char *const questions[] = {
+	        "SELECT ?2, position + 1, cycles_per_op, sum(cycles_per_op) OVER (ORDER BY position) FROM v_cost_stack"
+	        " WHERE run_id = ?1 AND kind = 'alloc' ORDER BY position DESC",
+	        "SELECT ?2, position + 1, cycles_per_op, sum(cycles_per_op) OVER (ORDER BY position) FROM v_cost_stack"
+	        " WHERE run_id = ?1 AND kind = 'free' ORDER BY position DESC",
+	};
+	fprintf(sheet->script, "PARTS = %d\narray PART[PARTS]\n", COST_PARTS);
+	for (enum cost_part part = 0; part < COST_PARTS; part++)
+		script_text(sheet, "PART", part, cost_part_name(part), NAME_CHARACTERS);
+	for (size_t question = 0; question < 2; question++) {
+		for (size_t i = 0; i < sheet->count; i++) {
+			const int64_t parameters[] = {sheet->runs[i].id, (int64_t)i + 1};
+			if (!sheet_query(sheet, questions[question], parameters, 2, write_numbers, error))
+				return false;
+		}
+		end_block(sheet);
+	}
+	return true;
+}
+
+static bool write_paths(struct sheet *sheet, struct error *error)
+{
+	return write_bars(sheet,
+	                  "SELECT run_id, kind || ', ' || path AS name, 1.0 * sum(cycles) / sum(ops) AS waste,"
+	                  " 1.0 * sum(tlb + l1 + l2 + llc + coherence + dram) / sum(ops) AS inside FROM op_cost"
+	                  " GROUP BY run_id, kind, path",
+	                  error);
+}
+
+static bool write_locks(struct sheet *sheet, struct error *error)
+{
+	return write_bars(sheet, "SELECT run_id, name, wait_cycles / 1000.0 AS waste, 0 AS inside FROM lock", error);
+}
+
+static bool write_sites(struct sheet *sheet, struct error *error)
+{
+	return write_bars(sheet,
+	                  "SELECT run_id, call_site AS name, cycles / 1e6 AS waste,"
+	                  " (tlb + l1 + l2 + llc + coherence + dram) / 1e6 AS inside FROM site_cost",
+	                  error);
 }
 
 #define NO_LEVELS "no run has caches or TLBs (machine.memory_model: hierarchy, and timing: cycles or an access trace)"
@@ -473,7 +526,11 @@ static const struct picture pictures[] = {
          "no cache of the runs wastes anything, or no run has reached its end"},
         {"Bytes wasted inside objects, by call site", write_callsite_waste,
          "no call site of the runs wastes anything, or no run has reached its end"},
-        {"Cycles of an allocation and of a free", write_cycles, "no run was timed (timing: cycles)"},
+        {"Cycles of an allocation and of a free", write_cycles, NOT_TIMED},
+        {"Where the cycles of an allocation and of a free went", write_stack, NOT_TIMED},
+        {"Cycles of an op by its path", write_paths, NOT_TIMED},
+        {"Cycles waited for locks", write_locks, "no run was timed (timing: cycles), or no core waited for a lock"},
+        {"Cycles of allocations and frees, by call site", write_sites, NOT_TIMED},
         {"Misses of each level", write_levels, NO_LEVELS},
         {"Misses over time", write_misses, NO_LEVELS},
         {"Misses by level and region of memory", write_regions, NO_LEVELS},

@@ -18,6 +18,7 @@
 #define SIM_STORE_H
 
 #include "sim/base.h"
+#include "sim/cost.h"
 #include "sim/histogram.h"
 #include "sim/metric.h"
 #include "sim/port/object_allocator.h"
@@ -117,9 +118,26 @@ bool store_histogram(struct store *store, int64_t run_id, const char *name, cons
 /* A lock's accounts (timing: cycles). */
 struct store_lock {
 	const char *name;
-	uint64_t address, acquisitions, waits, wait_cycles;
+	uint64_t address, acquisitions, waits, hand_overs, wait_cycles;
 };
 bool store_lock(struct store *store, int64_t run_id, const struct store_lock *lock, struct error *error);
+
+/* What the ops of one kind cost that went one path in one cache (timing: cycles). Their parts add up to the histogram's sum. */
+struct store_op_cost {
+	const char *kind, *cache, *path;
+	uint32_t owner; /* tells caches of one name apart */
+	const struct histogram *cycles;
+	const struct cost *cost;
+};
+bool store_op_cost(struct store *store, int64_t run_id, const struct store_op_cost *row, struct error *error);
+
+/* The same by call site; two calls for one add up. */
+struct store_site_cost {
+	const char *kind, *call_site;
+	uint64_t ops;
+	const struct cost *cost;
+};
+bool store_site_cost(struct store *store, int64_t run_id, const struct store_site_cost *row, struct error *error);
 
 /* One level of the machine: a cache or a TLB, over all cores that have one of their own (docs/metrics.md says what the words
  * mean). */
@@ -212,6 +230,13 @@ struct store_curve_machine {
 	uint64_t entries, ways, accesses, misses;
 };
 bool store_curve_machine(struct store *store, int64_t run_id, const struct store_curve_machine *row, struct error *error);
+
+/* A point of a pointer chase (kmemsim machine measure): what a load cost in a set of so many lines; femtoseconds 0: not timed. */
+struct store_chase {
+	const char *series;
+	uint64_t lines, bytes, milli_cycles, femtoseconds;
+};
+bool store_chase(struct store *store, int64_t run_id, const struct store_chase *row, struct error *error);
 
 /* Ends the current batch before its time, so that other processes and a later reader see it. */
 bool store_flush(struct store *store, struct error *error);

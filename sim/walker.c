@@ -139,6 +139,15 @@ static struct walk host_has_none(struct walker *walker)
 	return (struct walk){.outcome = WALK_HOST_FAULT};
 }
 
+/*
+ * Whether the entries of the top level are registers: PAE's, but for a guest of AMD's, whose walks read them (Intel SDM vol. 3C
+ * 28.3.1; AMD APM vol. 2 15.25.10).
+ */
+static bool has_registers(const struct walker *walker)
+{
+	return walker->mode->root_registers && (!walker->host || walker->host->mode->keeps_guest_registers);
+}
+
 /* Finds where to begin: below the lowest level whose cache knows the address, else at the top. false: the host has no top table.
  */
 static bool find_start(struct walker *walker, struct descent *descent)
@@ -157,6 +166,8 @@ static bool find_start(struct walker *walker, struct descent *descent)
 	}
 	descent->level = top;
 	descent->rights = WORD_RIGHTS;
+	if (has_registers(walker))
+		return true;
 	return to_host(walker, walker->root, descent->sink, &descent->table, &size);
 }
 
@@ -165,7 +176,7 @@ static struct paging_entry read_entry(struct walker *walker, struct descent *des
 	const struct translation_ops *mode = walker->mode;
 	uint64_t index = paging_index(&mode->level[descent->level], descent->request->linear);
 	walker->counters.reads[descent->level]++;
-	if (mode->root_registers && descent->level == mode->levels - 1) {
+	if (descent->level == mode->levels - 1 && has_registers(walker)) {
 		walker->counters.register_reads++;
 		descent->raw = walker->registers[index];
 	} else {
@@ -276,15 +287,25 @@ struct walk walker_walk(struct walker *walker, const struct walk_request *reques
 	return walk;
 }
 
+/* Entries that the host has no memory for are not present. */
+static void load_registers(struct walker *walker)
+{
+	struct walk_sink counted = {.at = NULL};
+	const unsigned bytes = walker->mode->entry_bytes;
+	enum page_size size;
+	uint64_t table;
+	bool has_table = to_host(walker, walker->root, &counted, &table, &size);
+	for (unsigned index = 0; index < walker->mode->root_registers; index++)
+		walker->registers[index] = has_table ? physical_memory_read(walker->memory, table + index * bytes, bytes) : 0;
+}
+
 void walker_load_root(struct walker *walker, uint64_t root, unsigned pcid)
 {
 	SIM_ASSERT(pcid <= PCID_MAX);
 	walker->root = root;
 	walker->pcid = pcid;
-	SIM_ASSERT(!walker->mode->root_registers || !walker->host);
-	for (unsigned index = 0; index < walker->mode->root_registers; index++)
-		walker->registers[index] =
-		        physical_memory_read(walker->memory, root + index * walker->mode->entry_bytes, walker->mode->entry_bytes);
+	if (has_registers(walker))
+		load_registers(walker);
 }
 
 void walker_invalidate(struct walker *walker, const struct tlb_scope *scope)

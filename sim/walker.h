@@ -13,7 +13,9 @@
  * Nested paging: tables of a guest hold guest-physical addresses. A walker with a `host` walks the host's tables, with the host
  * walker's own caches and nested TLB, for the top table, for every table that an entry points to, and for the page at last: with
  * 4 levels on 4 levels and all caches cold 5 * 4 + 4 = 24 references. Paging-structure caches of the guest hold host-physical
- * addresses (Intel SDM vol. 3C 28.4.1, combined mappings), so what they spare they spare in both dimensions.
+ * addresses (Intel SDM vol. 3C 28.4.1, combined mappings), so what they spare they spare in both dimensions. In general n levels
+ * on m cost (n + 1) * (m + 1) - 1; PAE's top level, in registers, is none of the n, but for a guest of AMD's, which reads it at
+ * each walk.
  *
  * Rules: Intel SDM vol. 3A 4.6 (rights), 4.7 (error codes), 4.8 (accessed and dirty), 4.10.3 (paging-structure caches), vol.
  * 3C 28.3; AMD APM vol. 2 5.3 to 5.5, 15.25.

@@ -337,7 +337,43 @@ bool store_lock(struct store *store, int64_t run_id, const struct store_lock *lo
 	put_text(store, lock->name);
 	put_number(store, lock->acquisitions);
 	put_number(store, lock->waits);
+	put_number(store, lock->hand_overs);
 	put_number(store, lock->wait_cycles);
+	return row_end(store, error);
+}
+
+static void put_parts(struct store *store, const struct cost *cost)
+{
+	put_number(store, cost_total(cost));
+	for (unsigned part = 0; part < COST_PARTS; part++)
+		put_number(store, cost->cycles[part]);
+}
+
+bool store_op_cost(struct store *store, int64_t run_id, const struct store_op_cost *row, struct error *error)
+{
+	SIM_ASSERT(row->cycles->sum == cost_total(row->cost));
+	row_begin(store, TABLE_OP_COST, run_id);
+	put_text(store, row->kind);
+	put_number(store, row->owner);
+	put_text(store, row->path);
+	put_text(store, row->cache);
+	put_number(store, row->cycles->count);
+	put_number(store, row->cycles->min);
+	put_number(store, histogram_quantile(row->cycles, 500));
+	put_number(store, histogram_quantile(row->cycles, 900));
+	put_number(store, histogram_quantile(row->cycles, 990));
+	put_number(store, row->cycles->max);
+	put_parts(store, row->cost);
+	return row_end(store, error);
+}
+
+bool store_site_cost(struct store *store, int64_t run_id, const struct store_site_cost *row, struct error *error)
+{
+	row_begin(store, TABLE_SITE_COST, run_id);
+	put_text(store, row->kind);
+	put_text(store, row->call_site);
+	put_number(store, row->ops);
+	put_parts(store, row->cost);
 	return row_end(store, error);
 }
 
@@ -471,5 +507,16 @@ bool store_curve_machine(struct store *store, int64_t run_id, const struct store
 	put_number(store, row->ways);
 	put_number(store, row->accesses);
 	put_number(store, row->misses);
+	return row_end(store, error);
+}
+
+bool store_chase(struct store *store, int64_t run_id, const struct store_chase *row, struct error *error)
+{
+	row_begin(store, TABLE_CHASE, run_id);
+	put_text(store, row->series);
+	put_number(store, row->lines);
+	put_number(store, row->bytes);
+	put_number(store, row->milli_cycles);
+	put_if(store, row->femtoseconds != 0, row->femtoseconds);
 	return row_end(store, error);
 }

@@ -73,8 +73,26 @@ const char *const store_schema_sql[] = {
 
         "CREATE TABLE lock("
         " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, address TEXT NOT NULL, name TEXT NOT NULL,"
-        " acquisitions INTEGER NOT NULL, waits INTEGER NOT NULL, wait_cycles INTEGER NOT NULL,"
+        " acquisitions INTEGER NOT NULL, waits INTEGER NOT NULL, hand_overs INTEGER NOT NULL, wait_cycles INTEGER NOT NULL,"
         " PRIMARY KEY(run_id, address)) WITHOUT ROWID",
+
+        /* The last ten columns of these two are the parts of `cycles` (sim/cost.h). */
+        "CREATE TABLE op_cost("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, kind TEXT NOT NULL, owner INTEGER NOT NULL,"
+        " path TEXT NOT NULL, cache TEXT NOT NULL, ops INTEGER NOT NULL, min INTEGER NOT NULL, median INTEGER NOT NULL,"
+        " p90 INTEGER NOT NULL, p99 INTEGER NOT NULL, max INTEGER NOT NULL, cycles INTEGER NOT NULL,"
+        " compute INTEGER NOT NULL, tlb INTEGER NOT NULL, l1 INTEGER NOT NULL, l2 INTEGER NOT NULL,"
+        " llc INTEGER NOT NULL, coherence INTEGER NOT NULL, dram INTEGER NOT NULL,"
+        " store_buffer INTEGER NOT NULL, lock INTEGER NOT NULL, ipi INTEGER NOT NULL,"
+        " PRIMARY KEY(run_id, kind, owner, path)) WITHOUT ROWID",
+
+        "CREATE TABLE site_cost("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, kind TEXT NOT NULL, call_site TEXT NOT NULL,"
+        " ops INTEGER NOT NULL, cycles INTEGER NOT NULL,"
+        " compute INTEGER NOT NULL, tlb INTEGER NOT NULL, l1 INTEGER NOT NULL, l2 INTEGER NOT NULL,"
+        " llc INTEGER NOT NULL, coherence INTEGER NOT NULL, dram INTEGER NOT NULL,"
+        " store_buffer INTEGER NOT NULL, lock INTEGER NOT NULL, ipi INTEGER NOT NULL,"
+        " PRIMARY KEY(run_id, kind, call_site)) WITHOUT ROWID",
 
         "CREATE TABLE level("
         " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, level TEXT NOT NULL, port TEXT NOT NULL,"
@@ -124,6 +142,11 @@ const char *const store_schema_sql[] = {
         " run_id INTEGER NOT NULL REFERENCES curve(run_id) ON DELETE CASCADE, nr INTEGER NOT NULL, machine TEXT NOT NULL,"
         " level TEXT NOT NULL, entries INTEGER NOT NULL, ways INTEGER NOT NULL, accesses INTEGER NOT NULL,"
         " misses INTEGER NOT NULL, PRIMARY KEY(run_id, nr)) WITHOUT ROWID",
+
+        "CREATE TABLE chase("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, series TEXT NOT NULL, lines INTEGER NOT NULL,"
+        " bytes INTEGER NOT NULL, milli_cycles INTEGER NOT NULL, femtoseconds INTEGER,"
+        " PRIMARY KEY(run_id, series, lines)) WITHOUT ROWID",
 
         /* Free blocks: a row for each order. */
         "CREATE VIEW v_free_blocks AS "
@@ -178,6 +201,44 @@ const char *const store_schema_sql[] = {
         "SELECT m.run_id, r.allocator, m.component, m.name, m.value, m.unit, m.kind, m.help "
         "FROM metric AS m JOIN run AS r ON r.id = m.run_id",
 
+        /* Each path of each cache in one row: cycles of an op, and where they went. */
+        "CREATE VIEW v_op_cost AS "
+        "SELECT c.run_id, r.allocator, r.label, c.kind, c.cache, c.path, c.ops, 1.0 * c.cycles / c.ops AS mean, c.median, c.p90,"
+        " c.p99, c.max, c.cycles,"
+        " 1.0 * c.compute / c.ops AS compute, 1.0 * c.tlb / c.ops AS tlb, 1.0 * c.l1 / c.ops AS l1,"
+        " 1.0 * c.l2 / c.ops AS l2, 1.0 * c.llc / c.ops AS llc, 1.0 * c.coherence / c.ops AS coherence,"
+        " 1.0 * c.dram / c.ops AS dram, 1.0 * c.store_buffer / c.ops AS store_buffer,"
+        " 1.0 * c.lock / c.ops AS lock, 1.0 * c.ipi / c.ops AS ipi "
+        "FROM op_cost AS c JOIN run AS r ON r.id = c.run_id",
+
+        /* Where the cycles of a kind of op went, a row for each part: over all ops, and of one op. */
+        "CREATE VIEW v_cost_stack AS "
+        "WITH total AS ("
+        " SELECT run_id, kind, sum(ops) AS ops, sum(compute) AS compute, sum(tlb) AS tlb, sum(l1) AS l1,"
+        " sum(l2) AS l2, sum(llc) AS llc, sum(coherence) AS coherence, sum(dram) AS dram,"
+        " sum(store_buffer) AS store_buffer, sum(lock) AS lock, sum(ipi) AS ipi"
+        " FROM op_cost GROUP BY run_id, kind),"
+        " part AS ("
+        " SELECT run_id, kind, ops, 0 AS position, 'compute' AS part, compute AS cycles FROM total"
+        " UNION ALL SELECT run_id, kind, ops, 1 AS position, 'tlb' AS part, tlb AS cycles FROM total"
+        " UNION ALL SELECT run_id, kind, ops, 2 AS position, 'l1' AS part, l1 AS cycles FROM total"
+        " UNION ALL SELECT run_id, kind, ops, 3 AS position, 'l2' AS part, l2 AS cycles FROM total"
+        " UNION ALL SELECT run_id, kind, ops, 4 AS position, 'llc' AS part, llc AS cycles FROM total"
+        " UNION ALL SELECT run_id, kind, ops, 5 AS position, 'coherence' AS part, coherence AS cycles FROM total"
+        " UNION ALL SELECT run_id, kind, ops, 6 AS position, 'dram' AS part, dram AS cycles FROM total"
+        " UNION ALL SELECT run_id, kind, ops, 7 AS position, 'store_buffer' AS part, store_buffer AS cycles FROM total"
+        " UNION ALL SELECT run_id, kind, ops, 8 AS position, 'lock' AS part, lock AS cycles FROM total"
+        " UNION ALL SELECT run_id, kind, ops, 9 AS position, 'ipi' AS part, ipi AS cycles FROM total) "
+        "SELECT p.run_id, r.allocator, r.label, p.kind, p.position, p.part, p.ops, p.cycles, 1.0 * p.cycles / p.ops AS "
+        "cycles_per_op "
+        "FROM part AS p JOIN run AS r ON r.id = p.run_id",
+
+        /* Locks, the most waited for first within a run. */
+        "CREATE VIEW v_lock AS "
+        "SELECT l.run_id, r.allocator, r.label, l.name, l.address, l.acquisitions, l.waits, l.hand_overs, l.wait_cycles,"
+        " CASE l.waits WHEN 0 THEN 0.0 ELSE 1.0 * l.wait_cycles / l.waits END AS cycles_per_wait "
+        "FROM lock AS l JOIN run AS r ON r.id = l.run_id ORDER BY l.run_id, l.wait_cycles DESC, l.acquisitions DESC, l.address",
+
         /* Each level in one row. thrash_index = remisses / accesses (docs/metrics.md). */
         "CREATE VIEW v_level AS "
         "SELECT l.run_id, r.allocator, r.label, l.position, l.level, l.port, l.accesses, l.accesses - l.misses AS hits, l.misses,"
@@ -223,6 +284,12 @@ const char *const store_schema_sql[] = {
         " m.accesses = c.accesses AS sees_all "
         "FROM curve_machine AS m JOIN curve AS c USING(run_id) JOIN run AS r ON r.id = m.run_id",
 
+        /* Chains of loads. */
+        "CREATE VIEW v_chase AS "
+        "SELECT c.run_id, r.label, r.machine, c.series, c.lines, c.bytes, c.milli_cycles / 1000.0 AS cycles,"
+        " c.femtoseconds / 1000000.0 AS nanoseconds "
+        "FROM chase AS c JOIN run AS r ON r.id = c.run_id",
+
         /* What caches hold at the end and do not use. Where a cache has no slabs of its own (SLOB), only the waste in objects is
            known. */
         "CREATE VIEW v_cache_waste AS "
@@ -252,7 +319,7 @@ const char *const store_schema_sql[] = {
         "FROM call_site AS c JOIN run AS r ON r.id = c.run_id WHERE c.hit > 0",
 
         /* One row a run; names that perf kmem has too mean the same there. */
-        "CREATE VIEW v_compare AS "
+        "CREATE VIEW v_run_totals AS "
         "WITH total AS ("
         " SELECT run_id, sum(hit) AS allocations, sum(ping_pong) AS ping_pong, sum(bytes_req) AS req, sum(bytes_alloc) AS alloc"
         " FROM call_site GROUP BY run_id),"
@@ -295,13 +362,30 @@ const char *const store_schema_sql[] = {
         " (SELECT sum(waits) FROM lock WHERE run_id = r.id) AS lock_waits,"
         " (SELECT sum(wait_cycles) FROM lock WHERE run_id = r.id) AS lock_wait_cycles,"
         " r.cycles, r.simulated_ns, r.wall_s, r.replay_wall_s "
-        "FROM run AS r LEFT JOIN total AS t ON t.run_id = r.id LEFT JOIN final AS f ON f.run_id = r.id"
+        "FROM run AS r LEFT JOIN total AS t ON t.run_id = r.id LEFT JOIN final AS f ON "
+        "f.run_id = r.id"
         " LEFT JOIN v_histogram AS a ON a.run_id = r.id AND a.name = 'cycles_per_alloc'"
         " LEFT JOIN v_histogram AS d ON d.run_id = r.id AND d.name = 'cycles_per_free'"
         " LEFT JOIN v_histogram AS la ON la.run_id = r.id AND la.name = 'lines_per_alloc'"
         " LEFT JOIN v_histogram AS ld ON ld.run_id = r.id AND ld.name = 'lines_per_free'"
         " LEFT JOIN v_histogram AS pa ON pa.run_id = r.id AND pa.name = 'pages_per_alloc'"
         " LEFT JOIN v_histogram AS pd ON pd.run_id = r.id AND pd.name = 'pages_per_free'",
+
+        /* Mean cycles of an allocation or free, and where they went. */
+        "CREATE VIEW v_cost_mean AS "
+        "SELECT run_id, 1.0 * sum(cycles) / sum(ops) AS cost_mean,"
+        " 1.0 * sum(compute) / sum(ops) AS cost_compute, 1.0 * sum(tlb) / sum(ops) AS cost_tlb,"
+        " 1.0 * sum(l1) / sum(ops) AS cost_l1, 1.0 * sum(l2) / sum(ops) AS cost_l2,"
+        " 1.0 * sum(llc) / sum(ops) AS cost_llc, 1.0 * sum(coherence) / sum(ops) AS cost_coherence,"
+        " 1.0 * sum(dram) / sum(ops) AS cost_dram,"
+        " 1.0 * sum(store_buffer) / sum(ops) AS cost_store_buffer,"
+        " 1.0 * sum(lock) / sum(ops) AS cost_lock, 1.0 * sum(ipi) / sum(ops) AS cost_ipi "
+        "FROM op_cost WHERE kind IN ('alloc', 'free') GROUP BY run_id",
+
+        /* v_run_totals with the costs beside them. */
+        "CREATE VIEW v_compare AS "
+        "SELECT t.*, c.cost_mean, c.cost_compute, c.cost_tlb, c.cost_l1, c.cost_l2, c.cost_llc, c.cost_coherence, c.cost_dram,"
+        " c.cost_store_buffer, c.cost_lock, c.cost_ipi FROM v_run_totals AS t LEFT JOIN v_cost_mean AS c ON c.run_id = t.run_id",
         NULL};
 
 const char *const store_insert_sql[STORE_TABLES] = {
@@ -322,7 +406,21 @@ const char *const store_insert_sql[STORE_TABLES] = {
                  " live_bytes_alloc = live_bytes_alloc + excluded.live_bytes_alloc"),
         [TABLE_HISTOGRAM] = "INSERT INTO histogram VALUES(?, ?, ?, ?, ?, ?, ?)",
         [TABLE_HISTOGRAM_BUCKET] = "INSERT INTO histogram_bucket VALUES(?, ?, ?, ?, ?)",
-        [TABLE_LOCK] = "INSERT INTO lock VALUES(?, ?, ?, ?, ?, ?)",
+        [TABLE_LOCK] = "INSERT INTO lock VALUES(?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_OP_COST] = "INSERT INTO op_cost VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_SITE_COST] = ("INSERT INTO site_cost VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+                             " ON CONFLICT(run_id, kind, call_site) DO UPDATE SET ops = ops + excluded.ops,"
+                             " cycles = cycles + excluded.cycles,"
+                             " compute = compute + excluded.compute,"
+                             " tlb = tlb + excluded.tlb,"
+                             " l1 = l1 + excluded.l1,"
+                             " l2 = l2 + excluded.l2,"
+                             " llc = llc + excluded.llc,"
+                             " coherence = coherence + excluded.coherence,"
+                             " dram = dram + excluded.dram,"
+                             " store_buffer = store_buffer + excluded.store_buffer,"
+                             " lock = lock + excluded.lock,"
+                             " ipi = ipi + excluded.ipi"),
         [TABLE_LEVEL] = "INSERT INTO level VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_LEVEL_KIND] = "INSERT INTO level_kind VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_LEVEL_SAMPLE] = "INSERT INTO level_sample VALUES(?, ?, ?, ?, ?, ?, ?)",
@@ -338,4 +436,5 @@ const char *const store_insert_sql[STORE_TABLES] = {
         [TABLE_CURVE_MACHINE] =
                 ("INSERT INTO curve_machine VALUES(?1, (SELECT coalesce(max(nr) + 1, 0) FROM curve_machine WHERE run_id = ?1),"
                  " ?2, ?3, ?4, ?5, ?6, ?7)"),
+        [TABLE_CHASE] = "INSERT INTO chase VALUES(?, ?, ?, ?, ?, ?)",
 };

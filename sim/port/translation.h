@@ -91,9 +91,11 @@ struct translation_ops {
 	const char *help;
 	unsigned levels; /* 0: linear addresses are physical ones */
 	unsigned linear_bits;
-	bool sign_extended;      /* an address whose upper bits do not repeat the highest linear bit is no address: #GP */
-	unsigned entry_bytes;    /* 4 or 8 */
-	unsigned root_registers; /* entries of the top table that the processor keeps in registers, loaded with CR3 (PAE: 4) */
+	bool sign_extended;         /* an address whose upper bits do not repeat the highest linear bit is no address: #GP */
+	unsigned entry_bytes;       /* 4 or 8 */
+	unsigned root_registers;    /* entries of the top table that the processor keeps in registers, loaded with CR3 (PAE: 4) */
+	bool keeps_guest_registers; /* as a second stage: a guest's root registers stay such; else each of its walks reads the top
+	                               table */
 	struct paging_level level[PAGING_LEVELS_MAX];
 
 	struct paging_entry (*decode)(const struct paging_controls *, unsigned level, uint64_t raw);

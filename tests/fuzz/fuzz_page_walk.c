@@ -60,7 +60,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	host.controls = walker.controls;
 	give_caches(&walker);
 	give_caches(&host);
-	if (choices & 4 && !walker.mode->root_registers)
+	if (choices & 4)
 		walker.host = &host;
 	walker_load_root(&walker, 0, 0);
 	for (size_t at = 0; at < half && at < 64 * 8; at += 8) {

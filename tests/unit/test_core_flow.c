@@ -49,7 +49,7 @@ static void rig_release(struct rig *rig)
 
 static void push_kind(struct rig *rig, unsigned cpu, enum job_kind kind)
 {
-	core_push(&rig->machine, cpu, &(struct job_about){.kind = kind}, &rig->steps);
+	core_push(&rig->machine, cpu, &(struct job_about){.kind = kind, .call_site = NO_CALL_SITE}, &rig->steps);
 	steps_clear(&rig->steps);
 }
 

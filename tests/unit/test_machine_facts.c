@@ -15,6 +15,7 @@
 #include "models/scenario.h"
 #include "sim/cpuid.h"
 #include "sim/io/decompress.h"
+#include "sim/machine_decode.h"
 #include "sim/machine_facts.h"
 
 #include <stdlib.h>
@@ -324,6 +325,21 @@ static void the_rest_is_as_published(void **state)
 	}
 }
 
+/* APM vol. 3, table E-4. Would catch: codes taken for powers of two, which 6, 48 and 96 ways are not. */
+static void ways_of_amd_are_coded(void **state)
+{
+	(void)state;
+	static const uint8_t expected[16] = {0, 1, 2, 3, 4, 6, 8, 0, 16, 0, 32, 48, 64, 96, 128, 0};
+	for (uint32_t code = 0; code < 16; code++) {
+		uint32_t ways;
+		bool full, elsewhere;
+		assert_int_equal(machine_amd_ways(code, &ways, &full, &elsewhere), code != 7);
+		assert_int_equal(ways, expected[code]);
+		assert_int_equal(full, code == 15);
+		assert_int_equal(elsewhere, code == 9);
+	}
+}
+
 /* ---- machine files ---- */
 
 /* The machine file of facts as a scenario's settings. */
@@ -598,6 +614,7 @@ int main(void)
 	        cmocka_unit_test(a_table_prints_as_it_was_read),
 	        cmocka_unit_test(leaves_that_cannot_be_are_refused),
 	        cmocka_unit_test(old_leaves_of_amd),
+	        cmocka_unit_test(ways_of_amd_are_coded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

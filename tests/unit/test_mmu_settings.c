@@ -18,6 +18,13 @@ static void set_list(struct settings *settings, const char *key, const char *lin
 	assert_true(setting_set(setting_find(settings_table(), key), texts, 1, true, NULL, settings, "test", &error));
 }
 
+static void set_no_caches(struct settings *settings)
+{
+	struct error error = {0};
+	const struct setting *row = setting_find(settings_table(), "machine.paging_structure_caches");
+	assert_true(setting_set(row, NULL, 0, true, NULL, settings, "test", &error));
+}
+
 static void set_text(struct settings *settings, const char *key, const char *text)
 {
 	struct error error = {0};
@@ -39,12 +46,9 @@ struct guest {
 };
 
 /* A machine of two cores whose tables map page p of 4 KiB to frame 0x5000 + p. */
-static void begin(struct guest *guest, const char *virtualized)
+static void begin_with_settings(struct guest *guest)
 {
 	struct error error = {0};
-	memset(guest, 0, sizeof *guest);
-	settings_init(&guest->settings);
-	set_text(&guest->settings, "machine.virtualized", virtualized);
 	if (!mmus_create(&guest->mmus, &guest->settings, 2, &error))
 		fail_msg("%s", error.text);
 	guest->tables = (struct page_tables){.mode = guest->mmus.mode,
@@ -60,6 +64,14 @@ static void begin(struct guest *guest, const char *virtualized)
 		                 MAP_OK);
 	for (unsigned cpu = 0; cpu < 2; cpu++)
 		mmu_write_cr3(&guest->mmus.mmu[cpu], guest->tables.root, 0, true);
+}
+
+static void begin(struct guest *guest, const char *virtualized)
+{
+	memset(guest, 0, sizeof *guest);
+	settings_init(&guest->settings);
+	set_text(&guest->settings, "machine.virtualized", virtualized);
+	begin_with_settings(guest);
 }
 
 static void end(struct guest *guest)
@@ -119,6 +131,53 @@ static void a_guest_is_walked_in_two_dimensions(void **state)
 	}
 }
 
+/*
+ * Without caches of the walkers, once the host has given all memory: n levels cost n references, and on m levels of a host
+ * (n + 1) * (m + 1) - 1; a host page of 2 MiB ends its walks one level early, one of 1 GiB two. PAE: two levels, its third in
+ * registers, which AMD's second stage does not keep.
+ */
+struct walk_length {
+	const char *paging, *virtualized, *host_page;
+	unsigned n, m;
+};
+
+static void walks_are_as_long_as_the_manuals_say(void **state)
+{
+	(void)state;
+	static const struct walk_length lengths[] = {
+	        {"x86_4level", "off", "2M", 4, 0},     {"x86_5level", "off", "2M", 5, 0},
+	        {"x86_pae", "off", "2M", 2, 0},        {"x86_32", "off", "2M", 2, 0},
+	        {"x86_4level", "x86_ept", "4K", 4, 4}, {"x86_4level", "x86_4level", "4K", 4, 4},
+	        {"x86_4level", "x86_ept", "2M", 4, 3}, {"x86_4level", "x86_ept", "1G", 4, 2},
+	        {"x86_5level", "x86_ept", "4K", 5, 4}, {"x86_5level", "x86_ept", "2M", 5, 3},
+	        {"x86_pae", "x86_ept", "4K", 2, 4},    {"x86_pae", "x86_ept", "2M", 2, 3},
+	        {"x86_pae", "x86_ept", "1G", 2, 2},    {"x86_pae", "x86_4level", "4K", 3, 4},
+	        {"x86_pae", "x86_4level", "1G", 3, 2}, {"x86_32", "x86_ept", "4K", 2, 4},
+	        {"x86_32", "x86_4level", "2M", 2, 3},  {"x86_32", "x86_ept", "1G", 2, 2},
+	};
+	for (unsigned i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+		const struct walk_length *length = &lengths[i];
+		struct guest guest;
+		struct access out[2 * MMU_ROOM];
+		memset(&guest, 0, sizeof guest);
+		settings_init(&guest.settings);
+		set_text(&guest.settings, "machine.paging", length->paging);
+		set_text(&guest.settings, "machine.virtualized", length->virtualized);
+		set_text(&guest.settings, "machine.host_page", length->host_page);
+		set_no_caches(&guest.settings);
+		begin_with_settings(&guest);
+		for (unsigned visit = 0; visit < 2; visit++) {
+			mmu_write_cr3(&guest.mmus.mmu[0], guest.tables.root, 0, false);
+			size_t made = access_on(&guest, 0, 0x3000, out);
+			unsigned expected = (length->n + 1) * (length->m + 1) - 1;
+			if (visit == 1 && made != expected + 1)
+				fail_msg("%s on %s, %s: %zu references, expected %u", length->paging, length->virtualized,
+				         length->host_page, made - 1, expected);
+		}
+		end(&guest);
+	}
+}
+
 static void expect_error(void (*change)(struct settings *), const char *words)
 {
 	struct settings settings;
@@ -153,6 +212,13 @@ static void no_tables(struct settings *settings)
 	set_text(settings, "machine.virtualized", "x86_ept");
 }
 
+static void no_gigabyte_pages(struct settings *settings)
+{
+	set_text(settings, "machine.virtualized", "x86_ept");
+	set_text(settings, "machine.host_page", "1G");
+	set_text(settings, "machine.gigabyte_pages", "false");
+}
+
 static void wrong_settings_are_told(void **state)
 {
 	(void)state;
@@ -160,6 +226,7 @@ static void wrong_settings_are_told(void **state)
 	expect_error(wrong_stage, "no second stage");
 	expect_error(wrong_structure, "expected pde, pdpte");
 	expect_error(no_tables, "a guest cannot have");
+	expect_error(no_gigabyte_pages, "machine.host_page");
 }
 
 int main(void)
@@ -167,6 +234,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(every_core_has_its_own),
 	        cmocka_unit_test(a_guest_is_walked_in_two_dimensions),
+	        cmocka_unit_test(walks_are_as_long_as_the_manuals_say),
 	        cmocka_unit_test(wrong_settings_are_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -79,6 +79,13 @@ static void add_results(struct store *store, int64_t run, const char *name, bool
 	for (uint64_t cycles = 10; cycles < 1000; cycles += 7)
 		histogram_add(&histogram, cycles);
 	must(store_histogram(store, run, "cycles_per_alloc", "cycles", &histogram, &error), &error);
+	const struct cost cost = {.cycles = {[COST_COMPUTE] = histogram.sum - 1000, [COST_L1] = 900, [COST_LOCK] = 100}};
+	const struct store_op_cost op = {"alloc", "dentry", "fast", 1, &histogram, &cost};
+	must(store_op_cost(store, run, &op, &error), &error);
+	const struct store_site_cost site_cost = {"alloc", "d_alloc+0x1c", 10, &cost};
+	must(store_site_cost(store, run, &site_cost, &error), &error);
+	const struct store_lock lock = {"zone Normal", 0xffff888000001000, 30, 2, 1, 500};
+	must(store_lock(store, run, &lock, &error), &error);
 }
 
 static void add_levels(struct store *store, int64_t run)

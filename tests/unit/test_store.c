@@ -182,7 +182,7 @@ static void test_rows_are_read_back(void **state)
 	                                  .recorded_slabs = -1};
 	must(store_cache(store, run, &cache, &error), &error);
 	must(store_cache(store, run, &cache, &error), &error);
-	const struct store_lock lock = {"zone->lock", 0xffff888000001000, 3, 2, 100};
+	const struct store_lock lock = {"zone->lock", 0xffff888000001000, 3, 2, 1, 100};
 	must(store_lock(store, run, &lock, &error), &error);
 	const struct store_wrong_op wrong = {7, 0, "kfree", "double free"};
 	must(store_wrong_op(store, run, &wrong, &error), &error);
@@ -200,8 +200,42 @@ static void test_rows_are_read_back(void **state)
 	        " slabs_peak, total_allocs, total_frees, bytes_req, bytes_alloc, live_bytes_req, live_bytes_alloc, recorded_slabs"
 	        " FROM cache WHERE nr = 1",
 	        "1 dentry? 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 1 16 17 18 19 20 21 22 NULL");
-	assert_answer(store, "SELECT * FROM lock", "1 0xffff888000001000 zone->lock 3 2 100");
+	assert_answer(store, "SELECT * FROM lock", "1 0xffff888000001000 zone->lock 3 2 1 100");
 	assert_answer(store, "SELECT * FROM wrong_op", "1 0 7 NULL kfree double free");
+	close_store(store);
+}
+
+/*
+ * Two paths of one cache: 3 ops of 10 cycles (6 of instructions, 4 of the first level), 1 op of 130 (10, 100 of memory, 20 of a
+ * lock). Together 160 cycles, 40 an op. Two rows of a call site add up.
+ * Would catch: parts in the wrong columns, means of means, a kind of op that is left out or taken in.
+ */
+static void test_costs(void **state)
+{
+	struct error error = {0};
+	struct store *store = open_store(*state);
+	int64_t run = begin(store, "slub");
+	struct histogram fast = {0}, slow = {0};
+	for (unsigned i = 0; i < 3; i++)
+		histogram_add(&fast, 10);
+	histogram_add(&slow, 130);
+	const struct cost fast_cost = {.cycles = {[COST_COMPUTE] = 18, [COST_L1] = 12}};
+	const struct cost slow_cost = {.cycles = {[COST_COMPUTE] = 10, [COST_DRAM] = 100, [COST_LOCK] = 20}};
+	must(store_op_cost(store, run, &(struct store_op_cost){"alloc", "dentry", "fast", 7, &fast, &fast_cost}, &error), &error);
+	must(store_op_cost(store, run, &(struct store_op_cost){"free", "dentry", "pages", 7, &slow, &slow_cost}, &error), &error);
+	must(store_op_cost(store, run, &(struct store_op_cost){"page_free", "", "fast", 0, &slow, &slow_cost}, &error), &error);
+	for (unsigned i = 0; i < 2; i++)
+		must(store_site_cost(store, run, &(struct store_site_cost){"alloc", "d_alloc", 3, &fast_cost}, &error), &error);
+	end(store, run);
+	assert_answer(store, "SELECT cost_mean, cost_compute, cost_l1, cost_dram, cost_lock, cost_tlb, cost_ipi FROM v_compare",
+	              "40 7 3 25 5 0 0");
+	assert_answer(
+	        store,
+	        "SELECT path, ops, mean, median, p99, compute, l1, lock FROM v_op_cost WHERE kind != 'page_free' ORDER BY kind",
+	        "fast 3 10 10 10 6 4 0 pages 1 130 130 130 10 0 20");
+	assert_answer(store, "SELECT part, cycles_per_op FROM v_cost_stack WHERE kind = 'free' AND cycles > 0 ORDER BY position",
+	              "compute 10 dram 100 lock 20");
+	assert_answer(store, "SELECT ops, cycles, compute, l1 FROM site_cost", "6 60 36 24");
 	close_store(store);
 }
 
@@ -790,6 +824,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test_setup_teardown(test_rows_are_read_back, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_costs, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_unusable_index, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_levels, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_curves, set_up, tear_down),

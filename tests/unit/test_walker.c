@@ -488,6 +488,64 @@ static void an_ept_walk_has_24_references(void **state)
 	nested_walks(&translation_x86_ept_ops, 0x107 | 0x200);
 }
 
+/*
+ * A guest with PAE, its PDPT at guest-physical 0x1020: on Intel its entries are registers, so PDE and PTE are read, and each of
+ * both tables and the page is looked for in the host: (2 + 1) * (4 + 1) - 1. On AMD the walk reads the PDPTE too: 3 levels on 4.
+ * Would catch: registers read from the guest's own addresses, or kept where AMD reads them anew.
+ */
+static void nested_pae(const struct translation_ops *host_mode, uint64_t all, unsigned references)
+{
+	struct bare bare;
+	struct walker host;
+	bare_begin(&bare, &translation_x86_pae_ops, 0);
+	host_tables(&bare, &host, host_mode, all);
+	bare.walker.host = &host;
+	put(&bare, SHIFT + 0x1020, 3, PD | P);
+	put(&bare, SHIFT + PD, 245, PT | ALL);
+	put(&bare, SHIFT + PT, 219, 0x5000 | ALL);
+	walker_load_root(&bare.walker, 0x1020, 0);
+	struct walk walk = load(&bare, 0xdeadbeef);
+	assert_int_equal(walk.outcome, WALK_OK);
+	assert_int_equal(walk.word & WORD_FRAME, SHIFT + 0x5000);
+	assert_int_equal(bare.sent, references);
+	assert_int_equal(sent[references - 5].address, SHIFT + PT + 219 * 8);
+	put(&bare, SHIFT + 0x1020, 3, 0);
+	assert_int_equal(load(&bare, 0xdeadbeef).outcome, references == 14 ? WALK_OK : WALK_PAGE_FAULT);
+	walker_check(&host);
+	walker_release(&host);
+	bare_end(&bare);
+}
+
+static void a_guest_with_pae(void **state)
+{
+	(void)state;
+	nested_pae(&translation_x86_ept_ops, 0x107 | 0x200, 14);
+	nested_pae(&translation_x86_4level_ops, ALL | D, 19);
+}
+
+/* Two levels of four-byte entries on four of the host: (2 + 1) * (4 + 1) - 1. Would catch: entries read with the host's width. */
+static void a_guest_of_32_bits(void **state)
+{
+	(void)state;
+	struct bare bare;
+	struct walker host;
+	bare_begin(&bare, &translation_x86_pae_ops, ROOT); /* the host's entries are written with eight bytes */
+	host_tables(&bare, &host, &translation_x86_ept_ops, 0x107 | 0x200);
+	bare.walker.mode = &translation_x86_32_ops;
+	bare.walker.host = &host;
+	put(&bare, SHIFT + ROOT, 890, PT | ALL);
+	put(&bare, SHIFT + PT, 731, 0x5000 | ALL);
+	struct walk walk = load(&bare, 0xdeadbeef);
+	assert_int_equal(walk.outcome, WALK_OK);
+	assert_int_equal(walk.word & WORD_FRAME, SHIFT + 0x5000);
+	assert_int_equal(bare.sent, 14);
+	assert_int_equal(sent[4].address, SHIFT + ROOT + 890 * 4);
+	assert_int_equal(sent[9].address, SHIFT + PT + 731 * 4);
+	walker_check(&host);
+	walker_release(&host);
+	bare_end(&bare);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -505,6 +563,8 @@ int main(void)
 	        cmocka_unit_test(cached_entries_keep_their_rights),
 	        cmocka_unit_test(a_nested_walk_has_24_references),
 	        cmocka_unit_test(an_ept_walk_has_24_references),
+	        cmocka_unit_test(a_guest_with_pae),
+	        cmocka_unit_test(a_guest_of_32_bits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@
 #include "tools/kmemsim/interrupt.h"
 #include "tools/kmemsim/progress.h"
 #include "tools/kmemsim/simulate.h"
+#include "tools/kmemsim/timed_machine.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -35,8 +36,8 @@ struct parts {
 	bool has_space; /* addresses are translated */
 	struct cache_hierarchy *caches;
 	struct flush_every flush;
-	struct memory *memory; /* timing: cycles; else NULL, as are machine and cores */
-	struct machine machine;
+	bool timed;
+	struct timed_machine machine; /* these two: timing: cycles */
 	struct access_cores cores;
 	struct store *store;
 	int64_t run_id;
@@ -130,7 +131,7 @@ static void run_core(struct parts *parts, const struct access *accesses, size_t 
 static void run_accesses(void *context, const struct access *accesses, size_t count)
 {
 	struct parts *parts = context;
-	if (parts->memory) {
+	if (parts->timed) {
 		access_cores_run(&parts->cores, accesses, count);
 		return;
 	}
@@ -173,7 +174,7 @@ static bool run_source(struct parts *parts, struct error *error)
 	while (!*parts->interrupt && (sound = access_source_read(parts->source, batch, ACCESS_BATCH, &count, error)) &&
 	       count > 0 && (sound = run_batch(parts, batch, count, error)))
 		progress_bar_tell(&bar, parts->source->bytes_done, parts->source->bytes_total);
-	if (parts->memory)
+	if (parts->timed)
 		access_cores_finish(&parts->cores);
 	progress_bar_end(&bar);
 	parts->interrupted = *parts->interrupt;
@@ -209,16 +210,21 @@ static bool write_counters(struct parts *parts, struct error *error)
 	       write_metrics(parts, "page_allocator", pages->metrics, pages->counters(parts->pages), error);
 }
 
+static const char *no_name(void *context, uint32_t number)
+{
+	(void)context;
+	(void)number;
+	return "";
+}
+
 /* Where the cycles went, on all cores and in memory. */
 static bool write_cycles(struct parts *parts, struct error *error)
 {
-	if (!parts->memory)
+	const struct op_cost_names names = {.owner = no_name, .call_site = no_name};
+	if (!parts->timed)
 		return true;
-	machine_check(&parts->machine);
-	parts->memory->ops->check(parts->memory);
-	struct core_counters cores = machine_counters(&parts->machine);
-	return write_metrics(parts, "core", core_metrics, &cores, error) &&
-	       write_metrics(parts, "memory", parts->memory->ops->metrics, parts->memory->ops->counters(parts->memory), error);
+	timed_machine_check(&parts->machine);
+	return timed_machine_store(&parts->machine, parts->store, parts->run_id, &parts->layout, &names, error);
 }
 
 /* What was measured up to here, also of a run that ended early. */
@@ -247,6 +253,7 @@ static bool end_row(struct parts *parts, bool done, const struct error *why, str
 	        .wall_s = host_seconds() - parts->started_s,
 	        .replay_wall_s = host_seconds() - parts->started_s,
 	        .ops = parts->accesses,
+	        .cycles = parts->timed ? access_cores_now(&parts->cores) : 0,
 	};
 	return store_run_end(parts->store, parts->run_id, &end, error);
 }
@@ -307,22 +314,14 @@ static bool make_space(struct parts *parts, struct error *error)
 static bool make_machine(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->settings;
+	const struct timed_machine_parts machine = {
+	        .settings = settings, .caches = parts->caches, .mmu = parts->mmus.mmu, .layout = &parts->layout};
 	if (settings->timing != TIMING_CYCLES)
 		return true;
-	const struct memory_model *model = memory_model(settings->machine.memory_model, error);
-	if (!model)
+	if (!timed_machine_create(&parts->machine, &machine, error))
 		return false;
-	const struct memory_wiring wiring = {
-	        .settings = settings, .caches = parts->caches, .mmu = parts->mmus.mmu, .layout = &parts->layout};
-	parts->memory = model->create(&wiring, error);
-	if (!parts->memory)
-		return false;
-	machine_init(&parts->machine, &(struct machine_wiring){.cpus = settings->machine.cpus,
-	                                                       .line_bytes = settings->machine.cache_line_bytes,
-	                                                       .core = settings->machine.core,
-	                                                       .memory = parts->memory,
-	                                                       .layout = &parts->layout});
-	access_cores_init(&parts->cores, &parts->machine, settings->instructions_per_access, &parts->space.cpu);
+	access_cores_init(&parts->cores, &parts->machine.machine, settings->instructions_per_access, &parts->space.cpu);
+	parts->timed = true;
 	return true;
 }
 
@@ -346,11 +345,9 @@ static bool make_parts(struct parts *parts, const struct start_state *start, con
 static void release(struct parts *parts)
 {
 	access_source_close(parts->source);
-	if (parts->memory) {
+	if (parts->timed)
 		access_cores_release(&parts->cores);
-		machine_release(&parts->machine);
-		memory_destroy(parts->memory);
-	}
+	timed_machine_release(&parts->machine);
 	cache_hierarchy_destroy(parts->caches);
 	if (parts->has_space)
 		address_space_release(&parts->space);

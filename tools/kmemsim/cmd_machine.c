@@ -1,42 +1,106 @@
 /* SPDX-License-Identifier: MIT
  *
- * cmd_machine.c - `kmemsim machine detect|cpuid`: the host as a machine to simulate.
+ * cmd_machine.c - `kmemsim machine detect|measure|cpuid`: the host as a machine to simulate.
  */
-#include "models/machine_file.h"
 #include "sim/nearest.h"
+#include "sim/setting.h"
 #include "tools/kmemsim/command.h"
-#include "tools/kmemsim/machine_detect.h"
+#include "tools/kmemsim/interrupt.h"
+#include "tools/kmemsim/machine_measure.h"
+#include "tools/kmemsim/progress.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_CPUID = 256, OPTION_OUT };
+enum {
+	OPTION_CPUID = 256,
+	OPTION_OUT,
+	OPTION_MAX,
+	OPTION_REPEATS,
+	OPTION_SEED,
+	OPTION_SET,
+	OPTION_CSV,
+	OPTION_DB,
+	OPTION_PICTURE
+};
+
+#define SETS_MAX 32u
+#define REPEATS_DEFAULT 25u
+#define REPEATS_MAX 10000u
+#define MAX_BYTES_MIN (64u << 10)
 
 static const struct argp_option machine_options[] = {
         {"cpuid", OPTION_CPUID, "FILE", 0, "Another machine's answers (cpuid -r) instead of the host's", 0},
-        {"out", OPTION_OUT, "FILE", 0, "Write there, not to standard output", 0},
+        {"out", OPTION_OUT, "FILE", 0, "Write the machine's YAML there (detect: default standard output)", 0},
+        {"max", OPTION_MAX, "SIZE", 0, "measure: the largest set (default 4 last-level caches)", 1},
+        {"repeats", OPTION_REPEATS, "N", 0, "measure: runs of each set, of which the least counts (default 25)", 1},
+        {"seed", OPTION_SEED, "N", 0, "measure: of the order of lines (default 1)", 1},
+        {"set", OPTION_SET, "KEY=VALUE", 0, "measure: a setting of the simulated machine", 1},
+        {"csv", OPTION_CSV, "FILE", 0, "measure: every point", 2},
+        {"db", OPTION_DB, "FILE", 0, "measure: every point into a database", 2},
+        {"picture", OPTION_PICTURE, "FILE", 0, "measure: measured against simulated, .png or .svg", 2},
         {0},
 };
 
 struct machine_options {
-	const char *verb, *cpuid, *out;
+	const char *verb, *cpuid, *out, *csv, *db, *picture;
+	const char *sets[SETS_MAX + 1];
+	size_t sets_count;
+	bool of_measure; /* an option was given that only measure has */
+	struct measure_request request;
 };
+
+static uint64_t number_of(const char *option, enum setting_type type, const char *text, uint64_t min, uint64_t max,
+                          struct error *error)
+{
+	char why[SETTING_WHY_MAX];
+	uint64_t number = 0;
+	if (!setting_parse_number(type, text, &number, why))
+		error_set(error, ERROR_USAGE, "--%s: found '%s', which %s", option, text, why);
+	else if (number < min || number > max)
+		error_set(error, ERROR_USAGE, "--%s: found %s, expected %llu to %llu", option, text, (unsigned long long)min,
+		          (unsigned long long)max);
+	return number;
+}
 
 static int parse(int key, char *argument, void *input, struct error *error)
 {
 	struct machine_options *options = input;
+	options->of_measure |= key >= OPTION_MAX && key <= OPTION_PICTURE;
 	switch (key) {
 	case OPTION_CPUID:
 		return options->cpuid = argument, 0;
 	case OPTION_OUT:
 		return options->out = argument, 0;
+	case OPTION_MAX:
+		return options->request.max_bytes =
+		               number_of("max", SETTING_SIZE, argument, MAX_BYTES_MIN, CHASE_BYTES_MAX, error),
+		       0;
+	case OPTION_REPEATS:
+		return options->request.repeats = (unsigned)number_of("repeats", SETTING_COUNT, argument, 1, REPEATS_MAX, error),
+		       0;
+	case OPTION_SEED:
+		return options->request.seed = number_of("seed", SETTING_COUNT, argument, 0, UINT64_MAX, error), 0;
+	case OPTION_SET:
+		if (options->sets_count == SETS_MAX)
+			error_set(error, ERROR_USAGE, "more than %u settings on the command line", SETS_MAX);
+		else
+			options->sets[options->sets_count++] = argument;
+		return 0;
+	case OPTION_CSV:
+		return options->csv = argument, 0;
+	case OPTION_DB:
+		return options->db = argument, 0;
+	case OPTION_PICTURE:
+		return options->picture = argument, 0;
 	case ARGP_KEY_ARG:
 		if (options->verb)
 			return ARGP_ERR_UNKNOWN;
 		return options->verb = argument, 0;
 	case ARGP_KEY_END:
 		if (!options->verb)
-			error_set(error, ERROR_USAGE, "expected detect or cpuid; `kmemsim machine --help` shows the usage");
+			error_set(error, ERROR_USAGE,
+			          "expected detect, measure or cpuid; `kmemsim machine --help` shows the usage");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -53,13 +117,25 @@ static void print_table(const void *context, FILE *out)
 	cpuid_print(context, out);
 }
 
+static void print_notes(const struct machine_facts *facts, unsigned from)
+{
+	for (unsigned i = from; i < facts->notes_count; i++)
+		fprintf(stderr, "kmemsim: note: %s\n", facts->notes[i]);
+}
+
+static bool only_measure(const struct machine_options *options, struct error *error)
+{
+	return !options->of_measure || error_set(error, ERROR_USAGE,
+	                                         "--max, --repeats, --seed, --set, --csv, --db and --picture are of `kmemsim "
+	                                         "machine measure`");
+}
+
 static bool detect(const struct machine_options *options, struct error *error)
 {
 	struct detected detected;
-	if (!machine_detect(&detected, options->cpuid, error))
+	if (!only_measure(options, error) || !machine_detect(&detected, options->cpuid, error))
 		return false;
-	for (unsigned i = 0; i < detected.facts.notes_count; i++)
-		fprintf(stderr, "kmemsim: note: %s\n", detected.facts.notes[i]);
+	print_notes(&detected.facts, 0);
 	const struct machine_file file = {
 	        .facts = &detected.facts, .host = detected.is_host ? &detected.host : NULL, .indent = ""};
 	bool written = machine_write(options->out, print_file, &file, error);
@@ -67,10 +143,67 @@ static bool detect(const struct machine_options *options, struct error *error)
 	return written;
 }
 
+/* ---- measure ---- */
+
+static void print_csv(const void *context, FILE *out)
+{
+	machine_print_csv(context, out);
+}
+
+static bool write_measured(const struct machine_options *options, const struct detected *detected,
+                           const struct measured *measured, struct error *error)
+{
+	const struct machine_file file = {
+	        .facts = &detected->facts, .host = &detected->host, .latencies = &measured->latencies, .indent = ""};
+	const char *name = detected->facts.brand[0] ? detected->facts.brand : detected->facts.vendor;
+	machine_print_text(measured, stdout);
+	return (!options->out || machine_write(options->out, print_file, &file, error)) &&
+	       (!options->csv || machine_write(options->csv, print_csv, measured, error)) &&
+	       (!options->db || machine_store(measured, name, options->db, error)) &&
+	       (!options->picture || machine_draw(measured, name, options->picture, error));
+}
+
+static bool measure_detected(const struct machine_options *options, struct detected *detected, bool *interrupted,
+                             struct error *error)
+{
+	struct measured measured;
+	struct progress_bar bar;
+	struct measure_request request = options->request;
+	progress_bar_start(&bar, "measuring");
+	struct progress progress = progress_bar_callback(&bar);
+	request.progress = &progress;
+	request.interrupt = catch_interrupts();
+	request.sets = options->sets;
+	const unsigned notes = detected->facts.notes_count;
+	bool done = machine_measure(detected, &request, &measured, error);
+	progress_bar_end(&bar);
+	print_notes(&detected->facts, notes);
+	done = done && write_measured(options, detected, &measured, error);
+	*interrupted = measured.interrupted;
+	machine_measured_release(&measured);
+	return done;
+}
+
+static bool measure(const struct machine_options *options, struct error *error)
+{
+	struct detected detected;
+	bool interrupted = false;
+	if (options->cpuid)
+		return error_set(error, ERROR_USAGE, "--cpuid: only the host can be measured");
+	if (!machine_detect(&detected, NULL, error))
+		return false;
+	print_notes(&detected.facts, 0);
+	bool done = measure_detected(options, &detected, &interrupted, error);
+	machine_detected_release(&detected);
+	if (done && interrupted)
+		exit(EXIT_INTERRUPTED);
+	return done;
+}
+
 static bool cpuid(const struct machine_options *options, struct error *error)
 {
 	struct cpuid_table table;
-	if (!machine_table_read(&table, options->cpuid, error))
+	if (!only_measure(options, error) || !machine_table_read(&table, options->cpuid, error))
 		return false;
 	bool written = machine_write(options->out, print_table, &table, error);
 	cpuid_release(&table);
@@ -80,7 +213,7 @@ static bool cpuid(const struct machine_options *options, struct error *error)
 static const struct verb {
 	const char *name;
 	bool (*run)(const struct machine_options *, struct error *);
-} verbs[] = {{"detect", detect}, {"cpuid", cpuid}, {0}};
+} verbs[] = {{"detect", detect}, {"measure", measure}, {"cpuid", cpuid}, {0}};
 
 static bool do_verb(const struct machine_options *options, struct error *error)
 {
@@ -92,13 +225,13 @@ static bool do_verb(const struct machine_options *options, struct error *error)
 		nearest_offer(&nearest, verb->name);
 	}
 	const char *meant = nearest_found(&nearest);
-	return error_set(error, ERROR_USAGE, "machine: found '%s', expected detect or cpuid%s%s%s", options->verb,
+	return error_set(error, ERROR_USAGE, "machine: found '%s', expected detect, measure or cpuid%s%s%s", options->verb,
 	                 meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
 }
 
 static int run(const struct command *command, int argc, char **argv)
 {
-	struct machine_options options = {0};
+	struct machine_options options = {.request = {.repeats = REPEATS_DEFAULT, .seed = 1}};
 	struct error error = {0};
 	const struct command_line line = {command, parse, &options, &error};
 	if (!command_parse(&line, argc, argv) || !do_verb(&options, &error))
@@ -108,14 +241,18 @@ static int run(const struct command *command, int argc, char **argv)
 
 const struct command command_machine = {
         .name = "machine",
-        .arguments = "detect|cpuid",
+        .arguments = "detect|measure|cpuid",
         .summary = "Describe the host as a machine to simulate",
         .help = "  detect   a machine's YAML from CPUID and /sys; each line says where it is\n"
                 "           from, and notes say what a virtual machine hides\n"
+                "  measure  chains of loads over growing sets on the host, the least of many short\n"
+                "           runs; the same on the detected machine, simulated; both beside each\n"
+                "           other. --out is the machine's YAML with the latencies found\n"
                 "  cpuid    what CPUID answers, as --cpuid takes it (and cpuid -r prints it)\n\n"
                 "A scenario takes the file by its path, `machine: ./mine.yaml`, or by its name\n"
                 "from the folder machines/ beside it. More: docs/machine.md.\n\n"
                 "  kmemsim machine detect --out mine.yaml\n"
+                "  kmemsim machine measure --out mine.yaml --picture mine.png\n"
                 "  kmemsim check scenario.yaml --set machine=./mine.yaml\n"
                 "  kmemsim machine cpuid --out there.txt           on one machine\n"
                 "  kmemsim machine detect --cpuid there.txt        on another\n",

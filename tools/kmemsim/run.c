@@ -14,6 +14,7 @@
 #include "sim/replay.h"
 #include "sim/state_moment.h"
 #include "tools/kmemsim/recorded.h"
+#include "tools/kmemsim/timed_machine.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -37,9 +38,7 @@ struct parts {
 	struct mmus mmus;               /* likewise; cpus 0 */
 	struct kernel_map kernel_map;   /* of a machine whose addresses are translated */
 	bool mapped;
-	struct memory *memory;
-	struct dram *dram; /* NULL: the memory model has none */
-	struct machine machine;
+	struct timed_machine machine; /* timing: cycles */
 	bool timed;
 	struct dump_request dump;
 	struct procfs_slabinfo recorded;  /* empty: the recording has no slabinfo of its end */
@@ -184,19 +183,12 @@ static bool map_kernel(struct parts *parts, struct error *error)
 	return true;
 }
 
-static bool make_dram(struct parts *parts, struct error *error)
-{
-	const struct settings *settings = parts->run->settings;
-	const struct dram_model *model = dram_model(settings->machine.dram.model, error);
-	parts->dram = model ? model->create(&(struct dram_wiring){.settings = settings}, error) : NULL;
-	return parts->dram != NULL;
-}
-
 /* Caches and TLBs, each watched for the owners of the cores' jobs. */
 static bool make_levels(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->run->settings;
-	const uint32_t *owner = settings->watch_owner == WATCH_OWNER_CALL_SITE ? &parts->machine.caller : &parts->machine.owner;
+	const struct machine *machine = &parts->machine.machine;
+	const uint32_t *owner = settings->watch_owner == WATCH_OWNER_CALL_SITE ? &machine->caller : &machine->owner;
 	parts->caches = caches_of_settings(settings, true, owner, error);
 	if (!parts->caches || !mmus_create(&parts->mmus, settings, settings->machine.cpus, error))
 		return false;
@@ -212,8 +204,7 @@ static bool make_models(struct parts *parts, struct error *error)
 	const struct settings *settings = parts->run->settings;
 	const struct page_allocator_model *page_model = page_allocator_model(settings->page_allocator, error);
 	const struct object_allocator_model *object_model = object_allocator_model(settings->allocator[0], error);
-	const struct memory_model *memory = memory_model(settings->machine.memory_model, error);
-	if (!page_model || !object_model || !memory)
+	if (!page_model || !object_model || !memory_model(settings->machine.memory_model, error))
 		return false;
 	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
 	if (settings->machine.architecture == ARCHITECTURE_X86_32)
@@ -240,24 +231,11 @@ static bool make_models(struct parts *parts, struct error *error)
 		return false;
 	if (!parts->timed)
 		return true;
-	if (strcmp(memory->ops->name, "ideal") != 0 && !make_levels(parts, error))
+	if (timed_machine_has_levels(settings) && !make_levels(parts, error))
 		return false;
-	if (strcmp(memory->ops->name, "timed") == 0 && !make_dram(parts, error))
-		return false;
-	parts->memory = memory->create(&(struct memory_wiring){.settings = settings,
-	                                                       .caches = parts->caches,
-	                                                       .mmu = parts->mmus.mmu,
-	                                                       .layout = &parts->layout,
-	                                                       .dram = parts->dram},
-	                               error);
-	if (!parts->memory)
-		return false;
-	machine_init(&parts->machine, &(struct machine_wiring){.cpus = settings->machine.cpus,
-	                                                       .line_bytes = settings->machine.cache_line_bytes,
-	                                                       .core = settings->machine.core,
-	                                                       .memory = parts->memory,
-	                                                       .layout = &parts->layout});
-	return true;
+	const struct timed_machine_parts machine = {
+	        .settings = settings, .caches = parts->caches, .mmu = parts->mmus.mmu, .layout = &parts->layout};
+	return timed_machine_create(&parts->machine, &machine, error);
 }
 
 /* Where the states stand in the recording. */
@@ -303,7 +281,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .pages = parts->pages,
 	        .objects = parts->objects,
 	        .steps = &parts->steps,
-	        .machine = parts->timed ? &parts->machine : NULL,
+	        .machine = parts->timed ? &parts->machine.machine : NULL,
 	        .caches = parts->caches,
 	        .mmu = parts->mmus.mmu,
 	        .store = parts->store,
@@ -382,6 +360,12 @@ static const char *owner_of_cache(void *context, uint32_t owner)
 	return parts->owner_view.name;
 }
 
+static const char *name_of_call_site(void *context, uint32_t call_site)
+{
+	const struct parts *parts = context;
+	return trace_call_site(parts->trace, call_site);
+}
+
 /* The name of a number of struct machine: caller. */
 static const char *name_of_caller(void *context, uint32_t caller)
 {
@@ -423,30 +407,9 @@ static bool write_levels(struct parts *parts, struct error *error)
 
 static bool write_machine(struct parts *parts, struct error *error)
 {
-	const struct machine *machine = &parts->machine;
-	for (enum job_measure measure = 0; measure < JOB_MEASURES; measure++)
-		for (enum job_kind kind = 0; kind < JOB_KINDS; kind++)
-			if (!store_histogram(parts->store, parts->run->run_id, job_histogram_name(measure, kind),
-			                     job_histogram_unit(measure), &machine->measured[measure][kind], error))
-				return false;
-	for (uint32_t index = 0; index < machine->locks.count; index++) {
-		const struct lock *lock = machine->locks.in_order[index];
-		const char *label = layout_label(&parts->layout, vaddr_of(lock->address));
-		const struct store_lock row = {
-		        .name = label,
-		        .address = lock->address,
-		        .acquisitions = lock->acquisitions,
-		        .waits = lock->waits,
-		        .wait_cycles = lock->wait_cycles,
-		};
-		if (!store_lock(parts->store, parts->run->run_id, &row, error))
-			return false;
-	}
-	struct core_counters cores = machine_counters(machine);
-	return write_levels(parts, error) && write_metrics(parts, "core", core_metrics, &cores, error) &&
-	       write_metrics(parts, "memory", parts->memory->ops->metrics, parts->memory->ops->counters(parts->memory), error) &&
-	       (!parts->dram ||
-	        write_metrics(parts, "dram", parts->dram->ops->metrics, parts->dram->ops->counters(parts->dram), error));
+	const struct op_cost_names names = {.owner = owner_of_cache, .call_site = name_of_call_site, .context = parts};
+	return timed_machine_store(&parts->machine, parts->store, parts->run->run_id, &parts->layout, &names, error) &&
+	       write_levels(parts, error);
 }
 
 static bool write_results(struct parts *parts, struct error *error)
@@ -618,7 +581,7 @@ static bool end_row(struct parts *parts, const char *status, const struct error 
 		end.simulated_ns = replay_time_ns(parts->replay) - trace_info(parts->trace)->first_ns;
 	}
 	if (parts->timed && parts->replay)
-		end.cycles = parts->machine.queue.now;
+		end.cycles = parts->machine.machine.queue.now;
 	if (store_run_end(parts->store, parts->run->run_id, &end, error))
 		return true;
 	/* Numbers that no column holds, as of times in a damaged .kmt, must not leave the run without its end. */
@@ -631,10 +594,7 @@ static bool end_row(struct parts *parts, const char *status, const struct error 
 static void release(struct parts *parts)
 {
 	replay_destroy(parts->replay);
-	if (parts->machine.cpus)
-		machine_release(&parts->machine);
-	memory_destroy(parts->memory);
-	dram_destroy(parts->dram);
+	timed_machine_release(&parts->machine);
 	cache_hierarchy_destroy(parts->caches);
 	if (parts->mapped)
 		kernel_map_release(&parts->kernel_map);

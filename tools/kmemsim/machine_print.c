@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * machine_print.c - what was measured beside what was simulated: text, CSV, picture (interface: machine_measure.h).
+ */
+#include "sim/io/gnuplot.h"
+#include "tools/kmemsim/configs.h"
+#include "tools/kmemsim/machine_measure.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define CELL_MAX 32u
+#define TITLE_CHARACTERS 100u
+
+static const char *cycles_text(uint64_t milli_cycles, char text[CELL_MAX])
+{
+	if (milli_cycles)
+		snprintf(text, CELL_MAX, "%.1f", (double)milli_cycles / 1000);
+	else
+		strcpy(text, "-");
+	return text;
+}
+
+static const char *size_text(uint64_t bytes, char text[CELL_MAX])
+{
+	if (bytes)
+		snprintf(text, CELL_MAX, "%" PRIu64 " KiB", bytes >> 10);
+	else
+		strcpy(text, "-");
+	return text;
+}
+
+static const char *pages_text(uint64_t pages, char text[CELL_MAX])
+{
+	if (pages)
+		snprintf(text, CELL_MAX, "%" PRIu64 " pages", pages);
+	else
+		strcpy(text, "-");
+	return text;
+}
+
+static void print_rows(const struct measured *measured, FILE *out)
+{
+	const struct chase_findings *found = &measured->found, *simulated = &measured->found_simulated;
+	char left[CELL_MAX], right[CELL_MAX];
+	const struct {
+		const char *what;
+		uint64_t measured, simulated;
+		const char *(*text)(uint64_t, char[CELL_MAX]);
+	} rows[] = {
+	        {"cycles of a load: L1", found->l1, simulated->l1, cycles_text},
+	        {"  L2", found->l2, simulated->l2, cycles_text},
+	        {"  last level", found->llc, simulated->llc, cycles_text},
+	        {"  memory", found->dram, simulated->dram, cycles_text},
+	        {"  behind a miss of the first TLB", found->tlb_miss, simulated->tlb_miss, cycles_text},
+	        {"  behind a miss of the last TLB", found->last_tlb_miss, simulated->last_tlb_miss, cycles_text},
+	        {"largest set that fits: L1", found->l1_step_bytes, simulated->l1_step_bytes, size_text},
+	        {"  L2", found->l2_step_bytes, simulated->l2_step_bytes, size_text},
+	        {"  last level", found->llc_step_bytes, simulated->llc_step_bytes, size_text},
+	        {"  first TLB", found->tlb_step_pages, simulated->tlb_step_pages, pages_text},
+	        {"  last TLB", found->last_tlb_step_pages, simulated->last_tlb_step_pages, pages_text},
+	};
+	fprintf(out, "%-34s %12s %12s\n", "", "measured", "simulated");
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+		fprintf(out, "%-34s %12s %12s\n", rows[i].what, rows[i].text(rows[i].measured, left),
+		        rows[i].text(rows[i].simulated, right));
+}
+
+void machine_print_text(const struct measured *measured, FILE *out)
+{
+	fprintf(out, "The cores' clock: %" PRIu64 " MHz; sets up to %" PRIu64 " MiB\n\n",
+	        measured->latencies.frequency_hz / 1000000, measured->max_bytes >> 20);
+	print_rows(measured, out);
+	if (measured->llc_told_bytes)
+		fprintf(out,
+		        "\nThe last level is simulated with the size that was found, not with the %" PRIu64 " KiB of CPUID.\n",
+		        measured->llc_told_bytes >> 10);
+}
+
+void machine_print_csv(const struct measured *measured, FILE *out)
+{
+	fputs("series,lines,bytes,measured_ns,measured_cycles,simulated_cycles\n", out);
+	for (unsigned series = 0; series < MEASURE_SERIES; series++)
+		for (unsigned i = 0; i < measured->count[series]; i++) {
+			const struct chase_point *point = &measured->points[series][i];
+			fprintf(out, "\"%s\",%u,%" PRIu64 ",%.3f,%.2f,", measure_series[series].name, point->count, point->bytes,
+			        (double)point->femtoseconds / 1e6, (double)point->milli_cycles / 1000);
+			if (measured->simulated[series][i].milli_cycles)
+				fprintf(out, "%.2f", (double)measured->simulated[series][i].milli_cycles / 1000);
+			fputc('\n', out);
+		}
+}
+
+/* ---- the picture ---- */
+
+/* A block of "lines bytes cycles" for each series, measured, then simulated. */
+static void print_data(const struct measured *measured, FILE *out)
+{
+	for (unsigned series = 0; series < MEASURE_SERIES; series++)
+		for (unsigned simulated = 0; simulated < 2; simulated++) {
+			const struct chase_point *points = simulated ? measured->simulated[series] : measured->points[series];
+			for (unsigned i = 0; i < measured->count[series]; i++)
+				if (points[i].milli_cycles)
+					fprintf(out, "%u %" PRIu64 " %.3f\n", points[i].count, points[i].bytes,
+					        (double)points[i].milli_cycles / 1000);
+			fputs("\n\n", out);
+		}
+}
+
+static void print_variable(FILE *script, const char *name, const char *text)
+{
+	fprintf(script, "%s = '", name);
+	for (; *text; text++)
+		fprintf(script, *text == '\'' ? "''" : "%c", *text);
+	fputs("'\n", script);
+}
+
+static void print_script(const char *title, const char *folder, const char *path, FILE *script)
+{
+	char *source = gnuplot_text(title, TITLE_CHARACTERS), *data = xasprintf("%s/chase.data", folder);
+	const char *end = strrchr(path, '.');
+	print_variable(script, "FORMAT", end && strcmp(end, ".svg") == 0 ? "svg" : "png");
+	print_variable(script, "HEADING", "A chain of loads over growing sets: the host and its machine, simulated");
+	print_variable(script, "SOURCE", source);
+	print_variable(script, "OUT", path);
+	print_variable(script, "DATA", data);
+	print_variable(script, "TEMPLATES", template_dir());
+	fputs("load TEMPLATES.'/style.gp'\nload TEMPLATES.'/chase.gp'\nunset output\n", script);
+	free(data);
+	free(source);
+}
+
+struct drawing {
+	const struct measured *measured;
+	const char *title, *folder, *path;
+};
+
+static void write_data(const void *context, FILE *out)
+{
+	print_data(((const struct drawing *)context)->measured, out);
+}
+
+static void write_script(const void *context, FILE *out)
+{
+	const struct drawing *drawing = context;
+	print_script(drawing->title, drawing->folder, drawing->path, out);
+}
+
+bool machine_draw(const struct measured *measured, const char *title, const char *path, struct error *error)
+{
+	const char *temporary = getenv("TMPDIR");
+	char *folder = xasprintf("%s/kmemsim-XXXXXX", temporary && *temporary ? temporary : "/tmp");
+	if (!mkdtemp(folder)) {
+		error_set(error, ERROR_HOST, "%s: no folder can be made for gnuplot: %s", folder, strerror(errno));
+		free(folder);
+		return false;
+	}
+	const struct drawing drawing = {measured, title, folder, path};
+	char *data = xasprintf("%s/chase.data", folder), *script = xasprintf("%s/chase.gp", folder);
+	bool drawn = machine_write(data, write_data, &drawing, error) && machine_write(script, write_script, &drawing, error) &&
+	             gnuplot_run("gnuplot", script, error);
+	unlink(data);
+	unlink(script);
+	rmdir(folder);
+	free(data);
+	free(script);
+	free(folder);
+	return drawn;
+}
