@@ -33,6 +33,7 @@
 	extern const struct tlb_level_ops tlb_level_##model##_ops; \
 	struct tlb_level *tlb_level_##model##_create(const struct tlb_wiring *, struct error *);
 #define MODEL_translation(model) extern const struct translation_ops translation_##model##_ops;
+#define MODEL_workload(model) extern const struct workload_ops workload_##model##_ops;
 #include "models/models.def"
 
 const struct page_allocator_model page_allocator_models[] = {
@@ -74,6 +75,11 @@ const struct tlb_level_model tlb_level_models[] = {
 #define MODEL_tlb_level(model) {&tlb_level_##model##_ops, tlb_level_##model##_create},
 #include "models/models.def"
         {NULL, NULL}};
+
+const struct workload_model workload_models[] = {
+#define MODEL_workload(model) {&workload_##model##_ops},
+#include "models/models.def"
+        {NULL}};
 
 const struct translation_model translation_models[] = {
 #define MODEL_translation(model) {&translation_##model##_ops},
@@ -202,5 +208,18 @@ const struct translation_model *translation_model(const char *name, struct error
 		nearest_offer(&nearest, model->ops->name);
 	}
 	no_such_model("paging mode", name, &nearest, error);
+	return NULL;
+}
+
+const struct workload_model *workload_model(const char *name, struct error *error)
+{
+	struct nearest nearest;
+	nearest_start(&nearest, name);
+	for (const struct workload_model *model = workload_models; model->ops; model++) {
+		if (strcmp(model->ops->name, name) == 0)
+			return model;
+		nearest_offer(&nearest, model->ops->name);
+	}
+	no_such_model("workload", name, &nearest, error);
 	return NULL;
 }

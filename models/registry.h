@@ -13,6 +13,7 @@
 #include "sim/port/tlb_level.h"
 #include "sim/port/translation.h"
 #include "sim/port/virtual_allocator.h"
+#include "sim/workload.h"
 
 struct page_allocator_model {
 	const struct page_allocator_ops *ops;
@@ -59,6 +60,11 @@ struct translation_model {
 	const struct translation_ops *ops;
 };
 
+/* What a workload's line says is its state. */
+struct workload_model {
+	const struct workload_ops *ops;
+};
+
 /* Each table ends with an entry whose ops is NULL. */
 extern const struct page_allocator_model page_allocator_models[];
 extern const struct object_allocator_model object_allocator_models[];
@@ -69,6 +75,7 @@ extern const struct cache_level_model cache_level_models[];
 extern const struct replacement_model replacement_models[];
 extern const struct tlb_level_model tlb_level_models[];
 extern const struct translation_model translation_models[];
+extern const struct workload_model workload_models[];
 
 /* NULL with *error naming the nearest model if there is none of that name. */
 const struct page_allocator_model *page_allocator_model(const char *name, struct error *error);
@@ -80,5 +87,6 @@ const struct cache_level_model *cache_level_model(const char *name, struct error
 const struct replacement_model *replacement_model(const char *name, struct error *error);
 const struct tlb_level_model *tlb_level_model(const char *name, struct error *error);
 const struct translation_model *translation_model(const char *name, struct error *error);
+const struct workload_model *workload_model(const char *name, struct error *error);
 
 #endif

@@ -153,6 +153,7 @@ struct settings {
 	char *question; /* first comment line of the scenario, without '#' */
 	char *label;
 	char *trace;    /* path of the recording */
+	char *workload; /* a line: what to make up in place of a recording */
 	char *accesses; /* path of an access trace, in place of a recording */
 	uint32_t instructions_per_access;
 	enum address_space_pages address_space;

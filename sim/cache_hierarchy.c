@@ -373,17 +373,20 @@ static void run_chunk(struct cache_hierarchy *hierarchy, const struct access *ac
 	struct cache_hierarchy_level *level = &hierarchy->level[0];
 	struct cache_batch *out = out_of(hierarchy, 0);
 	unsigned cpu = accesses->cpu % hierarchy->cpus;
+	bool routed = hierarchy->routes != NULL;
 	for (size_t done = 0; done < count;) {
 		SIM_ASSERT(accesses[done].kind < ACCESS_KINDS);
 		unsigned on = accesses[done].cpu % hierarchy->cpus;
 		if (on != cpu && !level->is_shared)
 			run_lists(hierarchy, level, cpu, out);
 		cpu = on;
-		if (hierarchy->routes) {
-			size_t run = run_routes(hierarchy, accesses + done, count - done, cpu);
-			done += run;
-			if (run > 0)
-				continue;
+		size_t run = routed ? run_routes(hierarchy, accesses + done, count - done, cpu) : 0;
+		done += run;
+		if (run > 0)
+			continue;
+		/* A kind without a route likely comes again soon. */
+		routed = routed && hierarchy->routes[cpu * ACCESS_KINDS + accesses[done].kind].words;
+		if (routed) {
 			enter_access(hierarchy, &accesses[done++], 0, (uint16_t)cpu);
 			run_lists(hierarchy, level, cpu, out);
 			continue;

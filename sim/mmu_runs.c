@@ -61,11 +61,11 @@ static void swap_side(struct mmu_runs *runs, unsigned side)
 	runs->next[side] = swapped;
 }
 
-static void add_request(struct run *run, const struct run *from, size_t at)
+static inline void copy_request(struct run *run, size_t place, const struct run *from, size_t at)
 {
-	run->request[run->count] = from->request[at] & ~WAY_MARKS;
-	run->order[run->count] = from->order[at];
-	run->kind[run->count++] = from->kind[at];
+	run->request[place] = from->request[at] & ~WAY_MARKS;
+	run->order[place] = from->order[at];
+	run->kind[place] = from->kind[at];
 }
 
 static void count_misses(struct mmu_level_counters *counters, uint64_t bytes)
@@ -85,33 +85,23 @@ static void run_array(struct mmu *mmu, unsigned level, unsigned side)
 	struct tlb_level *array = mmu->level[level].array[side][PAGE_4K];
 	size_t missed = array ? tlb_run(array, run->request, run->count, runs->miss) : run->count;
 	bool is_last = level + 1 == mmu->levels;
-	next->count = 0;
 	for (size_t i = 0, end; i < missed; i = end) {
 		uint64_t bytes = 0;
 		for (end = i; end < missed && end < i + KIND_BYTES_MAX; end++) {
 			size_t from = array ? runs->miss[end].request : end;
 			bytes += kind_byte(run->kind[from]);
 			if (!is_last)
-				add_request(next, run, from);
+				copy_request(next, end, run, from);
 		}
 		count_misses(&mmu->level_counters[level], bytes);
 	}
+	next->count = is_last ? 0 : missed;
 }
 
 static bool joint(const struct mmu *mmu, unsigned level)
 {
 	const struct mmu_level *at = &mmu->level[level];
 	return at->array[MMU_CODE][PAGE_4K] && at->array[MMU_CODE][PAGE_4K] == at->array[MMU_DATA][PAGE_4K];
-}
-
-static void count_accesses(struct mmu *mmu, unsigned level, const struct run *run)
-{
-	for (size_t i = 0, end; i < run->count; i = end) {
-		uint64_t bytes = 0;
-		for (end = i; end < run->count && end < i + KIND_BYTES_MAX; end++)
-			bytes += kind_byte(run->kind[end]);
-		add_kind_bytes(mmu->level_counters[level].accesses, bytes);
-	}
 }
 
 /* What both sides missed, in program order, becomes what the next level is asked, by its own sides. */
@@ -128,7 +118,8 @@ static void hand_on(struct mmu_runs *runs, bool was_joint, bool is_joint)
 		bool from_code = d == data->count || (c < code->count && code->order[c] < data->order[d]);
 		const struct run *from = from_code ? code : data;
 		size_t at = from_code ? c++ : d++;
-		add_request(runs->side[!is_joint && from->kind[at] == ACCESS_CODE ? MMU_CODE : MMU_DATA], from, at);
+		struct run *to = runs->side[!is_joint && from->kind[at] == ACCESS_CODE ? MMU_CODE : MMU_DATA];
+		copy_request(to, to->count++, from, at);
 	}
 }
 
@@ -138,8 +129,6 @@ static void run_levels_below(struct mmu *mmu)
 	struct mmu_runs *runs = mmu->runs;
 	for (unsigned level = 1; level < mmu->levels; level++) {
 		hand_on(runs, joint(mmu, level - 1), joint(mmu, level));
-		count_accesses(mmu, level, runs->side[MMU_DATA]);
-		count_accesses(mmu, level, runs->side[MMU_CODE]);
 		run_array(mmu, level, MMU_DATA);
 		run_array(mmu, level, MMU_CODE);
 	}
@@ -193,12 +182,16 @@ static inline bool gather(struct last_asked *asked, uint64_t page, uint8_t kind,
 	return true;
 }
 
+/* A level is asked for what the one above missed, and has what it does not miss. */
 static void count_hits(struct mmu *mmu)
 {
 	for (unsigned level = 0; level < mmu->levels; level++) {
 		struct mmu_level_counters *at = &mmu->level_counters[level];
-		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
+			if (level > 0)
+				at->accesses[kind] = mmu->level_counters[level - 1].misses[kind][PAGE_4K];
 			at->hits[kind][PAGE_4K] = at->accesses[kind] - at->misses[kind][PAGE_4K];
+		}
 	}
 }
 
@@ -267,25 +260,34 @@ static void count_kind(struct mmu *mmu, unsigned kind, uint64_t accesses, uint64
 	array->counters.evictions += evictions;
 }
 
-/* What the first level missed of accesses that came by routes, as what the next level is asked. */
-static void take_misses(struct mmu *mmu, const struct access *in, size_t first, size_t end, uint64_t misses[ACCESS_KINDS],
-                        uint64_t evictions[ACCESS_KINDS])
+/* Counts misses of accesses that came by routes, at most KIND_BYTES_MAX of them. */
+static void count_routed(const struct access *in, const struct replacement_miss *miss, size_t count,
+                         uint64_t misses[ACCESS_KINDS], uint64_t evictions[ACCESS_KINDS])
 {
-	struct mmu_runs *runs = mmu->runs;
-	bool is_joint = joint(mmu, 0);
 	uint64_t miss_bytes = 0, eviction_bytes = 0;
-	for (size_t i = first; i < end; i++) {
-		const struct replacement_miss *miss = &runs->miss[i];
-		const struct access *access = &in[miss->request];
-		struct run *next = runs->next[is_joint || access->kind != ACCESS_CODE ? MMU_DATA : MMU_CODE];
-		miss_bytes += kind_byte(access->kind);
-		eviction_bytes += (miss->evicted & WAY_VALID) * kind_byte(access->kind);
-		next->request[next->count] = (access->address >> PAGE_SHIFT & TLB_NUMBER) << PAGE_SHIFT;
-		next->order[next->count] = miss->request;
-		next->kind[next->count++] = access->kind;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t byte = kind_byte(in[miss[i].request].kind);
+		miss_bytes += byte;
+		eviction_bytes += miss[i].evicted ? byte : 0;
 	}
 	add_kind_bytes(misses, miss_bytes);
 	add_kind_bytes(evictions, eviction_bytes);
+}
+
+/* What a side of the first level missed of accesses that came by routes, as what the next level is asked. */
+static void take_misses(struct mmu_runs *runs, const struct access *in, size_t missed, unsigned side, bool is_joint)
+{
+	struct run *next = runs->next[side];
+	size_t count = 0;
+	for (size_t i = 0; i < missed; i++) {
+		uint32_t order = runs->miss[i].request;
+		const struct access *access = &in[order];
+		next->request[count] = (access->address >> PAGE_SHIFT & TLB_NUMBER) << PAGE_SHIFT;
+		next->order[count] = order;
+		next->kind[count] = access->kind;
+		count += is_joint || (access->kind == ACCESS_CODE) == (side == MMU_CODE);
+	}
+	next->count = count;
 }
 
 /* Runs accesses as far as their routes lead. Returns how many. */
@@ -295,11 +297,11 @@ static size_t run_routes(struct mmu *mmu, const struct access *in, size_t count)
 	uint64_t misses[ACCESS_KINDS] = {0}, evictions[ACCESS_KINDS] = {0};
 	struct replacement_ran ran;
 	size_t missed = runs->routed->run_accesses(runs->routes, in, count < RUN_MAX ? count : RUN_MAX, &ran, runs->miss);
-	runs->next[MMU_DATA]->count = runs->next[MMU_CODE]->count = 0;
-	for (size_t i = 0, end; i < missed; i = end) {
-		end = missed - i < KIND_BYTES_MAX ? missed : i + KIND_BYTES_MAX;
-		take_misses(mmu, in, i, end, misses, evictions);
-	}
+	for (size_t i = 0; i < missed; i += KIND_BYTES_MAX)
+		count_routed(in, runs->miss + i, missed - i < KIND_BYTES_MAX ? missed - i : KIND_BYTES_MAX, misses, evictions);
+	bool is_joint = joint(mmu, 0);
+	take_misses(runs, in, missed, MMU_DATA, is_joint);
+	take_misses(runs, in, is_joint || ran.accesses[ACCESS_CODE] == 0 ? 0 : missed, MMU_CODE, is_joint);
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
 		count_kind(mmu, kind, ran.accesses[kind], misses[kind], evictions[kind]);
 	run_levels_below(mmu);

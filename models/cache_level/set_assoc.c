@@ -309,6 +309,7 @@ static const struct replacement_ops *set_assoc_route(const struct cache_level *l
 	                                    .stride = array->stride,
 	                                    .ways = array->ways,
 	                                    .tag_shift = array->tag_shift,
+	                                    .unmarked = array->unmarked,
 	                                    .simd = array->simd};
 	return array->ops;
 }

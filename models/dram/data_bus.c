@@ -6,20 +6,15 @@
 
 #include "sim/base.h"
 
-static uint64_t *word_of(struct data_bus *bus, uint64_t clock)
-{
-	return &bus->taken[clock / 64 % DATA_BUS_WORDS];
-}
-
 /* The 64 clocks from `clock` on, which is in the window; those beyond the window are free. */
-static uint64_t taken_from(const struct data_bus *bus, uint64_t clock)
+static uint64_t taken_from(const struct data_bus *bus, const uint64_t *taken, uint64_t clock)
 {
 	unsigned shift = clock % 64;
-	uint64_t bits = bus->taken[clock / 64 % DATA_BUS_WORDS] >> shift;
+	uint64_t bits = taken[clock / 64 % DATA_BUS_WORDS] >> shift;
 	uint64_t next = (clock / 64 + 1) * 64;
 	if (shift == 0 || next >= bus->first + DATA_BUS_CLOCKS)
 		return bits;
-	return bits | bus->taken[next / 64 % DATA_BUS_WORDS] << (64 - shift);
+	return bits | taken[next / 64 % DATA_BUS_WORDS] << (64 - shift);
 }
 
 /* Bit i of the result: bits i to i + count - 1 are all set. */
@@ -31,12 +26,12 @@ static uint64_t runs_of(uint64_t bits, unsigned count)
 	return have < count ? bits & bits >> (count - have) : bits;
 }
 
-uint64_t data_bus_find(const struct data_bus *bus, uint64_t from, unsigned clocks)
+uint64_t data_bus_find(const struct data_bus *bus, bool is_write, uint64_t from, unsigned clocks)
 {
 	if (from < bus->first)
 		from = bus->first;
-	while (from < bus->end) {
-		uint64_t runs = runs_of(~taken_from(bus, from), clocks);
+	while (from < bus->end[is_write]) {
+		uint64_t runs = runs_of(~taken_from(bus, bus->taken[is_write], from), clocks);
 		if (runs)
 			return from + (unsigned)__builtin_ctzll(runs);
 		from += 64 - clocks + 1;
@@ -49,26 +44,41 @@ static void move_window(struct data_bus *bus, uint64_t end)
 {
 	uint64_t first = (end - DATA_BUS_CLOCKS + 63) / 64 * 64;
 	uint64_t words = (first - bus->first) / 64;
-	for (uint64_t i = 0; i < words && i < DATA_BUS_WORDS; i++)
-		bus->taken[(bus->first / 64 + i) % DATA_BUS_WORDS] = 0;
+	for (uint64_t i = 0; i < words && i < DATA_BUS_WORDS; i++) {
+		uint64_t index = (bus->first / 64 + i) % DATA_BUS_WORDS;
+		bus->taken[false][index] = bus->taken[true][index] = 0;
+	}
 	bus->first = first;
 }
 
-void data_bus_book(struct data_bus *bus, uint64_t at, unsigned clocks)
+/* Takes the clocks from `from` to `end` - 1, as far as they are in the window, from a direction. Returns whether all were free.
+ */
+static bool take(struct data_bus *bus, bool is_write, uint64_t from, uint64_t end)
+{
+	uint64_t overlap = 0;
+	if (bus->end[is_write] < end)
+		bus->end[is_write] = end;
+	if (from < bus->first)
+		from = bus->first;
+	while (from < end) {
+		uint64_t next = (from / 64 + 1) * 64, stop = end < next ? end : next;
+		uint64_t bits = ~0ull >> (64 - (stop - from)) << from % 64;
+		uint64_t *word = &bus->taken[is_write][from / 64 % DATA_BUS_WORDS];
+		overlap |= *word & bits;
+		*word |= bits;
+		from = stop;
+	}
+	return overlap == 0;
+}
+
+void data_bus_book(struct data_bus *bus, bool is_write, uint64_t at, unsigned clocks)
 {
 	SIM_ASSERT(at >= bus->first && clocks >= 1 && clocks <= DATA_BUS_BURST_MAX);
-	if (at + clocks > bus->first + DATA_BUS_CLOCKS)
-		move_window(bus, at + clocks);
-	uint64_t burst = ~0ull >> (64 - clocks);
-	unsigned shift = at % 64;
-	uint64_t *word = word_of(bus, at);
-	SIM_ASSERT((*word & burst << shift) == 0);
-	*word |= burst << shift;
-	if (shift + clocks > 64) {
-		word = word_of(bus, at + 64);
-		SIM_ASSERT((*word & burst >> (64 - shift)) == 0);
-		*word |= burst >> (64 - shift);
-	}
-	if (bus->end < at + clocks)
-		bus->end = at + clocks;
+	uint64_t before = is_write ? bus->after_read : bus->after_write, after = is_write ? bus->after_write : bus->after_read;
+	uint64_t end = at + clocks;
+	if (end + after > bus->first + DATA_BUS_CLOCKS)
+		move_window(bus, end + after);
+	bool was_free = take(bus, is_write, at, end);
+	SIM_ASSERT(was_free);
+	take(bus, !is_write, at > before ? at - before : 0, end + after);
 }

@@ -16,9 +16,9 @@
  *   rank:  at n * tREFI, n > 0, a refresh closes every row and takes tRFC; ranks take turns
  *
  * Reads are served as they come, and may use any time that earlier calls left on a bank of their own and on the bus. Writes are
- * taken into the write queue, and written when write_high of them wait, until write_low do (ddr_queue.c); a read of a line that
- * waits there is answered from it. A request that finds its queue full comes when an entry is free. A write to a line that waits
- * is merged with it.
+ * taken into the write queue; when write_high of them wait, those beyond write_low get their times like reads, row after row
+ * (ddr_queue.c). A read of a line that waits there is answered from the queue, a write to one is merged with it. A request that
+ * finds its queue full comes when an entry is free.
  *
  * Time: a request comes at the first edge of the memory's clock that is not before it; delays are rounded up to clocks, and what
  * comes out is rounded up to a core cycle. Only these roundings differ from exact time, and they do not add up.
@@ -220,6 +220,12 @@ static bool set_timing(struct ddr_dram *ddr, const struct machine_settings *mach
 		return error_set(error, ERROR_USAGE,
 		                 "machine.dram: a line of %u bytes takes %u clocks of the bus; it may take 1 to %u", line_bytes,
 		                 clocks, DATA_BUS_BURST_MAX);
+	uint64_t turn = timing->twtr + timing->tcl > timing->trtw ? timing->twtr + timing->tcl : timing->trtw;
+	if (turn > DATA_BUS_TURN_MAX)
+		return error_set(
+		        error, ERROR_USAGE,
+		        "machine.dram: the bus takes %llu clocks to turn around (tRTW, or tWTR + tCL); it may take at most %u",
+		        (unsigned long long)turn, DATA_BUS_TURN_MAX);
 	/* Between two refreshes a row is opened, used and closed. */
 	uint64_t needed = timing->trfc + timing->tfaw + timing->trrd + timing->trp + timing->tras + timing->trcd + timing->tcl +
 	                  timing->tcwl + timing->twr + timing->line;
@@ -258,6 +264,8 @@ static void make_channels(struct ddr_dram *ddr)
 		struct ddr_channel *channel = &ddr->channel[i];
 		channel->rank = &ddr->rank_memory[(size_t)i * ddr->ranks];
 		channel->bank = &ddr->bank_memory[(size_t)i * ddr->ranks * ddr->rank_banks];
+		channel->bus.after_read = ddr->timing.trtw;
+		channel->bus.after_write = ddr->timing.twtr + ddr->timing.tcl;
 		ddr_slots_init(&channel->read_slots, ddr->read_queue);
 		ddr_slots_init(&channel->write_slots, ddr->write_queue);
 		/* The last rank's first refresh is at tREFI, the others' in equal steps before. */

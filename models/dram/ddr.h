@@ -52,9 +52,6 @@ struct ddr_waiting_write {
 
 struct ddr_channel {
 	struct data_bus bus;
-	uint64_t reads_from;  /* no read's data begins before: the last writes and the turn-around after them */
-	uint64_t writes_from; /* no write's data begins before */
-	uint64_t writes_end;  /* of the last write's data */
 	struct ddr_slots read_slots, write_slots;
 	uint32_t first_write, waiting; /* writes that wait: a ring in the order in which they will be written */
 	struct ddr_waiting_write write[DRAM_QUEUE_MAX];

@@ -15,8 +15,8 @@ struct plan {
 	struct ddr_rank *rank;
 	struct ddr_bank *bank;
 	uint64_t row;
-	uint64_t latency;   /* READ or WRITE to its data */
-	uint64_t data_from; /* no data begins before */
+	uint64_t latency; /* READ or WRITE to its data */
+	bool is_write;
 	/* What the plan says. */
 	enum row_state state;
 	bool refresh_waited;
@@ -79,7 +79,7 @@ static void make_plan(struct plan *plan, uint64_t from)
 		plan->refresh_waited |= from < ready;
 		plan->state = state_of(plan);
 		uint64_t data = column_of(plan, later(from, ready)) + plan->latency;
-		plan->data = data_bus_find(&plan->channel->bus, later(data, plan->data_from), timing->line);
+		plan->data = data_bus_find(&plan->channel->bus, plan->is_write, data, timing->line);
 		plan->column = plan->data - plan->latency;
 		if (refreshes_at(rank, plan->column, timing->trefi) == plan->refreshes)
 			return;
@@ -105,13 +105,13 @@ uint64_t ddr_move(struct ddr_dram *ddr, const struct dram_place *place, bool is_
 	struct plan plan = {
 	        .timing = timing, .channel = channel, .rank = &channel->rank[place->rank], .bank = bank, .row = place->row};
 	plan.latency = is_write ? timing->tcwl : timing->tcl;
-	plan.data_from = is_write ? channel->writes_from : channel->reads_from;
+	plan.is_write = is_write;
 	/* Calls come in the bank's order, so the bank's last READ or WRITE stands before all of this line's commands. */
 	if (bank->column_at)
 		from = later(from, bank->column_at - timing->tccd);
 	make_plan(&plan, from);
 	count(&ddr->counters, &plan);
-	data_bus_book(&channel->bus, plan.data, timing->line);
+	data_bus_book(&channel->bus, is_write, plan.data, timing->line);
 	if (plan.state != ROW_HIT) {
 		activations_make(&plan.rank->activations, &plan.activation);
 		bank->precharge_at = plan.activation.at + timing->tras;

@@ -90,25 +90,19 @@ static struct ddr_waiting_write take_first(struct ddr_channel *channel)
 }
 
 /*
- * Writes until `write_low` wait, behind all reads and writes booked so far; reads that come from now on stand behind them. Row
- * after row: the oldest write, then those to its row, oldest first.
+ * Writes until `write_low` wait, each at the first clocks that the reads and writes booked so far leave; reads that come from now
+ * on may go between them where the bus has time to turn around. Row after row: those to the row of the oldest write, then those
+ * to the row of the oldest of the others.
  */
 static void drain_writes(struct ddr_dram *ddr, uint32_t channel_nr, uint64_t now)
 {
 	struct ddr_channel *channel = &ddr->channel[channel_nr];
-	const struct ddr_timing *timing = &ddr->timing;
-	bool after_reads = channel->bus.end > channel->writes_end;
-	channel->writes_from = channel->bus.end + (after_reads ? timing->trtw : 0);
 	while (channel->waiting > ddr->write_low) {
 		const struct ddr_waiting_write write = take_first(channel);
 		ddr->counters.writes_waiting--;
 		const struct dram_place place = {channel_nr, write.rank, write.bank, write.row};
-		uint64_t end = ddr_move(ddr, &place, true, now);
-		ddr_slots_give(&channel->write_slots, end);
-		if (channel->writes_end < end)
-			channel->writes_end = end;
+		ddr_slots_give(&channel->write_slots, ddr_move(ddr, &place, true, now));
 	}
-	channel->reads_from = channel->writes_end + timing->twtr + timing->tcl;
 	ddr->counters.write_drains++;
 }
 

@@ -53,6 +53,7 @@ struct replacement *replacement_make(const struct replacement_ops *ops, const st
 	        .sets_are_power_of_two = power_of_two,
 	        .modulo_mask = wiring->number_bits ? (1ull << wiring->number_bits) - 1 : UINT64_MAX,
 	        .tag_shift = wiring->tag_shift,
+	        .unmarked = wiring->unmarked,
 	        .simd = simd,
 	        .state_words = state_words,
 	};

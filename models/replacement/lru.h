@@ -13,7 +13,7 @@
 #define OWNERS_MARKS (WAY_MARKS & ~WAY_VALID)
 
 /* How far ahead the host is told of sets that will be looked at. */
-#define AHEAD 8u
+#define AHEAD 16u
 
 /* Arrays up to this stay in the host's first-level cache, and beyond it are told of ahead. */
 #define NEAR_WORDS (32u * 1024 / sizeof(uint64_t))

@@ -32,136 +32,143 @@ struct turns {
 
 /* ---- turns ---- */
 
+/* What is known of an array's turns before they are taken; each is a loop of its own. */
+struct known {
+	unsigned vectors; /* of a set; 0: half of one */
+	bool marked;      /* the owner sets marks */
+	bool far;         /* the array is too large for the host's nearest cache */
+	bool foreseen;    /* whether the word is there is nearly always the same: a branch on it costs nothing */
+};
+
 /* The ways, a bit for each, that hold the word, marks apart. */
-INLINE AVX512 uint32_t same_words(__m512i vector, __m512i word)
+INLINE AVX512 uint32_t same_words(__m512i vector, __m512i word, bool marked)
 {
+	if (!marked)
+		return _mm512_cmpeq_epi64_mask(vector, word);
 	return _mm512_testn_epi64_mask(_mm512_xor_si512(vector, word), _mm512_set1_epi64((long long)~OWNERS_MARKS));
 }
 
-/* Moves all words before the one at the lowest bit of `stop` up by one, over it. */
+INLINE AVX512 uint32_t same_words_of_half(__m256i vector, __m256i word, bool marked)
+{
+	if (!marked)
+		return _mm256_cmpeq_epi64_mask(vector, word);
+	return _mm256_testn_epi64_mask(_mm256_xor_si256(vector, word), _mm256_set1_epi64x((long long)~OWNERS_MARKS));
+}
+
+/* The words that move up by one so that the one at the lowest bit of `stop` is written over. */
 INLINE uint32_t moved_up(uint32_t stop)
 {
 	return stop ^ (stop - 1);
 }
 
-/* A turn. Returns whether the word was not there; then *evicted is the one that had to go, 0 if a way was free. */
-typedef bool turn_step(uint64_t *words, uint32_t ways, uint64_t word, uint64_t *evicted);
-
-INLINE AVX512 bool turn_half(uint64_t *words, uint32_t ways, uint64_t word, uint64_t *evicted)
+/* A turn returns whether the word was not there; then *evicted is the one that had to go, 0 if a way was free. */
+INLINE AVX512 bool turn_half(uint64_t *words, uint32_t ways, uint64_t word, uint64_t *evicted, bool marked)
 {
 	__m256i vector = _mm256_loadu_si256((const __m256i *)words), first = _mm256_set1_epi64x((long long)word);
-	uint32_t same = _mm256_testn_epi64_mask(_mm256_xor_si256(vector, first), _mm256_set1_epi64x((long long)~OWNERS_MARKS));
+	uint32_t same = same_words_of_half(vector, first, marked);
 	if (!same) {
 		*evicted = words[ways - 1];
 		__mmask8 in_use = (__mmask8)((1u << ways) - 1);
 		_mm256_storeu_si256((__m256i *)words, _mm256_maskz_alignr_epi64(in_use, vector, first, HALF_WORDS - 1));
 		return true;
 	}
-	first = _mm256_set1_epi64x((long long)(words[__builtin_ctz(same)] | word));
+	if (marked)
+		first = _mm256_set1_epi64x((long long)(words[__builtin_ctz(same)] | word));
 	__m256i moved = _mm256_mask_alignr_epi64(vector, (__mmask8)moved_up(same), vector, first, HALF_WORDS - 1);
 	_mm256_storeu_si256((__m256i *)words, moved);
 	return false;
 }
 
-INLINE AVX512 bool turn_1(uint64_t *words, uint32_t ways, uint64_t word, uint64_t *evicted)
+/* Writes back the vectors of a set, the words before `stop` moved up and `first`'s last word first. */
+INLINE AVX512 void write_moved(uint64_t *words, const __m512i *vector, unsigned vectors, __m512i first, uint32_t stop)
 {
-	__m512i vector = _mm512_loadu_si512(words), first = _mm512_set1_epi64((long long)word);
-	uint32_t same = same_words(vector, first);
-	if (!same) {
-		*evicted = words[ways - 1];
-		__mmask8 in_use = (__mmask8)((1u << ways) - 1);
-		_mm512_storeu_si512(words, _mm512_maskz_alignr_epi64(in_use, vector, first, WORDS - 1));
-		return true;
+	uint32_t moved = moved_up(stop);
+	for (unsigned i = 0; i < vectors; i++) {
+		__m512i above = i ? vector[i - 1] : first;
+		_mm512_storeu_si512(words + i * WORDS, _mm512_mask_alignr_epi64(vector[i], (__mmask8)(moved >> (i * WORDS)),
+		                                                                vector[i], above, WORDS - 1));
 	}
-	first = _mm512_set1_epi64((long long)(words[__builtin_ctz(same)] | word));
-	_mm512_storeu_si512(words, _mm512_mask_alignr_epi64(vector, (__mmask8)moved_up(same), vector, first, WORDS - 1));
-	return false;
 }
 
-INLINE AVX512 bool turn_vectors(uint64_t *words, uint32_t ways, uint64_t word, uint64_t *evicted, unsigned vectors)
+INLINE AVX512 bool turn(uint64_t *words, uint32_t ways, uint64_t word, uint64_t *evicted, struct known known)
 {
+	if (known.vectors == 0)
+		return turn_half(words, ways, word, evicted, known.marked);
 	const __m512i wanted = _mm512_set1_epi64((long long)word);
 	__m512i vector[VECTORS_MAX];
 	uint32_t same = 0;
-	for (unsigned i = 0; i < vectors; i++) {
+	for (unsigned i = 0; i < known.vectors; i++) {
 		vector[i] = _mm512_loadu_si512(words + i * WORDS);
-		same |= same_words(vector[i], wanted) << (i * WORDS);
+		same |= same_words(vector[i], wanted, known.marked) << (i * WORDS);
 	}
-	uint32_t stop = same | 1u << (ways - 1), moved = moved_up(stop);
+	uint32_t last = 1u << (ways - 1);
+	if (known.foreseen && !same) {
+		*evicted = words[ways - 1];
+		write_moved(words, vector, known.vectors, wanted, last);
+		return true;
+	}
+	uint32_t stop = same | last;
 	uint64_t old = words[__builtin_ctz(stop)];
+	__m512i first = wanted;
 	*evicted = old;
-	/* Only the last word of it counts; a choice of two numbers would become a branch. */
-	__m512i marks = _mm512_maskz_set1_epi64((__mmask8)((same != 0) << (WORDS - 1)), (long long)old);
-	__m512i before = _mm512_or_si512(wanted, marks);
-	for (unsigned i = 0; i < vectors; i++) {
-		_mm512_storeu_si512(words + i * WORDS, _mm512_mask_alignr_epi64(vector[i], (__mmask8)(moved >> (i * WORDS)),
-		                                                                vector[i], before, WORDS - 1));
-		before = vector[i];
-	}
+	/* Only the last word of the vector counts; a choice between two numbers would become a branch. */
+	if (known.marked)
+		first = _mm512_or_si512(wanted, _mm512_maskz_set1_epi64((__mmask8)((same != 0) << (WORDS - 1)), (long long)old));
+	write_moved(words, vector, known.vectors, first, stop);
 	return !same;
-}
-
-INLINE AVX512 bool turn_2(uint64_t *words, uint32_t ways, uint64_t word, uint64_t *evicted)
-{
-	return turn_vectors(words, ways, word, evicted, 2);
-}
-
-INLINE AVX512 bool turn_3(uint64_t *words, uint32_t ways, uint64_t word, uint64_t *evicted)
-{
-	return turn_vectors(words, ways, word, evicted, 3);
-}
-
-INLINE AVX512 bool turn_4(uint64_t *words, uint32_t ways, uint64_t word, uint64_t *evicted)
-{
-	return turn_vectors(words, ways, word, evicted, 4);
 }
 
 /* ---- lists of turns, taken ---- */
 
-/* Takes the list's turns. Returns the end of the misses written. `far`: the array is too large for the host's nearest cache. */
+/* Takes the list's turns. Returns the end of the misses written. */
 INLINE AVX512 struct replacement_miss *take(const struct turns *turns, uint32_t ways, struct replacement_miss *miss,
-                                            turn_step *turn, unsigned vectors, bool far)
+                                            struct known known)
 {
 	const size_t count = turns->count;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t *words = turns->set[i], word = turns->word[i];
-		if (far) {
-			for (unsigned line = 0; line < vectors; line++)
-				__builtin_prefetch(turns->set[i + AHEAD] + line * WORDS, 1);
-		} else if (((words[0] ^ word) & ~OWNERS_MARKS) == 0) {
+		for (unsigned line = 0; known.far && line < known.vectors + (known.vectors == 0); line++)
+			__builtin_prefetch(turns->set[i + AHEAD] + line * WORDS, 1);
+		if (!known.far && ((words[0] ^ word) & ~OWNERS_MARKS) == 0) {
 			/* A store here would hold up the vector that is read next. */
 			if ((words[0] | word) != words[0])
 				words[0] |= word;
 			continue;
 		}
 		miss->request = turns->request[i];
-		miss += turn(words, ways, word, &miss->evicted);
+		miss += turn(words, ways, word, &miss->evicted, known);
 	}
 	return miss;
 }
 
-#define TAKE(name, turn, vectors, far) \
-	static AVX512 struct replacement_miss *name(const struct turns *turns, uint32_t ways, struct replacement_miss *miss) \
-	{ \
-		return take(turns, ways, miss, turn, vectors, far); \
-	}
-
-TAKE(take_half, turn_half, 1, false)
-TAKE(take_1, turn_1, 1, false)
-TAKE(take_2, turn_2, 2, false)
-TAKE(take_3, turn_3, 3, false)
-TAKE(take_4, turn_4, 4, false)
-TAKE(take_half_far, turn_half, 1, true)
-TAKE(take_1_far, turn_1, 1, true)
-TAKE(take_2_far, turn_2, 2, true)
-TAKE(take_3_far, turn_3, 3, true)
-TAKE(take_4_far, turn_4, 4, true)
-
 typedef struct replacement_miss *take_function(const struct turns *, uint32_t ways, struct replacement_miss *);
 
-/* By whole vectors of a set. */
-static take_function *const takes[2][1 + VECTORS_MAX] = {{take_half, take_1, take_2, take_3, take_4},
-                                                         {take_half_far, take_1_far, take_2_far, take_3_far, take_4_far}};
+#define TAKE(name, vectors, marked, far, foreseen) \
+	static AVX512 struct replacement_miss *name##_##vectors(const struct turns *turns, uint32_t ways, \
+	                                                        struct replacement_miss *miss) \
+	{ \
+		return take(turns, ways, miss, (struct known){vectors, marked, far, foreseen}); \
+	}
+
+/* Loops by vectors of a set. */
+#define TAKES(name, marked, far, foreseen) \
+	TAKE(name, 0, marked, far, true) \
+	TAKE(name, 1, marked, far, true) \
+	TAKE(name, 2, marked, far, foreseen) \
+	TAKE(name, 3, marked, far, foreseen) \
+	TAKE(name, 4, marked, far, foreseen) \
+	static take_function *const name[1 + VECTORS_MAX] = {name##_0, name##_1, name##_2, name##_3, name##_4};
+
+TAKES(take_near, true, false, false)
+TAKES(take_near_unmarked, false, false, false)
+TAKES(take_far, true, true, false)
+TAKES(take_far_foreseen, true, true, true)
+
+/* Of 16 turns at most one is not like the others. */
+static bool can_foresee(size_t turns, size_t misses)
+{
+	return 16 * misses <= turns || 16 * (turns - misses) <= turns;
+}
 
 /* ---- lists of requests ---- */
 
@@ -214,11 +221,15 @@ size_t lru_run_avx512(struct replacement *array, const uint64_t *requests, size_
 {
 	struct turns turns;
 	bool far = (size_t)array->sets * array->stride > NEAR_WORDS;
-	take_function *take_list = takes[far][array->stride / WORDS];
+	unsigned vectors = array->stride / WORDS;
+	take_function *take_list = (far ? take_far : array->unmarked ? take_near_unmarked : take_near)[vectors];
 	struct replacement_miss *miss = misses;
 	for (size_t first = 0; first < count; first += TURNS) {
 		list_requests(array, requests, first, count - first < TURNS ? count - first : TURNS, &turns);
-		miss = take_list(&turns, array->ways, miss);
+		struct replacement_miss *end = take_list(&turns, array->ways, miss);
+		if (far)
+			take_list = (can_foresee(turns.count, (size_t)(end - miss)) ? take_far_foreseen : take_far)[vectors];
+		miss = end;
 	}
 	return (size_t)(miss - misses);
 }
@@ -234,7 +245,8 @@ bool lru_avx512_takes(const struct replacement_route route[ACCESS_KINDS])
 			continue;
 		known = known ? known : here;
 		if (here->tag_shift != known->tag_shift || here->tag_mask != known->tag_mask ||
-		    here->set_mask != known->set_mask || here->stride != known->stride || here->ways != known->ways)
+		    here->set_mask != known->set_mask || here->stride != known->stride || here->ways != known->ways ||
+		    here->unmarked != known->unmarked)
 			return false;
 	}
 	return known && known->ways >= LRU_AVX512_WAYS_MIN && known->ways <= LRU_AVX512_WAYS_MAX;
@@ -272,65 +284,96 @@ INLINE AVX512 void add_kinds(uint64_t counts[ACCESS_KINDS], __m512i bytes)
 		counts[kind] += sums[kind % 2] >> (16 * (kind / 2)) & 0xffff;
 }
 
+/* A list of accesses in the making. */
+struct listing {
+	__m512i arrays, marks; /* by kind */
+	__m512i in_line;       /* the address's bits inside a line */
+	__m512i tag_mask, set_mask, stride;
+	__m512i cpu; /* where an access has its own */
+	__m128i shift;
+	struct turns *turns;
+	size_t count;                /* of turns listed */
+	__m512i last_word, last_set; /* of the eight before; the last of them counts */
+	__m512i kinds;               /* accesses of each kind, a byte for each, eight times */
+	__m256i number;              /* of the next eight in the run */
+};
+
+/* Lists accesses at `at`, eight or if there are not so many `left`, until one that ends the run. Returns how many. */
+INLINE AVX512 size_t list_eight(struct listing *list, const uint64_t *at, size_t left)
+{
+	const __m512i one = _mm512_set1_epi64(1);
+	uint32_t here = first_words(left);
+	__m512i low = _mm512_maskz_loadu_epi64(first_words(2 * left), at);
+	__m512i high = _mm512_maskz_loadu_epi64(first_words(left > WORDS / 2 ? 2 * left - WORDS : 0), at + WORDS);
+	__m512i address = _mm512_permutex2var_epi64(low, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), high);
+	__m512i rest = _mm512_permutex2var_epi64(low, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), high);
+	__m512i kind = _mm512_srli_epi64(rest, ACCESS_KIND_SHIFT); /* a permutation looks at its lowest three bits */
+	__m512i array = _mm512_permutexvar_epi64(kind, list->arrays);
+	__m512i marks = _mm512_permutexvar_epi64(kind, list->marks);
+
+	/* What lies over two lines, is another core's or has no route ends the run. */
+	__m512i bytes = _mm512_and_si512(rest, _mm512_set1_epi64(UINT32_MAX));
+	__m512i end = _mm512_sub_epi64(_mm512_add_epi64(address, bytes), one);
+	__m512i crosses = _mm512_andnot_si512(list->in_line, _mm512_xor_si512(address, end));
+	__m512i others = _mm512_and_si512(_mm512_set1_epi64(0xffffll << ACCESS_CPU_SHIFT), _mm512_xor_si512(rest, list->cpu));
+	__m512i wrong = _mm512_or_si512(crosses, others);
+	uint32_t ends = (uint32_t)_mm512_test_epi64_mask(wrong, wrong) | _mm512_testn_epi64_mask(array, array);
+	if (__builtin_expect((ends & here) != 0, 0))
+		here &= (ends & (0 - ends)) - 1;
+
+	__m512i kind_bits = _mm512_and_si512(_mm512_slli_epi64(kind, 3), _mm512_set1_epi64(0x38));
+	list->kinds = _mm512_add_epi64(list->kinds, _mm512_maskz_sllv_epi64((__mmask8)here, one, kind_bits));
+
+	__m512i tag = _mm512_and_si512(_mm512_srl_epi64(address, list->shift), list->tag_mask);
+	__m512i word = _mm512_or_si512(_mm512_slli_epi64(tag, WAY_MARK_BITS), marks);
+	__m512i set = _mm512_add_epi64(array, _mm512_mul_epu32(_mm512_and_si512(tag, list->set_mask), list->stride));
+
+	/* The same set and word as the one before, but for marks that that one has. */
+	__m512i word_before = _mm512_alignr_epi64(word, list->last_word, WORDS - 1);
+	__m512i set_before = _mm512_alignr_epi64(set, list->last_set, WORDS - 1);
+	__m512i marks_before = _mm512_and_si512(word_before, _mm512_set1_epi64((long long)OWNERS_MARKS));
+	__m512i differs = _mm512_andnot_si512(marks_before, _mm512_xor_si512(word, word_before));
+	differs = _mm512_or_si512(differs, _mm512_xor_si512(set, set_before));
+	__mmask8 listed = (__mmask8)(here & _mm512_test_epi64_mask(differs, differs));
+
+	struct turns *turns = list->turns;
+	_mm512_storeu_si512(turns->word + list->count, _mm512_maskz_compress_epi64(listed, word));
+	_mm512_storeu_si512(turns->set + list->count, _mm512_maskz_compress_epi64(listed, set));
+	_mm256_storeu_si256((__m256i *)(turns->request + list->count), _mm256_maskz_compress_epi32(listed, list->number));
+	list->count += (unsigned)__builtin_popcount(listed);
+	list->number = _mm256_add_epi32(list->number, _mm256_set1_epi32(WORDS));
+	list->last_word = word;
+	list->last_set = set;
+	return (unsigned)__builtin_popcount(here);
+}
+
 /* At most TURNS accesses, from number `first` of the run on, until one that ends the run. Returns how many. */
 static AVX512 size_t list_accesses(const struct tables *tables, const struct access *accesses, size_t first, size_t count,
                                    uint64_t counts[ACCESS_KINDS], struct turns *turns)
 {
-	const __m512i evens = _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), odds = _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15);
-	const __m512i arrays = _mm512_loadu_si512(tables->words), marks_of = _mm512_loadu_si512(tables->marks);
-	const __m512i set_mask = _mm512_set1_epi64(tables->route.set_mask);
-	const __m512i tag_mask = _mm512_set1_epi64((long long)tables->route.tag_mask);
-	const __m512i stride = _mm512_set1_epi64((long long)(tables->route.stride * sizeof(uint64_t)));
-	const __m512i in_line = _mm512_set1_epi64((1ll << tables->route.tag_shift) - 1);
-	const __m512i cpu_bits = _mm512_set1_epi64(0xffffll << ACCESS_CPU_SHIFT);
-	const __m512i cpu = _mm512_set1_epi64((long long)accesses->cpu << ACCESS_CPU_SHIFT);
-	const __m512i owners = _mm512_set1_epi64((long long)OWNERS_MARKS), one = _mm512_set1_epi64(1);
-	const __m128i shift = _mm_cvtsi32_si128((int)tables->route.tag_shift);
-	__m256i number = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32((int)first));
-	__m512i last_word = _mm512_setzero_si512(), last_set = _mm512_setzero_si512(), kinds = _mm512_setzero_si512();
-	size_t listed = 0, done = 0;
-	while (done < count) {
-		const uint64_t *at = &accesses[first + done].address;
-		size_t left = count - done;
-		__m512i low = _mm512_maskz_loadu_epi64(first_words(2 * left), at);
-		__m512i high = _mm512_maskz_loadu_epi64(left > WORDS / 2 ? first_words(2 * left - WORDS) : 0, at + WORDS);
-		__m512i address = _mm512_permutex2var_epi64(low, evens, high), rest = _mm512_permutex2var_epi64(low, odds, high);
-		__m512i kind = _mm512_srli_epi64(rest, ACCESS_KIND_SHIFT); /* a permutation looks at its lowest three bits */
-		__m512i array = _mm512_permutexvar_epi64(kind, arrays), marks = _mm512_permutexvar_epi64(kind, marks_of);
-		__m512i bytes = _mm512_and_si512(rest, _mm512_set1_epi64(UINT32_MAX));
-		__m512i end = _mm512_sub_epi64(_mm512_add_epi64(address, bytes), one);
-		__m512i crosses = _mm512_andnot_si512(in_line, _mm512_xor_si512(address, end));
-		__m512i others = _mm512_and_si512(cpu_bits, _mm512_xor_si512(rest, cpu));
-		__m512i wrong = _mm512_or_si512(crosses, others);
-		uint32_t here = first_words(left), ends = _mm512_test_epi64_mask(wrong, wrong);
-		ends = (ends | _mm512_testn_epi64_mask(array, array)) & here;
-		if (__builtin_expect(ends != 0, 0))
-			here = (ends & (0 - ends)) - 1;
-		kinds = _mm512_add_epi64(
-		        kinds, _mm512_maskz_sllv_epi64((__mmask8)here, one,
-		                                       _mm512_and_si512(_mm512_slli_epi64(kind, 3), _mm512_set1_epi64(0x38))));
-		__m512i tag = _mm512_and_si512(_mm512_srl_epi64(address, shift), tag_mask);
-		__m512i word = _mm512_or_si512(_mm512_slli_epi64(tag, WAY_MARK_BITS), marks);
-		__m512i set = _mm512_add_epi64(array, _mm512_mul_epu32(_mm512_and_si512(tag, set_mask), stride));
-		__m512i word_before = _mm512_alignr_epi64(word, last_word, WORDS - 1);
-		__m512i set_before = _mm512_alignr_epi64(set, last_set, WORDS - 1);
-		/* The same set and word, but for marks that the one before has. */
-		__m512i differs = _mm512_andnot_si512(_mm512_and_si512(word_before, owners), _mm512_xor_si512(word, word_before));
-		differs = _mm512_or_si512(differs, _mm512_xor_si512(set, set_before));
-		__mmask8 listing = (__mmask8)(here & _mm512_test_epi64_mask(differs, differs));
-		_mm512_storeu_si512(turns->word + listed, _mm512_maskz_compress_epi64(listing, word));
-		_mm512_storeu_si512(turns->set + listed, _mm512_maskz_compress_epi64(listing, set));
-		_mm256_storeu_si256((__m256i *)(turns->request + listed), _mm256_maskz_compress_epi32(listing, number));
-		listed += (unsigned)__builtin_popcount(listing);
-		done += (unsigned)__builtin_popcount(here);
-		if (__builtin_expect(ends != 0, 0))
-			break;
-		number = _mm256_add_epi32(number, _mm256_set1_epi32(WORDS));
-		last_word = word;
-		last_set = set;
-	}
-	add_kinds(counts, kinds);
-	turns->count = listed;
+	const uint64_t *at = &accesses[first].address;
+	const struct replacement_route *route = &tables->route;
+	struct listing list = {
+	        .arrays = _mm512_loadu_si512(tables->words),
+	        .marks = _mm512_loadu_si512(tables->marks),
+	        .in_line = _mm512_set1_epi64((1ll << route->tag_shift) - 1),
+	        .tag_mask = _mm512_set1_epi64((long long)route->tag_mask),
+	        .set_mask = _mm512_set1_epi64(route->set_mask),
+	        .stride = _mm512_set1_epi64((long long)(route->stride * sizeof(uint64_t))),
+	        .cpu = _mm512_set1_epi64((long long)accesses->cpu << ACCESS_CPU_SHIFT),
+	        .shift = _mm_cvtsi32_si128((int)route->tag_shift),
+	        .turns = turns,
+	        .last_word = _mm512_setzero_si512(),
+	        .last_set = _mm512_setzero_si512(),
+	        .kinds = _mm512_setzero_si512(),
+	        .number = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm256_set1_epi32((int)first))};
+	size_t done = 0, listed = WORDS;
+	for (; done + WORDS <= count && listed == WORDS; done += listed)
+		listed = list_eight(&list, at + 2 * done, WORDS);
+	if (done < count && listed == WORDS)
+		done += list_eight(&list, at + 2 * done, count - done);
+	add_kinds(counts, list.kinds);
+	turns->count = list.count;
 	return done;
 }
 
@@ -340,7 +383,7 @@ size_t lru_run_accesses_avx512(const struct replacement_route route[ACCESS_KINDS
 	struct tables tables;
 	struct turns turns;
 	make_tables(route, &tables);
-	take_function *take_list = takes[false][tables.route.stride / WORDS];
+	take_function *take_list = (tables.route.unmarked ? take_near_unmarked : take_near)[tables.route.stride / WORDS];
 	struct replacement_miss *miss = misses;
 	*ran = (struct replacement_ran){0};
 	while (ran->done < count) {

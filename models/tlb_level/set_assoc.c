@@ -130,6 +130,7 @@ static const struct replacement_ops *set_assoc_route(const struct tlb_level *tlb
 	                                    .stride = array->stride,
 	                                    .ways = array->ways,
 	                                    .tag_shift = PAGE_SHIFT,
+	                                    .unmarked = array->unmarked,
 	                                    .simd = array->simd};
 	return array->ops;
 }
@@ -192,6 +193,7 @@ struct tlb_level *tlb_level_set_assoc_create(const struct tlb_wiring *wiring, st
 	                                         .tag_shift = PAGE_SHIFT,
 	                                         .number_bits = TLB_NUMBER_BITS,
 	                                         .payloads = wiring->words,
+	                                         .unmarked = true,
 	                                         .simd = wiring->simd,
 	                                         .seed = wiring->seed,
 	                                         .stream = wiring->name};

@@ -55,6 +55,7 @@ struct replacement_route {
 	uint64_t tag_mask; /* of the address's bits above tag_shift, those of the tag */
 	uint32_t set_mask, stride, ways;
 	unsigned tag_shift;
+	bool unmarked; /* as struct replacement has it */
 	enum simd simd;
 };
 
@@ -107,6 +108,7 @@ struct replacement {
 	bool sets_are_power_of_two;
 	uint64_t modulo_mask; /* the tag's bits that count where sets are no power of two */
 	unsigned tag_shift;   /* of run */
+	bool unmarked;        /* no word has a mark but WAY_VALID */
 	enum simd simd;
 	uint64_t *words;
 	uint64_t *payloads; /* as words; NULL without */
@@ -121,6 +123,7 @@ struct replacement_wiring {
 	unsigned tag_shift;   /* of run: log2 of the line's bytes */
 	unsigned number_bits; /* of a tag: what stands above them (a PCID) has no say in its set; 0: all are the number */
 	bool payloads;
+	bool unmarked; /* the owner sets no marks but WAY_VALID */
 	enum simd simd;
 	uint64_t seed;
 	const char *stream; /* name of the owner: start of the random policy's stream */

@@ -654,18 +654,30 @@ static void the_filter_is_not_the_answer(void **state)
 	rig_release(&rig);
 }
 
-/* Two writes, the first held up by a row conflict, so that the second's data goes before. A READ waits for both. */
-static void reads_wait_for_the_last_data_of_all_writes(void **state)
+/*
+ * Two writes, the first held up by a row conflict, so that the second's data goes before. A read goes between them where the bus
+ * has time to turn around twice, else behind both. Would catch: turn-arounds of the latest write only, a gap left unused.
+ */
+static void a_read_goes_between_two_writes_where_there_is_room(void **state)
 {
 	(void)state;
-	struct rig rig;
-	set_write_queue(&rig, "8", "2", "0");
-	for (unsigned bank = 0; bank < 2; bank++)
-		read_at(&rig, at(bank, 1, 0), bank * 1000);
-	dram_access(rig.dram, at(0, 2, 0), true, START);
-	dram_access(rig.dram, at(1, 1, 1), true, START);
-	assert_int_equal(read_at(&rig, at(1, 1, 2), START), START + TRP + WRITE_END + TWTR + HIT);
-	rig_release(&rig);
+	/* The second write's data ends after tCWL + a line, the first's begins tRP + tRCD after that of an open row. */
+	const unsigned room = TRP + TRCD + TCWL - (TCWL + LINE) - (TWTR + TCL + LINE);
+	for (unsigned trtw = room - 1; trtw <= room + 1; trtw++) {
+		struct rig rig;
+		set_write_queue(&rig, "8", "2", "0");
+		dram_destroy(rig.dram);
+		set_clocks(&rig.settings, "tccd", 0);
+		set_clocks(&rig.settings, "trtw", trtw);
+		rig_make(&rig);
+		for (unsigned bank = 0; bank < 3; bank++)
+			read_at(&rig, at(bank, 1, 0), bank * 1000);
+		dram_access(rig.dram, at(0, 2, 0), true, START);
+		dram_access(rig.dram, at(1, 1, 1), true, START);
+		cycle after = trtw <= room ? TCWL + LINE : TRP + WRITE_END;
+		assert_int_equal(read_at(&rig, at(2, 1, 2), START), START + after + TWTR + HIT);
+		rig_release(&rig);
+	}
 }
 
 /* A queue of two, each write written as it comes: the third waits for the first's end, the fourth for the second's. */
@@ -747,31 +759,45 @@ static void no_clock_of_the_bus_is_used_twice(void **state)
 
 /* ---- the parts: second opinions by brute force ---- */
 
-/* Would catch: a gap passed over, a burst over two words of the bitmap torn, a window that keeps old bits. */
+/* Whether a burst may begin at a clock: its own clocks free of data, those of the other direction far enough. */
+static bool bus_allows(const uint8_t *data, bool is_write, uint64_t from, unsigned clocks, uint64_t before, uint64_t after)
+{
+	const uint8_t other = is_write ? 1 : 2;
+	for (uint64_t clock = from; clock < from + clocks; clock++)
+		if (data[clock])
+			return false;
+	for (uint64_t clock = from > before ? from - before : 0; clock < from + clocks + after; clock++)
+		if (data[clock] == other)
+			return false;
+	return true;
+}
+
+/*
+ * Reads and writes (clocks of data 1 and 2 in the array). Would catch: a gap passed over, a burst over two words of the bitmap
+ * torn, a window that keeps old bits, a turn-around too short or too long on either side.
+ */
 static void bus_against_an_array(void **state)
 {
 	(void)state;
-	static uint8_t taken[FUZZ_CLOCKS];
+	static uint8_t data[FUZZ_CLOCKS];
 	static struct data_bus bus;
 	struct rng rng;
 	rng_init(&rng, 3, "dram");
 	uint64_t front = 0;
-	memset(taken, 0, sizeof taken);
-	memset(&bus, 0, sizeof bus);
-	for (unsigned call = 0; call < FUZZ_CALLS; call++) {
+	memset(data, 0, sizeof data);
+	bus = (struct data_bus){.after_read = 2, .after_write = 19};
+	for (unsigned call = 0; call < FUZZ_CALLS / 2; call++) {
 		uint64_t random = rng_next(&rng);
+		bool is_write = random >> 40 & 1;
 		unsigned clocks = 1 + (unsigned)(random % (call % 2 ? 8 : DATA_BUS_BURST_MAX));
 		uint64_t from = front > 9000 ? front - 9000 + (random >> 8) % 9100 : (random >> 8) % 100, found = from;
 		if (found < bus.first)
 			found = bus.first;
-		for (unsigned free = 0; free < clocks;)
-			if (taken[found + free])
-				found += free + 1, free = 0;
-			else
-				free++;
-		assert_int_equal(data_bus_find(&bus, from, clocks), found);
-		data_bus_book(&bus, found, clocks);
-		memset(taken + found, 1, clocks);
+		while (!bus_allows(data, is_write, found, clocks, is_write ? 2 : 19, is_write ? 19 : 2))
+			found++;
+		assert_int_equal(data_bus_find(&bus, is_write, from, clocks), found);
+		data_bus_book(&bus, is_write, found, clocks);
+		memset(data + found, is_write ? 2 : 1, clocks);
 		if (front < found + clocks)
 			front = found + clocks;
 		front += random >> 24 & 15;
@@ -882,7 +908,8 @@ static void refused_settings(void **state)
 	        {"mapping", "row:rank:bank:column:group:channel:", "too many names"},
 	        {"trefi", "300 ns", "leave no time between refreshes"},
 	        {"write_high", "65", "more than machine.dram.write_queue"},
-	        {"write_low", "54", "not less than machine.dram.write_high"},
+	        {"write_low", "16", "not less than machine.dram.write_high"},
+	        {"twtr", "2000 clocks", "to turn around"},
 	        {"bus", "1 B", NULL},
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -967,7 +994,7 @@ int main(void)
 	        cmocka_unit_test(writes_are_written_row_after_row),
 	        cmocka_unit_test(rows_of_other_banks_are_others),
 	        cmocka_unit_test(the_filter_is_not_the_answer),
-	        cmocka_unit_test(reads_wait_for_the_last_data_of_all_writes),
+	        cmocka_unit_test(a_read_goes_between_two_writes_where_there_is_room),
 	        cmocka_unit_test(a_full_write_queue_waits),
 	        cmocka_unit_test(a_core_that_runs_behind_uses_what_is_left),
 	        cmocka_unit_test(no_clock_of_the_bus_is_used_twice),

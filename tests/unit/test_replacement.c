@@ -83,7 +83,8 @@ static const struct geometry geometries[] = {{1, 1, false},  {8, 1, false},  {1,
                                              {4, 16, true},  {2, 17, false}, {1, 20, false},  {2, 32, false},   {1, 33, false},
                                              {1, 64, false}, {1, 65, false}, {1, 128, false}, {3, 130, false}};
 
-static struct replacement *make(const char *policy, const struct geometry *geometry, bool payloads, enum simd simd)
+static struct replacement *make_array(const char *policy, const struct geometry *geometry, bool payloads, bool unmarked,
+                                      enum simd simd)
 {
 	struct error error = {0};
 	const struct replacement_wiring wiring = {.sets = geometry->sets,
@@ -91,6 +92,7 @@ static struct replacement *make(const char *policy, const struct geometry *geome
 	                                          .index = geometry->xor ? INDEX_XOR : INDEX_LINEAR,
 	                                          .tag_shift = WAY_MARK_BITS,
 	                                          .payloads = payloads,
+	                                          .unmarked = unmarked,
 	                                          .simd = simd,
 	                                          .seed = 1,
 	                                          .stream = "test"};
@@ -98,6 +100,11 @@ static struct replacement *make(const char *policy, const struct geometry *geome
 	if (!array)
 		fail_msg("%s", error.text);
 	return array;
+}
+
+static struct replacement *make(const char *policy, const struct geometry *geometry, bool payloads, enum simd simd)
+{
+	return make_array(policy, geometry, payloads, false, simd);
 }
 
 static struct plain make_plain(const char *policy, const struct geometry *geometry)
@@ -260,7 +267,8 @@ static void lru_runs_equal_plain_lists_at_any_ways(void **state)
 		for (unsigned ways = 1; simd_has(simd) && ways <= VECTOR_WAYS; ways++)
 			for (unsigned g = 0; g < SET_COUNTS; g++) {
 				const struct geometry geometry = {set_counts[g], ways, set_counts[g] == 64 && ways % 2};
-				struct replacement *array = make("lru", &geometry, false, simd);
+				const uint64_t marks = ways % 3 == 1 ? USED_AGAIN : WAY_MARKS;
+				struct replacement *array = make_array("lru", &geometry, false, ways % 3 == 1, simd);
 				struct plain plain = make_plain("lru", &geometry);
 				for (unsigned step = 0, batch = 0; step < 1200; batch++) {
 					uint64_t requests[200];
@@ -268,7 +276,7 @@ static void lru_runs_equal_plain_lists_at_any_ways(void **state)
 					for (unsigned i = 0; i < count; i++, step++)
 						requests[i] = next_tag((enum stream)(batch % STREAMS), &plain, &rng, step)
 						                      << WAY_MARK_BITS |
-						              (rng_next(&rng) & rng_next(&rng) & WAY_MARKS);
+						              (rng_next(&rng) & rng_next(&rng) & marks);
 					expect_run(array, &plain, requests, count);
 				}
 				expect_same_contents(array, &plain);
@@ -294,24 +302,24 @@ static unsigned array_of(const struct routed *routed, unsigned kind)
 	return kind == ACCESS_CODE && routed->array[1] ? 1 : 0;
 }
 
-static void make_routed(struct routed *routed, const struct geometry *geometry, bool split, enum simd simd)
+static void make_routed(struct routed *routed, const struct geometry *geometry, bool split, bool unmarked, enum simd simd)
 {
+	static const uint64_t marks[ACCESS_KINDS] = {[ACCESS_STORE] = 2, [ACCESS_MODIFY] = 10};
 	*routed = (struct routed){.tag_mask = split ? UINT64_MAX : (1ull << 20) - 1};
 	for (unsigned i = 0; i <= split; i++) {
-		routed->array[i] = make("lru", geometry, false, simd);
+		routed->array[i] = make_array("lru", geometry, false, unmarked, simd);
 		routed->plain[i] = make_plain("lru", geometry);
 	}
 	for (unsigned kind = 0; kind < ACCESS_WRITEBACK; kind++) {
 		const struct replacement *array = routed->array[array_of(routed, kind)];
 		routed->route[kind] = (struct replacement_route){.words = array->words,
-		                                                 .marks = kind == ACCESS_STORE    ? 2
-		                                                          : kind == ACCESS_MODIFY ? 10
-		                                                                                  : 0,
+		                                                 .marks = unmarked ? 0 : marks[kind],
 		                                                 .tag_mask = routed->tag_mask,
 		                                                 .set_mask = array->sets - 1,
 		                                                 .stride = array->stride,
 		                                                 .ways = array->ways,
 		                                                 .tag_shift = array->tag_shift,
+		                                                 .unmarked = array->unmarked,
 		                                                 .simd = array->simd};
 	}
 }
@@ -401,7 +409,7 @@ static void lru_runs_of_accesses_equal_plain_lists(void **state)
 				static struct access accesses[ACCESSES];
 				const struct geometry geometry = {shape < 2 ? 1 : 16, ways, false};
 				struct routed routed;
-				make_routed(&routed, &geometry, shape % 2, simd);
+				make_routed(&routed, &geometry, shape % 2, ways % 3 == 1, simd);
 				make_accesses(&routed, accesses, &rng);
 				for (size_t done = 0; done < ACCESSES;) {
 					size_t ran = expect_run_of_accesses(&routed, accesses + done, ACCESSES - done);

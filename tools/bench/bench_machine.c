@@ -7,8 +7,8 @@
  *
  * Each pass reads the trace anew through the reader's own thread and is timed by the processor time of this thread while it
  * handles a batch, so decoding has a line of its own: the processor time of a reader without that thread. Two rates: of the whole
- * trace, and of its first FIRST accesses, the least time of REPEATS. With PASS only that one runs, once; tools/bench/run
- * --instructions counts its instructions.
+ * trace, and of its first FIRST accesses, the least time of REPEATS. Each is a process of its own, whose peak memory stands
+ * beside. With PASS only that one runs, once; tools/bench/run --instructions counts its instructions.
  */
 #include "models/cache_settings.h"
 #include "models/registry.h"
@@ -18,12 +18,13 @@
 #include "sim/stack_distance.h"
 #include "tools/kmemsim/count_space.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #define REPEATS 3
 #define FIRST 6000000u
@@ -252,6 +253,8 @@ static const struct pass passes[] = {
 struct pass_time {
 	double whole, first;
 	uint64_t accesses, first_accesses;
+	double peak_mib;
+	char format[32]; /* of the trace */
 };
 
 static double seconds(clockid_t clock)
@@ -296,45 +299,86 @@ static struct pass_time time_pass(const struct pass *pass, const char *path, uin
 	return timing;
 }
 
+/* Unpacks and parses the trace on this thread. */
+static struct pass_time time_decoding(const char *path)
+{
+	static struct access batch[ACCESS_BATCH];
+	struct pass_time timing = {0};
+	struct error error = {0};
+	double started = seconds(CLOCK_THREAD_CPUTIME_ID);
+	struct access_source *source = access_reader_open(path, NULL, &error);
+	size_t count;
+	while (source && access_source_read(source, batch, ACCESS_BATCH, &count, &error) && count > 0)
+		timing.accesses += count;
+	if (error.kind != ERROR_NONE)
+		give_up(&error);
+	timing.whole = seconds(CLOCK_THREAD_CPUTIME_ID) - started;
+	snprintf(timing.format, sizeof timing.format, "%s", source->ops->name);
+	access_source_close(source);
+	return timing;
+}
+
+/*
+ * A pass, NULL: decoding, in a process of its own, so that its peak memory is its own too: what getrusage() says of all its
+ * pages, those of the program and its libraries among them.
+ */
+static struct pass_time time_alone(const struct pass *pass, const char *path, uint64_t first)
+{
+	struct pass_time timing = {0};
+	struct rusage usage;
+	int ends[2], status = 0;
+	fflush(stdout); /* or the child would print it once more */
+	bool told = pipe(ends) == 0;
+	pid_t child = told ? fork() : -1;
+	if (child == 0) {
+		timing = pass ? time_pass(pass, path, first) : time_decoding(path);
+		_exit(write(ends[1], &timing, sizeof timing) == (ssize_t)sizeof timing ? EXIT_SUCCESS : (int)ERROR_HOST);
+	}
+	told = child > 0 && close(ends[1]) == 0 && read(ends[0], &timing, sizeof timing) == (ssize_t)sizeof timing;
+	if (child > 0)
+		close(ends[0]);
+	if (child < 0 || wait4(child, &status, 0, &usage) != child || !told) {
+		bool was_told = WIFEXITED(status) && WEXITSTATUS(status); /* give_up() said what */
+		if (!was_told)
+			fprintf(stderr, "kmemsim-bench-machine: a pass ended before its time\n");
+		exit(was_told ? WEXITSTATUS(status) : (int)ERROR_HOST);
+	}
+	timing.peak_mib = (double)usage.ru_maxrss / 1024.0;
+	return timing;
+}
+
 static double least(double a, double b)
 {
 	return a < b ? a : b;
 }
 
-static void bench_pass(const struct pass *pass, const char *path, uint64_t first)
+/* The least times and the most memory of REPEATS. */
+static struct pass_time best_alone(const struct pass *pass, const char *path, uint64_t first)
 {
-	struct pass_time best = time_pass(pass, path, first);
+	struct pass_time best = time_alone(pass, path, first);
 	for (unsigned repeat = 1; repeat < REPEATS; repeat++) {
-		struct pass_time timing = time_pass(pass, path, first);
+		struct pass_time timing = time_alone(pass, path, first);
 		best.whole = least(best.whole, timing.whole);
 		best.first = least(best.first, timing.first);
+		best.peak_mib = timing.peak_mib > best.peak_mib ? timing.peak_mib : best.peak_mib;
 	}
-	printf("%-46s %8.1f %8.1f M accesses/s\n", pass->help, (double)best.accesses / best.whole / 1e6,
-	       (double)best.first_accesses / best.first / 1e6);
+	return best;
 }
 
-/* Unpacks and parses the trace on this thread; its format is named, so that traces of other formats can be set beside. */
+static void bench_pass(const struct pass *pass, const char *path, uint64_t first)
+{
+	struct pass_time best = best_alone(pass, path, first);
+	printf("%-46s %8.1f %8.1f M accesses/s %6.1f MiB\n", pass->help, (double)best.accesses / best.whole / 1e6,
+	       (double)best.first_accesses / best.first / 1e6, best.peak_mib);
+}
+
+/* The trace's format is named, so that traces of other formats can be set beside. */
 static void bench_decoding(const char *path)
 {
-	static struct access batch[ACCESS_BATCH];
-	double best = INFINITY;
-	uint64_t accesses = 0;
-	char help[64] = "";
-	for (unsigned repeat = 0; repeat < REPEATS; repeat++) {
-		struct error error = {0};
-		double started = seconds(CLOCK_THREAD_CPUTIME_ID);
-		struct access_source *source = access_reader_open(path, NULL, &error);
-		size_t count;
-		accesses = 0;
-		while (source && access_source_read(source, batch, ACCESS_BATCH, &count, &error) && count > 0)
-			accesses += count;
-		if (error.kind != ERROR_NONE)
-			give_up(&error);
-		best = least(best, seconds(CLOCK_THREAD_CPUTIME_ID) - started);
-		snprintf(help, sizeof help, "decoding (%s)", source->ops->name);
-		access_source_close(source);
-	}
-	printf("%-46s %8.1f          M accesses/s\n", help, (double)accesses / best / 1e6);
+	struct pass_time best = best_alone(NULL, path, 0);
+	char help[64];
+	snprintf(help, sizeof help, "decoding (%s)", best.format);
+	printf("%-46s %8.1f          M accesses/s %6.1f MiB\n", help, (double)best.accesses / best.whole / 1e6, best.peak_mib);
 }
 
 static const struct pass *pass_named(const char *name)
@@ -366,12 +410,9 @@ int main(int argc, char **argv)
 		printf("%llu\n", (unsigned long long)timing.accesses);
 		return EXIT_SUCCESS;
 	}
-	printf("%-46s %8s %8s\n", "", "whole", "first");
+	printf("%-46s %8s %8s %14s %10s\n", "", "whole", "first", "", "peak");
 	bench_decoding(argv[1]);
 	for (const struct pass *pass = passes; pass->name; pass++)
 		bench_pass(pass, argv[1], first);
-	struct rusage usage;
-	getrusage(RUSAGE_SELF, &usage);
-	printf("most memory of all passes %27.1f MiB\n", (double)usage.ru_maxrss / 1024.0);
 	return EXIT_SUCCESS;
 }

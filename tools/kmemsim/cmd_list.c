@@ -10,6 +10,7 @@
 #include "sim/nearest.h"
 #include "sim/port/access_source.h"
 #include "sim/replay.h"
+#include "sim/setting.h"
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/configs.h"
 
@@ -38,6 +39,7 @@ static void print_ports(void)
 	puts("dram               says when a line of main memory arrives              models/dram/");
 	puts("translation        paging modes: formats of page tables            models/translation/");
 	puts("tlb_level          one array of a core's TLBs                       models/tlb_level/");
+	puts("workload           makes a load that nobody recorded                models/workload/");
 }
 
 static void print_models(void)
@@ -56,6 +58,8 @@ static void print_models(void)
 		printf("translation        %-8s  %s\n", model->ops->name, model->ops->help);
 	for (const struct tlb_level_model *model = tlb_level_models; model->ops; model++)
 		printf("tlb_level          %-8s  %s\n", model->ops->name, model->ops->help);
+	for (const struct workload_model *model = workload_models; model->ops; model++)
+		printf("workload           %-8s  %s\n", model->ops->name, model->ops->help);
 }
 
 static void print_metric_rows(const char *component, const struct metric *metrics)
@@ -124,8 +128,18 @@ static void print_formats(void)
 		printf("%-10s  %s\n", name, help);
 }
 
-static const char *const things[] = {"ports",   "models",    "settings", "metrics", "machines",
-                                     "kernels", "scenarios", "formats",  NULL};
+/* Each workload, and the keys of its line. */
+static void print_workloads(void)
+{
+	for (const struct workload_model *model = workload_models; model->ops; model++) {
+		printf("%s: %s\n", model->ops->name, model->ops->help);
+		for (const struct setting *key = model->ops->keys + 1; key->key; key++)
+			printf("    %-12s %-12s %s\n", key->key, key->default_text, key->help);
+	}
+}
+
+static const char *const things[] = {"ports",   "models",    "settings", "metrics",   "machines",
+                                     "kernels", "scenarios", "formats",  "workloads", NULL};
 
 static bool print_thing(const struct list_options *options, struct error *error)
 {
@@ -136,6 +150,8 @@ static bool print_thing(const struct list_options *options, struct error *error)
 		print_models();
 	else if (strcmp(what, "settings") == 0)
 		return print_settings(options->format, error);
+	else if (strcmp(what, "workloads") == 0)
+		print_workloads();
 	else if (strcmp(what, "metrics") == 0)
 		print_metrics();
 	else if (strcmp(what, "machines") == 0 || strcmp(what, "kernels") == 0 || strcmp(what, "scenarios") == 0)

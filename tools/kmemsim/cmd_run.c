@@ -206,6 +206,24 @@ static void name_recording(struct settings *settings, const char *path, struct e
 		settings->trace = xstrdup(path);
 }
 
+static bool is_named(const char *text)
+{
+	return text && *text;
+}
+
+/* A scenario names one thing to run. */
+static bool check_source(const struct settings *settings, const char *input, struct error *error)
+{
+	int named = is_named(settings->trace) + is_named(settings->accesses) + is_named(settings->workload);
+	if (named == 0)
+		return error_set(error, ERROR_USAGE,
+		                 "%s: nothing to run; expected a line such as `trace: trace.txt.xz`, `accesses: program.kmt` or "
+		                 "`workload: kmalloc_loop`",
+		                 input);
+	return named == 1 ||
+	       error_set(error, ERROR_USAGE, "%s: a run is given one of trace, accesses and workload, not several", input);
+}
+
 static int run_simulation(struct run_options *options, bool scenario, bool compare, struct error *error)
 {
 	const char *sets[SETS_MAX + 2] = {0};
@@ -228,17 +246,12 @@ static int run_simulation(struct run_options *options, bool scenario, bool compa
 		          settings.allocators);
 	else if (!scenario)
 		name_recording(&settings, options->input, error);
-	else if (!settings.trace && !settings.accesses)
-		error_set(error, ERROR_USAGE,
-		          "%s: no recording named; expected a line such as `trace: trace.txt.xz`, or `accesses: program.kmt`",
-		          options->input);
-	else if (settings.trace && settings.accesses)
-		error_set(error, ERROR_USAGE,
-		          "%s: both trace and accesses are named; a run replays the one or is given the other", options->input);
+	else
+		check_source(&settings, options->input, error);
 	int code;
 	if (error->kind != ERROR_NONE) {
 		code = command_failed(error);
-	} else if (settings.accesses) {
+	} else if (is_named(settings.accesses)) {
 		const struct access_simulation simulation = {
 		        .settings = &settings, .db_path = options->db, .format = options->format};
 		code = access_simulate(&simulation);

@@ -12,6 +12,7 @@
 #include "models/scenario.h"
 #include "models/settings_doc.h"
 #include "models/start_state.h"
+#include "models/workload_line.h"
 #include "sim/store.h"
 #include "sim/trace_report.h"
 #include "tools/kmemsim/command.h"
@@ -36,6 +37,9 @@
 
 /* How long the parent sleeps between two looks at its children. */
 #define POLL_NS 20000000
+
+/* Memory of a machine that runs a workload, where nobody said how much it has. */
+#define WORKLOAD_MEMORY_BYTES (1ull << 30)
 
 struct job {
 	struct settings settings; /* with one allocator */
@@ -80,6 +84,46 @@ static bool import_text(struct batch *batch, const char *path, struct error *err
 	if (batch->trace_fd < 0)
 		return false;
 	batch->trace_path = xasprintf("/proc/self/fd/%d", batch->trace_fd);
+	return true;
+}
+
+/* Makes up the ops of a workload, in place of a recording. Without a machine's size it has 1 GiB and one core. */
+static bool make_workload(struct batch *batch, struct settings *settings, struct error *error)
+{
+	struct workload_line line;
+	struct progress_bar bar;
+	if (settings->machine.cpus == 0)
+		settings->machine.cpus = 1;
+	if (settings->machine.memory_bytes == 0)
+		settings->machine.memory_bytes = WORKLOAD_MEMORY_BYTES;
+	if (!workload_line_read(&line, settings->workload, "workload", error))
+		return false;
+	progress_bar_start(&bar, "making up");
+	struct progress progress = progress_bar_callback(&bar);
+	const struct workload_wiring wiring = {.ops = line.ops,
+	                                       .values = line.values,
+	                                       .line = settings->workload,
+	                                       .cpus = settings->machine.cpus,
+	                                       .seed = settings->seed,
+	                                       .progress = &progress};
+	batch->trace_fd = workload_write(&wiring, error);
+	progress_bar_end(&bar);
+	workload_line_release(&line);
+	if (batch->trace_fd < 0)
+		return false;
+	batch->trace_path = xasprintf("/proc/self/fd/%d", batch->trace_fd);
+	return true;
+}
+
+/* The recording as .kmt: as it is, imported, or made up. */
+static bool get_recording(struct batch *batch, struct error *error)
+{
+	const struct simulation *simulation = batch->simulation;
+	if (!simulation->trace_path)
+		return make_workload(batch, simulation->settings, error);
+	if (!trace_is_native(simulation->trace_path))
+		return import_text(batch, simulation->trace_path, error);
+	batch->trace_path = xstrdup(simulation->trace_path);
 	return true;
 }
 
@@ -142,9 +186,7 @@ static bool complete_kernel(const struct trace *trace, const struct simulation *
 static bool read_recording(struct batch *batch, struct error *error)
 {
 	const struct simulation *simulation = batch->simulation;
-	if (trace_is_native(simulation->trace_path))
-		batch->trace_path = xstrdup(simulation->trace_path);
-	else if (!import_text(batch, simulation->trace_path, error))
+	if (!get_recording(batch, error))
 		return false;
 	struct trace *trace = trace_open(batch->trace_path, error);
 	if (!trace)

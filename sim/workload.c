@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * workload.c - ops of a generator into a recording's file (interface: workload.h).
+ *
+ * Ops are gathered in pieces and written as they fill; call sites, caches and profiles are small tables written at the end. An id
+ * that was freed is handed out again, the latest first, so ids stay dense.
+ */
+#include "sim/workload.h"
+
+#include "sim/io/kmt.h"
+#include "sim/sha256.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct workload_cache {
+	char *name; /* owned */
+	uint32_t bytes, flags;
+	uint64_t allocs;
+};
+
+struct workload {
+	const struct workload_wiring *wiring;
+	struct kmt_writer *writer;
+	struct error *error;
+	bool failed;
+	struct rng rng;
+	uint64_t time_ns, ops;
+	struct kmt_op batch[KMT_PIECE_OPS];
+	size_t batched;
+	struct string_table strings;
+	struct row_table profiles; /* struct kmt_profile, which is its own key */
+	struct workload_cache *caches;
+	uint32_t caches_count;
+	uint32_t ids;
+	uint32_t *free_ids; /* a stack */
+	uint32_t free_count, free_room;
+};
+
+/* Of a load without a clock of its own: between two ops. */
+#define OP_NS 100
+
+unsigned workload_cpus(const struct workload *workload)
+{
+	return workload->wiring->cpus;
+}
+
+struct rng *workload_rng(struct workload *workload)
+{
+	return &workload->rng;
+}
+
+static workload_kind kind_of(struct workload *workload, const struct kmt_profile *profile)
+{
+	return (workload_kind){row_table_index(&workload->profiles, profile)};
+}
+
+static uint32_t text(struct workload *workload, const char *call_site)
+{
+	return string_table_index(&workload->strings, call_site, strlen(call_site));
+}
+
+workload_kind workload_kmalloc(struct workload *workload, const char *call_site, uint32_t bytes)
+{
+	struct kmt_profile profile;
+	memset(&profile, 0, sizeof profile); /* its padding too, as it is a key */
+	profile.call_site = text(workload, call_site);
+	profile.cache = TRACE_CACHE_NONE;
+	profile.gfp = GFP_KERNEL;
+	profile.bytes_req = bytes;
+	profile.kind = OP_KMALLOC;
+	return kind_of(workload, &profile);
+}
+
+static uint32_t cache_named(struct workload *workload, const char *name, uint32_t bytes, uint32_t flags)
+{
+	uint32_t nr = 0;
+	while (nr < workload->caches_count && strcmp(workload->caches[nr].name, name) != 0)
+		nr++;
+	if (nr < workload->caches_count)
+		return nr;
+	workload->caches = xrealloc(workload->caches, (nr + 1) * sizeof *workload->caches);
+	workload->caches[workload->caches_count++] =
+	        (struct workload_cache){.name = xstrdup(name), .bytes = bytes, .flags = flags};
+	return nr;
+}
+
+workload_kind workload_object(struct workload *workload, const char *call_site, const char *cache, uint32_t bytes, uint32_t flags)
+{
+	struct kmt_profile profile;
+	memset(&profile, 0, sizeof profile);
+	profile.call_site = text(workload, call_site);
+	profile.cache = cache_named(workload, cache, bytes, flags);
+	profile.gfp = GFP_KERNEL;
+	profile.bytes_req = bytes;
+	profile.kind = OP_CACHE_ALLOC;
+	return kind_of(workload, &profile);
+}
+
+workload_kind workload_pages(struct workload *workload, const char *call_site, unsigned order, gfp flags)
+{
+	struct kmt_profile profile;
+	memset(&profile, 0, sizeof profile);
+	profile.call_site = text(workload, call_site);
+	profile.cache = TRACE_CACHE_NONE;
+	profile.gfp = flags;
+	profile.order = (uint8_t)order;
+	profile.kind = OP_PAGE_ALLOC;
+	return kind_of(workload, &profile);
+}
+
+static void write_batch(struct workload *workload)
+{
+	if (!workload->failed && workload->batched > 0)
+		workload->failed = !kmt_write_ops(workload->writer, KMT_OPS, workload->batch, workload->batched, workload->error);
+	workload->batched = 0;
+}
+
+static void add_op(struct workload *workload, unsigned cpu, uint32_t id, uint32_t profile)
+{
+	SIM_ASSERT(cpu < workload->wiring->cpus);
+	workload->time_ns += OP_NS;
+	workload->batch[workload->batched++] =
+	        (struct kmt_op){.time_ns = workload->time_ns, .id = id, .profile = profile, .cpu = (uint16_t)cpu};
+	workload->ops++;
+	if (workload->batched == KMT_PIECE_OPS)
+		write_batch(workload);
+}
+
+workload_block workload_alloc(struct workload *workload, unsigned cpu, workload_kind kind)
+{
+	const struct kmt_profile *profile = row_table_row(&workload->profiles, kind.nr);
+	if (profile->kind == OP_CACHE_ALLOC)
+		workload->caches[profile->cache].allocs++;
+	uint32_t id = workload->free_count ? workload->free_ids[--workload->free_count] : workload->ids++;
+	add_op(workload, cpu, id, kind.nr);
+	return (workload_block){id};
+}
+
+void workload_free(struct workload *workload, unsigned cpu, workload_block block)
+{
+	if (workload->free_count == workload->free_room) {
+		workload->free_room = workload->free_room ? 2 * workload->free_room : 1024;
+		workload->free_ids = xrealloc(workload->free_ids, workload->free_room * sizeof *workload->free_ids);
+	}
+	workload->free_ids[workload->free_count++] = block.id;
+	add_op(workload, cpu, block.id, KMT_FREE);
+}
+
+void workload_pass(struct workload *workload, uint64_t ns)
+{
+	workload->time_ns += ns;
+}
+
+void workload_tell(struct workload *workload, uint64_t done, uint64_t total)
+{
+	const struct progress *progress = workload->wiring->progress;
+	if (progress)
+		progress->tell(progress->context, done, total);
+}
+
+static void name_source(struct trace_info *info, const struct workload_wiring *wiring)
+{
+	struct sha256 hash;
+	char *whole = xasprintf("%s seed=%" PRIu64 " cpus=%u", wiring->line, wiring->seed, wiring->cpus);
+	snprintf(info->source, sizeof info->source, "%s", wiring->line);
+	sha256_init(&hash);
+	sha256_add(&hash, whole, strlen(whole));
+	sha256_final(&hash, info->sha256);
+	free(whole);
+}
+
+static void write_tables(struct workload *workload)
+{
+	struct trace_info info = {.version = KMT_VERSION,
+	                          .cpus = workload->wiring->cpus,
+	                          .pointer_bits = 64,
+	                          .ids = workload->ids,
+	                          .caches = workload->caches_count,
+	                          .call_sites = workload->strings.count,
+	                          .ops = workload->ops,
+	                          .first_ns = OP_NS,
+	                          .last_ns = workload->time_ns};
+	struct trace_cache *caches = xcalloc(workload->caches_count + 1, sizeof *caches);
+	for (uint32_t nr = 0; nr < workload->caches_count; nr++)
+		caches[nr] = (struct trace_cache){.name = workload->caches[nr].name,
+		                                  .named = true,
+		                                  .object_size = workload->caches[nr].bytes,
+		                                  .flags = workload->caches[nr].flags,
+		                                  .allocs = workload->caches[nr].allocs};
+	info.summary.ops = workload->ops;
+	name_source(&info, workload->wiring);
+	const struct kmt_tables tables = {.info = &info,
+	                                  .strings = &workload->strings,
+	                                  .profiles = (const struct kmt_profile *)(const void *)workload->profiles.rows,
+	                                  .profile_count = workload->profiles.count,
+	                                  .caches = caches};
+	if (!workload->failed)
+		workload->failed = !kmt_write_tables(workload->writer, &tables, workload->error);
+	free(caches);
+}
+
+static bool write_all(const struct workload_wiring *wiring, int file, struct error *error)
+{
+	struct workload *workload = xcalloc(1, sizeof *workload);
+	workload->wiring = wiring;
+	workload->error = error;
+	workload->writer = kmt_writer_create(file, wiring->line);
+	rng_init(&workload->rng, wiring->seed, wiring->ops->name);
+	string_table_init(&workload->strings);
+	row_table_init(&workload->profiles, sizeof(struct kmt_profile), sizeof(struct kmt_profile));
+	wiring->ops->generate(workload, wiring->values);
+	write_batch(workload);
+	write_tables(workload);
+	bool written = !workload->failed;
+	kmt_writer_destroy(workload->writer);
+	string_table_release(&workload->strings);
+	row_table_release(&workload->profiles);
+	for (uint32_t nr = 0; nr < workload->caches_count; nr++)
+		free(workload->caches[nr].name);
+	free(workload->caches);
+	free(workload->free_ids);
+	free(workload);
+	return written;
+}
+
+int workload_write(const struct workload_wiring *wiring, struct error *error)
+{
+	const char *folder = getenv("TMPDIR");
+	char *name = xasprintf("%s/kmemsim.XXXXXX", folder && *folder ? folder : "/tmp");
+	int file = mkostemp(name, O_CLOEXEC);
+	if (file < 0) {
+		error_set(error, ERROR_HOST, "%s: a temporary file could not be created: %s", name, strerror(errno));
+	} else {
+		unlink(name);
+		if (!write_all(wiring, file, error)) {
+			close(file);
+			file = -1;
+		}
+	}
+	free(name);
+	return file;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * workload.h - a load that nobody recorded: a generator writes ops, which are a recording (.kmt) like any other from then on.
+ *
+ * The ops get dense ids, ascending times and the tables that go with them. A generator says what is allocated (workload_kmalloc,
+ * workload_object, workload_pages), by whom (a call site's name) and when it is freed; workload_pass() lets time pass. Models:
+ * models/workload/, known by name; each has keys of its own, written as a line "NAME KEY=VALUE ...".
+ *
+ * Same line, same seed, same number of CPUs: the same bytes.
+ */
+#ifndef SIM_WORKLOAD_H
+#define SIM_WORKLOAD_H
+
+#include "sim/gfp.h"
+#include "sim/rng.h"
+#include "sim/trace.h"
+
+struct setting;
+struct workload;
+
+struct workload_ops {
+	const char *name;
+	const char *help;
+	/* The keys of its line (sim/setting.h); the first row is the name. */
+	const struct setting *keys;
+	size_t values_bytes; /* of the struct that the line is read into */
+	void (*generate)(struct workload *, const void *values);
+};
+
+/* A kind of allocation: from one call site, of one size. */
+typedef struct {
+	uint32_t nr;
+} workload_kind;
+
+/* What lives. */
+typedef struct {
+	uint32_t id;
+} workload_block;
+
+struct workload_wiring {
+	const struct workload_ops *ops;
+	const void *values;
+	const char *line; /* as the user wrote it: the recording's name */
+	unsigned cpus;
+	uint64_t seed;
+	const struct progress *progress; /* may be NULL */
+};
+
+/*
+ * Writes the ops of a workload into a file without a name, in $TMPDIR or /tmp. Returns its descriptor, -1 with *error on failure.
+ */
+int workload_write(const struct workload_wiring *wiring, struct error *error);
+
+/* ---- for generators ---- */
+
+unsigned workload_cpus(const struct workload *workload);
+
+/* The generator's own stream of random numbers. */
+struct rng *workload_rng(struct workload *workload);
+
+/* kmalloc of so many bytes, at that call site. */
+workload_kind workload_kmalloc(struct workload *workload, const char *call_site, uint32_t bytes);
+
+/* An object of a named cache, made on first mention. flags: SLAB_* of sim/port/object_allocator.h. */
+workload_kind workload_object(struct workload *workload, const char *call_site, const char *cache, uint32_t bytes,
+                              uint32_t flags);
+
+/* A block of pages. */
+workload_kind workload_pages(struct workload *workload, const char *call_site, unsigned order, gfp flags);
+
+workload_block workload_alloc(struct workload *workload, unsigned cpu, workload_kind kind);
+void workload_free(struct workload *workload, unsigned cpu, workload_block block);
+
+void workload_pass(struct workload *workload, uint64_t ns);
+
+/* How far the generator has come, of how much. */
+void workload_tell(struct workload *workload, uint64_t done, uint64_t total);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_workload.c - made-up loads: ops that fit together, the shape that the line asks for, the same bytes for the same seed.
+ */
+#include "models/registry.h"
+#include "models/workload_line.h"
+#include "sim/io/kmt.h"
+#include "sim/port/object_allocator.h"
+#include "tests/unit/test.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#define CPUS_TESTED 5
+
+static int make(const char *text, unsigned cpus, uint64_t seed)
+{
+	struct error error = {0};
+	struct workload_line line;
+	if (!workload_line_read(&line, text, "test", &error))
+		fail_msg("%s", error.text);
+	const struct workload_wiring wiring = {.ops = line.ops, .values = line.values, .line = text, .cpus = cpus, .seed = seed};
+	int file = workload_write(&wiring, &error);
+	workload_line_release(&line);
+	assert_true(file >= 0);
+	return file;
+}
+
+static struct trace *open_trace(int file)
+{
+	struct error error = {0};
+	struct trace *trace = kmt_open(dup(file), "test", &error);
+	if (!trace)
+		fail_msg("%s", error.text);
+	return trace;
+}
+
+struct seen {
+	uint64_t allocs, frees, remote_frees, live, most_live, time_ns;
+	uint64_t by_cpu[CPUS_TESTED];
+};
+
+/* Reads all ops: ids are allocated before they are freed and never twice, times ascend. */
+static struct seen read_all(struct trace *trace)
+{
+	struct error error = {0};
+	struct seen seen = {0};
+	struct op ops[512];
+	size_t count;
+	uint16_t *owner = xcalloc(trace_info(trace)->ids + 1, sizeof *owner); /* cpu + 1 of what lives */
+	while (trace_next(trace, ops, 512, &count, &error) && count > 0)
+		for (size_t i = 0; i < count; i++) {
+			const struct op *op = &ops[i];
+			bool frees = op->kind == OP_KFREE || op->kind == OP_CACHE_FREE || op->kind == OP_PAGE_FREE;
+			assert_true(op->cpu < trace_info(trace)->cpus && op->time_ns > seen.time_ns);
+			seen.time_ns = op->time_ns;
+			assert_true(frees == (owner[op->id] != 0));
+			seen.remote_frees += frees && owner[op->id] != op->cpu + 1;
+			owner[op->id] = frees ? 0 : (uint16_t)(op->cpu + 1);
+			seen.allocs += !frees;
+			seen.frees += frees;
+			seen.by_cpu[op->cpu] += !frees;
+			seen.live = seen.allocs - seen.frees;
+			if (seen.live > seen.most_live)
+				seen.most_live = seen.live;
+		}
+	assert_int_equal(error.kind, ERROR_NONE);
+	assert_int_equal(trace_info(trace)->ops, seen.allocs + seen.frees);
+	free(owner);
+	return seen;
+}
+
+/* Would catch, for every workload there is: an op that frees what does not live, something that is never freed. */
+static void test_everything_is_freed(void **state)
+{
+	(void)state;
+	for (const struct workload_model *model = workload_models; model->ops; model++)
+		for (unsigned cpus = 1; cpus <= CPUS_TESTED; cpus += 2) {
+			int file = make(model->ops->name, cpus, 1);
+			struct trace *trace = open_trace(file);
+			struct seen seen = read_all(trace);
+			assert_true(seen.allocs > 0);
+			assert_int_equal(seen.live, 0);
+			trace_close(trace);
+			close(file);
+		}
+}
+
+/* Sizes 8, 16, 32; 10 of each on 2 cores, twice; in batches of 4. Would catch: a size too many, a batch that is not one. */
+static void test_a_loop(void **state)
+{
+	(void)state;
+	int file = make("kmalloc_loop min=8B max=32B count=10 batch=4 rounds=2", 2, 1);
+	struct trace *trace = open_trace(file);
+	struct seen seen = read_all(trace);
+	assert_int_equal(seen.allocs, 3 * 10 * 2 * 2);
+	assert_int_equal(seen.by_cpu[0], 60);
+	assert_int_equal(seen.by_cpu[1], 60);
+	assert_int_equal(seen.most_live, 4 * 2);
+	assert_int_equal(seen.remote_frees, 0);
+	trace_close(trace);
+	close(file);
+}
+
+/* Would catch: the allocating core that frees, more live than the depth, a share that is not kept. */
+static void test_remote_frees(void **state)
+{
+	(void)state;
+	int file = make("kmalloc_remote count=1000 depth=16", 4, 1);
+	struct trace *trace = open_trace(file);
+	struct seen seen = read_all(trace);
+	assert_int_equal(seen.allocs, 2000);
+	assert_int_equal(seen.by_cpu[1] + seen.by_cpu[3], 0);
+	assert_int_equal(seen.remote_frees, 2000);
+	assert_int_equal(seen.most_live, 2 * 16);
+	trace_close(trace);
+	close(file);
+	file = make("kmalloc_remote count=1000 depth=16 share=0", 4, 1);
+	trace = open_trace(file);
+	assert_int_equal(read_all(trace).remote_frees, 0);
+	trace_close(trace);
+	close(file);
+	file = make("kmalloc_remote count=10000 share=25", 2, 1);
+	trace = open_trace(file);
+	seen = read_all(trace);
+	assert_in_range(seen.remote_frees, 2300, 2700); /* 2500, standard deviation 43 */
+	trace_close(trace);
+	close(file);
+}
+
+static uint64_t digest(int file)
+{
+	static unsigned char bytes[1 << 22];
+	ssize_t length = pread(file, bytes, sizeof bytes, 0);
+	assert_in_range(length, 1, sizeof bytes - 1);
+	return kmt_checksum(bytes, (size_t)length);
+}
+
+/* Would catch: a clock or an address in the file; a seed that nobody reads. */
+static void test_equal_seeds_equal_bytes(void **state)
+{
+	(void)state;
+	for (const struct workload_model *model = workload_models; model->ops; model++) {
+		int first = make(model->ops->name, 2, 7), again = make(model->ops->name, 2, 7),
+		    other = make(model->ops->name, 2, 8);
+		assert_true(digest(first) == digest(again));
+		assert_true(digest(first) != digest(other));
+		close(first);
+		close(again);
+		close(other);
+	}
+}
+
+/* Would catch: a wrong name or key that is taken silently, or refused without saying what is near. */
+static void test_wrong_lines(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line, *told;
+	} cases[] = {{"kmalloc_lop", "kmalloc_loop"},
+	             {"kmalloc_loop cuont=3", "count"},
+	             {"kmalloc_loop count=-3", "count"},
+	             {"", "workload"}};
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct error error = {0};
+		struct workload_line line;
+		assert_false(workload_line_read(&line, cases[i].line, "a.yaml:3:1", &error));
+		if (!strstr(error.text, cases[i].told))
+			fail_msg("'%s' does not name '%s'", error.text, cases[i].told);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(test_everything_is_freed), cmocka_unit_test(test_a_loop),
+	        cmocka_unit_test(test_remote_frees),        cmocka_unit_test(test_equal_seeds_equal_bytes),
+	        cmocka_unit_test(test_wrong_lines),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
