@@ -22,7 +22,7 @@ enum on_error { ON_ERROR_COUNT, ON_ERROR_STOP };
 enum walk_prefetch { WALK_PREFETCH_NONE, WALK_PREFETCH_NEXT_PAGE };
 
 /* What a core does with a line it has written when another one reads it. */
-enum coherence { COHERENCE_MESI, COHERENCE_MOESI };
+enum coherence_protocol { COHERENCE_MESI, COHERENCE_MOESI };
 
 /* Whether a row stays open after its use. */
 enum dram_page { DRAM_PAGE_OPEN, DRAM_PAGE_CLOSED };
@@ -94,7 +94,7 @@ struct machine_settings {
 	struct core_config core; /* machine.core.* */
 	struct dram_settings dram;
 	uint32_t remote_far_cycles;
-	enum coherence coherence;
+	enum coherence_protocol coherence;
 	uint32_t walkers;       /* page walks of a core at a time */
 	enum topology topology; /* machine.interconnect */
 	uint32_t hop_cycles;
