@@ -690,6 +690,16 @@ static bool set_assoc_mark_dirty(struct cache_level *level, unsigned instance, u
 	return true;
 }
 
+static bool set_assoc_clean(struct cache_level *level, unsigned instance, uint64_t address)
+{
+	uint64_t *word = find_word(level, instance, address);
+	if (!word || !(*word & WAY_DIRTY))
+		return false;
+	*word &= ~WAY_DIRTY;
+	level->counters.shared_write_backs++;
+	return true;
+}
+
 static bool set_assoc_holds(const struct cache_level *level, unsigned instance, uint64_t address, uint64_t *marks)
 {
 	const uint64_t *word = find_word(level, instance, address);
@@ -769,7 +779,8 @@ static void set_assoc_check(const struct cache_level *level)
 	uint64_t written = counters->accesses[ACCESS_STORE] + counters->accesses[ACCESS_LOAD] +
 	                   counters->accesses[ACCESS_WALK_STORE] + counters->accesses[ACCESS_WRITEBACK] +
 	                   counters->dirty_received;
-	uint64_t written_back = access_sum(counters->write_backs) + counters->flush_write_backs;
+	uint64_t written_back =
+	        access_sum(counters->write_backs) + counters->flush_write_backs + counters->shared_write_backs;
 	SIM_ASSERT(level->back_invalidate || written_back + counters->dirty_removals + dirty <= written);
 }
 
@@ -795,6 +806,7 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .prefetch = set_assoc_prefetch,
         .remove = set_assoc_remove,
         .mark_dirty = set_assoc_mark_dirty,
+        .clean = set_assoc_clean,
         .holds = set_assoc_holds,
         .write_back = set_assoc_write_back,
         .invalidate = set_assoc_invalidate,

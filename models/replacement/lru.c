@@ -273,6 +273,7 @@ static void lru_check_set(const struct replacement *array, uint32_t set)
 const struct replacement_ops replacement_lru_ops = {
         .name = "lru",
         .help = "the way that was not used for the longest time goes",
+        .order_of_use = true,
         .use = lru_use,
         .insert = lru_insert,
         .remove = lru_remove,

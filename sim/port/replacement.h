@@ -69,6 +69,10 @@ struct replacement_ops {
 	const char *name;
 	const char *help;
 
+	/* A set's ways stand in the order of use and a new word comes first, for the last: all there is to the policy, so that
+	 * an owner may turn sets himself (sim/order_of_use.h). */
+	bool order_of_use;
+
 	/* The way is used once more. Returns the way that it is now. */
 	uint32_t (*use)(struct replacement *, uint32_t set, uint32_t way);
 

@@ -15,6 +15,7 @@
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/flush_every.h"
 #include "tools/kmemsim/interrupt.h"
+#include "tools/kmemsim/op_events.h"
 #include "tools/kmemsim/progress.h"
 #include "tools/kmemsim/simulate.h"
 #include "tools/kmemsim/timed_machine.h"
@@ -61,6 +62,9 @@ static double host_seconds(void)
 /* What a recording would have told of its machine; a start state does, where there is one. */
 static bool complete_settings(struct settings *settings, struct start_state *start, struct error *error)
 {
+	if (op_events_wanted(settings))
+		return error_set(error, ERROR_USAGE, "events.file: '%.200s': only runs of recordings have ops to tell of",
+		                 settings->events_file);
 	if (settings->start && *settings->start) {
 		if (!start_state_read(start, settings->start, error))
 			return false;
