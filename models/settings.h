@@ -144,7 +144,8 @@ struct cost_settings {
 	uint32_t object_alloc_fast, object_alloc_slow, object_free_fast, object_free_slow;
 	uint32_t slab_setup_per_object; /* building a free list */
 	uint32_t freelist_decode;       /* a free pointer with slab_freelist_hardened */
-	uint32_t page_alloc_fast, page_alloc_slow, page_free_fast, page_free_slow;
+	uint32_t page_alloc, page_bulk, page_bulk_block, page_split, page_zone_alloc, page_tail_alloc, page_tail_free;
+	uint32_t page_free, page_drain, page_drain_block, page_merge, page_zone_free;
 	uint32_t slob_step; /* one block looked at */
 };
 

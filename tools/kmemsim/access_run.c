@@ -281,7 +281,9 @@ static bool make_pages(struct parts *parts, const struct start_state *start, str
 		return false;
 	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
 	if (settings->machine.architecture == ARCHITECTURE_X86_32)
-		layout_set_32bit(&parts->layout, settings->kernel.lowmem_bytes);
+		layout_set_32bit(&parts->layout, &(struct layout_32bit){.lowmem_bytes = settings->kernel.lowmem_bytes,
+		                                                        .memory_bytes = settings->machine.memory_bytes,
+		                                                        .cpus = settings->machine.cpus});
 	steps_init(&parts->steps, false);
 	const struct page_allocator_wiring wiring = {
 	        .settings = settings, .layout = &parts->layout, .steps = &parts->steps, .seed = settings->seed};

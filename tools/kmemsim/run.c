@@ -255,7 +255,9 @@ static bool make_models(struct parts *parts, struct error *error)
 		return false;
 	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
 	if (settings->machine.architecture == ARCHITECTURE_X86_32)
-		layout_set_32bit(&parts->layout, settings->kernel.lowmem_bytes);
+		layout_set_32bit(&parts->layout, &(struct layout_32bit){.lowmem_bytes = settings->kernel.lowmem_bytes,
+		                                                        .memory_bytes = settings->machine.memory_bytes,
+		                                                        .cpus = settings->machine.cpus});
 	parts->timed = settings->timing == TIMING_CYCLES;
 	if (parts->timed)
 		layout_keep_names(&parts->layout); /* of the locks, which only cores take */
