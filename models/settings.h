@@ -153,7 +153,9 @@ struct settings {
 	/* the run */
 	char *question; /* first comment line of the scenario, without '#' */
 	char *label;
-	char *trace;    /* path of the recording */
+	char *trace;     /* path of the recording */
+	char **variants; /* "LABEL KEY=VALUE ..." */
+	uint32_t variants_count;
 	char *workload; /* a line: what to make up in place of a recording */
 	char *accesses; /* path of an access trace, in place of a recording */
 	uint32_t instructions_per_access;
