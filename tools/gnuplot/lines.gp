@@ -2,5 +2,5 @@
 #
 # lines.gp - how often cores took a line from each other (bars: thousands).
 set xlabel 'Transfers between cores (thousands)'
-INNER = 'hatched: false sharing, nobody used a word that another wrote'
+INNER = 'hatched: false sharing'
 load TEMPLATES.'/bars.gp'
