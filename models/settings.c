@@ -87,7 +87,8 @@ static const struct setting table[] = {
         {.key = "workload",
          .type = SETTING_STRING,
          .default_text = "",
-         .help = "A load to make up in place of a recording: NAME KEY=VALUE ... (`kmemsim list workloads`); seed and machine.cpus "
+         .help = "A load to make up in place of a recording: NAME KEY=VALUE ... (`kmemsim list workloads`); seed and "
+                 "machine.cpus "
                  "are the run's",
          .source = "none",
          AT(workload)},
@@ -224,7 +225,7 @@ static const struct setting table[] = {
          .default_text = "",
          .help = "A file for what cores do, op by op, as trace JSON that ui.perfetto.dev opens; of several runs NAME.json "
                  "becomes "
-                 "NAME.ALLOCATOR.json; relative to the current folder (timing: cycles)",
+                 "NAME.ALLOCATOR.json, of variants NAME.VARIANT.json; relative to the current folder (timing: cycles)",
          .source = "none is written",
          AT(events_file)},
         {.key = "events.from",
