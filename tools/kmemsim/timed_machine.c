@@ -29,6 +29,7 @@ bool timed_machine_create(struct timed_machine *timed, const struct timed_machin
 	                                     .line_bytes = settings->machine.cache_line_bytes,
 	                                     .core = settings->machine.core,
 	                                     .memory = timed->memory,
+	                                     .listener = parts->listener,
 	                                     .layout = parts->layout};
 	machine_init(&timed->machine, &cores);
 	return true;
