@@ -75,16 +75,38 @@ static bool watermark_fast(const struct zone *zone, const struct request *reques
 	return watermark_ok(zone, 0, (int64_t)zone->watermark[WMARK_MIN], request->highest_zone, alloc_flags, free_pages);
 }
 
-static void touch_watermark(const struct buddy *buddy, const struct zone *zone)
+/* zone_watermark_fast(); for a block of several pages __zone_watermark_ok() also looks for a list that has one. */
+static void touch_watermark(const struct buddy *buddy, const struct zone *zone, const struct request *request,
+                            unsigned alloc_flags)
 {
-	step_read(buddy->steps, vaddr_of(zone->address.addr + ZONE_WATERMARK_OFFSET), ZONE_WATERMARK_BYTES);
-	step_read(buddy->steps, vaddr_of(zone->address.addr + ZONE_VM_STAT_OFFSET), sizeof(uint64_t));
+	struct steps *steps = buddy->steps;
+	if (!steps->recording)
+		return;
+	step_read(steps, zone_field(zone, ZONE_VM_STAT_OFFSET), ZONE_WORD);
+	step_read(steps, zone_field(zone, ZONE_BOOST_OFFSET), ZONE_WORD);
+	step_read(steps, zone_field(zone, ZONE_WATERMARK_OFFSET + (alloc_flags & ALLOC_WMARK_MASK) * ZONE_WORD), ZONE_WORD);
+	step_read(steps, zone_field(zone, ZONE_HIGHATOMIC_OFFSET), ZONE_WORD);
+	step_read(steps, zone_field(zone, ZONE_LOWMEM_RESERVE_OFFSET + request->highest_zone * ZONE_WORD), ZONE_WORD);
+	for (unsigned order = request->order; request->order && order < ORDERS; order++) {
+		step_read(steps, zone_field(zone, ZONE_FREE_AREA_OFFSET + order * ZONE_FREE_AREA_BYTES + ZONE_NR_FREE_OFFSET),
+		          ZONE_WORD);
+		for (unsigned type = 0; type < MIGRATE_PCPTYPES; type++) {
+			bool empty = !(zone->nonempty[type] >> order & 1);
+			if (zone->nonempty[MIGRATE_UNMOVABLE] >> order & 1 || zone->nonempty[MIGRATE_MOVABLE] >> order & 1 ||
+			    zone->nonempty[MIGRATE_RECLAIMABLE] >> order & 1)
+				step_read(steps, free_list_address(zone, order, type), ZONE_WORD);
+			if (!empty)
+				return;
+		}
+	}
 }
 
 /* rmqueue_buddy(): straight from the free lists. */
 static uint32_t rmqueue_buddy(struct buddy *buddy, struct zone *zone, const struct request *request, unsigned alloc_flags)
 {
 	uint32_t nr = BLOCK_NONE;
+	step_path(buddy->steps, PATH_LISTS);
+	step_spend(buddy->steps, buddy->cost.page_zone_alloc);
 	step_lock(buddy->steps, zone_lock_address(zone));
 	if (alloc_flags & ALLOC_HIGHATOMIC)
 		nr = rmqueue_smallest(buddy, zone, request->order, MIGRATE_HIGHATOMIC);
@@ -98,7 +120,8 @@ static uint32_t rmqueue_buddy(struct buddy *buddy, struct zone *zone, const stru
 		buddy->counters.alloc_buddy++;
 	}
 	step_unlock(buddy->steps, zone_lock_address(zone));
-	step_spend(buddy->steps, buddy->cost.page_alloc_slow);
+	if (nr != BLOCK_NONE)
+		touch_check_pages(buddy, nr, request->order);
 	return nr;
 }
 
@@ -110,6 +133,18 @@ void count_nodes(struct buddy *buddy, const struct zone *zone, const struct requ
 	*(local ? &buddy->counters.numa_local : &buddy->counters.numa_other) += blocks;
 }
 
+/* __count_zid_vm_events(), zone_statistics() of a zone of the preferred node that is the CPU's own. */
+static void touch_statistics(const struct buddy *buddy, const struct zone *zone, uint32_t nr, unsigned cpu)
+{
+	page_read(buddy, nr, PAGE_FLAGS);
+	touch_vm_event(buddy, cpu, VM_EVENT_PGALLOC_OFFSET);
+	step_read(buddy->steps, zone_field(zone, ZONE_NODE_OFFSET), INT_BYTES);
+	step_read(buddy->steps, zone_field(zone, ZONE_ZONESTATS_OFFSET), ZONE_WORD);
+	step_use(buddy->steps);
+	step_update(buddy->steps, zone_stat_field(buddy, zone, cpu, ZONESTAT_NUMA_HIT_OFFSET), ZONE_WORD);
+	step_update(buddy->steps, zone_stat_field(buddy, zone, cpu, ZONESTAT_NUMA_LOCAL_OFFSET), ZONE_WORD);
+}
+
 static uint32_t rmqueue(struct buddy *buddy, struct zone *zone, const struct request *request, unsigned alloc_flags)
 {
 	uint32_t nr = BLOCK_NONE;
@@ -119,8 +154,11 @@ static uint32_t rmqueue(struct buddy *buddy, struct zone *zone, const struct req
 		buddy->counters.alloc_pcp++;
 	else
 		nr = rmqueue_buddy(buddy, zone, request, alloc_flags);
-	if (nr != BLOCK_NONE)
+	if (nr != BLOCK_NONE) {
 		count_nodes(buddy, zone, request, 1);
+		touch_statistics(buddy, zone, nr, request->cpu);
+	}
+	step_read(buddy->steps, zone_field(zone, ZONE_FLAGS_OFFSET), ZONE_WORD);
 	if (zone->boosted) {
 		zone->boosted = false;
 		buddy->counters.kswapd_wake_boost++;
@@ -139,6 +177,28 @@ static void count_pgalloc(struct buddy *buddy, const struct zone *zone, uint64_t
 	*by_kind[zone->kind] += pages;
 }
 
+/* prep_new_page(), post_alloc_hook(), prep_compound_page(): the zeroing aside, each tail of a compound page is made one. */
+static void touch_new_page(const struct buddy *buddy, uint32_t nr, unsigned order, gfp flags)
+{
+	page_write(buddy, nr, PAGE_PRIVATE);
+	step_write(buddy->steps, page_refcount_address(buddy, nr), INT_BYTES);
+	if (flags & __GFP_ZERO || buddy->init_on_alloc)
+		step_write(buddy->steps, layout_page_address(buddy->layout, pfn_of(nr)), PAGE_SIZE << order);
+	if (order && flags & __GFP_COMP) {
+		step_update(buddy->steps, page_word_address(buddy, nr, PAGE_FLAGS), page_word_bytes(buddy));
+		for (uint32_t tail = nr + 1; tail < nr + (1u << order); tail++) {
+			step_spend(buddy->steps, buddy->cost.page_tail_alloc);
+			page_write(buddy, tail, PAGE_MAPPING);
+			page_write(buddy, tail, PAGE_LRU);
+			page_write(buddy, tail, PAGE_PRIVATE);
+		}
+		/* compound_dtor, compound_order, compound_mapcount, compound_pincount and compound_nr of the first tail */
+		step_write(buddy->steps, vaddr_of(page_word_address(buddy, nr + 1, PAGE_LRU).addr + page_word_bytes(buddy)),
+		           LIST_HEAD_BYTES);
+	}
+	page_write(buddy, nr, PAGE_LRU);
+}
+
 void hand_out(struct buddy *buddy, const struct zone *zone, uint32_t nr, unsigned order, gfp flags)
 {
 	struct frame *frame = frame_at(buddy, nr);
@@ -147,11 +207,8 @@ void hand_out(struct buddy *buddy, const struct zone *zone, uint32_t nr, unsigne
 	frame->lru = buddy->movable_is_lru && !order && flags & __GFP_MOVABLE;
 	frame->compound = order && flags & __GFP_COMP;
 	count_pgalloc(buddy, zone, 1ull << order);
-	if (!buddy->steps->recording)
-		return;
-	step_write(buddy->steps, layout_struct_page(buddy->layout, pfn_of(nr)), buddy->layout->page_struct_bytes << order);
-	if (flags & __GFP_ZERO || buddy->init_on_alloc)
-		step_write(buddy->steps, layout_page_address(buddy->layout, pfn_of(nr)), PAGE_SIZE << order);
+	if (buddy->steps->recording)
+		touch_new_page(buddy, nr, order, flags);
 }
 
 /*
@@ -160,7 +217,7 @@ void hand_out(struct buddy *buddy, const struct zone *zone, uint32_t nr, unsigne
  */
 static uint32_t try_zone(struct buddy *buddy, struct zone *zone, const struct request *request, unsigned alloc_flags)
 {
-	touch_watermark(buddy, zone);
+	touch_watermark(buddy, zone, request, alloc_flags);
 	if (!(alloc_flags & ALLOC_NO_WATERMARKS) &&
 	    !watermark_fast(zone, request, boosted_watermark(zone, alloc_flags), alloc_flags))
 		return BLOCK_NONE;
@@ -206,6 +263,7 @@ static unsigned nofragment_flags(const struct buddy *buddy, const struct request
 	if (!buddy->has_dma32 || !request->zonelist->length)
 		return alloc_flags;
 	const struct zone *preferred = &buddy->zones[request->zonelist->zones[0]];
+	step_read(buddy->steps, zone_field(preferred, ZONE_PGDAT_OFFSET), ZONE_WORD); /* zone_idx() */
 	if (preferred->kind != ZONE_NORMAL)
 		return alloc_flags;
 	if (buddy->node_count > 1 && !(preferred->number && preferred[-1].node == preferred->node && preferred[-1].present))
@@ -236,7 +294,7 @@ pfn buddy_alloc(struct page_allocator *pages, unsigned order, gfp flags, unsigne
 		daemons_turn(buddy, cpu);
 	struct request request = request_of(buddy, order, flags, cpu);
 	buddy->counters.alloc_requests++;
-	step_spend(buddy->steps, buddy->cost.page_alloc_fast);
+	step_spend(buddy->steps, buddy->cost.page_alloc);
 	uint32_t nr = BLOCK_NONE;
 	if (order < ORDERS) {
 		nr = get_page_from_freelist(buddy, &request, ALLOC_WMARK_LOW | nofragment_flags(buddy, &request));
@@ -262,7 +320,7 @@ static struct zone *bulk_zone(struct buddy *buddy, const struct request *request
 		struct zone *zone = &buddy->zones[zonelist->zones[i]];
 		if (zone->node != preferred->node)
 			return NULL;
-		touch_watermark(buddy, zone);
+		touch_watermark(buddy, zone, &first, ALLOC_WMARK_LOW);
 		if (watermark_fast(zone, &first, boosted_watermark(zone, ALLOC_WMARK_LOW) + wanted, ALLOC_WMARK_LOW))
 			return zone;
 	}
@@ -274,7 +332,7 @@ static unsigned take_bulk(struct buddy *buddy, const struct request *request, un
 	struct zone *zone = wanted > 1 ? bulk_zone(buddy, request, wanted) : NULL;
 	if (!zone)
 		return 0;
-	step_spend(buddy->steps, buddy->cost.page_alloc_fast);
+	step_spend(buddy->steps, buddy->cost.page_alloc);
 	unsigned taken = rmqueue_pcplist_bulk(buddy, zone, request->type, ALLOC_WMARK_LOW, request->cpu, wanted, frames);
 	buddy->counters.alloc_requests += taken;
 	buddy->counters.alloc_pcp += taken;

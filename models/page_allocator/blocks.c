@@ -34,41 +34,44 @@ static void count_removed(struct zone *zone, unsigned order, unsigned type)
 
 static void add_to_free_list(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned order, unsigned type, bool to_tail)
 {
+	uint32_t head = list_head_of(zone, order, type);
 	struct frame *frame = frame_at(buddy, nr);
 	frame->state = FRAME_BUDDY;
 	frame->order = (uint8_t)order;
 	frame->type = (uint8_t)type;
 	frame->zone = zone->number;
 	if (to_tail)
-		list_add_tail(buddy, nr, list_head_of(zone, order, type));
+		list_add_tail(buddy, nr, head);
 	else
-		list_add(buddy, nr, list_head_of(zone, order, type));
+		list_add(buddy, nr, head);
 	count_added(zone, order, type);
-	touch_page(buddy, nr);
-	touch_free_list(buddy, zone, order);
+	touch_list_add(buddy, nr, head, free_list_address(zone, order, type), to_tail);
+	touch_nr_free(buddy, zone, order);
 }
 
 /* The frame is then nothing known; the caller says what it becomes. */
 static void del_from_free_list(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned order)
 {
 	struct frame *frame = frame_at(buddy, nr);
+	touch_list_del(buddy, nr, list_head_of(zone, order, frame->type), free_list_address(zone, order, frame->type));
+	page_update_mapcount(buddy, nr);
+	page_write(buddy, nr, PAGE_PRIVATE);
+	touch_nr_free(buddy, zone, order);
 	list_del(buddy, nr);
 	count_removed(zone, order, frame->type);
 	frame->state = FRAME_REST;
-	touch_page(buddy, nr);
-	touch_free_list(buddy, zone, order);
 }
 
 static void move_to_free_list(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned order, unsigned type)
 {
 	struct frame *frame = frame_at(buddy, nr);
+	touch_list_del(buddy, nr, list_head_of(zone, order, frame->type), free_list_address(zone, order, frame->type));
 	list_del(buddy, nr);
 	count_removed(zone, order, frame->type);
 	frame->type = (uint8_t)type;
 	list_add_tail(buddy, nr, list_head_of(zone, order, type));
 	count_added(zone, order, type);
-	touch_page(buddy, nr);
-	touch_free_list(buddy, zone, order);
+	touch_list_add(buddy, nr, list_head_of(zone, order, type), free_list_address(zone, order, type), true);
 }
 
 static void set_pageblock_type(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned type)
@@ -84,19 +87,25 @@ static void expand(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned
 {
 	while (high > low) {
 		high--;
+		step_spend(buddy->steps, buddy->cost.page_split);
 		add_to_free_list(buddy, zone, nr + (1u << high), high, type, false);
+		touch_buddy_order(buddy, nr + (1u << high));
 	}
 }
 
 uint32_t rmqueue_smallest(struct buddy *buddy, struct zone *zone, unsigned order, unsigned type)
 {
 	unsigned orders = (unsigned)zone->nonempty[type] >> order << order;
+	unsigned current_order = orders ? (unsigned)__builtin_ctz(orders) : ORDERS;
+	for (unsigned tried = order; tried < ORDERS && tried <= current_order; tried++)
+		step_read(buddy->steps, free_list_address(zone, tried, type), ZONE_WORD);
 	if (!orders)
 		return BLOCK_NONE;
-	unsigned current_order = (unsigned)__builtin_ctz(orders);
+	step_use(buddy->steps);
 	uint32_t nr = frame_at(buddy, list_head_of(zone, current_order, type))->next;
 	del_from_free_list(buddy, zone, nr, current_order);
 	expand(buddy, zone, nr, order, current_order, type);
+	page_write(buddy, nr, PAGE_INDEX); /* set_pcppage_migratetype() */
 	frame_at(buddy, nr)->order = (uint8_t)order;
 	frame_at(buddy, nr)->type = (uint8_t)type;
 	return nr;
@@ -110,6 +119,7 @@ void split_out(struct buddy *buddy, struct zone *zone, uint32_t nr, uint32_t fir
 		high--;
 		uint32_t upper = nr + (1u << high);
 		add_to_free_list(buddy, zone, first >= upper ? nr : upper, high, type, false);
+		touch_buddy_order(buddy, first >= upper ? nr : upper);
 		nr = first >= upper ? upper : nr;
 	}
 	frame_at(buddy, first)->order = (uint8_t)order;
@@ -121,7 +131,11 @@ void split_out(struct buddy *buddy, struct zone *zone, uint32_t nr, uint32_t fir
 static bool page_is_buddy(const struct buddy *buddy, uint32_t nr, unsigned order, unsigned zone_number)
 {
 	const struct frame *frame = frame_at(buddy, nr);
-	step_read(buddy->steps, layout_struct_page(buddy->layout, pfn_of(nr)), buddy->layout->page_struct_bytes);
+	step_read(buddy->steps, page_word_address(buddy, nr, PAGE_MAPCOUNT), INT_BYTES);
+	if (frame->state == FRAME_BUDDY)
+		page_read(buddy, nr, PAGE_PRIVATE);
+	if (frame->state == FRAME_BUDDY && frame->order == order)
+		page_read(buddy, nr, PAGE_FLAGS);
 	return frame->state == FRAME_BUDDY && frame->order == order && frame->zone == zone_number;
 }
 
@@ -173,11 +187,13 @@ void free_one_page(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned
 			break;
 		if (order >= buddy->pageblock_order && !may_merge_pageblocks(buddy, zone, buddy_pfn, type))
 			break;
+		step_spend(buddy->steps, buddy->cost.page_merge);
 		del_from_free_list(buddy, zone, buddy_pfn, order);
 		frame_at(buddy, nr)->state = FRAME_REST;
 		nr &= buddy_pfn;
 		order++;
 	}
+	touch_buddy_order(buddy, nr);
 	if (!to_tail)
 		to_tail = buddy_merge_likely(buddy, zone, nr, buddy_pfn, order);
 	add_to_free_list(buddy, zone, nr, order, type, to_tail);

@@ -17,25 +17,52 @@
 
 #include <string.h>
 
+/*
+ * __free_pages(), free_pages_prepare(): the last reference goes, and every page of the block is looked at: of a compound page
+ * the tails lose their mapping, compound_head and flags.
+ */
+static void touch_prepare_free(const struct buddy *buddy, uint32_t nr, unsigned order)
+{
+	if (!buddy->steps->recording)
+		return;
+	step_spend(buddy->steps, buddy->cost.page_free);
+	page_read(buddy, nr, PAGE_FLAGS);
+	step_atomic(buddy->steps, page_refcount_address(buddy, nr), INT_BYTES);
+	page_read(buddy, nr, PAGE_LRU);
+	page_read(buddy, nr, PAGE_FLAGS);
+	for (uint32_t tail = nr + 1; tail < nr + (1u << order); tail++) {
+		step_spend(buddy->steps, buddy->cost.page_tail_free);
+		if (frame_at(buddy, nr)->compound) {
+			page_write(buddy, tail, PAGE_MAPPING);
+			page_write(buddy, tail, PAGE_LRU);
+		}
+		touch_check_pages(buddy, tail, 0);
+		page_write(buddy, tail, PAGE_FLAGS);
+	}
+	step_read(buddy->steps, page_word_address(buddy, nr, PAGE_MAPPING), 1);
+	page_write(buddy, nr, PAGE_PRIVATE);
+	page_write(buddy, nr, PAGE_FLAGS);
+}
+
 static void free_allocated(struct buddy *buddy, uint32_t nr, unsigned order, unsigned cpu)
 {
 	struct zone *zone = &buddy->zones[frame_at(buddy, nr)->zone];
 	frame_at(buddy, nr)->lru = false;
 	buddy->counters.frees++;
 	buddy->counters.pgfree += 1ull << order;
-	step_spend(buddy->steps, buddy->cost.page_free_fast);
-	/* free_pages_prepare() looks at every struct page of the block. */
-	step_write(buddy->steps, layout_struct_page(buddy->layout, pfn_of(nr)), buddy->layout->page_struct_bytes << order);
+	touch_prepare_free(buddy, nr, order);
 	if (pcp_allowed_order(buddy, order) && !buddy->port.lists_locked) {
 		free_unref_page(buddy, zone, nr, order, cpu);
 		return;
 	}
-	step_read(buddy->steps, pageblock_word(buddy, nr), sizeof(uint64_t));
+	step_path(buddy->steps, PATH_LISTS);
+	step_spend(buddy->steps, buddy->cost.page_zone_free);
+	step_read(buddy->steps, pageblock_word(buddy, nr), ZONE_WORD);
 	step_lock(buddy->steps, zone_lock_address(zone));
 	buddy->counters.buddy_free_pages += 1ull << order;
 	free_one_page(buddy, zone, nr, order, pageblock_type(buddy, zone, nr), false, cpu);
 	step_unlock(buddy->steps, zone_lock_address(zone));
-	step_spend(buddy->steps, buddy->cost.page_free_slow);
+	touch_vm_event(buddy, cpu, VM_EVENT_PGFREE_OFFSET);
 }
 
 /* Why a block cannot be freed. */

@@ -31,6 +31,7 @@
 #define MODELS_PAGE_ALLOCATOR_BUDDY_H
 
 #include "models/settings.h"
+#include "sim/list_steps.h"
 #include "sim/metric.h"
 #include "sim/port/page_allocator.h"
 
@@ -203,8 +204,9 @@ struct buddy {
 	struct steps *steps;
 	const struct layout *layout;
 	struct cost_settings cost;
-	bool init_on_alloc; /* kernel.init_on_alloc */
-	vaddr pageblock_bits; /* of the simulated pageblock bitmap */
+	bool init_on_alloc;    /* kernel.init_on_alloc */
+	uint64_t event_offset; /* per-CPU: struct vm_event_state */
+	vaddr pageblock_bits;  /* of the simulated pageblock bitmap */
 };
 
 /* --- zone.c: a machine's numbers --- */
@@ -462,26 +464,55 @@ static inline int64_t zone_free_pages(const struct zone *zone)
 }
 
 /*
- * Where the fields lie that a path touches, for steps. Source: struct zone, struct per_cpu_pages and struct page of Linux 6.1
- * on x86-64 without NUMA and memory hotplug (include/linux/mmzone.h, mm_types.h).
+ * Where the fields lie that a path touches, for steps. Source: struct zone, struct per_cpu_pages, struct per_cpu_zonestat of
+ * Linux 6.1 as Debian builds it for amd64 (NUMA, memory hotplug, MIGRATE_ISOLATE; include/linux/mmzone.h); struct page by
+ * machine words (mm_types.h). MODEL: 32-bit kernels, whose zones are smaller, have these offsets in struct zone too.
  */
 enum {
-	ZONE_WATERMARK_OFFSET = 0, /* _watermark, watermark_boost, nr_reserved_highatomic, lowmem_reserve */
-	ZONE_WATERMARK_BYTES = 80,
-	ZONE_FREE_AREA_OFFSET = 192, /* free_area[order]: four list heads and nr_free */
-	ZONE_FREE_AREA_BYTES = 72,
-	ZONE_LOCK_OFFSET = 992,
-	ZONE_VM_STAT_OFFSET = 1088,
-	ZONE_BYTES = 1216,
-	PCP_HEADER_BYTES = 18, /* lock, count, high, batch, free_factor */
+	ZONE_WATERMARK_OFFSET = 0, /* _watermark[]: min, low, high, promo */
+	ZONE_BOOST_OFFSET = 32,
+	ZONE_HIGHATOMIC_OFFSET = 40,
+	ZONE_LOWMEM_RESERVE_OFFSET = 48,
+	ZONE_NODE_OFFSET = 88,
+	ZONE_PGDAT_OFFSET = 96,
+	ZONE_PAGESET_OFFSET = 104,
+	ZONE_ZONESTATS_OFFSET = 112,
+	ZONE_FREE_AREA_OFFSET = 256, /* free_area[order]: a list head for each of five types, and nr_free */
+	ZONE_FREE_AREA_BYTES = 88,
+	ZONE_NR_FREE_OFFSET = 80,
+	ZONE_FLAGS_OFFSET = 1224,
+	ZONE_LOCK_OFFSET = 1232,
+	ZONE_VM_STAT_OFFSET = 1344,
+	ZONE_BYTES = 1536,
+	ZONE_WORD = 8,
+	PCP_COUNT_OFFSET = 4,
+	PCP_HIGH_OFFSET = 8,
+	PCP_BATCH_OFFSET = 12,
+	PCP_FREE_FACTOR_OFFSET = 16,
 	PCP_LISTS_OFFSET = 24,
 	PCP_BYTES = 256,
+	ZONESTAT_THRESHOLD_OFFSET = 11, /* behind the bytes that count for vm_stat[] */
+	ZONESTAT_NUMA_HIT_OFFSET = 16,
+	ZONESTAT_NUMA_LOCAL_OFFSET = 48,
 	ZONESTAT_BYTES = 64,
+	/* struct vm_event_state as far as it is used; PGALLOC of the other zones lies on the same line as that of Normal. */
+	VM_EVENT_PGALLOC_OFFSET = 48,
+	VM_EVENT_PGFREE_OFFSET = 152,
+	VM_EVENT_BYTES = 160,
 	LIST_HEAD_BYTES = 16,
-	PAGE_LRU_OFFSET = 8,
-	PAGE_BUDDY_BYTES = 48, /* lru, private and _mapcount: what makes a page a free block's head */
-	PAGEBLOCK_BITS = 4,    /* NR_PAGEBLOCK_BITS */
+	INT_BYTES = 4,
+	PAGEBLOCK_BITS = 4, /* NR_PAGEBLOCK_BITS */
 	PAGEBLOCKS_PER_WORD = 16
+};
+
+/* Words of struct page. _mapcount (page_type of free pages) is an int, and _refcount the int behind it. */
+enum page_word {
+	PAGE_FLAGS,
+	PAGE_LRU, /* next, prev; compound_head of a tail page */
+	PAGE_MAPPING = 3,
+	PAGE_INDEX,
+	PAGE_PRIVATE,
+	PAGE_MAPCOUNT
 };
 
 static inline vaddr zone_lock_address(const struct zone *zone)
@@ -494,36 +525,134 @@ static inline vaddr pcp_address(const struct buddy *buddy, const struct zone *zo
 	return layout_per_cpu(buddy->layout, zone->pcp_offset, cpu);
 }
 
-/* __mod_zone_page_state(): a CPU keeps small changes to itself until they exceed its threshold. */
+static inline vaddr zone_field(const struct zone *zone, uint32_t offset)
+{
+	return vaddr_of(zone->address.addr + offset);
+}
+
+static inline vaddr zone_stat_field(const struct buddy *buddy, const struct zone *zone, unsigned cpu, uint32_t offset)
+{
+	return vaddr_of(layout_per_cpu(buddy->layout, zone->stat_offset, cpu).addr + offset);
+}
+
+/*
+ * __mod_zone_page_state(): a CPU keeps small changes to itself until they exceed its threshold; then it adds them to the zone's
+ * counter. MODEL: and not to the machine's (vm_zone_stat), which lies on another line.
+ */
 static inline void zone_mod_free_pages(const struct buddy *buddy, struct zone *zone, unsigned cpu, int32_t delta)
 {
 	struct pcp *pcp = &zone->pcp[cpu];
 	int32_t sum = pcp->free_pages_delta + delta;
+	step_read(buddy->steps, zone_field(zone, ZONE_ZONESTATS_OFFSET), ZONE_WORD);
+	step_use(buddy->steps);
+	step_read(buddy->steps, zone_stat_field(buddy, zone, cpu, ZONESTAT_THRESHOLD_OFFSET), 1);
 	if (sum > pcp->stat_threshold || sum < -pcp->stat_threshold) {
 		zone->free_pages += sum;
 		sum = 0;
+		step_atomic(buddy->steps, zone_field(zone, ZONE_VM_STAT_OFFSET), ZONE_WORD);
 	}
 	pcp->free_pages_delta = sum;
-	step_write(buddy->steps, layout_per_cpu(buddy->layout, zone->stat_offset, cpu), 1);
+	step_update(buddy->steps, zone_stat_field(buddy, zone, cpu, 0), 1);
 }
 
-/* A list operation on a page: its links, and the head of the list. */
-static inline void touch_page(const struct buddy *buddy, uint32_t nr)
+/* The words of struct page are as long as pointers: a kernel address below 4 GiB means a machine of 32 bits. */
+static inline uint32_t page_word_bytes(const struct buddy *buddy)
 {
-	step_write(buddy->steps, vaddr_of(layout_struct_page(buddy->layout, pfn_of(nr)).addr + PAGE_LRU_OFFSET),
-	           PAGE_BUDDY_BYTES);
+	return buddy->layout->direct_map >> 32 ? 8 : 4;
 }
 
-static inline void touch_free_list(const struct buddy *buddy, const struct zone *zone, unsigned order)
+static inline vaddr page_word_address(const struct buddy *buddy, uint32_t nr, enum page_word word)
 {
-	step_write(buddy->steps, vaddr_of(zone->address.addr + ZONE_FREE_AREA_OFFSET + order * ZONE_FREE_AREA_BYTES),
-	           ZONE_FREE_AREA_BYTES);
+	return vaddr_of(layout_struct_page(buddy->layout, pfn_of(nr)).addr + (uint64_t)word * page_word_bytes(buddy));
 }
 
-static inline void touch_pcp_list(const struct buddy *buddy, const struct zone *zone, unsigned cpu, unsigned pindex)
+static inline vaddr page_refcount_address(const struct buddy *buddy, uint32_t nr)
 {
-	step_write(buddy->steps, vaddr_of(pcp_address(buddy, zone, cpu).addr + PCP_LISTS_OFFSET + pindex * LIST_HEAD_BYTES),
-	           LIST_HEAD_BYTES);
+	return vaddr_of(page_word_address(buddy, nr, PAGE_MAPCOUNT).addr + INT_BYTES);
+}
+
+static inline void page_read(const struct buddy *buddy, uint32_t nr, enum page_word word)
+{
+	step_read(buddy->steps, page_word_address(buddy, nr, word), page_word_bytes(buddy));
+}
+
+static inline void page_write(const struct buddy *buddy, uint32_t nr, enum page_word word)
+{
+	step_write(buddy->steps, page_word_address(buddy, nr, word), page_word_bytes(buddy));
+}
+
+static inline void page_update_mapcount(const struct buddy *buddy, uint32_t nr)
+{
+	step_update(buddy->steps, page_word_address(buddy, nr, PAGE_MAPCOUNT), INT_BYTES);
+}
+
+/* set_buddy_order() and its opposite: the order stands in `private`, that the page is a free block's head in page_type. */
+static inline void touch_buddy_order(const struct buddy *buddy, uint32_t nr)
+{
+	page_write(buddy, nr, PAGE_PRIVATE);
+	page_update_mapcount(buddy, nr);
+}
+
+/* The list head inside a block's first struct page, or the list's own at `at` for its number. */
+static inline vaddr link_address(const struct buddy *buddy, uint32_t nr, uint32_t head, vaddr at)
+{
+	return nr == head ? at : page_word_address(buddy, nr, PAGE_LRU);
+}
+
+/* list_add(), list_add_tail() of a block that is on the list already. The neighbour is found in the head: prev for the tail. */
+static inline void touch_list_add(const struct buddy *buddy, uint32_t nr, uint32_t head, vaddr at, bool tail)
+{
+	if (!buddy->steps->recording)
+		return;
+	uint32_t bytes = page_word_bytes(buddy);
+	step_read(buddy->steps, tail ? list_prev_pointer(at, bytes) : at, bytes);
+	step_use(buddy->steps);
+	step_list_add(buddy->steps, page_word_address(buddy, nr, PAGE_LRU),
+	              link_address(buddy, frame_at(buddy, nr)->prev, head, at),
+	              link_address(buddy, frame_at(buddy, nr)->next, head, at), bytes);
+}
+
+/* list_del() of a block that is on the list still. */
+static inline void touch_list_del(const struct buddy *buddy, uint32_t nr, uint32_t head, vaddr at)
+{
+	if (!buddy->steps->recording)
+		return;
+	step_list_del(buddy->steps, page_word_address(buddy, nr, PAGE_LRU),
+	              link_address(buddy, frame_at(buddy, nr)->prev, head, at),
+	              link_address(buddy, frame_at(buddy, nr)->next, head, at), page_word_bytes(buddy));
+}
+
+static inline vaddr free_list_address(const struct zone *zone, unsigned order, unsigned type)
+{
+	return zone_field(zone, ZONE_FREE_AREA_OFFSET + order * ZONE_FREE_AREA_BYTES + type * LIST_HEAD_BYTES);
+}
+
+static inline void touch_nr_free(const struct buddy *buddy, const struct zone *zone, unsigned order)
+{
+	step_update(buddy->steps, zone_field(zone, ZONE_FREE_AREA_OFFSET + order * ZONE_FREE_AREA_BYTES + ZONE_NR_FREE_OFFSET),
+	            ZONE_WORD);
+}
+
+static inline vaddr pcp_list_address(const struct buddy *buddy, const struct zone *zone, unsigned cpu, unsigned pindex)
+{
+	return vaddr_of(pcp_address(buddy, zone, cpu).addr + PCP_LISTS_OFFSET + pindex * LIST_HEAD_BYTES);
+}
+
+static inline vaddr pcp_field(const struct buddy *buddy, const struct zone *zone, unsigned cpu, uint32_t offset)
+{
+	return vaddr_of(pcp_address(buddy, zone, cpu).addr + offset);
+}
+
+static inline void touch_vm_event(const struct buddy *buddy, unsigned cpu, uint32_t offset)
+{
+	step_update(buddy->steps, vaddr_of(layout_per_cpu(buddy->layout, buddy->event_offset, cpu).addr + offset), ZONE_WORD);
+}
+
+/* check_new_page(), free_page_is_bad(): flags, mapping, counts and memcg_data of each page of a block are as they should be. */
+static inline void touch_check_pages(const struct buddy *buddy, uint32_t nr, unsigned order)
+{
+	for (uint32_t i = 0; i < 1u << order && buddy->steps->recording; i++)
+		step_read(buddy->steps, layout_struct_page(buddy->layout, pfn_of(nr + i)), buddy->layout->page_struct_bytes);
 }
 
 /* The 64-bit word of the pageblock bitmap that holds a frame's type. */

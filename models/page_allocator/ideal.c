@@ -96,7 +96,7 @@ static pfn ideal_alloc(struct page_allocator *pages, unsigned order, gfp flags, 
 	pool->allocated[block] = true;
 	ideal->counters.pgalloc += 1ull << order;
 	pfn first = pfn_of(pool->first_pfn + (block << order));
-	touch(ideal, first, ideal->cost.page_alloc_fast);
+	touch(ideal, first, ideal->cost.page_alloc);
 	if (flags & __GFP_ZERO)
 		step_write(ideal->steps, layout_page_address(ideal->layout, first), PAGE_SIZE << order);
 	return first;
@@ -141,7 +141,7 @@ static enum page_free_result ideal_free(struct page_allocator *pages, pfn first,
 	pool->top = block;
 	pool->freed++;
 	ideal->counters.pgfree += 1ull << order;
-	touch(ideal, first, ideal->cost.page_free_fast);
+	touch(ideal, first, ideal->cost.page_free);
 	return PAGE_FREE_OK;
 }
 

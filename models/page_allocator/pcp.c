@@ -20,19 +20,22 @@ static unsigned rmqueue_bulk(struct buddy *buddy, struct zone *zone, unsigned or
                              unsigned type, unsigned alloc_flags, unsigned cpu)
 {
 	unsigned taken = 0;
+	step_path(buddy->steps, PATH_LISTS);
+	step_spend(buddy->steps, buddy->cost.page_bulk);
 	step_lock(buddy->steps, zone_lock_address(zone));
 	while (taken < blocks) {
 		uint32_t nr = rmqueue_locked(buddy, zone, order, type, alloc_flags);
 		if (nr == BLOCK_NONE)
 			break;
+		step_spend(buddy->steps, buddy->cost.page_bulk_block);
+		touch_check_pages(buddy, nr, order);
 		frame_at(buddy, nr)->state = FRAME_PCP;
 		list_add_tail(buddy, nr, list);
-		touch_page(buddy, nr);
+		touch_list_add(buddy, nr, list, pcp_list_address(buddy, zone, cpu, list - zone->pcp[cpu].lists), true);
 		taken++;
 	}
 	zone_mod_free_pages(buddy, zone, cpu, -(int32_t)(taken << order));
 	step_unlock(buddy->steps, zone_lock_address(zone));
-	step_spend(buddy->steps, buddy->cost.page_alloc_slow);
 	buddy->counters.pcp_refill_pages += (uint64_t)taken << order;
 	return taken;
 }
@@ -43,33 +46,41 @@ static uint32_t take_from_list(struct buddy *buddy, struct zone *zone, unsigned 
 {
 	struct pcp *pcp = &zone->pcp[cpu];
 	uint32_t list = pcp->lists + order_to_pindex(type, order);
+	vaddr list_at = pcp_list_address(buddy, zone, cpu, order_to_pindex(type, order));
+	step_read(buddy->steps, list_at, ZONE_WORD);
 	if (list_empty(buddy, list)) {
+		step_read(buddy->steps, pcp_field(buddy, zone, cpu, PCP_BATCH_OFFSET), INT_BYTES);
 		unsigned batch = pcp->batch;
 		if (batch > 1)
 			batch = batch >> order > 2 ? batch >> order : 2;
 		pcp->count += rmqueue_bulk(buddy, zone, order, batch, list, type, alloc_flags, cpu) << order;
+		step_update(buddy->steps, pcp_field(buddy, zone, cpu, PCP_COUNT_OFFSET), INT_BYTES);
+		step_read(buddy->steps, list_at, ZONE_WORD);
 		if (list_empty(buddy, list))
 			return BLOCK_NONE;
 	}
 	uint32_t nr = frame_at(buddy, list)->next;
+	step_use(buddy->steps);
+	touch_list_del(buddy, nr, list, list_at);
+	step_update(buddy->steps, pcp_field(buddy, zone, cpu, PCP_COUNT_OFFSET), INT_BYTES);
 	list_del(buddy, nr);
 	pcp->count -= 1u << order;
 	buddy->counters.pcp_alloc_pages += 1u << order;
-	touch_pcp_list(buddy, zone, cpu, order_to_pindex(type, order));
-	touch_page(buddy, nr);
 	return nr;
 }
 
 static void lock_pcp(const struct buddy *buddy, const struct zone *zone, unsigned cpu)
 {
+	step_read(buddy->steps, zone_field(zone, ZONE_PAGESET_OFFSET), ZONE_WORD);
+	step_use(buddy->steps);
 	step_lock(buddy->steps, pcp_address(buddy, zone, cpu));
-	step_write(buddy->steps, pcp_address(buddy, zone, cpu), PCP_HEADER_BYTES);
 }
 
 uint32_t rmqueue_pcplist(struct buddy *buddy, struct zone *zone, unsigned order, unsigned type, unsigned alloc_flags,
                          unsigned cpu)
 {
 	lock_pcp(buddy, zone, cpu);
+	step_update(buddy->steps, pcp_field(buddy, zone, cpu, PCP_FREE_FACTOR_OFFSET), sizeof(int16_t));
 	zone->pcp[cpu].free_factor >>= 1;
 	uint32_t nr = take_from_list(buddy, zone, order, type, alloc_flags, cpu);
 	step_unlock(buddy->steps, pcp_address(buddy, zone, cpu));
@@ -99,8 +110,14 @@ static int32_t drain_list(struct buddy *buddy, struct zone *zone, unsigned cpu, 
 	unsigned order = pindex_to_order(buddy, pindex);
 	do {
 		uint32_t nr = frame_at(buddy, list)->prev;
+		step_spend(buddy->steps, buddy->cost.page_drain_block);
+		step_read(buddy->steps, list_prev_pointer(pcp_list_address(buddy, zone, cpu, pindex), ZONE_WORD), ZONE_WORD);
+		step_use(buddy->steps);
+		page_read(buddy, nr, PAGE_INDEX); /* get_pcppage_migratetype() */
+		touch_list_del(buddy, nr, list, pcp_list_address(buddy, zone, cpu, pindex));
+		step_update(buddy->steps, pcp_field(buddy, zone, cpu, PCP_COUNT_OFFSET), INT_BYTES);
+		touch_check_pages(buddy, nr, 0);
 		list_del(buddy, nr);
-		touch_pcp_list(buddy, zone, cpu, pindex);
 		frames -= 1 << order;
 		pcp->count -= 1u << order;
 		buddy->counters.pcp_drain_pages += 1u << order;
@@ -116,12 +133,16 @@ static void free_pcppages_bulk(struct buddy *buddy, struct zone *zone, unsigned 
 	int min_pindex = 0, max_pindex = (int)pcp_lists(buddy) - 1;
 	if (frames > (int32_t)pcp->count)
 		frames = (int32_t)pcp->count;
+	step_path(buddy->steps, PATH_LISTS);
+	step_spend(buddy->steps, buddy->cost.page_drain);
+	step_read(buddy->steps, pcp_field(buddy, zone, cpu, PCP_COUNT_OFFSET), INT_BYTES);
 	step_lock(buddy->steps, zone_lock_address(zone));
 	pindex--;
 	while (frames > 0) {
 		for (;;) {
 			if (++pindex > max_pindex)
 				pindex = min_pindex;
+			step_read(buddy->steps, pcp_list_address(buddy, zone, cpu, (unsigned)pindex), ZONE_WORD);
 			if (!list_empty(buddy, pcp->lists + (uint32_t)pindex))
 				break;
 			if (pindex == max_pindex)
@@ -132,7 +153,6 @@ static void free_pcppages_bulk(struct buddy *buddy, struct zone *zone, unsigned 
 		frames = drain_list(buddy, zone, cpu, worker, (unsigned)pindex, frames);
 	}
 	step_unlock(buddy->steps, zone_lock_address(zone));
-	step_spend(buddy->steps, buddy->cost.page_free_slow);
 }
 
 /* How many frames to give back when the lists are full: twice as many each time there was no allocation in between. */
@@ -167,7 +187,8 @@ void free_unref_page(struct buddy *buddy, struct zone *zone, uint32_t nr, unsign
 	struct pcp *pcp = &zone->pcp[cpu];
 	struct frame *frame = frame_at(buddy, nr);
 	unsigned type = pageblock_type(buddy, zone, nr);
-	step_read(buddy->steps, pageblock_word(buddy, nr), 8);
+	step_read(buddy->steps, pageblock_word(buddy, nr), ZONE_WORD);
+	page_write(buddy, nr, PAGE_INDEX); /* set_pcppage_migratetype() */
 	frame->state = FRAME_PCP;
 	frame->type = (uint8_t)type;
 	if (type >= MIGRATE_PCPTYPES)
@@ -176,8 +197,12 @@ void free_unref_page(struct buddy *buddy, struct zone *zone, uint32_t nr, unsign
 	unsigned pindex = order_to_pindex(type, order);
 	lock_pcp(buddy, zone, cpu);
 	list_add(buddy, nr, pcp->lists + pindex);
-	touch_pcp_list(buddy, zone, cpu, pindex);
-	touch_page(buddy, nr);
+	touch_vm_event(buddy, cpu, VM_EVENT_PGFREE_OFFSET);
+	touch_list_add(buddy, nr, pcp->lists + pindex, pcp_list_address(buddy, zone, cpu, pindex), false);
+	step_read(buddy->steps, pcp_field(buddy, zone, cpu, PCP_FREE_FACTOR_OFFSET), sizeof(int16_t));
+	step_update(buddy->steps, pcp_field(buddy, zone, cpu, PCP_COUNT_OFFSET), INT_BYTES);
+	step_read(buddy->steps, pcp_field(buddy, zone, cpu, PCP_HIGH_OFFSET), INT_BYTES);
+	step_read(buddy->steps, zone_field(zone, ZONE_FLAGS_OFFSET), ZONE_WORD);
 	pcp->count += 1u << order;
 	buddy->counters.pcp_free_pages += 1u << order;
 

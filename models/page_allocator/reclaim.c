@@ -88,7 +88,7 @@ static unsigned isolate_oldest(struct buddy *buddy, unsigned node, unsigned want
 		uint32_t nr = frame_at(buddy, list)->prev;
 		struct zone *zone = &buddy->zones[frame_at(buddy, nr)->zone];
 		list_del(buddy, nr);
-		touch_page(buddy, nr);
+		step_update(buddy->steps, page_word_address(buddy, nr, PAGE_LRU), LIST_HEAD_BYTES);
 		if (zone->index > highest_zone) {
 			list_add(buddy, nr, list);
 			continue;

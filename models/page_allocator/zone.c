@@ -359,6 +359,7 @@ struct buddy *buddy_empty(const struct buddy_spec *spec, const struct page_alloc
 	buddy->steps = wiring->steps;
 	buddy->layout = wiring->layout;
 	buddy->cost = wiring->settings->cost;
+	buddy->event_offset = layout_per_cpu_alloc(wiring->layout, VM_EVENT_BYTES);
 	buddy->init_on_alloc = wiring->settings->kernel.init_on_alloc;
 	buddy->compaction = wiring->settings->kernel.compaction;
 	buddy->kswapd_delay = wiring->settings->kernel.kswapd_delay;

@@ -125,4 +125,29 @@ static const struct text_field slub_node_fields[] = {
 static const struct text_field slub_slab_fields[] = {{0, "flags"},     {8, "next"},      {16, "prev"},      {24, "slab_cache"},
                                                      {32, "freelist"}, {40, "counters"}, {52, "_refcount"}, {0, NULL}};
 
+/* struct page, include/linux/mm_types.h */
+static const struct text_field page_fields[] = {{0, "flags"},      {8, "lru"},        {16, "lru.prev"},
+                                                {24, "mapping"},   {32, "index"},     {40, "private"},
+                                                {48, "_mapcount"}, {52, "_refcount"}, {0, NULL}};
+/* struct zone up to its free areas, and behind them; struct free_area; struct per_cpu_pages; struct per_cpu_zonestat */
+static const struct text_field zone_fields[] = {{0, "watermark[min]"},
+                                                {8, "watermark[low]"},
+                                                {32, "watermark_boost"},
+                                                {40, "nr_reserved_highatomic"},
+                                                {64, "lowmem_reserve[2]"},
+                                                {88, "node"},
+                                                {96, "zone_pgdat"},
+                                                {104, "per_cpu_pageset"},
+                                                {112, "per_cpu_zonestats"},
+                                                {1224, "flags"},
+                                                {1232, "lock"},
+                                                {1344, "vm_stat"},
+                                                {0, NULL}};
+static const struct text_field free_area_fields[] = {{0, "unmovable"}, {8, "unmovable.prev"}, {80, "nr_free"}, {0, NULL}};
+static const struct text_field pcp_fields[] = {{0, "lock"},         {4, "count"},     {8, "high"},           {12, "batch"},
+                                               {16, "free_factor"}, {24, "lists[0]"}, {32, "lists[0].prev"}, {0, NULL}};
+static const struct text_field zonestat_fields[] = {
+        {0, "vm_stat_diff"}, {11, "stat_threshold"}, {16, "NUMA_HIT"}, {48, "NUMA_LOCAL"}, {0, NULL}};
+static const struct text_field vm_event_fields[] = {{48, "PGALLOC_NORMAL"}, {152, "PGFREE"}, {0, NULL}};
+
 #endif
