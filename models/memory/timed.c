@@ -441,6 +441,8 @@ static void end_shared(struct timed_memory *timed, const struct timed_core *core
 	coherence_settle(timed);
 	if (timed->kept_cycles || timed->served_by == timed->caches->levels)
 		coherence_keep(coherence, line, done + timed->kept_cycles);
+	if (!writes && timed->served_by < coherence->first_shared)
+		return;
 	struct bounced_line *bounced = bounces_find(&coherence->bounces, line);
 	if (!bounced)
 		return;
@@ -490,32 +492,53 @@ static cycle access_line(struct timed_memory *timed, const struct timed_core *co
 	return done;
 }
 
-/* The lines of a request on their way: the next one starts at `now`. */
+/* A request on its way: its next line starts at `now`, those before it are done at `done`, and *cost tells why. */
 struct issue {
 	cycle now, done;
-	uint64_t tlb_cycles, lines; /* why so late: lookups and walks, and a cycle for each line before it */
-	struct cost longest;        /* up to `done`, where some line is */
+	struct cost *cost;
 };
+
+/* Nothing was under way while the translation of what comes next was looked for. */
+static void end_lookup(struct issue *issue)
+{
+	if (issue->now <= issue->done)
+		return;
+	issue->cost->cycles[COST_TLB] += issue->now - issue->done;
+	issue->done = issue->now;
+}
+
+static void issue_line(struct timed_memory *timed, const struct timed_core *core, const struct access *line, struct issue *issue)
+{
+	end_lookup(issue);
+	if (issue->now == issue->done) {
+		issue->done = access_line(timed, core, line, issue->now, issue->cost);
+		return;
+	}
+	/* The lines before it are under way: it counts for what it takes longer than they. */
+	struct cost parts = {0};
+	cycle done = access_line(timed, core, line, issue->now, &parts);
+	if (done <= issue->done)
+		return;
+	cost_take_last(issue->cost, &parts, done - issue->done);
+	issue->done = done;
+}
 
 static void access_physical(struct timed_memory *timed, const struct timed_core *core, const struct access *access,
                             struct issue *issue)
 {
+	if (!crosses(access, timed->line_shift)) {
+		issue_line(timed, core, access, issue);
+		issue->now++;
+		return;
+	}
 	struct access line = *access;
 	uint64_t address = access->address, end = address + access->bytes, line_bytes = 1ull << timed->line_shift;
 	while (address < end) {
 		uint64_t line_end = (address | (line_bytes - 1)) + 1;
 		line.address = address;
 		line.bytes = (uint32_t)((line_end < end ? line_end : end) - address);
-		struct cost parts = {0};
-		cycle done = access_line(timed, core, &line, issue->now, &parts);
-		if (done >= issue->done) {
-			parts.cycles[COST_TLB] += issue->tlb_cycles;
-			parts.cycles[COST_L1] += issue->lines;
-			issue->done = done;
-			issue->longest = parts;
-		}
+		issue_line(timed, core, &line, issue);
 		issue->now++;
-		issue->lines++;
 		address = line_end;
 	}
 }
@@ -556,12 +579,6 @@ static uint64_t lookup_cycles(const struct mmu *mmu, uint8_t kind)
 	return cycles;
 }
 
-static void spend_in_tlbs(struct issue *issue, cycle cycles)
-{
-	issue->now += cycles;
-	issue->tlb_cycles += cycles;
-}
-
 /* An access by its linear address that the filter does not know: with the page walks that it takes. */
 static void access_linear(struct timed_memory *timed, struct timed_core *core, const struct access *access, struct issue *issue)
 {
@@ -574,20 +591,25 @@ static void access_linear(struct timed_memory *timed, struct timed_core *core, c
 		uint64_t cycles = lookup_cycles(mmu, access->kind) - looked_up;
 		looked_up += cycles;
 		timed->counters.tlb_cycles += cycles;
-		spend_in_tlbs(issue, cycles);
+		issue->now += cycles;
 		/* All at once, so that the host fetches side by side what will be looked at one after the other. */
 		timed->is_foreseen = made > 1;
 		for (size_t i = 0; made > 1 && i < made; i++)
 			foresee(timed, core, 1, out[i].address,
 			        out[i].kind == ACCESS_MODIFY ? (uint8_t)ACCESS_LOAD : out[i].kind);
-		for (size_t i = 0, first = 0; i < made; i++) {
+		size_t first = 0;
+		for (size_t i = 0; i < made; i++) {
 			if (is_reference(&out[i]))
 				continue;
 			if (first < i)
-				spend_in_tlbs(issue, walk(timed, core, &out[first], i - first, issue->now) - issue->now);
+				issue->now = walk(timed, core, &out[first], i - first, issue->now);
 			access_physical(timed, core, &out[i], issue);
 			first = i + 1;
 		}
+		if (first < made) /* refused after its walk */
+			issue->now = walk(timed, core, &out[first], made - first, issue->now);
+		if (first < made || made == 0)
+			end_lookup(issue);
 		timed->is_foreseen = false;
 	} while (done == 0);
 }
@@ -640,18 +662,12 @@ static void timed_access(struct memory *memory, const struct memory_request *req
 	}
 	if (is_physical && !request->is_locked && access_recent(timed, core, &access, request->now, cost))
 		return;
-	struct issue issue;
-	issue.now = issue.done = request->now;
-	issue.tlb_cycles = issue.lines = 0;
+	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
 	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
 	if (is_physical)
 		access_physical(timed, core, &access, &issue);
 	else
 		access_linear(timed, core, &access, &issue);
-	if (issue.lines > 0)
-		cost_add(cost, &issue.longest);
-	else /* refused after its walk */
-		cost->cycles[COST_TLB] += issue.tlb_cycles;
 	if (request->is_locked)
 		cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
 }
