@@ -91,6 +91,12 @@ static inline struct directory_entry *directory_find(const struct directory *dir
 	return &directory->entries[slot];
 }
 
+/* A hint to the host: the line's entry will be looked for. */
+static inline void directory_foresee(const struct directory *directory, uint64_t line)
+{
+	__builtin_prefetch(&directory->entries[directory_slot(directory, line)], 1);
+}
+
 /* The line's entry, made if there is none: nobody holds it yet. */
 struct directory_entry *directory_make(struct directory *directory, uint64_t line);
 

@@ -297,6 +297,22 @@ static cycle fetch(const struct stop *stop, uint64_t request, struct cache_about
 	return done;
 }
 
+/* The host is told of what the levels below will look at. */
+static void foresee(const struct timed_memory *timed, const struct timed_core *core, unsigned depth, uint64_t address,
+                    uint8_t kind)
+{
+	const struct cache_hierarchy *caches = timed->caches;
+	for (; depth < caches->levels; depth++) {
+		const struct cache_hierarchy_level *level = &caches->level[depth];
+		if (level->list_of[kind] == LIST_PASSING)
+			continue;
+		const struct cache_level *cache = level->cache[level->list_of[kind]];
+		cache->ops->foresee(cache, core->instance[cache->number], address);
+	}
+	if (timed->coherence)
+		directory_foresee(&timed->coherence->directory, address >> timed->coherence->line_shift);
+}
+
 /* What a cache sent on: lines it asks for are waited for, unless they were prefetched; what it gives away is not. */
 static cycle send_all(const struct stop *stop, struct cache_batch *sent, uint8_t kind, cycle done)
 {
@@ -367,11 +383,13 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 	                    .core = core,
 	                    .level = &timed->level[cache->number],
 	                    .depth = depth,
-	                    .instance = cache_hierarchy_instance(cache, core->cpu),
+	                    .instance = core->instance[cache->number],
 	                    .reach = reach,
 	                    .cost = cost};
 	struct cache_batch *sent = &caches->level[depth].out;
 	enter_level(&stop, request);
+	if (depth == 0)
+		foresee(timed, core, 1, request, about.kind);
 	bool hit = cache->ops->serve(cache, stop.instance, request, about, sent);
 	if (cache->handed_up_dirty)
 		cache_hierarchy_hand_up(caches, cache, request, &about);
@@ -547,6 +565,8 @@ static void access_linear(struct timed_memory *timed, struct timed_core *core, c
 		looked_up += cycles;
 		timed->counters.tlb_cycles += cycles;
 		spend_in_tlbs(issue, cycles);
+		for (size_t i = 0; made > 1 && i < made; i++)
+			foresee(timed, core, 0, out[i].address, is_reference(&out[i]) ? out[i].kind : (uint8_t)ACCESS_LOAD);
 		for (size_t i = 0, first = 0; i < made; i++) {
 			if (is_reference(&out[i]))
 				continue;

@@ -46,6 +46,7 @@ struct timed_core {
 	unsigned cpu;
 	unsigned stop; /* of the interconnect */
 	cycle *walker; /* when each is free again; owned */
+	uint8_t instance[HIERARCHY_CACHES_MAX]; /* that it uses of each cache */
 	struct timed_entry entry[ACCESS_KINDS];
 };
 

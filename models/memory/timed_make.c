@@ -146,6 +146,8 @@ static void make_cores(struct timed_memory *timed, struct mmu *mmu)
 		struct timed_core *core = &timed->core[cpu];
 		core->cpu = cpu;
 		core->mmu = mmu ? &mmu[cpu] : NULL;
+		for (unsigned i = 0; i < timed->caches->count; i++)
+			core->instance[i] = (uint8_t)cache_hierarchy_instance(timed->caches->caches[i], cpu);
 		core->stop = interconnect_stop(interconnect, cpu % cores, cores);
 		core->walker = xcalloc(timed->walkers, sizeof *core->walker);
 		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
