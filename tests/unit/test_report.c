@@ -134,7 +134,7 @@ static void fill(const struct rig *rig, const char *const *allocators, size_t co
 	struct store *store = store_open(rig->db, &error);
 	must(store, &error);
 	for (size_t i = 0; i < count; i++) {
-		const struct store_run run = {.label = i ? "what else" : "what if",
+		const struct store_run run = {.label = timed && i == 2 ? "what else" : "what if",
 		                              .allocator = allocators[i],
 		                              .trace = "/recordings/boot.txt.xz",
 		                              .machine = "pc"};
