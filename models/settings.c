@@ -233,7 +233,7 @@ static const struct setting table[] = {
          .default_text = "",
          .help = "A file for what cores do, op by op, as trace JSON that ui.perfetto.dev opens; of several runs NAME.json "
                  "becomes "
-                 "NAME.ALLOCATOR.json; relative to the current folder (timing: cycles)",
+                 "NAME.ALLOCATOR.json, of variants NAME.VARIANT.json; relative to the current folder (timing: cycles)",
          .source = "none is written",
          AT(events_file)},
         {.key = "events.from",

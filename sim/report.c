@@ -72,6 +72,7 @@ const struct report_picture report_pictures[] = {
         {"stack", "Where the cycles of an allocation and of a free went"},
         {"paths", "Cycles of an op, by kind of op and how far it went"},
         {"locks", "Cycles that cores waited for locks"},
+        {"lines", "The 20 cache lines that cores took from each other the most, and false sharing"},
         {"sites", "The 20 call sites whose allocations and frees took most cycles"},
         {"variants", "Cycles of an op over the variants of a scenario, a line for each allocator"},
         {"levels", "Misses of each cache and TLB, and how much of it is thrashing"},
@@ -378,6 +379,15 @@ static bool write_locks(struct sheet *sheet, struct error *error)
 	return write_bars(sheet, "SELECT run_id, name, wait_cycles / 1000.0 AS waste, 0 AS inside FROM lock", error);
 }
 
+/* Transfers; of lines that share nothing but the line all of them are the inner part. */
+static bool write_lines(struct sheet *sheet, struct error *error)
+{
+	return write_bars(sheet,
+	                  "SELECT run_id, substr(name, 1, 15) || ' ' || address AS name, transfers / 1000.0 AS waste,"
+	                  " false_sharing * transfers / 1000.0 AS inside FROM v_line",
+	                  error);
+}
+
 static bool write_sites(struct sheet *sheet, struct error *error)
 {
 	return write_bars(sheet,
@@ -613,6 +623,8 @@ static const struct picture pictures[] = {
         {"Where the cycles of an allocation and of a free went", write_stack, NOT_TIMED},
         {"Cycles of an op by its path", write_paths, NOT_TIMED},
         {"Cycles waited for locks", write_locks, "no run was timed (timing: cycles), or no core waited for a lock"},
+        {"Transfers of cache lines between cores", write_lines,
+         "no run was timed with memory model timed and several cores, or no core took a line from another"},
         {"Cycles of allocations and frees, by call site", write_sites, NOT_TIMED},
         {"Cycles of an op over the variants of the scenario", write_variants,
          "the runs are no variants of a scenario with timing: cycles"},

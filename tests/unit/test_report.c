@@ -86,6 +86,14 @@ static void add_results(struct store *store, int64_t run, const char *name, bool
 	must(store_site_cost(store, run, &site_cost, &error), &error);
 	const struct store_lock lock = {"zone Normal", 0xffff888000001000, 30, 2, 1, 500};
 	must(store_lock(store, run, &lock, &error), &error);
+	const struct store_line line = {.name = "kmem_cache_node dentry",
+	                                .address = 0xffff888000001000,
+	                                .physical = 0x1000,
+	                                .transfers_dirty = 30,
+	                                .cores = 2,
+	                                .writers = 2,
+	                                .false_sharing = true};
+	must(store_line(store, run, &line, &error), &error);
 }
 
 static void add_levels(struct store *store, int64_t run)
