@@ -4,6 +4,7 @@
  */
 #include "models/dram_settings.h"
 
+#include "models/registry.h"
 #include "models/settings.h"
 #include "sim/setting.h"
 
@@ -37,4 +38,10 @@ uint64_t dram_delay_cycles(uint64_t delay, const struct machine_settings *machin
 uint64_t dram_delay_clocks(uint64_t delay, const struct machine_settings *machine)
 {
 	return delay_in(delay, machine->dram.clock_hz, machine);
+}
+
+struct dram *dram_of_settings(const struct settings *settings, struct error *error)
+{
+	const struct dram_model *model = dram_model(settings->machine.dram.model, error);
+	return model ? model->create(&(struct dram_wiring){.settings = settings}, error) : NULL;
 }

@@ -11,7 +11,12 @@
 
 #include "sim/base.h"
 
+struct dram;
 struct machine_settings;
+struct settings;
+
+/* The main memory that machine.dram describes; NULL with *error. */
+struct dram *dram_of_settings(const struct settings *settings, struct error *error);
 
 /* Most entries of a queue in front of main memory. */
 #define DRAM_QUEUE_MAX 256u

@@ -20,6 +20,7 @@
 #define MIB (1024ull * KIB)
 #define TIB (1024ull * 1024ull * MIB)
 #define SECOND 1000000000ull
+#define MEGAHERTZ 1000000ull
 
 /* Longest delay of a part of main memory: a millisecond in picoseconds, or as many clocks. */
 #define DELAY_MAX 1000000000ull
@@ -77,6 +78,14 @@ static const struct setting table[] = {
          .help = "The recording to replay; relative to the file that names it, else to the current folder",
          .source = "none; a run needs one",
          AT(trace)},
+        {.key = "variants",
+         .type = SETTING_LIST,
+         .default_text = "",
+         .min = 0,
+         .help = "Runs of this scenario, each with settings of its own: \"LABEL KEY=VALUE KEY=VALUE ...\"; they are compared",
+         .source = "none: one run",
+         AT(variants),
+         .count_offset = offsetof(struct settings, variants_count)},
         {.key = "workload",
          .type = SETTING_STRING,
          .default_text = "",
@@ -213,6 +222,40 @@ static const struct setting table[] = {
                  "slabinfo, unusable_index, extfrag_index; and state: every list of the allocators",
          .source = "none is written",
          AT(dump)},
+        {.key = "events.file",
+         .type = SETTING_STRING,
+         .default_text = "",
+         .help = "A file for what cores do, op by op, as trace JSON that ui.perfetto.dev opens; of several runs NAME.json "
+                 "becomes "
+                 "NAME.ALLOCATOR.json; relative to the current folder (timing: cycles)",
+         .source = "none is written",
+         AT(events_file)},
+        {.key = "events.from",
+         .type = SETTING_DURATION,
+         .default_text = "0 ns",
+         .min = 0,
+         .max = 1000000 * SECOND,
+         .help = "Simulated time from which on it tells, counted from the run's beginning",
+         .source = "the beginning",
+         AT(events_from_ns)},
+        {.key = "events.to",
+         .type = SETTING_DURATION,
+         .default_text = "end",
+         .zero_word = "end",
+         .min = 1,
+         .max = 1000000 * SECOND,
+         .help = "Simulated time at which it ends",
+         .source = "the run's end",
+         AT(events_to_ns)},
+        {.key = "events.limit",
+         .type = SETTING_COUNT,
+         .unit = "events",
+         .default_text = "1000000",
+         .min = 1,
+         .max = 1000000000,
+         .help = "Most events that it holds; the rest of the time asked for is counted and told",
+         .source = "estimate: some 200 MB, which browsers still show",
+         AT(events_limit)},
         {.key = "report",
          .type = SETTING_LIST,
          .default_text = "",
@@ -1562,4 +1605,9 @@ void settings_copy(struct settings *to, const struct settings *from)
 {
 	*to = (struct settings){0};
 	setting_table_copy(table, to, from);
+}
+
+uint64_t settings_mhz(const struct settings *settings)
+{
+	return settings->machine.frequency_hz < MEGAHERTZ ? 1 : settings->machine.frequency_hz / MEGAHERTZ;
 }

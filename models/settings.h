@@ -22,7 +22,7 @@ enum on_error { ON_ERROR_COUNT, ON_ERROR_STOP };
 enum walk_prefetch { WALK_PREFETCH_NONE, WALK_PREFETCH_NEXT_PAGE };
 
 /* What a core does with a line it has written when another one reads it. */
-enum coherence { COHERENCE_MESI, COHERENCE_MOESI };
+enum coherence_protocol { COHERENCE_MESI, COHERENCE_MOESI };
 
 /* Whether a row stays open after its use. */
 enum dram_page { DRAM_PAGE_OPEN, DRAM_PAGE_CLOSED };
@@ -94,7 +94,7 @@ struct machine_settings {
 	struct core_config core; /* machine.core.* */
 	struct dram_settings dram;
 	uint32_t remote_far_cycles;
-	enum coherence coherence;
+	enum coherence_protocol coherence;
 	uint32_t walkers;       /* page walks of a core at a time */
 	enum topology topology; /* machine.interconnect */
 	uint32_t hop_cycles;
@@ -153,7 +153,9 @@ struct settings {
 	/* the run */
 	char *question; /* first comment line of the scenario, without '#' */
 	char *label;
-	char *trace;    /* path of the recording */
+	char *trace;     /* path of the recording */
+	char **variants; /* "LABEL KEY=VALUE ..." */
+	uint32_t variants_count;
 	char *workload; /* a line: what to make up in place of a recording */
 	char *accesses; /* path of an access trace, in place of a recording */
 	uint32_t instructions_per_access;
@@ -172,7 +174,11 @@ struct settings {
 	uint64_t sample_accesses; /* sample.accesses; 0 = off */
 	uint64_t paranoid_every;  /* check() every n ops; 0 = at the end only */
 	char *dump;               /* dump: "buddyinfo,slabinfo@end" */
-	char **report;            /* pictures to draw */
+	char *events_file;        /* events.file */
+	uint64_t events_from_ns;  /* events.from, simulated time from the run's beginning */
+	uint64_t events_to_ns;    /* events.to; 0 = the end */
+	uint64_t events_limit;
+	char **report; /* pictures to draw */
 	uint32_t reports;
 
 	struct machine_settings machine;
@@ -184,6 +190,9 @@ struct settings {
 void settings_init(struct settings *settings);
 void settings_release(struct settings *settings);
 void settings_copy(struct settings *to, const struct settings *from);
+
+/* Cycles of a core in a microsecond, at least 1. */
+uint64_t settings_mhz(const struct settings *settings);
 
 /* The table behind them (sim/setting.h); ends with a row whose key is NULL. */
 struct setting;

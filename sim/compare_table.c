@@ -76,7 +76,7 @@ static const struct compare_line compare_lines[] = {
         {"Allocation, 99th percentile", "cycles_per_alloc_p99", READ_CYCLES},
         {"Free, median", "cycles_per_free_median", READ_CYCLES},
         {"Free, 99th percentile", "cycles_per_free_p99", READ_CYCLES},
-        {"Where the cycles of an allocation or free went, mean", NULL, READ_TEXT},
+        {"Where the cycles of an op went (allocations and frees; accesses), mean", NULL, READ_TEXT},
         {"All", "cost_mean", READ_MEAN},
         {"Instructions", "cost_compute", READ_MEAN},
         {"TLB lookups and page walks", "cost_tlb", READ_MEAN},
@@ -94,6 +94,7 @@ static const struct compare_line compare_lines[] = {
         {"Cycles waited for locks", "lock_wait_cycles", READ_COUNT},
         {"Time", NULL, READ_TEXT},
         {"Simulated", "simulated_ns", READ_NS},
+        {"Simulated cycles", "cycles", READ_COUNT},
         {"Replay on this host", "replay_wall_s", READ_SECONDS},
 };
 

@@ -97,6 +97,10 @@ static void finish_job(struct core *core, cycle now)
 	histogram_add(&machine->measured[JOB_CYCLES][job->about.kind], now - core->started);
 	op_costs_add(&machine->op_costs, &(struct op_cost_key){job->about, job->path}, &cost);
 	measure_touched(machine, job);
+	if (machine->listener) {
+		const struct core_job_done done = {core->cpu, &job->about, (enum step_path)job->path, core->started, now, &cost};
+		machine->listener->job(machine->listener, &done);
+	}
 	core->counters.jobs++;
 	core->counters.busy_cycles += now - core->started;
 	core->first = (core->first + 1) % CORE_JOBS;
@@ -213,6 +217,7 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	SIM_ASSERT(config->misses_in_flight > 0 && config->misses_in_flight <= CORE_MISSES_MAX);
 	SIM_ASSERT(config->store_buffer <= CORE_STORES_MAX);
 	*machine = (struct machine){.memory = wiring->memory,
+	                            .listener = wiring->listener,
 	                            .cpus = wiring->cpus,
 	                            .config = *config,
 	                            .line_bytes = wiring->line_bytes,

@@ -33,6 +33,7 @@
 #define SIM_CORE_H
 
 #include "sim/core_config.h"
+#include "sim/core_listener.h"
 #include "sim/cost.h"
 #include "sim/event.h"
 #include "sim/histogram.h"
@@ -138,7 +139,8 @@ struct cmpxchg_word {
 struct machine {
 	struct event_queue queue;
 	struct lock_table locks;
-	struct memory *memory; /* not owned */
+	struct memory *memory;          /* not owned */
+	struct core_listener *listener; /* not owned; NULL: nobody listens */
 	struct core_config config;
 	unsigned cpus;
 	struct core *cores;
@@ -159,8 +161,9 @@ struct machine_wiring {
 	unsigned cpus;       /* 1..CPUS_MAX */
 	uint32_t line_bytes; /* of a cache line, a power of two */
 	struct core_config core;
-	struct memory *memory; /* outlives the machine */
-	struct layout *layout; /* takes the cores' own lines from it; NULL: they lie at address 0 and up */
+	struct memory *memory;          /* outlives the machine */
+	struct core_listener *listener; /* lives as long as the machine runs; NULL: nobody listens */
+	struct layout *layout;          /* takes the cores' own lines from it; NULL: they lie at address 0 and up */
 };
 
 void machine_init(struct machine *machine, const struct machine_wiring *wiring);

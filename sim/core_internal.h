@@ -34,6 +34,14 @@ static inline cycle core_wait_until(struct core *core, enum cost_part part, cycl
 	return until > now ? core_pay(core, part, until - now, now) : now;
 }
 
+/* Tells who listens, if it took any time. */
+static inline void core_tell(const struct core *core, enum core_span_kind kind, uint64_t what, cycle from, cycle to)
+{
+	struct core_listener *listener = core->machine->listener;
+	if (listener && to > from)
+		listener->span(listener, &(struct core_span){core->cpu, kind, what, from, to});
+}
+
 cycle core_wait_for_loads(struct core *core, cycle now);
 /* Waits for what of the fetch lies beyond the first level. */
 cycle core_fetch(struct core *core, uint64_t address, uint32_t bytes, cycle now);

@@ -33,6 +33,7 @@ static void wake_sender(struct core *sender, cycle acked)
 	if (at < sender->waits_since)
 		at = sender->waits_since;
 	core_pay(sender, COST_IPI, at - sender->waits_since, sender->waits_since);
+	core_tell(sender, SPAN_ACKS, 0, sender->waits_since, at);
 	sender->waits_for_acks = false;
 	sender->position++;
 	core_go_on(sender, at);
@@ -61,6 +62,7 @@ void core_serve_interrupt(struct event *event, cycle now)
 	if (!is_waiting)
 		core_pay(core, COST_IPI, until - from, from);
 	core->interrupted_until = until;
+	core_tell(core, SPAN_INTERRUPT, ipi.sender, from, until);
 	if (!is_waiting && !core->is_begun)
 		core->counters.busy_cycles += until - from; /* of no op */
 	if (core->event.place != 0) {
@@ -107,8 +109,10 @@ cycle core_send_ipi(struct core *core, unsigned cpu, uint64_t address, cycle now
 
 cycle core_wait_for_acks(struct core *core, cycle now)
 {
-	if (core->acks_awaited == 0)
+	if (core->acks_awaited == 0) {
+		core_tell(core, SPAN_ACKS, 0, now, core->acked);
 		return core_wait_until(core, COST_IPI, core->acked, now);
+	}
 	core->waits_for_acks = true;
 	core->waits_since = now;
 	return CYCLE_NEVER;

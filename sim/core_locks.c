@@ -45,6 +45,7 @@ cycle core_lock(struct core *core, uint64_t address, cycle now)
 	if (lock->free_at > now) {
 		lock->waits++;
 		lock->wait_cycles += lock->free_at - now;
+		core_tell(core, SPAN_LOCK, address, now, lock->free_at);
 	}
 	return core_wait_until(core, COST_LOCK, lock->free_at, now);
 }
@@ -81,6 +82,7 @@ static void end_wait(struct core *core, struct lock *lock, cycle now)
 		now = core->interrupted_until;
 	lock->wait_cycles += now - core->waits_since;
 	core_pay(core, COST_LOCK, now - core->waits_since, core->waits_since);
+	core_tell(core, SPAN_LOCK, lock->address, core->waits_since, now);
 	core->waits_for = NULL;
 	core->takes = lock;
 	core_go_on(core, now);

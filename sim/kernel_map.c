@@ -81,6 +81,16 @@ static void map_range_directly(struct kernel_map *map, const struct ram_range *r
 	}
 }
 
+/* i386: a region of the direct map that the kernel took for itself, whatever the ranges of memory say. */
+static void map_own_data(struct kernel_map *map, enum region region)
+{
+	const struct layout_span *span = layout_span_of(map->layout, region);
+	if (!span)
+		return;
+	const struct ram_range own = {span->first - map->layout->direct_map, span->last + 1 - map->layout->direct_map};
+	map_range_directly(map, &own, 1, own.start, own.end);
+}
+
 static uint64_t least(uint64_t left, uint64_t right)
 {
 	return left < right ? left : right;
@@ -126,8 +136,11 @@ bool kernel_map_init(struct kernel_map *map, const struct translation_ops *mode,
 		uint64_t start = ram[i].start < ISA_END ? ISA_END : ram[i].start;
 		map_range_directly(map, ram, ranges, start, least(ram[i].end, limit));
 	}
-	if (!mode->sign_extended)
+	if (!mode->sign_extended) {
+		map_own_data(map, REGION_PER_CPU);
+		map_own_data(map, REGION_VMEMMAP);
 		return true;
+	}
 	for (size_t i = 0; i < ranges; i++)
 		map_vmemmap(map, &ram[i]);
 	map_text(map);

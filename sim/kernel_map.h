@@ -2,11 +2,14 @@
  *
  * kernel_map.h - the kernel's own page tables: the regions of sim/layout.h, mapped as Linux 6.1 maps them at boot.
  *
- *   direct map   each range of memory in the largest pages whose whole block is memory: 1 GiB where the processor has them, 2 MiB
- * (4 MiB without PAE), else 4 KiB; i386 keeps 4 KiB for the first 2 or 4 MiB, and ends at its low memory (arch/x86/mm/init.c:
- * split_mem_range(), adjust_range_page_size_mask()) text         the image from physical 16 MiB on, 2 MiB pages vmemmap      2
- * MiB pages, for the sections of 128 MiB that hold memory (vmemmap_populate_hugepages()) per-CPU      2 MiB pages, where a CPU
- * first touches them vmalloc, modules, fixmap, kmap   4 KiB pages, where they are first touched
+ *   direct map   each range of memory in the largest pages whose whole block is memory: 1 GiB where the processor has them,
+ *                2 MiB (4 MiB without PAE), else 4 KiB; i386 keeps 4 KiB for the first 2 or 4 MiB, ends at its low memory, and
+ *                holds text, struct pages and per-CPU data too
+ *                (arch/x86/mm/init.c: split_mem_range(), adjust_range_page_size_mask())
+ *   text         the image from physical 16 MiB on, 2 MiB pages
+ *   vmemmap      2 MiB pages, for the sections of 128 MiB that hold memory (vmemmap_populate_hugepages())
+ *   per-CPU      2 MiB pages, where a CPU first touches them
+ *   vmalloc, modules, fixmap, kmap   4 KiB pages, where they are first touched
  *
  * MODEL: frames of tables, vmemmap, per-CPU data and vmalloc areas lie behind the machine's last frame, in the order of their
  * use: a kernel takes them from memory that the page allocator never gets (memblock) or from the page allocator. Effect: other

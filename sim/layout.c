@@ -32,14 +32,6 @@ static const struct layout_span spans_5level[] = {{0, 0x00ffffffffffffffu, REGIO
                                                   {0xffffffffa0000000u, 0xfffffffffeffffffu, REGION_MODULES},
                                                   {0xffffffffff000000u, 0xffffffffff5fffffu, REGION_FIXMAP}};
 
-static const struct layout_span spans_i386[] = {{0, 0xbfffffffu, REGION_USER},
-                                                {0xc0000000u, 0xc0ffffffu, REGION_DIRECT_MAP},
-                                                {0xc1000000u, 0xc1ffffffu, REGION_TEXT},
-                                                {0xc2000000u, 0xf7ffffffu, REGION_DIRECT_MAP},
-                                                {0xf8800000u, 0xff7fdfffu, REGION_VMALLOC},
-                                                {0xff800000u, 0xffbfffffu, REGION_KMAP},
-                                                {0xffc00000u, 0xffffefffu, REGION_FIXMAP}};
-
 static void set_spans(struct layout *layout, const struct layout_span *spans, size_t bytes)
 {
 	memset(layout->spans, 0, sizeof layout->spans);
@@ -56,6 +48,7 @@ void layout_init(struct layout *layout, uint32_t page_struct_bytes)
 	        .per_cpu = 0xffffc88000000000u, /* below vmalloc, in the hole that no other region uses */
 	        .per_cpu_stride = 1u << 24,
 	        .kernel_data = 0xffffffff82000000u,
+	        .kernel_data_end = 0xffffffffa0000000u, /* the modules area */
 	};
 	set_spans(layout, spans_4level, sizeof spans_4level);
 }
@@ -68,11 +61,54 @@ void layout_set_5level(struct layout *layout)
 	set_spans(layout, spans_5level, sizeof spans_5level);
 }
 
-void layout_set_32bit(struct layout *layout, uint64_t lowmem_bytes)
+/* i386: PAGE_OFFSET; the image at CONFIG_PHYSICAL_START; VMALLOC_START and VMALLOC_END with 896 MiB of low memory. */
+#define I386_DIRECT_MAP 0xc0000000u
+#define I386_TEXT 0xc1000000u
+#define I386_DATA 0xc1200000u /* MODEL: 2 MiB of text; in a small kernel the rest of its image is data */
+#define I386_TEXT_END 0xc2000000u
+#define I386_VMALLOC 0xf8800000u
+#define I386_VMALLOC_END 0xff7fe000u
+
+/* Per-CPU data of a CPU: recorded boots of the i386 kernel (models/page_allocator/memory_map.c). */
+#define I386_PER_CPU_UNIT (29u << PAGE_SHIFT)
+
+#define LARGEST_BLOCK (1ull << 10) /* pages: MAX_ORDER_NR_PAGES */
+
+static void set_spans_32bit(struct layout *layout, uint64_t lowmem_end)
 {
-	layout->direct_map = 0xc0000000u;
-	layout->direct_map_frames = (uint32_t)(lowmem_bytes >> PAGE_SHIFT);
-	set_spans(layout, spans_i386, sizeof spans_i386);
+	const struct layout_span spans[] = {{0, I386_DIRECT_MAP - 1, REGION_USER},
+	                                    {I386_DIRECT_MAP, I386_TEXT - 1, REGION_DIRECT_MAP},
+	                                    {I386_TEXT, I386_TEXT_END - 1, REGION_TEXT},
+	                                    {I386_TEXT_END, layout->per_cpu - 1, REGION_DIRECT_MAP},
+	                                    {layout->per_cpu, layout->vmemmap - 1, REGION_PER_CPU},
+	                                    {layout->vmemmap, lowmem_end - 1, REGION_VMEMMAP},
+	                                    {I386_VMALLOC, I386_VMALLOC_END - 1, REGION_VMALLOC},
+	                                    {0xff800000u, 0xffbfffffu, REGION_KMAP},
+	                                    {0xffc00000u, 0xffffefffu, REGION_FIXMAP}};
+	set_spans(layout, spans, sizeof spans);
+}
+
+void layout_set_32bit(struct layout *layout, const struct layout_32bit *machine)
+{
+	uint64_t lowmem = machine->lowmem_bytes < machine->memory_bytes ? machine->lowmem_bytes : machine->memory_bytes;
+	uint64_t blocks = (machine->memory_bytes >> PAGE_SHIFT) / LARGEST_BLOCK + 1;
+	uint64_t map_bytes = blocks * LARGEST_BLOCK * layout->page_struct_bytes;
+	if ((machine->memory_bytes >> PAGE_SHIFT) % LARGEST_BLOCK == 0)
+		map_bytes -= LARGEST_BLOCK * layout->page_struct_bytes;
+	uint64_t per_cpu_bytes = (uint64_t)machine->cpus * I386_PER_CPU_UNIT;
+	/* Memory too small for it is refused by the page allocator. */
+	uint64_t first =
+	        lowmem > map_bytes + per_cpu_bytes ? (lowmem - map_bytes - per_cpu_bytes) & ~(uint64_t)(PAGE_SIZE - 1) : 0;
+	layout->direct_map = I386_DIRECT_MAP;
+	layout->direct_map_frames = (uint32_t)(machine->lowmem_bytes >> PAGE_SHIFT);
+	layout->per_cpu = I386_DIRECT_MAP + first;
+	layout->per_cpu_stride = I386_PER_CPU_UNIT;
+	layout->per_cpu_units = machine->cpus;
+	layout->per_cpu_chunks_end = I386_VMALLOC_END;
+	layout->vmemmap = layout->per_cpu + per_cpu_bytes;
+	layout->kernel_data = I386_DATA;
+	layout->kernel_data_end = I386_TEXT_END;
+	set_spans_32bit(layout, I386_DIRECT_MAP + lowmem);
 }
 
 const char *region_name(enum region region)
@@ -121,7 +157,7 @@ vaddr layout_kernel_data(struct layout *layout, uint32_t bytes)
 {
 	uint64_t at = layout->kernel_data + layout->kernel_data_used;
 	layout->kernel_data_used += round_up_to_line(bytes);
-	SIM_ASSERT(layout->kernel_data_used <= 0x1e000000u); /* up to the modules area */
+	SIM_ASSERT(layout->kernel_data + layout->kernel_data_used <= layout->kernel_data_end);
 	return vaddr_of(at);
 }
 
@@ -173,8 +209,20 @@ void layout_release(struct layout *layout)
 
 uint64_t layout_per_cpu_alloc(struct layout *layout, uint32_t bytes)
 {
-	uint64_t offset = layout->per_cpu_used;
-	layout->per_cpu_used += round_up_to_line(bytes);
-	SIM_ASSERT(layout->per_cpu_used <= layout->per_cpu_stride);
+	uint64_t offset = layout->per_cpu_used, size = round_up_to_line(bytes), stride = layout->per_cpu_stride;
+	uint64_t room = stride - offset % stride, chunks = 1;
+	if (size > room)
+		offset += room;
+	layout->per_cpu_used = offset + size;
+	if (layout->per_cpu_chunks_end)
+		chunks += (layout->per_cpu_chunks_end - I386_VMALLOC) / (stride * layout->per_cpu_units);
+	SIM_ASSERT(size <= stride && layout->per_cpu_used <= chunks * stride);
 	return offset;
+}
+
+vaddr layout_per_cpu_in_chunk(const struct layout *layout, uint64_t offset, unsigned cpu)
+{
+	uint64_t stride = layout->per_cpu_stride, chunk = offset / stride;
+	SIM_ASSERT(layout->per_cpu_chunks_end && cpu < layout->per_cpu_units);
+	return vaddr_of(layout->per_cpu_chunks_end - chunk * layout->per_cpu_units * stride + cpu * stride + offset % stride);
 }

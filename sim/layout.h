@@ -16,11 +16,11 @@
  *             00007fffffffffff     00ffffffffffffff     bfffffff
  *   direct    ffff888000000000     ff11000000000000     c0000000    every frame; pages as large as fit (sim/kernel_map.h)
  *   map       ffffc87fffffffff     ff90ffffffffffff     f7ffffff    i386: the first 896 MiB
- *   per-CPU   ffffc88000000000     ff91000000000000     (below)     in a hole of the kernel's map
- *   data      ffffc8ffffffffff     ff9fffffffffffff
+ *   per-CPU   ffffc88000000000     ff91000000000000     (lowmem)    in a hole of the kernel's map; i386: in the direct map, below
+ *   data      ffffc8ffffffffff     ff9fffffffffffff                 the struct pages; what has no room there in vmalloc
  *   vmalloc   ffffc90000000000     ffa0000000000000     f8800000    4 KiB pages
  *             ffffe8ffffffffff     ffd1ffffffffffff     ff7fdfff
- *   vmemmap   ffffea0000000000     ffd4000000000000     (below)     2 MiB pages
+ *   vmemmap   ffffea0000000000     ffd4000000000000     (lowmem)    2 MiB pages; i386: mem_map, the last of low memory
  *             ffffeaffffffffff     ffd5ffffffffffff
  *   kmap                                                ff800000    permanent kmaps
  *                                                       ffbfffff
@@ -77,9 +77,12 @@ struct layout {
 	uint32_t page_struct_bytes; /* sizeof(struct page): 64, 56 without its alignment; 32 or 40 on 32 bits */
 	uint64_t per_cpu;
 	uint64_t per_cpu_stride;
+	uint64_t per_cpu_used;
+	uint64_t per_cpu_chunks_end; /* i386: further chunks of per-CPU data lie below it, each below the one before; else 0 */
+	unsigned per_cpu_units;      /* i386: CPUs that a chunk has room for */
 	uint64_t kernel_data;
 	uint64_t kernel_data_used;
-	uint64_t per_cpu_used;
+	uint64_t kernel_data_end;
 	struct layout_label *labels; /* of kernel data and per-CPU data, ascending; owned */
 	size_t labels_count;
 	struct layout_span spans[LAYOUT_SPANS]; /* ascending; region REGION_NONE: unused */
@@ -98,13 +101,25 @@ enum region layout_region(const struct layout *layout, uint64_t address);
 /* The span of a region, NULL if the map has none. */
 const struct layout_span *layout_span_of(const struct layout *layout, enum region region);
 
+/* What the places of a 32-bit kernel's own data depend on. */
+struct layout_32bit {
+	uint64_t lowmem_bytes; /* what the direct map reaches */
+	uint64_t memory_bytes; /* end of memory */
+	unsigned cpus;
+};
+
 /*
- * The map of a 32-bit kernel (PAGE_OFFSET c0000000), which ends after so many bytes of memory; object allocators tell the size of
- * a pointer from it. MODEL: an access to a frame of high memory is told at direct_map + its physical address, beyond what 32 bits
- * reach, in place of the slot that kmap_local_page() gave it, and the regions of the kernel's own data keep their 64-bit
- * addresses.
+ * The map of a 32-bit kernel (PAGE_OFFSET c0000000), not of NUMA; object allocators tell the size of a pointer from it. The
+ * kernel takes its early memory from the end of low memory downward: first mem_map, one array of struct pages over all memory, in
+ * whole blocks of the largest order (mm/page_alloc.c: alloc_node_mem_map()), then a unit of per-CPU data for each CPU
+ * (arch/x86/kernel/setup_percpu.c); later chunks of per-CPU data have units as large, at the end of the vmalloc area
+ * (mm/percpu-vm.c). Its data follows its text, from physical 16 MiB on.
+ *
+ * MODEL: an access to a frame of high memory is told at direct_map + its physical address, beyond what 32 bits reach, in place of
+ * the slot that kmap_local_page() gave it. MODEL: nothing else is taken from the end of low memory before mem_map. Effect: sets
+ * of the caches that struct pages fall into.
  */
-void layout_set_32bit(struct layout *layout, uint64_t lowmem_bytes);
+void layout_set_32bit(struct layout *layout, const struct layout_32bit *machine);
 
 /* Lets the names be kept that models give their data, for one who will ask for them. */
 void layout_keep_names(struct layout *layout);
@@ -126,8 +141,13 @@ const char *layout_label(const struct layout *layout, vaddr at);
 /* Hands out `bytes` of per-CPU data; returns the offset, to be used with layout_per_cpu(). */
 uint64_t layout_per_cpu_alloc(struct layout *layout, uint32_t bytes);
 
+/* The same of data that has no room in the first chunk. */
+vaddr layout_per_cpu_in_chunk(const struct layout *layout, uint64_t offset, unsigned cpu);
+
 static inline vaddr layout_per_cpu(const struct layout *layout, uint64_t offset, unsigned cpu)
 {
+	if (offset >= layout->per_cpu_stride)
+		return layout_per_cpu_in_chunk(layout, offset, cpu);
 	return vaddr_of(layout->per_cpu + cpu * layout->per_cpu_stride + offset);
 }
 

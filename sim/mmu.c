@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT
  *
- * mmu.c - access by access through TLBs and walker (interface and laws: mmu.h). Whole batches at a time: mmu_runs.c.
+ * mmu.c - access by access through TLBs and walker (interface and laws: mmu.h). Whole batches at a time: mmu_runs.c;
+ * what is usual: mmu_usual.c.
  */
 #include "sim/mmu.h"
 
 #include "sim/mmu_runs.h"
+#include "sim/mmu_usual.h"
 
 #include <stdlib.h>
 
@@ -24,8 +26,6 @@ const struct metric mmu_metrics[] = {
         METRIC_END,
 };
 
-#define PAGE_NONE UINT64_MAX
-
 /* One page of an access on its way. */
 struct lookup {
 	enum mmu_side side;
@@ -39,13 +39,8 @@ struct lookup {
 
 /* Where the kernel begins on a 32-bit machine: PAGE_OFFSET of the usual split (sim/layout.h). */
 #define USER_END_32BIT 0xc0000000u
-
-static bool is_user(const struct mmu *mmu, uint64_t linear)
-{
-	if (mmu->walker && mmu->walker->mode->linear_bits == 32)
-		return linear < USER_END_32BIT;
-	return !(linear >> 63);
-}
+/* Any other's upper half. */
+#define USER_END_64BIT (1ull << 63)
 
 static struct walk_request request_of(const struct mmu *mmu, const struct access *access, uint64_t linear)
 {
@@ -53,7 +48,7 @@ static struct walk_request request_of(const struct mmu *mmu, const struct access
 	        .linear = linear,
 	        .write = access->kind == ACCESS_STORE || access->kind == ACCESS_MODIFY,
 	        .fetch = access->kind == ACCESS_CODE,
-	        .user = is_user(mmu, linear),
+	        .user = linear < mmu->user_end,
 	};
 }
 
@@ -63,28 +58,9 @@ static void forget_recents(struct mmu *mmu)
 {
 	for (unsigned side = 0; side < MMU_SIDES; side++) {
 		for (unsigned set = 0; set < MMU_RECENT_MAX; set++)
-			mmu->recents[side].of_set[set].page = PAGE_NONE;
-		mmu->recents[side].large.page = PAGE_NONE;
+			mmu->recents[side].of_set[set].page = MMU_PAGE_NONE;
+		mmu->recents[side].large.page = MMU_PAGE_NONE;
 	}
-}
-
-static uint8_t region_of(const struct mmu *mmu, uint64_t linear)
-{
-	return mmu->layout ? (uint8_t)layout_region(mmu->layout, linear) : 0;
-}
-
-/* What an access tells the caches of where it goes (struct access: region). */
-static uint8_t place_of(const struct mmu *mmu, uint64_t linear, enum page_size size)
-{
-	_Static_assert(REGION_NUMBERS <= 1u << ACCESS_REGION_BITS && PAGE_SIZES + 1 <= WATCH_PAGES, "both fit a byte");
-	return mmu->layout && mmu->walker ? access_on_page(region_of(mmu, linear), size) : region_of(mmu, linear);
-}
-
-/* Rights and the dirty bit of a word as an index: bits 1 to 4. */
-static unsigned rights_index(uint64_t word)
-{
-	_Static_assert((WORD_RIGHTS | WORD_DIRTY) == 0x1e, "four bits in a row");
-	return (unsigned)(word >> 1 & 0xf);
 }
 
 /* The kinds of access that a page of these rights allows as it is, a bit for each. */
@@ -106,12 +82,12 @@ static void forget_side(struct mmu *mmu, enum mmu_side side, enum page_size size
 {
 	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
 	if (size != PAGE_4K || mmu->first_shared_by_sizes)
-		recents->large.page = PAGE_NONE;
+		recents->large.page = MMU_PAGE_NONE;
 	if (size == PAGE_4K)
-		recents->of_set[linear >> PAGE_SHIFT & mmu->recent_mask[side]].page = PAGE_NONE;
+		recents->of_set[linear >> PAGE_SHIFT & mmu->recent_mask[side]].page = MMU_PAGE_NONE;
 	else if (mmu->first_shared_by_sizes)
 		for (unsigned set = 0; set < MMU_RECENT_MAX; set++)
-			recents->of_set[set].page = PAGE_NONE;
+			recents->of_set[set].page = MMU_PAGE_NONE;
 }
 
 /* The same for the other side, where it has the array too but other recents. */
@@ -126,14 +102,14 @@ static void forget_other_side(struct mmu *mmu, enum mmu_side side, enum page_siz
 static void remember(struct mmu *mmu, const struct lookup *lookup)
 {
 	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[lookup->side]];
-	const struct mmu_recent recent = {
-	        .page = lookup->request.linear >> page_size_shift(lookup->size),
-	        .frame = lookup->word & WORD_FRAME,
-	        .kinds = mmu->kinds_by_rights[is_user(mmu, lookup->request.linear)][rights_index(lookup->word)],
-	        .region = place_of(mmu, lookup->request.linear, lookup->size)};
+	const struct mmu_recent recent = {.page = lookup->request.linear >> page_size_shift(lookup->size),
+	                                  .frame = mmu->walker ? lookup->word & WORD_FRAME
+	                                                       : lookup->request.linear & ~(uint64_t)(PAGE_SIZE - 1),
+	                                  .kinds = mmu_kinds_of(mmu, lookup->request.linear, lookup->word),
+	                                  .region = mmu_place_of(mmu, lookup->request.linear, lookup->size)};
 	forget_other_side(mmu, lookup->side, lookup->size, lookup->request.linear);
-	if (mmu->first_shared_by_sizes && recents->large.page != PAGE_NONE && lookup->size != recents->large_size)
-		recents->large.page = PAGE_NONE;
+	if (mmu->first_shared_by_sizes && recents->large.page != MMU_PAGE_NONE && lookup->size != recents->large_size)
+		recents->large.page = MMU_PAGE_NONE;
 	if (lookup->size == PAGE_4K) {
 		recents->of_set[recent.page & mmu->recent_mask[lookup->side]] = recent;
 		return;
@@ -142,7 +118,7 @@ static void remember(struct mmu *mmu, const struct lookup *lookup)
 	recents->large_size = lookup->size;
 	if (mmu->first_shared_by_sizes)
 		for (unsigned set = 0; set < MMU_RECENT_MAX; set++)
-			recents->of_set[set].page = PAGE_NONE;
+			recents->of_set[set].page = MMU_PAGE_NONE;
 }
 
 /* ---- entries in levels ---- */
@@ -345,6 +321,8 @@ static bool renew(struct mmu *mmu, struct lookup *lookup, bool allowed)
 		fill_above(mmu, mmu->levels, &renewed);
 	} else {
 		change_word(mmu, old_tag, renewed.word);
+		/* It was used, so no other page is the last of its set. */
+		forget_side(mmu, lookup->side, lookup->size, lookup->request.linear);
 	}
 	*lookup = renewed;
 	return true;
@@ -362,7 +340,7 @@ static void watch_level(struct mmu *mmu, unsigned level, const struct lookup *lo
 	struct tlb_level *array = mmu->level[level].array[lookup->side][lookup->size];
 	if (array && array->watch)
 		level_watch_access(array->watch, 0, tag_of(mmu, lookup->request.linear, lookup->word, lookup->size),
-		                   region_of(mmu, lookup->request.linear), missed);
+		                   mmu_region_of(mmu, lookup->request.linear), missed);
 }
 
 /* A level has the page. */
@@ -439,16 +417,16 @@ static bool slow_page(struct mmu *mmu, struct access *part, struct walk_sink *si
 	                        .request = request_of(mmu, part, part->address),
 	                        .sink = sink};
 	if (mmu->layout)
-		part->region = region_of(mmu, part->address);
+		part->region = mmu_region_of(mmu, part->address);
 	if (!mmu->served[lookup.side])
 		return true;
-	sink->like = *part;
+	sink->cpu = part->cpu;
 	if (!translate(mmu, &lookup)) {
 		mmu->counters.refused++;
 		return false;
 	}
 	if (mmu->layout)
-		part->region = place_of(mmu, part->address, lookup.size);
+		part->region = mmu_place_of(mmu, part->address, lookup.size);
 	if (mmu->walker)
 		part->address = (lookup.word & WORD_FRAME) | (part->address & (page_size_bytes(lookup.size) - 1));
 	return true;
@@ -469,90 +447,19 @@ static struct access next_part(struct mmu *mmu, const struct access *access)
 	return part;
 }
 
-/* The filter's answer for a larger page; NULL if it knows nothing. */
-static const struct mmu_recent *recent_large(const struct mmu *mmu, const struct access *access)
-{
-	const struct mmu_recents *recents = &mmu->recents[mmu->recents_of[access->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA]];
-	const struct mmu_recent *recent = &recents->large;
-	bool knows = recent->page == access->address >> page_size_shift(recents->large_size) && recent->kinds >> access->kind & 1;
-	return knows ? recent : NULL;
-}
-
-static inline bool in_one_page(const struct access *access)
-{
-	return (access->address & (PAGE_SIZE - 1)) + access->bytes <= PAGE_SIZE;
-}
-
-/*
- * As many accesses as the filter for 4 KiB pages answers, up to `count`; returns how many. out is NULL or has room for them.
- */
-static size_t run_recents(struct mmu *mmu, const struct access *in, size_t count, struct access *out)
-{
-	const struct mmu_recent *const sets[MMU_SIDES] = {mmu->recents[mmu->recents_of[MMU_DATA]].of_set,
-	                                                  mmu->recents[mmu->recents_of[MMU_CODE]].of_set};
-	const uint64_t masks[MMU_SIDES] = {mmu->recent_mask[MMU_DATA], mmu->recent_mask[MMU_CODE]};
-	const bool translates = mmu->walker != NULL, tells_region = mmu->layout != NULL;
-	uint64_t hits[ACCESS_KINDS] = {0};
-	size_t done = 0;
-	for (; done < count; done++) {
-		struct access access = in[done];
-		unsigned side = access.kind == ACCESS_CODE;
-		uint64_t page = access.address >> PAGE_SHIFT;
-		const struct mmu_recent *recent = &sets[side][page & masks[side]];
-		if (recent->page != page || !(recent->kinds >> access.kind & 1) || !in_one_page(&access))
-			break;
-		hits[access.kind]++;
-		if (!out)
-			continue;
-		if (translates)
-			access.address = recent->frame | (access.address & (PAGE_SIZE - 1));
-		if (tells_region)
-			access.region = recent->region;
-		out[done] = access;
-	}
-	for (unsigned kind = 0; done && kind < ACCESS_KINDS; kind++) {
-		mmu->level_counters[0].accesses[kind] += hits[kind];
-		mmu->level_counters[0].hits[kind][PAGE_4K] += hits[kind];
-	}
-	mmu->counters.pages += done;
-	return done;
-}
-
-/* One access, or as much of it as lies in one page; false: it goes no further. */
-static bool run_one(struct mmu *mmu, const struct access *access, struct access *part, struct walk_sink *sink)
-{
-	const struct mmu_recent *large = !mmu->partial && !mmu->watched && in_one_page(access) ? recent_large(mmu, access) : NULL;
-	if (!large) {
-		*part = next_part(mmu, access);
-		return slow_page(mmu, part, sink);
-	}
-	enum page_size size = mmu->recents[mmu->recents_of[access->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA]].large_size;
-	*part = *access;
-	mmu->counters.pages++;
-	mmu->level_counters[0].accesses[access->kind]++;
-	mmu->level_counters[0].hits[access->kind][size]++;
-	part->address = large->frame | (access->address & (page_size_bytes(size) - 1));
-	if (mmu->layout)
-		part->region = large->region;
-	return true;
-}
-
 static size_t run_each(struct mmu *mmu, const struct access *in, size_t count, struct access *out, size_t capacity, size_t *made)
 {
 	struct walk_sink sink = {.at = out};
 	size_t done = 0;
 	while (done < count && (!out || sink.count + MMU_ROOM <= capacity)) {
-		struct access part;
 		if (!mmu->partial && !mmu->watched) {
-			size_t room = out ? capacity - sink.count - MMU_ROOM + 1 : count,
-			       ahead = count - done < room ? count - done : room;
-			size_t known = run_recents(mmu, in + done, ahead, out ? out + sink.count : NULL);
-			done += known;
-			sink.count += out ? known : 0;
-			if (known == ahead)
+			size_t usual = mmu_usual_run(mmu, in + done, count - done, &sink, capacity);
+			done += usual;
+			if (usual > 0)
 				continue;
 		}
-		bool goes_on = run_one(mmu, &in[done], &part, &sink);
+		struct access part = next_part(mmu, &in[done]);
+		bool goes_on = slow_page(mmu, &part, &sink);
 		if (out && goes_on)
 			out[sink.count++] = part;
 		if (!mmu->partial)
@@ -673,6 +580,8 @@ void mmu_init(struct mmu *mmu)
 		mmu->recent_mask[side] = (sets < MMU_RECENT_MAX ? sets : MMU_RECENT_MAX) - 1;
 	}
 	mmu->partly_joint = any_joint && !one_for_both;
+	bool is_32bit = mmu->walker && mmu->walker->mode->linear_bits == 32;
+	mmu->user_end = is_32bit ? USER_END_32BIT : USER_END_64BIT;
 	for (unsigned rights = 0; rights < 16; rights++)
 		for (unsigned user = 0; user < 2; user++)
 			mmu->kinds_by_rights[user][rights] = allowed_kinds(mmu, user, (uint64_t)rights << 1);
@@ -681,6 +590,7 @@ void mmu_init(struct mmu *mmu)
 	mmu->whole_batches = can_run_whole_batches(mmu);
 	if (mmu->whole_batches)
 		mmu->runs = mmu_runs_new(mmu);
+	mmu->usual = mmu_usual_new(mmu);
 }
 
 void mmu_watch(struct mmu *mmu, const uint32_t *owner)
@@ -698,6 +608,7 @@ void mmu_release(struct mmu *mmu)
 	for (unsigned i = 0; i < mmu->arrays_count; i++)
 		tlb_destroy(mmu->arrays[i]);
 	free(mmu->runs);
+	free(mmu->usual);
 	*mmu = (struct mmu){0};
 }
 

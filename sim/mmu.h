@@ -74,12 +74,13 @@ extern const struct metric mmu_metrics[];
 
 /* What was used last in a set of the first level. */
 struct mmu_recent {
-	uint64_t page;  /* linear address >> its shift; UINT64_MAX: nothing */
+	uint64_t page;  /* linear address >> its shift; MMU_PAGE_NONE: nothing */
 	uint64_t frame; /* physical address of the page */
 	uint8_t kinds;  /* of access that it allows, a bit for each */
 	uint8_t region;
 };
 
+#define MMU_PAGE_NONE UINT64_MAX
 #define MMU_RECENT_MAX 64
 
 struct mmu_recents {
@@ -109,15 +110,18 @@ struct mmu {
 	bool served[MMU_SIDES];     /* looked up at all */
 	bool seen[PAGE_SIZES];      /* pages of this size were ever filled */
 	bool watched;
+	uint64_t user_end;              /* first address that is not one of user mode */
 	uint8_t kinds_by_rights[2][16]; /* kinds of access allowed, by user mode and the word's rights and dirty bit */
 	bool whole_batches;
-	struct mmu_runs *runs; /* of whole batches; owned */
-	uint32_t partial;      /* bytes of the next access that are done */
+	struct mmu_runs *runs;   /* of whole batches; owned */
+	struct mmu_usual *usual; /* of all others; owned */
+	uint32_t partial;        /* bytes of the next access that are done */
 	struct mmu_level_counters level_counters[MMU_LEVELS_MAX];
 	struct mmu_counters counters;
 };
 
-/* Takes the fields above the line as given, each array in `arrays`; makes the rest. */
+/* Takes the fields above the line as given, each array in `arrays`, and the walker as it is; makes the rest. Neither moves after.
+ */
 void mmu_init(struct mmu *mmu);
 void mmu_release(struct mmu *mmu);
 
@@ -148,6 +152,26 @@ void mmu_invalidate(struct mmu *mmu, const struct tlb_scope *scope);
 
 /* The same on other cores, asked for by this one with an interrupt: `others` without the asking one. */
 void mmu_shoot_down(struct mmu *const *others, size_t count, const struct tlb_scope *scope);
+
+/* The kinds of access that a page at an address allows as it is, a bit for each: none would make the walker walk again. */
+static inline uint8_t mmu_kinds_of(const struct mmu *mmu, uint64_t linear, uint64_t word)
+{
+	_Static_assert((WORD_RIGHTS | WORD_DIRTY) == 0x1e, "four bits in a row, from bit 1");
+	return mmu->kinds_by_rights[linear < mmu->user_end][word >> 1 & 0xf];
+}
+
+/* Whose memory an address is, 0 where that is not told. */
+static inline uint8_t mmu_region_of(const struct mmu *mmu, uint64_t linear)
+{
+	return mmu->layout ? (uint8_t)layout_region(mmu->layout, linear) : 0;
+}
+
+/* What an access tells the caches of where it goes (struct access: region). */
+static inline uint8_t mmu_place_of(const struct mmu *mmu, uint64_t linear, enum page_size size)
+{
+	_Static_assert(REGION_NUMBERS <= 1u << ACCESS_REGION_BITS && PAGE_SIZES + 1 <= WATCH_PAGES, "both fit a byte");
+	return mmu->layout && mmu->walker ? access_on_page(mmu_region_of(mmu, linear), size) : mmu_region_of(mmu, linear);
+}
 
 /*
  * The filter's answer to one access that lies in one page, counted as mmu_run() counts it. false: the filter does not know the

@@ -7,21 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct physical_frame {
-	uint64_t number;      /* of the frame, plus 1; 0: empty slot */
-	unsigned char *bytes; /* NULL: forgotten, reads as zeroes */
-};
-
-#define CAPACITY_FIRST 64u
-#define HASH_FACTOR 0x9e3779b97f4a7c15u /* 2^64 over the golden ratio (Knuth, TAOCP vol. 3, 6.4) */
-
-static struct physical_frame *slot_of(const struct physical_memory *memory, uint64_t number)
-{
-	size_t index = (size_t)(((number + 1) * HASH_FACTOR) >> 32) & (memory->capacity - 1);
-	while (memory->slots[index].number && memory->slots[index].number != number + 1)
-		index = (index + 1) & (memory->capacity - 1);
-	return &memory->slots[index];
-}
+#define CAPACITY_FIRST 256u
+#define FRAME_SLOTS 8u /* at least so many for each frame: a slot is nothing beside 4096 bytes, a second probe is something */
 
 void physical_memory_init(struct physical_memory *memory)
 {
@@ -46,7 +33,7 @@ static void grow(struct physical_memory *memory)
 	for (size_t index = 0; index < old.capacity; index++) {
 		if (!old.slots[index].bytes)
 			continue;
-		*slot_of(memory, old.slots[index].number - 1) = old.slots[index];
+		*physical_memory_slot(memory, old.slots[index].number - 1) = old.slots[index];
 		memory->frames++;
 	}
 	free(old.slots);
@@ -55,34 +42,18 @@ static void grow(struct physical_memory *memory)
 /* The frame's bytes, made if it has none. */
 static unsigned char *bytes_of(struct physical_memory *memory, uint64_t number)
 {
-	struct physical_frame *slot = slot_of(memory, number);
+	struct physical_frame *slot = physical_memory_slot(memory, number);
 	if (slot->number && slot->bytes)
 		return slot->bytes;
-	if (!slot->number && 2 * (memory->frames + 1) > memory->capacity) {
+	if (!slot->number && FRAME_SLOTS * (memory->frames + 1) > memory->capacity) {
 		grow(memory);
-		slot = slot_of(memory, number);
+		slot = physical_memory_slot(memory, number);
 	}
 	memory->frames += !slot->number;
 	slot->number = number + 1;
 	slot->bytes = xcalloc(1, PAGE_SIZE);
+	memory->frames_changed++;
 	return slot->bytes;
-}
-
-uint64_t physical_memory_read(const struct physical_memory *memory, uint64_t address, unsigned bytes)
-{
-	const struct physical_frame *slot = slot_of(memory, address >> PAGE_SHIFT);
-	uint64_t value = 0;
-	size_t offset = address & (PAGE_SIZE - 1);
-	SIM_ASSERT((bytes == 4 || bytes == 8) && offset + bytes <= PAGE_SIZE);
-	if (!slot->bytes)
-		return 0;
-	if (bytes == 8) {
-		memcpy(&value, slot->bytes + offset, 8);
-		return value;
-	}
-	uint32_t half;
-	memcpy(&half, slot->bytes + offset, 4);
-	return half;
 }
 
 void physical_memory_write(struct physical_memory *memory, uint64_t address, unsigned bytes, uint64_t value)
@@ -99,7 +70,8 @@ void physical_memory_write(struct physical_memory *memory, uint64_t address, uns
 
 void physical_memory_forget(struct physical_memory *memory, uint64_t address)
 {
-	struct physical_frame *slot = slot_of(memory, address >> PAGE_SHIFT);
+	struct physical_frame *slot = physical_memory_slot(memory, address >> PAGE_SHIFT);
 	free(slot->bytes);
+	memory->frames_changed++;
 	slot->bytes = NULL; /* the slot keeps its number, so that others further on are still found */
 }

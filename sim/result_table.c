@@ -93,27 +93,6 @@ static void print_csv_value(const struct store_value *value, FILE *out)
 	}
 }
 
-/* JSON strings are UTF-8 (RFC 8259); other bytes become '?'. */
-static void print_json_text(const char *text, FILE *out)
-{
-	size_t left = strlen(text);
-	fputc('"', out);
-	while (left) {
-		size_t bytes = utf8_character(text, left);
-		if (bytes == 0)
-			fputc('?', out);
-		else if (*text == '"' || *text == '\\')
-			fprintf(out, "\\%c", *text);
-		else if ((unsigned char)*text < 0x20)
-			fprintf(out, "\\u%04x", (unsigned)*text);
-		else
-			fwrite(text, 1, bytes, out);
-		text += bytes ? bytes : 1;
-		left -= bytes ? bytes : 1;
-	}
-	fputc('"', out);
-}
-
 static void print_json_value(const struct store_value *value, FILE *out)
 {
 	switch (value->kind) {
@@ -130,7 +109,7 @@ static void print_json_value(const struct store_value *value, FILE *out)
 			fputs("null", out);
 		break;
 	case STORE_TEXT:
-		print_json_text(value->text, out);
+		utf8_print_json(value->text, out);
 		break;
 	}
 }
@@ -193,7 +172,7 @@ static void print_json_row(struct table *table, const struct store_row *row)
 	fputs(table->rows == 0 ? "[\n {" : ",\n {", table->out);
 	for (size_t column = 0; column < row->columns; column++) {
 		fputs(column ? ", " : "", table->out);
-		print_json_text(row->names[column], table->out);
+		utf8_print_json(row->names[column], table->out);
 		fputs(": ", table->out);
 		print_json_value(&row->values[column], table->out);
 	}

@@ -93,3 +93,23 @@ char *utf8_line(const char *text, size_t characters)
 	}
 	return line;
 }
+
+void utf8_print_json(const char *text, FILE *out)
+{
+	size_t left = strlen(text);
+	fputc('"', out);
+	while (left) {
+		size_t bytes = utf8_character(text, left);
+		if (bytes == 0)
+			fputc('?', out);
+		else if (*text == '"' || *text == '\\')
+			fprintf(out, "\\%c", *text);
+		else if ((unsigned char)*text < 0x20)
+			fprintf(out, "\\u%04x", (unsigned)*text);
+		else
+			fwrite(text, 1, bytes, out);
+		text += bytes ? bytes : 1;
+		left -= bytes ? bytes : 1;
+	}
+	fputc('"', out);
+}

@@ -59,12 +59,7 @@ static void refer(const struct walker *walker, const struct descent *descent, en
 	struct walk_sink *sink = descent->sink;
 	if (!sink->at)
 		return;
-	struct access reference = sink->like;
-	reference.address = descent->entry;
-	reference.bytes = walker->mode->entry_bytes;
-	reference.kind = (uint8_t)kind;
-	reference.region = (uint8_t)((walker->second_stage ? REGION_NESTED_TABLES : REGION_TABLES) + descent->level);
-	sink->at[sink->count++] = reference;
+	sink->at[sink->count++] = walker_reference(walker, sink->cpu, descent->entry, descent->level, kind);
 }
 
 bool walker_allows(const struct walker *walker, const struct walk_request *request, uint64_t word)

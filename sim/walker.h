@@ -59,11 +59,11 @@ struct walk {
 	enum page_size size;
 };
 
-/* Where references go. `like` tells cpu and region of the access that made the walk. */
+/* Where references go. */
 struct walk_sink {
 	struct access *at; /* room for WALK_REFERENCES_MAX; NULL: they are only counted */
 	size_t count;
-	struct access like;
+	uint16_t cpu; /* of the access that made the walk */
 };
 
 /* Five levels on five: 5 * (5 + 1) + 5 reads, those of the host twice where it has to give memory, and a store for every entry.
@@ -102,6 +102,26 @@ struct walker {
 void walker_load_root(struct walker *walker, uint64_t root, unsigned pcid);
 
 struct walk walker_walk(struct walker *walker, const struct walk_request *request, struct walk_sink *sink);
+
+/* What a walk for an access of a cpu refers to: the entry of a level. */
+static inline struct access walker_reference(const struct walker *walker, uint16_t cpu, uint64_t entry, unsigned level,
+                                             enum access_kind kind)
+{
+	return (struct access){.address = entry,
+	                       .bytes = walker->mode->entry_bytes,
+	                       .cpu = cpu,
+	                       .kind = (uint8_t)kind,
+	                       .region = (uint8_t)((walker->second_stage ? REGION_NESTED_TABLES : REGION_TABLES) + level)};
+}
+
+/* Walks that were done elsewhere (sim/mmu_usual.c), of which each read one entry, that of its page in a page table. */
+static inline void walker_count_usual(struct walker *walker, uint64_t walks)
+{
+	walker->counters.walks += walks;
+	walker->counters.starts[0] += walks;
+	walker->counters.reads[0] += walks;
+	walker->counters.ends[0] += walks;
+}
 
 /* What an access needs of a word to be allowed, WORD_* bits; dirty is not a right and not in it. */
 bool walker_allows(const struct walker *walker, const struct walk_request *request, uint64_t word);

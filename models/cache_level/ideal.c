@@ -186,6 +186,23 @@ static bool ideal_mark_dirty(struct cache_level *level, unsigned instance, uint6
 	return true;
 }
 
+static bool ideal_clean(struct cache_level *level, unsigned instance, uint64_t address)
+{
+	uint64_t *word = find(lines_of(level, instance), address >> level->line_shift);
+	if (!word || !(*word & WAY_DIRTY))
+		return false;
+	*word &= ~WAY_DIRTY;
+	level->counters.shared_write_backs++;
+	return true;
+}
+
+static void ideal_foresee(const struct cache_level *level, unsigned instance, uint64_t address)
+{
+	const struct lines *lines = lines_of(level, instance);
+	uint64_t tag = address >> level->line_shift;
+	__builtin_prefetch(&lines->slots[(uint32_t)(((tag + 1) * HASH_FACTOR) >> 32) & (lines->slots_count - 1)]);
+}
+
 static bool ideal_holds(const struct cache_level *level, unsigned instance, uint64_t address, uint64_t *marks)
 {
 	const uint64_t *word = find(lines_of(level, instance), address >> level->line_shift);
@@ -246,7 +263,7 @@ static void ideal_check(const struct cache_level *level)
 	SIM_ASSERT(access_sum(counters->evictions) == 0 && access_sum(counters->write_backs) == 0);
 	SIM_ASSERT(counters->fills == counters->removals + inside);
 	uint64_t written = access_sum(counters->accesses) + counters->dirty_received;
-	SIM_ASSERT(counters->flush_write_backs + counters->dirty_removals + dirty <= written);
+	SIM_ASSERT(counters->flush_write_backs + counters->shared_write_backs + counters->dirty_removals + dirty <= written);
 }
 
 static void ideal_destroy(struct cache_level *level)
@@ -269,6 +286,8 @@ const struct cache_level_ops cache_level_ideal_ops = {
         .prefetch = ideal_prefetch,
         .remove = ideal_remove,
         .mark_dirty = ideal_mark_dirty,
+        .clean = ideal_clean,
+        .foresee = ideal_foresee,
         .holds = ideal_holds,
         .write_back = ideal_write_back,
         .invalidate = ideal_invalidate,

@@ -616,17 +616,18 @@ static bool serve_plain(struct set_assoc *cache, unsigned instance, uint64_t req
                         struct cache_batch *out)
 {
 	struct cache_level *level = &cache->level;
-	struct replacement_miss miss;
-	if (replacement_run(cache->arrays[instance], &request, 1, &miss) == 0)
+	struct replacement *array = cache->arrays[instance];
+	uint64_t evicted;
+	if (array->ops->take(array, request, &evicted))
 		return false;
 	level->counters.fills++;
-	level->evicted = miss.evicted;
+	level->evicted = evicted;
 	if (!writes(request) || !needs_no_fetch(level, &about))
 		send_fetch(level, request, about, out);
-	if (miss.evicted) {
+	if (evicted) {
 		level->counters.evictions[about.kind]++;
-		if (miss.evicted & WAY_DIRTY)
-			plain_victim(level, miss.evicted, about, out);
+		if (evicted & WAY_DIRTY)
+			plain_victim(level, evicted, about, out);
 	}
 	return true;
 }
@@ -688,6 +689,24 @@ static bool set_assoc_mark_dirty(struct cache_level *level, unsigned instance, u
 	*word |= WAY_DIRTY;
 	level->counters.dirty_received++;
 	return true;
+}
+
+static bool set_assoc_clean(struct cache_level *level, unsigned instance, uint64_t address)
+{
+	uint64_t *word = find_word(level, instance, address);
+	if (!word || !(*word & WAY_DIRTY))
+		return false;
+	*word &= ~WAY_DIRTY;
+	level->counters.shared_write_backs++;
+	return true;
+}
+
+static void set_assoc_foresee(const struct cache_level *level, unsigned instance, uint64_t address)
+{
+	const struct replacement *array = ((const struct set_assoc *)level)->arrays[instance];
+	const uint64_t *words = replacement_words(array, replacement_set_of(array, address >> level->line_shift));
+	__builtin_prefetch(words, 1);
+	__builtin_prefetch(words + array->stride - 1, 1);
 }
 
 static bool set_assoc_holds(const struct cache_level *level, unsigned instance, uint64_t address, uint64_t *marks)
@@ -769,7 +788,8 @@ static void set_assoc_check(const struct cache_level *level)
 	uint64_t written = counters->accesses[ACCESS_STORE] + counters->accesses[ACCESS_LOAD] +
 	                   counters->accesses[ACCESS_WALK_STORE] + counters->accesses[ACCESS_WRITEBACK] +
 	                   counters->dirty_received;
-	uint64_t written_back = access_sum(counters->write_backs) + counters->flush_write_backs;
+	uint64_t written_back =
+	        access_sum(counters->write_backs) + counters->flush_write_backs + counters->shared_write_backs;
 	SIM_ASSERT(level->back_invalidate || written_back + counters->dirty_removals + dirty <= written);
 }
 
@@ -795,6 +815,8 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .prefetch = set_assoc_prefetch,
         .remove = set_assoc_remove,
         .mark_dirty = set_assoc_mark_dirty,
+        .clean = set_assoc_clean,
+        .foresee = set_assoc_foresee,
         .holds = set_assoc_holds,
         .write_back = set_assoc_write_back,
         .invalidate = set_assoc_invalidate,

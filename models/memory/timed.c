@@ -12,6 +12,8 @@
  * the counts are those of memory_model: hierarchy. Time is a second thing beside them: a request carries the cycle `now`, which
  * waits push on, and a level answers now + its latency, counted from the core as manuals do.
  *
+ * Between a core's own caches and those it shares stands the directory of timed_coherence.c, where there are several cores.
+ *
  * A request of several lines starts one line a cycle, and is done when the last line is. A load-store takes its line once. A
  * locked instruction costs machine.latency.atomic on top.
  *
@@ -22,14 +24,25 @@
  *
  * Source of latencies counted from the core: Intel 64 and IA-32 Architectures Optimization Reference Manual, tables of caches.
  *
- * Laws (check): lines = hits of all levels + lines from memory; reads of memory = fetches of the last level + reads that no cache
- * serves; beside them the caches' and the MMUs' own.
+ * Laws (check): lines = hits of all levels + lines from memory and from other cores; reads of memory and clean transfers at most
+ * the fetches of the last level and the reads that no cache serves; beside them those of coherence, of the caches and the MMUs.
  */
 #include "models/memory/timed.h"
+#include "models/memory/timed_coherence.h"
 
 #include "sim/metric.h"
 
 #include <stdlib.h>
+
+const struct metric memory_core_metrics[] = {
+        METRIC(struct memory_core_counters, transfers_clean, "1", "Lines that came from another core as memory has them"),
+        METRIC(struct memory_core_counters, transfers_dirty, "1", "Lines that came from another core that had written them"),
+        METRIC(struct memory_core_counters, transfers_given, "1", "Lines that this core gave to others"),
+        METRIC(struct memory_core_counters, invalidations_sent, "1", "Copies of others that went for this core's stores"),
+        METRIC(struct memory_core_counters, invalidations_received, "1", "Copies of this core that went for others' stores"),
+        METRIC(struct memory_core_counters, upgrades, "1", "Stores to a line that this core had and others too"),
+        METRIC_END,
+};
 
 static const struct metric timed_metrics[] = {
         METRIC(struct timed_counters, lines, "1", "Cache lines accessed, by page walks too"),
@@ -37,6 +50,17 @@ static const struct metric timed_metrics[] = {
         METRIC(struct timed_counters, l2_hits, "1", "Accesses to a line that a level between the first and the last had"),
         METRIC(struct timed_counters, llc_hits, "1", "Accesses to a line that the last level had"),
         METRIC(struct timed_counters, dram_fetches, "1", "Accesses to a line that no level had"),
+        METRIC(struct timed_counters, remote_fetches, "1",
+               "Accesses to a line that another core, or a shared cache of others, had"),
+        METRIC(struct timed_counters, transfers_clean, "1",
+               "Lines that came from another core as memory has them, prefetched too"),
+        METRIC(struct timed_counters, transfers_dirty, "1", "Lines that came from another core that had written them"),
+        METRIC(struct timed_counters, shared_transfers, "1", "Of both, those from a cache that other cores share"),
+        METRIC(struct timed_counters, invalidations, "1", "Copies that went for another core's store"),
+        METRIC(struct timed_counters, shared_invalidations, "1", "Of them, those in caches that other cores share"),
+        METRIC(struct timed_counters, upgrades, "1", "Stores to a line that the core had and others too"),
+        METRIC(struct timed_counters, line_waits, "1", "Waits for a line on its way to another core, or kept by it"),
+        METRIC(struct timed_counters, line_wait_cycles, "cycles", "What they took"),
         METRIC(struct timed_counters, fill_waits, "1", "Requests that waited for a line on its way: merged misses"),
         METRIC(struct timed_counters, fill_wait_cycles, "cycles", "What they waited beyond the level's latency"),
         METRIC(struct timed_counters, slot_waits, "1", "Misses that waited for a free miss slot"),
@@ -62,17 +86,51 @@ struct reach {
 
 /* ---- the last level's other side ---- */
 
+/* How long a request at `at` waits for a line that is busy. */
+static cycle wait_for_line(struct timed_memory *timed, cycle at)
+{
+	cycle busy_until = timed->coherence->supply.busy_until;
+	if (busy_until <= at)
+		return 0;
+	timed->counters.line_waits++;
+	timed->counters.line_wait_cycles += busy_until - at;
+	return busy_until - at;
+}
+
+/* What a way of so many cycles from the core's request on takes beyond what has passed of it. */
+static cycle beyond(uint32_t cycles, struct reach reach)
+{
+	return cycles > reach.cycles ? cycles - reach.cycles : 0;
+}
+
+/* Another core's clean copy comes in place of memory's; a written one has been asked for already. Returns when it is here. */
+static cycle take_copy(struct timed_memory *timed, const struct timed_core *core, struct reach reach, struct cost *cost)
+{
+	const struct supply *supply = &timed->coherence->supply;
+	cycle at = reach.now + reach.cycles;
+	if (supply->is_dirty)
+		return at;
+	cycle cycles = wait_for_line(timed, at) + beyond(supply->cycles, reach);
+	cost->cycles[COST_COHERENCE] += cycles;
+	coherence_take(timed, core, false, at + cycles);
+	timed->served_by = timed->caches->levels + 1;
+	return at + cycles;
+}
+
 /* A line, or a part of one, comes from memory or goes there. Returns when it is done. */
-static cycle memory_transfer(struct timed_memory *timed, uint64_t request, struct reach reach, struct cost *cost)
+static cycle memory_transfer(struct timed_memory *timed, const struct timed_core *core, uint64_t request, struct reach reach,
+                             struct cost *cost)
 {
 	cycle at = reach.now + reach.cycles;
 	if (request & WAY_DIRTY) {
 		timed->counters.dram_writes++;
 		return dram_access(timed->dram, request & ~WAY_MARKS, true, at);
 	}
+	if (timed->coherence && timed->coherence->supply.is_active &&
+	    timed->coherence->supply.line == request >> timed->coherence->line_shift)
+		return take_copy(timed, core, reach, cost);
 	timed->counters.dram_reads++;
-	if (cost != &timed->unseen)
-		timed->served_by = timed->caches->levels;
+	timed->served_by = timed->caches->levels;
 	cycle done = dram_access(timed->dram, request & ~WAY_MARKS, false, at);
 	cost->cycles[COST_DRAM] += done - at;
 	return done;
@@ -98,12 +156,55 @@ static bool is_last(const struct stop *stop)
 	return stop->depth + 1 == stop->timed->caches->levels;
 }
 
+static cycle ask_below(const struct stop *stop, uint64_t request, struct cache_about about, struct reach reach, struct cost *cost)
+{
+	if (is_last(stop))
+		return memory_transfer(stop->timed, stop->core, request, reach, cost);
+	return serve(stop->timed, stop->core, stop->depth + 1, request, about, reach, cost);
+}
+
+/* A fetch leaves the core's own caches: what other cores have of the line comes first. */
+static cycle leave_core(const struct stop *stop, uint64_t request, struct cache_about about, struct reach reach,
+                        struct cost *cost)
+{
+	struct timed_memory *timed = stop->timed;
+	const struct supply *supply = &timed->coherence->supply;
+	cycle at = reach.now + reach.cycles, done;
+	coherence_leave(timed, stop->core, request >> timed->coherence->line_shift, at);
+	if (!supply->is_active)
+		return ask_below(stop, request, about, reach, cost);
+	uint32_t invalidate = supply->invalidate_cycles;
+	if (supply->is_dirty) {
+		ask_below(stop, request, about, reach, &timed->unseen);
+		uint32_t latency = supply->cycles > invalidate ? supply->cycles : invalidate;
+		done = at + wait_for_line(timed, at) + beyond(latency, reach);
+		cost->cycles[COST_COHERENCE] += done - at;
+		coherence_take(timed, stop->core, true, done);
+		timed->served_by = timed->caches->levels + 1;
+	} else {
+		done = ask_below(stop, request, about, reach, cost);
+		cycle gone = invalidate ? at + beyond(invalidate, reach) : at;
+		if (supply->busy_until > at)
+			gone += supply->busy_until - at;
+		if (invalidate && gone > done) {
+			cost->cycles[COST_COHERENCE] += gone - done;
+			done = gone;
+		}
+		if (invalidate)
+			coherence_keep(timed->coherence, supply->line, done);
+	}
+	timed->coherence->supply.is_active = false;
+	return done;
+}
+
 /* What the cache asks for, or gives away, goes to the next level. */
 static cycle pass_on(const struct stop *stop, uint64_t request, struct cache_about about, struct reach reach, struct cost *cost)
 {
-	if (is_last(stop))
-		return memory_transfer(stop->timed, request, reach, cost);
-	return serve(stop->timed, stop->core, stop->depth + 1, request, about, reach, cost);
+	const struct coherence *coherence = stop->timed->coherence;
+	bool is_fetch = !(request & WAY_DIRTY) && about.kind != ACCESS_WRITEBACK;
+	if (coherence && is_fetch && stop->depth + 1 == coherence->first_shared)
+		return leave_core(stop, request, about, reach, cost);
+	return ask_below(stop, request, about, reach, cost);
 }
 
 /* Waits for a port and for the line's slice, and goes to it. After it reach.cycles is the level's latency. */
@@ -156,7 +257,23 @@ static enum cost_part source_of(const struct timed_memory *timed)
 	unsigned levels = timed->caches->levels;
 	if (timed->served_by == levels)
 		return COST_DRAM;
+	if (timed->served_by > levels)
+		return COST_COHERENCE;
 	return timed->served_by + 1 == levels ? COST_LLC : COST_L2;
+}
+
+/* The directory will look again where a line is that this cache has got, or let go. */
+static void note(const struct stop *stop, uint64_t line)
+{
+	if (stop->timed->coherence)
+		coherence_note(stop->timed->coherence, stop->level->cache, stop->instance, line);
+}
+
+/* A line that had to go. */
+static void note_evicted(const struct stop *stop)
+{
+	if (stop->level->cache->evicted)
+		note(stop, way_tag(stop->level->cache->evicted));
 }
 
 /* A line that missed is fetched by a free slot. Returns when it is here. */
@@ -166,6 +283,8 @@ static cycle fetch(const struct stop *stop, uint64_t request, struct cache_about
 	struct fill_set *fills = &stop->level->fills[stop->instance];
 	struct reach reach = stop->reach;
 	cycle asks = reach.now + reach.cycles, free;
+	if (about.kind == ACCESS_PREFETCH && stop->level->cache->spec->cores != 1)
+		note(stop, request >> stop->level->cache->line_shift);
 	uint32_t slot = fill_set_slot(fills, asks, &free);
 	if (free > asks && cost != &timed->unseen) {
 		timed->counters.slot_waits++;
@@ -178,6 +297,22 @@ static cycle fetch(const struct stop *stop, uint64_t request, struct cache_about
 	return done;
 }
 
+/* The host is told of what the levels below will look at. */
+static void foresee(const struct timed_memory *timed, const struct timed_core *core, unsigned depth, uint64_t address,
+                    uint8_t kind)
+{
+	const struct cache_hierarchy *caches = timed->caches;
+	for (; depth < caches->levels; depth++) {
+		const struct cache_hierarchy_level *level = &caches->level[depth];
+		if (level->list_of[kind] == LIST_PASSING)
+			continue;
+		const struct cache_level *cache = level->cache[level->list_of[kind]];
+		cache->ops->foresee(cache, core->instance[cache->number], address);
+	}
+	if (timed->coherence)
+		directory_foresee(&timed->coherence->directory, address >> timed->coherence->line_shift);
+}
+
 /* What a cache sent on: lines it asks for are waited for, unless they were prefetched; what it gives away is not. */
 static cycle send_all(const struct stop *stop, struct cache_batch *sent, uint8_t kind, cycle done)
 {
@@ -187,8 +322,10 @@ static cycle send_all(const struct stop *stop, struct cache_batch *sent, uint8_t
 	for (uint32_t i = 0; i < sent->count; i++) {
 		uint64_t request = sent->requests[i];
 		struct cache_about about = sent->about[i];
+		unsigned served_by = timed->served_by;
 		if ((request & WAY_DIRTY) || about.kind == ACCESS_WRITEBACK) {
 			pass_on(stop, request, about, stop->reach, &timed->unseen);
+			timed->served_by = served_by;
 			continue;
 		}
 		if (stop->cost == &timed->unseen || (about.kind == ACCESS_PREFETCH && kind != ACCESS_PREFETCH)) {
@@ -208,6 +345,14 @@ static cycle send_all(const struct stop *stop, struct cache_batch *sent, uint8_t
 	return done;
 }
 
+/* Whether a store to this line that comes again needs no telling. Of a line that cores took from each other every store is told.
+ */
+static bool may_write_again(const struct stop *stop, uint64_t line)
+{
+	const struct coherence *coherence = stop->timed->coherence;
+	return stop->level->cache->spec->write == WRITE_BACK && !(coherence && bounces_find(&coherence->bounces, line));
+}
+
 /* The first level's filter learns what a request of it has done. */
 static void remember(const struct stop *stop, uint64_t request, bool hit)
 {
@@ -218,7 +363,7 @@ static void remember(const struct stop *stop, uint64_t request, bool hit)
 	if (!hit)
 		*recent = UINT64_MAX;
 	else
-		*recent = line << 1 | (was_writable || (writes && level->cache->spec->write == WRITE_BACK));
+		*recent = line << 1 | (was_writable || (writes && may_write_again(stop, line)));
 }
 
 /* A request reaches the levels from `depth` on. Returns when the core has its data. */
@@ -231,38 +376,44 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 	if (depth == caches->levels) {
 		caches->uncached++;
 		timed->counters.uncached++;
-		return memory_transfer(timed, request, reach, cost);
+		return memory_transfer(timed, core, request, reach, cost);
 	}
 	struct cache_level *cache = caches->level[depth].cache[caches->level[depth].list_of[about.kind]];
 	struct stop stop = {.timed = timed,
 	                    .core = core,
 	                    .level = &timed->level[cache->number],
 	                    .depth = depth,
-	                    .instance = cache_hierarchy_instance(cache, core->cpu),
+	                    .instance = core->instance[cache->number],
 	                    .reach = reach,
 	                    .cost = cost};
 	struct cache_batch *sent = &caches->level[depth].out;
 	enter_level(&stop, request);
+	if (depth == 0)
+		foresee(timed, core, 1, request, about.kind);
 	bool hit = cache->ops->serve(cache, stop.instance, request, about, sent);
 	if (cache->handed_up_dirty)
 		cache_hierarchy_hand_up(caches, cache, request, &about);
+	note_evicted(&stop);
+	if (cache->spec->cores != 1)
+		note(&stop, request >> cache->line_shift);
 	if (stop.level->recent)
 		remember(&stop, request, hit);
-	if (hit && cost != &timed->unseen)
+	if (hit)
 		timed->served_by = depth;
 	cycle done = wait_for_fill(&stop, request);
-	if (!hit && done > stop.reach.now + stop.reach.cycles) {
-		/* It went while it was on its way: this miss is served with the one before it. */
-		timed->served_by = depth;
+	bool is_merged = !hit && done > stop.reach.now + stop.reach.cycles;
+	/* A line that went while it was on its way: this miss is served with the one before it. */
+	if (is_merged)
 		stop.cost = &timed->unseen;
-	}
 	if (sent->count > 0)
 		done = send_all(&stop, sent, about.kind, done);
-	if (cache->spec->prefetch == PREFETCH_NONE)
-		return done;
+	unsigned served_by = is_merged ? depth : timed->served_by;
 	stop.cost = &timed->unseen;
-	while (cache->ops->prefetch(cache, stop.instance, sent))
+	while (cache->spec->prefetch != PREFETCH_NONE && cache->ops->prefetch(cache, stop.instance, sent)) {
+		note_evicted(&stop);
 		send_all(&stop, sent, ACCESS_PREFETCH, done);
+	}
+	timed->served_by = served_by;
 	return done;
 }
 
@@ -272,6 +423,25 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 static bool crosses(const struct access *access, unsigned shift)
 {
 	return access->address >> shift != (access->address + access->bytes - 1) >> shift;
+}
+
+/* Several cores: which words of a line that bounces the access touches, the directory, and how long the line is kept. */
+static void end_shared(struct timed_memory *timed, const struct timed_core *core, const struct access *access, bool writes,
+                       cycle done)
+{
+	struct coherence *coherence = timed->coherence;
+	uint64_t line = access->address >> coherence->line_shift;
+	coherence_settle(timed);
+	if (timed->kept_cycles || timed->served_by == timed->caches->levels)
+		coherence_keep(coherence, line, done + timed->kept_cycles);
+	struct bounced_line *bounced = bounces_find(&coherence->bounces, line);
+	if (!bounced)
+		return;
+	uint8_t words = bounces_words(&coherence->bounces, access->address, access->bytes);
+	if (writes)
+		bounced->written[core->cpu] |= words;
+	if (!writes || access->kind == ACCESS_MODIFY)
+		bounced->read[core->cpu] |= words;
 }
 
 /* The part of an access that lies in one line. Returns when it is done. */
@@ -289,15 +459,27 @@ static cycle access_line(struct timed_memory *timed, const struct timed_core *co
 	unsigned whole = timed->caches->entry[about.kind].shift;
 	if (marks && about.kind != ACCESS_LOAD && access->bytes == 1ull << whole)
 		about.flags = REQUEST_WHOLE_LINE;
+	bool writes = marks || is_modify;
+	if (timed->coherence) {
+		timed->coherence->current = core->cpu;
+		if (writes)
+			now = coherence_own(timed, core, access, now, cost);
+	}
 	const struct reach reach = {.now = now};
+	/* A store that needs no fetch is served where it goes. */
+	timed->served_by = 0;
 	cycle done = serve(timed, core, 0, address | marks, about, reach, cost);
+	unsigned served_by = timed->served_by;
 	timed->counters.lines++;
-	++*timed->depth_counter[timed->served_by];
+	++*timed->depth_counter[served_by];
 	if (is_modify && !timed->modify_is_load) {
 		about.kind = ACCESS_STORE;
 		about.flags = access->bytes == 1ull << timed->caches->entry[ACCESS_STORE].shift ? REQUEST_WHOLE_LINE : 0;
 		serve(timed, core, 0, address | WAY_DIRTY, about, reach, &timed->unseen);
 	}
+	timed->served_by = served_by;
+	if (timed->coherence)
+		end_shared(timed, core, access, writes, done);
 	return done;
 }
 
@@ -339,8 +521,11 @@ static cycle walk(struct timed_memory *timed, struct timed_core *core, const str
 	timed->counters.walker_waits += at > now;
 	timed->counters.walker_wait_cycles += at - now;
 	struct cost parts = {0};
+	uint32_t kept_cycles = timed->kept_cycles;
+	timed->kept_cycles = 0;
 	for (size_t i = 0; i < count; i++)
 		at = access_line(timed, core, &references[i], at, &parts);
+	timed->kept_cycles = kept_cycles;
 	core->walker[soonest] = at;
 	timed->counters.walks++;
 	timed->counters.walk_cycles += at - now;
@@ -380,6 +565,8 @@ static void access_linear(struct timed_memory *timed, struct timed_core *core, c
 		looked_up += cycles;
 		timed->counters.tlb_cycles += cycles;
 		spend_in_tlbs(issue, cycles);
+		for (size_t i = 0; made > 1 && i < made; i++)
+			foresee(timed, core, 0, out[i].address, is_reference(&out[i]) ? out[i].kind : (uint8_t)ACCESS_LOAD);
 		for (size_t i = 0, first = 0; i < made; i++) {
 			if (is_reference(&out[i]))
 				continue;
@@ -440,6 +627,7 @@ static void timed_access(struct memory *memory, const struct memory_request *req
 	if (is_physical && !request->is_locked && access_recent(timed, core, &access, request->now, cost))
 		return;
 	struct issue issue = {.now = request->now, .done = request->now};
+	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
 	if (is_physical)
 		access_physical(timed, core, &access, &issue);
 	else
@@ -477,16 +665,37 @@ static void check_level(const struct timed_level *level)
 		}
 }
 
+/* What the last level sent to memory in the course of requests. */
+static uint64_t last_level_writes(const struct timed_memory *timed)
+{
+	const struct cache_hierarchy_level *last = &timed->caches->level[timed->caches->levels - 1];
+	uint64_t writes = 0;
+	for (unsigned list = 0; list < last->caches; list++) {
+		const struct cache_counters *counters = &last->cache[list]->counters;
+		writes += access_sum(counters->write_backs) + counters->writes_through;
+	}
+	return writes;
+}
+
 static void timed_check(const struct memory *memory)
 {
 	const struct timed_memory *timed = (const struct timed_memory *)memory;
 	const struct timed_counters *counters = &timed->counters;
-	SIM_ASSERT(counters->lines == counters->l1_hits + counters->l2_hits + counters->llc_hits + counters->dram_fetches);
+	SIM_ASSERT(counters->lines == counters->l1_hits + counters->l2_hits + counters->llc_hits + counters->dram_fetches +
+	                                      counters->remote_fetches);
+	SIM_ASSERT(counters->remote_fetches <= counters->transfers_clean + counters->transfers_dirty);
+	SIM_ASSERT(counters->line_waits <= counters->line_wait_cycles);
 	SIM_ASSERT(counters->fill_waits <= counters->fill_wait_cycles && counters->slot_waits <= counters->slot_wait_cycles);
 	SIM_ASSERT(counters->walker_waits <= counters->walks && counters->walker_wait_cycles <= counters->walk_cycles);
 	SIM_ASSERT(counters->dram_reads + counters->dram_writes >= counters->uncached);
+	SIM_ASSERT(counters->dram_reads <= cache_hierarchy_memory_reads(timed->caches) + counters->uncached);
+	SIM_ASSERT(timed->coherence ||
+	           counters->dram_reads + counters->dram_writes ==
+	                   cache_hierarchy_memory_reads(timed->caches) + last_level_writes(timed) + counters->uncached);
 	for (unsigned i = 0; i < timed->caches->count; i++)
 		check_level(&timed->level[i]);
+	if (timed->coherence)
+		coherence_check(timed);
 	cache_hierarchy_check(timed->caches);
 	dram_check(timed->dram);
 	for (unsigned cpu = 0; cpu < timed->cpus; cpu++)
@@ -497,6 +706,20 @@ static void timed_check(const struct memory *memory)
 static const void *timed_counters(const struct memory *memory)
 {
 	return &((const struct timed_memory *)memory)->counters;
+}
+
+static const void *timed_core_counters(const struct memory *memory, unsigned cpu)
+{
+	static const struct memory_core_counters none;
+	const struct timed_memory *timed = (const struct timed_memory *)memory;
+	SIM_ASSERT(cpu < timed->cpus);
+	return timed->coherence ? &timed->coherence->core[cpu] : &none;
+}
+
+static size_t timed_bounced_lines(const struct memory *memory, const struct bounced_line **top, size_t count)
+{
+	const struct timed_memory *timed = (const struct timed_memory *)memory;
+	return timed->coherence ? bounces_top(&timed->coherence->bounces, top, count) : 0;
 }
 
 static void timed_destroy(struct memory *memory)
@@ -515,16 +738,21 @@ static void timed_destroy(struct memory *memory)
 	for (unsigned cpu = 0; timed->core && cpu < timed->cpus; cpu++)
 		free(timed->core[cpu].walker);
 	free(timed->core);
+	coherence_destroy(timed->coherence);
 	free(timed);
 }
 
 const struct memory_ops memory_timed_ops = {
         .name = "timed",
         .help = "the TLBs, page walkers and caches of the machine under the clock: latencies, and waiting for what is shared",
+        .has_dram = true,
         .access = timed_access,
         .invalidate = timed_invalidate,
         .check = timed_check,
         .metrics = timed_metrics,
         .counters = timed_counters,
+        .core_metrics = memory_core_metrics,
+        .core_counters = timed_core_counters,
+        .bounced_lines = timed_bounced_lines,
         .destroy = timed_destroy,
 };

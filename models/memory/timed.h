@@ -46,21 +46,41 @@ struct timed_core {
 	unsigned cpu;
 	unsigned stop; /* of the interconnect */
 	cycle *walker; /* when each is free again; owned */
+	uint8_t instance[HIERARCHY_CACHES_MAX]; /* that it uses of each cache */
 	struct timed_entry entry[ACCESS_KINDS];
 };
 
 struct timed_counters {
 	uint64_t lines;                                    /* accessed, by page walks too */
 	uint64_t l1_hits, l2_hits, llc_hits, dram_fetches; /* of them, by what had the line */
+	uint64_t remote_fetches;                           /* another core, or a shared cache of others, had it */
 	uint64_t fill_waits, fill_wait_cycles;             /* for a line on its way */
 	uint64_t slot_waits, slot_wait_cycles;             /* for a free miss slot */
 	uint64_t port_wait_cycles, slice_wait_cycles;
 	uint64_t walks, walk_cycles; /* page walks that an access waited for, a free walker's wait with them */
 	uint64_t walker_waits, walker_wait_cycles;
-	uint64_t tlb_cycles; /* of further TLBs' lookups */
+	uint64_t tlb_cycles;                       /* of further TLBs' lookups */
+	uint64_t transfers_clean, transfers_dirty; /* of lines from other cores and their shared caches */
+	uint64_t shared_transfers;                 /* of both, those from shared caches */
+	uint64_t invalidations;                    /* copies that went for another core's store */
+	uint64_t shared_invalidations;             /* of them, those in shared caches */
+	uint64_t upgrades;                         /* stores to a line that the core had and others too */
+	uint64_t line_waits, line_wait_cycles;     /* for a line on its way to, or kept by, another core */
 	uint64_t dram_reads, dram_writes;
 	uint64_t uncached; /* of both, requests that no cache serves */
 };
+
+/* The same of one core. */
+struct memory_core_counters {
+	uint64_t transfers_clean, transfers_dirty; /* to it */
+	uint64_t transfers_given;                  /* from it */
+	uint64_t invalidations_sent, invalidations_received;
+	uint64_t upgrades;
+};
+
+extern const struct metric memory_core_metrics[];
+
+struct coherence;
 
 struct timed_memory {
 	struct memory memory;
@@ -74,9 +94,11 @@ struct timed_memory {
 	bool modify_is_load;                            /* an access that loads and stores counts as a load */
 	struct timed_level level[HIERARCHY_CACHES_MAX]; /* by the cache's number */
 	struct timed_core *core;                        /* owned */
-	uint64_t *depth_counter[CACHE_LEVELS_MAX + 1];
-	unsigned served_by; /* depth of the level that had the last line asked for */
-	struct cost unseen; /* cycles that nobody waits for */
+	struct coherence *coherence;                    /* NULL: no two cores have caches of their own; owned */
+	uint64_t *depth_counter[CACHE_LEVELS_MAX + 2];
+	unsigned served_by;   /* depth of the level that had the last line asked for; `levels`: memory, one more: another core */
+	struct cost unseen;   /* cycles that nobody waits for */
+	uint32_t kept_cycles; /* how long a locked instruction keeps its line after the access */
 	struct timed_counters counters;
 };
 

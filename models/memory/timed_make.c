@@ -3,6 +3,7 @@
  * timed_make.c - the memory model `timed` made from the machine's settings (rules: timed.c).
  */
 #include "models/memory/timed.h"
+#include "models/memory/timed_coherence.h"
 
 #include <stdlib.h>
 
@@ -33,6 +34,8 @@ static unsigned cores_of(const struct timed_memory *timed, const struct cache_le
 static unsigned back_invalidate(void *context, struct cache_level *from, unsigned from_instance, uint64_t address, bool *dirty)
 {
 	struct timed_memory *timed = context;
+	if (timed->coherence)
+		return coherence_back_invalidate(timed, from, from_instance, address, dirty);
 	unsigned cores = cores_of(timed, from), first = from_instance * cores, last = first + cores - 1, held = 0;
 	if (last >= timed->cpus)
 		last = timed->cpus - 1;
@@ -143,6 +146,8 @@ static void make_cores(struct timed_memory *timed, struct mmu *mmu)
 		struct timed_core *core = &timed->core[cpu];
 		core->cpu = cpu;
 		core->mmu = mmu ? &mmu[cpu] : NULL;
+		for (unsigned i = 0; i < timed->caches->count; i++)
+			core->instance[i] = (uint8_t)cache_hierarchy_instance(timed->caches->caches[i], cpu);
 		core->stop = interconnect_stop(interconnect, cpu % cores, cores);
 		core->walker = xcalloc(timed->walkers, sizeof *core->walker);
 		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
@@ -159,6 +164,7 @@ static void make_counters(struct timed_memory *timed)
 		                              : depth + 1 == levels ? &counters->llc_hits
 		                                                    : &counters->l2_hits;
 	timed->depth_counter[levels] = &counters->dram_fetches;
+	timed->depth_counter[levels + 1] = &counters->remote_fetches;
 }
 
 static bool settings_fit(const struct memory_wiring *wiring, struct error *error)
@@ -201,5 +207,9 @@ struct memory *memory_timed_create(const struct memory_wiring *wiring, struct er
 		}
 	make_counters(timed);
 	make_cores(timed, wiring->mmu);
+	if (!coherence_create(timed, machine, error)) {
+		memory_destroy(&timed->memory);
+		return NULL;
+	}
 	return &timed->memory;
 }

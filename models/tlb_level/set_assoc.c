@@ -208,6 +208,7 @@ struct tlb_level *tlb_level_set_assoc_create(const struct tlb_wiring *wiring, st
 	tlb->tlb.capacity = wiring->entries;
 	tlb->tlb.ways = ways;
 	tlb->tlb.keeps_words = wiring->words;
+	tlb->tlb.in_order = wiring->words && tlb->array->ops->order_of_use ? tlb->array : NULL;
 	bool lowest_bits = wiring->index == INDEX_LINEAR && tlb->array->sets_are_power_of_two;
 	tlb->tlb.sets = lowest_bits ? tlb->array->sets : 1;
 	return &tlb->tlb;

@@ -10,6 +10,7 @@
 extern const struct translation_ops translation_x86_32_ops;
 
 #define LARGE_SHIFT 22
+#define WORD_FRAME_32BIT 0xfffff000u
 #define PSE36_LAST 39 /* highest physical bit of a 4 MiB page */
 
 static struct paging_entry two_level_decode(const struct paging_controls *controls, unsigned level, uint64_t raw)
@@ -44,6 +45,7 @@ const struct translation_ops translation_x86_32_ops = {
         .levels = 2,
         .linear_bits = 32,
         .entry_bytes = 4,
+        .page_frame = WORD_FRAME_32BIT,
         .level = {{"PTE", 12, 10, PAGE_4K}, {"PDE", 22, 10, PAGE_4M}},
         .decode = two_level_decode,
         .encode = two_level_encode,

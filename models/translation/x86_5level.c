@@ -15,6 +15,7 @@ const struct translation_ops translation_x86_5level_ops = {
         .linear_bits = 57,
         .sign_extended = true,
         .entry_bytes = 8,
+        .page_frame = WORD_FRAME,
         .level = {{"PTE", 12, 9, PAGE_4K},
                   {"PDE", 21, 9, PAGE_2M},
                   {"PDPTE", 30, 9, PAGE_1G},

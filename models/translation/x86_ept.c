@@ -82,6 +82,7 @@ const struct translation_ops translation_x86_ept_ops = {
         .levels = 4,
         .linear_bits = 48,
         .entry_bytes = 8,
+        .page_frame = WORD_FRAME,
         .keeps_guest_registers = true,
         .level = {{"EPT PTE", 12, 9, PAGE_4K},
                   {"EPT PDE", 21, 9, PAGE_2M},

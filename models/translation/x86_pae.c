@@ -48,6 +48,7 @@ const struct translation_ops translation_x86_pae_ops = {
         .levels = 3,
         .linear_bits = 32,
         .entry_bytes = 8,
+        .page_frame = WORD_FRAME,
         .root_registers = 4,
         .level = {{"PTE", 12, 9, PAGE_4K}, {"PDE", 21, 9, PAGE_2M}, {"PDPTE", 30, 2, PAGE_SIZES}},
         .decode = pae_decode,

@@ -142,6 +142,17 @@ void host_hold_still(void)
 	(void)sched_setaffinity(0, sizeof here, &here);
 }
 
+bool host_has_huge_pages(void)
+{
+	char line[128] = "";
+	FILE *file = fopen("/sys/kernel/mm/transparent_hugepage/enabled", "r");
+	if (!file)
+		return false;
+	bool read = fgets(line, sizeof line, file) != NULL;
+	fclose(file);
+	return read && !strstr(line, "[never]");
+}
+
 uint64_t host_available_bytes(void)
 {
 	char line[128];

@@ -28,6 +28,9 @@ uint64_t host_cycle(unsigned repeats);
 /* Asks the kernel to let others run less often in between, and to stay on one CPU; what it refuses is left. */
 void host_hold_still(void);
 
+/* Whether the kernel gives a program that asks for them pages of 2 MiB (transparent_hugepage: always or madvise). */
+bool host_has_huge_pages(void);
+
 /* Bytes of memory that the host can give. */
 uint64_t host_available_bytes(void);
 

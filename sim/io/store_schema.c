@@ -113,7 +113,8 @@ const char *const store_schema_sql[] = {
         " PRIMARY KEY(run_id, sample, level)) WITHOUT ROWID",
 
         "CREATE TABLE level_share("
-        " run_id INTEGER NOT NULL, level TEXT NOT NULL, by TEXT NOT NULL CHECK(by IN ('region', 'owner', 'call site')), name TEXT NOT NULL,"
+        " run_id INTEGER NOT NULL, level TEXT NOT NULL, by TEXT NOT NULL CHECK(by IN ('region', 'owner', 'call site')), name "
+        "TEXT NOT NULL,"
         " accesses INTEGER NOT NULL, misses INTEGER NOT NULL, PRIMARY KEY(run_id, level, by, name),"
         " FOREIGN KEY(run_id, level) REFERENCES level(run_id, level) ON DELETE CASCADE) WITHOUT ROWID",
 
@@ -371,7 +372,7 @@ const char *const store_schema_sql[] = {
         " LEFT JOIN v_histogram AS pa ON pa.run_id = r.id AND pa.name = 'pages_per_alloc'"
         " LEFT JOIN v_histogram AS pd ON pd.run_id = r.id AND pd.name = 'pages_per_free'",
 
-        /* Mean cycles of an allocation or free, and where they went. */
+        /* Mean cycles of an allocation or free, and where they went; of an access where accesses were run. */
         "CREATE VIEW v_cost_mean AS "
         "SELECT run_id, 1.0 * sum(cycles) / sum(ops) AS cost_mean,"
         " 1.0 * sum(compute) / sum(ops) AS cost_compute, 1.0 * sum(tlb) / sum(ops) AS cost_tlb,"
@@ -380,7 +381,20 @@ const char *const store_schema_sql[] = {
         " 1.0 * sum(dram) / sum(ops) AS cost_dram,"
         " 1.0 * sum(store_buffer) / sum(ops) AS cost_store_buffer,"
         " 1.0 * sum(lock) / sum(ops) AS cost_lock, 1.0 * sum(ipi) / sum(ops) AS cost_ipi "
-        "FROM op_cost WHERE kind IN ('alloc', 'free') GROUP BY run_id",
+        "FROM op_cost WHERE kind IN ('alloc', 'free') GROUP BY run_id "
+        "UNION ALL SELECT m.run_id, 1.0 * max(m.value * (m.name = 'busy_cycles')) / r.ops,"
+        " 1.0 * max(m.value * (m.name = 'compute_cycles')) / r.ops,"
+        " 1.0 * max(m.value * (m.name = 'tlb_cycles')) / r.ops,"
+        " 1.0 * max(m.value * (m.name = 'l1_cycles')) / r.ops,"
+        " 1.0 * max(m.value * (m.name = 'l2_cycles')) / r.ops,"
+        " 1.0 * max(m.value * (m.name = 'llc_cycles')) / r.ops,"
+        " 1.0 * max(m.value * (m.name = 'coherence_cycles')) / r.ops,"
+        " 1.0 * max(m.value * (m.name = 'dram_cycles')) / r.ops,"
+        " 1.0 * max(m.value * (m.name = 'store_buffer_cycles')) / r.ops,"
+        " 1.0 * max(m.value * (m.name = 'lock_cycles')) / r.ops,"
+        " 1.0 * max(m.value * (m.name = 'ipi_cycles')) / r.ops "
+        "FROM metric AS m JOIN run AS r ON r.id = m.run_id WHERE m.component = 'core' AND r.ops > 0"
+        " AND m.run_id NOT IN (SELECT run_id FROM op_cost) GROUP BY m.run_id",
 
         /* v_run_totals with the costs beside them. */
         "CREATE VIEW v_compare AS "

@@ -10,8 +10,8 @@
  * the prefetcher brings. That is Dinero IV's order (d4ref: its pending references are a stack).
  *
  * Laws (check): for each kind accesses = hits + misses; fills = evictions of all kinds + removals + lines inside; prefetch fills
- * = used + unused ones gone + unused ones inside; write-backs of all kinds and flushes + dirty removals + dirty lines inside <=
- * writes + dirty lines received.
+ * = used + unused ones gone + unused ones inside; write-backs of all kinds, flushes and reads of others + dirty removals + dirty
+ * lines inside <= writes + dirty lines received.
  */
 #ifndef SIM_PORT_CACHE_LEVEL_H
 #define SIM_PORT_CACHE_LEVEL_H
@@ -114,6 +114,7 @@ struct cache_counters {
 	uint64_t dirty_received;            /* lines that the exclusive level below handed up with their data */
 	uint64_t write_backs[ACCESS_KINDS]; /* dirty lines that left for the next level or memory, by what made them leave */
 	uint64_t flush_write_backs;         /* dirty lines that a flush wrote back */
+	uint64_t shared_write_backs;        /* dirty lines that another core's read made clean */
 	uint64_t to_memory;                 /* of both, those that went to memory: from the last level, or past the others */
 	uint64_t dirty_removals;            /* removed lines whose data went to the one who removed them */
 	uint64_t fetches;                   /* lines asked of the next level */
@@ -161,6 +162,10 @@ struct cache_level_ops {
 	unsigned (*remove)(struct cache_level *, unsigned instance, uint64_t address, uint32_t bytes, bool *dirty);
 	/* A line that is here is dirty from now on. Returns whether it is here. */
 	bool (*mark_dirty)(struct cache_level *, unsigned instance, uint64_t address);
+	/* A line's data were written back because another core reads them: it is clean from now on. Returns whether it was dirty. */
+	bool (*clean)(struct cache_level *, unsigned instance, uint64_t address);
+	/* A hint to the host: a request of that line will come soon. Changes nothing. */
+	void (*foresee)(const struct cache_level *, unsigned instance, uint64_t address);
 	/* Whether the byte's line is here; its marks in *marks (may be NULL). */
 	bool (*holds)(const struct cache_level *, unsigned instance, uint64_t address, uint64_t *marks);
 	/* Writes every dirty line back; all lines stay, clean. */

@@ -2,8 +2,8 @@
  *
  * memory.h - the port that answers what an access of a core costs.
  *
- * Models: models/memory/{ideal,hierarchy,timed}.c. A component answers with the cycle at which it will be done: it reserves what it
- * uses, and who comes earlier waits. There are no call-backs.
+ * Models: models/memory/{ideal,hierarchy,timed}.c. A component answers with the cycle at which it will be done: it reserves what
+ * it uses, and who comes earlier waits. There are no call-backs.
  *
  * The answer also says where the cycles went: the parts add up to the whole, always (memory_access asserts it).
  */
@@ -14,6 +14,7 @@
 #include "sim/base.h"
 #include "sim/cost.h"
 
+struct bounced_line;
 struct cache_hierarchy;
 struct dram;
 struct layout;
@@ -36,6 +37,7 @@ struct memory_request {
 struct memory_ops {
 	const char *name;
 	const char *help;
+	bool has_dram; /* lines that no cache has come from wiring->dram */
 	/* Adds to the parts of *cost (sim/cost.h) what the access takes; it is done that many cycles after it began. */
 	void (*access)(struct memory *, const struct memory_request *, struct cost *);
 	/* Drops translations of a core's TLBs; NULL: it has none. */
@@ -43,6 +45,12 @@ struct memory_ops {
 	void (*check)(const struct memory *);
 	const struct metric *metrics;
 	const void *(*counters)(const struct memory *);
+	/* What each core counts; NULL: nothing. */
+	const struct metric *core_metrics;
+	const void *(*core_counters)(const struct memory *, unsigned cpu);
+	/* The `count` lines that cores took from each other the most (sim/bounce.h), the first the most; returns how many there
+	 * are. They live as long as the memory, and change with it. NULL: it does not know. */
+	size_t (*bounced_lines)(const struct memory *, const struct bounced_line **top, size_t count);
 	void (*destroy)(struct memory *);
 };
 
@@ -56,7 +64,7 @@ struct memory_wiring {
 	struct cache_hierarchy *caches;
 	struct mmu *mmu; /* one for each core */
 	const struct layout *layout;
-	struct dram *dram; /* behind the last level; NULL: the model has its own */
+	struct dram *dram; /* behind the last level, where has_dram */
 };
 
 /* The cycle at which the access is done. *cost tells where the cycles since request->now went. */

@@ -69,6 +69,10 @@ struct replacement_ops {
 	const char *name;
 	const char *help;
 
+	/* A set's ways stand in the order of use and a new word comes first, for the last: all there is to the policy, so that
+	 * an owner may turn sets himself (sim/order_of_use.h). */
+	bool order_of_use;
+
 	/* The way is used once more. Returns the way that it is now. */
 	uint32_t (*use)(struct replacement *, uint32_t set, uint32_t way);
 
@@ -86,6 +90,9 @@ struct replacement_ops {
 	 * what is not there is inserted. Writes the misses in order and returns their number (at most count).
 	 */
 	size_t (*run)(struct replacement *, const uint64_t *requests, size_t count, struct replacement_miss *misses);
+
+	/* The same of one request. Returns whether its tag was there; if not, *evicted is the word that had to go, 0: none. */
+	bool (*take)(struct replacement *, uint64_t request, uint64_t *evicted);
 
 	/*
 	 * As run(), straight from accesses of one core, each in the array that its kind's route leads to: a power of two of sets,

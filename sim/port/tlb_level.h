@@ -129,6 +129,8 @@ struct tlb_level {
 	bool keeps_words;  /* entries have words, so they come one by one: no run() */
 	uint32_t sets;     /* of 4 KiB entries, if the set is the page number's lowest bits; else 1 */
 	uint64_t globals;  /* global entries there are */
+	/* The sets, with words and in the order of use, for whoever turns them himself and keeps the counters; NULL: has none. */
+	const struct replacement *in_order;
 	struct tlb_counters counters;
 	struct level_watch *watch; /* told by the MMU; NULL: nobody watches; owned */
 };

@@ -91,8 +91,9 @@ struct translation_ops {
 	const char *help;
 	unsigned levels; /* 0: linear addresses are physical ones */
 	unsigned linear_bits;
-	bool sign_extended;         /* an address whose upper bits do not repeat the highest linear bit is no address: #GP */
-	unsigned entry_bytes;       /* 4 or 8 */
+	bool sign_extended;   /* an address whose upper bits do not repeat the highest linear bit is no address: #GP */
+	unsigned entry_bytes; /* 4 or 8 */
+	uint64_t page_frame;  /* the frame's bits of a page table's entry, as in its word; no other bit's sense hangs on them */
 	unsigned root_registers;    /* entries of the top table that the processor keeps in registers, loaded with CR3 (PAE: 4) */
 	bool keeps_guest_registers; /* as a second stage: a guest's root registers stay such; else each of its walks reads the top
 	                               table */

@@ -60,7 +60,7 @@ static inline void rig_map(struct rig *rig, uint64_t linear, uint64_t word, enum
 }
 
 /* TLBs of these lines, the last NULL. With a walker unless `untranslated`. */
-static inline void rig_tlbs(struct rig *rig, const char *const *lines, bool untranslated, bool words)
+static inline void rig_tlbs_simd(struct rig *rig, const char *const *lines, bool untranslated, bool words, enum simd simd)
 {
 	struct tlb_spec specs[RIG_SPECS] = {{0}};
 	struct error error = {0};
@@ -68,13 +68,18 @@ static inline void rig_tlbs(struct rig *rig, const char *const *lines, bool untr
 	for (; lines[count]; count++)
 		if (!tlb_spec_read(lines[count], "test", &specs[count], &error))
 			fail_msg("%s", error.text);
-	const struct tlbs_wiring wiring = {.specs = specs, .count = count, .words = words, .seed = 1};
+	const struct tlbs_wiring wiring = {.specs = specs, .count = count, .words = words, .seed = 1, .simd = simd};
 	if (!tlbs_create(&rig->mmu, &wiring, &error))
 		fail_msg("%s", error.text);
 	for (unsigned i = 0; i < count; i++)
 		tlb_spec_release(&specs[i]);
 	rig->mmu.walker = untranslated ? NULL : &rig->walker;
 	mmu_init(&rig->mmu);
+}
+
+static inline void rig_tlbs(struct rig *rig, const char *const *lines, bool untranslated, bool words)
+{
+	rig_tlbs_simd(rig, lines, untranslated, words, SIMD_AUTO);
 }
 
 /* A paging-structure cache for the entries of a level. */

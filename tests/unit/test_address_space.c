@@ -186,7 +186,7 @@ static void the_32_bit_map_ends_at_low_memory(void **state)
 	struct kernel_map map;
 	enum page_size size;
 	layout_init(&layout, 32);
-	layout_set_32bit(&layout, 896 * MIB);
+	layout_set_32bit(&layout, &(struct layout_32bit){896 * MIB, 2 * GIB, 2});
 	rig_begin(&rig, &translation_x86_32_ops, 0x100000000000);
 	const struct paging_controls controls = rig_controls();
 	assert_true(kernel_map_init(&map, &translation_x86_32_ops, &controls, &rig.memory, &layout, ram, 2));
@@ -197,6 +197,50 @@ static void the_32_bit_map_ends_at_low_memory(void **state)
 	kernel_map_release(&map);
 	assert_true(kernel_map_init(&map, &translation_x86_pae_ops, &controls, &rig.memory, &layout, ram, 2));
 	assert_true(page_tables_find(&map.tables, 0xc0200000u, &size) && size == PAGE_2M);
+	kernel_map_release(&map);
+	rig_end(&rig);
+}
+
+/*
+ * Worked by hand for 2 GiB, 896 MiB of it low, two CPUs, struct pages of 32 bytes: 524,288 of them are the last 16 MiB of low
+ * memory, from f7000000; two units of 29 pages below; data from c1200000. All of it is mapped before it is touched, but for a
+ * second chunk of per-CPU data, which ends where the vmalloc area does. Would catch: steps on the kernel's own data that no page
+ * table knows.
+ */
+static void a_32_bit_kernel_has_its_data_in_low_memory(void **state)
+{
+	(void)state;
+	const struct ram_range ram[] = {{0, 2 * GIB}};
+	struct layout layout;
+	struct rig rig;
+	struct kernel_map map;
+	enum page_size size;
+	layout_init(&layout, 32);
+	layout_set_32bit(&layout, &(struct layout_32bit){896 * MIB, 2 * GIB, 2});
+	rig_begin(&rig, &translation_x86_32_ops, 0x100000000000);
+	const struct paging_controls controls = rig_controls();
+	assert_true(kernel_map_init(&map, &translation_x86_32_ops, &controls, &rig.memory, &layout, ram, 1));
+	uint64_t last = layout_struct_page(&layout, pfn_of(0x7ffff)).addr;
+	assert_int_equal(layout_struct_page(&layout, pfn_of(0)).addr, 0xf7000000u);
+	assert_int_equal(last, 0xf7ffffe0u);
+	assert_int_equal(layout_region(&layout, last), REGION_VMEMMAP);
+	assert_int_equal(page_tables_find(&map.tables, last, &size) & WORD_FRAME, 0x37c00000);
+	assert_int_equal(size, PAGE_4M);
+	uint64_t offset = layout_per_cpu_alloc(&layout, 29 * PAGE_SIZE - 64);
+	assert_int_equal(layout_per_cpu(&layout, offset, 1).addr, 0xf7000000u - 29 * PAGE_SIZE);
+	assert_int_equal(layout_region(&layout, layout_per_cpu(&layout, offset, 0).addr), REGION_PER_CPU);
+	assert_true(page_tables_find(&map.tables, layout_per_cpu(&layout, offset, 0).addr, &size) & WORD_PRESENT);
+	offset = layout_per_cpu_alloc(&layout, 128); /* has no room in the first unit */
+	uint64_t chunk = layout_per_cpu(&layout, offset, 1).addr;
+	assert_int_equal(chunk, 0xff7fe000u - 29 * PAGE_SIZE);
+	assert_int_equal(layout_per_cpu(&layout, layout_per_cpu_alloc(&layout, 64), 0).addr, 0xff7fe000u - 58 * PAGE_SIZE + 128);
+	assert_int_equal(page_tables_find(&map.tables, chunk, &size), 0);
+	assert_true(kernel_map_fault(&map, chunk, WALK_PAGE_FAULT, 0));
+	assert_true(page_tables_find(&map.tables, chunk, &size) && size == PAGE_4K);
+	uint64_t data = layout_kernel_data(&layout, 64).addr;
+	assert_int_equal(data, 0xc1200000u);
+	assert_int_equal(layout_region(&layout, data), REGION_TEXT);
+	assert_int_equal(page_tables_find(&map.tables, data, &size) & WORD_FRAME, 0x1000000);
 	kernel_map_release(&map);
 	rig_end(&rig);
 }
@@ -219,7 +263,7 @@ static void every_address_is_in_its_region(void **state)
 	assert_int_equal(layout_region(&layout, layout.vmemmap), REGION_VMEMMAP);
 	assert_int_equal(layout_region(&layout, layout.per_cpu), REGION_PER_CPU);
 	assert_int_equal(layout_region(&layout, 0xffa0000000000000u), REGION_VMALLOC);
-	layout_set_32bit(&layout, 896 * MIB);
+	layout_set_32bit(&layout, &(struct layout_32bit){896 * MIB, 2 * GIB, 1});
 	assert_int_equal(layout_region(&layout, 0xbfffffff), REGION_USER);
 	assert_int_equal(layout_region(&layout, 0xf8800000), REGION_VMALLOC);
 }
@@ -371,6 +415,7 @@ int main(void)
 	        cmocka_unit_test(privilege_is_checked_when_a_segment_is_loaded),
 	        cmocka_unit_test(the_direct_map_has_the_largest_pages_that_fit),
 	        cmocka_unit_test(the_32_bit_map_ends_at_low_memory),
+	        cmocka_unit_test(a_32_bit_kernel_has_its_data_in_low_memory),
 	        cmocka_unit_test(every_address_is_in_its_region),
 	        cmocka_unit_test(the_rest_of_the_kernel_is_mapped_when_touched),
 	        cmocka_unit_test(a_page_comes_at_its_first_touch),

@@ -160,7 +160,7 @@ static void a_plateau_is_a_median(void **state)
 	assert_int_equal(chase_step(points, 3, 10, 5000), 0);
 }
 
-/* No processor loads in less than two cycles, nor runs at 10 GHz. Would catch: loads left out, a unit of time mistaken. */
+/* No processor loads in a cycle, nor runs at 10 GHz. Would catch: loads left out, a unit of time mistaken. */
 static void the_host_takes_time(void **state)
 {
 	(void)state;
@@ -173,7 +173,7 @@ static void the_host_takes_time(void **state)
 	host_chase_close(chase);
 	assert_true(load > 0 && load < 1000000000);
 	if (cycle_fs)
-		assert_true(cycle_fs > 100000 && load > 2 * cycle_fs);
+		assert_true(cycle_fs > 100000 && load > cycle_fs);
 	assert_true(host_available_bytes() > 0);
 }
 

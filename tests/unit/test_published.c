@@ -39,7 +39,8 @@ static struct machine *machine_open_as(const char *objects, uint64_t memory_byte
 	machine->settings.kernel.page_struct_bytes = page_struct_bytes;
 	layout_init(&machine->layout, page_struct_bytes);
 	if (architecture == ARCHITECTURE_X86_32)
-		layout_set_32bit(&machine->layout, machine->settings.kernel.lowmem_bytes);
+		layout_set_32bit(&machine->layout,
+		                 &(struct layout_32bit){machine->settings.kernel.lowmem_bytes, memory_bytes, 1});
 	steps_init(&machine->steps, false);
 	struct page_allocator_wiring wiring = {&machine->settings, &machine->layout, &machine->steps, 1};
 	machine->pages = page_allocator_model("buddy", &error)->create(&wiring, &error);

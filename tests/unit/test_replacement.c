@@ -166,10 +166,13 @@ static void policies_equal_plain_lists(void **state)
 	}
 }
 
+/* Requests of the longest run. */
+#define RUN_MAX 1600u
+
 /* What a run of requests must miss, by the plain lists. */
 static void expect_run(struct replacement *array, struct plain *plain, const uint64_t *requests, size_t count)
 {
-	struct replacement_miss misses[200];
+	static struct replacement_miss misses[RUN_MAX];
 	size_t missed = replacement_run(array, requests, count, misses), at = 0;
 	for (size_t i = 0; i < count; i++) {
 		uint64_t tag = requests[i] >> WAY_MARK_BITS, marks = requests[i] & WAY_MARKS & ~USED_AGAIN;
@@ -267,12 +270,14 @@ static void lru_runs_equal_plain_lists_at_any_ways(void **state)
 		for (unsigned ways = 1; simd_has(simd) && ways <= VECTOR_WAYS; ways++)
 			for (unsigned g = 0; g < SET_COUNTS; g++) {
 				const struct geometry geometry = {set_counts[g], ways, set_counts[g] == 64 && ways % 2};
+				/* What was seen of a run is used in its further part. */
+				const unsigned longest = set_counts[g] == 600 ? RUN_MAX : 200;
 				const uint64_t marks = ways % 3 == 1 ? USED_AGAIN : WAY_MARKS;
 				struct replacement *array = make_array("lru", &geometry, false, ways % 3 == 1, simd);
 				struct plain plain = make_plain("lru", &geometry);
-				for (unsigned step = 0, batch = 0; step < 1200; batch++) {
-					uint64_t requests[200];
-					unsigned count = rng_below(&rng, 200);
+				for (unsigned step = 0, batch = 0; step < 4 * longest; batch++) {
+					uint64_t requests[RUN_MAX];
+					unsigned count = rng_below(&rng, longest);
 					for (unsigned i = 0; i < count; i++, step++)
 						requests[i] = next_tag((enum stream)(batch % STREAMS), &plain, &rng, step)
 						                      << WAY_MARK_BITS |

@@ -124,7 +124,7 @@ static void begin(struct bench *bench, unsigned cpus, bool is_64)
 	bench->settings.machine.cpus = cpus;
 	layout_init(&bench->layout, 64);
 	if (!is_64)
-		layout_set_32bit(&bench->layout, 896ull << 20);
+		layout_set_32bit(&bench->layout, &(struct layout_32bit){896ull << 20, 1ull << 30, cpus});
 	steps_init(&bench->steps, false);
 	struct virtual_allocator_wiring wiring = {.settings = &bench->settings, .layout = &bench->layout, .steps = &bench->steps};
 	bench->areas = virtual_allocator_vmalloc_create(&wiring, &error);

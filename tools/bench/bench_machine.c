@@ -11,6 +11,7 @@
  * beside. With PASS only that one runs, once; tools/bench/run --instructions counts its instructions.
  */
 #include "models/cache_settings.h"
+#include "models/dram_settings.h"
 #include "models/registry.h"
 #include "models/settings.h"
 #include "models/tlb_settings.h"
@@ -41,6 +42,14 @@ static _Noreturn void give_up(const struct error *error)
 
 /* ---- passes ---- */
 
+/* Of the pass with several cores. */
+#define CORES 8u
+
+struct bench_core {
+	struct walker walker;
+	cycle now;
+};
+
 struct rig {
 	struct cache_hierarchy *caches;
 	struct mmu mmu;
@@ -54,7 +63,9 @@ struct rig {
 	struct settings settings;
 	struct dram *dram;
 	struct memory *memory;
-	cycle now; /* under the clock */
+	cycle now;                /* under the clock */
+	struct bench_core *cores; /* CORES of them */
+	struct mmu core_mmu[CORES];
 };
 
 struct pass {
@@ -92,20 +103,25 @@ static void run_loop(struct rig *rig, const struct access *accesses, size_t coun
 	}
 }
 
-static void start_caches(struct rig *rig)
+static void make_caches(struct rig *rig, const char *const lines[3], unsigned cores)
 {
-	static const char *const lines[] = {"l1d size=32KiB ways=8 serves=data", "l2 size=1MiB ways=16", "llc size=8MiB ways=16"};
 	const struct cache_rules rules = {.rule = CACHE_RULE_DEMAND};
 	struct cache_level_spec specs[3];
 	struct error error = {0};
 	for (unsigned i = 0; i < 3; i++)
 		if (!cache_spec_read(lines[i], "bench", &specs[i], &error))
 			give_up(&error);
-	rig->caches = caches_create(specs, 3, &rules, 1, 1, SIMD_AUTO, &error);
+	rig->caches = caches_create(specs, 3, &rules, cores, 1, SIMD_AUTO, &error);
 	for (unsigned i = 0; i < 3; i++)
 		cache_spec_release(&specs[i]);
 	if (!rig->caches)
 		give_up(&error);
+}
+
+static void start_caches(struct rig *rig)
+{
+	static const char *const lines[] = {"l1d size=32KiB ways=8 serves=data", "l2 size=1MiB ways=16", "llc size=8MiB ways=16"};
+	make_caches(rig, lines, 1);
 }
 
 static void run_caches(struct rig *rig, const struct access *accesses, size_t count)
@@ -119,7 +135,7 @@ static void end_caches(struct rig *rig)
 	cache_hierarchy_destroy(rig->caches);
 }
 
-static void start_tlbs(struct rig *rig, bool walks)
+static void make_tlbs(struct mmu *mmu, bool walks)
 {
 	static const char *const lines[] = {"dtlb entries=64 ways=4 serves=data", "stlb level=2 entries=1536 ways=12"};
 	struct tlb_spec specs[2];
@@ -128,13 +144,21 @@ static void start_tlbs(struct rig *rig, bool walks)
 		if (!tlb_spec_read(lines[i], "bench", &specs[i], &error))
 			give_up(&error);
 	const struct tlbs_wiring wiring = {.specs = specs, .count = 2, .words = walks, .seed = 1, .simd = SIMD_AUTO};
-	if (!tlbs_create(&rig->mmu, &wiring, &error) || (walks && !count_space_init(&rig->space, &error)))
+	if (!tlbs_create(mmu, &wiring, &error))
+		give_up(&error);
+	for (unsigned i = 0; i < 2; i++)
+		tlb_spec_release(&specs[i]);
+}
+
+static void start_tlbs(struct rig *rig, bool walks)
+{
+	struct error error = {0};
+	make_tlbs(&rig->mmu, walks);
+	if (walks && !count_space_init(&rig->space, &error))
 		give_up(&error);
 	if (walks)
 		count_space_attach(&rig->space, &rig->mmu);
 	mmu_init(&rig->mmu);
-	for (unsigned i = 0; i < 2; i++)
-		tlb_spec_release(&specs[i]);
 }
 
 static void start_demand(struct rig *rig)
@@ -164,6 +188,26 @@ static void start_walks(struct rig *rig)
 	start_tlbs(rig, true);
 }
 
+static void start_translation(struct rig *rig)
+{
+	start_tlbs(rig, true);
+}
+
+static void run_translation(struct rig *rig, const struct access *accesses, size_t count)
+{
+	size_t made;
+	for (size_t done = 0; done < count;)
+		done += mmu_run(&rig->mmu, accesses + done, count - done, rig->physical, ACCESS_BATCH + MMU_ROOM, &made);
+}
+
+static void end_translation(struct rig *rig)
+{
+	mmu_check(&rig->mmu);
+	mmu_release(&rig->mmu);
+	count_space_check(&rig->space);
+	count_space_release(&rig->space);
+}
+
 static void run_walks(struct rig *rig, const struct access *accesses, size_t count)
 {
 	size_t made;
@@ -175,9 +219,8 @@ static void run_walks(struct rig *rig, const struct access *accesses, size_t cou
 
 static void end_walks(struct rig *rig)
 {
-	end_demand(rig);
-	count_space_check(&rig->space);
-	count_space_release(&rig->space);
+	end_caches(rig);
+	end_translation(rig);
 }
 
 static void start_distances(struct rig *rig)
@@ -198,22 +241,26 @@ static void end_distances(struct rig *rig)
 	stack_distance_destroy(rig->stack);
 }
 
-/* Caches, TLBs and walker of `walks`, under the clock: each request begins when the one before it is done. */
-static void start_timed(struct rig *rig)
+/* The memory under the clock of so many cores, made of rig->caches and these MMUs. */
+static void make_timed(struct rig *rig, unsigned cores, struct mmu *mmu)
 {
 	struct error error = {0};
-	start_walks(rig);
 	settings_init(&rig->settings);
-	rig->settings.machine.cpus = 1;
-	rig->dram = dram_model(rig->settings.machine.dram.model, &error)
-	                    ->create(&(struct dram_wiring){.settings = &rig->settings}, &error);
+	rig->settings.machine.cpus = cores;
+	rig->dram = dram_of_settings(&rig->settings, &error);
 	if (!rig->dram)
 		give_up(&error);
-	const struct memory_wiring wiring = {
-	        .settings = &rig->settings, .caches = rig->caches, .mmu = &rig->mmu, .dram = rig->dram};
+	const struct memory_wiring wiring = {.settings = &rig->settings, .caches = rig->caches, .mmu = mmu, .dram = rig->dram};
 	rig->memory = memory_model("timed", &error)->create(&wiring, &error);
 	if (!rig->memory)
 		give_up(&error);
+}
+
+/* Caches, TLBs and walker of `walks`, under the clock: each request begins when the one before it is done. */
+static void start_timed(struct rig *rig)
+{
+	start_walks(rig);
+	make_timed(rig, 1, &rig->mmu);
 }
 
 static void run_timed(struct rig *rig, const struct access *accesses, size_t count)
@@ -228,12 +275,67 @@ static void run_timed(struct rig *rig, const struct access *accesses, size_t cou
 	rig->now = now;
 }
 
-static void end_timed(struct rig *rig)
+static void end_memory(struct rig *rig)
 {
 	rig->memory->ops->check(rig->memory);
 	memory_destroy(rig->memory);
 	dram_destroy(rig->dram);
 	settings_release(&rig->settings);
+}
+
+static void end_timed(struct rig *rig)
+{
+	end_memory(rig);
+	end_walks(rig);
+}
+
+/* Eight cores with caches, TLBs and walkers of their own, but for the last level and the tables. */
+static void start_cores(struct rig *rig)
+{
+	static const char *const lines[] = {"l1d size=32KiB ways=8 serves=data", "l2 size=1MiB ways=16",
+	                                    "llc size=8MiB ways=16 cores=all"};
+	make_caches(rig, lines, CORES);
+	start_tlbs(rig, true);
+	rig->cores = xcalloc(CORES, sizeof *rig->cores);
+	for (unsigned cpu = 0; cpu < CORES; cpu++) {
+		struct bench_core *core = &rig->cores[cpu];
+		core->walker = (struct walker){
+		        .mode = rig->space.walker.mode, .controls = rig->space.walker.controls, .memory = &rig->space.memory};
+		walker_load_root(&core->walker, rig->space.tables.root, 0);
+		make_tlbs(&rig->core_mmu[cpu], true);
+		rig->core_mmu[cpu].fault = rig->mmu.fault;
+		rig->core_mmu[cpu].context = rig->mmu.context;
+		rig->core_mmu[cpu].walker = &core->walker;
+		mmu_init(&rig->core_mmu[cpu]);
+	}
+	make_timed(rig, CORES, rig->core_mmu);
+}
+
+/* Dealt in runs of so many accesses: cores share lines and pages, but not each of them at each turn. */
+#define DEAL 64u
+
+static void run_cores(struct rig *rig, const struct access *accesses, size_t count)
+{
+	struct cost cost;
+	for (size_t i = 0; i < count; i++) {
+		unsigned cpu = (unsigned)(i / DEAL % CORES);
+		const struct memory_request request = {.address = accesses[i].address,
+		                                       .bytes = accesses[i].bytes,
+		                                       .cpu = (uint16_t)cpu,
+		                                       .kind = accesses[i].kind,
+		                                       .now = rig->cores[cpu].now};
+		rig->cores[cpu].now = memory_access(rig->memory, &request, &cost);
+	}
+}
+
+static void end_cores(struct rig *rig)
+{
+	end_memory(rig);
+	for (unsigned cpu = 0; cpu < CORES; cpu++) {
+		mmu_release(&rig->core_mmu[cpu]);
+		walker_release(&rig->cores[cpu].walker);
+	}
+	free(rig->cores);
 	end_walks(rig);
 }
 
@@ -242,8 +344,10 @@ static const struct pass passes[] = {
         {"loop", "yardstick: one level, scalar loop", nothing, run_loop, nothing},
         {"caches", "three caches", start_caches, run_caches, end_caches},
         {"demand", "three caches and two TLBs", start_demand, run_demand, end_demand},
+        {"translation", "translated, no caches", start_translation, run_translation, end_translation},
         {"walks", "translated, walker's references in the caches", start_walks, run_walks, end_walks},
         {"timed", "the same under the clock, one by one", start_timed, run_timed, end_timed},
+        {"cores", "eight cores under the clock, together", start_cores, run_cores, end_cores},
         {"distances", "stack distances of lines", start_distances, run_distances, end_distances},
         {0},
 };

@@ -15,6 +15,7 @@
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/flush_every.h"
 #include "tools/kmemsim/interrupt.h"
+#include "tools/kmemsim/op_events.h"
 #include "tools/kmemsim/progress.h"
 #include "tools/kmemsim/simulate.h"
 #include "tools/kmemsim/timed_machine.h"
@@ -61,6 +62,9 @@ static double host_seconds(void)
 /* What a recording would have told of its machine; a start state does, where there is one. */
 static bool complete_settings(struct settings *settings, struct start_state *start, struct error *error)
 {
+	if (op_events_wanted(settings))
+		return error_set(error, ERROR_USAGE, "events.file: '%.200s': only runs of recordings have ops to tell of",
+		                 settings->events_file);
 	if (settings->start && *settings->start) {
 		if (!start_state_read(start, settings->start, error))
 			return false;
@@ -277,7 +281,9 @@ static bool make_pages(struct parts *parts, const struct start_state *start, str
 		return false;
 	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
 	if (settings->machine.architecture == ARCHITECTURE_X86_32)
-		layout_set_32bit(&parts->layout, settings->kernel.lowmem_bytes);
+		layout_set_32bit(&parts->layout, &(struct layout_32bit){.lowmem_bytes = settings->kernel.lowmem_bytes,
+		                                                        .memory_bytes = settings->machine.memory_bytes,
+		                                                        .cpus = settings->machine.cpus});
 	steps_init(&parts->steps, false);
 	const struct page_allocator_wiring wiring = {
 	        .settings = settings, .layout = &parts->layout, .steps = &parts->steps, .seed = settings->seed};

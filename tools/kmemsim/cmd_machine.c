@@ -32,7 +32,7 @@ enum {
 static const struct argp_option machine_options[] = {
         {"cpuid", OPTION_CPUID, "FILE", 0, "Another machine's answers (cpuid -r) instead of the host's", 0},
         {"out", OPTION_OUT, "FILE", 0, "Write the machine's YAML there (detect: default standard output)", 0},
-        {"max", OPTION_MAX, "SIZE", 0, "measure: the largest set (default 4 last-level caches)", 1},
+        {"max", OPTION_MAX, "SIZE", 0, "measure: the largest set (default 3 last-level caches)", 1},
         {"repeats", OPTION_REPEATS, "N", 0, "measure: runs of each set, of which the least counts (default 25)", 1},
         {"seed", OPTION_SEED, "N", 0, "measure: of the order of lines (default 1)", 1},
         {"set", OPTION_SET, "KEY=VALUE", 0, "measure: a setting of the simulated machine", 1},
@@ -46,7 +46,8 @@ struct machine_options {
 	const char *verb, *cpuid, *out, *csv, *db, *picture;
 	const char *sets[SETS_MAX + 1];
 	size_t sets_count;
-	bool of_measure; /* an option was given that only measure has */
+	bool of_measure;  /* an option was given that only measure has */
+	bool interrupted; /* of a measurement: what was measured is told */
 	struct measure_request request;
 };
 
@@ -130,7 +131,7 @@ static bool only_measure(const struct machine_options *options, struct error *er
 	                                         "machine measure`");
 }
 
-static bool detect(const struct machine_options *options, struct error *error)
+static bool detect(struct machine_options *options, struct error *error)
 {
 	struct detected detected;
 	if (!only_measure(options, error) || !machine_detect(&detected, options->cpuid, error))
@@ -163,8 +164,7 @@ static bool write_measured(const struct machine_options *options, const struct d
 	       (!options->picture || machine_draw(measured, name, options->picture, error));
 }
 
-static bool measure_detected(const struct machine_options *options, struct detected *detected, bool *interrupted,
-                             struct error *error)
+static bool measure_detected(struct machine_options *options, struct detected *detected, struct error *error)
 {
 	struct measured measured;
 	struct progress_bar bar;
@@ -179,28 +179,25 @@ static bool measure_detected(const struct machine_options *options, struct detec
 	progress_bar_end(&bar);
 	print_notes(&detected->facts, notes);
 	done = done && write_measured(options, detected, &measured, error);
-	*interrupted = measured.interrupted;
+	options->interrupted = measured.interrupted;
 	machine_measured_release(&measured);
 	return done;
 }
 
-static bool measure(const struct machine_options *options, struct error *error)
+static bool measure(struct machine_options *options, struct error *error)
 {
 	struct detected detected;
-	bool interrupted = false;
 	if (options->cpuid)
 		return error_set(error, ERROR_USAGE, "--cpuid: only the host can be measured");
 	if (!machine_detect(&detected, NULL, error))
 		return false;
 	print_notes(&detected.facts, 0);
-	bool done = measure_detected(options, &detected, &interrupted, error);
+	bool done = measure_detected(options, &detected, error);
 	machine_detected_release(&detected);
-	if (done && interrupted)
-		exit(EXIT_INTERRUPTED);
 	return done;
 }
 
-static bool cpuid(const struct machine_options *options, struct error *error)
+static bool cpuid(struct machine_options *options, struct error *error)
 {
 	struct cpuid_table table;
 	if (!only_measure(options, error) || !machine_table_read(&table, options->cpuid, error))
@@ -212,10 +209,10 @@ static bool cpuid(const struct machine_options *options, struct error *error)
 
 static const struct verb {
 	const char *name;
-	bool (*run)(const struct machine_options *, struct error *);
+	bool (*run)(struct machine_options *, struct error *);
 } verbs[] = {{"detect", detect}, {"measure", measure}, {"cpuid", cpuid}, {0}};
 
-static bool do_verb(const struct machine_options *options, struct error *error)
+static bool do_verb(struct machine_options *options, struct error *error)
 {
 	struct nearest nearest;
 	nearest_start(&nearest, options->verb);
@@ -236,7 +233,7 @@ static int run(const struct command *command, int argc, char **argv)
 	const struct command_line line = {command, parse, &options, &error};
 	if (!command_parse(&line, argc, argv) || !do_verb(&options, &error))
 		return command_failed(&error);
-	return EXIT_SUCCESS;
+	return options.interrupted ? EXIT_INTERRUPTED : EXIT_SUCCESS;
 }
 
 const struct command command_machine = {

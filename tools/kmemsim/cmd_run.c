@@ -8,6 +8,7 @@
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/configs.h"
 #include "tools/kmemsim/simulate.h"
+#include "tools/kmemsim/variants.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,6 +37,7 @@ struct run_options {
 	char *sets[SETS_MAX]; /* "key=value", owned */
 	size_t sets_count;
 	bool kernel_chosen;
+	const struct variant *variant; /* the one that this process is to run; NULL: it has not come to that */
 };
 
 #define SET_OPTION \
@@ -224,11 +226,33 @@ static bool check_source(const struct settings *settings, const char *input, str
 	       error_set(error, ERROR_USAGE, "%s: a run is given one of trace, accesses and workload, not several", input);
 }
 
+static int run_simulation(struct run_options *options, bool scenario, bool compare, struct error *error);
+
+/* One variant of a scenario, in a process of its own. */
+static int run_variant(void *context, const struct variant *variant)
+{
+	struct run_options options = *(const struct run_options *)context;
+	struct error error = {0};
+	options.variant = variant;
+	return run_simulation(&options, true, false, &error);
+}
+
+/* The settings of the variant, then the user's own, which win. */
+static void gather_sets(const struct run_options *options, const char *sets[])
+{
+	const struct variant *variant = options->variant;
+	size_t count = 0;
+	for (size_t index = 0; variant && index < variant->sets_count; index++)
+		sets[count++] = variant->sets[index];
+	for (size_t index = 0; index < options->sets_count; index++)
+		sets[count++] = options->sets[index];
+	sets[count] = NULL;
+}
+
 static int run_simulation(struct run_options *options, bool scenario, bool compare, struct error *error)
 {
-	const char *sets[SETS_MAX + 2] = {0};
-	for (size_t index = 0; index < options->sets_count; index++)
-		sets[index] = options->sets[index];
+	const char *sets[SETS_MAX + VARIANT_SETS_MAX + 2] = {0};
+	gather_sets(options, sets);
 	struct settings settings;
 	const struct scenario_source source = {
 	        .path = scenario ? options->input : NULL, .config_dirs = config_dirs(), .sets = sets};
@@ -248,9 +272,21 @@ static int run_simulation(struct run_options *options, bool scenario, bool compa
 		name_recording(&settings, options->input, error);
 	else
 		check_source(&settings, options->input, error);
+	if (options->variant) {
+		free(settings.label);
+		settings.label = xstrdup(options->variant->label);
+	}
 	int code;
 	if (error->kind != ERROR_NONE) {
 		code = command_failed(error);
+	} else if (settings.variants_count > 0 && !options->variant) {
+		const struct variants_run run = {.settings = &settings,
+		                                 .input = options->input,
+		                                 .db_path = options->db,
+		                                 .format = options->format,
+		                                 .run = run_variant,
+		                                 .context = options};
+		code = variants_simulate(&run);
 	} else if (is_named(settings.accesses)) {
 		const struct access_simulation simulation = {
 		        .settings = &settings, .db_path = options->db, .format = options->format};

@@ -10,11 +10,12 @@
 #include <string.h>
 
 /* The largest set by default, in last-level caches, and where CPUID tells of none. */
-#define MAX_CACHES 4u
+#define MAX_CACHES 3u
 #define MAX_BYTES_DEFAULT (64ull << 20)
 /* No more than this part of what the host can give. */
 #define MEMORY_PART 4u
 #define CYCLE_REPEATS 50u
+#define MHZ 1000000ull
 #define FEMTOSECONDS_OF_SECOND 1000000000000000ull
 /* Pages beyond those that the last TLB holds show only what lies in caches of tables. */
 #define TLB_REACHES 4u
@@ -163,7 +164,8 @@ static struct machine_latencies latencies_of(const struct measured *measured)
 	                                      .l2 = rounded(found->l2),
 	                                      .llc = rounded(found->llc),
 	                                      .dram = rounded(found->dram),
-	                                      .frequency_hz = FEMTOSECONDS_OF_SECOND / measured->cycle_fs};
+	                                      .frequency_hz =
+	                                              (FEMTOSECONDS_OF_SECOND / measured->cycle_fs + MHZ / 2) / MHZ * MHZ};
 	const uint64_t before = found->llc ? found->llc : found->l2 ? found->l2 : found->l1;
 	if (found->tlb_miss > found->l1)
 		latencies.last_tlb = rounded(found->tlb_miss - found->l1);
@@ -201,6 +203,10 @@ bool machine_measure(struct detected *detected, const struct measure_request *re
 		return false;
 	for (unsigned series = 0; series < MEASURE_SERIES; series++)
 		measured->count[series] = chase_plan(&measure_series[series], max_of(measured, series), measured->points[series]);
+	if (!host_has_huge_pages())
+		machine_facts_note(&detected->facts,
+		                   "the kernel gives no transparent huge pages: what is measured in pages of 2 MiB has "
+		                   "pages of 4 KiB");
 	if (!measure_host(request, measured, error))
 		return false;
 	find(measured, measured->points, &measured->found);

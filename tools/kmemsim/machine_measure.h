@@ -21,7 +21,7 @@
 extern const struct chase_series measure_series[MEASURE_SERIES];
 
 struct measure_request {
-	uint64_t max_bytes; /* 0: four times the last-level cache */
+	uint64_t max_bytes; /* 0: three times the last-level cache */
 	unsigned repeats;
 	uint64_t seed;
 	const char *const *sets; /* of the simulated machine, `key=value`, ends with NULL */

@@ -69,11 +69,28 @@ static void print_rows(const struct measured *measured, FILE *out)
 		        rows[i].text(rows[i].simulated, right));
 }
 
+/* Points whose simulated cycles are within a quarter of the measured ones. */
+static void print_agreement(const struct measured *measured, FILE *out)
+{
+	fputs("\nsimulated within a quarter of measured:\n", out);
+	for (unsigned series = 0; series < MEASURE_SERIES; series++) {
+		unsigned near = 0;
+		for (unsigned i = 0; i < measured->count[series]; i++) {
+			const uint64_t host = measured->points[series][i].milli_cycles,
+			               machine = measured->simulated[series][i].milli_cycles;
+			near += 4 * machine >= 3 * host && 4 * machine <= 5 * host;
+		}
+		fprintf(out, "%-34s %9u of %u\n", measure_series[series].name, near, measured->count[series]);
+	}
+}
+
 void machine_print_text(const struct measured *measured, FILE *out)
 {
 	fprintf(out, "The cores' clock: %" PRIu64 " MHz; sets up to %" PRIu64 " MiB\n\n",
 	        measured->latencies.frequency_hz / 1000000, measured->max_bytes >> 20);
 	print_rows(measured, out);
+	if (!measured->interrupted)
+		print_agreement(measured, out);
 	if (measured->llc_told_bytes)
 		fprintf(out,
 		        "\nThe last level is simulated with the size that was found, not with the %" PRIu64 " KiB of CPUID.\n",

@@ -14,6 +14,7 @@
 #include "sim/address_space.h"
 #include "sim/cache_hierarchy.h"
 #include "tools/kmemsim/machine_measure.h"
+#include "tools/kmemsim/timed_machine.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,8 +35,7 @@ struct rig {
 	struct address_space space;
 	bool has_space;
 	struct cache_hierarchy *caches;
-	struct dram *dram;
-	struct memory *memory;
+	struct timed_machine timed;
 };
 
 /* ---- the machine ---- */
@@ -102,11 +102,9 @@ static bool rig_make(struct rig *rig, bool huge_pages, struct error *error)
 {
 	const struct settings *settings = &rig->settings;
 	const struct page_allocator_model *page_model = page_allocator_model(settings->page_allocator, error);
-	const struct memory_model *memory_found = memory_model(settings->machine.memory_model, error);
-	const struct dram_model *dram_found = dram_model(settings->machine.dram.model, error);
 	layout_init(&rig->layout, settings->kernel.page_struct_bytes);
 	steps_init(&rig->steps, false);
-	if (!page_model || !memory_found || !dram_found)
+	if (!page_model)
 		return false;
 	const struct page_allocator_wiring wiring = {
 	        .settings = settings, .layout = &rig->layout, .steps = &rig->steps, .seed = settings->seed};
@@ -116,22 +114,14 @@ static bool rig_make(struct rig *rig, bool huge_pages, struct error *error)
 	rig->caches = caches_of_settings(settings, false, NULL, error);
 	if (!rig->caches)
 		return false;
-	rig->dram = dram_found->create(&(struct dram_wiring){.settings = settings}, error);
-	if (!rig->dram)
-		return false;
-	rig->memory = memory_found->create(&(struct memory_wiring){.settings = settings,
-	                                                           .caches = rig->caches,
-	                                                           .mmu = rig->mmus.mmu,
-	                                                           .layout = &rig->layout,
-	                                                           .dram = rig->dram},
-	                                   error);
-	return rig->memory != NULL;
+	const struct timed_machine_parts parts = {
+	        .settings = settings, .caches = rig->caches, .mmu = rig->mmus.mmu, .layout = &rig->layout};
+	return timed_machine_create(&rig->timed, &parts, error);
 }
 
 static void rig_release(struct rig *rig)
 {
-	memory_destroy(rig->memory);
-	dram_destroy(rig->dram);
+	timed_machine_release(&rig->timed);
 	cache_hierarchy_destroy(rig->caches);
 	if (rig->has_space)
 		address_space_release(&rig->space);
@@ -154,7 +144,7 @@ static cycle follow(struct rig *rig, const struct chase_series *series, const ui
 		                                       .kind = ACCESS_LOAD,
 		                                       .now = now};
 		struct cost cost;
-		now = memory_access(rig->memory, &request, &cost);
+		now = memory_access(rig->timed.memory, &request, &cost);
 		*at = next[*at];
 	}
 	return now;
@@ -171,7 +161,7 @@ static bool simulate_point(const struct settings *settings, const struct chase_s
 		const cycle warm = follow(&rig, series, next, &at, point->count, 0);
 		const cycle done = follow(&rig, series, next, &at, loads, warm);
 		point->milli_cycles = ((done - warm) * 1000 + loads / 2) / loads;
-		rig.memory->ops->check(rig.memory);
+		timed_machine_check(&rig.timed);
 	}
 	rig_release(&rig);
 	return made;

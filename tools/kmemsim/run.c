@@ -13,6 +13,7 @@
 #include "sim/procfs.h"
 #include "sim/replay.h"
 #include "sim/state_moment.h"
+#include "tools/kmemsim/op_events.h"
 #include "tools/kmemsim/recorded.h"
 #include "tools/kmemsim/timed_machine.h"
 
@@ -40,6 +41,7 @@ struct parts {
 	bool mapped;
 	struct timed_machine machine; /* timing: cycles */
 	bool timed;
+	struct chrome_trace *events; /* NULL: not asked for */
 	struct dump_request dump;
 	struct procfs_slabinfo recorded;  /* empty: the recording has no slabinfo of its end */
 	struct start_state start, expect; /* path NULL: none */
@@ -199,6 +201,51 @@ static bool make_levels(struct parts *parts, struct error *error)
 	return map_kernel(parts, error);
 }
 
+/* ---- names of what ops are counted for ---- */
+
+static const char *owner_of_cache(void *context, uint32_t owner)
+{
+	struct parts *parts = context;
+	static const char *const none = "pages and large kmallocs";
+	if (owner == REPLAY_OWNER_NONE)
+		return none;
+	const struct object_allocator *objects = parts->objects;
+	if (owner > objects->ops->cache_limit(objects) ||
+	    !objects->ops->cache_view(objects, (cache_id){owner - 1}, &parts->owner_view))
+		return "caches that are gone";
+	return parts->owner_view.name;
+}
+
+static const char *name_of_call_site(void *context, uint32_t call_site)
+{
+	const struct parts *parts = context;
+	return trace_call_site(parts->trace, call_site);
+}
+
+static struct op_cost_names names_of(struct parts *parts)
+{
+	return (struct op_cost_names){.owner = owner_of_cache, .call_site = name_of_call_site, .context = parts};
+}
+
+/* Memory, cores and their clock, and a listener where one is asked for. */
+static bool make_machine(struct parts *parts, struct error *error)
+{
+	const struct settings *settings = parts->run->settings;
+	const struct op_cost_names names = names_of(parts);
+	struct timed_machine_parts machine = {.settings = settings, .layout = &parts->layout};
+	if (timed_machine_has_levels(settings) && !make_levels(parts, error))
+		return false;
+	machine.caches = parts->caches;
+	machine.mmu = parts->mmus.mmu;
+	if (op_events_wanted(settings)) {
+		parts->events = op_events_open(settings, &names, &parts->layout, error);
+		if (!parts->events)
+			return false;
+		machine.listener = chrome_trace_listener(parts->events);
+	}
+	return timed_machine_create(&parts->machine, &machine, error);
+}
+
 static bool make_models(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->run->settings;
@@ -208,7 +255,9 @@ static bool make_models(struct parts *parts, struct error *error)
 		return false;
 	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
 	if (settings->machine.architecture == ARCHITECTURE_X86_32)
-		layout_set_32bit(&parts->layout, settings->kernel.lowmem_bytes);
+		layout_set_32bit(&parts->layout, &(struct layout_32bit){.lowmem_bytes = settings->kernel.lowmem_bytes,
+		                                                        .memory_bytes = settings->machine.memory_bytes,
+		                                                        .cpus = settings->machine.cpus});
 	parts->timed = settings->timing == TIMING_CYCLES;
 	if (parts->timed)
 		layout_keep_names(&parts->layout); /* of the locks, which only cores take */
@@ -229,13 +278,7 @@ static bool make_models(struct parts *parts, struct error *error)
 	parts->objects = object_model->create(&above, error);
 	if (!parts->objects || (parts->start.path && !start_state_objects(&parts->start, parts->objects, &above, error)))
 		return false;
-	if (!parts->timed)
-		return true;
-	if (timed_machine_has_levels(settings) && !make_levels(parts, error))
-		return false;
-	const struct timed_machine_parts machine = {
-	        .settings = settings, .caches = parts->caches, .mmu = parts->mmus.mmu, .layout = &parts->layout};
-	return timed_machine_create(&parts->machine, &machine, error);
+	return !parts->timed || make_machine(parts, error);
 }
 
 /* Where the states stand in the recording. */
@@ -270,7 +313,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .sample_every_ns = settings->sample_every_ns,
 	        .dump_every_ns = parts->dump.every_ns,
 	        .paranoid_every = settings->paranoid_every,
-	        .frequency_mhz = settings->machine.frequency_hz < 1000000 ? 1 : settings->machine.frequency_hz / 1000000,
+	        .frequency_mhz = settings_mhz(settings),
 	        .cpus = settings->machine.cpus,
 	        .from_state = parts->start.is_dump,
 	        .window = parts->window,
@@ -347,25 +390,6 @@ static bool write_call_sites(struct parts *parts, struct error *error)
 	return true;
 }
 
-static const char *owner_of_cache(void *context, uint32_t owner)
-{
-	struct parts *parts = context;
-	static const char *const none = "pages and large kmallocs";
-	if (owner == REPLAY_OWNER_NONE)
-		return none;
-	const struct object_allocator *objects = parts->objects;
-	if (owner > objects->ops->cache_limit(objects) ||
-	    !objects->ops->cache_view(objects, (cache_id){owner - 1}, &parts->owner_view))
-		return "caches that are gone";
-	return parts->owner_view.name;
-}
-
-static const char *name_of_call_site(void *context, uint32_t call_site)
-{
-	const struct parts *parts = context;
-	return trace_call_site(parts->trace, call_site);
-}
-
 /* The name of a number of struct machine: caller. */
 static const char *name_of_caller(void *context, uint32_t caller)
 {
@@ -407,7 +431,7 @@ static bool write_levels(struct parts *parts, struct error *error)
 
 static bool write_machine(struct parts *parts, struct error *error)
 {
-	const struct op_cost_names names = {.owner = owner_of_cache, .call_site = name_of_call_site, .context = parts};
+	const struct op_cost_names names = names_of(parts);
 	return timed_machine_store(&parts->machine, parts->store, parts->run->run_id, &parts->layout, &names, error) &&
 	       write_levels(parts, error);
 }
@@ -637,6 +661,9 @@ bool run_one(const struct run *run, bool *interrupted, struct error *error)
 	bool done = parts.trace && dump_request_parse(&parts.dump, run->settings->dump, "dump", error) &&
 	            recorded_slabs_read(parts.trace, &parts.recorded, error) && read_states(&parts, error) &&
 	            make_models(&parts, error) && make_replay(&parts, error) && replay_all(&parts, interrupted, error);
+	struct error at_events = {0};
+	if (!op_events_close(parts.events, run->settings, &at_events) && done)
+		done = error_set(error, at_events.kind, "%s", at_events.text);
 	const char *status = !done ? "failed" : *interrupted ? "interrupted" : "complete";
 	struct error at_end = {0};
 	if (!end_row(&parts, status, error, started, &at_end))

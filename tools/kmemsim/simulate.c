@@ -17,6 +17,7 @@
 #include "sim/trace_report.h"
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/interrupt.h"
+#include "tools/kmemsim/op_events.h"
 #include "tools/kmemsim/progress.h"
 #include "tools/kmemsim/recorded.h"
 #include "tools/kmemsim/results.h"
@@ -214,6 +215,8 @@ static bool make_rows(struct batch *batch, struct error *error)
 		struct job *job = &batch->jobs[index];
 		settings_copy(&job->settings, settings);
 		set_allocator(&job->settings, settings->allocator[index]);
+		if (batch->jobs_count > 1)
+			op_events_name(&job->settings, settings->allocator[index]);
 		char *scenario = NULL;
 		size_t length;
 		FILE *out = open_memstream(&scenario, &length);
@@ -421,7 +424,7 @@ static bool prepare(struct batch *batch, struct error *error)
 	bool there = access(batch->db_path, F_OK) == 0;
 	if (!try_database(batch->db_path, error))
 		return false;
-	if (!read_recording(batch, error)) {
+	if (!op_events_check(batch->simulation->settings, error) || !read_recording(batch, error)) {
 		if (!there)
 			unlink(batch->db_path);
 		return false;

@@ -4,6 +4,7 @@
  */
 #include "tools/kmemsim/timed_machine.h"
 
+#include "models/dram_settings.h"
 #include "models/registry.h"
 
 #include <string.h>
@@ -13,20 +14,11 @@ bool timed_machine_has_levels(const struct settings *settings)
 	return strcmp(settings->machine.memory_model, "ideal") != 0;
 }
 
-static bool make_dram(struct timed_machine *timed, const struct settings *settings, struct error *error)
-{
-	if (strcmp(settings->machine.memory_model, "timed") != 0)
-		return true;
-	const struct dram_model *model = dram_model(settings->machine.dram.model, error);
-	timed->dram = model ? model->create(&(struct dram_wiring){.settings = settings}, error) : NULL;
-	return timed->dram != NULL;
-}
-
 bool timed_machine_create(struct timed_machine *timed, const struct timed_machine_parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->settings;
 	const struct memory_model *model = memory_model(settings->machine.memory_model, error);
-	if (!model || !make_dram(timed, settings, error))
+	if (!model || (model->ops->has_dram && !(timed->dram = dram_of_settings(settings, error))))
 		return false;
 	const struct memory_wiring wiring = {
 	        .settings = settings, .caches = parts->caches, .mmu = parts->mmu, .layout = parts->layout, .dram = timed->dram};
@@ -37,6 +29,7 @@ bool timed_machine_create(struct timed_machine *timed, const struct timed_machin
 	                                     .line_bytes = settings->machine.cache_line_bytes,
 	                                     .core = settings->machine.core,
 	                                     .memory = timed->memory,
+	                                     .listener = parts->listener,
 	                                     .layout = parts->layout};
 	machine_init(&timed->machine, &cores);
 	return true;

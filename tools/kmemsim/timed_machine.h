@@ -23,6 +23,7 @@ struct timed_machine_parts {
 	struct cache_hierarchy *caches; /* these two outlive the machine; NULL: the memory model needs none */
 	struct mmu *mmu;
 	struct layout *layout;
+	struct core_listener *listener; /* lives as long as the machine runs; NULL: nobody listens */
 };
 
 /* Whether the memory model of the settings needs caches and MMUs. */
