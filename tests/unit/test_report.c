@@ -142,8 +142,10 @@ static void fill(const struct rig *rig, const char *const *allocators, size_t co
 	struct store *store = store_open(rig->db, &error);
 	must(store, &error);
 	for (size_t i = 0; i < count; i++) {
-		const struct store_run run = {
-		        .label = "what if", .allocator = allocators[i], .trace = "/recordings/boot.txt.xz", .machine = "pc"};
+		const struct store_run run = {.label = timed && i == 2 ? "what else" : "what if",
+		                              .allocator = allocators[i],
+		                              .trace = "/recordings/boot.txt.xz",
+		                              .machine = "pc"};
 		int64_t id;
 		must(store_run_begin(store, &run, &id, &error), &error);
 		add_samples(store, id, samples);
