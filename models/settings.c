@@ -196,6 +196,13 @@ static const struct setting table[] = {
          .help = "Accesses between two samples of caches and TLBs, of a run that is given accesses",
          .source = "estimate: a hundred samples of ten million accesses",
          AT(sample_accesses)},
+        {.key = "watch.levels",
+         .type = SETTING_BOOL,
+         .default_text = "true",
+         .help = "Keep for each cache and TLB what was evicted when, and whose accesses came: thrashing, regions, owners, walks; "
+                 "runs are faster without",
+         .source = "what pictures of levels need",
+         AT(watch_levels)},
         {.key = "watch.owner",
          .type = SETTING_ENUM,
          .names = watch_owner_names,
@@ -227,7 +234,7 @@ static const struct setting table[] = {
          .default_text = "",
          .help = "A file for what cores do, op by op, as trace JSON that ui.perfetto.dev opens; of several runs NAME.json "
                  "becomes "
-                 "NAME.ALLOCATOR.json; relative to the current folder (timing: cycles)",
+                 "NAME.ALLOCATOR.json, of variants NAME.VARIANT.json; relative to the current folder (timing: cycles)",
          .source = "none is written",
          AT(events_file)},
         {.key = "events.from",

@@ -169,6 +169,7 @@ struct settings {
 	enum pace pace;
 	enum on_error on_error;
 	uint64_t seed;
+	bool watch_levels;
 	enum watch_owner watch_owner;
 	uint64_t sample_every_ns; /* sample.every, simulated time; 0 = off */
 	uint64_t sample_accesses; /* sample.accesses; 0 = off */

@@ -77,6 +77,22 @@ bool bounced_line_is_truly_shared(const struct bounced_line *line)
 	return false;
 }
 
+unsigned bounced_line_writers(const struct bounced_line *line)
+{
+	unsigned writers = 0;
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+		writers += line->written[cpu] != 0;
+	return writers;
+}
+
+bool bounced_line_is_falsely_shared(const struct bounced_line *line)
+{
+	unsigned users = 0;
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+		users += (line->written[cpu] | line->read[cpu]) != 0;
+	return users > 1 && bounced_line_writers(line) > 0 && !bounced_line_is_truly_shared(line);
+}
+
 static uint64_t events_of(const struct bounced_line *line)
 {
 	return line->transfers_clean + line->transfers_dirty + line->invalidations;

@@ -425,6 +425,11 @@ static bool crosses(const struct access *access, unsigned shift)
 	return access->address >> shift != (access->address + access->bytes - 1) >> shift;
 }
 
+static bool is_reference(const struct access *access)
+{
+	return access->kind == ACCESS_WALK || access->kind == ACCESS_WALK_STORE;
+}
+
 /* Several cores: which words of a line that bounces the access touches, the directory, and how long the line is kept. */
 static void end_shared(struct timed_memory *timed, const struct timed_core *core, const struct access *access, bool writes,
                        cycle done)
@@ -438,6 +443,8 @@ static void end_shared(struct timed_memory *timed, const struct timed_core *core
 	if (!bounced)
 		return;
 	uint8_t words = bounces_words(&coherence->bounces, access->address, access->bytes);
+	if (!bounced->linear && !is_reference(access))
+		bounced->linear = (line << coherence->line_shift) + timed->to_linear;
 	if (writes)
 		bounced->written[core->cpu] |= words;
 	if (!writes || access->kind == ACCESS_MODIFY)
@@ -532,11 +539,6 @@ static cycle walk(struct timed_memory *timed, struct timed_core *core, const str
 	return at;
 }
 
-static bool is_reference(const struct access *access)
-{
-	return access->kind == ACCESS_WALK || access->kind == ACCESS_WALK_STORE;
-}
-
 /* Cycles of the lookups that accesses of a kind have made beyond the first level. */
 static uint64_t lookup_cycles(const struct mmu *mmu, uint8_t kind)
 {
@@ -557,7 +559,7 @@ static void access_linear(struct timed_memory *timed, struct timed_core *core, c
 {
 	struct access out[2 * MMU_ROOM];
 	struct mmu *mmu = core->mmu;
-	uint64_t looked_up = lookup_cycles(mmu, access->kind);
+	uint64_t looked_up = lookup_cycles(mmu, access->kind), linear = access->address;
 	size_t done, made;
 	do {
 		done = mmu_run(mmu, access, 1, out, 2 * MMU_ROOM, &made);
@@ -572,6 +574,8 @@ static void access_linear(struct timed_memory *timed, struct timed_core *core, c
 				continue;
 			if (first < i)
 				spend_in_tlbs(issue, walk(timed, core, &out[first], i - first, issue->now) - issue->now);
+			timed->to_linear = linear - out[i].address;
+			linear += out[i].bytes;
 			access_physical(timed, core, &out[i], issue);
 			first = i + 1;
 		}
@@ -628,6 +632,7 @@ static void timed_access(struct memory *memory, const struct memory_request *req
 		return;
 	struct issue issue = {.now = request->now, .done = request->now};
 	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
+	timed->to_linear = request->address - access.address;
 	if (is_physical)
 		access_physical(timed, core, &access, &issue);
 	else

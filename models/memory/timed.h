@@ -97,6 +97,7 @@ struct timed_memory {
 	struct coherence *coherence;                    /* NULL: no two cores have caches of their own; owned */
 	uint64_t *depth_counter[CACHE_LEVELS_MAX + 2];
 	unsigned served_by;   /* depth of the level that had the last line asked for; `levels`: memory, one more: another core */
+	uint64_t to_linear;   /* of the access at work: what its physical address lacks to its linear one */
 	struct cost unseen;   /* cycles that nobody waits for */
 	uint32_t kept_cycles; /* how long a locked instruction keeps its line after the access */
 	struct timed_counters counters;

@@ -146,8 +146,10 @@ static void cores_that_write_one_line_take_turns(void **state)
 	assert_int_equal(core_set_count(&top[0]->cores), 8);
 	assert_int_equal(top[0]->written[3], 1u << 3);
 	assert_false(bounced_line_is_truly_shared(top[0]));
+	assert_true(bounced_line_is_falsely_shared(top[0]));
 	rig_load(&rig, 0, 8 * 3, 10000);
 	assert_true(bounced_line_is_truly_shared(top[0]));
+	assert_false(bounced_line_is_falsely_shared(top[0]));
 	machine_rig_release(&rig);
 }
 

@@ -185,18 +185,19 @@ static bool map_kernel(struct parts *parts, struct error *error)
 	return true;
 }
 
-/* Caches and TLBs, each watched for the owners of the cores' jobs. */
+/* Caches and TLBs, watched for the owners of the cores' jobs. */
 static bool make_levels(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->run->settings;
 	const struct machine *machine = &parts->machine.machine;
 	const uint32_t *owner = settings->watch_owner == WATCH_OWNER_CALL_SITE ? &machine->caller : &machine->owner;
-	parts->caches = caches_of_settings(settings, true, owner, error);
+	parts->caches = caches_of_settings(settings, settings->watch_levels, owner, error);
 	if (!parts->caches || !mmus_create(&parts->mmus, settings, settings->machine.cpus, error))
 		return false;
 	for (unsigned cpu = 0; cpu < parts->mmus.cpus; cpu++) {
 		parts->mmus.mmu[cpu].layout = &parts->layout;
-		mmu_watch(&parts->mmus.mmu[cpu], owner);
+		if (settings->watch_levels)
+			mmu_watch(&parts->mmus.mmu[cpu], owner);
 	}
 	return map_kernel(parts, error);
 }
