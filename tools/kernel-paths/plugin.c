@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later
+/* SPDX-License-Identifier: MIT
  *
  * plugin.c - a QEMU plugin that writes down what a kernel function does: every instruction and every access to memory between its
  * entry and its return, callees included.
@@ -10,7 +10,7 @@
  * Algorithm: a call is over when as many returns as calls, and one more, have been run since its entry. Retpolines, which return
  * to where they do not come from, keep the count; an interrupt in between is part of the call and shows by its symbols.
  *
- * It becomes a part of QEMU when it is loaded, hence its licence. The declarations are those of the plugin interface, version 1.
+ * The declarations are those of the plugin interface, version 1.
  */
 #include <inttypes.h>
 #include <stdbool.h>
