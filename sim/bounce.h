@@ -32,6 +32,7 @@ struct bounces {
 	struct bounced_line *lines; /* BOUNCED_LINES_MAX; owned */
 	uint32_t count;
 	uint32_t *slots; /* twice as many, number plus 1; 0: empty; owned */
+	uint64_t *seen;  /* a bit for each hash: clear where no line of it has a record; owned */
 	uint64_t untold; /* events of lines without a record */
 };
 
