@@ -145,7 +145,7 @@ static uint32_t take_whole_entry(struct slob *slob)
 
 static vaddr whole_alloc(struct slob *slob, cache_id cache, unsigned order, gfp flags, unsigned cpu)
 {
-	step_spend(slob->wiring.steps, slob->wiring.settings->cost.slob_new_page);
+	step_spend(slob->wiring.steps, slob->wiring.settings->cost.slob_whole_page);
 	slob->heap.counters.slob_whole_page_requests++;
 	pfn first = order < ORDERS ? page_alloc(slob->wiring.pages, order, flags, cpu) : PFN_NONE;
 	if (first.nr == UINT32_MAX) {
