@@ -118,6 +118,7 @@ struct kernel_settings {
 	bool transparent_hugepage;                         /* order-9 pcp lists */
 	bool compaction;                                   /* CONFIG_COMPACTION */
 	uint32_t kswapd_delay;                             /* page allocator calls until kswapd has its turn; 0 = never */
+	uint32_t kswapd_cpu, kcompactd_cpu;                /* who pays for them; SETTING_UNSET = the CPU that lets them run */
 	uint32_t reclaim_page_cache, reclaim_slab;         /* percent of memory that reclaim can take back */
 	uint32_t page_struct_bytes;                        /* 64, or 56 */
 	uint64_t reserved_bytes; /* not managed by the page allocator: kernel image, memmap, firmware; auto */

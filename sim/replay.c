@@ -512,12 +512,11 @@ static void run_daemons(struct replay *replay)
 			replay->daemon_ns[cpu] = object_allocator_tick(replay->parts.objects, cpu, replay->time_ns);
 			if (replay->follows)
 				follow_pages_unsupply(&replay->follow_pages);
-			if (replay->parts.machine && replay->parts.steps->count > 0) {
-				const struct job_about about = {
-				        .kind = JOB_DAEMON, .owner = REPLAY_OWNER_NONE, .call_site = NO_CALL_SITE};
-				core_push(replay->parts.machine, cpu, &about, replay->parts.steps);
-				steps_clear(replay->parts.steps);
-			}
+			const struct job_about about = {
+			        .kind = JOB_DAEMON, .owner = REPLAY_OWNER_NONE, .call_site = NO_CALL_SITE};
+			if (replay->parts.machine)
+				push_with_daemons(replay->parts.machine, &replay->config.daemons, cpu, &about,
+				                  replay->parts.steps);
 		}
 		if (replay->daemon_ns[cpu] < replay->next_daemon_ns)
 			replay->next_daemon_ns = replay->daemon_ns[cpu];
@@ -992,7 +991,7 @@ static void pay(struct replay *replay, const struct op *op, unsigned cpu)
 		const struct job_about about = {.kind = kind,
 		                                .owner = step_owner(replay, op),
 		                                .call_site = of_object ? replay->live[op->id].call_site : NO_CALL_SITE};
-		core_push(replay->parts.machine, cpu, &about, replay->parts.steps);
+		push_with_daemons(replay->parts.machine, &replay->config.daemons, cpu, &about, replay->parts.steps);
 	}
 	steps_clear(replay->parts.steps);
 }
