@@ -119,6 +119,7 @@ struct kernel_settings {
 	bool compaction;                                   /* CONFIG_COMPACTION */
 	uint32_t kswapd_delay;                             /* page allocator calls until kswapd has its turn; 0 = never */
 	uint32_t kswapd_cpu, kcompactd_cpu;                /* who pays for them; SETTING_UNSET = the CPU that lets them run */
+	bool vmstat;                                       /* CPUs fold their statistics once a second */
 	uint32_t reclaim_page_cache, reclaim_slab;         /* percent of memory that reclaim can take back */
 	uint32_t page_struct_bytes;                        /* 64, or 56 */
 	uint64_t reserved_bytes; /* not managed by the page allocator: kernel image, memmap, firmware; auto */
@@ -147,6 +148,7 @@ struct cost_settings {
 	uint32_t freelist_decode; /* a free pointer with slab_freelist_hardened */
 	uint32_t page_alloc, page_bulk, page_bulk_block, page_split, page_zone_alloc, page_tail_alloc, page_tail_free;
 	uint32_t page_free, page_drain, page_drain_block, page_merge, page_zone_free;
+	uint32_t vmstat_item;
 	uint32_t slob_alloc, slob_page, slob_block, slob_new_page, slob_whole_page, slob_free, slob_free_block, slob_free_page;
 };
 
