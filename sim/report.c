@@ -466,7 +466,8 @@ static bool write_variants(struct sheet *sheet, struct error *error)
 		ok = store_query(
 		        sheet->report->store,
 		        "SELECT c.label, CASE WHEN c.allocator = c.label THEN 'accesses' ELSE c.allocator END, c.cost_mean,"
-		        " c.cost_lock + c.cost_coherence + c.cost_ipi FROM v_compare AS c WHERE c.run_id = ?1",
+		        " c.cost_lock + c.cost_coherence + c.cost_ipi FROM v_compare AS c WHERE c.run_id = ?1"
+		        " AND (c.label <> c.allocator OR c.run_id NOT IN (SELECT run_id FROM op_cost))",
 		        &sheet->runs[i].id, 1, take_variant, points, error);
 	if (ok && points->places.count > 1)
 		write_variant_points(sheet, points);
