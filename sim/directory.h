@@ -59,11 +59,11 @@ static inline unsigned core_set_count(const struct core_set *set)
 #define OWNER_NONE UINT16_MAX
 
 struct directory_entry {
-	uint64_t line;          /* its number plus 1; 0: no entry */
-	struct core_set cores;  /* in whose own caches it is */
-	struct core_set shared; /* in which shared caches */
-	cycle busy_until;       /* it is on its way from one core to another, or kept by a locked instruction */
-	uint16_t owner;         /* the core whose own caches have written it; OWNER_NONE */
+	_Alignas(64) uint64_t line; /* its number plus 1; 0: no entry. An entry is one cache line of the host */
+	struct core_set cores;      /* in whose own caches it is */
+	struct core_set shared;     /* in which shared caches */
+	cycle busy_until;           /* it is on its way from one core to another, or kept by a locked instruction */
+	uint16_t owner;             /* the core whose own caches have written it; OWNER_NONE */
 };
 
 struct directory {
