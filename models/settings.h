@@ -114,6 +114,8 @@ struct kernel_settings {
 	uint32_t percpu_pagelist_high_fraction;            /* auto */
 	uint32_t lowmem_reserve_dma, lowmem_reserve_dma32; /* sysctl lowmem_reserve_ratio: 256 256 */
 	uint32_t lowmem_reserve_normal;                    /* 32 */
+	uint64_t vmalloc_reserve_bytes;                    /* x86-32: boot parameter vmalloc= */
+	uint32_t nr_cpus;                                  /* CONFIG_NR_CPUS; 0 = Debian's */
 	uint64_t lowmem_bytes;                             /* x86-32: what the direct map reaches; HIGHMEM is above */
 	bool transparent_hugepage;                         /* order-9 pcp lists */
 	bool compaction;                                   /* CONFIG_COMPACTION */
@@ -147,6 +149,7 @@ struct cost_settings {
 	uint32_t page_alloc, page_bulk, page_bulk_block, page_split, page_zone_alloc, page_tail_alloc, page_tail_free;
 	uint32_t page_free, page_drain, page_drain_block, page_merge, page_zone_free;
 	uint32_t slob_step; /* one block looked at */
+	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
 };
 
 struct settings {
@@ -164,7 +167,8 @@ struct settings {
 	char *expect;     /* path of a recorded state to hold the end against */
 	char **allocator; /* names, in the order asked for */
 	uint32_t allocators;
-	char *page_allocator; /* name in the page_allocator port */
+	char *page_allocator;    /* name in the page_allocator port */
+	char *virtual_allocator; /* name in the virtual_allocator port */
 	enum timing timing;
 	enum pace pace;
 	enum on_error on_error;

@@ -28,7 +28,7 @@ struct store;
 
 /* PRAGMA application_id ("kmem") and PRAGMA user_version: the version of the tables. */
 #define STORE_APPLICATION_ID 0x6b6d656d
-#define STORE_VERSION 3
+#define STORE_VERSION 4
 
 /* Opens or creates the database. A file that is no kmemsim database, or of another version, is an error and stays as it is. */
 struct store *store_open(const char *path, struct error *error);
@@ -83,6 +83,16 @@ bool store_sample(struct store *store, int64_t run_id, uint32_t sample, const st
  * make one row per order of it, with the unusable index.
  */
 bool store_sample_zone(struct store *store, int64_t run_id, uint32_t sample, const struct zone_view *zone, struct error *error);
+
+/* Areas of kernel addresses at that sample; only in runs that have some. */
+struct store_sample_area {
+	uint64_t areas;               /* live, of the recording */
+	uint64_t pages, pages_mapped; /* behind areas, with their tables; of the recording's own, mapped by areas */
+	uint64_t pages_lazy;          /* of address range, waiting for a purge */
+	uint64_t purges, tlb_flushes; /* so far */
+};
+bool store_sample_area(struct store *store, int64_t run_id, uint32_t sample, const struct store_sample_area *row,
+                       struct error *error);
 
 /* /proc/buddyinfo, /proc/pagetypeinfo, ... as text at a moment (snapshot kinds are free text: "buddyinfo"). */
 bool store_snapshot(struct store *store, int64_t run_id, const char *kind, uint32_t sample, const char *text,
