@@ -120,6 +120,8 @@ struct kernel_settings {
 	bool transparent_hugepage;                         /* order-9 pcp lists */
 	bool compaction;                                   /* CONFIG_COMPACTION */
 	uint32_t kswapd_delay;                             /* page allocator calls until kswapd has its turn; 0 = never */
+	uint32_t kswapd_cpu, kcompactd_cpu;                /* who pays for them; SETTING_UNSET = the CPU that lets them run */
+	bool vmstat;                                       /* CPUs fold their statistics once a second */
 	uint32_t reclaim_page_cache, reclaim_slab;         /* percent of memory that reclaim can take back */
 	uint32_t page_struct_bytes;                        /* 64, or 56 */
 	uint64_t reserved_bytes; /* not managed by the page allocator: kernel image, memmap, firmware; auto */
@@ -141,15 +143,16 @@ struct kernel_settings {
 struct cost_settings {
 	uint32_t slub_alloc, slub_alloc_slow, slub_cpu_partial, slub_get_partial, slub_partial_slab, slub_new_slab,
 	        slub_setup_object;
-	uint32_t kmalloc_slab; /* finding the cache of a size */
+	uint32_t kmalloc_slab, kmalloc_large, kfree_large; /* finding the cache of a size; whole blocks of pages */
 	uint32_t slub_free, slub_free_slow, slub_put_cpu_partial, slub_free_node, slub_unfreeze_slab, slub_discard;
-	uint32_t object_alloc_fast, object_alloc_slow, object_free_fast, object_free_slow;
-	uint32_t slab_setup_per_object; /* building a free list */
-	uint32_t freelist_decode;       /* a free pointer with slab_freelist_hardened */
+	uint32_t slab_alloc, slab_refill, slab_refill_object, slab_refill_slab, slab_grow, slab_setup_object;
+	uint32_t slab_free, slab_flush, slab_free_object, slab_destroy;
+	uint32_t freelist_decode; /* a free pointer with slab_freelist_hardened */
 	uint32_t page_alloc, page_bulk, page_bulk_block, page_split, page_zone_alloc, page_tail_alloc, page_tail_free;
 	uint32_t page_free, page_drain, page_drain_block, page_merge, page_zone_free;
-	uint32_t slob_step; /* one block looked at */
 	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
+	uint32_t vmstat_item;
+	uint32_t slob_alloc, slob_page, slob_block, slob_new_page, slob_whole_page, slob_free, slob_free_block, slob_free_page;
 };
 
 struct settings {
@@ -173,6 +176,7 @@ struct settings {
 	enum pace pace;
 	enum on_error on_error;
 	uint64_t seed;
+	bool watch_levels;
 	enum watch_owner watch_owner;
 	uint64_t sample_every_ns; /* sample.every, simulated time; 0 = off */
 	uint64_t sample_accesses; /* sample.accesses; 0 = off */

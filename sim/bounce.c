@@ -8,12 +8,21 @@
 
 #define SLOTS (2 * BOUNCED_LINES_MAX)
 
+/* Bits that say of most lines without a record at once that they have none: 16 KiB, an eighth of them set at most. */
+#define SEEN_BITS (8 * BOUNCED_LINES_MAX)
+
+static uint64_t hash_of(uint64_t line)
+{
+	return line * 0x9e3779b97f4a7c15ull >> 40;
+}
+
 void bounces_init(struct bounces *bounces, unsigned line_shift)
 {
 	SIM_ASSERT(line_shift >= 3);
 	*bounces = (struct bounces){.line_shift = line_shift};
 	bounces->lines = lazy_alloc(BOUNCED_LINES_MAX, sizeof *bounces->lines);
 	bounces->slots = lazy_alloc(SLOTS, sizeof *bounces->slots);
+	bounces->seen = lazy_alloc(SEEN_BITS / 64, sizeof *bounces->seen);
 }
 
 void bounces_release(struct bounces *bounces)
@@ -21,6 +30,7 @@ void bounces_release(struct bounces *bounces)
 	if (bounces->lines) {
 		lazy_free(bounces->lines, BOUNCED_LINES_MAX, sizeof *bounces->lines);
 		lazy_free(bounces->slots, SLOTS, sizeof *bounces->slots);
+		lazy_free(bounces->seen, SEEN_BITS / 64, sizeof *bounces->seen);
 	}
 	*bounces = (struct bounces){0};
 }
@@ -28,7 +38,7 @@ void bounces_release(struct bounces *bounces)
 /* The slot of a line, or the empty one where it would be. */
 static uint32_t *slot_of(const struct bounces *bounces, uint64_t line)
 {
-	uint32_t slot = (uint32_t)(line * 0x9e3779b97f4a7c15ull >> 40) % SLOTS;
+	uint32_t slot = (uint32_t)hash_of(line) % SLOTS;
 	while (bounces->slots[slot] && bounces->lines[bounces->slots[slot] - 1].address >> bounces->line_shift != line)
 		slot = (slot + 1) % SLOTS;
 	return &bounces->slots[slot];
@@ -36,7 +46,8 @@ static uint32_t *slot_of(const struct bounces *bounces, uint64_t line)
 
 struct bounced_line *bounces_find(const struct bounces *bounces, uint64_t line)
 {
-	if (bounces->count == 0)
+	uint64_t bit = hash_of(line) % SEEN_BITS;
+	if (!(bounces->seen[bit / 64] >> bit % 64 & 1))
 		return NULL;
 	uint32_t number = *slot_of(bounces, line);
 	return number ? &bounces->lines[number - 1] : NULL;
@@ -53,6 +64,8 @@ struct bounced_line *bounces_make(struct bounces *bounces, uint64_t line)
 	}
 	bounces->lines[bounces->count].address = line << bounces->line_shift;
 	*slot = ++bounces->count;
+	uint64_t bit = hash_of(line) % SEEN_BITS;
+	bounces->seen[bit / 64] |= 1ull << bit % 64;
 	return &bounces->lines[*slot - 1];
 }
 
@@ -75,6 +88,22 @@ bool bounced_line_is_truly_shared(const struct bounced_line *line)
 		used |= uses;
 	}
 	return false;
+}
+
+unsigned bounced_line_writers(const struct bounced_line *line)
+{
+	unsigned writers = 0;
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+		writers += line->written[cpu] != 0;
+	return writers;
+}
+
+bool bounced_line_is_falsely_shared(const struct bounced_line *line)
+{
+	unsigned users = 0;
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+		users += (line->written[cpu] | line->read[cpu]) != 0;
+	return users > 1 && bounced_line_writers(line) > 0 && !bounced_line_is_truly_shared(line);
 }
 
 static uint64_t events_of(const struct bounced_line *line)

@@ -19,6 +19,7 @@
 
 struct bounced_line {
 	uint64_t address;                          /* physical, of its first byte */
+	uint64_t linear;                           /* the same as a core named it first; 0: only page walkers used it */
 	uint64_t transfers_clean, transfers_dirty; /* from another core, which had or had not written it */
 	uint64_t invalidations;                    /* copies taken from cores and shared caches */
 	uint64_t upgrades;                         /* a core had the line and asked for it alone */
@@ -31,6 +32,7 @@ struct bounces {
 	struct bounced_line *lines; /* BOUNCED_LINES_MAX; owned */
 	uint32_t count;
 	uint32_t *slots; /* twice as many, number plus 1; 0: empty; owned */
+	uint64_t *seen;  /* a bit for each hash: clear where no line of it has a record; owned */
 	uint64_t untold; /* events of lines without a record */
 };
 
@@ -49,6 +51,15 @@ uint8_t bounces_words(const struct bounces *bounces, uint64_t address, uint32_t 
 
 /* Whether some word that one core wrote was used by another. */
 bool bounced_line_is_truly_shared(const struct bounced_line *line);
+
+/*
+ * Whether several cores used it, one of them wrote, and no word that one wrote was used by another: they share the line and
+ * nothing in it.
+ */
+bool bounced_line_is_falsely_shared(const struct bounced_line *line);
+
+/* Cores that wrote to it. */
+unsigned bounced_line_writers(const struct bounced_line *line);
 
 /* The `count` lines with the most transfers and invalidations, the first the most, by address among equals. Returns how many. */
 size_t bounces_top(const struct bounces *bounces, const struct bounced_line **top, size_t count);

@@ -208,6 +208,10 @@ static void place_lines(struct machine *machine, struct layout *layout)
 	}
 	machine->queue_nodes = layout_per_cpu(layout, layout_per_cpu_alloc(layout, bytes), 0).addr;
 	machine->per_cpu_stride = layout->per_cpu_stride;
+	for (unsigned cpu = 0; cpu < machine->cpus; cpu++) {
+		layout_name(layout, vaddr_of(core_queue_node(machine, cpu)), machine->line_bytes, "qnodes", "");
+		layout_name(layout, vaddr_of(core_ipi_line(machine, cpu)), machine->line_bytes, "call_single_queue", "");
+	}
 }
 
 void machine_init(struct machine *machine, const struct machine_wiring *wiring)

@@ -4,8 +4,6 @@
  */
 #include "sim/directory.h"
 
-#include <stdlib.h>
-
 #define CAPACITY_FIRST 4096u
 
 _Static_assert(CPUS_MAX == 128, "core_set_empty() and core_set_count() take two words");
@@ -13,12 +11,13 @@ _Static_assert(CPUS_MAX == 128, "core_set_empty() and core_set_count() take two 
 void directory_init(struct directory *directory)
 {
 	*directory = (struct directory){.capacity = CAPACITY_FIRST};
-	directory->entries = xcalloc(CAPACITY_FIRST, sizeof *directory->entries);
+	directory->entries = lazy_alloc(CAPACITY_FIRST, sizeof *directory->entries);
 }
 
 void directory_release(struct directory *directory)
 {
-	free(directory->entries);
+	if (directory->entries)
+		lazy_free(directory->entries, directory->capacity, sizeof *directory->entries);
 	*directory = (struct directory){0};
 }
 
@@ -36,11 +35,11 @@ static void grow(struct directory *directory)
 	struct directory_entry *old = directory->entries;
 	uint64_t capacity = directory->capacity;
 	directory->capacity = 2 * capacity;
-	directory->entries = xcalloc(directory->capacity, sizeof *directory->entries);
+	directory->entries = lazy_alloc(directory->capacity, sizeof *directory->entries);
 	for (uint64_t slot = 0; slot < capacity; slot++)
 		if (old[slot].line)
 			*empty_slot(directory, old[slot].line - 1) = old[slot];
-	free(old);
+	lazy_free(old, capacity, sizeof *old);
 }
 
 struct directory_entry *directory_make(struct directory *directory, uint64_t line)

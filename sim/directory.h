@@ -59,11 +59,11 @@ static inline unsigned core_set_count(const struct core_set *set)
 #define OWNER_NONE UINT16_MAX
 
 struct directory_entry {
-	uint64_t line;          /* its number plus 1; 0: no entry */
-	struct core_set cores;  /* in whose own caches it is */
-	struct core_set shared; /* in which shared caches */
-	cycle busy_until;       /* it is on its way from one core to another, or kept by a locked instruction */
-	uint16_t owner;         /* the core whose own caches have written it; OWNER_NONE */
+	_Alignas(64) uint64_t line; /* its number plus 1; 0: no entry. An entry is one cache line of the host */
+	struct core_set cores;      /* in whose own caches it is */
+	struct core_set shared;     /* in which shared caches */
+	cycle busy_until;           /* it is on its way from one core to another, or kept by a locked instruction */
+	uint16_t owner;             /* the core whose own caches have written it; OWNER_NONE */
 };
 
 struct directory {
@@ -89,6 +89,12 @@ static inline struct directory_entry *directory_find(const struct directory *dir
 		slot = (slot + 1) & (directory->capacity - 1);
 	}
 	return &directory->entries[slot];
+}
+
+/* A hint to the host: the line's entry will be looked for. */
+static inline void directory_foresee(const struct directory *directory, uint64_t line)
+{
+	__builtin_prefetch(&directory->entries[directory_slot(directory, line)], 1);
 }
 
 /* The line's entry, made if there is none: nobody holds it yet. */

@@ -355,13 +355,18 @@ LOOK_UP(look_up_avx2_4, ORDER_AVX2, HOW_AVX2, 1, 4, 1)
 
 /* ---- a run ---- */
 
-/* Whether there never was anything but pages of 4 KiB of address spaces of their own. */
-static bool only_small_pages(const struct mmu *mmu, const struct side *side)
+/* Whether there never was a page but those of 4 KiB. */
+static bool only_small_pages(const struct mmu *mmu)
 {
 	for (unsigned size = PAGE_4K + 1; size < PAGE_SIZES; size++)
 		if (mmu->seen[size])
 			return false;
-	return !side->first_array->globals && !(side->second_array && side->second_array->globals);
+	return true;
+}
+
+static bool has_globals(const struct side *side)
+{
+	return side->first_array->globals || (side->second_array && side->second_array->globals);
 }
 
 /* What was read of page tables may not be there any more. */
@@ -387,18 +392,24 @@ static void set_look_up(struct mmu_usual *usual, unsigned side, look_up_function
 			usual->kind[kind].look_up = look_up;
 }
 
-static void begin(struct mmu_usual *usual, struct access *to)
+/* The levels are looked up while they hold nothing but pages of 4 KiB of address spaces of their own. */
+INLINE void choose_look_ups(struct mmu_usual *usual)
 {
-	const struct walker *walker = usual->mmu->walker;
-	usual->to = to;
+	const bool small = only_small_pages(usual->mmu);
 	for (unsigned i = 0; i < MMU_SIDES; i++) {
 		const struct side *side = &usual->side[i];
 		if (!side->look_up)
 			continue;
-		look_up_function *look_up = only_small_pages(usual->mmu, side) ? side->look_up : look_up_filter;
+		look_up_function *look_up = small && !has_globals(side) ? side->look_up : look_up_filter;
 		if (usual->kind[i == MMU_CODE ? ACCESS_CODE : ACCESS_LOAD].look_up != look_up)
 			set_look_up(usual, i, look_up);
 	}
+}
+
+static void begin(struct mmu_usual *usual, struct access *to)
+{
+	const struct walker *walker = usual->mmu->walker;
+	usual->to = to;
 	if (!walker)
 		return;
 	usual->pcid = way_word((uint64_t)walker->pcid << TLB_PCID_SHIFT, WAY_VALID);
@@ -438,8 +449,19 @@ INLINE size_t run_tally(struct mmu_usual *usual, const struct access *in, size_t
 		all += kind->one;
 	}
 	usual->to = to;
-	count(usual, all);
+	if (all)
+		count(usual, all);
 	return (size_t)(access - in);
+}
+
+/* Whether the filter or the levels may know the access: a look that costs little where they mostly do not. */
+INLINE bool may_know(const struct mmu_usual *usual, const struct access *access)
+{
+	const struct kind *kind = &usual->kind[access->kind];
+	const uint64_t page = access->address >> PAGE_SHIFT;
+	const struct mmu_recents *recents = kind->side->recents;
+	return kind->look_up != look_up_filter || kind->recents[page & kind->recent_mask].page == page ||
+	       recents->large.page == access->address >> page_size_shift(recents->large_size);
 }
 
 size_t mmu_usual_run(struct mmu *mmu, const struct access *in, size_t count_max, struct walk_sink *sink, size_t capacity)
@@ -447,6 +469,9 @@ size_t mmu_usual_run(struct mmu *mmu, const struct access *in, size_t count_max,
 	struct mmu_usual *usual = mmu->usual;
 	const struct access *full = sink->at ? sink->at + (capacity - MMU_ROOM) : NULL;
 	size_t done = 0, some;
+	choose_look_ups(usual);
+	if (!may_know(usual, in))
+		return 0;
 	begin(usual, sink->at ? sink->at + sink->count : NULL);
 	do {
 		if (!sink->at)

@@ -67,8 +67,9 @@ struct replay {
 	uint64_t time_ns;
 	uint64_t next_tick_ns; /* the earliest of those below */
 	struct tick sample, dump;
-	uint64_t next_daemon_ns;      /* the earliest of daemon_ns */
+	uint64_t next_daemon_ns;      /* the earliest of these two */
 	uint64_t daemon_ns[CPUS_MAX]; /* when the object allocator has work of its own on a CPU */
+	uint64_t vmstat_ns[CPUS_MAX]; /* the same of the page allocator */
 	uint32_t samples;
 	/* from a start state */
 	bool before_start; /* its moment has not come yet */
@@ -537,7 +538,21 @@ static cycle cycle_at(const struct replay *replay, uint64_t time_ns)
 	return (time_ns - replay->info->first_ns) * replay->config.frequency_mhz / 1000;
 }
 
-/* Lets the object allocator do what is due on each CPU now. Samples of the same moment were taken before. */
+/* Hands over what a daemon of a CPU did. */
+static void pay_daemon(struct replay *replay, unsigned cpu)
+{
+	const struct job_about about = {.kind = JOB_DAEMON, .owner = REPLAY_OWNER_NONE, .call_site = NO_CALL_SITE};
+	if (replay->parts.machine)
+		push_with_daemons(replay->parts.machine, &replay->config.daemons, cpu, &about, replay->parts.steps);
+}
+
+/* Beside a recording its own events tell when a CPU folded its statistics. */
+static uint64_t tick_pages(struct replay *replay, unsigned cpu)
+{
+	return replay->follows ? UINT64_MAX : page_allocator_tick(replay->parts.pages, cpu, replay->time_ns);
+}
+
+/* Lets the allocators do what is due on each CPU now. Samples of the same moment were taken before. */
 static void run_daemons(struct replay *replay)
 {
 	replay->next_daemon_ns = UINT64_MAX;
@@ -548,15 +563,16 @@ static void run_daemons(struct replay *replay)
 			replay->daemon_ns[cpu] = object_allocator_tick(replay->parts.objects, cpu, replay->time_ns);
 			if (replay->follows)
 				follow_pages_unsupply(&replay->follow_pages);
-			if (replay->parts.machine && replay->parts.steps->count > 0) {
-				const struct job_about about = {
-				        .kind = JOB_DAEMON, .owner = REPLAY_OWNER_NONE, .call_site = NO_CALL_SITE};
-				core_push(replay->parts.machine, cpu, &about, replay->parts.steps);
-				steps_clear(replay->parts.steps);
-			}
+			pay_daemon(replay, cpu);
 		}
-		if (replay->daemon_ns[cpu] < replay->next_daemon_ns)
-			replay->next_daemon_ns = replay->daemon_ns[cpu];
+		if (replay->vmstat_ns[cpu] <= replay->time_ns) {
+			replay->vmstat_ns[cpu] = tick_pages(replay, cpu);
+			pay_daemon(replay, cpu);
+		}
+		uint64_t next_ns =
+		        replay->daemon_ns[cpu] < replay->vmstat_ns[cpu] ? replay->daemon_ns[cpu] : replay->vmstat_ns[cpu];
+		if (next_ns < replay->next_daemon_ns)
+			replay->next_daemon_ns = next_ns;
 	}
 }
 
@@ -1124,7 +1140,7 @@ static void pay(struct replay *replay, const struct op *op, unsigned cpu)
 		const struct job_about about = {.kind = kind,
 		                                .owner = step_owner(replay, op),
 		                                .call_site = of_object ? replay->live[op->id].call_site : NO_CALL_SITE};
-		core_push(replay->parts.machine, cpu, &about, replay->parts.steps);
+		push_with_daemons(replay->parts.machine, &replay->config.daemons, cpu, &about, replay->parts.steps);
 	}
 	steps_clear(replay->parts.steps);
 }
@@ -1202,7 +1218,7 @@ static void start_with_pages(struct replay *replay, struct live *live)
 static void start_daemons(struct replay *replay)
 {
 	for (unsigned cpu = 0; cpu < replay->config.cpus; cpu++)
-		replay->daemon_ns[cpu] = replay->time_ns;
+		replay->daemon_ns[cpu] = replay->vmstat_ns[cpu] = replay->time_ns;
 	run_daemons(replay);
 	set_next_tick(replay);
 }

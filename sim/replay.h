@@ -25,7 +25,7 @@
 #ifndef SIM_REPLAY_H
 #define SIM_REPLAY_H
 
-#include "sim/core.h"
+#include "sim/daemon_jobs.h"
 #include "sim/follow_pages.h"
 #include "sim/metric.h"
 #include "sim/port/object_allocator.h"
@@ -57,6 +57,7 @@ struct replay_config {
 	uint64_t paranoid_every;    /* check() of everything every so many ops; 0 = at the end only */
 	uint64_t frequency_mhz;     /* cycles per microsecond, > 0 */
 	unsigned cpus;              /* ops of cpus beyond are folded onto these */
+	struct daemon_cpus daemons; /* where the page allocator's run */
 	bool from_state;            /* the allocators hold the recorded kernel's state of the window's start */
 	struct trace_window window; /* with from_state: ops outside are left out */
 	uint64_t direct_map;        /* with from_state: where the addresses of objects begin */

@@ -72,7 +72,9 @@ const struct report_picture report_pictures[] = {
         {"stack", "Where the cycles of an allocation and of a free went"},
         {"paths", "Cycles of an op, by kind of op and how far it went"},
         {"locks", "Cycles that cores waited for locks"},
+        {"lines", "The 20 cache lines that cores took from each other the most, and false sharing"},
         {"sites", "The 20 call sites whose allocations and frees took most cycles"},
+        {"variants", "Cycles of an op over the variants of a scenario, a line for each allocator"},
         {"levels", "Misses of each cache and TLB, and how much of it is thrashing"},
         {"misses", "Misses of caches and TLBs over time"},
         {"regions", "Misses by level and region of memory"},
@@ -377,12 +379,104 @@ static bool write_locks(struct sheet *sheet, struct error *error)
 	return write_bars(sheet, "SELECT run_id, name, wait_cycles / 1000.0 AS waste, 0 AS inside FROM lock", error);
 }
 
+/* Transfers; of lines that share nothing but the line all of them are the inner part. */
+static bool write_lines(struct sheet *sheet, struct error *error)
+{
+	return write_bars(sheet,
+	                  "SELECT run_id, substr(name, 1, 15) || ' ' || address AS name, transfers / 1000.0 AS waste,"
+	                  " false_sharing * transfers / 1000.0 AS inside FROM v_line",
+	                  error);
+}
+
 static bool write_sites(struct sheet *sheet, struct error *error)
 {
 	return write_bars(sheet,
 	                  "SELECT run_id, call_site AS name, cycles / 1e6 AS waste,"
 	                  " (tlb + l1 + l2 + llc + coherence + dram) / 1e6 AS inside FROM site_cost",
 	                  error);
+}
+
+/* ---- variants ---- */
+
+/* Lines in the picture, and places on its axis. */
+#define VARIANT_LINES 4
+#define VARIANT_PLACES 64
+
+struct variant_names {
+	char *at[VARIANT_PLACES]; /* owned */
+	size_t count, most;
+};
+
+/* The number of a name, in the order of first sight; `most` if there is no room for it. */
+static size_t variant_number(struct variant_names *names, const char *name)
+{
+	size_t number = 0;
+	while (number < names->count && strcmp(names->at[number], name) != 0)
+		number++;
+	if (number == names->count && number < names->most)
+		names->at[names->count++] = xstrdup(name);
+	return number;
+}
+
+struct variant_points {
+	struct variant_names lines, places;
+	double cycles[VARIANT_LINES][VARIANT_PLACES], waits[VARIANT_LINES][VARIANT_PLACES]; /* 0: no run */
+};
+
+/* Columns: label, allocator, cycles of an op, of them waits for locks and other cores' lines. */
+static bool take_variant(void *context, const struct store_row *row, struct error *error)
+{
+	(void)error;
+	struct variant_points *points = context;
+	if (row->values[0].kind != STORE_TEXT || row->values[2].kind == STORE_NULL)
+		return true;
+	size_t place = variant_number(&points->places, row->values[0].text);
+	size_t line = variant_number(&points->lines, row->values[1].kind == STORE_TEXT ? row->values[1].text : "?");
+	if (place == VARIANT_PLACES || line == VARIANT_LINES)
+		return true;
+	points->cycles[line][place] = row->values[2].real;
+	points->waits[line][place] = row->values[3].real;
+	return true;
+}
+
+static void write_variant_points(struct sheet *sheet, const struct variant_points *points)
+{
+	fprintf(sheet->script, "LINES = %zu\narray LINE[LINES]\nPLACES = %zu\narray PLACE[PLACES]\n", points->lines.count,
+	        points->places.count);
+	for (size_t place = 0; place < points->places.count; place++)
+		script_text(sheet, "PLACE", place, points->places.at[place], NAME_CHARACTERS);
+	for (size_t line = 0; line < points->lines.count; line++) {
+		script_text(sheet, "LINE", line, points->lines.at[line], NAME_CHARACTERS);
+		for (size_t place = 0; place < points->places.count; place++, sheet->points++)
+			if (points->cycles[line][place] > 0)
+				fprintf(sheet->data, "%zu %.9g %.9g\n", place + 1, points->cycles[line][place],
+				        points->waits[line][place]);
+		end_block(sheet);
+	}
+}
+
+/* A block for each allocator (of accesses: one): place of the variant, cycles of an op, of them those waited for others. */
+static bool write_variants(struct sheet *sheet, struct error *error)
+{
+	struct variant_points *points = xcalloc(1, sizeof *points);
+	points->lines.most = VARIANT_LINES;
+	points->places.most = VARIANT_PLACES;
+	bool ok = true;
+	for (size_t i = 0; ok && i < sheet->count; i++)
+		ok = store_query(
+		        sheet->report->store,
+		        "SELECT c.label, CASE WHEN c.allocator = c.label THEN 'accesses' ELSE c.allocator END, c.cost_mean,"
+		        " c.cost_lock + c.cost_coherence + c.cost_ipi FROM v_compare AS c WHERE c.run_id = ?1"
+		        " AND (c.label <> c.allocator OR c.run_id NOT IN (SELECT run_id FROM op_cost))",
+		        &sheet->runs[i].id, 1, take_variant, points, error);
+	if (ok && points->places.count > 1)
+		write_variant_points(sheet, points);
+	for (size_t line = 0; line < points->lines.count; line++)
+		free(points->lines.at[line]);
+	for (size_t place = 0; place < points->places.count; place++)
+		free(points->places.at[place]);
+	free(points);
+	return ok;
 }
 
 #define NO_LEVELS "no run has caches or TLBs (machine.memory_model: hierarchy, and timing: cycles or an access trace)"
@@ -530,7 +624,11 @@ static const struct picture pictures[] = {
         {"Where the cycles of an allocation and of a free went", write_stack, NOT_TIMED},
         {"Cycles of an op by its path", write_paths, NOT_TIMED},
         {"Cycles waited for locks", write_locks, "no run was timed (timing: cycles), or no core waited for a lock"},
+        {"Transfers of cache lines between cores", write_lines,
+         "no run was timed with memory model timed and several cores, or no core took a line from another"},
         {"Cycles of allocations and frees, by call site", write_sites, NOT_TIMED},
+        {"Cycles of an op over the variants of the scenario", write_variants,
+         "the runs are no variants of a scenario with timing: cycles"},
         {"Misses of each level", write_levels, NO_LEVELS},
         {"Misses over time", write_misses, NO_LEVELS},
         {"Misses by level and region of memory", write_regions, NO_LEVELS},
@@ -540,6 +638,12 @@ static const struct picture pictures[] = {
 
 _Static_assert(sizeof pictures / sizeof pictures[0] + 1 == sizeof report_pictures / sizeof report_pictures[0],
                "each picture has a name and a function");
+
+/* Whether all runs stand in one picture, however many there are. */
+static bool takes_all_runs(size_t picture)
+{
+	return pictures[picture].write == write_variants;
+}
 
 /* A path inside the single quotes of a gnuplot script. */
 static void script_path(FILE *script, const char *variable, const char *path)
@@ -660,8 +764,9 @@ static bool draw_sheet(struct report *report, size_t picture, size_t first, FILE
 	char page[24] = "";
 	if (number > 1)
 		snprintf(page, sizeof page, "-%zu", number);
-	struct sheet sheet = {
-	        .report = report, .runs = report->runs + first, .count = left < RUNS_A_PICTURE ? left : RUNS_A_PICTURE};
+	struct sheet sheet = {.report = report, .runs = report->runs + first, .count = left};
+	if (left > RUNS_A_PICTURE && !takes_all_runs(picture))
+		sheet.count = RUNS_A_PICTURE;
 	struct sheet_files files = {
 	        .data = xasprintf("%s/%s.txt", report->folder, name),
 	        .script = xasprintf("%s/%s.gp", report->folder, name),
@@ -702,7 +807,8 @@ static bool draw_all(struct report *report, FILE *table_out, struct error *error
 	for (size_t picture = 0; report_pictures[picture].name; picture++) {
 		if (!wanted(report->options, picture))
 			continue;
-		for (size_t first = 0; first < report->runs_count; first += RUNS_A_PICTURE) {
+		const size_t step = takes_all_runs(picture) ? report->runs_count : RUNS_A_PICTURE;
+		for (size_t first = 0; first < report->runs_count; first += step) {
 			if (!draw_sheet(report, picture, first, table_out, error))
 				return false;
 		}

@@ -8,7 +8,11 @@
  *
  * Reads do not wait for each other unless one's address comes out of another: step_use() says so for the step that follows.
  *
- * Invariant: within the steps of one op every lock taken is released, in reverse order or by name.
+ * What a decision lets a daemon do stands among its steps, marked (steps_daemon_begin): a thread of its own pays for it
+ * (sim/daemon_jobs.h).
+ *
+ * Invariant: within the steps of one op every lock taken is released, in reverse order or by name; so within those of each
+ * daemon. Daemons' parts lie one after the other.
  */
 #ifndef SIM_STEPS_H
 #define SIM_STEPS_H
@@ -43,6 +47,16 @@ enum step_path {
 	STEP_PATHS
 };
 
+/* The kernel's threads whose work a decision may include. */
+enum step_daemon { DAEMON_KSWAPD, DAEMON_KCOMPACTD, STEP_DAEMONS };
+
+/* The steps of one of them, from its waking to its sleep. */
+struct daemon_part {
+	uint32_t first, count;
+	uint8_t daemon; /* enum step_daemon */
+	uint8_t path;   /* enum step_path: how far it went */
+};
+
 struct step {
 	uint64_t address;
 	uint32_t bytes; /* STEP_SPEND: instructions; STEP_IPI: the other core */
@@ -59,6 +73,11 @@ struct steps {
 	uint32_t count;
 	uint32_t capacity;
 	struct step *at; /* owned */
+	/* Daemons' parts, ascending. */
+	struct daemon_part *daemons; /* owned */
+	uint32_t daemons_count, daemons_capacity;
+	bool in_daemon;   /* a part has begun */
+	uint8_t own_path; /* meanwhile, the op's */
 };
 
 void steps_init(struct steps *steps, bool recording);
@@ -72,7 +91,18 @@ static inline void steps_clear(struct steps *steps)
 	steps->count = 0;
 	steps->uses = false;
 	steps->path = PATH_FAST;
+	steps->daemons_count = 0;
 }
+
+/* What follows, up to steps_daemon_end(), is a daemon's, and does not tell how far the op goes. */
+void steps_daemon_begin(struct steps *steps, enum step_daemon daemon);
+void steps_daemon_end(struct steps *steps);
+
+/* The steps of a daemon's part, as long as *steps stays as it is; not to be released. */
+struct steps steps_of_daemon(const struct steps *steps, const struct daemon_part *part);
+
+/* Leaves the op's own steps. */
+void steps_drop_daemons(struct steps *steps);
 
 static inline void step_read(struct steps *steps, vaddr at, uint32_t bytes)
 {

@@ -132,6 +132,16 @@ struct store_lock {
 };
 bool store_lock(struct store *store, int64_t run_id, const struct store_lock *lock, struct error *error);
 
+/* A line that cores took from each other (timing: cycles; sim/bounce.h). */
+struct store_line {
+	const char *name;           /* of what lies there */
+	uint64_t address, physical; /* address 0: only page walkers used it */
+	uint64_t transfers_clean, transfers_dirty, invalidations, upgrades;
+	unsigned cores, writers; /* that took part; that wrote */
+	bool false_sharing;      /* no word that one of them wrote was used by another */
+};
+bool store_line(struct store *store, int64_t run_id, const struct store_line *line, struct error *error);
+
 /* What the ops of one kind cost that went one path in one cache (timing: cycles). Their parts add up to the histogram's sum. */
 struct store_op_cost {
 	const char *kind, *cache, *path;

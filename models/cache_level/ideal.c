@@ -196,6 +196,13 @@ static bool ideal_clean(struct cache_level *level, unsigned instance, uint64_t a
 	return true;
 }
 
+static void ideal_foresee(const struct cache_level *level, unsigned instance, uint64_t address)
+{
+	const struct lines *lines = lines_of(level, instance);
+	uint64_t tag = address >> level->line_shift;
+	__builtin_prefetch(&lines->slots[(uint32_t)(((tag + 1) * HASH_FACTOR) >> 32) & (lines->slots_count - 1)]);
+}
+
 static bool ideal_holds(const struct cache_level *level, unsigned instance, uint64_t address, uint64_t *marks)
 {
 	const uint64_t *word = find(lines_of(level, instance), address >> level->line_shift);
@@ -280,6 +287,7 @@ const struct cache_level_ops cache_level_ideal_ops = {
         .remove = ideal_remove,
         .mark_dirty = ideal_mark_dirty,
         .clean = ideal_clean,
+        .foresee = ideal_foresee,
         .holds = ideal_holds,
         .write_back = ideal_write_back,
         .invalidate = ideal_invalidate,

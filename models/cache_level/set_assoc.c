@@ -616,17 +616,18 @@ static bool serve_plain(struct set_assoc *cache, unsigned instance, uint64_t req
                         struct cache_batch *out)
 {
 	struct cache_level *level = &cache->level;
-	struct replacement_miss miss;
-	if (replacement_run(cache->arrays[instance], &request, 1, &miss) == 0)
+	struct replacement *array = cache->arrays[instance];
+	uint64_t evicted;
+	if (array->ops->take(array, request, &evicted))
 		return false;
 	level->counters.fills++;
-	level->evicted = miss.evicted;
+	level->evicted = evicted;
 	if (!writes(request) || !needs_no_fetch(level, &about))
 		send_fetch(level, request, about, out);
-	if (miss.evicted) {
+	if (evicted) {
 		level->counters.evictions[about.kind]++;
-		if (miss.evicted & WAY_DIRTY)
-			plain_victim(level, miss.evicted, about, out);
+		if (evicted & WAY_DIRTY)
+			plain_victim(level, evicted, about, out);
 	}
 	return true;
 }
@@ -698,6 +699,14 @@ static bool set_assoc_clean(struct cache_level *level, unsigned instance, uint64
 	*word &= ~WAY_DIRTY;
 	level->counters.shared_write_backs++;
 	return true;
+}
+
+static void set_assoc_foresee(const struct cache_level *level, unsigned instance, uint64_t address)
+{
+	const struct replacement *array = ((const struct set_assoc *)level)->arrays[instance];
+	const uint64_t *words = replacement_words(array, replacement_set_of(array, address >> level->line_shift));
+	__builtin_prefetch(words, 1);
+	__builtin_prefetch(words + array->stride - 1, 1);
 }
 
 static bool set_assoc_holds(const struct cache_level *level, unsigned instance, uint64_t address, uint64_t *marks)
@@ -807,6 +816,7 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .remove = set_assoc_remove,
         .mark_dirty = set_assoc_mark_dirty,
         .clean = set_assoc_clean,
+        .foresee = set_assoc_foresee,
         .holds = set_assoc_holds,
         .write_back = set_assoc_write_back,
         .invalidate = set_assoc_invalidate,

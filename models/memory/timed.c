@@ -297,34 +297,57 @@ static cycle fetch(const struct stop *stop, uint64_t request, struct cache_about
 	return done;
 }
 
+/* The host is told of what the levels below will look at. */
+static void foresee(const struct timed_memory *timed, const struct timed_core *core, unsigned depth, uint64_t address,
+                    uint8_t kind)
+{
+	for (const struct timed_level *level; (level = timed->next[kind][depth]); depth = level->depth + 1)
+		level->cache->ops->foresee(level->cache, core->instance[level->cache->number], address);
+	if (timed->coherence)
+		directory_foresee(&timed->coherence->directory, address >> timed->coherence->line_shift);
+}
+
+/* One request that a cache sent on. What is not waited for may not hide where the line that is came from. */
+static void send_unseen(const struct stop *stop, uint64_t request, struct cache_about about, bool is_fetch)
+{
+	struct timed_memory *timed = stop->timed;
+	unsigned served_by = timed->served_by;
+	if (is_fetch)
+		fetch(stop, request, about, &timed->unseen);
+	else
+		pass_on(stop, request, about, stop->reach, &timed->unseen);
+	timed->served_by = served_by;
+}
+
+/* A line that is longer than the next level's comes in pieces: it is here when the last one is. */
+static cycle fetch_piece(const struct stop *stop, uint64_t request, struct cache_about about, cycle done)
+{
+	struct cost parts = {0};
+	cycle start = stop->reach.now + stop->reach.cycles, fetched = fetch(stop, request, about, &parts);
+	if (fetched <= done)
+		return done;
+	/* Of the pieces before it the cost has `done` - `start` cycles: as much of this one's are the same time. */
+	cost_take_last(stop->cost, &parts, fetched - (done > start ? done : start));
+	return fetched;
+}
+
 /* What a cache sent on: lines it asks for are waited for, unless they were prefetched; what it gives away is not. */
 static cycle send_all(const struct stop *stop, struct cache_batch *sent, uint8_t kind, cycle done)
 {
-	struct timed_memory *timed = stop->timed;
-	struct cost longest = {0};
-	cycle here = done;
 	for (uint32_t i = 0; i < sent->count; i++) {
 		uint64_t request = sent->requests[i];
 		struct cache_about about = sent->about[i];
-		unsigned served_by = timed->served_by;
-		if ((request & WAY_DIRTY) || about.kind == ACCESS_WRITEBACK) {
-			pass_on(stop, request, about, stop->reach, &timed->unseen);
-			timed->served_by = served_by;
-			continue;
-		}
-		if (stop->cost == &timed->unseen || (about.kind == ACCESS_PREFETCH && kind != ACCESS_PREFETCH)) {
-			fetch(stop, request, about, &timed->unseen);
-			continue;
-		}
-		struct cost parts = {0};
-		cycle fetched = fetch(stop, request, about, &parts);
-		if (fetched <= done)
-			continue;
-		done = fetched;
-		longest = parts;
+		bool is_fetch = !(request & WAY_DIRTY) && about.kind != ACCESS_WRITEBACK;
+		bool is_prefetch = about.kind == ACCESS_PREFETCH && kind != ACCESS_PREFETCH;
+		if (!is_fetch || is_prefetch)
+			send_unseen(stop, request, about, is_fetch);
+		else if (stop->cost == &stop->timed->unseen)
+			fetch(stop, request, about, stop->cost);
+		else if (sent->count == 1 || stop->level->cache->next_line_bytes >= stop->level->cache->spec->line_bytes)
+			done = fetch(stop, request, about, stop->cost);
+		else
+			done = fetch_piece(stop, request, about, done);
 	}
-	if (done > here)
-		cost_add(stop->cost, &longest);
 	cache_batch_clear(sent);
 	return done;
 }
@@ -355,23 +378,25 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
                    struct cache_about about, struct reach reach, struct cost *cost)
 {
 	struct cache_hierarchy *caches = timed->caches;
-	while (depth < caches->levels && caches->level[depth].list_of[about.kind] == LIST_PASSING)
-		depth++;
-	if (depth == caches->levels) {
+	struct timed_level *level = timed->next[about.kind][depth];
+	if (!level) {
 		caches->uncached++;
 		timed->counters.uncached++;
 		return memory_transfer(timed, core, request, reach, cost);
 	}
-	struct cache_level *cache = caches->level[depth].cache[caches->level[depth].list_of[about.kind]];
+	struct cache_level *cache = level->cache;
+	depth = level->depth;
 	struct stop stop = {.timed = timed,
 	                    .core = core,
-	                    .level = &timed->level[cache->number],
+	                    .level = level,
 	                    .depth = depth,
-	                    .instance = cache_hierarchy_instance(cache, core->cpu),
+	                    .instance = core->instance[cache->number],
 	                    .reach = reach,
 	                    .cost = cost};
-	struct cache_batch *sent = &caches->level[depth].out;
+	struct cache_batch *sent = &level->sent;
 	enter_level(&stop, request);
+	if (depth == 0 && !timed->is_foreseen)
+		foresee(timed, core, 1, request, about.kind);
 	bool hit = cache->ops->serve(cache, stop.instance, request, about, sent);
 	if (cache->handed_up_dirty)
 		cache_hierarchy_hand_up(caches, cache, request, &about);
@@ -407,6 +432,11 @@ static bool crosses(const struct access *access, unsigned shift)
 	return access->address >> shift != (access->address + access->bytes - 1) >> shift;
 }
 
+static bool is_reference(const struct access *access)
+{
+	return access->kind == ACCESS_WALK || access->kind == ACCESS_WALK_STORE;
+}
+
 /* Several cores: which words of a line that bounces the access touches, the directory, and how long the line is kept. */
 static void end_shared(struct timed_memory *timed, const struct timed_core *core, const struct access *access, bool writes,
                        cycle done)
@@ -416,10 +446,14 @@ static void end_shared(struct timed_memory *timed, const struct timed_core *core
 	coherence_settle(timed);
 	if (timed->kept_cycles || timed->served_by == timed->caches->levels)
 		coherence_keep(coherence, line, done + timed->kept_cycles);
+	if (!writes && timed->served_by < coherence->first_shared)
+		return;
 	struct bounced_line *bounced = bounces_find(&coherence->bounces, line);
 	if (!bounced)
 		return;
 	uint8_t words = bounces_words(&coherence->bounces, access->address, access->bytes);
+	if (!bounced->linear && !is_reference(access))
+		bounced->linear = (line << coherence->line_shift) + timed->to_linear;
 	if (writes)
 		bounced->written[core->cpu] |= words;
 	if (!writes || access->kind == ACCESS_MODIFY)
@@ -465,29 +499,53 @@ static cycle access_line(struct timed_memory *timed, const struct timed_core *co
 	return done;
 }
 
-/* The lines of a request on their way: the next one starts at `now`, `before` tells why so late. */
+/* A request on its way: its next line starts at `now`, those before it are done at `done`, and *cost tells why. */
 struct issue {
 	cycle now, done;
-	struct cost before, longest; /* longest: up to `done` */
+	struct cost *cost;
 };
+
+/* Nothing was under way while the translation of what comes next was looked for. */
+static void end_lookup(struct issue *issue)
+{
+	if (issue->now <= issue->done)
+		return;
+	issue->cost->cycles[COST_TLB] += issue->now - issue->done;
+	issue->done = issue->now;
+}
+
+static void issue_line(struct timed_memory *timed, const struct timed_core *core, const struct access *line, struct issue *issue)
+{
+	end_lookup(issue);
+	if (issue->now == issue->done) {
+		issue->done = access_line(timed, core, line, issue->now, issue->cost);
+		return;
+	}
+	/* The lines before it are under way: it counts for what it takes longer than they. */
+	struct cost parts = {0};
+	cycle done = access_line(timed, core, line, issue->now, &parts);
+	if (done <= issue->done)
+		return;
+	cost_take_last(issue->cost, &parts, done - issue->done);
+	issue->done = done;
+}
 
 static void access_physical(struct timed_memory *timed, const struct timed_core *core, const struct access *access,
                             struct issue *issue)
 {
+	if (!crosses(access, timed->line_shift)) {
+		issue_line(timed, core, access, issue);
+		issue->now++;
+		return;
+	}
 	struct access line = *access;
 	uint64_t address = access->address, end = address + access->bytes, line_bytes = 1ull << timed->line_shift;
 	while (address < end) {
 		uint64_t line_end = (address | (line_bytes - 1)) + 1;
 		line.address = address;
 		line.bytes = (uint32_t)((line_end < end ? line_end : end) - address);
-		struct cost parts = issue->before;
-		cycle done = access_line(timed, core, &line, issue->now, &parts);
-		if (done > issue->done) {
-			issue->done = done;
-			issue->longest = parts;
-		}
+		issue_line(timed, core, &line, issue);
 		issue->now++;
-		issue->before.cycles[COST_L1]++;
 		address = line_end;
 	}
 }
@@ -514,11 +572,6 @@ static cycle walk(struct timed_memory *timed, struct timed_core *core, const str
 	return at;
 }
 
-static bool is_reference(const struct access *access)
-{
-	return access->kind == ACCESS_WALK || access->kind == ACCESS_WALK_STORE;
-}
-
 /* Cycles of the lookups that accesses of a kind have made beyond the first level. */
 static uint64_t lookup_cycles(const struct mmu *mmu, uint8_t kind)
 {
@@ -528,33 +581,40 @@ static uint64_t lookup_cycles(const struct mmu *mmu, uint8_t kind)
 	return cycles;
 }
 
-static void spend_in_tlbs(struct issue *issue, cycle cycles)
-{
-	issue->now += cycles;
-	issue->before.cycles[COST_TLB] += cycles;
-}
-
 /* An access by its linear address that the filter does not know: with the page walks that it takes. */
 static void access_linear(struct timed_memory *timed, struct timed_core *core, const struct access *access, struct issue *issue)
 {
 	struct access out[2 * MMU_ROOM];
 	struct mmu *mmu = core->mmu;
-	uint64_t looked_up = lookup_cycles(mmu, access->kind);
+	uint64_t looked_up = lookup_cycles(mmu, access->kind), linear = access->address;
 	size_t done, made;
 	do {
 		done = mmu_run(mmu, access, 1, out, 2 * MMU_ROOM, &made);
 		uint64_t cycles = lookup_cycles(mmu, access->kind) - looked_up;
 		looked_up += cycles;
 		timed->counters.tlb_cycles += cycles;
-		spend_in_tlbs(issue, cycles);
-		for (size_t i = 0, first = 0; i < made; i++) {
+		issue->now += cycles;
+		/* All at once, so that the host fetches side by side what will be looked at one after the other. */
+		timed->is_foreseen = made > 1;
+		for (size_t i = 0; made > 1 && i < made; i++)
+			foresee(timed, core, 1, out[i].address,
+			        out[i].kind == ACCESS_MODIFY ? (uint8_t)ACCESS_LOAD : out[i].kind);
+		size_t first = 0;
+		for (size_t i = 0; i < made; i++) {
 			if (is_reference(&out[i]))
 				continue;
 			if (first < i)
-				spend_in_tlbs(issue, walk(timed, core, &out[first], i - first, issue->now) - issue->now);
+				issue->now = walk(timed, core, &out[first], i - first, issue->now);
+			timed->to_linear = linear - out[i].address;
+			linear += out[i].bytes;
 			access_physical(timed, core, &out[i], issue);
 			first = i + 1;
 		}
+		if (first < made) /* refused after its walk */
+			issue->now = walk(timed, core, &out[first], made - first, issue->now);
+		if (first < made || made == 0)
+			end_lookup(issue);
+		timed->is_foreseen = false;
 	} while (done == 0);
 }
 
@@ -606,15 +666,13 @@ static void timed_access(struct memory *memory, const struct memory_request *req
 	}
 	if (is_physical && !request->is_locked && access_recent(timed, core, &access, request->now, cost))
 		return;
-	struct issue issue = {.now = request->now, .done = request->now};
+	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
 	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
+	timed->to_linear = request->address - access.address;
 	if (is_physical)
 		access_physical(timed, core, &access, &issue);
 	else
 		access_linear(timed, core, &access, &issue);
-	if (issue.now > issue.done) /* a walk whose access was refused */
-		issue.longest = issue.before;
-	cost_add(cost, &issue.longest);
 	if (request->is_locked)
 		cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
 }
@@ -713,6 +771,7 @@ static void timed_destroy(struct memory *memory)
 		free(level->ports);
 		free(level->slices);
 		free(level->recent);
+		cache_batch_release(&level->sent);
 		interconnect_release(&level->interconnect);
 	}
 	for (unsigned cpu = 0; timed->core && cpu < timed->cpus; cpu++)

@@ -16,7 +16,9 @@
 /* A cache under the clock; what has an array has one element for each instance. */
 struct timed_level {
 	struct cache_level *cache;
-	uint32_t latency; /* from the core, to the data of a line that is here */
+	unsigned depth;
+	uint32_t latency;        /* from the core, to the data of a line that is here */
+	struct cache_batch sent; /* by the last request */
 	enum cost_part part;
 	struct fill_set *fills;
 	struct port_set *ports;  /* NULL: no end of them */
@@ -44,8 +46,9 @@ struct timed_entry {
 struct timed_core {
 	struct mmu *mmu; /* NULL: addresses are taken as they are */
 	unsigned cpu;
-	unsigned stop; /* of the interconnect */
-	cycle *walker; /* when each is free again; owned */
+	unsigned stop;                          /* of the interconnect */
+	cycle *walker;                          /* when each is free again; owned */
+	uint8_t instance[HIERARCHY_CACHES_MAX]; /* that it uses of each cache */
 	struct timed_entry entry[ACCESS_KINDS];
 };
 
@@ -90,12 +93,15 @@ struct timed_memory {
 	uint64_t direct_map;
 	uint32_t atomic_cycles;
 	uint32_t walkers;
-	bool modify_is_load;                            /* an access that loads and stores counts as a load */
-	struct timed_level level[HIERARCHY_CACHES_MAX]; /* by the cache's number */
-	struct timed_core *core;                        /* owned */
-	struct coherence *coherence;                    /* NULL: no two cores have caches of their own; owned */
+	bool modify_is_load;                                          /* an access that loads and stores counts as a load */
+	struct timed_level level[HIERARCHY_CACHES_MAX];               /* by the cache's number */
+	struct timed_level *next[ACCESS_KINDS][CACHE_LEVELS_MAX + 1]; /* from a depth on; NULL: memory */
+	struct timed_core *core;                                      /* owned */
+	struct coherence *coherence;                                  /* NULL: no two cores have caches of their own; owned */
 	uint64_t *depth_counter[CACHE_LEVELS_MAX + 2];
 	unsigned served_by;   /* depth of the level that had the last line asked for; `levels`: memory, one more: another core */
+	bool is_foreseen;     /* the host knows what the request on its way will look at */
+	uint64_t to_linear;   /* of the access at work: what its physical address lacks to its linear one */
 	struct cost unseen;   /* cycles that nobody waits for */
 	uint32_t kept_cycles; /* how long a locked instruction keeps its line after the access */
 	struct timed_counters counters;

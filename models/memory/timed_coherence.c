@@ -410,6 +410,7 @@ void coherence_note(struct coherence *coherence, const struct cache_level *cache
 	if (cache->instances == 1)
 		return;
 	bool is_shared = cache->spec->cores != 1;
+	directory_foresee(&coherence->directory, line);
 	if (coherence->notes_count == coherence->notes_capacity) {
 		coherence->notes_capacity = coherence->notes_capacity ? 2 * coherence->notes_capacity : 64;
 		coherence->notes = xrealloc(coherence->notes, coherence->notes_capacity * sizeof *coherence->notes);

@@ -90,8 +90,10 @@ static bool make_level(struct timed_memory *timed, const struct machine_settings
 	struct timed_level *level = &timed->level[number];
 	struct cache_level *cache = timed->caches->caches[number];
 	const struct cache_level_spec *spec = cache->spec;
-	*level = (struct timed_level){
-	        .cache = cache, .latency = latency_of(machine, timed->caches, number), .part = part_of(timed->caches, number)};
+	*level = (struct timed_level){.cache = cache,
+	                              .depth = timed->caches->depth[number],
+	                              .latency = latency_of(machine, timed->caches, number),
+	                              .part = part_of(timed->caches, number)};
 	level->fills = xcalloc(cache->instances, sizeof *level->fills);
 	for (unsigned instance = 0; instance < cache->instances; instance++)
 		fill_set_init(&level->fills[instance], spec->slots);
@@ -146,6 +148,8 @@ static void make_cores(struct timed_memory *timed, struct mmu *mmu)
 		struct timed_core *core = &timed->core[cpu];
 		core->cpu = cpu;
 		core->mmu = mmu ? &mmu[cpu] : NULL;
+		for (unsigned i = 0; i < timed->caches->count; i++)
+			core->instance[i] = (uint8_t)cache_hierarchy_instance(timed->caches->caches[i], cpu);
 		core->stop = interconnect_stop(interconnect, cpu % cores, cores);
 		core->walker = xcalloc(timed->walkers, sizeof *core->walker);
 		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
@@ -163,6 +167,18 @@ static void make_counters(struct timed_memory *timed)
 		                                                    : &counters->l2_hits;
 	timed->depth_counter[levels] = &counters->dram_fetches;
 	timed->depth_counter[levels + 1] = &counters->remote_fetches;
+}
+
+/* Which level serves a kind of access from each depth on. */
+static void make_paths(struct timed_memory *timed)
+{
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		for (unsigned depth = timed->caches->levels; depth-- > 0;) {
+			const struct cache_hierarchy_level *level = &timed->caches->level[depth];
+			unsigned list = level->list_of[kind];
+			timed->next[kind][depth] =
+			        list == LIST_PASSING ? timed->next[kind][depth + 1] : &timed->level[level->cache[list]->number];
+		}
 }
 
 static bool settings_fit(const struct memory_wiring *wiring, struct error *error)
@@ -203,6 +219,7 @@ struct memory *memory_timed_create(const struct memory_wiring *wiring, struct er
 			memory_destroy(&timed->memory);
 			return NULL;
 		}
+	make_paths(timed);
 	make_counters(timed);
 	make_cores(timed, wiring->mmu);
 	if (!coherence_create(timed, machine, error)) {

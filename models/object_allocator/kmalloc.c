@@ -139,7 +139,7 @@ void kmalloc_touch_slab(const struct kmalloc *kmalloc, uint32_t size, gfp flags)
 struct object kmalloc_large(struct kmalloc *kmalloc, uint32_t size, gfp flags, unsigned cpu)
 {
 	const struct object_allocator_wiring *wiring = kmalloc->wiring;
-	step_spend(wiring->steps, wiring->settings->cost.object_alloc_fast);
+	step_spend(wiring->steps, wiring->settings->cost.kmalloc_large);
 	unsigned order = get_order(size);
 	struct object object = {.at = VADDR_NULL, .bytes_alloc = PAGE_SIZE << order, .cache = CACHE_NONE};
 	if (order >= ORDERS) {
@@ -179,7 +179,7 @@ enum object_free_result kfree_large(struct kmalloc *kmalloc, vaddr at, unsigned 
 		return OBJECT_FREE_NOT_OBJECT;
 	/* The order stands in the second struct page of a compound page. */
 	step_read(wiring->steps, layout_struct_page(wiring->layout, block->first), 2 * wiring->layout->page_struct_bytes);
-	step_spend(wiring->steps, wiring->settings->cost.object_free_fast);
+	step_spend(wiring->steps, wiring->settings->cost.kfree_large);
 	enum page_free_result result = page_free(wiring->pages, block->first, block->order, cpu);
 	SIM_ASSERT(result == PAGE_FREE_OK);
 	frame_map_set(&kmalloc->frames, block->first, 1, 0);

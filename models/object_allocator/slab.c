@@ -30,9 +30,6 @@
 
 #define POINTER_BYTES 8u
 
-/* slab_cache, freelist, s_mem, active of struct slab: what a new slab gets. */
-#define SLAB_PAGE_NEW_BYTES 28u
-
 /* mm/internal.h: the flags of a request that reach the page allocator. */
 #define GFP_RECLAIM_MASK \
 	(__GFP_RECLAIM | __GFP_HIGH | __GFP_IO | __GFP_FS | __GFP_NOWARN | __GFP_RETRY_MAYFAIL | __GFP_NOFAIL | __GFP_NORETRY | \
@@ -81,9 +78,59 @@ static void read_node(struct slab_allocator *allocator, const struct slab_cache 
 	step_read(allocator->steps, vaddr_of(cache->node_at.addr + offset), bytes);
 }
 
-static void write_node(struct slab_allocator *allocator, const struct slab_cache *cache, uint32_t offset, uint32_t bytes)
+static void update_node(struct slab_allocator *allocator, const struct slab_cache *cache, uint32_t offset, uint32_t bytes)
 {
-	step_write(allocator->steps, vaddr_of(cache->node_at.addr + offset), bytes);
+	step_update(allocator->steps, vaddr_of(cache->node_at.addr + offset), bytes);
+}
+
+static void read_cache(struct slab_allocator *allocator, const struct slab_cache *cache, uint32_t offset, uint32_t bytes)
+{
+	step_read(allocator->steps, vaddr_of(cache->descriptor.addr + offset), bytes);
+}
+
+/* get_node(): what follows lies behind that pointer. */
+static void find_node(struct slab_allocator *allocator, const struct slab_cache *cache)
+{
+	read_cache(allocator, cache, CACHE_NODE, POINTER_BYTES);
+	step_use(allocator->steps);
+}
+
+/* cpu_cache_get() */
+static void find_array(struct slab_allocator *allocator, const struct slab_cache *cache)
+{
+	read_cache(allocator, cache, CACHE_CPU_CACHE, POINTER_BYTES);
+	step_use(allocator->steps);
+}
+
+static void read_int(struct slab_allocator *allocator, vaddr base, uint32_t offset)
+{
+	step_read(allocator->steps, vaddr_of(base.addr + offset), INT_BYTES);
+}
+
+static void update_int(struct slab_allocator *allocator, vaddr base, uint32_t offset)
+{
+	step_update(allocator->steps, vaddr_of(base.addr + offset), INT_BYTES);
+}
+
+static const struct cost_settings *costs(const struct slab_allocator *allocator)
+{
+	return &allocator->wiring.settings->cost;
+}
+
+static void touch_node_stat(struct slab_allocator *allocator, unsigned cpu)
+{
+	vaddr at = layout_per_cpu(allocator->wiring.layout, allocator->node_stat_offset, cpu);
+	step_update(allocator->steps, vaddr_of(at.addr + NODESTAT_SLAB_OFFSET), 1);
+}
+
+/* virt_to_slab(): the object's own struct page leads to that of the slab's first page, whose flags say that it is a slab. */
+static void touch_virt_to_slab(struct slab_allocator *allocator, const struct slab *slab, uint64_t object)
+{
+	struct layout *layout = allocator->wiring.layout;
+	vaddr page = layout_struct_page(layout, layout_pfn_of(layout, vaddr_of(object)));
+	step_read(allocator->steps, vaddr_of(page.addr + SLAB_PAGE_LIST), POINTER_BYTES);
+	step_use(allocator->steps);
+	step_read(allocator->steps, slab_page_field(allocator, slab, 0), POINTER_BYTES);
 }
 
 /* The slabs' own objects. */
@@ -91,31 +138,49 @@ static void write_node(struct slab_allocator *allocator, const struct slab_cache
 static uint32_t take_from_slab(struct slab_allocator *allocator, struct slab_cache *cache, struct slab *slab)
 {
 	step_read(allocator->steps, vaddr_of(slab->freelist + slab->active), 1);
-	step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_ACTIVE), 4);
+	step_update(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_ACTIVE), INT_BYTES);
 	return slab_index(cache, slab)[slab->active++];
 }
 
 static void put_into_slab(struct slab_allocator *allocator, struct slab_cache *cache, struct slab *slab, uint32_t index)
 {
 	slab->active--;
-	if (slab->freelist == 0)
+	step_read(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_S_MEM), POINTER_BYTES);
+	step_update(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_ACTIVE), INT_BYTES);
+	step_read(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_FREELIST), POINTER_BYTES);
+	if (slab->freelist == 0) {
 		slab->freelist = slab_object_address(cache, slab, index);
+		step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_FREELIST), POINTER_BYTES);
+	}
 	slab_index(cache, slab)[slab->active] = (uint8_t)index;
-	step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_FREELIST),
-	           SLAB_PAGE_ACTIVE + 4 - SLAB_PAGE_FREELIST);
+	step_use(allocator->steps);
 	step_write(allocator->steps, vaddr_of(slab->freelist + slab->active), 1);
 }
 
-/* alloc_block(): moves up to `batch` objects of a slab to the array; returns how many are still wanted. */
+/*
+ * alloc_block(): moves up to `batch` objects of a slab to the array; returns how many are still wanted.
+ * MODEL: what does not change while it runs (num, size, s_mem, freelist) is read once for each slab.
+ */
 static uint32_t alloc_block(struct slab_allocator *allocator, struct slab_cache *cache, struct array_cache *array,
                             uint32_t number, uint32_t batch, unsigned cpu)
 {
 	struct slab *slab = slab_at(allocator, number);
+	vaddr at = slab_array_address(allocator, cache, cpu);
 	uint32_t first = array->avail;
-	for (; batch > 0 && slab->active < cache->num; batch--)
-		array->entry[array->avail++] = (struct slab_entry){number, take_from_slab(allocator, cache, slab)};
+	step_use(allocator->steps);
+	step_read(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_ACTIVE), INT_BYTES);
+	read_cache(allocator, cache, CACHE_NUM, INT_BYTES);
+	step_read(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_S_MEM), POINTER_BYTES);
+	step_read(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_FREELIST), POINTER_BYTES);
+	step_use(allocator->steps);
+	for (; batch > 0 && slab->active < cache->num; batch--) {
+		array->entry[array->avail] = (struct slab_entry){number, take_from_slab(allocator, cache, slab)};
+		step_write(allocator->steps, entry_address(at, array->avail), POINTER_BYTES);
+		update_int(allocator, at, ARRAY_AVAIL);
+		array->avail++;
+	}
 	uint32_t count = array->avail - first;
-	step_write(allocator->steps, entry_address(slab_array_address(allocator, cache, cpu), first), count * POINTER_BYTES);
+	step_spend(allocator->steps, costs(allocator)->slab_refill_object * count);
 	allocator->counters.num_allocations += count;
 	allocator->counters.num_active += count;
 	if (allocator->counters.num_active > allocator->counters.high_mark)
@@ -127,12 +192,14 @@ static uint32_t alloc_block(struct slab_allocator *allocator, struct slab_cache 
 static void fixup_slab_list(struct slab_allocator *allocator, struct slab_cache *cache, uint32_t number)
 {
 	struct slab *slab = slab_at(allocator, number);
+	step_spend(allocator->steps, costs(allocator)->slab_refill_slab);
 	slab_list_del(allocator, cache, number);
 	if (slab->active < cache->num) {
 		slab_list_add(allocator, cache, SLABS_PARTIAL, number);
 		return;
 	}
 	slab_list_add(allocator, cache, SLABS_FULL, number);
+	read_cache(allocator, cache, CACHE_FLAGS, INT_BYTES);
 	if (cache->geometry.flags & CFLGS_OBJFREELIST_SLAB) {
 		slab->freelist = 0;
 		step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_FREELIST), POINTER_BYTES);
@@ -147,11 +214,12 @@ static uint32_t get_first_slab(struct slab_allocator *allocator, struct slab_cac
 	if (node->list[SLABS_PARTIAL].first != 0)
 		return node->list[SLABS_PARTIAL].first;
 	node->free_touched = true;
-	write_node(allocator, cache, NODE_FREE_TOUCHED, 4);
+	step_write(allocator->steps, vaddr_of(cache->node_at.addr + NODE_FREE_TOUCHED), INT_BYTES);
+	read_node(allocator, cache, NODE_LISTS + 2 * 2 * POINTER_BYTES, POINTER_BYTES);
 	uint32_t number = node->list[SLABS_FREE].first;
 	if (number != 0) {
 		node->free_slabs--;
-		write_node(allocator, cache, NODE_COUNTS, 2 * POINTER_BYTES);
+		update_node(allocator, cache, NODE_FREE_SLABS, POINTER_BYTES);
 	}
 	return number;
 }
@@ -185,7 +253,10 @@ static uint32_t next_colour(struct slab_allocator *allocator, struct slab_cache 
 	node->colour_next++;
 	if (node->colour_next >= cache->geometry.colour)
 		node->colour_next = 0;
-	write_node(allocator, cache, NODE_COLOUR_NEXT, 4);
+	find_node(allocator, cache);
+	update_node(allocator, cache, NODE_COLOUR_NEXT, INT_BYTES);
+	read_cache(allocator, cache, CACHE_COLOUR, POINTER_BYTES);
+	read_cache(allocator, cache, CACHE_COLOUR_OFF, INT_BYTES);
 	return node->colour_next * cache->geometry.colour_off;
 }
 
@@ -214,22 +285,34 @@ static void init_objects(struct slab_allocator *allocator, struct slab_cache *ca
 		index[i] = (uint8_t)i;
 	if (cache->random_seq)
 		shuffle_freelist(allocator, cache, slab, index);
-	step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_CACHE), SLAB_PAGE_NEW_BYTES);
+	step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_CACHE), 2 * POINTER_BYTES);
+	read_cache(allocator, cache, CACHE_RANDOM_SEQ, POINTER_BYTES);
 	step_write(allocator->steps, vaddr_of(slab->freelist), cache->num);
-	step_spend(allocator->steps, allocator->wiring.settings->cost.slab_setup_per_object * cache->num);
+	read_cache(allocator, cache, CACHE_CTOR, POINTER_BYTES);
+	for (uint32_t i = 0; i < cache->num && cache->ctor; i++)
+		step_write(allocator->steps, vaddr_of(slab_object_address(cache, slab, i)), cache->object_size);
+	step_spend(allocator->steps, costs(allocator)->slab_setup_object * cache->num);
 }
 
 /* cache_grow_begin(): a new slab, on no list yet; 0 if there is no memory. */
 static uint32_t cache_grow_begin(struct slab_allocator *allocator, struct slab_cache *cache, gfp flags, unsigned cpu)
 {
 	gfp local_flags = flags & ~(gfp)__GFP_NOFAIL & (GFP_CONSTRAINT_MASK | GFP_RECLAIM_MASK);
+	step_path(allocator->steps, PATH_PAGES);
+	step_spend(allocator->steps, costs(allocator)->slab_grow);
+	read_cache(allocator, cache, CACHE_ALLOCFLAGS, INT_BYTES);
+	read_cache(allocator, cache, CACHE_GFPORDER, INT_BYTES);
 	pfn frame = page_alloc(allocator->wiring.pages, cache->geometry.order, local_flags | cache->geometry.allocflags, cpu);
 	if (frame.nr == UINT32_MAX)
 		return 0;
 	uint32_t number = slab_record_take(allocator, cache, frame);
 	struct slab *slab = slab_at(allocator, number);
 	allocator->counters.pages_slab += slab_frames(cache);
+	touch_node_stat(allocator, cpu);
+	step_update(allocator->steps, slab_page_field(allocator, slab, 0), POINTER_BYTES);
 	slab->s_mem = layout_page_address(allocator->wiring.layout, frame).addr + next_colour(allocator, cache);
+	step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_ACTIVE), INT_BYTES);
+	step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_S_MEM), POINTER_BYTES);
 	if (!place_freelist(allocator, cache, slab, local_flags & ~(gfp)GFP_CONSTRAINT_MASK, cpu)) {
 		slab_destroy_one(allocator, number, cpu);
 		return 0;
@@ -241,11 +324,16 @@ static uint32_t cache_grow_begin(struct slab_allocator *allocator, struct slab_c
 /* cache_grow_end(): the new slab, already taken from, becomes one of the cache's. */
 static void cache_grow_end(struct slab_allocator *allocator, struct slab_cache *cache, uint32_t number)
 {
+	const struct slab *slab = slab_at(allocator, number);
+	step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_LIST), 2 * POINTER_BYTES);
+	step_read(allocator->steps, slab_page_field(allocator, slab, 0), POINTER_BYTES);
+	find_node(allocator, cache);
 	lock_node(allocator, cache);
 	cache->node.total_slabs++;
+	update_node(allocator, cache, NODE_TOTAL_SLABS, POINTER_BYTES);
 	fixup_slab_list(allocator, cache, number);
-	cache->node.free_objects += cache->num - slab_at(allocator, number)->active;
-	write_node(allocator, cache, NODE_COUNTS, 3 * POINTER_BYTES);
+	cache->node.free_objects += cache->num - slab->active;
+	update_node(allocator, cache, NODE_FREE_OBJECTS, POINTER_BYTES);
 	unlock_node(allocator, cache);
 	allocator->counters.grown++;
 }
@@ -256,7 +344,14 @@ void slab_destroy_one(struct slab_allocator *allocator, uint32_t number, unsigne
 	const struct slab_cache *cache = slab->cache;
 	uint64_t off_slab_freelist = cache->geometry.flags & CFLGS_OFF_SLAB ? slab->freelist : 0;
 	pfn frame = pfn_of(slab->frame);
+	step_path(allocator->steps, PATH_PAGES);
+	step_spend(allocator->steps, costs(allocator)->slab_destroy);
 	step_read(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_FREELIST), POINTER_BYTES);
+	read_cache(allocator, cache, CACHE_FLAGS, INT_BYTES);
+	step_update(allocator->steps, slab_page_field(allocator, slab, 0), POINTER_BYTES);
+	step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_ACTIVE), INT_BYTES);    /* the page's _mapcount */
+	step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_CACHE), POINTER_BYTES); /* and mapping */
+	touch_node_stat(allocator, cpu);
 	slab_record_give(allocator, number);
 	allocator->counters.pages_slab -= slab_frames(cache);
 	enum page_free_result freed = page_free(allocator->wiring.pages, frame, cache->geometry.order, cpu);
@@ -284,6 +379,11 @@ static bool refill_from_shared(struct slab_allocator *allocator, struct slab_cac
                                uint32_t batch, unsigned cpu)
 {
 	struct array_cache *shared = cache->node.shared;
+	vaddr at = slab_array_address(allocator, cache, cpu);
+	step_use(allocator->steps);
+	read_int(allocator, cache->shared_at, ARRAY_AVAIL);
+	read_int(allocator, at, ARRAY_LIMIT);
+	read_int(allocator, at, ARRAY_AVAIL);
 	uint32_t room = array->limit - array->avail;
 	uint32_t count = shared->avail < batch ? shared->avail : batch;
 	count = count < room ? count : room;
@@ -292,9 +392,10 @@ static bool refill_from_shared(struct slab_allocator *allocator, struct slab_cac
 	shared->avail -= count;
 	memcpy(array->entry + array->avail, shared->entry + shared->avail, count * sizeof *array->entry);
 	step_read(allocator->steps, entry_address(cache->shared_at, shared->avail), count * POINTER_BYTES);
-	step_write(allocator->steps, entry_address(slab_array_address(allocator, cache, cpu), array->avail),
-	           count * POINTER_BYTES);
-	step_write(allocator->steps, cache->shared_at, ARRAY_CACHE_BYTES);
+	step_write(allocator->steps, entry_address(at, array->avail), count * POINTER_BYTES);
+	update_int(allocator, cache->shared_at, ARRAY_AVAIL);
+	update_int(allocator, at, ARRAY_AVAIL);
+	step_write(allocator->steps, vaddr_of(cache->shared_at.addr + ARRAY_TOUCHED), INT_BYTES);
 	array->avail += count;
 	shared->touched = 1;
 	return true;
@@ -312,7 +413,7 @@ static uint32_t refill_from_lists(struct slab_allocator *allocator, struct slab_
 		fixup_slab_list(allocator, cache, number);
 	}
 	cache->node.free_objects -= array->avail;
-	write_node(allocator, cache, NODE_FREE_OBJECTS, POINTER_BYTES);
+	update_node(allocator, cache, NODE_FREE_OBJECTS, POINTER_BYTES);
 	return batch;
 }
 
@@ -322,6 +423,8 @@ static void refill_from_new_slab(struct slab_allocator *allocator, struct slab_c
 	uint32_t number = cache_grow_begin(allocator, cache, flags, cpu);
 	if (number == 0)
 		return;
+	find_array(allocator, cache);
+	read_int(allocator, slab_array_address(allocator, cache, cpu), ARRAY_AVAIL);
 	alloc_block(allocator, cache, array, number, batch, cpu);
 	cache_grow_end(allocator, cache, number);
 	allocator->counters.refill_grown++;
@@ -336,12 +439,22 @@ static bool cache_alloc_refill(struct slab_allocator *allocator, struct slab_cac
 	if (!array->touched && batch > BATCHREFILL_LIMIT)
 		batch = BATCHREFILL_LIMIT;
 	struct array_cache *shared = cache->node.shared;
-	read_node(allocator, cache, NODE_FREE_OBJECTS, 3 * POINTER_BYTES);
-	if (shared)
-		step_read(allocator->steps, cache->shared_at, 4);
+	vaddr at = slab_array_address(allocator, cache, cpu);
+	step_spend(allocator->steps, costs(allocator)->slab_refill);
+	find_array(allocator, cache);
+	read_int(allocator, at, ARRAY_BATCHCOUNT);
+	read_int(allocator, at, ARRAY_TOUCHED);
+	read_int(allocator, at, ARRAY_AVAIL);
+	find_node(allocator, cache);
+	read_node(allocator, cache, NODE_SHARED, POINTER_BYTES);
+	read_node(allocator, cache, NODE_FREE_OBJECTS, POINTER_BYTES);
+	if (shared && cache->node.free_objects == 0)
+		read_int(allocator, cache->shared_at, ARRAY_AVAIL);
 
 	if (cache->node.free_objects > 0 || (shared && shared->avail > 0)) {
+		step_path(allocator->steps, PATH_LISTS);
 		lock_node(allocator, cache);
+		read_node(allocator, cache, NODE_SHARED, POINTER_BYTES);
 		if (shared && refill_from_shared(allocator, cache, array, batch, cpu)) {
 			counters->refill_shared++;
 		} else {
@@ -355,54 +468,63 @@ static bool cache_alloc_refill(struct slab_allocator *allocator, struct slab_cac
 	return array->avail > 0;
 }
 
+/* ____cache_alloc(): the entry on top of the array; `object` is what it names, whose line is fetched. */
 static void record_alloc(struct slab_allocator *allocator, const struct slab_cache *cache, const struct array_cache *array,
-                         unsigned cpu, uint32_t cycles)
+                         unsigned cpu, vaddr object)
 {
 	vaddr at = slab_array_address(allocator, cache, cpu);
-	step_read(allocator->steps, cache->descriptor, POINTER_BYTES);
-	step_write(allocator->steps, at, ARRAY_CACHE_BYTES);
-	step_read(allocator->steps, entry_address(at, array->avail - 1), POINTER_BYTES);
-	step_spend(allocator->steps, cycles);
+	step_write(allocator->steps, vaddr_of(at.addr + ARRAY_TOUCHED), INT_BYTES);
+	update_int(allocator, at, ARRAY_AVAIL);
+	step_read(allocator->steps, entry_address(at, array->avail), POINTER_BYTES);
+	step_use(allocator->steps);
+	step_prefetch(allocator->steps, object);
 }
 
-/* slab_want_init_on_alloc() */
-static bool zeroes(const struct slab_allocator *allocator, const struct slab_cache *cache, gfp flags)
+/* slab_want_init_on_alloc(), memset() */
+static void record_init(struct slab_allocator *allocator, const struct slab_cache *cache, gfp flags, vaddr object)
 {
-	bool init_on_alloc = allocator->wiring.settings->kernel.init_on_alloc;
-	if (init_on_alloc && cache->ctor)
-		return false;
-	if (!init_on_alloc || cache->geometry.flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON))
-		return flags & __GFP_ZERO;
-	return true;
+	bool zero = flags & __GFP_ZERO;
+	if (allocator->wiring.settings->kernel.init_on_alloc) {
+		read_cache(allocator, cache, CACHE_CTOR, POINTER_BYTES);
+		if (!cache->ctor)
+			read_cache(allocator, cache, CACHE_FLAGS, INT_BYTES);
+		if (cache->ctor)
+			zero = false;
+		else if (!(cache->geometry.flags & (SLAB_TYPESAFE_BY_RCU | SLAB_POISON)))
+			zero = true;
+	}
+	if (!zero)
+		return;
+	read_cache(allocator, cache, CACHE_OBJECT_SIZE, INT_BYTES);
+	step_write(allocator->steps, object, cache->object_size);
 }
 
 struct object slab_do_alloc(struct slab_allocator *allocator, struct slab_cache *cache, gfp flags, unsigned cpu)
 {
 	SIM_ASSERT(cpu < allocator->rules.cpus);
 	struct array_cache *array = cpu_array(cache, cpu);
-	const struct cost_settings *cost = &allocator->wiring.settings->cost;
-	uint32_t cycles = cost->object_alloc_fast;
+	step_spend(allocator->steps, costs(allocator)->slab_alloc);
+	find_array(allocator, cache);
+	read_int(allocator, slab_array_address(allocator, cache, cpu), ARRAY_AVAIL);
 	if (array->avail > 0) {
 		allocator->counters.allochit++;
 	} else {
 		allocator->counters.allocmiss++;
-		cycles = cost->object_alloc_slow;
 		if (!cache_alloc_refill(allocator, cache, flags, cpu)) {
 			allocator->counters.alloc_failed++;
-			step_spend(allocator->steps, cycles);
 			return (struct object){VADDR_NULL, cache->size, (cache_id){cache->id}};
 		}
 	}
-	if (allocator->steps->recording)
-		record_alloc(allocator, cache, array, cpu, cycles);
 	array->touched = 1;
 	struct slab_entry entry = array->entry[--array->avail];
 	struct slab *slab = slab_at(allocator, entry.slab);
 	slab->bytes[entry.index / 8] |= (uint8_t)(1u << entry.index % 8);
 	cache->live++;
 	vaddr at = vaddr_of(slab_object_address(cache, slab, entry.index));
-	if (zeroes(allocator, cache, flags))
-		step_write(allocator->steps, at, cache->object_size);
+	if (allocator->steps->recording) {
+		record_alloc(allocator, cache, array, cpu, at);
+		record_init(allocator, cache, flags, at);
+	}
 	return (struct object){at, cache->size, (cache_id){cache->id}};
 }
 
@@ -410,14 +532,16 @@ struct object slab_do_alloc(struct slab_allocator *allocator, struct slab_cache 
 
 static void put_back(struct slab_allocator *allocator, struct slab_cache *cache, struct slab_entry entry)
 {
-	slab_list_del(allocator, cache, entry.slab);
 	struct slab *slab = slab_at(allocator, entry.slab);
+	touch_virt_to_slab(allocator, slab, slab_object_address(cache, slab, entry.index));
+	slab_list_del(allocator, cache, entry.slab);
 	put_into_slab(allocator, cache, slab, entry.index);
 	if (slab->active > 0) {
 		slab_list_add_tail(allocator, cache, SLABS_PARTIAL, entry.slab);
 		return;
 	}
 	slab_list_add(allocator, cache, SLABS_FREE, entry.slab);
+	update_node(allocator, cache, NODE_FREE_SLABS, POINTER_BYTES);
 	cache->node.free_slabs++;
 }
 
@@ -425,35 +549,48 @@ void slab_free_block(struct slab_allocator *allocator, struct slab_cache *cache,
                      uint32_t *doomed)
 {
 	struct slab_node *node = &cache->node;
+	step_path(allocator->steps, PATH_LISTS);
+	step_spend(allocator->steps, costs(allocator)->slab_free_object * count);
+	update_node(allocator, cache, NODE_FREE_OBJECTS, POINTER_BYTES);
 	node->free_objects += count;
 	for (uint32_t i = 0; i < count; i++)
 		put_back(allocator, cache, entries[i]);
 	allocator->counters.num_frees += count;
 	allocator->counters.num_active -= count;
+	read_node(allocator, cache, NODE_FREE_OBJECTS, POINTER_BYTES);
+	read_node(allocator, cache, NODE_FREE_LIMIT, INT_BYTES);
 	while (node->free_objects > node->free_limit && node->list[SLABS_FREE].last != 0) {
 		uint32_t number = node->list[SLABS_FREE].last;
+		update_node(allocator, cache, NODE_FREE_OBJECTS, POINTER_BYTES);
+		read_node(allocator, cache, NODE_LISTS + 5 * POINTER_BYTES, POINTER_BYTES);
+		step_use(allocator->steps);
 		slab_list_del(allocator, cache, number);
 		slab_at(allocator, number)->next = *doomed;
 		*doomed = number;
 		node->free_objects -= cache->num;
 		node->free_slabs--;
 		node->total_slabs--;
+		update_node(allocator, cache, NODE_FREE_SLABS, POINTER_BYTES);
+		update_node(allocator, cache, NODE_TOTAL_SLABS, POINTER_BYTES);
 		allocator->counters.over_limit++;
 	}
-	write_node(allocator, cache, NODE_COUNTS, 3 * POINTER_BYTES);
 }
 
 /* Appends the bottom of the CPU's array to the shared one; returns how many objects there was room for. */
 static uint32_t flush_to_shared(struct slab_allocator *allocator, struct slab_cache *cache, const struct array_cache *array,
-                                uint32_t batch)
+                                uint32_t batch, vaddr at)
 {
 	struct array_cache *shared = cache->node.shared;
 	uint32_t room = shared->limit - shared->avail;
 	uint32_t count = batch < room ? batch : room;
 	memcpy(shared->entry + shared->avail, array->entry, count * sizeof *array->entry);
+	step_use(allocator->steps);
+	read_int(allocator, cache->shared_at, ARRAY_LIMIT);
+	read_int(allocator, cache->shared_at, ARRAY_AVAIL);
 	if (count > 0) {
+		step_read(allocator->steps, entry_address(at, 0), count * POINTER_BYTES);
 		step_write(allocator->steps, entry_address(cache->shared_at, shared->avail), count * POINTER_BYTES);
-		step_write(allocator->steps, cache->shared_at, ARRAY_CACHE_BYTES);
+		update_int(allocator, cache->shared_at, ARRAY_AVAIL);
 	}
 	shared->avail += count;
 	return count;
@@ -465,17 +602,23 @@ static void cache_flusharray(struct slab_allocator *allocator, struct slab_cache
 	uint32_t batch = array->batchcount;
 	uint32_t doomed = 0;
 	vaddr at = slab_array_address(allocator, cache, cpu);
-	step_read(allocator->steps, entry_address(at, 0), batch * POINTER_BYTES);
+	step_spend(allocator->steps, costs(allocator)->slab_flush);
+	step_path(allocator->steps, PATH_LISTS);
+	read_int(allocator, at, ARRAY_BATCHCOUNT);
+	find_node(allocator, cache);
 	lock_node(allocator, cache);
-	uint32_t moved = cache->node.shared ? flush_to_shared(allocator, cache, array, batch) : 0;
+	read_node(allocator, cache, NODE_SHARED, POINTER_BYTES);
+	uint32_t moved = cache->node.shared ? flush_to_shared(allocator, cache, array, batch, at) : 0;
 	if (moved > 0) {
 		batch = moved;
 		allocator->counters.flush_shared++;
 	} else {
+		step_read(allocator->steps, entry_address(at, 0), batch * POINTER_BYTES);
 		slab_free_block(allocator, cache, array->entry, batch, &doomed);
 		allocator->counters.flush_lists++;
 	}
 	unlock_node(allocator, cache);
+	update_int(allocator, at, ARRAY_AVAIL);
 	array->avail -= batch;
 	memmove(array->entry, array->entry + batch, array->avail * sizeof *array->entry);
 	step_read(allocator->steps, entry_address(at, batch), array->avail * POINTER_BYTES);
@@ -499,12 +642,29 @@ struct slab_entry slab_find_object(const struct slab_allocator *allocator, vaddr
 	return (struct slab_entry){number, index};
 }
 
-static void record_free(struct slab_allocator *allocator, const struct slab_cache *cache, const struct array_cache *array,
-                        unsigned cpu)
+/* kmem_cache_free(), kfree(): the object's page leads to its slab twice, first for the cache; then the CPU's array. */
+static void record_free(struct slab_allocator *allocator, const struct slab *slab, uint64_t object, unsigned cpu)
+{
+	const struct slab_cache *cache = slab->cache;
+	vaddr at = slab_array_address(allocator, cache, cpu);
+	step_spend(allocator->steps, costs(allocator)->slab_free);
+	touch_virt_to_slab(allocator, slab, object);
+	step_read(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_CACHE), POINTER_BYTES);
+	touch_virt_to_slab(allocator, slab, object);
+	find_array(allocator, cache);
+	read_int(allocator, at, ARRAY_AVAIL);
+	read_int(allocator, at, ARRAY_LIMIT);
+}
+
+/* __free_one(): hardened kernels look whether the entry on top is the same object. */
+static void record_free_one(struct slab_allocator *allocator, const struct slab_cache *cache, const struct array_cache *array,
+                            unsigned cpu)
 {
 	vaddr at = slab_array_address(allocator, cache, cpu);
-	step_read(allocator->steps, cache->descriptor, POINTER_BYTES);
-	step_write(allocator->steps, at, ARRAY_CACHE_BYTES);
+	read_int(allocator, at, ARRAY_AVAIL);
+	if (array->avail > 0 && allocator->wiring.settings->kernel.slab_freelist_hardened)
+		step_read(allocator->steps, entry_address(at, array->avail - 1), POINTER_BYTES);
+	update_int(allocator, at, ARRAY_AVAIL);
 	step_write(allocator->steps, entry_address(at, array->avail), POINTER_BYTES);
 }
 
@@ -516,19 +676,18 @@ static enum object_free_result free_entry(struct slab_allocator *allocator, stru
 	SIM_ASSERT(cpu < allocator->rules.cpus);
 	struct slab_cache *cache = slab->cache;
 	struct array_cache *array = cpu_array(cache, cpu);
-	const struct cost_settings *cost = &allocator->wiring.settings->cost;
 	slab->bytes[entry.index / 8] &= (uint8_t) ~(1u << entry.index % 8);
 	cache->live--;
+	if (allocator->steps->recording)
+		record_free(allocator, slab, slab_object_address(cache, slab, entry.index), cpu);
 	if (array->avail < array->limit) {
 		allocator->counters.freehit++;
-		step_spend(allocator->steps, cost->object_free_fast);
 	} else {
 		allocator->counters.freemiss++;
-		step_spend(allocator->steps, cost->object_free_slow);
 		cache_flusharray(allocator, cache, array, cpu);
 	}
 	if (allocator->steps->recording)
-		record_free(allocator, cache, array, cpu);
+		record_free_one(allocator, cache, array, cpu);
 	array->entry[array->avail++] = entry;
 	return OBJECT_FREE_OK;
 }
@@ -563,17 +722,9 @@ static struct object slab_kmalloc(struct object_allocator *objects, uint32_t siz
 		return kmalloc_large(&allocator->kmalloc, size, flags, cpu);
 	if (size == 0)
 		return (struct object){ZERO_SIZE_PTR, 0, CACHE_NONE};
+	if (allocator->steps->recording)
+		kmalloc_touch_slab(&allocator->kmalloc, size, flags);
 	return slab_do_alloc(allocator, allocator->caches[kmalloc_slab(&allocator->kmalloc, size, flags).nr], flags, cpu);
-}
-
-/* kfree() finds the cache in the struct page of the slab's first frame. */
-static void record_find(struct slab_allocator *allocator, vaddr at, struct slab_entry entry)
-{
-	pfn frame = layout_pfn_of(allocator->wiring.layout, at);
-	const struct slab *slab = slab_at(allocator, entry.slab);
-	if (frame.nr != slab->frame)
-		step_read(allocator->steps, layout_struct_page(allocator->wiring.layout, frame), 2 * POINTER_BYTES);
-	step_read(allocator->steps, slab_page_field(allocator, slab, 0), SLAB_PAGE_CACHE + POINTER_BYTES);
 }
 
 enum object_free_result slab_do_kfree(struct slab_allocator *allocator, vaddr at, unsigned cpu)
@@ -586,8 +737,6 @@ enum object_free_result slab_do_kfree(struct slab_allocator *allocator, vaddr at
 	struct slab_entry entry = slab_find_object(allocator, at);
 	if (entry.slab == 0)
 		return OBJECT_FREE_NOT_OBJECT;
-	if (allocator->steps->recording)
-		record_find(allocator, at, entry);
 	return free_entry(allocator, entry, cpu);
 }
 
@@ -752,6 +901,7 @@ struct object_allocator *object_allocator_slab_create(const struct object_alloca
 	allocator->rules = rules;
 	allocator->merge = wiring->settings->kernel.slab_merge;
 	allocator->freelist_random = wiring->settings->kernel.slab_freelist_random;
+	allocator->node_stat_offset = layout_per_cpu_alloc(wiring->layout, PER_CPU_NODESTAT_BYTES);
 	rng_init(&allocator->freelist_rng, wiring->seed, "slab freelists");
 	allocator->arena_units = ((size_t)wiring->pages->end_pfn + 1) * ARENA_UNITS_PER_FRAME;
 	allocator->arena = lazy_alloc(allocator->arena_units, SLAB_UNIT);

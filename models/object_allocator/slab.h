@@ -183,7 +183,8 @@ struct slab_allocator {
 	uint32_t unused_id;                  /* head of the chain of unused ids + 1 */
 	uint32_t oldest_cache, newest_cache; /* slab_caches, ids + 1 */
 	bool merge, freelist_random;
-	struct rng freelist_rng; /* of slab_freelist_random */
+	uint64_t node_stat_offset; /* per-CPU: struct per_cpu_nodestat */
+	struct rng freelist_rng;   /* of slab_freelist_random */
 
 	char *arena; /* of slab records, in units of SLAB_UNIT bytes */
 	size_t arena_units;
@@ -261,6 +262,7 @@ void slab_list_del(struct slab_allocator *allocator, struct slab_cache *cache, u
 #define SLAB_PAGE_LIST 8u   /* slab_list: two pointers */
 #define SLAB_PAGE_CACHE 24u /* slab_cache, and behind it freelist, s_mem, active */
 #define SLAB_PAGE_FREELIST 32u
+#define SLAB_PAGE_S_MEM 40u
 #define SLAB_PAGE_ACTIVE 48u
 
 static inline vaddr slab_page_field(const struct slab_allocator *allocator, const struct slab *slab, uint32_t offset)
@@ -268,15 +270,40 @@ static inline vaddr slab_page_field(const struct slab_allocator *allocator, cons
 	return vaddr_of(layout_struct_page(allocator->wiring.layout, pfn_of(slab->frame)).addr + offset);
 }
 
-/* Offsets in struct kmem_cache and struct kmem_cache_node of a 64-bit kernel without NUMA and debugging, and their sizes. */
-#define KMEM_CACHE_BYTES 128u
+/*
+ * Offsets in struct kmem_cache, struct kmem_cache_node and struct array_cache of Debian's amd64 kernel with CONFIG_SLAB (NUMA, no
+ * debugging), and their sizes. MODEL: 32-bit kernels, whose pointers are shorter, have these too.
+ */
+#define KMEM_CACHE_BYTES 136u /* up to node[0] */
+#define CACHE_CPU_CACHE 0u
+#define CACHE_FLAGS 32u
+#define CACHE_NUM 36u
+#define CACHE_GFPORDER 40u
+#define CACHE_ALLOCFLAGS 44u
+#define CACHE_COLOUR 48u
+#define CACHE_COLOUR_OFF 56u
+#define CACHE_CTOR 64u
+#define CACHE_OBJECT_SIZE 100u
+#define CACHE_RANDOM_SEQ 112u
+#define CACHE_NODE 128u
 #define KMEM_CACHE_NODE_BYTES 120u
-#define NODE_LISTS 8u         /* slabs_partial, slabs_full, slabs_free, two pointers each */
-#define NODE_COUNTS 56u       /* total_slabs, free_slabs, free_objects, free_limit, colour_next */
-#define NODE_FREE_OBJECTS 72u /* free_objects, free_limit, colour_next, shared */
+#define NODE_LISTS 8u /* slabs_partial, slabs_full, slabs_free, two pointers each */
+#define NODE_TOTAL_SLABS 56u
+#define NODE_FREE_SLABS 64u
+#define NODE_FREE_OBJECTS 72u
+#define NODE_FREE_LIMIT 80u
 #define NODE_COLOUR_NEXT 84u
+#define NODE_SHARED 88u
 #define NODE_FREE_TOUCHED 112u
 #define ARRAY_CACHE_BYTES 16u /* avail, limit, batchcount, touched */
+#define ARRAY_AVAIL 0u
+#define ARRAY_LIMIT 4u
+#define ARRAY_BATCHCOUNT 8u
+#define ARRAY_TOUCHED 12u
+#define INT_BYTES 4u
+/* struct per_cpu_nodestat: a byte counts the node's slab pages. */
+#define PER_CPU_NODESTAT_BYTES 64u
+#define NODESTAT_SLAB_OFFSET 6u
 
 /* slab.c */
 

@@ -275,7 +275,7 @@ static uint64_t drain_freelist(struct slab_allocator *allocator, struct slab_cac
 		node->free_slabs--;
 		node->total_slabs--;
 		node->free_objects -= cache->num;
-		step_write(allocator->steps, vaddr_of(cache->node_at.addr + NODE_COUNTS), 3 * POINTER_BYTES);
+		step_update(allocator->steps, vaddr_of(cache->node_at.addr + NODE_TOTAL_SLABS), 3 * POINTER_BYTES);
 		step_unlock(allocator->steps, cache->node_at);
 		slab_destroy_one(allocator, number, cpu);
 	}

@@ -9,6 +9,7 @@
  * the list head in the node.
  */
 #include "models/object_allocator/slab.h"
+#include "sim/list_steps.h"
 
 #include <string.h>
 
@@ -70,18 +71,18 @@ static vaddr link_address(const struct slab_allocator *allocator, const struct s
 	return number == 0 ? head_address(cache, list) : slab_page_field(allocator, slab_at(allocator, number), SLAB_PAGE_LIST);
 }
 
-/* A neighbour's one pointer and this slab's two change. */
-static void record_link(struct slab_allocator *allocator, const struct slab_cache *cache, uint32_t number, uint32_t prev,
-                        uint32_t next)
+/* list_add(), list_add_tail(): the list's head says who its neighbour is. */
+static void record_add(struct slab_allocator *allocator, const struct slab_cache *cache, uint32_t number, bool tail)
 {
 	if (!allocator->steps->recording)
 		return;
 	const struct slab *slab = slab_at(allocator, number);
-	vaddr before = link_address(allocator, cache, slab->list, prev);
-	vaddr after = link_address(allocator, cache, slab->list, next);
-	step_write(allocator->steps, before, POINTER_BYTES);
-	step_write(allocator->steps, vaddr_of(after.addr + POINTER_BYTES), POINTER_BYTES);
-	step_write(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_LIST), LIST_HEAD_BYTES);
+	vaddr head = head_address(cache, slab->list);
+	step_read(allocator->steps, tail ? list_prev_pointer(head, POINTER_BYTES) : head, POINTER_BYTES);
+	step_use(allocator->steps);
+	step_list_add(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_LIST),
+	              link_address(allocator, cache, slab->list, slab->prev),
+	              link_address(allocator, cache, slab->list, slab->next), POINTER_BYTES);
 }
 
 static void link_between(struct slab_allocator *allocator, struct slab_cache *cache, enum slab_list list, uint32_t number,
@@ -94,17 +95,18 @@ static void link_between(struct slab_allocator *allocator, struct slab_cache *ca
 	slab->list = (uint8_t)list;
 	*(prev ? &slab_at(allocator, prev)->next : &head->first) = number;
 	*(next ? &slab_at(allocator, next)->prev : &head->last) = number;
-	record_link(allocator, cache, number, prev, next);
 }
 
 void slab_list_add(struct slab_allocator *allocator, struct slab_cache *cache, enum slab_list list, uint32_t number)
 {
 	link_between(allocator, cache, list, number, 0, cache->node.list[list].first);
+	record_add(allocator, cache, number, false);
 }
 
 void slab_list_add_tail(struct slab_allocator *allocator, struct slab_cache *cache, enum slab_list list, uint32_t number)
 {
 	link_between(allocator, cache, list, number, cache->node.list[list].last, 0);
+	record_add(allocator, cache, number, true);
 }
 
 void slab_list_del(struct slab_allocator *allocator, struct slab_cache *cache, uint32_t number)
@@ -115,6 +117,9 @@ void slab_list_del(struct slab_allocator *allocator, struct slab_cache *cache, u
 	struct slab_list_head *head = &cache->node.list[slab->list];
 	*(slab->prev ? &slab_at(allocator, slab->prev)->next : &head->first) = slab->next;
 	*(slab->next ? &slab_at(allocator, slab->next)->prev : &head->last) = slab->prev;
-	record_link(allocator, cache, number, slab->prev, slab->next);
+	if (allocator->steps->recording)
+		step_list_del(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_LIST),
+		              link_address(allocator, cache, slab->list, slab->prev),
+		              link_address(allocator, cache, slab->list, slab->next), POINTER_BYTES);
 	slab->list = SLAB_LISTS;
 }

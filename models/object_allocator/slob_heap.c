@@ -16,6 +16,7 @@
  * if it has free units, and never has all units free.
  */
 #include "models/object_allocator/slob_heap.h"
+#include "sim/list_steps.h"
 
 #include "models/settings.h"
 
@@ -31,6 +32,10 @@
 #define STRUCT_SLAB_FREELIST 32u
 #define STRUCT_SLAB_UNITS 40u
 #define WORD 8u
+
+/* struct per_cpu_nodestat: a byte counts the node's slab pages. */
+#define PER_CPU_NODESTAT_BYTES 64u
+#define NODESTAT_SLAB_OFFSET 6u
 
 /* A list head: two pointers. */
 #define LIST_HEAD_BYTES 16u
@@ -72,27 +77,35 @@ static vaddr block_address(const struct slob_heap *heap, uint32_t page, struct s
 	return slob_address(heap, (struct slob_place){page, block.offset * SLOB_UNIT});
 }
 
+/* slob_units(), slob_next(): whoever led here had to be read first. */
 static void read_block(const struct slob_heap *heap, uint32_t page, struct slob_block block)
 {
+	step_use(heap->wiring->steps);
 	step_read(heap->wiring->steps, block_address(heap, page, block), chain_bytes(block));
-	step_spend(heap->wiring->steps, heap->wiring->settings->cost.slob_step);
 }
 
-/* Reads blocks [0, count) of a page. */
-static void read_blocks(const struct slob_heap *heap, uint32_t page, uint32_t count)
+/* Reads blocks [0, count) of a page, each `instructions` long. */
+static void read_blocks(const struct slob_heap *heap, uint32_t page, uint32_t count, uint32_t instructions)
 {
 	if (!heap->wiring->steps->recording)
 		return;
-	for (uint32_t i = 0; i < count; i++)
+	step_read(heap->wiring->steps, struct_slab(heap, page, STRUCT_SLAB_FREELIST), WORD);
+	for (uint32_t i = 0; i < count; i++) {
 		read_block(heap, page, heap->bodies[page].block[i]);
+		step_spend(heap->wiring->steps, instructions);
+	}
+}
+
+/* set_slob() */
+static void write_chain(const struct slob_heap *heap, uint32_t page, struct slob_block block)
+{
+	step_write(heap->wiring->steps, block_address(heap, page, block), chain_bytes(block));
 }
 
 static void write_block(const struct slob_heap *heap, uint32_t page, uint32_t i)
 {
-	if (!heap->wiring->steps->recording)
-		return;
-	struct slob_block block = heap->bodies[page].block[i];
-	step_write(heap->wiring->steps, block_address(heap, page, block), chain_bytes(block));
+	if (heap->wiring->steps->recording)
+		write_chain(heap, page, heap->bodies[page].block[i]);
 }
 
 /* Whoever points at block i: the block before it, or the page's freelist. */
@@ -112,19 +125,61 @@ static void write_units(const struct slob_heap *heap, uint32_t page)
 		step_write(heap->wiring->steps, struct_slab(heap, page, STRUCT_SLAB_UNITS), WORD);
 }
 
-static void write_links(const struct slob_heap *heap, uint32_t page)
+static void update_units(const struct slob_heap *heap, uint32_t page)
 {
 	if (heap->wiring->steps->recording)
-		step_write(heap->wiring->steps, list_links(heap, page), LIST_HEAD_BYTES);
+		step_update(heap->wiring->steps, struct_slab(heap, page, STRUCT_SLAB_UNITS), WORD);
 }
 
-/* A page looked at on the list: its next pointer, its free units, its freelist; they share a line. */
+/* The page's flags say that it is a slab, and whether it is on a list (PG_slob_free). */
+static void update_flags(const struct slob_heap *heap, uint32_t page)
+{
+	if (heap->wiring->steps->recording)
+		step_update(heap->wiring->steps, struct_slab(heap, page, 0), WORD);
+}
+
+static void read_flags(const struct slob_heap *heap, uint32_t page)
+{
+	if (heap->wiring->steps->recording)
+		step_read(heap->wiring->steps, struct_slab(heap, page, 0), WORD);
+}
+
+/* list_del() of what is on the list still. */
+static void record_del(const struct slob_heap *heap, uint32_t page)
+{
+	if (heap->wiring->steps->recording)
+		step_list_del(heap->wiring->steps, list_links(heap, page), list_links(heap, heap->pages[page].prev),
+		              list_links(heap, heap->pages[page].next), WORD);
+}
+
+/* list_add(), list_add_tail() of what is on the list already. */
+static void record_add(const struct slob_heap *heap, uint32_t page)
+{
+	if (heap->wiring->steps->recording)
+		step_list_add(heap->wiring->steps, list_links(heap, page), list_links(heap, heap->pages[page].prev),
+		              list_links(heap, heap->pages[page].next), WORD);
+}
+
+/* A page met on the list: its free units. */
 static void read_page(const struct slob_heap *heap, uint32_t page)
 {
 	if (!heap->wiring->steps->recording)
 		return;
-	step_read(heap->wiring->steps, struct_slab(heap, page, STRUCT_SLAB_LIST), STRUCT_SLAB_UNITS + WORD - STRUCT_SLAB_LIST);
-	step_spend(heap->wiring->steps, heap->wiring->settings->cost.slob_step);
+	step_use(heap->wiring->steps);
+	step_read(heap->wiring->steps, struct_slab(heap, page, STRUCT_SLAB_UNITS), WORD);
+	step_spend(heap->wiring->steps, heap->wiring->settings->cost.slob_page);
+}
+
+static void read_next_page(const struct slob_heap *heap, uint32_t page)
+{
+	if (heap->wiring->steps->recording)
+		step_read(heap->wiring->steps, struct_slab(heap, page, STRUCT_SLAB_LIST), WORD);
+}
+
+static void touch_node_stat(const struct slob_heap *heap, unsigned cpu)
+{
+	vaddr at = layout_per_cpu(heap->wiring->layout, heap->node_stat_offset, cpu);
+	step_update(heap->wiring->steps, vaddr_of(at.addr + NODESTAT_SLAB_OFFSET), 1);
 }
 
 /* ---- lists ---- */
@@ -151,9 +206,8 @@ static void enter_list(struct slob_heap *heap, uint32_t page, enum slob_list lis
 	heap->pages[page].list = (uint8_t)list;
 	heap->counters.slob_pages[list]++;
 	heap->counters.slob_free_bytes[list] += SLOB_UNIT * heap->pages[page].units;
-	write_links(heap, prev);
-	write_links(heap, page);
-	write_links(heap, next);
+	record_add(heap, page);
+	update_flags(heap, page);
 }
 
 static void leave_list(struct slob_heap *heap, uint32_t page)
@@ -161,9 +215,8 @@ static void leave_list(struct slob_heap *heap, uint32_t page)
 	struct slob_page *entry = &heap->pages[page];
 	heap->counters.slob_pages[entry->list]--;
 	heap->counters.slob_free_bytes[entry->list] -= SLOB_UNIT * entry->units;
-	write_links(heap, entry->prev);
-	write_links(heap, page);
-	write_links(heap, entry->next);
+	record_del(heap, page);
+	update_flags(heap, page);
 	unlink_page(heap, page);
 }
 
@@ -172,13 +225,10 @@ static void rotate_to_front(struct slob_heap *heap, enum slob_list list, uint32_
 {
 	if (heap->pages[list].next == page)
 		return;
-	write_links(heap, heap->pages[list].prev);
-	write_links(heap, heap->pages[list].next);
-	write_links(heap, heap->pages[page].prev);
+	record_del(heap, list);
 	unlink_page(heap, list);
 	link_between(heap, list, heap->pages[page].prev, page);
-	write_links(heap, list);
-	write_links(heap, page);
+	record_add(heap, list);
 }
 
 /* ---- arrays of free blocks ---- */
@@ -272,6 +322,7 @@ static void close_page(struct slob_heap *heap, uint32_t page, unsigned cpu)
 	heap->pages[page].next = heap->unused;
 	heap->unused = page;
 	frame_map_set(&heap->frames, frame, 1, 0);
+	touch_node_stat(heap, cpu);
 	heap->counters.slob_freed_pages++;
 	enum page_free_result result = page_free(heap->wiring->pages, frame, 0, cpu);
 	SIM_ASSERT(result == PAGE_FREE_OK);
@@ -283,6 +334,7 @@ void slob_heap_init(struct slob_heap *heap, const struct object_allocator_wiring
 	heap->pages = xcalloc(heap->capacity, sizeof *heap->pages);
 	heap->bodies = xcalloc(heap->capacity, sizeof *heap->bodies);
 	frame_map_init(&heap->frames, wiring->pages->end_pfn);
+	heap->node_stat_offset = layout_per_cpu_alloc(wiring->layout, PER_CPU_NODESTAT_BYTES);
 	heap->lock = layout_kernel_data(wiring->layout, sizeof(uint32_t));
 	layout_name(wiring->layout, heap->lock, sizeof(uint32_t), "slob_lock", "");
 	for (uint32_t list = 0; list < SLOB_LISTS; list++) {
@@ -315,14 +367,22 @@ static uint32_t units_to_align(struct slob_block block, uint32_t align, uint32_t
 	return (((at + align - 1) & ~(align - 1)) - at) / SLOB_UNIT;
 }
 
-/* Cuts `units` out of block i, `before` units behind its start; what is left on either side stays free. */
+/*
+ * Cuts `units` out of block i, `before` units behind its start; what is left on either side stays free. The kernel first splits a
+ * block that has to be aligned, then takes the run off the start of the second half.
+ */
 static void cut(struct slob_heap *heap, uint32_t page, uint32_t i, uint32_t before, uint32_t units)
 {
 	struct slob_block *block = &heap->bodies[page].block[i];
 	struct slob_block behind = {.offset = (uint16_t)(block->offset + before + units),
 	                            .units = (uint16_t)(block->units - before - units)};
 	if (before) {
+		struct slob_block aligned = {.offset = (uint16_t)(block->offset + before),
+		                             .units = (uint16_t)(block->units - before)};
+		write_chain(heap, page, aligned);
 		block->units = (uint16_t)before;
+		write_block(heap, page, i);
+		read_block(heap, page, aligned);
 		write_block(heap, page, i);
 		if (!behind.units)
 			return;
@@ -331,13 +391,13 @@ static void cut(struct slob_heap *heap, uint32_t page, uint32_t i, uint32_t befo
 		write_block(heap, page, i);
 		return;
 	}
+	write_link_to(heap, page, i);
 	if (behind.units) {
 		*block = behind;
 		write_block(heap, page, i);
 	} else {
 		remove_place(heap, page, i);
 	}
-	write_link_to(heap, page, i);
 }
 
 /* Counts the blocks of a page in which none holds the run. */
@@ -346,7 +406,7 @@ static void pass_over(struct slob_heap *heap, uint32_t page)
 	heap->counters.slob_blocks_scanned += heap->pages[page].blocks;
 	heap->counters.slob_blocks_no_fit += heap->pages[page].blocks;
 	heap->counters.slob_pages_no_fit++;
-	read_blocks(heap, page, heap->pages[page].blocks);
+	read_blocks(heap, page, heap->pages[page].blocks, heap->wiring->settings->cost.slob_block);
 }
 
 /* Takes the first block of the page that holds the run (slob_page_alloc). false: none does. */
@@ -368,11 +428,11 @@ static bool place_in_page(struct slob_heap *heap, uint32_t page, uint32_t units,
 		}
 		heap->counters.slob_blocks_scanned += i + 1;
 		heap->counters.slob_blocks_no_fit += i;
-		read_blocks(heap, page, i + 1);
+		read_blocks(heap, page, i + 1, heap->wiring->settings->cost.slob_block);
 		*offset = (block[i].offset + before) * SLOB_UNIT;
 		cut(heap, page, i, before, units);
 		entry->units = (uint16_t)(entry->units - units);
-		write_units(heap, page);
+		update_units(heap, page);
 		return true;
 	}
 	entry->largest = (uint16_t)largest;
@@ -404,17 +464,14 @@ static struct slob_place place_on_list(struct slob_heap *heap, enum slob_list li
 		read_page(heap, page);
 		if (heap->pages[page].units < units) {
 			too_full++;
-			continue;
-		}
-		if (heap->pages[page].largest < units) {
+		} else if (heap->pages[page].largest < units) {
 			pass_over(heap, page);
-			continue;
-		}
-		if (place_in_page(heap, page, units, align, align_offset, &place.offset)) {
+		} else if (place_in_page(heap, page, units, align, align_offset, &place.offset)) {
 			place.page = page;
 			settle(heap, page, list, units);
 			break;
 		}
+		read_next_page(heap, page);
 	}
 	heap->counters.slob_pages_scanned += scanned;
 	heap->counters.slob_pages_too_full += too_full;
@@ -449,9 +506,13 @@ static struct slob_place place_on_new_page(struct slob_heap *heap, enum slob_lis
 		return place;
 	}
 	place.page = open_free_page(heap, frame);
+	touch_node_stat(heap, cpu);
+	update_flags(heap, place.page);
 
 	step_lock(heap->wiring->steps, heap->lock);
 	write_units(heap, place.page);
+	write_link_to(heap, place.page, 0);
+	step_write(heap->wiring->steps, list_links(heap, place.page), LIST_HEAD_BYTES);
 	write_block(heap, place.page, 0);
 	enter_list(heap, place.page, list, list);
 	bool fits = place_in_page(heap, place.page, units, align, align_offset, &place.offset);
@@ -468,7 +529,7 @@ struct slob_place slob_heap_alloc(struct slob_heap *heap, uint32_t size, uint32_
 	enum slob_list list = list_of_size(size);
 	uint32_t units = slob_units(size);
 	const struct cost_settings *cost = &heap->wiring->settings->cost;
-	step_spend(heap->wiring->steps, cost->object_alloc_fast);
+	step_spend(heap->wiring->steps, cost->slob_alloc);
 	step_lock(heap->wiring->steps, heap->lock);
 	step_read(heap->wiring->steps, heap->heads[list], WORD);
 	struct slob_place place = place_on_list(heap, list, units, align, align_offset);
@@ -477,7 +538,8 @@ struct slob_place slob_heap_alloc(struct slob_heap *heap, uint32_t size, uint32_
 		heap->counters.slob_list_hits++;
 	} else {
 		heap->counters.slob_list_misses++;
-		step_spend(heap->wiring->steps, cost->object_alloc_slow);
+		step_path(heap->wiring->steps, PATH_PAGES);
+		step_spend(heap->wiring->steps, cost->slob_new_page);
 		place = place_on_new_page(heap, list, units, align, align_offset, flags, cpu);
 	}
 	heap->counters.slob_allocs += place.page != 0;
@@ -605,9 +667,12 @@ static uint32_t join(struct slob_heap *heap, uint32_t page, uint32_t i, struct s
 	struct slob_block *block = heap->bodies[page].block;
 	bool with_next = i < heap->pages[page].blocks && run.offset + run.units == block[i].offset;
 	bool with_prev = i > 0 && block[i - 1].offset + block[i - 1].units == run.offset;
-	if (with_next)
+	if (with_next) {
+		read_block(heap, page, block[i]);
 		run.units = (uint16_t)(run.units + block[i].units);
+	}
 	if (with_prev) {
+		write_chain(heap, page, run);
 		block[i - 1].units = (uint16_t)(block[i - 1].units + run.units);
 		if (with_next)
 			remove_place(heap, page, i);
@@ -627,7 +692,8 @@ static void insert_run(struct slob_heap *heap, uint32_t page, struct slob_block 
 {
 	struct slob_page *entry = &heap->pages[page];
 	uint32_t before = blocks_before(heap, page, run.offset);
-	read_blocks(heap, page, before);
+	update_units(heap, page);
+	read_blocks(heap, page, before, heap->wiring->settings->cost.slob_free_block);
 	heap->counters.slob_frees_inside += before > 0;
 	heap->counters.slob_free_blocks_scanned += before;
 	entry->units = (uint16_t)(entry->units + run.units);
@@ -642,8 +708,9 @@ static void reopen_full_page(struct slob_heap *heap, uint32_t page, struct slob_
 	heap->bodies[page].block[0] = run;
 	entry->blocks = 1;
 	entry->units = entry->largest = run.units;
-	write_block(heap, page, 0);
+	write_units(heap, page);
 	write_link_to(heap, page, 0);
+	write_block(heap, page, 0);
 	heap->counters.slob_pages[SLOB_FULL]--;
 	enter_list(heap, page, list, list);
 }
@@ -654,16 +721,22 @@ void slob_heap_free(struct slob_heap *heap, struct slob_place place, uint32_t si
 	struct slob_page *entry = &heap->pages[place.page];
 	struct slob_block run = {.offset = (uint16_t)(place.offset / SLOB_UNIT), .units = (uint16_t)slob_units(size)};
 	heap->counters.slob_frees++;
-	step_spend(steps, heap->wiring->settings->cost.object_free_fast);
+	step_spend(steps, heap->wiring->settings->cost.slob_free);
+	/* virt_to_slab() */
+	step_read(steps, struct_slab(heap, place.page, STRUCT_SLAB_LIST), WORD);
+	read_flags(heap, place.page);
 	step_lock(steps, heap->lock);
-	read_page(heap, place.page);
+	step_read(steps, struct_slab(heap, place.page, STRUCT_SLAB_UNITS), WORD);
+	read_flags(heap, place.page);
 	if (entry->units + run.units == SLOB_PAGE_UNITS) {
 		if (entry->list != SLOB_FULL)
 			leave_list(heap, place.page);
 		else
 			heap->counters.slob_pages[SLOB_FULL]--;
 		step_unlock(steps, heap->lock);
-		step_spend(steps, heap->wiring->settings->cost.object_free_slow);
+		step_path(steps, PATH_PAGES);
+		step_spend(steps, heap->wiring->settings->cost.slob_free_page);
+		update_flags(heap, place.page);
 		close_page(heap, place.page, cpu);
 		return;
 	}
@@ -671,7 +744,6 @@ void slob_heap_free(struct slob_heap *heap, struct slob_place place, uint32_t si
 		reopen_full_page(heap, place.page, run, list_of_size(size));
 	else
 		insert_run(heap, place.page, run);
-	write_units(heap, place.page);
 	step_unlock(steps, heap->lock);
 }
 

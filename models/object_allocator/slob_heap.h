@@ -64,8 +64,9 @@ struct slob_heap {
 	uint32_t unused;                      /* chain of unused entries, 0 = none */
 	struct slob_spare *spare[SLOB_ROOMS]; /* by room */
 	struct frame_map frames;
-	vaddr lock;              /* slob_lock */
-	vaddr heads[SLOB_LISTS]; /* the list heads, 16 bytes each */
+	uint64_t node_stat_offset; /* per-CPU: struct per_cpu_nodestat */
+	vaddr lock;                /* slob_lock */
+	vaddr heads[SLOB_LISTS];   /* the list heads, 16 bytes each */
 	uint64_t loaded_pages;
 	struct slob_counters counters;
 };

@@ -247,6 +247,7 @@ const struct page_allocator_ops page_allocator_buddy_ops = {
         .zone_view = buddy_zone_view,
         .pageblock_order = buddy_pageblock_order,
         .print_state = buddy_print_state,
+        .tick = buddy_tick,
         .check = buddy_check,
         .metrics = buddy_metrics,
         .counters = buddy_counters,

@@ -127,6 +127,7 @@ struct zonelist {
 struct node {
 	unsigned cpus;                   /* CPUs near it */
 	unsigned nr_zones;               /* its highest zone index with memory, plus one */
+	uint64_t stat_offset;            /* of the CPUs' part of its statistics; with kernel.vmstat */
 	uint32_t page_cache, slab_cache; /* list heads: youngest at the head */
 	uint64_t slab_pages, slab_deferred;
 	bool kswapd_awake;
@@ -187,10 +188,12 @@ struct buddy {
 	uint8_t node_of_cpu[CPUS_MAX];
 	/* By the CPU's node and the highest zone index; all nodes, and (for __GFP_THISNODE) the node alone. */
 	struct zonelist zonelist[NODES_MAX][LOWMEM_RESERVE_ZONES], thisnode[NODES_MAX][LOWMEM_RESERVE_ZONES];
-	struct capture *capture;   /* NULL: nobody compacts */
-	uint32_t kswapd_countdown; /* calls until the daemons run; 0: none is awake */
-	uint32_t kswapd_delay;     /* calls from its waking to kswapd's turn; 0: it never runs */
-	bool compaction;           /* CONFIG_COMPACTION */
+	struct capture *capture;          /* NULL: nobody compacts */
+	bool vmstat;                      /* CPUs fold their statistics once a second */
+	uint64_t vmstat_due_ns[CPUS_MAX]; /* when each does so next; 0: it has not been asked yet */
+	uint32_t kswapd_countdown;        /* calls until the daemons run; 0: none is awake */
+	uint32_t kswapd_delay;            /* calls from its waking to kswapd's turn; 0: it never runs */
+	bool compaction;                  /* CONFIG_COMPACTION */
 	struct node nodes[NODES_MAX];
 	unsigned node_count;
 	uint32_t frame_records; /* frames, a gap up to a whole largest pair, list heads, heads of largest blocks */
@@ -380,6 +383,9 @@ pfn buddy_alloc(struct page_allocator *pages, unsigned order, gfp flags, unsigne
  */
 unsigned buddy_alloc_bulk(struct page_allocator *pages, gfp flags, unsigned cpu, unsigned wanted, pfn *frames);
 
+/* vmstat.c: the port's tick. */
+uint64_t buddy_tick(struct page_allocator *pages, unsigned cpu, uint64_t now_ns);
+
 /* --- check.c --- */
 void buddy_check(const struct page_allocator *pages);
 
@@ -489,12 +495,17 @@ enum {
 	PCP_HIGH_OFFSET = 8,
 	PCP_BATCH_OFFSET = 12,
 	PCP_FREE_FACTOR_OFFSET = 16,
+	PCP_EXPIRE_OFFSET = 18,
 	PCP_LISTS_OFFSET = 24,
 	PCP_BYTES = 256,
 	ZONESTAT_THRESHOLD_OFFSET = 11, /* behind the bytes that count for vm_stat[] */
 	ZONESTAT_NUMA_HIT_OFFSET = 16,
 	ZONESTAT_NUMA_LOCAL_OFFSET = 48,
 	ZONESTAT_BYTES = 64,
+	ZONE_STAT_ITEMS = 11,     /* NR_VM_ZONE_STAT_ITEMS with zsmalloc */
+	NODE_STAT_ITEMS = 43,     /* NR_VM_NODE_STAT_ITEMS with swap and NUMA balancing */
+	NODESTAT_DIFF_OFFSET = 1, /* struct per_cpu_nodestat: behind the threshold */
+	NODESTAT_BYTES = 64,
 	/* struct vm_event_state as far as it is used; PGALLOC of the other zones lies on the same line as that of Normal. */
 	VM_EVENT_PGALLOC_OFFSET = 48,
 	VM_EVENT_PGFREE_OFFSET = 152,

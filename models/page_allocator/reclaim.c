@@ -433,15 +433,18 @@ static void kswapd(struct buddy *buddy, unsigned node, unsigned cpu)
 
 void daemons_turn(struct buddy *buddy, unsigned cpu)
 {
-	bool recording = buddy->steps->recording;
-	buddy->steps->recording = false;
 	for (unsigned node = 0; node < buddy->node_count; node++) {
-		if (buddy->nodes[node].kswapd_awake)
+		if (buddy->nodes[node].kswapd_awake) {
+			steps_daemon_begin(buddy->steps, DAEMON_KSWAPD);
 			kswapd(buddy, node, cpu);
-		if (buddy->nodes[node].kcompactd_awake)
+			steps_daemon_end(buddy->steps);
+		}
+		if (buddy->nodes[node].kcompactd_awake) {
+			steps_daemon_begin(buddy->steps, DAEMON_KCOMPACTD);
 			kcompactd_do_work(buddy, node, cpu);
+			steps_daemon_end(buddy->steps);
+		}
 	}
-	buddy->steps->recording = recording;
 }
 
 /* --- the start --- */

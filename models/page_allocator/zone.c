@@ -378,6 +378,9 @@ struct buddy *buddy_empty(const struct buddy_spec *spec, const struct page_alloc
 		init_lists(buddy, &buddy->zones[i], &next_head);
 	set_gfp_zones(buddy);
 	nodes_init(buddy, spec, next_head);
+	buddy->vmstat = wiring->settings->kernel.vmstat;
+	for (unsigned node = 0; buddy->vmstat && node < buddy->node_count; node++)
+		buddy->nodes[node].stat_offset = layout_per_cpu_alloc(wiring->layout, NODESTAT_BYTES);
 	buddy->pageblock_bits = layout_kernel_data(wiring->layout, (buddy->port.end_pfn >> buddy->pageblock_order) / 2 + 8);
 	return buddy;
 }

@@ -78,4 +78,19 @@ INLINE size_t run_template(struct replacement *array, const uint64_t *requests, 
 	return missed;
 }
 
+INLINE bool take_template(struct replacement *array, uint64_t request, uint64_t *evicted, use_step *use, insert_step *insert)
+{
+	uint64_t tag = request >> array->tag_shift, marks = request & WAY_MARKS & ~USED_AGAIN;
+	uint32_t set = replacement_set_of(array, tag), way = replacement_find(array, set, tag);
+	if (way < array->ways) {
+		replacement_words(array, set)[way] |= marks;
+		use(array, set, way);
+		return true;
+	}
+	way = insert(array, set, way_word(tag, WAY_VALID | marks), 0, evicted, NULL);
+	if (request & USED_AGAIN)
+		use(array, set, way);
+	return false;
+}
+
 #endif

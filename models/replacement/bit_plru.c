@@ -65,6 +65,11 @@ static size_t bit_plru_run(struct replacement *array, const uint64_t *requests, 
 	return run_template(array, requests, count, misses, bit_plru_use, bit_plru_insert);
 }
 
+static bool bit_plru_take(struct replacement *array, uint64_t request, uint64_t *evicted)
+{
+	return take_template(array, request, evicted, bit_plru_use, bit_plru_insert);
+}
+
 static void bit_plru_check_set(const struct replacement *array, uint32_t set)
 {
 	SIM_ASSERT(array->ways == 1 || lowest_unused(array, state_of(array, set)) < array->ways);
@@ -77,6 +82,7 @@ const struct replacement_ops replacement_bit_plru_ops = {
         .insert = bit_plru_insert,
         .remove = bit_plru_remove,
         .run = bit_plru_run,
+        .take = bit_plru_take,
         .check_set = bit_plru_check_set,
 };
 

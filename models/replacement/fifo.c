@@ -29,6 +29,11 @@ static size_t fifo_run(struct replacement *array, const uint64_t *requests, size
 	return run_template(array, requests, count, misses, fifo_use, fifo_insert);
 }
 
+static bool fifo_take(struct replacement *array, uint64_t request, uint64_t *evicted)
+{
+	return take_template(array, request, evicted, fifo_use, fifo_insert);
+}
+
 static void fifo_check_set(const struct replacement *array, uint32_t set)
 {
 	order_check_set(array, set);
@@ -41,6 +46,7 @@ const struct replacement_ops replacement_fifo_ops = {
         .insert = fifo_insert,
         .remove = fifo_remove,
         .run = fifo_run,
+        .take = fifo_take,
         .check_set = fifo_check_set,
 };
 

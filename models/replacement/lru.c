@@ -265,6 +265,13 @@ static size_t lru_run(struct replacement *array, const uint64_t *requests, size_
 	return (far ? run_plain_far : run_plain)(array, requests, count, misses);
 }
 
+static bool lru_take(struct replacement *array, uint64_t request, uint64_t *evicted)
+{
+	if (array->simd == SIMD_AVX512 && array->ways >= LRU_AVX512_WAYS_MIN && array->ways <= LRU_AVX512_WAYS_MAX)
+		return lru_take_avx512(array, request, evicted);
+	return take_template(array, request, evicted, lru_use, lru_insert);
+}
+
 static void lru_check_set(const struct replacement *array, uint32_t set)
 {
 	order_check_set(array, set);
@@ -278,6 +285,7 @@ const struct replacement_ops replacement_lru_ops = {
         .insert = lru_insert,
         .remove = lru_remove,
         .run = lru_run,
+        .take = lru_take,
         .run_accesses = lru_run_accesses,
         .check_set = lru_check_set,
 };

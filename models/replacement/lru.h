@@ -25,6 +25,9 @@
 /* replacement_ops.run for an array of such sets, with any index, on a host that has AVX-512. */
 size_t lru_run_avx512(struct replacement *array, const uint64_t *requests, size_t count, struct replacement_miss *misses);
 
+/* replacement_ops.take for such an array. */
+bool lru_take_avx512(struct replacement *array, uint64_t request, uint64_t *evicted);
+
 /* Whether lru_run_accesses_avx512() takes these routes: all of one geometry. */
 bool lru_avx512_takes(const struct replacement_route route[ACCESS_KINDS]);
 

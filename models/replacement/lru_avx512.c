@@ -234,6 +234,31 @@ size_t lru_run_avx512(struct replacement *array, const uint64_t *requests, size_
 	return (size_t)(miss - misses);
 }
 
+/* ---- one request ---- */
+
+#define TAKE_ONE(vectors) \
+	static AVX512 bool take_one_##vectors(uint64_t *words, uint32_t ways, uint64_t word, uint64_t *evicted) \
+	{ \
+		return !turn(words, ways, word, evicted, (struct known){vectors, true, false, vectors < 2}); \
+	}
+
+TAKE_ONE(0)
+TAKE_ONE(1)
+TAKE_ONE(2)
+TAKE_ONE(3)
+TAKE_ONE(4)
+
+typedef bool take_one_function(uint64_t *words, uint32_t ways, uint64_t word, uint64_t *evicted);
+
+static take_one_function *const take_one[1 + VECTORS_MAX] = {take_one_0, take_one_1, take_one_2, take_one_3, take_one_4};
+
+bool lru_take_avx512(struct replacement *array, uint64_t request, uint64_t *evicted)
+{
+	uint64_t tag = request >> array->tag_shift, word = way_word(tag, WAY_VALID | (request & OWNERS_MARKS));
+	uint64_t *words = replacement_words(array, replacement_set_of(array, tag));
+	return take_one[array->stride / WORDS](words, array->ways, word, evicted);
+}
+
 /* ---- lists of accesses ---- */
 
 bool lru_avx512_takes(const struct replacement_route route[ACCESS_KINDS])

@@ -37,6 +37,11 @@ static size_t random_run(struct replacement *array, const uint64_t *requests, si
 	return run_template(array, requests, count, misses, random_use, random_insert);
 }
 
+static bool random_take(struct replacement *array, uint64_t request, uint64_t *evicted)
+{
+	return take_template(array, request, evicted, random_use, random_insert);
+}
+
 const struct replacement_ops replacement_random_ops = {
         .name = "random",
         .help = "any way goes, drawn from the seed",
@@ -44,6 +49,7 @@ const struct replacement_ops replacement_random_ops = {
         .insert = random_insert,
         .remove = random_remove,
         .run = random_run,
+        .take = random_take,
 };
 
 struct replacement *replacement_random_create(const struct replacement_wiring *wiring, struct error *error)

@@ -83,6 +83,11 @@ static size_t srrip_run(struct replacement *array, const uint64_t *requests, siz
 	return run_template(array, requests, count, misses, srrip_use, srrip_insert);
 }
 
+static bool srrip_take(struct replacement *array, uint64_t request, uint64_t *evicted)
+{
+	return take_template(array, request, evicted, srrip_use, srrip_insert);
+}
+
 const struct replacement_ops replacement_srrip_ops = {
         .name = "srrip",
         .help = "re-reference interval prediction: what was not used again goes before what was",
@@ -90,6 +95,7 @@ const struct replacement_ops replacement_srrip_ops = {
         .insert = srrip_insert,
         .remove = srrip_remove,
         .run = srrip_run,
+        .take = srrip_take,
 };
 
 struct replacement *replacement_srrip_create(const struct replacement_wiring *wiring, struct error *error)

@@ -73,6 +73,11 @@ static size_t tree_plru_run(struct replacement *array, const uint64_t *requests,
 	return run_template(array, requests, count, misses, tree_plru_use, tree_plru_insert);
 }
 
+static bool tree_plru_take(struct replacement *array, uint64_t request, uint64_t *evicted)
+{
+	return take_template(array, request, evicted, tree_plru_use, tree_plru_insert);
+}
+
 const struct replacement_ops replacement_tree_plru_ops = {
         .name = "tree_plru",
         .help = "bits of a binary tree point to the half that was used longer ago",
@@ -80,6 +85,7 @@ const struct replacement_ops replacement_tree_plru_ops = {
         .insert = tree_plru_insert,
         .remove = tree_plru_remove,
         .run = tree_plru_run,
+        .take = tree_plru_take,
 };
 
 struct replacement *replacement_tree_plru_create(const struct replacement_wiring *wiring, struct error *error)

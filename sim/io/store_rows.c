@@ -342,17 +342,41 @@ bool store_histogram(struct store *store, int64_t run_id, const char *name, cons
 	return true;
 }
 
-bool store_lock(struct store *store, int64_t run_id, const struct store_lock *lock, struct error *error)
+static void put_address(struct store *store, uint64_t value)
 {
 	char address[24];
-	snprintf(address, sizeof address, "0x%016" PRIx64, lock->address);
-	row_begin(store, TABLE_LOCK, run_id);
+	snprintf(address, sizeof address, "0x%016" PRIx64, value);
 	put_text(store, address);
+}
+
+bool store_lock(struct store *store, int64_t run_id, const struct store_lock *lock, struct error *error)
+{
+	row_begin(store, TABLE_LOCK, run_id);
+	put_address(store, lock->address);
 	put_text(store, lock->name);
 	put_number(store, lock->acquisitions);
 	put_number(store, lock->waits);
 	put_number(store, lock->hand_overs);
 	put_number(store, lock->wait_cycles);
+	return row_end(store, error);
+}
+
+bool store_line(struct store *store, int64_t run_id, const struct store_line *line, struct error *error)
+{
+	row_begin(store, TABLE_LINE, run_id);
+	put_address(store, line->physical);
+	if (line->address)
+		put_address(store, line->address);
+	else
+		put_null(store);
+	put_text(store, line->name);
+	put_number(store, line->transfers_clean);
+	put_number(store, line->transfers_dirty);
+	put_number(store, line->invalidations);
+	put_number(store, line->upgrades);
+	put_number(store, line->cores);
+	put_number(store, line->writers);
+	put_number(store, line->false_sharing);
 	return row_end(store, error);
 }
 

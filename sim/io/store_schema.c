@@ -82,6 +82,12 @@ const char *const store_schema_sql[] = {
         " acquisitions INTEGER NOT NULL, waits INTEGER NOT NULL, hand_overs INTEGER NOT NULL, wait_cycles INTEGER NOT NULL,"
         " PRIMARY KEY(run_id, address)) WITHOUT ROWID",
 
+        "CREATE TABLE line("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, physical TEXT NOT NULL, address TEXT,"
+        " name TEXT NOT NULL, transfers_clean INTEGER NOT NULL, transfers_dirty INTEGER NOT NULL,"
+        " invalidations INTEGER NOT NULL, upgrades INTEGER NOT NULL, cores INTEGER NOT NULL, writers INTEGER NOT NULL,"
+        " false_sharing INTEGER NOT NULL, PRIMARY KEY(run_id, physical)) WITHOUT ROWID",
+
         /* The last ten columns of these two are the parts of `cycles` (sim/cost.h). */
         "CREATE TABLE op_cost("
         " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, kind TEXT NOT NULL, owner INTEGER NOT NULL,"
@@ -245,6 +251,14 @@ const char *const store_schema_sql[] = {
         "SELECT l.run_id, r.allocator, r.label, l.name, l.address, l.acquisitions, l.waits, l.hand_overs, l.wait_cycles,"
         " CASE l.waits WHEN 0 THEN 0.0 ELSE 1.0 * l.wait_cycles / l.waits END AS cycles_per_wait "
         "FROM lock AS l JOIN run AS r ON r.id = l.run_id ORDER BY l.run_id, l.wait_cycles DESC, l.acquisitions DESC, l.address",
+
+        /* Lines, those that cores took from each other the most first within a run. */
+        "CREATE VIEW v_line AS "
+        "SELECT l.run_id, r.allocator, r.label, l.name, coalesce(l.address, l.physical) AS address, l.physical,"
+        " l.transfers_clean + l.transfers_dirty AS transfers, l.transfers_dirty, l.invalidations, l.upgrades, l.cores,"
+        " l.writers, l.false_sharing "
+        "FROM line AS l JOIN run AS r ON r.id = l.run_id"
+        " ORDER BY l.run_id, l.transfers_clean + l.transfers_dirty + l.invalidations DESC, l.physical",
 
         /* Each level in one row. thrash_index = remisses / accesses (docs/metrics.md). */
         "CREATE VIEW v_level AS "
@@ -428,6 +442,7 @@ const char *const store_insert_sql[STORE_TABLES] = {
         [TABLE_HISTOGRAM] = "INSERT INTO histogram VALUES(?, ?, ?, ?, ?, ?, ?)",
         [TABLE_HISTOGRAM_BUCKET] = "INSERT INTO histogram_bucket VALUES(?, ?, ?, ?, ?)",
         [TABLE_LOCK] = "INSERT INTO lock VALUES(?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_LINE] = "INSERT INTO line VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_OP_COST] = "INSERT INTO op_cost VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_SITE_COST] = ("INSERT INTO site_cost VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                              " ON CONFLICT(run_id, kind, call_site) DO UPDATE SET ops = ops + excluded.ops,"

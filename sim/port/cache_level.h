@@ -164,6 +164,8 @@ struct cache_level_ops {
 	bool (*mark_dirty)(struct cache_level *, unsigned instance, uint64_t address);
 	/* A line's data were written back because another core reads them: it is clean from now on. Returns whether it was dirty. */
 	bool (*clean)(struct cache_level *, unsigned instance, uint64_t address);
+	/* A hint to the host: a request of that line will come soon. Changes nothing. */
+	void (*foresee)(const struct cache_level *, unsigned instance, uint64_t address);
 	/* Whether the byte's line is here; its marks in *marks (may be NULL). */
 	bool (*holds)(const struct cache_level *, unsigned instance, uint64_t address, uint64_t *marks);
 	/* Writes every dirty line back; all lines stay, clean. */

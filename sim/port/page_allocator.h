@@ -106,6 +106,12 @@ struct page_allocator_ops {
 	/* The order of a pageblock, log2 of frames. */
 	unsigned (*pageblock_order)(const struct page_allocator *);
 
+	/*
+	 * The allocator's own work at fixed times (a daemon): does what is due on `cpu` at now_ns, and returns when it wants to
+	 * be called for that CPU again, > now_ns. Called first at the start, then in the order of time. NULL: it has none.
+	 */
+	uint64_t (*tick)(struct page_allocator *, unsigned cpu, uint64_t now_ns);
+
 	/* Lists and numbers of all zones as lines of a state dump (sim/state_dump.h). NULL in a model without them. */
 	void (*print_state)(const struct page_allocator *, FILE *);
 
@@ -242,6 +248,16 @@ static inline bool page_adopt(struct page_allocator *pages, pfn first, unsigned 
 static inline bool page_adopt_recorded(struct page_allocator *pages, pfn first, unsigned order)
 {
 	return !pages->ops->adopt || pages->ops->adopt(pages, first, order);
+}
+
+/* UINT64_MAX: never again. */
+static inline uint64_t page_allocator_tick(struct page_allocator *pages, unsigned cpu, uint64_t now_ns)
+{
+	if (!pages->ops->tick)
+		return UINT64_MAX;
+	uint64_t next_ns = pages->ops->tick(pages, cpu, now_ns);
+	SIM_ASSERT(next_ns > now_ns);
+	return next_ns;
 }
 
 static inline void page_allocator_check(const struct page_allocator *pages)

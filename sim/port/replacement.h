@@ -91,6 +91,9 @@ struct replacement_ops {
 	 */
 	size_t (*run)(struct replacement *, const uint64_t *requests, size_t count, struct replacement_miss *misses);
 
+	/* The same of one request. Returns whether its tag was there; if not, *evicted is the word that had to go, 0: none. */
+	bool (*take)(struct replacement *, uint64_t request, uint64_t *evicted);
+
 	/*
 	 * As run(), straight from accesses of one core, each in the array that its kind's route leads to: a power of two of sets,
 	 * linear index, all arrays of this policy. Stops before the first access that lies over two lines, has no route, or is

@@ -146,8 +146,10 @@ static void cores_that_write_one_line_take_turns(void **state)
 	assert_int_equal(core_set_count(&top[0]->cores), 8);
 	assert_int_equal(top[0]->written[3], 1u << 3);
 	assert_false(bounced_line_is_truly_shared(top[0]));
+	assert_true(bounced_line_is_falsely_shared(top[0]));
 	rig_load(&rig, 0, 8 * 3, 10000);
 	assert_true(bounced_line_is_truly_shared(top[0]));
+	assert_false(bounced_line_is_falsely_shared(top[0]));
 	machine_rig_release(&rig);
 }
 
@@ -164,6 +166,29 @@ static void a_locked_instruction_keeps_its_line(void **state)
 		make(&rig, 2, intel, COHERENCE_MESI);
 		assert_int_equal(rig_request(&rig, 0, ACCESS_MODIFY, 0, 0), DRAM + ATOMIC);
 		assert_int_equal(rig_request(&rig, 1, ACCESS_MODIFY, 0, cases[i].now), cases[i].done + ATOMIC);
+		/* And so does core 1, which had it from core 0, its line. */
+		assert_int_equal(rig_load(&rig, 0, 0, cases[i].done + 100), cases[i].done + ATOMIC + REMOTE - L2);
+		machine_rig_release(&rig);
+	}
+}
+
+/*
+ * Core 1 reads at 1000 what core 0 has written, and has it at 1100; a store of core 0 meanwhile, at 1010, has to wait for that:
+ * an upgrade from 1100 on. At 1100 and later it does not wait. Would catch: a line taken back while it is on its way.
+ */
+static void an_upgrade_waits_for_a_line_on_its_way(void **state)
+{
+	(void)state;
+	static const struct {
+		cycle now, done;
+	} cases[] = {{1010, 1100 + REMOTE}, {1099, 1100 + REMOTE}, {1100, 1100 + REMOTE}, {1101, 1101 + REMOTE}};
+	for (unsigned i = 0; i < 4; i++) {
+		struct machine_rig rig;
+		make(&rig, 2, intel, COHERENCE_MESI);
+		rig_store(&rig, 0, 0, 0);
+		assert_int_equal(rig_load(&rig, 1, 0, 1000), 1000 + REMOTE);
+		assert_int_equal(rig_store(&rig, 0, 0, cases[i].now), cases[i].done);
+		assert_int_equal(rig_counter(&rig, "line_waits"), cases[i].now < 1100);
 		machine_rig_release(&rig);
 	}
 }
@@ -322,6 +347,7 @@ int main(void)
 	        cmocka_unit_test(a_line_in_anothers_shared_cache_comes_from_there),
 	        cmocka_unit_test(cores_that_write_one_line_take_turns),
 	        cmocka_unit_test(a_locked_instruction_keeps_its_line),
+	        cmocka_unit_test(an_upgrade_waits_for_a_line_on_its_way),
 	        cmocka_unit_test(the_way_between_cores_adds_its_hops),
 	        cmocka_unit_test(random_accesses_cost_what_the_states_say),
 	        cmocka_unit_test(the_directory_is_what_the_caches_hold),

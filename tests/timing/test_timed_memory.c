@@ -269,6 +269,21 @@ static void a_gap_in_a_timeline_is_used(void **state)
 	timeline_check(&line);
 }
 
+/*
+ * A line of 64 bytes above lines of 32: both halves are asked for at once, the second waits 5 cycles for the one slice, and the
+ * line is here with it. Would catch: halves one after the other, a cost that is not the time.
+ */
+static void a_line_in_pieces_is_here_with_its_last(void **state)
+{
+	(void)state;
+	static const char *const lines[] = {"l1d size=4KiB ways=8", "llc size=64KiB ways=8 line=32B busy=5", NULL};
+	struct machine_rig rig;
+	make(&rig, lines);
+	assert_int_equal(rig_load(&rig, 0, 0, 0), DRAM + 5);
+	assert_int_equal(rig_counter(&rig, "dram_reads"), 2);
+	machine_rig_release(&rig);
+}
+
 /* A dirty line that has to go is written to memory, and nobody waits for it. */
 static void a_victim_delays_nobody(void **state)
 {
@@ -359,6 +374,21 @@ static void walkers_make_so_many_walks_at_a_time(void **state)
 	}
 }
 
+/* A page that nothing maps: its walk is paid for, and its references go through the caches. Would catch: walks for nothing free.
+ */
+static void a_refused_access_costs_its_walk(void **state)
+{
+	(void)state;
+	struct machine_rig machine;
+	static struct rig rig;
+	make_translated(&machine, &rig, 1);
+	assert_int_equal(rig_load(&machine, 0, 8 * PAGE_SIZE, 0), 9 + 4 * DRAM);
+	assert_int_equal(part(&machine, COST_TLB), 9 + 4 * DRAM);
+	assert_int_equal(rig_counter(&machine, "lines"), 4);
+	machine_rig_release(&machine);
+	rig_end(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,9 +403,11 @@ int main(void)
 	        cmocka_unit_test(the_ring_adds_its_hops),
 	        cmocka_unit_test(distances_of_stops),
 	        cmocka_unit_test(a_gap_in_a_timeline_is_used),
+	        cmocka_unit_test(a_line_in_pieces_is_here_with_its_last),
 	        cmocka_unit_test(a_victim_delays_nobody),
 	        cmocka_unit_test(a_walk_costs_the_sum_of_its_references),
 	        cmocka_unit_test(walkers_make_so_many_walks_at_a_time),
+	        cmocka_unit_test(a_refused_access_costs_its_walk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -150,4 +150,17 @@ static const struct text_field zonestat_fields[] = {
         {0, "vm_stat_diff"}, {11, "stat_threshold"}, {16, "NUMA_HIT"}, {48, "NUMA_LOCAL"}, {0, NULL}};
 static const struct text_field vm_event_fields[] = {{48, "PGALLOC_NORMAL"}, {152, "PGFREE"}, {0, NULL}};
 
+/* struct kmem_cache, kmem_cache_node, slab and array_cache of SLAB: include/linux/slab_def.h, mm/slab.h, mm/slab.c */
+static const struct text_field slab_kmem_cache_fields[] = {
+        {0, "cpu_cache"},   {32, "flags"}, {36, "num"},          {40, "gfporder"},    {44, "allocflags"}, {48, "colour"},
+        {56, "colour_off"}, {64, "ctor"},  {100, "object_size"}, {112, "random_seq"}, {128, "node[0]"},   {0, NULL}};
+static const struct text_field slab_node_fields[] = {
+        {0, "list_lock"},   {8, "partial"},      {16, "partial.prev"}, {24, "full"},          {32, "full.prev"},
+        {40, "free"},       {48, "free.prev"},   {56, "total_slabs"},  {64, "free_slabs"},    {72, "free_objects"},
+        {80, "free_limit"}, {84, "colour_next"}, {88, "shared"},       {112, "free_touched"}, {0, NULL}};
+static const struct text_field slab_slab_fields[] = {{0, "flags"},     {8, "list"},   {16, "list.prev"}, {24, "slab_cache"},
+                                                     {32, "freelist"}, {40, "s_mem"}, {48, "active"},    {0, NULL}};
+static const struct text_field array_cache_fields[] = {{0, "avail"},     {4, "limit"},     {8, "batchcount"}, {12, "touched"},
+                                                       {16, "entry[0]"}, {24, "entry[1]"}, {0, NULL}};
+
 #endif

@@ -86,6 +86,14 @@ static void add_results(struct store *store, int64_t run, const char *name, bool
 	must(store_site_cost(store, run, &site_cost, &error), &error);
 	const struct store_lock lock = {"zone Normal", 0xffff888000001000, 30, 2, 1, 500};
 	must(store_lock(store, run, &lock, &error), &error);
+	const struct store_line line = {.name = "kmem_cache_node dentry",
+	                                .address = 0xffff888000001000,
+	                                .physical = 0x1000,
+	                                .transfers_dirty = 30,
+	                                .cores = 2,
+	                                .writers = 2,
+	                                .false_sharing = true};
+	must(store_line(store, run, &line, &error), &error);
 }
 
 static void add_levels(struct store *store, int64_t run)
@@ -134,8 +142,10 @@ static void fill(const struct rig *rig, const char *const *allocators, size_t co
 	struct store *store = store_open(rig->db, &error);
 	must(store, &error);
 	for (size_t i = 0; i < count; i++) {
-		const struct store_run run = {
-		        .label = "what if", .allocator = allocators[i], .trace = "/recordings/boot.txt.xz", .machine = "pc"};
+		const struct store_run run = {.label = timed && i == 2 ? "what else" : "what if",
+		                              .allocator = allocators[i],
+		                              .trace = "/recordings/boot.txt.xz",
+		                              .machine = "pc"};
 		int64_t id;
 		must(store_run_begin(store, &run, &id, &error), &error);
 		add_samples(store, id, samples);

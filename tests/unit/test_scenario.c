@@ -497,7 +497,7 @@ static void printed_settings_read_back(void **state)
 	}
 	struct settings settings;
 	parse("machine: qemu-64m\nmemory: 12345678 B\nmachine.frequency: 1998.846 MHz\nseed: 18446744073709551615\nparanoid: 5\n"
-	      "report: [memory, cycles]\nkernel: lab-6.1\ntrace: tests/unit/test.h\ncost.slob_step: 0 cycles\nsample.every: "
+	      "report: [memory, cycles]\nkernel: lab-6.1\ntrace: tests/unit/test.h\ncost.slob_page: 0\nsample.every: "
 	      "off\n",
 	      &settings);
 	check_reads_back(&settings);
@@ -519,7 +519,7 @@ static void committed_configs_load(void **state)
 			assert_non_null(list.at[i].about);
 			if (kind == 2) {
 				load(list.at[i].path, &settings);
-				assert_true(settings.trace || settings.accesses);
+				assert_true(settings.trace || settings.accesses || settings.workload);
 				assert_string_equal(settings.question, list.at[i].about);
 				check_reads_back(&settings);
 			} else {

@@ -1013,57 +1013,6 @@ static void the_reaper_comes_every_two_seconds(void **state)
 	rig_release(&rig);
 }
 
-/* ---- steps ---- */
-
-static uint32_t count_steps(const struct rig *rig, enum step_kind kind, uint64_t address, uint32_t bytes)
-{
-	uint32_t count = 0;
-	for (uint32_t i = 0; i < rig->steps.count; i++) {
-		const struct step *step = &rig->steps.at[i];
-		count += step->kind == kind && step->address == address && step->bytes == bytes;
-	}
-	return count;
-}
-
-/* Catches touches at addresses where the kernel's structures do not lie, and locks that are not given up. */
-static void steps_touch_what_the_kernel_touches(void **state)
-{
-	(void)state;
-	struct rig rig;
-	rig_init(&rig, 2);
-	rig.steps.recording = true;
-	rig.settings.cost.object_alloc_fast = 7;
-	rig.settings.cost.object_alloc_slow = 70;
-	rig.settings.cost.slab_setup_per_object = 3;
-	rig_start(&rig);
-	cache_id id = make(&rig, 96, 0, false);
-	struct slab_cache *cache = slab_cache_of(rig.slab, id);
-	vaddr array = slab_array_address(rig.slab, cache, 1);
-	steps_clear(&rig.steps);
-	vaddr first = take(&rig, id, 1);
-	/* A new slab: 42 index bytes in the last object, 126 cycles, one locked section. */
-	assert_int_equal(count_steps(&rig, STEP_WRITE, slab_of(&rig, first)->s_mem + 41 * 96, 42), 1);
-	assert_int_equal(count_steps(&rig, STEP_SPEND, 0, 126), 1);
-	assert_int_equal(count_steps(&rig, STEP_SPEND, 0, 70), 1);
-	assert_int_equal(count_steps(&rig, STEP_LOCK, cache->node_at.addr, 4), 1);
-	assert_int_equal(count_steps(&rig, STEP_UNLOCK, cache->node_at.addr, 4), 1);
-	assert_int_equal(count_steps(&rig, STEP_READ, array.addr + 16 + 8 * 15, 8), 1);
-	steps_clear(&rig.steps);
-	struct object zeroed = cache_alloc(rig.objects, id, GFP_KERNEL | __GFP_ZERO, 1);
-	assert_int_equal(count_steps(&rig, STEP_READ, array.addr + 16 + 8 * 14, 8), 1);
-	assert_int_equal(count_steps(&rig, STEP_WRITE, array.addr, 16), 1);
-	assert_int_equal(count_steps(&rig, STEP_WRITE, zeroed.at.addr, 96), 1);
-	assert_int_equal(count_steps(&rig, STEP_SPEND, 0, 7), 1);
-	assert_int_equal(rig.steps.count, 5);
-	steps_clear(&rig.steps);
-	assert_int_equal(object_kfree(rig.objects, first, 1), OBJECT_FREE_OK);
-	assert_int_equal(count_steps(&rig, STEP_WRITE, array.addr + 16 + 8 * 14, 8), 1);
-	assert_int_equal(count_steps(&rig, STEP_READ, layout_struct_page(&rig.layout, pfn_of(frame_of(&rig, first))).addr, 32),
-	                 1);
-	give(&rig, id, zeroed.at, 1);
-	rig_release(&rig);
-}
-
 /* ---- loading ---- */
 
 /* Catches a loaded state that hands out other objects than the kernel would, and states that no kernel can have. */
@@ -1226,7 +1175,6 @@ int main(void)
 	        cmocka_unit_test(the_reaper_comes_every_two_seconds),
 	        cmocka_unit_test(reaper_halves_a_small_array),
 	        cmocka_unit_test(reaper_rounds_slabs_up),
-	        cmocka_unit_test(steps_touch_what_the_kernel_touches),
 	        cmocka_unit_test(recorded_states_load),
 	        cmocka_unit_test(random_operations_keep_the_laws),
 	        cmocka_unit_test(metrics_read_their_counters),

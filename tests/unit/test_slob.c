@@ -429,42 +429,6 @@ static void test_largest_request(void **state)
 	assert_int_equal(bench->pages.order, 10);
 }
 
-/*
- * What one allocation touches: the lock around it, the list head, each page looked at, each block looked at, the words that
- * change, the header. Here the second kmalloc(64) of a page whose free blocks are 0+28 and 80+1984.
- */
-static void test_steps(void **state)
-{
-	struct bench *bench = *state;
-	bench->settings.cost.slob_step = 7;
-	kmalloc(bench, 64);
-	bench->steps.recording = true;
-	assert_int_equal(kmalloc(bench, 64), 0x100c0);
-	uint64_t page = at(bench, 0x10, 0).addr, struct_page = layout_struct_page(&bench->layout, pfn_of(0x10)).addr;
-	const struct step expected[] = {
-	        {.address = struct_page + 8, .bytes = 40, .kind = STEP_READ},
-	        {.address = 0, .bytes = 7, .kind = STEP_SPEND},
-	        {.address = page, .bytes = 4, .kind = STEP_READ},
-	        {.address = 0, .bytes = 7, .kind = STEP_SPEND},
-	        {.address = page + 0x80, .bytes = 4, .kind = STEP_READ},
-	        {.address = 0, .bytes = 7, .kind = STEP_SPEND},
-	        {.address = page + 0x80, .bytes = 4, .kind = STEP_WRITE},
-	        {.address = page + 0x100, .bytes = 4, .kind = STEP_WRITE},
-	        {.address = struct_page + 40, .bytes = 8, .kind = STEP_WRITE},
-	};
-	const struct step *got = bench->steps.at;
-	assert_int_equal(bench->steps.count, 3 + sizeof expected / sizeof *expected + 2);
-	assert_int_equal(got[0].kind, STEP_SPEND);
-	assert_int_equal(got[1].kind, STEP_LOCK);
-	assert_int_equal(got[2].kind, STEP_READ);
-	assert_memory_equal(got + 3, expected, sizeof expected);
-	got += 3 + sizeof expected / sizeof *expected;
-	assert_int_equal(got[0].kind, STEP_UNLOCK);
-	assert_int_equal(got[0].address, bench->steps.at[1].address);
-	assert_int_equal(got[1].kind, STEP_WRITE);
-	assert_true(got[1].address == page + 0xb8 && got[1].bytes == 4);
-}
-
 /* A recorded state: pages in list order, holes as they were, objects of before can be freed, unknown space cannot. */
 static void test_loading(void **state)
 {
@@ -570,7 +534,6 @@ int main(void)
 	        TEST(wrong_frees),
 	        TEST(no_memory),
 	        TEST(largest_request),
-	        TEST(steps),
 	        TEST(loading),
 	        TEST(loading_is_guarded),
 	        TEST(many_blocks_in_a_page),

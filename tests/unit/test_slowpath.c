@@ -475,6 +475,94 @@ static void kswapd_restores_the_high_mark_in_its_turn(void **state)
 	bench_end(&bench);
 }
 
+/* Steps that take a page off its LRU list. */
+static uint32_t pages_isolated(const struct bench *bench, uint32_t first, uint32_t end)
+{
+	uint32_t count = 0;
+	for (uint32_t i = first; i < end; i++) {
+		const struct step *step = &bench->steps.at[i];
+		count += step->kind == STEP_UPDATE && step->bytes == LIST_HEAD_BYTES &&
+		         step->address % bench->layout.page_struct_bytes == PAGE_LRU * sizeof(uint64_t);
+	}
+	return count;
+}
+
+/*
+ * The call that lets kswapd run has the steps of it in one part, before its own: each page that was reclaimed is taken off the
+ * LRU list there, none elsewhere. Would catch: reclaim that nobody pays for, or the request.
+ */
+static void kswapds_steps_are_its_own(void **state)
+{
+	(void)state;
+	struct bench bench;
+	describe_cache(&bench, 50, 0);
+	set_marks(&bench, 100, 200, 300);
+	bench.buddy->kswapd_delay = 1;
+	while (!bench.buddy->counters.kswapd_wake)
+		bench_alloc(&bench, 0, GFP_KERNEL);
+	bench.steps.recording = true;
+	bench_alloc(&bench, 0, GFP_KERNEL);
+	bench.steps.recording = false;
+	assert_int_equal(bench.buddy->counters.kswapd_runs, 1);
+	assert_int_equal(bench.steps.daemons_count, 1);
+	const struct daemon_part *part = &bench.steps.daemons[0];
+	assert_int_equal(part->daemon, DAEMON_KSWAPD);
+	assert_int_equal(part->first, 0);
+	assert_true(part->count > 0 && part->count < bench.steps.count);
+	assert_int_equal(pages_isolated(&bench, 0, part->count), bench.buddy->counters.pgsteal_kswapd);
+	assert_int_equal(pages_isolated(&bench, part->count, bench.steps.count), 0);
+	assert_int_equal(part->path, PATH_LISTS);
+	bench_end(&bench);
+}
+
+static unsigned steps_of_kind(const struct bench *bench, enum step_kind kind)
+{
+	unsigned count = 0;
+	for (uint32_t i = 0; i < bench->steps.count; i++)
+		count += bench->steps.at[i].kind == kind;
+	return count;
+}
+
+/*
+ * One zone on one node: 11 and 43 counters are exchanged, and what the CPU held back of the free pages is added to the zone's by
+ * one locked instruction (refresh_cpu_vm_stats). Would catch: a fold before its second, pages that are lost or counted twice, a
+ * fold of nothing, a CPU's turn at another one's time.
+ */
+static void a_cpu_folds_its_statistics_once_a_second(void **state)
+{
+	(void)state;
+	struct bench bench;
+	bench_describe(&bench, 0x400, 8 * 0x400);
+	bench.spec.cpus = 2;
+	bench.spec.zones[0].stat_threshold = 125;
+	bench.settings.kernel.vmstat = true;
+	bench.settings.cost.vmstat_item = 8;
+	bench_empty(&bench);
+	bench_pageblocks(&bench, 0x400, 8, MIGRATE_MOVABLE);
+	bench_place(&bench, 0x400, 10, MIGRATE_MOVABLE);
+	bench_start(&bench);
+	const struct zone *zone = &bench.buddy->zones[0];
+	assert_int_equal(page_allocator_tick(bench.pages, 0, 5), 1000000000);
+	assert_int_equal(page_allocator_tick(bench.pages, 1, 5), 12000000);
+	bench_alloc(&bench, 3, GFP_KERNEL);
+	assert_int_equal(zone->pcp[0].free_pages_delta, -8);
+	assert_int_equal(zone->free_pages, 1024);
+	bench.steps.recording = true;
+	assert_int_equal(page_allocator_tick(bench.pages, 1, 12000000), 1012000000);
+	assert_int_equal(bench.steps.count, 0);
+	assert_int_equal(page_allocator_tick(bench.pages, 0, 1000000000), 2000000000);
+	assert_int_equal(zone->pcp[0].free_pages_delta, 0);
+	assert_int_equal(zone->free_pages, 1016);
+	assert_int_equal(steps_of_kind(&bench, STEP_UPDATE), 11 + 43);
+	assert_int_equal(steps_of_kind(&bench, STEP_SPEND), 11 + 43);
+	assert_int_equal(steps_of_kind(&bench, STEP_ATOMIC), 1);
+	steps_clear(&bench.steps);
+	assert_int_equal(page_allocator_tick(bench.pages, 0, 2000000000), 3000000000);
+	assert_int_equal(bench.steps.count, 0);
+	bench.steps.recording = false;
+	bench_end(&bench);
+}
+
 /* Would catch: a boost that stays, and a kswapd that tries for ever where nothing can be had. */
 static void kswapd_lowers_the_boost_until_it_is_hopeless(void **state)
 {
@@ -759,6 +847,8 @@ int main(void)
 	        cmocka_unit_test(all_that_can_be_reclaimed_is),
 	        cmocka_unit_test(the_seed_decides_the_ages),
 	        cmocka_unit_test(kswapd_restores_the_high_mark_in_its_turn),
+	        cmocka_unit_test(kswapds_steps_are_its_own),
+	        cmocka_unit_test(a_cpu_folds_its_statistics_once_a_second),
 	        cmocka_unit_test(kswapd_lowers_the_boost_until_it_is_hopeless),
 	        cmocka_unit_test(a_balanced_node_lets_kswapd_sleep),
 	        cmocka_unit_test(kswapd_clears_skip_marks),

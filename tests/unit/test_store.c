@@ -184,6 +184,10 @@ static void test_rows_are_read_back(void **state)
 	must(store_cache(store, run, &cache, &error), &error);
 	const struct store_lock lock = {"zone->lock", 0xffff888000001000, 3, 2, 1, 100};
 	must(store_lock(store, run, &lock, &error), &error);
+	must(store_line(store, run, &(struct store_line){"qnodes", 0xffffc88000001040, 0x41000, 1, 20, 30, 4, 3, 2, true},
+	                &error),
+	     &error);
+	must(store_line(store, run, &(struct store_line){"page tables", 0, 0x42000, 5, 6, 41, 8, 2, 1, false}, &error), &error);
 	const struct store_wrong_op wrong = {7, 0, "kfree", "double free"};
 	must(store_wrong_op(store, run, &wrong, &error), &error);
 	end(store, run);
@@ -201,6 +205,13 @@ static void test_rows_are_read_back(void **state)
 	        " FROM cache WHERE nr = 1",
 	        "1 dentry? 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 1 16 17 18 19 20 21 22 NULL");
 	assert_answer(store, "SELECT * FROM lock", "1 0xffff888000001000 zone->lock 3 2 1 100");
+	assert_answer(store, "SELECT * FROM line",
+	              "1 0x0000000000041000 0xffffc88000001040 qnodes 1 20 30 4 3 2 1 "
+	              "1 0x0000000000042000 NULL page tables 5 6 41 8 2 1 0");
+	/* The most events first, transfers and invalidations alike: 52 before 51; where no core named it, the physical address.
+	 */
+	assert_answer(store, "SELECT name, address, transfers, false_sharing FROM v_line",
+	              "page tables 0x0000000000042000 11 0 qnodes 0xffffc88000001040 21 1");
 	assert_answer(store, "SELECT * FROM wrong_op", "1 0 7 NULL kfree double free");
 	close_store(store);
 }

@@ -306,7 +306,8 @@ static bool make_space(struct parts *parts, struct error *error)
 	for (unsigned cpu = 0; cpu < mmus->cpus; cpu++) {
 		struct mmu *mmu = &mmus->mmu[cpu];
 		mmu->layout = &parts->layout;
-		mmu_watch(mmu, NULL);
+		if (parts->settings->watch_levels)
+			mmu_watch(mmu, NULL);
 		if (!parts->has_space)
 			continue;
 		mmu->fault = address_space_fault;
@@ -336,7 +337,7 @@ static bool make_parts(struct parts *parts, const struct start_state *start, con
 	parts->source = access_source_open(parts->settings->accesses, NULL, error);
 	if (!parts->source || !make_pages(parts, start, error) || !make_space(parts, error))
 		return false;
-	parts->caches = caches_of_settings(parts->settings, true, NULL, error);
+	parts->caches = caches_of_settings(parts->settings, parts->settings->watch_levels, NULL, error);
 	parts->flush = (struct flush_every){.every = parts->settings->machine.cache_flush_every,
 	                                    .modify = parts->settings->machine.cache_modify,
 	                                    .caches = parts->caches,

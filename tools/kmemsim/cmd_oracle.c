@@ -7,6 +7,7 @@
  * order of the paths, whichever process is done first.
  */
 #include "tools/kmemsim/command.h"
+#include "tools/kmemsim/host_cpus.h"
 #include "tools/kmemsim/oracle.h"
 #include "tools/kmemsim/progress.h"
 #include "tools/kmemsim/recording_files.h"
@@ -249,8 +250,8 @@ static int replay_all(struct options *options)
 
 static int run(const struct command *command, int argc, char **argv)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	struct options options = {.replay = {.differences = 1}, .jobs = cpus > 0 && cpus <= JOBS_MAX ? (unsigned)cpus : 1};
+	unsigned cpus = host_cpus();
+	struct options options = {.replay = {.differences = 1}, .jobs = cpus < JOBS_MAX ? cpus : JOBS_MAX};
 	struct error error = {0};
 	const struct command_line line = {command, parse, &options, &error};
 	int code = command_parse(&line, argc, argv) ? replay_all(&options) : command_failed(&error);

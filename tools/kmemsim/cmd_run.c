@@ -7,6 +7,7 @@
 #include "tools/kmemsim/access_run.h"
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/configs.h"
+#include "tools/kmemsim/op_events.h"
 #include "tools/kmemsim/simulate.h"
 #include "tools/kmemsim/variants.h"
 
@@ -275,6 +276,7 @@ static int run_simulation(struct run_options *options, bool scenario, bool compa
 	if (options->variant) {
 		free(settings.label);
 		settings.label = xstrdup(options->variant->label);
+		op_events_name(&settings, settings.label);
 	}
 	int code;
 	if (error->kind != ERROR_NONE) {

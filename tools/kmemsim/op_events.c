@@ -33,7 +33,7 @@ bool op_events_check(const struct settings *settings, struct error *error)
 	return true;
 }
 
-void op_events_name(struct settings *settings, const char *allocator)
+void op_events_name(struct settings *settings, const char *which)
 {
 	if (!op_events_wanted(settings))
 		return;
@@ -41,7 +41,9 @@ void op_events_name(struct settings *settings, const char *allocator)
 	size_t length = strlen(path), suffix = strlen(SUFFIX);
 	if (length > suffix && strcmp(path + length - suffix, SUFFIX) == 0)
 		length -= suffix;
-	settings->events_file = xasprintf("%.*s.%s" SUFFIX, (int)length, path, allocator);
+	settings->events_file = xasprintf("%.*s.%s" SUFFIX, (int)length, path, which);
+	for (char *at = settings->events_file + length; (at = strchr(at, '/')) != NULL;)
+		*at = '-'; /* of a variant's label */
 	free(path);
 }
 

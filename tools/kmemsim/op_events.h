@@ -14,8 +14,8 @@ bool op_events_wanted(const struct settings *settings);
 /* Whether a run with these settings can write it. */
 bool op_events_check(const struct settings *settings, struct error *error);
 
-/* One of several runs writes a file of its own: NAME.json becomes NAME.ALLOCATOR.json. */
-void op_events_name(struct settings *settings, const char *allocator);
+/* One of several runs writes a file of its own: NAME.json becomes NAME.WHICH.json, where WHICH is its allocator or variant. */
+void op_events_name(struct settings *settings, const char *which);
 
 /* NULL with *error: the host refused. */
 struct chrome_trace *op_events_open(const struct settings *settings, const struct op_cost_names *names,

@@ -12,6 +12,7 @@
 #include "sim/level_store.h"
 #include "sim/procfs.h"
 #include "sim/replay.h"
+#include "sim/setting.h"
 #include "sim/state_moment.h"
 #include "tools/kmemsim/op_events.h"
 #include "tools/kmemsim/recorded.h"
@@ -22,6 +23,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+_Static_assert(SETTING_UNSET == DAEMON_CPU_AUTO, "the word auto of kernel.kswapd_cpu");
 
 /* Caches that are named in the table of a run beside a recording. */
 #define UNEQUAL_CACHES_SHOWN 10
@@ -194,18 +197,19 @@ static bool map_kernel(struct parts *parts, struct error *error)
 	return true;
 }
 
-/* Caches and TLBs, each watched for the owners of the cores' jobs. */
+/* Caches and TLBs, watched for the owners of the cores' jobs. */
 static bool make_levels(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->run->settings;
 	const struct machine *machine = &parts->machine.machine;
 	const uint32_t *owner = settings->watch_owner == WATCH_OWNER_CALL_SITE ? &machine->caller : &machine->owner;
-	parts->caches = caches_of_settings(settings, true, owner, error);
+	parts->caches = caches_of_settings(settings, settings->watch_levels, owner, error);
 	if (!parts->caches || !mmus_create(&parts->mmus, settings, settings->machine.cpus, error))
 		return false;
 	for (unsigned cpu = 0; cpu < parts->mmus.cpus; cpu++) {
 		parts->mmus.mmu[cpu].layout = &parts->layout;
-		mmu_watch(&parts->mmus.mmu[cpu], owner);
+		if (settings->watch_levels)
+			mmu_watch(&parts->mmus.mmu[cpu], owner);
 	}
 	return map_kernel(parts, error);
 }
@@ -326,11 +330,23 @@ static bool find_window(struct parts *parts, struct error *error)
 	return true;
 }
 
+/* Whether a setting names a CPU of the machine, or none. */
+static bool is_cpu(const char *key, uint32_t cpu, uint32_t cpus, struct error *error)
+{
+	if (cpu == SETTING_UNSET || cpu < cpus)
+		return true;
+	return error_set(error, ERROR_USAGE, "%s is %" PRIu32 ", but the machine has CPUs 0 to %" PRIu32, key, cpu, cpus - 1);
+}
+
 static bool make_replay(struct parts *parts, struct error *error)
 {
 	if (!find_window(parts, error))
 		return false;
 	const struct settings *settings = parts->run->settings;
+	const struct kernel_settings *kernel = &settings->kernel;
+	if (!is_cpu("kernel.kswapd_cpu", kernel->kswapd_cpu, settings->machine.cpus, error) ||
+	    !is_cpu("kernel.kcompactd_cpu", kernel->kcompactd_cpu, settings->machine.cpus, error))
+		return false;
 	const struct replay_config config = {
 	        .asap = settings->pace == PACE_ASAP,
 	        .stop_on_error = settings->on_error == ON_ERROR_STOP,
@@ -339,6 +355,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .paranoid_every = settings->paranoid_every,
 	        .frequency_mhz = settings_mhz(settings),
 	        .cpus = settings->machine.cpus,
+	        .daemons = {{[DAEMON_KSWAPD] = kernel->kswapd_cpu, [DAEMON_KCOMPACTD] = kernel->kcompactd_cpu}},
 	        .from_state = parts->start.is_dump,
 	        .window = parts->window,
 	        .direct_map = parts->layout.direct_map,

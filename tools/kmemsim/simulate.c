@@ -16,6 +16,7 @@
 #include "sim/store.h"
 #include "sim/trace_report.h"
 #include "tools/kmemsim/command.h"
+#include "tools/kmemsim/host_cpus.h"
 #include "tools/kmemsim/interrupt.h"
 #include "tools/kmemsim/op_events.h"
 #include "tools/kmemsim/progress.h"
@@ -345,8 +346,7 @@ static void stop_children(const struct batch *batch)
 
 static void run_in_children(struct batch *batch)
 {
-	long host_cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	unsigned at_once = host_cpus > 0 ? (unsigned)host_cpus : 1, running = 0;
+	unsigned at_once = host_cpus(), running = 0;
 	uint32_t next = 0;
 	bool told = false;
 	struct progress_bar bar;

@@ -6,8 +6,12 @@
 
 #include "models/dram_settings.h"
 #include "models/registry.h"
+#include "sim/bounce.h"
 
 #include <string.h>
+
+/* Lines that the database keeps of a run, the most bounced ones. */
+#define LINES_STORED 1000
 
 bool timed_machine_has_levels(const struct settings *settings)
 {
@@ -79,6 +83,44 @@ static bool store_locks(const struct lock_table *locks, struct store *store, int
 	return true;
 }
 
+/* What lies in a line: its data's name, else its part of the map. */
+static const char *line_name(const struct layout *layout, uint64_t linear)
+{
+	const char *label = layout_label(layout, vaddr_of(linear));
+	if (linear == 0)
+		return "page tables";
+	if (*label)
+		return label;
+	if (linear >= layout->kernel_data && linear < layout->kernel_data + layout->kernel_data_used)
+		return "kernel data";
+	return region_name(layout_region(layout, linear));
+}
+
+static bool store_lines(const struct memory *memory, struct store *store, int64_t run_id, const struct layout *layout,
+                        struct error *error)
+{
+	const struct bounced_line *top[LINES_STORED];
+	size_t count = memory->ops->bounced_lines ? memory->ops->bounced_lines(memory, top, LINES_STORED) : 0;
+	for (size_t i = 0; i < count; i++) {
+		const struct bounced_line *line = top[i];
+		const struct store_line row = {
+		        .name = line_name(layout, line->linear),
+		        .address = line->linear,
+		        .physical = line->address,
+		        .transfers_clean = line->transfers_clean,
+		        .transfers_dirty = line->transfers_dirty,
+		        .invalidations = line->invalidations,
+		        .upgrades = line->upgrades,
+		        .cores = core_set_count(&line->cores),
+		        .writers = bounced_line_writers(line),
+		        .false_sharing = bounced_line_is_falsely_shared(line),
+		};
+		if (!store_line(store, run_id, &row, error))
+			return false;
+	}
+	return true;
+}
+
 static bool store_histograms(const struct machine *machine, struct store *store, int64_t run_id, struct error *error)
 {
 	for (enum job_measure measure = 0; measure < JOB_MEASURES; measure++)
@@ -97,6 +139,7 @@ bool timed_machine_store(const struct timed_machine *timed, struct store *store,
 	const struct dram *dram = timed->dram;
 	struct core_counters cores = machine_counters(machine);
 	return store_histograms(machine, store, run_id, error) && store_locks(&machine->locks, store, run_id, layout, error) &&
+	       store_lines(memory, store, run_id, layout, error) &&
 	       op_cost_store(store, run_id, &machine->op_costs, names, error) &&
 	       store_counters(store, run_id, "core", core_metrics, &cores, error) &&
 	       store_counters(store, run_id, "memory", memory->ops->metrics, memory->ops->counters(memory), error) &&

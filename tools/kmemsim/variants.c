@@ -10,6 +10,7 @@
 
 #include "sim/store.h"
 #include "tools/kmemsim/command.h"
+#include "tools/kmemsim/host_cpus.h"
 #include "tools/kmemsim/interrupt.h"
 #include "tools/kmemsim/progress.h"
 #include "tools/kmemsim/simulate.h"
@@ -155,9 +156,9 @@ static void poll_once(struct batch *batch)
 
 static uint32_t most_at_once(const struct batch *batch)
 {
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	uint32_t cores = host_cpus();
 	uint32_t each = batch->run->settings->allocators ? batch->run->settings->allocators : 1;
-	return cores > (long)each ? (uint32_t)cores / each : 1;
+	return cores > each ? cores / each : 1;
 }
 
 static bool run_children(struct batch *batch, struct error *error)
