@@ -108,6 +108,7 @@ struct machine_settings {
 struct kernel_settings {
 	char *name;                                        /* kernel.name */
 	uint32_t pageblock_order;                          /* 9 with hugetlb or THP, else MAX_ORDER-1 = 10 */
+	uint32_t nr_cpus;                                  /* CONFIG_NR_CPUS; 0 = Debian's */
 	uint64_t min_free_kbytes;                          /* auto */
 	uint32_t watermark_scale_factor;                   /* 10 */
 	uint32_t watermark_boost_factor;                   /* 15000 */
@@ -115,7 +116,6 @@ struct kernel_settings {
 	uint32_t lowmem_reserve_dma, lowmem_reserve_dma32; /* sysctl lowmem_reserve_ratio: 256 256 */
 	uint32_t lowmem_reserve_normal;                    /* 32 */
 	uint64_t vmalloc_reserve_bytes;                    /* x86-32: boot parameter vmalloc= */
-	uint32_t nr_cpus;                                  /* CONFIG_NR_CPUS; 0 = Debian's */
 	uint64_t lowmem_bytes;                             /* x86-32: what the direct map reaches; HIGHMEM is above */
 	bool transparent_hugepage;                         /* order-9 pcp lists */
 	bool compaction;                                   /* CONFIG_COMPACTION */

@@ -3,81 +3,19 @@
  * test_workload.c - made-up loads: ops that fit together, the shape that the line asks for, the same bytes for the same seed.
  */
 #include "models/registry.h"
-#include "models/workload_line.h"
-#include "sim/io/kmt.h"
-#include "sim/port/object_allocator.h"
-#include "tests/unit/test.h"
+#include "tests/unit/made_up.h"
 
 #include <stdlib.h>
 #include <unistd.h>
-
-#define CPUS_TESTED 5
-
-static int make(const char *text, unsigned cpus, uint64_t seed)
-{
-	struct error error = {0};
-	struct workload_line line;
-	if (!workload_line_read(&line, text, "test", &error))
-		fail_msg("%s", error.text);
-	const struct workload_wiring wiring = {.ops = line.ops, .values = line.values, .line = text, .cpus = cpus, .seed = seed};
-	int file = workload_write(&wiring, &error);
-	workload_line_release(&line);
-	assert_true(file >= 0);
-	return file;
-}
-
-static struct trace *open_trace(int file)
-{
-	struct error error = {0};
-	struct trace *trace = kmt_open(dup(file), "test", &error);
-	if (!trace)
-		fail_msg("%s", error.text);
-	return trace;
-}
-
-struct seen {
-	uint64_t allocs, frees, remote_frees, live, most_live, time_ns;
-	uint64_t by_cpu[CPUS_TESTED];
-};
-
-/* Reads all ops: ids are allocated before they are freed and never twice, times ascend. */
-static struct seen read_all(struct trace *trace)
-{
-	struct error error = {0};
-	struct seen seen = {0};
-	struct op ops[512];
-	size_t count;
-	uint16_t *owner = xcalloc(trace_info(trace)->ids + 1, sizeof *owner); /* cpu + 1 of what lives */
-	while (trace_next(trace, ops, 512, &count, &error) && count > 0)
-		for (size_t i = 0; i < count; i++) {
-			const struct op *op = &ops[i];
-			bool frees = op->kind == OP_KFREE || op->kind == OP_CACHE_FREE || op->kind == OP_PAGE_FREE ||
-			             op->kind == OP_AREA_FREE;
-			assert_true(op->cpu < trace_info(trace)->cpus && op->time_ns > seen.time_ns);
-			seen.time_ns = op->time_ns;
-			assert_true(frees == (owner[op->id] != 0));
-			seen.remote_frees += frees && owner[op->id] != op->cpu + 1;
-			owner[op->id] = frees ? 0 : (uint16_t)(op->cpu + 1);
-			seen.allocs += !frees;
-			seen.frees += frees;
-			seen.by_cpu[op->cpu] += !frees;
-			seen.live = seen.allocs - seen.frees;
-			if (seen.live > seen.most_live)
-				seen.most_live = seen.live;
-		}
-	assert_int_equal(error.kind, ERROR_NONE);
-	assert_int_equal(trace_info(trace)->ops, seen.allocs + seen.frees);
-	free(owner);
-	return seen;
-}
 
 /* Would catch, for every workload there is: an op that frees what does not live, something that is never freed. */
 static void test_everything_is_freed(void **state)
 {
 	(void)state;
+	static const unsigned cpus[] = {1, 2, 5, MADE_UP_CPUS_MAX};
 	for (const struct workload_model *model = workload_models; model->ops; model++)
-		for (unsigned cpus = 1; cpus <= CPUS_TESTED; cpus += 2) {
-			int file = make(model->ops->name, cpus, 1);
+		for (size_t i = 0; i < sizeof cpus / sizeof *cpus; i++) {
+			int file = make(model->ops->name, cpus[i], 1);
 			struct trace *trace = open_trace(file);
 			struct seen seen = read_all(trace);
 			assert_true(seen.allocs > 0);
@@ -191,6 +129,10 @@ static void test_wrong_lines(void **state)
 	} cases[] = {{"kmalloc_lop", "kmalloc_loop"},
 	             {"kmalloc_loop cuont=3", "count"},
 	             {"kmalloc_loop count=-3", "count"},
+	             {"kmalloc_loop min=64B max=32B", "min=64B"},
+	             {"network small=80 middle=30", "middle=30"},
+	             {"mix fork_storm=0 files=0 network=0 dentries=0 module_load=0", "weights"},
+	             {"files fs=ext5", "ramfs"},
 	             {"", "workload"}};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct error error = {0};
