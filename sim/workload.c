@@ -120,6 +120,19 @@ workload_kind workload_pages(struct workload *workload, const char *call_site, u
 	return kind_of(workload, &profile);
 }
 
+workload_kind workload_area(struct workload *workload, const char *call_site, enum virtual_call call, uint32_t bytes)
+{
+	struct kmt_profile profile;
+	memset(&profile, 0, sizeof profile);
+	profile.call_site = text(workload, call_site);
+	profile.cache = TRACE_CACHE_NONE;
+	profile.gfp = GFP_KERNEL;
+	profile.bytes_req = virtual_call_maps(call) ? (bytes + PAGE_SIZE - 1) & ~(uint32_t)(PAGE_SIZE - 1) : bytes;
+	profile.order = (uint8_t)call;
+	profile.kind = OP_AREA_ALLOC;
+	return kind_of(workload, &profile);
+}
+
 static void write_batch(struct workload *workload)
 {
 	if (!workload->failed && workload->batched > 0)
@@ -127,17 +140,27 @@ static void write_batch(struct workload *workload)
 	workload->batched = 0;
 }
 
-static void add_op(struct workload *workload, unsigned cpu, uint32_t id, uint32_t profile)
+static void add_op_at(struct workload *workload, unsigned cpu, uint32_t id, uint32_t profile, uint64_t address)
 {
 	SIM_ASSERT(cpu < workload->wiring->cpus);
 	workload->time_ns += OP_NS;
 	if (workload->ops == 0)
 		workload->first_ns = workload->time_ns;
-	workload->batch[workload->batched++] =
-	        (struct kmt_op){.time_ns = workload->time_ns, .id = id, .profile = profile, .cpu = (uint16_t)cpu};
+	workload->batch[workload->batched++] = (struct kmt_op){
+	        .time_ns = workload->time_ns, .address = address, .id = id, .profile = profile, .cpu = (uint16_t)cpu};
 	workload->ops++;
 	if (workload->batched == KMT_PIECE_OPS)
 		write_batch(workload);
+}
+
+static void add_op(struct workload *workload, unsigned cpu, uint32_t id, uint32_t profile)
+{
+	add_op_at(workload, cpu, id, profile, 0);
+}
+
+static uint32_t take_id(struct workload *workload)
+{
+	return workload->free_count ? workload->free_ids[--workload->free_count] : workload->ids++;
 }
 
 workload_block workload_alloc(struct workload *workload, unsigned cpu, workload_kind kind)
@@ -145,8 +168,15 @@ workload_block workload_alloc(struct workload *workload, unsigned cpu, workload_
 	const struct kmt_profile *profile = row_table_row(&workload->profiles, kind.nr);
 	if (profile->kind == OP_CACHE_ALLOC)
 		workload->caches[profile->cache].allocs++;
-	uint32_t id = workload->free_count ? workload->free_ids[--workload->free_count] : workload->ids++;
+	uint32_t id = take_id(workload);
 	add_op(workload, cpu, id, kind.nr);
+	return (workload_block){id};
+}
+
+workload_block workload_ioremap(struct workload *workload, unsigned cpu, workload_kind kind, uint64_t physical)
+{
+	uint32_t id = take_id(workload);
+	add_op_at(workload, cpu, id, kind.nr, physical);
 	return (workload_block){id};
 }
 

@@ -3,8 +3,8 @@
  * workload.h - a load that nobody recorded: a generator writes ops, which are a recording (.kmt) like any other from then on.
  *
  * The ops get dense ids, ascending times and the tables that go with them. A generator says what is allocated (workload_kmalloc,
- * workload_object, workload_pages), by whom (a call site's name) and when it is freed; workload_wait_until() lets time pass.
- * Models: models/workload/, known by name; each has keys of its own, written as a line "NAME KEY=VALUE ...".
+ * workload_object, workload_pages, workload_area), by whom (a call site's name) and when it is freed; workload_wait_until() lets
+ * time pass. Models: models/workload/, known by name; each has keys of its own, written as a line "NAME KEY=VALUE ...".
  *
  * Same line, same seed, same number of CPUs and bytes of memory: the same bytes of the file.
  */
@@ -12,6 +12,7 @@
 #define SIM_WORKLOAD_H
 
 #include "sim/gfp.h"
+#include "sim/port/virtual_allocator.h"
 #include "sim/rng.h"
 #include "sim/trace.h"
 
@@ -78,6 +79,16 @@ workload_kind workload_object(struct workload *workload, const char *call_site, 
 
 /* A block of pages. */
 workload_kind workload_pages(struct workload *workload, const char *call_site, unsigned order, gfp flags);
+
+/* An area of kernel addresses of so many bytes; of calls that map the caller's pages, whole pages. */
+workload_kind workload_area(struct workload *workload, const char *call_site, enum virtual_call call, uint32_t bytes);
+static inline workload_kind workload_vmalloc(struct workload *workload, const char *call_site, uint32_t bytes)
+{
+	return workload_area(workload, call_site, CALL_VMALLOC, bytes);
+}
+
+/* ioremap() of a kind that workload_area() made, at a physical address. */
+workload_block workload_ioremap(struct workload *workload, unsigned cpu, workload_kind kind, uint64_t physical);
 
 workload_block workload_alloc(struct workload *workload, unsigned cpu, workload_kind kind);
 void workload_free(struct workload *workload, unsigned cpu, workload_block block);

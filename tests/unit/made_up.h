@@ -55,7 +55,8 @@ static inline struct seen read_all(struct trace *trace)
 	while (trace_next(trace, ops, 512, &count, &error) && count > 0)
 		for (size_t i = 0; i < count; i++) {
 			const struct op *op = &ops[i];
-			bool frees = op->kind == OP_KFREE || op->kind == OP_CACHE_FREE || op->kind == OP_PAGE_FREE;
+			bool frees = op->kind == OP_KFREE || op->kind == OP_CACHE_FREE || op->kind == OP_PAGE_FREE ||
+			             op->kind == OP_AREA_FREE;
 			assert_true(op->cpu < trace_info(trace)->cpus && op->time_ns > seen.time_ns);
 			seen.time_ns = op->time_ns;
 			assert_true(frees == (owner[op->id] != 0));

@@ -41,6 +41,36 @@ static void test_a_loop(void **state)
 	close(file);
 }
 
+/* Sizes 4, 8, 16 KiB; 6 areas on 2 cores, in batches of 3. Would catch: a call or a size that the file does not keep, a free that
+ * does not know its call, a physical address that is lost. */
+static void test_a_loop_of_areas(void **state)
+{
+	(void)state;
+	struct error error = {0};
+	struct op ops[128];
+	size_t count;
+	int file = make("vmalloc_loop call=ioremap min=4KiB max=16KiB count=6 batch=3", 2, 1);
+	struct trace *trace = open_trace(file);
+	assert_true(trace_has_areas(trace));
+	assert_true(trace_next(trace, ops, 128, &count, &error));
+	assert_int_equal(count, 2 * 3 * 6 * 2);
+	for (size_t i = 0; i < count; i++) {
+		bool frees = i % 12 >= 6;
+		assert_int_equal(ops[i].kind, frees ? OP_AREA_FREE : OP_AREA_ALLOC);
+		assert_int_equal(ops[i].order, CALL_IOREMAP);
+		assert_int_equal(ops[i].address, 0xe0000000);
+		if (!frees)
+			assert_int_equal(ops[i].bytes_req, 4096u << i / 24);
+	}
+	trace_close(trace);
+	close(file);
+	file = make("kmalloc_loop count=1", 1, 1);
+	trace = open_trace(file);
+	assert_false(trace_has_areas(trace));
+	trace_close(trace);
+	close(file);
+}
+
 /* Would catch: the allocating core that frees, more live than the depth, a share that is not kept. */
 static void test_remote_frees(void **state)
 {
@@ -116,9 +146,9 @@ static void test_wrong_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_everything_is_freed), cmocka_unit_test(test_a_loop),
-	        cmocka_unit_test(test_remote_frees),        cmocka_unit_test(test_equal_seeds_equal_bytes),
-	        cmocka_unit_test(test_wrong_lines),
+	        cmocka_unit_test(test_everything_is_freed),     cmocka_unit_test(test_a_loop),
+	        cmocka_unit_test(test_a_loop_of_areas),         cmocka_unit_test(test_remote_frees),
+	        cmocka_unit_test(test_equal_seeds_equal_bytes), cmocka_unit_test(test_wrong_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

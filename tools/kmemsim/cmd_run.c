@@ -62,8 +62,8 @@ struct run_options {
 #define DUMP_OPTION \
 	{ \
 		"dump", OPTION_DUMP, "KIND[,KIND...][@WHEN]", 0, \
-		        "Print buddyinfo, pagetypeinfo, zoneinfo, slabinfo, unusable_index, extfrag_index in the kernel's " \
-		        "formats, or state (every list, for kmemsim diff); WHEN is end or every=TIME", \
+		        "Print buddyinfo, pagetypeinfo, zoneinfo, slabinfo, unusable_index, extfrag_index, vmallocinfo in the " \
+		        "kernel's formats, or state (every list, for kmemsim diff); WHEN is end or every=TIME", \
 		        0 \
 	}
 #define MACHINE_OPTION \
