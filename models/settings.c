@@ -101,6 +101,13 @@ static const struct setting table[] = {
                  "relative to the file that names it, else to the current folder",
          .source = "none",
          AT(accesses)},
+        {.key = "access_workload",
+         .type = SETTING_STRING,
+         .default_text = "",
+         .help = "Accesses to make up in place of a trace of them: NAME KEY=VALUE ... (`kmemsim list workloads`); seed and "
+                 "machine.cpus are the run's",
+         .source = "none",
+         AT(access_workload)},
         {.key = "instructions_per_access",
          .type = SETTING_COUNT,
          .unit = "instructions",

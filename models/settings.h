@@ -164,6 +164,7 @@ struct settings {
 	uint32_t variants_count;
 	char *workload; /* a line: what to make up in place of a recording */
 	char *accesses; /* path of an access trace, in place of a recording */
+	char *access_workload; /* a line: accesses to make up in place of such a trace */
 	uint32_t instructions_per_access;
 	enum address_space_pages address_space;
 	char *start;      /* path of a recorded state to start from */

@@ -127,6 +127,8 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		return core_cmpxchg(core, step->address, step->bytes, now);
 	case STEP_UPDATE:
 		return core_update(core, step->address, step->bytes, now);
+	case STEP_EXCHANGE:
+		return core_exchange(core, step->address, step->bytes, now);
 	case STEP_PREFETCH:
 		core_prefetch(core, step->address, now);
 		return now;
