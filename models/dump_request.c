@@ -11,10 +11,14 @@
 /* Repeating a dump more often than this fills disks, not answers a question. */
 #define DUMP_EVERY_MIN_NS 1000
 
-static const char *const kind_names[DUMP_KINDS] = {
-        [DUMP_BUDDYINFO] = "buddyinfo", [DUMP_PAGETYPEINFO] = "pagetypeinfo",     [DUMP_ZONEINFO] = "zoneinfo",
-        [DUMP_SLABINFO] = "slabinfo",   [DUMP_UNUSABLE_INDEX] = "unusable_index", [DUMP_EXTFRAG_INDEX] = "extfrag_index",
-        [DUMP_STATE] = "state"};
+static const char *const kind_names[DUMP_KINDS] = {[DUMP_BUDDYINFO] = "buddyinfo",
+                                                   [DUMP_PAGETYPEINFO] = "pagetypeinfo",
+                                                   [DUMP_ZONEINFO] = "zoneinfo",
+                                                   [DUMP_SLABINFO] = "slabinfo",
+                                                   [DUMP_UNUSABLE_INDEX] = "unusable_index",
+                                                   [DUMP_EXTFRAG_INDEX] = "extfrag_index",
+                                                   [DUMP_VMALLOCINFO] = "vmallocinfo",
+                                                   [DUMP_STATE] = "state"};
 
 const char *dump_kind_name(enum dump_kind kind)
 {
@@ -37,7 +41,7 @@ static bool add_kind(struct dump_request *request, const char *word, const char 
 	const char *meant = nearest_found(&nearest);
 	return error_set(error, ERROR_USAGE,
 	                 "%s: dump: unknown kind %s%s%s%s; there are buddyinfo, pagetypeinfo, zoneinfo, slabinfo, "
-	                 "unusable_index, extfrag_index and state",
+	                 "unusable_index, extfrag_index, vmallocinfo and state",
 	                 place, setting_quote(word, quoted), meant ? "; did you mean '" : "", meant ? meant : "",
 	                 meant ? "'?" : "");
 }

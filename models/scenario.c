@@ -751,15 +751,17 @@ bool scenario_apply_sets(const char *const *sets, struct settings *settings, str
 
 /* ---- names of the registry ---- */
 
-/* Seven ports and the report's pictures, each a list of names, in one block each. */
+/* Eight ports and the report's pictures, each a list of names, in one block each. */
 struct setting_names *scenario_registry_names(void)
 {
-	struct setting_names *names = xcalloc(9, sizeof *names);
-	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0, modes = 0, caches = 0, drams = 0;
+	struct setting_names *names = xcalloc(10, sizeof *names);
+	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0, modes = 0, caches = 0, drams = 0, areas = 0;
 	while (object_allocator_models[objects].ops)
 		objects++;
 	while (page_allocator_models[pages].ops)
 		pages++;
+	while (virtual_allocator_models[areas].ops)
+		areas++;
 	while (memory_models[memories].ops)
 		memories++;
 	while (report_pictures[pictures].name)
@@ -774,6 +776,7 @@ struct setting_names *scenario_registry_names(void)
 		caches++;
 	const char **object_names = xcalloc(objects + 1, sizeof *object_names);
 	const char **page_names = xcalloc(pages + 1, sizeof *page_names);
+	const char **area_names = xcalloc(areas + 1, sizeof *area_names);
 	const char **memory_names = xcalloc(memories + 1, sizeof *memory_names);
 	const char **picture_names = xcalloc(pictures + 1, sizeof *picture_names);
 	const char **policy_names = xcalloc(policies + 1, sizeof *policy_names);
@@ -792,6 +795,8 @@ struct setting_names *scenario_registry_names(void)
 		object_names[i] = object_allocator_models[i].ops->name;
 	for (size_t i = 0; i < pages; i++)
 		page_names[i] = page_allocator_models[i].ops->name;
+	for (size_t i = 0; i < areas; i++)
+		area_names[i] = virtual_allocator_models[i].ops->name;
 	for (size_t i = 0; i < memories; i++)
 		memory_names[i] = memory_models[i].ops->name;
 	for (size_t i = 0; i < pictures; i++)
@@ -804,6 +809,7 @@ struct setting_names *scenario_registry_names(void)
 	names[5] = (struct setting_names){"translation", mode_names};
 	names[7] = (struct setting_names){"dram", dram_names};
 	names[6] = (struct setting_names){"cache_level", cache_names};
+	names[8] = (struct setting_names){"virtual_allocator", area_names};
 	return names;
 }
 

@@ -68,6 +68,7 @@ enum dump_kind {
 	DUMP_SLABINFO,
 	DUMP_UNUSABLE_INDEX,
 	DUMP_EXTFRAG_INDEX,
+	DUMP_VMALLOCINFO,
 	DUMP_STATE, /* every list of every allocator, as lines of a state dump (sim/state_dump.h) */
 	DUMP_KINDS
 };

@@ -108,12 +108,14 @@ struct machine_settings {
 struct kernel_settings {
 	char *name;                                        /* kernel.name */
 	uint32_t pageblock_order;                          /* 9 with hugetlb or THP, else MAX_ORDER-1 = 10 */
+	uint32_t nr_cpus;                                  /* CONFIG_NR_CPUS; 0 = Debian's */
 	uint64_t min_free_kbytes;                          /* auto */
 	uint32_t watermark_scale_factor;                   /* 10 */
 	uint32_t watermark_boost_factor;                   /* 15000 */
 	uint32_t percpu_pagelist_high_fraction;            /* auto */
 	uint32_t lowmem_reserve_dma, lowmem_reserve_dma32; /* sysctl lowmem_reserve_ratio: 256 256 */
 	uint32_t lowmem_reserve_normal;                    /* 32 */
+	uint64_t vmalloc_reserve_bytes;                    /* x86-32: boot parameter vmalloc= */
 	uint64_t lowmem_bytes;                             /* x86-32: what the direct map reaches; HIGHMEM is above */
 	bool transparent_hugepage;                         /* order-9 pcp lists */
 	bool compaction;                                   /* CONFIG_COMPACTION */
@@ -148,6 +150,7 @@ struct cost_settings {
 	uint32_t freelist_decode; /* a free pointer with slab_freelist_hardened */
 	uint32_t page_alloc, page_bulk, page_bulk_block, page_split, page_zone_alloc, page_tail_alloc, page_tail_free;
 	uint32_t page_free, page_drain, page_drain_block, page_merge, page_zone_free;
+	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
 	uint32_t vmstat_item;
 	uint32_t slob_alloc, slob_page, slob_block, slob_new_page, slob_whole_page, slob_free, slob_free_block, slob_free_page;
 };
@@ -161,13 +164,15 @@ struct settings {
 	uint32_t variants_count;
 	char *workload; /* a line: what to make up in place of a recording */
 	char *accesses; /* path of an access trace, in place of a recording */
+	char *access_workload; /* a line: accesses to make up in place of such a trace */
 	uint32_t instructions_per_access;
 	enum address_space_pages address_space;
 	char *start;      /* path of a recorded state to start from */
 	char *expect;     /* path of a recorded state to hold the end against */
 	char **allocator; /* names, in the order asked for */
 	uint32_t allocators;
-	char *page_allocator; /* name in the page_allocator port */
+	char *page_allocator;    /* name in the page_allocator port */
+	char *virtual_allocator; /* name in the virtual_allocator port */
 	enum timing timing;
 	enum pace pace;
 	enum on_error on_error;

@@ -21,10 +21,14 @@ bool workload_line_read(struct workload_line *line, const char *text, const char
 		return false;
 	line->ops = model->ops;
 	line->values = xcalloc(1, model->ops->values_bytes);
-	if (setting_read_line(model->ops->keys, text, NULL, line->values, place, error))
+	if (!setting_read_line(model->ops->keys, text, NULL, line->values, place, error)) {
+		free(line->values);
+		*line = (struct workload_line){0};
+		return false;
+	}
+	if (!model->ops->check || model->ops->check(line->values, place, error))
 		return true;
-	free(line->values);
-	*line = (struct workload_line){0};
+	workload_line_release(line);
 	return false;
 }
 

@@ -36,11 +36,11 @@ const struct metric core_metrics[] = {
 
 static const char *const histogram_names[JOB_MEASURES][JOB_KINDS] = {
         [JOB_CYCLES] = {"cycles_per_alloc", "cycles_per_free", "cycles_per_page_alloc", "cycles_per_page_free",
-                        "cycles_per_daemon_run"},
-        [JOB_LINES] = {"lines_per_alloc", "lines_per_free", "lines_per_page_alloc", "lines_per_page_free",
-                       "lines_per_daemon_run"},
-        [JOB_PAGES] = {"pages_per_alloc", "pages_per_free", "pages_per_page_alloc", "pages_per_page_free",
-                       "pages_per_daemon_run"},
+                        "cycles_per_daemon_run", "cycles_per_area_alloc", "cycles_per_area_free"},
+        [JOB_LINES] = {"lines_per_alloc", "lines_per_free", "lines_per_page_alloc", "lines_per_page_free", "lines_per_daemon_run",
+                       "lines_per_area_alloc", "lines_per_area_free"},
+        [JOB_PAGES] = {"pages_per_alloc", "pages_per_free", "pages_per_page_alloc", "pages_per_page_free", "pages_per_daemon_run",
+                       "pages_per_area_alloc", "pages_per_area_free"},
 };
 
 const char *job_histogram_name(enum job_measure measure, enum job_kind kind)
@@ -127,6 +127,8 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		return core_cmpxchg(core, step->address, step->bytes, now);
 	case STEP_UPDATE:
 		return core_update(core, step->address, step->bytes, now);
+	case STEP_EXCHANGE:
+		return core_exchange(core, step->address, step->bytes, now);
 	case STEP_PREFETCH:
 		core_prefetch(core, step->address, now);
 		return now;

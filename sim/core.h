@@ -14,7 +14,8 @@
  *   store      goes into the store buffer, whose lines are fetched at once and written in order (Intel SDM vol. 3A 8.2.2). A
  *              full buffer makes the core wait; with none it waits for every store.
  *   locked     waits for all loads and for the store buffer to drain, then for its own access (Intel SDM vol. 3A 8.2.2, 8.2.3.9)
- *   update     waits for its access and machine.core.cmpxchg; what it writes goes into the store buffer
+ *   update     goes on at once, as a load nobody waits for; what it writes goes into the store buffer when its line is there
+ *   exchange   waits for its access and machine.core.cmpxchg; what it writes goes into the store buffer
  *   cmpxchg    as locked; if another core has changed the word since this core read it, reads and tries again
  *   unlock     as a store: the lock is free when that has left the store buffer
  *

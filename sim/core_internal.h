@@ -50,6 +50,7 @@ cycle core_load(struct core *core, uint64_t address, uint32_t bytes, cycle now);
 cycle core_store(struct core *core, uint64_t address, uint32_t bytes, cycle now, cycle *written);
 cycle core_locked(struct core *core, uint64_t address, uint32_t bytes, cycle now);
 cycle core_update(struct core *core, uint64_t address, uint32_t bytes, cycle now);
+cycle core_exchange(struct core *core, uint64_t address, uint32_t bytes, cycle now);
 cycle core_cmpxchg(struct core *core, uint64_t address, uint32_t bytes, cycle now);
 void core_prefetch(struct core *core, uint64_t address, cycle now);
 cycle core_spend(struct core *core, uint32_t instructions, cycle now);

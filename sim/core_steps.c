@@ -154,7 +154,7 @@ cycle core_locked(struct core *core, uint64_t address, uint32_t bytes, cycle now
 	return now;
 }
 
-cycle core_update(struct core *core, uint64_t address, uint32_t bytes, cycle now)
+cycle core_exchange(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 {
 	struct cost cost;
 	uint32_t cmpxchg_cycles = core->machine->config.cmpxchg_cycles;
@@ -166,6 +166,21 @@ cycle core_update(struct core *core, uint64_t address, uint32_t bytes, cycle now
 	if (core->machine->config.store_buffer > 0)
 		enter_buffer(core, now);
 	return now;
+}
+
+cycle core_update(struct core *core, uint64_t address, uint32_t bytes, cycle now)
+{
+	struct cost cost;
+	const struct core_config *config = &core->machine->config;
+	if (config->store_buffer > 0)
+		now = make_room(core, now);
+	cycle done = access_memory(core, address, bytes, ACCESS_MODIFY, false, now, &cost);
+	if (config->store_buffer > 0)
+		enter_buffer(core, done);
+	if (config->store_buffer > 0 && config->misses_in_flight > 1)
+		return now;
+	cost_add(&core->counters.cost, &cost);
+	return done;
 }
 
 /* Two compare-and-exchanges of one word never share a slot with a third for long: only what happened lately counts. */

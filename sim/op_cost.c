@@ -9,7 +9,8 @@
 
 const char *job_kind_name(enum job_kind kind)
 {
-	static const char *const names[JOB_KINDS] = {"alloc", "free", "page_alloc", "page_free", "daemon_run"};
+	static const char *const names[JOB_KINDS] = {"alloc",      "free",       "page_alloc", "page_free",
+	                                             "daemon_run", "area_alloc", "area_free"};
 	SIM_ASSERT(kind < JOB_KINDS);
 	return names[kind];
 }

@@ -15,9 +15,18 @@
 #include "sim/steps.h"
 
 /* Kinds of ops that cores pay for. */
-enum job_kind { JOB_OBJECT_ALLOC, JOB_OBJECT_FREE, JOB_PAGE_ALLOC, JOB_PAGE_FREE, JOB_DAEMON, JOB_KINDS };
+enum job_kind {
+	JOB_OBJECT_ALLOC,
+	JOB_OBJECT_FREE,
+	JOB_PAGE_ALLOC,
+	JOB_PAGE_FREE,
+	JOB_DAEMON,
+	JOB_AREA_ALLOC,
+	JOB_AREA_FREE,
+	JOB_KINDS
+};
 
-/* "alloc", "free", "page_alloc", "page_free", "daemon_run"; "fast", "lists", "pages" */
+/* "alloc", "free", "page_alloc", "page_free", "daemon_run", "area_alloc", "area_free"; "fast", "lists", "pages" */
 const char *job_kind_name(enum job_kind kind);
 const char *step_path_name(enum step_path path);
 

@@ -33,7 +33,7 @@
  * LIVE_BEFORE: allocated by an op before the start state. LIVE_LARGE: such a kmalloc of whole pages, which only the page
  * allocator knows. LIVE_UNKNOWN: not in the start state.
  */
-enum live_state { LIVE_NOT, LIVE_OBJECT, LIVE_PAGES, LIVE_FAILED, LIVE_BEFORE, LIVE_LARGE, LIVE_UNKNOWN };
+enum live_state { LIVE_NOT, LIVE_OBJECT, LIVE_PAGES, LIVE_FAILED, LIVE_BEFORE, LIVE_LARGE, LIVE_UNKNOWN, LIVE_AREA };
 
 /* What an id stands for now. */
 struct live {
@@ -43,7 +43,7 @@ struct live {
 	uint32_t cache; /* cache_id.nr, UINT32_MAX for large kmallocs */
 	uint16_t cpu;
 	uint8_t state;
-	uint8_t order; /* pages */
+	uint8_t order; /* pages; of an area the call */
 	bool gone;     /* an object that kfree_rcu() freed, without an op */
 	uint32_t gfp;  /* pages: decides the owner's mobility */
 };
@@ -74,6 +74,7 @@ struct replay {
 	/* from a start state */
 	bool before_start; /* its moment has not come yet */
 	struct follow follow;
+	pfn **mapped; /* by id: pages that an area maps, owned; NULL: the recording has no areas */
 	bool follows; /* the page allocator too: */
 	struct follow_pages follow_pages;
 	struct follow_kfree_rcu follow_kfree_rcu;
@@ -90,6 +91,9 @@ const struct metric replay_metrics[] = {
         METRIC(struct replay_counters, object_frees, "1", "Objects given back"),
         METRIC(struct replay_counters, page_allocs, "1", "Page blocks handed out to the recording's own page allocations"),
         METRIC(struct replay_counters, page_frees, "1", "Page blocks given back"),
+        METRIC(struct replay_counters, area_allocs, "1", "Areas of kernel addresses handed out (vmalloc, vmap, ioremap ...)"),
+        METRIC(struct replay_counters, area_frees, "1", "Areas given back"),
+        METRIC(struct replay_counters, failed_area_allocs, "1", "Areas that found no memory or no addresses"),
         METRIC(struct replay_counters, marks, "1", "Marks in the recording"),
         METRIC(struct replay_counters, failed_object_allocs, "1", "Object allocations that found no memory"),
         METRIC(struct replay_counters, failed_page_allocs, "1", "Page allocations that found no memory"),
@@ -121,6 +125,9 @@ const struct metric replay_metrics[] = {
         METRIC(struct replay_counters, start_page_blocks, "1", "Page blocks of the recording that were live at the start state"),
         GAUGE(struct replay_counters, live_objects, "1", "Objects live at the end"),
         GAUGE(struct replay_counters, live_page_blocks, "1", "Page blocks live at the end"),
+        GAUGE(struct replay_counters, live_areas, "1", "Areas live at the end"),
+        GAUGE(struct replay_counters, pages_areas, "pages", "Held by areas and their page tables at the end"),
+        GAUGE(struct replay_counters, pages_mapped, "pages", "Of the recording's own, mapped by areas at the end"),
         GAUGE(struct replay_counters, bytes_req, "bytes", "Bytes asked for, of live objects"),
         GAUGE(struct replay_counters, bytes_alloc, "bytes", "Bytes given, of live objects"),
         METRIC(struct replay_counters, total_bytes_requested, "bytes", "Bytes asked for, over all allocations"),
@@ -357,6 +364,11 @@ static bool begin_put_off(struct replay *replay, struct error *error)
 	                             trace_rewind(parts->trace, error));
 }
 
+static uint64_t pages_of_areas(const struct replay *replay)
+{
+	return replay->parts.areas ? replay->parts.areas->ops->pages_held(replay->parts.areas) : 0;
+}
+
 struct replay *replay_create(const struct replay_config *config, const struct replay_parts *parts, struct error *error)
 {
 	SIM_ASSERT(config->frequency_mhz > 0 && config->cpus > 0 && config->cpus <= CPUS_MAX);
@@ -370,6 +382,8 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	replay->parts = *parts;
 	replay->info = info;
 	replay->live = lazy_alloc(info->ids, sizeof *replay->live);
+	if (parts->areas)
+		replay->mapped = lazy_alloc(info->ids, sizeof *replay->mapped);
 	replay->by_call_site = xcalloc(info->call_sites, sizeof *replay->by_call_site);
 	replay->time_ns = info->first_ns;
 	replay->sample = (struct tick){config->sample_every_ns, config->sample_every_ns ? info->first_ns : UINT64_MAX};
@@ -379,7 +393,8 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	replay->seen_align = xcalloc(info->caches, sizeof *replay->seen_align);
 	replay->before_start = config->from_state;
 	/* Counts of a start state without positions: in use, by nobody the run knows. */
-	replay->start_unknown = parts->pages->allocated_pages - parts->objects->ops->pages_held(parts->objects);
+	replay->start_unknown =
+	        parts->pages->allocated_pages - parts->objects->ops->pages_held(parts->objects) - pages_of_areas(replay);
 	if (config->from_state)
 		follow_init(&replay->follow, parts->objects, config->direct_map, parts->pages->end_pfn, info->ops);
 	replay->follows = can_follow(replay);
@@ -402,6 +417,11 @@ void replay_destroy(struct replay *replay)
 	if (!replay)
 		return;
 	lazy_free(replay->live, replay->info->ids, sizeof *replay->live);
+	if (replay->mapped) {
+		for (uint32_t id = 0; id < replay->info->ids; id++)
+			free(replay->mapped[id]);
+		lazy_free(replay->mapped, replay->info->ids, sizeof *replay->mapped);
+	}
 	if (replay->config.from_state)
 		follow_release(&replay->follow);
 	if (replay->puts_off)
@@ -448,10 +468,24 @@ static void look_at_caches(struct replay *replay)
 	}
 }
 
+static bool take_area_sample(struct replay *replay, uint32_t number, struct error *error)
+{
+	const struct virtual_allocator *areas = replay->parts.areas;
+	if (!areas)
+		return true;
+	struct store_sample_area row = {.areas = replay->counters.live_areas,
+	                                .pages = replay->counters.pages_areas,
+	                                .pages_mapped = replay->counters.pages_mapped,
+	                                .pages_lazy = areas->ops->lazy_pages(areas)};
+	areas->ops->purges(areas, &row.purges, &row.tlb_flushes);
+	return store_sample_area(replay->parts.store, replay->parts.run_id, number, &row, error);
+}
+
 static bool take_sample(struct replay *replay, struct error *error)
 {
 	uint32_t number = replay->samples++;
 	look_at_caches(replay);
+	replay->counters.pages_areas = pages_of_areas(replay);
 	if (!replay->parts.store)
 		return true;
 	struct page_allocator *pages = replay->parts.pages;
@@ -479,6 +513,8 @@ static bool take_sample(struct replay *replay, struct error *error)
 	                                                  replay->config.cpus, error))
 		return false;
 	if (!store_sample(replay->parts.store, replay->parts.run_id, number, &row, error))
+		return false;
+	if (!take_area_sample(replay, number, error))
 		return false;
 	for (unsigned index = 0; index < pages->ops->zones(pages); index++) {
 		pages->ops->zone_view(pages, index, &zone);
@@ -573,6 +609,8 @@ static const char *op_name(uint8_t kind)
 	        [OP_PAGE_ALLOC] = "mm_page_alloc",
 	        [OP_PAGE_FREE] = "mm_page_free",
 	        [OP_MARK] = "mark",
+	        [OP_AREA_ALLOC] = "area alloc",
+	        [OP_AREA_FREE] = "area free",
 	};
 	return kind < OP_KINDS ? names[kind] : "unknown op";
 }
@@ -950,6 +988,92 @@ static bool free_pages(struct replay *replay, const struct op *op, unsigned cpu,
 	return true;
 }
 
+/* ---- areas of kernel addresses ---- */
+
+static void give_mapped_pages(struct replay *replay, uint32_t id, uint64_t count, unsigned cpu)
+{
+	for (uint64_t i = 0; i < count; i++) {
+		enum page_free_result result = page_free(replay->parts.pages, replay->mapped[id][i], 0, cpu);
+		SIM_ASSERT(result == PAGE_FREE_OK);
+	}
+	free(replay->mapped[id]);
+	replay->mapped[id] = NULL;
+	replay->counters.pages_mapped -= count;
+}
+
+/* The pages that a caller of vmap() has: single ones, as drivers take them. */
+static bool take_mapped_pages(struct replay *replay, uint32_t id, uint64_t count, gfp flags, unsigned cpu)
+{
+	pfn *frames = xcalloc(count, sizeof *frames);
+	replay->mapped[id] = frames;
+	for (uint64_t i = 0; i < count; i++) {
+		frames[i] = page_alloc(replay->parts.pages, 0, flags, cpu);
+		if (frames[i].nr == UINT32_MAX) {
+			give_mapped_pages(replay, id, i, cpu);
+			return false;
+		}
+		replay->counters.pages_mapped++;
+	}
+	return true;
+}
+
+static struct virtual_request area_request(const struct replay *replay, const struct op *op, const struct live *live)
+{
+	const char *site = trace_call_site(replay->parts.trace, live->call_site);
+	return (struct virtual_request){.call = (enum virtual_call)op->order,
+	                                .size = live->bytes_req,
+	                                .frames = replay->mapped[op->id],
+	                                .physical = op->address,
+	                                .caller = *site ? site : NULL};
+}
+
+static bool alloc_area(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
+{
+	struct live *live = &replay->live[op->id];
+	bool maps = virtual_call_maps((enum virtual_call)op->order);
+	uint64_t pages = maps ? op->bytes_req >> PAGE_SHIFT : 0;
+	if (live->state != LIVE_NOT)
+		return wrong_op(replay, op, "its id is still in use", error);
+	if (maps && op->bytes_req % PAGE_SIZE != 0)
+		return wrong_op(replay, op, "it maps a part of a page", error);
+	*live = (struct live){.bytes_req = op->bytes_req, .call_site = op->call_site, .cache = UINT32_MAX, .cpu = (uint16_t)cpu};
+	struct virtual_area area = {0};
+	if (!maps || take_mapped_pages(replay, op->id, pages, op->gfp, cpu)) {
+		const struct virtual_request request = area_request(replay, op, live);
+		area = virtual_get(replay->parts.areas, &request, cpu);
+		if (maps && !area.at.addr)
+			give_mapped_pages(replay, op->id, pages, cpu);
+	}
+	live->address = area.at.addr;
+	live->order = op->order;
+	live->state = area.at.addr ? LIVE_AREA : LIVE_FAILED;
+	replay->counters.area_allocs += area.at.addr != 0;
+	replay->counters.failed_area_allocs += area.at.addr == 0;
+	replay->counters.live_areas += area.at.addr != 0;
+	return true;
+}
+
+static bool free_area(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
+{
+	struct live *live = &replay->live[op->id];
+	if (live->state == LIVE_FAILED) {
+		replay->counters.frees_of_failed++;
+		live->state = LIVE_NOT;
+		return true;
+	}
+	if (live->state != LIVE_AREA)
+		return wrong_op(replay, op, "no area is live under its id", error);
+	const struct virtual_request request = area_request(replay, op, live);
+	enum virtual_free_result result = virtual_put(replay->parts.areas, vaddr_of(live->address), &request, cpu);
+	SIM_ASSERT(result == VIRTUAL_FREE_OK);
+	if (replay->mapped[op->id])
+		give_mapped_pages(replay, op->id, live->bytes_req >> PAGE_SHIFT, cpu);
+	replay->counters.area_frees++;
+	replay->counters.live_areas--;
+	live->state = LIVE_NOT;
+	return true;
+}
+
 /* Lets the allocators decide one op. false: the run stops here. */
 static bool decide(struct replay *replay, const struct op *op, const struct op *next, unsigned cpu, struct error *error)
 {
@@ -965,6 +1089,10 @@ static bool decide(struct replay *replay, const struct op *op, const struct op *
 		return alloc_pages(replay, op, cpu, error);
 	case OP_PAGE_FREE:
 		return free_pages(replay, op, cpu, error);
+	case OP_AREA_ALLOC:
+		return alloc_area(replay, op, cpu, error);
+	case OP_AREA_FREE:
+		return free_area(replay, op, cpu, error);
 	case OP_MARK:
 		replay->counters.marks++;
 		return true;
@@ -985,6 +1113,10 @@ static enum job_kind job_of(uint8_t kind)
 		return JOB_OBJECT_FREE;
 	case OP_PAGE_ALLOC:
 		return JOB_PAGE_ALLOC;
+	case OP_AREA_ALLOC:
+		return JOB_AREA_ALLOC;
+	case OP_AREA_FREE:
+		return JOB_AREA_FREE;
 	default:
 		return JOB_PAGE_FREE;
 	}
@@ -1004,7 +1136,7 @@ static void pay(struct replay *replay, const struct op *op, unsigned cpu)
 {
 	if (op->kind != OP_MARK && op->origin == OP_RECORDED) {
 		enum job_kind kind = job_of(op->kind);
-		bool of_object = kind == JOB_OBJECT_ALLOC || kind == JOB_OBJECT_FREE;
+		bool of_object = kind != JOB_PAGE_ALLOC && kind != JOB_PAGE_FREE; /* it has a call site of its own */
 		const struct job_about about = {.kind = kind,
 		                                .owner = step_owner(replay, op),
 		                                .call_site = of_object ? replay->live[op->id].call_site : NO_CALL_SITE};
@@ -1112,7 +1244,7 @@ static void start_from_state(struct replay *replay, uint64_t line)
 	}
 	if (replay->puts_off)
 		follow_rcu_start(&replay->follow_rcu, line, replay->caches);
-	replay->start_unknown = replay->parts.pages->allocated_pages -
+	replay->start_unknown = replay->parts.pages->allocated_pages - pages_of_areas(replay) -
 	                        replay->parts.objects->ops->pages_held(replay->parts.objects) - counters->pages_unmovable -
 	                        counters->pages_movable - counters->pages_reclaimable;
 	if (replay->config.window.start_ns > replay->time_ns)
@@ -1282,6 +1414,7 @@ static void check_live(const struct replay *replay)
 	SIM_ASSERT(pages == counters->pages_unmovable + counters->pages_movable + counters->pages_reclaimable);
 	SIM_ASSERT(replay->before_start || replay->parts.pages->allocated_pages ==
 	                                           pages + replay->start_unknown + (uint64_t)replay->follow_pages.balance +
+	                                                   pages_of_areas(replay) + counters->pages_mapped +
 	                                                   replay->parts.objects->ops->pages_held(replay->parts.objects));
 }
 
@@ -1291,7 +1424,10 @@ void replay_check(const struct replay *replay)
 	SIM_ASSERT(counters->ops == counters->object_allocs + counters->object_frees + counters->page_allocs +
 	                                    counters->page_frees + counters->marks + counters->failed_object_allocs +
 	                                    counters->failed_page_allocs + counters->frees_of_failed + counters->wrong_ops +
-	                                    counters->refused_caches_allocs + counters->skipped_ops + counters->frees_of_unknown);
+	                                    counters->refused_caches_allocs + counters->skipped_ops + counters->frees_of_unknown +
+	                                    counters->area_allocs + counters->area_frees + counters->failed_area_allocs);
+	SIM_ASSERT(counters->area_allocs == counters->area_frees + counters->live_areas);
+	SIM_ASSERT(!replay->parts.areas || replay->parts.areas->live_areas == counters->live_areas);
 	SIM_ASSERT(counters->start_objects + counters->object_allocs == counters->object_frees + counters->live_objects);
 	SIM_ASSERT(counters->start_page_blocks + counters->page_allocs == counters->page_frees + counters->live_page_blocks);
 	SIM_ASSERT(counters->address_compared == counters->address_equal + counters->address_unseen_free +
@@ -1306,6 +1442,8 @@ void replay_check(const struct replay *replay)
 	check_live(replay);
 	page_allocator_check(replay->parts.pages);
 	object_allocator_check(replay->parts.objects);
+	if (replay->parts.areas)
+		virtual_allocator_check(replay->parts.areas);
 	if (replay->parts.machine)
 		machine_check(replay->parts.machine);
 }

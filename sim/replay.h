@@ -30,6 +30,7 @@
 #include "sim/metric.h"
 #include "sim/port/object_allocator.h"
 #include "sim/port/page_allocator.h"
+#include "sim/port/virtual_allocator.h"
 #include "sim/store.h"
 #include "sim/trace.h"
 
@@ -63,13 +64,15 @@ struct replay_config {
 };
 
 struct replay_counters {
-	/* ops = the sum of the next twelve */
+	/* ops = the sum of the next fifteen */
 	uint64_t ops;
 	uint64_t object_allocs, object_frees, page_allocs, page_frees, marks;
 	uint64_t failed_object_allocs, failed_page_allocs; /* no memory in the simulated machine */
 	uint64_t frees_of_failed;                          /* their frees, which have nothing to free */
 	uint64_t wrong_ops;                                /* told one by one in table wrong_op */
 	uint64_t refused_caches_allocs;                    /* allocations from a cache that the allocator could not make */
+
+	uint64_t area_allocs, area_frees, failed_area_allocs; /* ranges of kernel addresses */
 
 	uint64_t skipped_ops;      /* outside of the time from start state to end state */
 	uint64_t frees_of_unknown; /* of what the start state does not have live */
@@ -84,7 +87,9 @@ struct replay_counters {
 	uint64_t unseen_allocs_made, unseen_allocs_missed; /* among object_allocs and frees_of_failed's allocations */
 	uint64_t start_objects, start_page_blocks;         /* of the recording's, live at the start */
 
-	uint64_t live_objects, live_page_blocks;
+	uint64_t live_objects, live_page_blocks, live_areas;
+	uint64_t pages_areas;                                  /* behind areas, their tables too */
+	uint64_t pages_mapped;                                 /* of the recording's, given to calls that map them */
 	uint64_t bytes_req, bytes_alloc;                       /* of live objects */
 	uint64_t total_bytes_requested, total_bytes_allocated; /* over all allocations, as perf kmem counts */
 	uint64_t ping_pong;                                    /* freed on another cpu than allocated: perf kmem's Ping-pong */
@@ -119,6 +124,7 @@ struct replay_parts {
 	struct trace *trace;
 	struct page_allocator *pages;
 	struct object_allocator *objects;
+	struct virtual_allocator *areas; /* NULL: the recording has none */
 	struct steps *steps;
 	struct machine *machine;              /* NULL: timing none */
 	const struct cache_hierarchy *caches; /* behind the machine's memory, sampled with the rest; NULL: none */

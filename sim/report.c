@@ -466,7 +466,8 @@ static bool write_variants(struct sheet *sheet, struct error *error)
 		ok = store_query(
 		        sheet->report->store,
 		        "SELECT c.label, CASE WHEN c.allocator = c.label THEN 'accesses' ELSE c.allocator END, c.cost_mean,"
-		        " c.cost_lock + c.cost_coherence + c.cost_ipi FROM v_compare AS c WHERE c.run_id = ?1",
+		        " c.cost_lock + c.cost_coherence + c.cost_ipi FROM v_compare AS c WHERE c.run_id = ?1"
+		        " AND (c.label <> c.allocator OR c.run_id NOT IN (SELECT run_id FROM op_cost))",
 		        &sheet->runs[i].id, 1, take_variant, points, error);
 	if (ok && points->places.count > 1)
 		write_variant_points(sheet, points);
@@ -917,7 +918,49 @@ static bool make_folder(const char *path, struct error *error)
 	return ok;
 }
 
-/* The comparison goes to table_out and, between <pre> tags, to the page. */
+/* What took most, of all runs together; a table without rows is left out. */
+static const struct {
+	const char *heading, *columns, *view, *order;
+} dearest[] = {
+        {"The ten dearest kinds of ops, by cache and path",
+         "coalesce(label, allocator) AS run, kind, cache, path, ops, round(mean, 1) AS mean, median, p99, cycles", "v_op_cost",
+         "cycles DESC, run_id, kind, cache, path"},
+        {"The ten locks that cores waited for the longest",
+         "coalesce(label, allocator) AS run, name, address, acquisitions, waits, wait_cycles",
+         "(SELECT * FROM v_lock WHERE wait_cycles > 0)", "wait_cycles DESC, run_id, address"},
+        {"The ten lines that cores took from each other the most",
+         "coalesce(label, allocator) AS run, name, address, transfers, invalidations, cores, writers, false_sharing", "v_line",
+         "transfers + invalidations DESC, run_id, physical"},
+};
+
+static bool print_dearest_of(struct report *report, size_t which, const int64_t *runs, size_t count, FILE *out,
+                             struct error *error)
+{
+	char *list = parameter_list(count), *table = NULL;
+	char *sql = xasprintf("SELECT %s FROM %s WHERE run_id IN (%s) ORDER BY %s LIMIT 10", dearest[which].columns,
+	                      dearest[which].view, list, dearest[which].order);
+	size_t length;
+	FILE *memory = open_memstream(&table, &length);
+	SIM_ASSERT(memory);
+	bool ok = query_table_print(report->store, sql, runs, count, TABLE_TEXT, memory, error);
+	fclose(memory);
+	if (ok && length > 0)
+		fprintf(out, "\n%s\n%s", dearest[which].heading, table);
+	free(table);
+	free(sql);
+	free(list);
+	return ok;
+}
+
+static bool print_dearest(struct report *report, const int64_t *runs, size_t count, FILE *out, struct error *error)
+{
+	for (size_t which = 0; which < sizeof dearest / sizeof dearest[0]; which++)
+		if (!print_dearest_of(report, which, runs, count, out, error))
+			return false;
+	return true;
+}
+
+/* The comparison and what was dearest go to table_out and, between <pre> tags, to the page. */
 static bool print_tables(struct report *report, const int64_t *runs, size_t count, FILE *table_out, struct error *error)
 {
 	char *text = NULL;
@@ -925,7 +968,8 @@ static bool print_tables(struct report *report, const int64_t *runs, size_t coun
 	FILE *memory = open_memstream(&text, &length);
 	if (!memory)
 		return error_set(error, ERROR_HOST, "no memory for a table: %s", strerror(errno));
-	bool ok = compare_table_print(report->store, runs, count, TABLE_TEXT, memory, error);
+	bool ok = compare_table_print(report->store, runs, count, TABLE_TEXT, memory, error) &&
+	          print_dearest(report, runs, count, memory, error);
 	fclose(memory);
 	if (ok) {
 		fputs(text, table_out);

@@ -25,7 +25,8 @@ enum step_kind {
 	STEP_ATOMIC,   /* locked read-modify-write of `bytes` at `address` */
 	STEP_CMPXCHG,  /* locked compare-and-exchange of what was read from `address`: once more if another core changed it since
 	                */
-	STEP_UPDATE,   /* read-modify-write by one instruction without lock prefix, as this_cpu_cmpxchg() is */
+	STEP_UPDATE,   /* read-modify-write without lock prefix, whose result no later step needs: a counter, this_cpu_add() */
+	STEP_EXCHANGE, /* compare-and-exchange without lock prefix, as this_cpu_cmpxchg_double() is */
 	STEP_PREFETCH, /* the line of `address` shall come; nobody waits for it */
 	STEP_SPEND,    /* `bytes` instructions, those of the steps around them among them */
 	STEP_LOCK,     /* spin until the lock whose word lies at `address` is ours */
@@ -132,6 +133,12 @@ static inline void step_update(struct steps *steps, vaddr at, uint32_t bytes)
 {
 	if (steps->recording)
 		steps_append(steps, STEP_UPDATE, at.addr, bytes);
+}
+
+static inline void step_exchange(struct steps *steps, vaddr at, uint32_t bytes)
+{
+	if (steps->recording)
+		steps_append(steps, STEP_EXCHANGE, at.addr, bytes);
 }
 
 static inline void step_prefetch(struct steps *steps, vaddr at)

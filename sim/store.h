@@ -84,6 +84,16 @@ bool store_sample(struct store *store, int64_t run_id, uint32_t sample, const st
  */
 bool store_sample_zone(struct store *store, int64_t run_id, uint32_t sample, const struct zone_view *zone, struct error *error);
 
+/* Areas of kernel addresses at that sample; only in runs that have some. */
+struct store_sample_area {
+	uint64_t areas;               /* live, of the recording */
+	uint64_t pages, pages_mapped; /* behind areas, with their tables; of the recording's own, mapped by areas */
+	uint64_t pages_lazy;          /* of address range, waiting for a purge */
+	uint64_t purges, tlb_flushes; /* so far */
+};
+bool store_sample_area(struct store *store, int64_t run_id, uint32_t sample, const struct store_sample_area *row,
+                       struct error *error);
+
 /* /proc/buddyinfo, /proc/pagetypeinfo, ... as text at a moment (snapshot kinds are free text: "buddyinfo"). */
 bool store_snapshot(struct store *store, int64_t run_id, const char *kind, uint32_t sample, const char *text,
                     struct error *error);

@@ -22,6 +22,9 @@ enum op_kind {
 	OP_PAGE_ALLOC,  /* id, order, gfp */
 	OP_PAGE_FREE,   /* id, order */
 	OP_MARK,        /* text in call_site: a line the recording user wrote (trace_marker) */
+	OP_AREA_ALLOC,  /* id, order: the call (enum virtual_call), bytes_req, call_site; address: of an ioremap(), the physical
+	                   one */
+	OP_AREA_FREE,   /* id, order */
 	OP_KINDS
 };
 
@@ -163,6 +166,8 @@ void trace_close(struct trace *trace);
 const struct trace_info *trace_info(const struct trace *trace);
 const struct trace_cache *trace_cache(const struct trace *trace, uint32_t index);
 const char *trace_call_site(const struct trace *trace, uint32_t index);
+/* Whether any op is of an area of kernel addresses. */
+bool trace_has_areas(const struct trace *trace);
 uint32_t trace_facts(const struct trace *trace, const struct trace_fact **facts);
 /* The fact of that name, NULL if the recording has none. */
 const struct trace_fact *trace_fact_named(const struct trace *trace, const char *name);

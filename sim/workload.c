@@ -19,8 +19,7 @@
 #include <unistd.h>
 
 struct workload_cache {
-	char *name; /* owned */
-	uint32_t bytes, flags;
+	struct workload_cache_spec spec; /* its name is owned */
 	uint64_t allocs;
 };
 
@@ -30,7 +29,7 @@ struct workload {
 	struct error *error;
 	bool failed;
 	struct rng rng;
-	uint64_t time_ns, ops;
+	uint64_t time_ns, first_ns, ops;
 	struct kmt_op batch[KMT_PIECE_OPS];
 	size_t batched;
 	struct string_table strings;
@@ -50,6 +49,11 @@ unsigned workload_cpus(const struct workload *workload)
 	return workload->wiring->cpus;
 }
 
+uint64_t workload_memory_bytes(const struct workload *workload)
+{
+	return workload->wiring->memory_bytes;
+}
+
 struct rng *workload_rng(struct workload *workload)
 {
 	return &workload->rng;
@@ -65,39 +69,41 @@ static uint32_t text(struct workload *workload, const char *call_site)
 	return string_table_index(&workload->strings, call_site, strlen(call_site));
 }
 
-workload_kind workload_kmalloc(struct workload *workload, const char *call_site, uint32_t bytes)
+workload_kind workload_kmalloc(struct workload *workload, const char *call_site, uint32_t bytes, gfp flags)
 {
 	struct kmt_profile profile;
 	memset(&profile, 0, sizeof profile); /* its padding too, as it is a key */
 	profile.call_site = text(workload, call_site);
 	profile.cache = TRACE_CACHE_NONE;
-	profile.gfp = GFP_KERNEL;
+	profile.gfp = flags;
 	profile.bytes_req = bytes;
 	profile.kind = OP_KMALLOC;
 	return kind_of(workload, &profile);
 }
 
-static uint32_t cache_named(struct workload *workload, const char *name, uint32_t bytes, uint32_t flags)
+static uint32_t cache_named(struct workload *workload, const struct workload_cache_spec *spec)
 {
 	uint32_t nr = 0;
-	while (nr < workload->caches_count && strcmp(workload->caches[nr].name, name) != 0)
+	while (nr < workload->caches_count && strcmp(workload->caches[nr].spec.name, spec->name) != 0)
 		nr++;
 	if (nr < workload->caches_count)
 		return nr;
 	workload->caches = xrealloc(workload->caches, (nr + 1) * sizeof *workload->caches);
-	workload->caches[workload->caches_count++] =
-	        (struct workload_cache){.name = xstrdup(name), .bytes = bytes, .flags = flags};
+	struct workload_cache *cache = &workload->caches[workload->caches_count++];
+	*cache = (struct workload_cache){.spec = *spec};
+	cache->spec.name = xstrdup(spec->name);
 	return nr;
 }
 
-workload_kind workload_object(struct workload *workload, const char *call_site, const char *cache, uint32_t bytes, uint32_t flags)
+workload_kind workload_object(struct workload *workload, const char *call_site, const struct workload_cache_spec *cache,
+                              gfp flags)
 {
 	struct kmt_profile profile;
 	memset(&profile, 0, sizeof profile);
 	profile.call_site = text(workload, call_site);
-	profile.cache = cache_named(workload, cache, bytes, flags);
-	profile.gfp = GFP_KERNEL;
-	profile.bytes_req = bytes;
+	profile.cache = cache_named(workload, cache);
+	profile.gfp = flags;
+	profile.bytes_req = cache->bytes;
 	profile.kind = OP_CACHE_ALLOC;
 	return kind_of(workload, &profile);
 }
@@ -114,6 +120,19 @@ workload_kind workload_pages(struct workload *workload, const char *call_site, u
 	return kind_of(workload, &profile);
 }
 
+workload_kind workload_area(struct workload *workload, const char *call_site, enum virtual_call call, uint32_t bytes)
+{
+	struct kmt_profile profile;
+	memset(&profile, 0, sizeof profile);
+	profile.call_site = text(workload, call_site);
+	profile.cache = TRACE_CACHE_NONE;
+	profile.gfp = GFP_KERNEL;
+	profile.bytes_req = virtual_call_maps(call) ? (bytes + PAGE_SIZE - 1) & ~(uint32_t)(PAGE_SIZE - 1) : bytes;
+	profile.order = (uint8_t)call;
+	profile.kind = OP_AREA_ALLOC;
+	return kind_of(workload, &profile);
+}
+
 static void write_batch(struct workload *workload)
 {
 	if (!workload->failed && workload->batched > 0)
@@ -121,15 +140,27 @@ static void write_batch(struct workload *workload)
 	workload->batched = 0;
 }
 
-static void add_op(struct workload *workload, unsigned cpu, uint32_t id, uint32_t profile)
+static void add_op_at(struct workload *workload, unsigned cpu, uint32_t id, uint32_t profile, uint64_t address)
 {
 	SIM_ASSERT(cpu < workload->wiring->cpus);
 	workload->time_ns += OP_NS;
-	workload->batch[workload->batched++] =
-	        (struct kmt_op){.time_ns = workload->time_ns, .id = id, .profile = profile, .cpu = (uint16_t)cpu};
+	if (workload->ops == 0)
+		workload->first_ns = workload->time_ns;
+	workload->batch[workload->batched++] = (struct kmt_op){
+	        .time_ns = workload->time_ns, .address = address, .id = id, .profile = profile, .cpu = (uint16_t)cpu};
 	workload->ops++;
 	if (workload->batched == KMT_PIECE_OPS)
 		write_batch(workload);
+}
+
+static void add_op(struct workload *workload, unsigned cpu, uint32_t id, uint32_t profile)
+{
+	add_op_at(workload, cpu, id, profile, 0);
+}
+
+static uint32_t take_id(struct workload *workload)
+{
+	return workload->free_count ? workload->free_ids[--workload->free_count] : workload->ids++;
 }
 
 workload_block workload_alloc(struct workload *workload, unsigned cpu, workload_kind kind)
@@ -137,8 +168,15 @@ workload_block workload_alloc(struct workload *workload, unsigned cpu, workload_
 	const struct kmt_profile *profile = row_table_row(&workload->profiles, kind.nr);
 	if (profile->kind == OP_CACHE_ALLOC)
 		workload->caches[profile->cache].allocs++;
-	uint32_t id = workload->free_count ? workload->free_ids[--workload->free_count] : workload->ids++;
+	uint32_t id = take_id(workload);
 	add_op(workload, cpu, id, kind.nr);
+	return (workload_block){id};
+}
+
+workload_block workload_ioremap(struct workload *workload, unsigned cpu, workload_kind kind, uint64_t physical)
+{
+	uint32_t id = take_id(workload);
+	add_op_at(workload, cpu, id, kind.nr, physical);
 	return (workload_block){id};
 }
 
@@ -152,9 +190,15 @@ void workload_free(struct workload *workload, unsigned cpu, workload_block block
 	add_op(workload, cpu, block.id, KMT_FREE);
 }
 
-void workload_pass(struct workload *workload, uint64_t ns)
+uint64_t workload_now_ns(const struct workload *workload)
 {
-	workload->time_ns += ns;
+	return workload->time_ns;
+}
+
+void workload_wait_until(struct workload *workload, uint64_t ns)
+{
+	if (workload->time_ns < ns)
+		workload->time_ns = ns;
 }
 
 void workload_tell(struct workload *workload, uint64_t done, uint64_t total)
@@ -167,7 +211,8 @@ void workload_tell(struct workload *workload, uint64_t done, uint64_t total)
 static void name_source(struct trace_info *info, const struct workload_wiring *wiring)
 {
 	struct sha256 hash;
-	char *whole = xasprintf("%s seed=%" PRIu64 " cpus=%u", wiring->line, wiring->seed, wiring->cpus);
+	char *whole = xasprintf("%s seed=%" PRIu64 " cpus=%u memory=%" PRIu64, wiring->line, wiring->seed, wiring->cpus,
+	                        wiring->memory_bytes);
 	snprintf(info->source, sizeof info->source, "%s", wiring->line);
 	sha256_init(&hash);
 	sha256_add(&hash, whole, strlen(whole));
@@ -184,15 +229,19 @@ static void write_tables(struct workload *workload)
 	                          .caches = workload->caches_count,
 	                          .call_sites = workload->strings.count,
 	                          .ops = workload->ops,
-	                          .first_ns = OP_NS,
+	                          .first_ns = workload->first_ns,
 	                          .last_ns = workload->time_ns};
 	struct trace_cache *caches = xcalloc(workload->caches_count + 1, sizeof *caches);
-	for (uint32_t nr = 0; nr < workload->caches_count; nr++)
-		caches[nr] = (struct trace_cache){.name = workload->caches[nr].name,
+	for (uint32_t nr = 0; nr < workload->caches_count; nr++) {
+		const struct workload_cache_spec *spec = &workload->caches[nr].spec;
+		caches[nr] = (struct trace_cache){.name = spec->name,
 		                                  .named = true,
-		                                  .object_size = workload->caches[nr].bytes,
-		                                  .flags = workload->caches[nr].flags,
+		                                  .object_size = spec->bytes,
+		                                  .align = spec->align,
+		                                  .flags = spec->flags,
+		                                  .ctor = spec->ctor,
 		                                  .allocs = workload->caches[nr].allocs};
+	}
 	info.summary.ops = workload->ops;
 	name_source(&info, workload->wiring);
 	const struct kmt_tables tables = {.info = &info,
@@ -222,7 +271,7 @@ static bool write_all(const struct workload_wiring *wiring, int file, struct err
 	string_table_release(&workload->strings);
 	row_table_release(&workload->profiles);
 	for (uint32_t nr = 0; nr < workload->caches_count; nr++)
-		free(workload->caches[nr].name);
+		free((void *)(uintptr_t)workload->caches[nr].spec.name);
 	free(workload->caches);
 	free(workload->free_ids);
 	free(workload);

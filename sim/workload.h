@@ -3,15 +3,16 @@
  * workload.h - a load that nobody recorded: a generator writes ops, which are a recording (.kmt) like any other from then on.
  *
  * The ops get dense ids, ascending times and the tables that go with them. A generator says what is allocated (workload_kmalloc,
- * workload_object, workload_pages), by whom (a call site's name) and when it is freed; workload_pass() lets time pass. Models:
- * models/workload/, known by name; each has keys of its own, written as a line "NAME KEY=VALUE ...".
+ * workload_object, workload_pages, workload_area), by whom (a call site's name) and when it is freed; workload_wait_until() lets
+ * time pass. Models: models/workload/, known by name; each has keys of its own, written as a line "NAME KEY=VALUE ...".
  *
- * Same line, same seed, same number of CPUs: the same bytes.
+ * Same line, same seed, same number of CPUs and bytes of memory: the same bytes of the file.
  */
 #ifndef SIM_WORKLOAD_H
 #define SIM_WORKLOAD_H
 
 #include "sim/gfp.h"
+#include "sim/port/virtual_allocator.h"
 #include "sim/rng.h"
 #include "sim/trace.h"
 
@@ -25,6 +26,8 @@ struct workload_ops {
 	const struct setting *keys;
 	size_t values_bytes; /* of the struct that the line is read into */
 	void (*generate)(struct workload *, const void *values);
+	/* Whether the values go together; false with *error. NULL: any do. */
+	bool (*check)(const void *values, const char *place, struct error *error);
 };
 
 /* A kind of allocation: from one call site, of one size. */
@@ -42,6 +45,7 @@ struct workload_wiring {
 	const void *values;
 	const char *line; /* as the user wrote it: the recording's name */
 	unsigned cpus;
+	uint64_t memory_bytes; /* of the machine: loads that fill it go by that */
 	uint64_t seed;
 	const struct progress *progress; /* may be NULL */
 };
@@ -53,25 +57,46 @@ int workload_write(const struct workload_wiring *wiring, struct error *error);
 
 /* ---- for generators ---- */
 
+/* A cache as kmem_cache_create() is told of it. flags: SLAB_* of sim/port/object_allocator.h. */
+struct workload_cache_spec {
+	const char *name;
+	uint32_t bytes, align, flags; /* align 0: the smallest */
+	bool ctor;
+};
+
 unsigned workload_cpus(const struct workload *workload);
+uint64_t workload_memory_bytes(const struct workload *workload);
 
 /* The generator's own stream of random numbers. */
 struct rng *workload_rng(struct workload *workload);
 
 /* kmalloc of so many bytes, at that call site. */
-workload_kind workload_kmalloc(struct workload *workload, const char *call_site, uint32_t bytes);
+workload_kind workload_kmalloc(struct workload *workload, const char *call_site, uint32_t bytes, gfp flags);
 
-/* An object of a named cache, made on first mention. flags: SLAB_* of sim/port/object_allocator.h. */
-workload_kind workload_object(struct workload *workload, const char *call_site, const char *cache, uint32_t bytes,
-                              uint32_t flags);
+/* An object of a cache, made on first mention of its name. */
+workload_kind workload_object(struct workload *workload, const char *call_site, const struct workload_cache_spec *cache,
+                              gfp flags);
 
 /* A block of pages. */
 workload_kind workload_pages(struct workload *workload, const char *call_site, unsigned order, gfp flags);
 
+/* An area of kernel addresses of so many bytes; of calls that map the caller's pages, whole pages. */
+workload_kind workload_area(struct workload *workload, const char *call_site, enum virtual_call call, uint32_t bytes);
+static inline workload_kind workload_vmalloc(struct workload *workload, const char *call_site, uint32_t bytes)
+{
+	return workload_area(workload, call_site, CALL_VMALLOC, bytes);
+}
+
+/* ioremap() of a kind that workload_area() made, at a physical address. */
+workload_block workload_ioremap(struct workload *workload, unsigned cpu, workload_kind kind, uint64_t physical);
+
 workload_block workload_alloc(struct workload *workload, unsigned cpu, workload_kind kind);
 void workload_free(struct workload *workload, unsigned cpu, workload_block block);
 
-void workload_pass(struct workload *workload, uint64_t ns);
+/* Simulated time of the op before. */
+uint64_t workload_now_ns(const struct workload *workload);
+/* Lets time pass; nothing if that time is over. */
+void workload_wait_until(struct workload *workload, uint64_t ns);
 
 /* How far the generator has come, of how much. */
 void workload_tell(struct workload *workload, uint64_t done, uint64_t total);

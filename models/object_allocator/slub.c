@@ -56,7 +56,7 @@ static uint64_t load_freelist(const struct slub *slub, struct slub_cache *cache,
 	struct slub_cpu *c = &cache->cpus[cpu];
 	slub_read_pointer(slub, c->slab, chain);
 	slub_write_cpu(slub, cache, cpu, CPU_FREELIST_WORD);
-	slub_update_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
+	slub_update_cpu(slub, cache, cpu, CPU_TID_WORD);
 	c->freelist = c->links[chain];
 	c->links[chain] = LINK_LIVE;
 	return c->address + (uint64_t)chain * cache->geometry.size;
@@ -296,7 +296,7 @@ static uint16_t refill_from_cpu(const struct slub *slub, struct slub_cache *cach
 			return chain;
 		}
 		slub_write_cpu(slub, cache, cpu, CPU_SLAB_WORD);
-		slub_update_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
+		slub_update_cpu(slub, cache, cpu, CPU_TID_WORD);
 		cpu_remove(c);
 		cache->counters.deactivate_bypass++;
 	}
@@ -366,7 +366,7 @@ static __attribute__((noinline)) void touch_alloc_fast(const struct slub *slub, 
 	step_read(slub_steps(slub), vaddr_of(address + cache->geometry.offset), slub_words(slub, 1));
 	slub_decode_pointer(slub, cache);
 	slub_read_field(slub, cache, CACHE_CPU_SLAB);
-	slub_update_cpu(slub, cache, cpu, CPU_FREELIST_WORD, 2);
+	slub_exchange_cpu(slub, cache, cpu);
 	slub_read_field(slub, cache, CACHE_OFFSET);
 	if (c->freelist == LINK_NONE)
 		return;
@@ -601,7 +601,7 @@ static __attribute__((noinline)) void touch_free_fast(const struct slub *slub, c
 	slub_read_cpu(slub, slab->cache, cpu, CPU_FREELIST_WORD);
 	slub_write_pointer(slub, slab, tail);
 	slub_read_field(slub, slab->cache, CACHE_CPU_SLAB);
-	slub_update_cpu(slub, slab->cache, cpu, CPU_FREELIST_WORD, 2);
+	slub_exchange_cpu(slub, slab->cache, cpu);
 }
 
 static inline void free_chain(struct slub *slub, struct slub_slab *slab, uint16_t head, uint16_t tail, uint32_t count,

@@ -137,7 +137,7 @@ bool slub_alloc_bulk(struct slub *slub, cache_id id, gfp flags, size_t count, va
 			cache->counters.alloc_bulk++;
 			continue;
 		}
-		slub_update_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
+		slub_update_cpu(slub, cache, cpu, CPU_TID_WORD);
 		at[i] = vaddr_of(slub_alloc_slow(slub, cache, flags, cpu));
 		if (at[i].addr)
 			continue;
@@ -145,7 +145,7 @@ bool slub_alloc_bulk(struct slub *slub, cache_id id, gfp flags, size_t count, va
 		slub_free_bulk(slub, id, i, at, cpu);
 		return false;
 	}
-	slub_update_cpu(slub, cache, cpu, CPU_TID_WORD, 1);
+	slub_update_cpu(slub, cache, cpu, CPU_TID_WORD);
 	for (size_t i = 0; i < count && slub_steps(slub)->recording; i++)
 		slub_touch_init(slub, cache, flags, at[i].addr);
 	return true;

@@ -128,10 +128,15 @@ static inline void slub_write_cpu(const struct slub *slub, const struct slub_cac
 }
 
 /* A read-modify-write that is not locked: what a per-CPU structure needs, and nobody else touches. */
-static inline void slub_update_cpu(const struct slub *slub, const struct slub_cache *cache, unsigned cpu, uint32_t word,
-                                   uint32_t words)
+static inline void slub_update_cpu(const struct slub *slub, const struct slub_cache *cache, unsigned cpu, uint32_t word)
 {
-	step_update(slub_steps(slub), slub_cpu_word(slub, cache, cpu, word), slub_words(slub, words));
+	step_update(slub_steps(slub), slub_cpu_word(slub, cache, cpu, word), slub_words(slub, 1));
+}
+
+/* this_cpu_cmpxchg_double() of freelist and tid. */
+static inline void slub_exchange_cpu(const struct slub *slub, const struct slub_cache *cache, unsigned cpu)
+{
+	step_exchange(slub_steps(slub), slub_cpu_word(slub, cache, cpu, CPU_FREELIST_WORD), slub_words(slub, 2));
 }
 
 /* this_cpu_ptr(s->cpu_slab): what follows lies behind that pointer. */

@@ -220,6 +220,19 @@ static bool buddy_adopt_block(struct page_allocator *pages, pfn first, unsigned 
 	return buddy_adopt(buddy_of(pages), first.nr, order);
 }
 
+/* split_page(): every frame gets a count of its own. */
+static void buddy_split(struct page_allocator *pages, pfn first, unsigned order)
+{
+	struct buddy *buddy = buddy_of(pages);
+	const struct frame whole = *frame_at(buddy, first.nr);
+	SIM_ASSERT(whole.state == FRAME_ALLOCATED && whole.order == order && !whole.compound);
+	for (uint32_t nr = first.nr; nr < first.nr + (1u << order); nr++) {
+		*frame_at(buddy, nr) = whole;
+		frame_at(buddy, nr)->order = 0;
+		page_write(buddy, nr, PAGE_MAPCOUNT); /* and its neighbour, the count */
+	}
+}
+
 const struct page_allocator_ops page_allocator_buddy_ops = {
         .name = "buddy",
         .help = "Linux 6.1: zones, buddy lists by migrate type, per-CPU lists, watermarks",
@@ -228,6 +241,7 @@ const struct page_allocator_ops page_allocator_buddy_ops = {
         .adopt = buddy_adopt_block,
         .follow = &buddy_follow_ops,
         .alloc_bulk = buddy_alloc_bulk,
+        .split = buddy_split,
         .drain = buddy_drain,
         .zones = buddy_zones,
         .zone_view = buddy_zone_view,

@@ -8,7 +8,7 @@
  *
  * MODEL: no page tables, no structures, no guard pages, no locks. Effect: what is left of the time is that of the pages.
  *
- * Invariant: areas ascend and do not overlap; nr_pages = pages of all areas in use that vmalloc() made.
+ * Invariant: areas ascend and do not overlap; nr_pages = pages of all areas in use whose pages are their own.
  */
 #include "sim/metric.h"
 #include "sim/port/virtual_allocator.h"
@@ -24,6 +24,8 @@ struct virtual_allocator *virtual_allocator_ideal_create(const struct virtual_al
 #define RANGE_START 0xffffc90000000000u
 #define RANGE_END 0xffffffff80000000u
 #define AREAS_MIN 64u
+/* arch/x86/include/asm/page_64_types.h: bytes of a kernel stack. */
+#define THREAD_SIZE (4u * PAGE_SIZE)
 #define PAGES_GFP (GFP_KERNEL | __GFP_NOWARN | __GFP_HIGHMEM)
 
 struct ideal_counters {
@@ -34,8 +36,9 @@ struct ideal_counters {
 struct ideal_area {
 	uint64_t start;
 	uint32_t pages;
-	bool used, mapped; /* mapped: by vmap(), its pages are somebody else's */
-	pfn *frames;       /* owned */
+	enum virtual_call call;
+	bool used;
+	pfn *frames; /* owned */
 };
 
 struct ideal {
@@ -110,12 +113,18 @@ static struct virtual_area failed(struct ideal *ideal, enum virtual_alloc_result
 	return (struct virtual_area){.result = result};
 }
 
-static struct virtual_area add_area(struct ideal *ideal, pfn *frames, uint32_t pages, bool mapped)
+/* Whether the area's pages are its own. */
+static bool has_pages(enum virtual_call call)
+{
+	return !virtual_call_maps(call) && call != CALL_IOREMAP;
+}
+
+static struct virtual_area add_area(struct ideal *ideal, pfn *frames, uint32_t pages, enum virtual_call call)
 {
 	make_room(ideal);
 	vaddr at = vaddr_of(ideal->next);
 	ideal->areas[ideal->count++] =
-	        (struct ideal_area){.start = at.addr, .pages = pages, .used = true, .mapped = mapped, .frames = frames};
+	        (struct ideal_area){.start = at.addr, .pages = pages, .used = true, .call = call, .frames = frames};
 	ideal->next += (uint64_t)pages << PAGE_SHIFT;
 	return (struct virtual_area){.at = at, .result = VIRTUAL_ALLOC_OK};
 }
@@ -128,11 +137,9 @@ static void give_pages(struct ideal *ideal, const pfn *frames, uint32_t pages, u
 	}
 }
 
-static struct virtual_area ideal_valloc(struct virtual_allocator *base, uint64_t size, unsigned cpu)
+static struct virtual_area make_filled(struct ideal *ideal, enum virtual_call call, uint64_t size, unsigned cpu)
 {
-	struct ideal *ideal = ideal_of(base);
 	uint64_t limit = ideal->pages ? ideal->pages->managed_pages : UINT32_MAX - 1;
-	ideal->counters.calls++;
 	if (!size || size >> PAGE_SHIFT > limit)
 		return failed(ideal, VIRTUAL_ALLOC_EXCEEDS_TOTAL);
 	uint32_t pages = (uint32_t)((size + PAGE_SIZE - 1) >> PAGE_SHIFT);
@@ -152,31 +159,54 @@ static struct virtual_area ideal_valloc(struct virtual_allocator *base, uint64_t
 		}
 		ideal->counters.nr_pages += pages;
 	}
-	return add_area(ideal, frames, pages, false);
+	return add_area(ideal, frames, pages, call);
 }
 
-static struct virtual_area ideal_vmap(struct virtual_allocator *base, const pfn *frames, uint32_t count, unsigned cpu)
+static struct virtual_area make_mapped(struct ideal *ideal, const struct virtual_request *request)
 {
-	(void)cpu;
+	uint64_t first = request->call == CALL_IOREMAP ? request->physical % PAGE_SIZE : 0;
+	uint64_t count = (first + request->size + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	if (!request->size || (request->frames && ideal->pages && count > ideal->pages->managed_pages))
+		return failed(ideal, VIRTUAL_ALLOC_EXCEEDS_TOTAL);
+	if (count > UINT32_MAX || count << PAGE_SHIFT > RANGE_END - ideal->next)
+		return failed(ideal, VIRTUAL_ALLOC_NO_SPACE);
+	pfn *copy = NULL;
+	if (request->frames) {
+		copy = xcalloc(count, sizeof *copy);
+		memcpy(copy, request->frames, count * sizeof *copy);
+	}
+	struct virtual_area area = add_area(ideal, copy, (uint32_t)count, request->call);
+	area.at = vaddr_of(area.at.addr + first);
+	return area;
+}
+
+static struct virtual_area ideal_get(struct virtual_allocator *base, const struct virtual_request *request, unsigned cpu)
+{
 	struct ideal *ideal = ideal_of(base);
 	ideal->counters.calls++;
-	if (!count || (ideal->pages && count > ideal->pages->managed_pages))
-		return failed(ideal, VIRTUAL_ALLOC_EXCEEDS_TOTAL);
-	if ((uint64_t)count << PAGE_SHIFT > RANGE_END - ideal->next)
-		return failed(ideal, VIRTUAL_ALLOC_NO_SPACE);
-	pfn *copy = xcalloc(count, sizeof *copy);
-	memcpy(copy, frames, count * sizeof *copy);
-	return add_area(ideal, copy, count, true);
+	if (!has_pages(request->call))
+		return make_mapped(ideal, request);
+	uint64_t size = request->call == CALL_THREAD_STACK ? THREAD_SIZE : request->size;
+	return make_filled(ideal, request->call, size, cpu);
 }
 
-static enum virtual_free_result free_area(struct ideal *ideal, vaddr at, bool mapped, unsigned cpu)
+/* vfree() frees what any of its kin made. */
+static bool frees(enum virtual_call asked, enum virtual_call made)
 {
-	struct ideal_area *area = area_at(ideal, at);
-	if (!area || area->mapped != mapped) {
+	return asked == made || (asked == CALL_VMALLOC && made == CALL_VMALLOC_HUGE);
+}
+
+static enum virtual_free_result ideal_put(struct virtual_allocator *base, vaddr at, const struct virtual_request *request,
+                                          unsigned cpu)
+{
+	struct ideal *ideal = ideal_of(base);
+	uint64_t first = request->call == CALL_IOREMAP ? at.addr % PAGE_SIZE : 0;
+	struct ideal_area *area = area_at(ideal, vaddr_of(at.addr - first));
+	if (!area || !frees(request->call, area->call)) {
 		ideal->counters.wrong_frees++;
 		return area ? VIRTUAL_FREE_WRONG_CALL : VIRTUAL_FREE_NOT_AREA;
 	}
-	if (!mapped && ideal->pages) {
+	if (has_pages(area->call) && ideal->pages) {
 		give_pages(ideal, area->frames, area->pages, cpu);
 		ideal->counters.nr_pages -= area->pages;
 	}
@@ -187,16 +217,6 @@ static enum virtual_free_result free_area(struct ideal *ideal, vaddr at, bool ma
 	while (ideal->dead < ideal->count && !ideal->areas[ideal->dead].used)
 		ideal->dead++;
 	return VIRTUAL_FREE_OK;
-}
-
-static enum virtual_free_result ideal_vfree(struct virtual_allocator *base, vaddr at, unsigned cpu)
-{
-	return free_area(ideal_of(base), at, false, cpu);
-}
-
-static enum virtual_free_result ideal_vunmap(struct virtual_allocator *base, vaddr at, unsigned cpu)
-{
-	return free_area(ideal_of(base), at, true, cpu);
 }
 
 static void ideal_purge(struct virtual_allocator *base, unsigned cpu)
@@ -241,6 +261,17 @@ static uint64_t ideal_lazy_pages(const struct virtual_allocator *base)
 	return 0;
 }
 
+static void ideal_purges(const struct virtual_allocator *base, uint64_t *purges, uint64_t *tlb_flushes)
+{
+	(void)base;
+	*purges = *tlb_flushes = 0;
+}
+
+static uint64_t ideal_pages_held(const struct virtual_allocator *base)
+{
+	return ideal_const(base)->counters.nr_pages;
+}
+
 static void ideal_check(const struct virtual_allocator *base)
 {
 	const struct ideal *ideal = ideal_const(base);
@@ -250,7 +281,7 @@ static void ideal_check(const struct virtual_allocator *base)
 		SIM_ASSERT(area->start >= end && area->pages);
 		end = area->start + ((uint64_t)area->pages << PAGE_SHIFT);
 		live += area->used;
-		if (area->used && !area->mapped && ideal->pages)
+		if (area->used && has_pages(area->call) && ideal->pages)
 			pages += area->pages;
 	}
 	SIM_ASSERT(end <= ideal->next && pages == ideal->counters.nr_pages && live == ideal->port.live_areas);
@@ -267,7 +298,7 @@ static void ideal_destroy(struct virtual_allocator *base)
 	struct ideal *ideal = ideal_of(base);
 	for (size_t i = 0; i < ideal->count; i++) {
 		const struct ideal_area *area = &ideal->areas[i];
-		if (area->used && !area->mapped)
+		if (area->used && has_pages(area->call))
 			give_pages(ideal, area->frames, area->pages, 0);
 		free(area->frames);
 	}
@@ -278,14 +309,14 @@ static void ideal_destroy(struct virtual_allocator *base)
 const struct virtual_allocator_ops virtual_allocator_ideal_ops = {
         .name = "ideal",
         .help = "every area behind the last one, nothing to search or to purge",
-        .valloc = ideal_valloc,
-        .vfree = ideal_vfree,
-        .vmap = ideal_vmap,
-        .vunmap = ideal_vunmap,
+        .get = ideal_get,
+        .put = ideal_put,
         .purge = ideal_purge,
         .area_above = ideal_area_above,
         .area_pages = ideal_area_pages,
+        .purges = ideal_purges,
         .lazy_pages = ideal_lazy_pages,
+        .pages_held = ideal_pages_held,
         .check = ideal_check,
         .metrics = ideal_metrics,
         .counters = ideal_counters,

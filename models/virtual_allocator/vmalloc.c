@@ -14,6 +14,10 @@
 #define NESTED_GFP (GFP_KERNEL)
 /* mm/vmalloc.c, __vmalloc_area_node(): what is added for the pages themselves. */
 #define PAGES_GFP (__GFP_NOWARN | __GFP_HIGHMEM)
+/* kernel/fork.c, THREADINFO_GFP without __GFP_ACCOUNT. */
+#define STACK_GFP (GFP_KERNEL | __GFP_ZERO)
+/* Pages that one call may map: as many as fit the counts kept of them. */
+#define PAGES_MAX (UINT32_MAX - 1)
 /* A page list longer than this is given back to the host with its area. */
 #define ROOM_KEPT 1024u
 #define ROOM_MIN 16u
@@ -31,15 +35,17 @@ static const struct vmalloc_layout layout_64 = {
         .pte_bytes = 8,
         .pte_table_shift = 21,
         .pmd_table_shift = 30,
+        .large_shift = 21,
+        .ioremap_shift_max = 30,             /* arch/x86/include/asm/page_types.h, IOREMAP_MAX_ORDER: PUD_SHIFT */
+        .modules_start = 0xffffffffa0000000, /* __START_KERNEL_map and the 512 MiB of an image, without KASLR */
+        .modules_end = 0xffffffffff000000,
 };
 
 /*
- * arch/x86/include/asm/pgtable_32_areas.h: from high_memory plus a hole of 8 MiB up to two pages below the permanent kmaps, which
- * lie at ff400000 without PAE.
- * MODEL: high_memory is as on a machine with more than 883 MiB (MAXMEM); with less the range is longer.
+ * arch/x86/include/asm/pgtable_32_areas.h: up to two pages below the permanent kmaps, which lie at ff400000 without PAE. Where it
+ * begins, and with it the range of modules: range_32().
  */
 static const struct vmalloc_layout layout_32 = {
-        .start = 0xf7bfe000,
         .end = 0xff3fe000,
         .address_end = UINT32_MAX,
         .area_bytes = 32,
@@ -47,13 +53,29 @@ static const struct vmalloc_layout layout_32 = {
         .pointer_bytes = 4,
         .pte_bytes = 4,
         .pte_table_shift = 22,
+        .ioremap_shift_max = 22, /* PMD_SHIFT, which is PGDIR_SHIFT without PAE */
+        .modules_end = 0xff3fe000,
 };
+
+/* include/asm/pgtable_32_areas.h, VMALLOC_OFFSET: a hole above low memory. */
+#define VMALLOC_OFFSET (8u << 20)
 
 static const struct metric vmalloc_metrics[] = {
         METRIC(struct vmalloc_counters, vmalloc_calls, "1", "Areas asked for with vmalloc, page arrays of large ones too"),
         METRIC(struct vmalloc_counters, vmap_calls, "1", "Areas asked for with vmap"),
         METRIC(struct vmalloc_counters, vfree_calls, "1", "Areas given back with vfree"),
         METRIC(struct vmalloc_counters, vunmap_calls, "1", "Areas given back with vunmap"),
+        METRIC(struct vmalloc_counters, ioremap_calls, "1", "Areas asked for with ioremap"),
+        METRIC(struct vmalloc_counters, iounmap_calls, "1", "Areas given back with iounmap"),
+        METRIC(struct vmalloc_counters, vm_map_ram_calls, "1", "Ranges asked for with vm_map_ram"),
+        METRIC(struct vmalloc_counters, vm_unmap_ram_calls, "1", "Ranges given back with vm_unmap_ram"),
+        METRIC(struct vmalloc_counters, stacks_from_cache, "1", "Kernel stacks that their CPU had kept"),
+        METRIC(struct vmalloc_counters, stacks_to_cache, "1", "Kernel stacks that their CPU kept when their task ended"),
+        METRIC(struct vmalloc_counters, large_fallbacks, "1", "Requests for large pages that were met with small ones"),
+        METRIC(struct vmalloc_counters, large_mappings, "1", "Large pages mapped"),
+        METRIC(struct vmalloc_counters, ram_blocks_made, "1", "Blocks of addresses made for vm_map_ram"),
+        METRIC(struct vmalloc_counters, ram_blocks_freed, "1", "Blocks given to the purge tree"),
+        METRIC(struct vmalloc_counters, ram_blocks_fragmented, "1", "Of them, those that had pages never handed out"),
         METRIC(struct vmalloc_counters, fail_space, "1", "Requests for which no range of addresses was long enough"),
         METRIC(struct vmalloc_counters, fail_pages, "1", "Requests that got no pages, page tables or structures"),
         METRIC(struct vmalloc_counters, fail_exceeds_total, "1", "Requests of nothing, or for more pages than the machine has"),
@@ -63,9 +85,10 @@ static const struct metric vmalloc_metrics[] = {
         METRIC(struct vmalloc_counters, purges, "1", "Purges that found something"),
         METRIC(struct vmalloc_counters, purged_areas, "1", "Areas that purges made free, neighbours counted once"),
         METRIC(struct vmalloc_counters, purged_pages, "pages", "Pages of address range that purges made free"),
-        METRIC(struct vmalloc_counters, tlb_flushes, "1", "Flushes of all CPUs' TLBs: one a purge"),
+        METRIC(struct vmalloc_counters, tlb_flushes, "1", "Flushes of all CPUs' TLBs: purges, tables that went, aliases"),
         METRIC(struct vmalloc_counters, page_table_pages, "pages", "Page tables made"),
-        GAUGE(struct vmalloc_counters, nr_vmalloc_pages, "pages", "Pages held by areas of vmalloc"),
+        METRIC(struct vmalloc_counters, page_table_pages_freed, "pages", "Page tables given back"),
+        GAUGE(struct vmalloc_counters, nr_vmalloc_pages, "pages", "Pages held by areas of vmalloc and its kin"),
         GAUGE(struct vmalloc_counters, vmap_lazy_nr, "pages", "Pages of address range that wait for a purge"),
         METRIC_END};
 
@@ -151,37 +174,40 @@ static bool preload(struct vmalloc *vmalloc, unsigned cpu)
 }
 
 /* One try of alloc_vmap_area(); false: no free range is long enough. */
-static bool take_range(struct vmalloc *vmalloc, uint64_t size, uint64_t *begin, bool *memory, unsigned cpu)
+static bool take_range(struct vmalloc *vmalloc, const struct vmalloc_range *range, uint64_t *begin, bool *memory, unsigned cpu)
 {
-	struct area_request request = {.size = size, .align = 1, .start = vmalloc->at.start, .end = vmalloc->at.end};
+	const struct area_request request = {
+	        .size = range->size, .align = range->align, .start = range->start, .end = range->end};
 	*memory = preload(vmalloc, cpu);
 	uint32_t from = area_lowest_match(&vmalloc->pool, &vmalloc->trees[AREA_FREE], &request, begin);
 	if (from && *memory)
-		cut_free_area(vmalloc, from, *begin, size, cpu);
+		cut_free_area(vmalloc, from, *begin, range->size, cpu);
 	step_unlock(vmalloc->steps, vmalloc->free_lock);
 	return from && *memory;
 }
 
-static void purge(struct vmalloc *vmalloc, unsigned cpu);
+static void purge_all(struct vmalloc *vmalloc, unsigned cpu);
 
 /* alloc_vmap_area(): a range that is full leads to a purge and one more try. */
-static enum virtual_alloc_result alloc_area(struct vmalloc *vmalloc, uint64_t size, unsigned cpu, uint32_t *area)
+enum virtual_alloc_result vmalloc_alloc_area(struct vmalloc *vmalloc, const struct vmalloc_range *range, unsigned cpu,
+                                             uint32_t *area)
 {
 	uint64_t begin;
 	bool memory;
 	*area = take_area(vmalloc, cpu);
 	if (!*area)
 		return VIRTUAL_ALLOC_NO_PAGES;
-	if (!take_range(vmalloc, size, &begin, &memory, cpu)) {
-		purge(vmalloc, cpu);
-		if (!take_range(vmalloc, size, &begin, &memory, cpu)) {
+	step_spend(vmalloc->steps, vmalloc->costs->vmalloc_area);
+	if (!take_range(vmalloc, range, &begin, &memory, cpu)) {
+		purge_all(vmalloc, cpu);
+		if (!take_range(vmalloc, range, &begin, &memory, cpu)) {
 			give_area(vmalloc, *area, cpu);
 			return memory ? VIRTUAL_ALLOC_NO_SPACE : VIRTUAL_ALLOC_NO_PAGES;
 		}
 	}
 	struct area *at = area_of(&vmalloc->pool, *area);
 	at->start = begin;
-	at->end = begin + size;
+	at->end = begin + range->size;
 	step_lock(vmalloc->steps, vmalloc->busy_lock);
 	bool inserted = area_insert(&vmalloc->pool, &vmalloc->trees[AREA_BUSY], *area);
 	step_unlock(vmalloc->steps, vmalloc->busy_lock);
@@ -198,18 +224,47 @@ static void merge_into(struct vmalloc *vmalloc, enum area_list list, uint32_t ar
 		give_area(vmalloc, dropped[i], cpu);
 }
 
-/* __purge_vmap_area_lazy(): in the order of addresses. */
-static void purge(struct vmalloc *vmalloc, unsigned cpu)
+void vmalloc_flush_tlbs(struct vmalloc *vmalloc, uint64_t start, uint64_t end, unsigned cpu)
+{
+	struct steps *steps = vmalloc->steps;
+	uint64_t pages = (end - start + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	bool all = pages > TLB_SINGLE_PAGES;
+	vmalloc->counters.tlb_flushes++;
+	if (!steps->recording)
+		return;
+	for (unsigned other = 0; other < vmalloc->cpus; other++)
+		if (other != cpu)
+			step_ipi(steps, other, pages == 1 ? start : STEP_ALL_ADDRESSES);
+	for (uint64_t page = 0; page < pages && !all; page++)
+		step_invalidate(steps, start + (page << PAGE_SHIFT));
+	if (all)
+		step_invalidate(steps, STEP_ALL_ADDRESSES);
+	step_ipi_wait(steps);
+}
+
+/* The end of the last area of a tree that is not empty. */
+static uint64_t tree_end(const struct vmalloc *vmalloc, const struct area_tree *tree)
+{
+	uint32_t area = tree->root;
+	while (area_of(&vmalloc->pool, area)->right)
+		area = area_of(&vmalloc->pool, area)->right;
+	return area_of(&vmalloc->pool, area)->end;
+}
+
+/* __purge_vmap_area_lazy(): in the order of addresses. [start, end) is flushed too. False: nothing was there. */
+static bool purge(struct vmalloc *vmalloc, uint64_t start, uint64_t end, unsigned cpu)
 {
 	struct area_tree *tree = &vmalloc->trees[AREA_PURGE];
 	if (!tree->count)
-		return;
+		return false;
+	uint64_t first = area_of(&vmalloc->pool, area_first(&vmalloc->pool, tree))->start, last = tree_end(vmalloc, tree);
 	vmalloc->counters.purges++;
-	vmalloc->counters.tlb_flushes++;
+	vmalloc_flush_tlbs(vmalloc, first < start ? first : start, last > end ? last : end, cpu);
 	step_lock(vmalloc->steps, vmalloc->free_lock);
 	for (uint32_t area; (area = area_first(&vmalloc->pool, tree));) {
 		const struct area *at = area_of(&vmalloc->pool, area);
 		uint64_t pages = (at->end - at->start) >> PAGE_SHIFT;
+		step_spend(vmalloc->steps, vmalloc->costs->vmalloc_purge);
 		area_remove(&vmalloc->pool, tree, area);
 		merge_into(vmalloc, AREA_FREE, area, cpu);
 		vmalloc->counters.purged_areas++;
@@ -217,12 +272,21 @@ static void purge(struct vmalloc *vmalloc, unsigned cpu)
 		vmalloc->counters.vmap_lazy_nr -= pages;
 	}
 	step_unlock(vmalloc->steps, vmalloc->free_lock);
+	return true;
+}
+
+/* purge_vmap_area_lazy() */
+static void purge_all(struct vmalloc *vmalloc, unsigned cpu)
+{
+	vmalloc_ram_purge(vmalloc, cpu);
+	purge(vmalloc, UINT64_MAX, 0, cpu);
 }
 
 /* free_vmap_area_noflush(), but for the purge it may make due. */
-static void free_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
+void vmalloc_free_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
 {
 	const struct area *at = area_of(&vmalloc->pool, area);
+	step_spend(vmalloc->steps, vmalloc->costs->vfree_area);
 	step_lock(vmalloc->steps, vmalloc->busy_lock);
 	area_remove(&vmalloc->pool, &vmalloc->trees[AREA_BUSY], area);
 	step_unlock(vmalloc->steps, vmalloc->busy_lock);
@@ -235,7 +299,7 @@ static void free_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
 
 /* ---- struct vm_struct ---- */
 
-static uint32_t new_mapping(struct vmalloc *vmalloc)
+static uint32_t unused_mapping(struct vmalloc *vmalloc)
 {
 	uint32_t mapping = vmalloc->mapping_unused;
 	if (mapping) {
@@ -266,6 +330,20 @@ static void drop_mapping(struct vmalloc *vmalloc, uint32_t nr)
 	vmalloc->mapping_unused = nr;
 }
 
+struct mapping *vmalloc_new_mapping(struct vmalloc *vmalloc, enum mapping_kind kind, uint32_t area)
+{
+	uint32_t nr = unused_mapping(vmalloc);
+	vmalloc->mappings[nr].kind = kind;
+	area_of(&vmalloc->pool, area)->mapping = nr;
+	return &vmalloc->mappings[nr];
+}
+
+void vmalloc_drop_mapping(struct vmalloc *vmalloc, uint32_t area)
+{
+	drop_mapping(vmalloc, area_of(&vmalloc->pool, area)->mapping);
+	area_of(&vmalloc->pool, area)->mapping = 0;
+}
+
 static void make_room(struct mapping *mapping, uint32_t pages)
 {
 	if (pages <= mapping->room)
@@ -279,7 +357,7 @@ static void make_room(struct mapping *mapping, uint32_t pages)
 }
 
 /* kzalloc() and kfree() of the model's own structures; without an object allocator they are always there and nowhere. */
-static bool take_memory(struct vmalloc *vmalloc, uint64_t bytes, unsigned cpu, vaddr *at)
+bool vmalloc_take_memory(struct vmalloc *vmalloc, uint64_t bytes, unsigned cpu, vaddr *at)
 {
 	*at = VADDR_NULL;
 	if (!vmalloc->objects)
@@ -288,52 +366,80 @@ static bool take_memory(struct vmalloc *vmalloc, uint64_t bytes, unsigned cpu, v
 	return at->addr != 0;
 }
 
-static void give_memory(struct vmalloc *vmalloc, vaddr at, unsigned cpu)
+void vmalloc_give_memory(struct vmalloc *vmalloc, vaddr at, unsigned cpu)
 {
-	if (!vmalloc->objects)
+	if (!vmalloc->objects || !at.addr)
 		return;
 	enum object_free_result result = object_kfree(vmalloc->objects, at, cpu);
 	SIM_ASSERT(result == OBJECT_FREE_OK);
 }
 
+/* What a call wants of __get_vm_area_node(). */
+struct wanted {
+	enum mapping_kind kind;
+	enum virtual_call call;
+	uint64_t bytes; /* whole pages, without the guard page */
+	uint64_t align;
+	uint64_t start, end;
+	gfp flags;      /* for its pages */
+	unsigned order; /* of its pages */
+	const char *caller;
+};
+
 /* __get_vm_area_node(): a vm_struct and a range with one guard page behind it. */
-static enum virtual_alloc_result get_vm_area(struct vmalloc *vmalloc, uint64_t pages, unsigned cpu, uint32_t *area)
+static enum virtual_alloc_result get_vm_area(struct vmalloc *vmalloc, const struct wanted *wanted, unsigned cpu, uint32_t *area)
 {
+	const struct vmalloc_range range = {wanted->bytes + PAGE_SIZE, wanted->align, wanted->start, wanted->end};
 	vaddr address;
-	if (!take_memory(vmalloc, vmalloc->at.mapping_bytes, cpu, &address))
+	if (!vmalloc_take_memory(vmalloc, vmalloc->at.mapping_bytes, cpu, &address))
 		return VIRTUAL_ALLOC_NO_PAGES;
-	enum virtual_alloc_result result = alloc_area(vmalloc, (pages + 1) << PAGE_SHIFT, cpu, area);
+	enum virtual_alloc_result result = vmalloc_alloc_area(vmalloc, &range, cpu, area);
 	if (result != VIRTUAL_ALLOC_OK) {
-		give_memory(vmalloc, address, cpu);
+		vmalloc_give_memory(vmalloc, address, cpu);
 		return result;
 	}
-	uint32_t nr = new_mapping(vmalloc);
-	vmalloc->mappings[nr].address = address;
-	area_of(&vmalloc->pool, *area)->mapping = nr;
+	struct mapping *mapping = vmalloc_new_mapping(vmalloc, wanted->kind, *area);
+	mapping->address = address;
+	mapping->call = wanted->call;
+	mapping->caller = wanted->caller;
+	mapping->bytes = wanted->bytes;
 	return VIRTUAL_ALLOC_OK;
 }
 
 /* ---- vmalloc ---- */
 
-/* vm_area_alloc_pages(): in bulk as long as whole bulks come, then one by one. */
-static bool take_pages(struct vmalloc *vmalloc, struct mapping *mapping, uint32_t pages, gfp flags, unsigned cpu)
+/* Blocks of an order, split into single pages as their users know them. */
+static bool take_blocks(struct vmalloc *vmalloc, struct mapping *mapping, uint32_t pages, const struct wanted *wanted,
+                        unsigned cpu)
 {
-	make_room(mapping, pages);
+	mapping->block_order = wanted->order;
 	while (mapping->pages < pages) {
-		uint32_t wanted = pages - mapping->pages;
-		wanted = wanted < VMALLOC_BULK_MAX ? wanted : VMALLOC_BULK_MAX;
-		uint32_t taken = page_alloc_bulk(vmalloc->pages, flags, cpu, wanted, &mapping->frames[mapping->pages]);
-		mapping->pages += taken;
-		if (taken != wanted)
-			break;
-	}
-	while (mapping->pages < pages) {
-		pfn frame = page_alloc(vmalloc->pages, 0, flags, cpu);
-		if (frame.nr == UINT32_MAX)
+		pfn first = page_alloc(vmalloc->pages, wanted->order, wanted->flags | PAGES_GFP, cpu);
+		if (first.nr == UINT32_MAX)
 			return false;
-		mapping->frames[mapping->pages++] = frame;
+		if (wanted->order && page_split(vmalloc->pages, first, wanted->order))
+			mapping->block_order = 0;
+		for (uint32_t i = 0; i < 1u << wanted->order; i++)
+			mapping->frames[mapping->pages++] = pfn_of(first.nr + i);
 	}
 	return true;
+}
+
+/* vm_area_alloc_pages(): single pages in bulk as long as whole bulks come, then one by one. */
+static bool take_pages(struct vmalloc *vmalloc, struct mapping *mapping, uint32_t pages, const struct wanted *wanted,
+                       unsigned cpu)
+{
+	make_room(mapping, pages);
+	while (!wanted->order && mapping->pages < pages) {
+		uint32_t asked = pages - mapping->pages;
+		asked = asked < VMALLOC_BULK_MAX ? asked : VMALLOC_BULK_MAX;
+		uint32_t taken =
+		        page_alloc_bulk(vmalloc->pages, wanted->flags | PAGES_GFP, cpu, asked, &mapping->frames[mapping->pages]);
+		mapping->pages += taken;
+		if (taken != asked)
+			break;
+	}
+	return take_blocks(vmalloc, mapping, pages, wanted, cpu);
 }
 
 /*
@@ -349,26 +455,31 @@ static uint32_t busy_area(const struct vmalloc *vmalloc, vaddr at)
 }
 
 static void vfree_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu);
-static struct virtual_area vmalloc_flags(struct vmalloc *vmalloc, uint64_t size, gfp flags, unsigned cpu);
+static struct virtual_area make_filled(struct vmalloc *vmalloc, const struct wanted *wanted, unsigned cpu);
 
 /* The array of struct page pointers: an object, or if that were more than a page, an area of its own. */
-static bool take_page_array(struct vmalloc *vmalloc, uint32_t nr, uint64_t pages, unsigned cpu)
+static bool take_page_array(struct vmalloc *vmalloc, uint32_t nr, uint64_t pages, const struct wanted *wanted, unsigned cpu)
 {
 	uint64_t bytes = pages * vmalloc->at.pointer_bytes;
 	vaddr array;
 	bool is_area = bytes > PAGE_SIZE, taken;
 	if (is_area) {
-		array = vmalloc_flags(vmalloc, bytes, NESTED_GFP | __GFP_ZERO, cpu).at;
+		array = make_filled(vmalloc,
+		                    &(struct wanted){.kind = MAPPING_PAGE_ARRAY,
+		                                     .bytes = bytes,
+		                                     .align = 1,
+		                                     .start = vmalloc->at.start,
+		                                     .end = vmalloc->at.end,
+		                                     .flags = NESTED_GFP | __GFP_ZERO,
+		                                     .caller = wanted->caller},
+		                    cpu)
+		                .at;
 		taken = array.addr != 0;
 	} else {
-		taken = take_memory(vmalloc, bytes, cpu, &array);
+		taken = vmalloc_take_memory(vmalloc, bytes, cpu, &array);
 	}
 	vmalloc->mappings[nr].page_array = array;
 	vmalloc->mappings[nr].array_is_area = is_area && taken;
-	if (is_area && taken) {
-		uint32_t area = busy_area(vmalloc, array);
-		vmalloc->mappings[area_of(&vmalloc->pool, area)->mapping].kind = MAPPING_PAGE_ARRAY;
-	}
 	return taken;
 }
 
@@ -377,25 +488,32 @@ static void free_vm_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
 {
 	uint32_t nr = area_of(&vmalloc->pool, area)->mapping;
 	vaddr address = vmalloc->mappings[nr].address;
-	free_area(vmalloc, area, cpu);
-	give_memory(vmalloc, address, cpu);
+	vmalloc_free_area(vmalloc, area, cpu);
+	vmalloc_give_memory(vmalloc, address, cpu);
 	drop_mapping(vmalloc, nr);
 }
 
-/* __vmalloc_area_node(): page array, pages, page tables. Whatever is missing, all goes back as vfree() would do it. */
-static bool fill_area(struct vmalloc *vmalloc, uint32_t area, uint64_t pages, gfp flags, unsigned cpu)
+static void write_page_array(const struct vmalloc *vmalloc, const struct mapping *mapping)
 {
-	uint32_t nr = area_of(&vmalloc->pool, area)->mapping;
-	if (!take_page_array(vmalloc, nr, pages, cpu)) {
+	if (mapping->page_array.addr && mapping->pages)
+		step_write(vmalloc->steps, mapping->page_array, mapping->pages * vmalloc->at.pointer_bytes);
+}
+
+/* __vmalloc_area_node(): page array, pages, page tables. Whatever is missing, all goes back as vfree() would do it. */
+static bool fill_area(struct vmalloc *vmalloc, uint32_t area, const struct wanted *wanted, unsigned cpu)
+{
+	uint32_t nr = area_of(&vmalloc->pool, area)->mapping, pages = (uint32_t)(wanted->bytes >> PAGE_SHIFT);
+	if (!take_page_array(vmalloc, nr, pages, wanted, cpu)) {
 		free_vm_area(vmalloc, area, cpu);
 		return false;
 	}
 	struct mapping *mapping = &vmalloc->mappings[nr];
 	uint64_t start = area_of(&vmalloc->pool, area)->start;
-	mapping->kind = MAPPING_VMALLOC;
-	bool taken = !vmalloc->pages || take_pages(vmalloc, mapping, (uint32_t)pages, flags | PAGES_GFP, cpu);
+	bool taken = !vmalloc->pages || take_pages(vmalloc, mapping, pages, wanted, cpu);
 	vmalloc->counters.nr_vmalloc_pages += mapping->pages;
-	if (taken && vmalloc_map_range(vmalloc, start, (uint32_t)pages, cpu))
+	step_spend(vmalloc->steps, vmalloc->costs->vmalloc_page * mapping->pages);
+	write_page_array(vmalloc, mapping);
+	if (taken && vmalloc_map_range(vmalloc, start, pages, wanted->order > 0, cpu))
 		return true;
 	vfree_area(vmalloc, area, cpu);
 	return false;
@@ -413,139 +531,380 @@ static struct virtual_area failed_as(struct vmalloc *vmalloc, enum virtual_alloc
 	return failed(result, result == VIRTUAL_ALLOC_NO_SPACE ? &counters->fail_space : &counters->fail_pages);
 }
 
-/* __vmalloc_node_range() */
-static struct virtual_area vmalloc_flags(struct vmalloc *vmalloc, uint64_t size, gfp flags, unsigned cpu)
+/* The rest of __vmalloc_node_range(), for pages of one size. */
+static struct virtual_area make_filled(struct vmalloc *vmalloc, const struct wanted *asked, unsigned cpu)
 {
-	vmalloc->counters.vmalloc_calls++;
+	struct wanted wanted = *asked;
 	uint64_t total = vmalloc->pages ? vmalloc->pages->managed_pages : UINT64_MAX;
-	if (!size || size >> PAGE_SHIFT > total)
-		return failed(VIRTUAL_ALLOC_EXCEEDS_TOTAL, &vmalloc->counters.fail_exceeds_total);
-	if (size > vmalloc->at.end - vmalloc->at.start)
-		return failed(VIRTUAL_ALLOC_NO_SPACE, &vmalloc->counters.fail_space);
-	uint64_t pages = (size + PAGE_SIZE - 1) >> PAGE_SHIFT;
+	uint64_t unit = (uint64_t)PAGE_SIZE << wanted.order;
 	uint32_t area;
-	enum virtual_alloc_result result = get_vm_area(vmalloc, pages, cpu, &area);
+	vmalloc->counters.vmalloc_calls++;
+	if (!wanted.bytes || wanted.bytes >> PAGE_SHIFT > total)
+		return failed(VIRTUAL_ALLOC_EXCEEDS_TOTAL, &vmalloc->counters.fail_exceeds_total);
+	if (wanted.bytes > wanted.end - wanted.start || wanted.bytes >> PAGE_SHIFT > PAGES_MAX)
+		return failed(VIRTUAL_ALLOC_NO_SPACE, &vmalloc->counters.fail_space);
+	wanted.bytes = (wanted.bytes + unit - 1) & ~(unit - 1);
+	enum virtual_alloc_result result = get_vm_area(vmalloc, &wanted, cpu, &area);
 	if (result != VIRTUAL_ALLOC_OK)
 		return failed_as(vmalloc, result);
-	if (!fill_area(vmalloc, area, pages, flags, cpu))
+	if (!fill_area(vmalloc, area, &wanted, cpu))
 		return failed_as(vmalloc, VIRTUAL_ALLOC_NO_PAGES);
 	return (struct virtual_area){.at = vaddr_of(area_of(&vmalloc->pool, area)->start), .result = VIRTUAL_ALLOC_OK};
+}
+
+static struct wanted wanted_for(const struct vmalloc *vmalloc, const struct virtual_request *request, enum mapping_kind kind)
+{
+	return (struct wanted){.kind = kind,
+	                       .call = request->call,
+	                       .bytes = request->size,
+	                       .align = 1,
+	                       .start = vmalloc->at.start,
+	                       .end = vmalloc->at.end,
+	                       .flags = GFP_KERNEL,
+	                       .caller = request->caller};
+}
+
+/* vmalloc_huge(): in large pages from one large page on; with small ones if that cannot be had. */
+static struct virtual_area make_large(struct vmalloc *vmalloc, const struct wanted *wanted, unsigned cpu)
+{
+	struct wanted large = *wanted;
+	if (!vmalloc->at.large_shift || wanted->bytes < 1ull << vmalloc->at.large_shift)
+		return make_filled(vmalloc, wanted, cpu);
+	large.order = vmalloc->at.large_shift - PAGE_SHIFT;
+	large.align = 1ull << vmalloc->at.large_shift;
+	struct virtual_area area = make_filled(vmalloc, &large, cpu);
+	if (area.result == VIRTUAL_ALLOC_OK || area.result == VIRTUAL_ALLOC_EXCEEDS_TOTAL)
+		return area;
+	vmalloc->counters.large_fallbacks++;
+	return make_filled(vmalloc, wanted, cpu);
 }
 
 /* A purge that freed areas made due; the kernel has a worker do it. */
 static void purge_if_due(struct vmalloc *vmalloc, unsigned cpu)
 {
 	if (vmalloc->counters.vmap_lazy_nr > vmalloc->lazy_max_pages)
-		purge(vmalloc, cpu);
+		purge(vmalloc, UINT64_MAX, 0, cpu);
 }
 
-static struct virtual_area vmalloc_valloc(struct virtual_allocator *base, uint64_t size, unsigned cpu)
+static uint32_t busy_area_of(const struct vmalloc *vmalloc, vaddr at)
 {
-	struct vmalloc *vmalloc = vmalloc_of(base);
-	struct virtual_area area = vmalloc_flags(vmalloc, size, GFP_KERNEL, cpu);
-	if (area.result != VIRTUAL_ALLOC_OK)
-		purge_if_due(vmalloc, cpu);
+	uint32_t area = busy_area(vmalloc, at);
+	SIM_ASSERT(area);
 	return area;
 }
 
-/* ---- vmap ---- */
+/* ---- kernel stacks ---- */
 
-static struct virtual_area vmalloc_vmap(struct virtual_allocator *base, const pfn *frames, uint32_t count, unsigned cpu)
+static vaddr cached_stack(const struct vmalloc *vmalloc, unsigned slot, unsigned cpu)
 {
-	struct vmalloc *vmalloc = vmalloc_of(base);
-	vmalloc->counters.vmap_calls++;
-	if (!count || (vmalloc->pages && count > vmalloc->pages->managed_pages))
-		return failed(VIRTUAL_ALLOC_EXCEEDS_TOTAL, &vmalloc->counters.fail_exceeds_total);
-	uint32_t area;
-	enum virtual_alloc_result result = get_vm_area(vmalloc, count, cpu, &area);
-	if (result != VIRTUAL_ALLOC_OK)
-		return failed_as(vmalloc, result);
-	struct mapping *mapping = &vmalloc->mappings[area_of(&vmalloc->pool, area)->mapping];
+	vaddr first = layout_per_cpu(vmalloc->layout, vmalloc->cached_stacks_offset, cpu);
+	return vaddr_of(first.addr + slot * vmalloc->at.pointer_bytes);
+}
+
+/* alloc_thread_stack_node(): one that the CPU has kept is cleared by its user. */
+static struct virtual_area make_stack(struct vmalloc *vmalloc, const struct virtual_request *request, unsigned cpu)
+{
+	for (unsigned slot = 0; slot < NR_CACHED_STACKS; slot++) {
+		uint32_t area = vmalloc->cached_stacks[cpu][slot];
+		step_update(vmalloc->steps, cached_stack(vmalloc, slot, cpu), vmalloc->at.pointer_bytes);
+		if (!area)
+			continue;
+		vaddr at = vaddr_of(area_of(&vmalloc->pool, area)->start);
+		vmalloc->cached_stacks[cpu][slot] = AREA_NONE;
+		vmalloc->stacks_cached--;
+		vmalloc->counters.stacks_from_cache++;
+		vmalloc->mappings[area_of(&vmalloc->pool, area)->mapping].caller = request->caller;
+		step_write(vmalloc->steps, at, THREAD_SIZE);
+		return (struct virtual_area){.at = at, .result = VIRTUAL_ALLOC_OK};
+	}
+	struct wanted wanted = wanted_for(vmalloc, request, MAPPING_VMALLOC);
+	wanted.bytes = wanted.align = THREAD_SIZE;
+	wanted.flags = STACK_GFP;
+	return make_filled(vmalloc, &wanted, cpu);
+}
+
+/* try_release_thread_stack_to_cache() */
+static bool keep_stack(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
+{
+	for (unsigned slot = 0; slot < NR_CACHED_STACKS; slot++) {
+		step_update(vmalloc->steps, cached_stack(vmalloc, slot, cpu), vmalloc->at.pointer_bytes);
+		if (vmalloc->cached_stacks[cpu][slot])
+			continue;
+		vmalloc->cached_stacks[cpu][slot] = area;
+		vmalloc->stacks_cached++;
+		vmalloc->counters.stacks_to_cache++;
+		return true;
+	}
+	return false;
+}
+
+static bool is_cached_stack(const struct vmalloc *vmalloc, uint32_t area)
+{
+	for (unsigned cpu = 0; cpu < vmalloc->cpus && vmalloc->stacks_cached; cpu++)
+		for (unsigned slot = 0; slot < NR_CACHED_STACKS; slot++)
+			if (vmalloc->cached_stacks[cpu][slot] == area)
+				return true;
+	return false;
+}
+
+/* ---- mappings of what is there ---- */
+
+static struct virtual_area map_area(struct vmalloc *vmalloc, uint32_t area, uint64_t bytes, bool large, unsigned cpu)
+{
 	uint64_t start = area_of(&vmalloc->pool, area)->start;
-	mapping->kind = MAPPING_VMAP;
-	make_room(mapping, count);
-	memcpy(mapping->frames, frames, count * sizeof *frames);
-	mapping->pages = count;
-	if (vmalloc_map_range(vmalloc, start, count, cpu))
+	if (vmalloc_map_range(vmalloc, start, bytes >> PAGE_SHIFT, large, cpu))
 		return (struct virtual_area){.at = vaddr_of(start), .result = VIRTUAL_ALLOC_OK};
-	vmalloc_unmap_range(vmalloc, start, count);
+	vmalloc_unmap_range(vmalloc, start, bytes >> PAGE_SHIFT);
 	free_vm_area(vmalloc, area, cpu);
-	purge_if_due(vmalloc, cpu);
 	return failed_as(vmalloc, VIRTUAL_ALLOC_NO_PAGES);
 }
 
+static void note_frames(struct mapping *mapping, const struct virtual_request *request)
+{
+	uint32_t count = (uint32_t)(request->size >> PAGE_SHIFT);
+	make_room(mapping, count);
+	memcpy(mapping->frames, request->frames, count * sizeof *mapping->frames);
+	mapping->pages = count;
+}
+
+static bool maps_too_much(const struct vmalloc *vmalloc, const struct virtual_request *request)
+{
+	uint64_t pages = request->size >> PAGE_SHIFT;
+	return !pages || pages > PAGES_MAX || (vmalloc->pages && pages > vmalloc->pages->managed_pages);
+}
+
+/* vmap() */
+static struct virtual_area map_pages(struct vmalloc *vmalloc, const struct virtual_request *request, unsigned cpu)
+{
+	const struct wanted wanted = wanted_for(vmalloc, request, MAPPING_VMAP);
+	uint32_t area;
+	vmalloc->counters.vmap_calls++;
+	if (maps_too_much(vmalloc, request))
+		return failed(VIRTUAL_ALLOC_EXCEEDS_TOTAL, &vmalloc->counters.fail_exceeds_total);
+	enum virtual_alloc_result result = get_vm_area(vmalloc, &wanted, cpu, &area);
+	if (result != VIRTUAL_ALLOC_OK)
+		return failed_as(vmalloc, result);
+	note_frames(&vmalloc->mappings[area_of(&vmalloc->pool, area)->mapping], request);
+	return map_area(vmalloc, area, request->size, false, cpu);
+}
+
+/* vm_map_ram(): what is too large for a block gets an area without guard page and without vm_struct. */
+static struct virtual_area map_ram(struct vmalloc *vmalloc, const struct virtual_request *request, unsigned cpu)
+{
+	const struct vmalloc_range range = {request->size, PAGE_SIZE, vmalloc->at.start, vmalloc->at.end};
+	uint64_t pages = request->size >> PAGE_SHIFT;
+	uint32_t area;
+	vmalloc->counters.vm_map_ram_calls++;
+	if (maps_too_much(vmalloc, request))
+		return failed(VIRTUAL_ALLOC_EXCEEDS_TOTAL, &vmalloc->counters.fail_exceeds_total);
+	if (pages <= vmalloc->ram.largest) {
+		struct virtual_area piece = vmalloc_ram_map(vmalloc, (uint32_t)pages, cpu);
+		return piece.result == VIRTUAL_ALLOC_OK ? piece : failed_as(vmalloc, piece.result);
+	}
+	enum virtual_alloc_result result = vmalloc_alloc_area(vmalloc, &range, cpu, &area);
+	if (result != VIRTUAL_ALLOC_OK)
+		return failed_as(vmalloc, result);
+	struct mapping *mapping = vmalloc_new_mapping(vmalloc, MAPPING_RAM, area);
+	mapping->call = CALL_VM_MAP_RAM;
+	mapping->bytes = request->size;
+	note_frames(mapping, request);
+	return map_area(vmalloc, area, request->size, false, cpu);
+}
+
+/* get_count_order_long() of a size, between a page and the largest that an ioremap() is aligned to. */
+static uint64_t ioremap_align(const struct vmalloc *vmalloc, uint64_t bytes)
+{
+	unsigned shift = PAGE_SHIFT;
+	while (shift < vmalloc->at.ioremap_shift_max && 1ull << shift < bytes)
+		shift++;
+	return 1ull << shift;
+}
+
+/* __ioremap_caller(): whole pages; the area's address has the offset in its page that the physical one has. */
+static struct virtual_area map_io(struct vmalloc *vmalloc, const struct virtual_request *request, unsigned cpu)
+{
+	struct wanted wanted = wanted_for(vmalloc, request, MAPPING_IOREMAP);
+	uint64_t offset = request->physical % PAGE_SIZE, large_bytes = 1ull << vmalloc->at.pte_table_shift;
+	uint32_t area;
+	vmalloc->counters.ioremap_calls++;
+	if (!request->size)
+		return failed(VIRTUAL_ALLOC_EXCEEDS_TOTAL, &vmalloc->counters.fail_exceeds_total);
+	if (request->size > wanted.end - wanted.start || request->size >> PAGE_SHIFT > PAGES_MAX)
+		return failed(VIRTUAL_ALLOC_NO_SPACE, &vmalloc->counters.fail_space);
+	wanted.bytes = (offset + request->size + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
+	wanted.align = ioremap_align(vmalloc, wanted.bytes);
+	enum virtual_alloc_result result = get_vm_area(vmalloc, &wanted, cpu, &area);
+	if (result != VIRTUAL_ALLOC_OK)
+		return failed_as(vmalloc, result);
+	vmalloc->mappings[area_of(&vmalloc->pool, area)->mapping].physical = request->physical - offset;
+	bool large = vmalloc->at.large_shift && (request->physical - offset) % large_bytes == 0;
+	struct virtual_area mapped = map_area(vmalloc, area, wanted.bytes, large, cpu);
+	if (mapped.result == VIRTUAL_ALLOC_OK)
+		mapped.at = vaddr_of(mapped.at.addr + offset);
+	return mapped;
+}
+
+static struct virtual_area make_area(struct vmalloc *vmalloc, const struct virtual_request *request, unsigned cpu)
+{
+	struct wanted wanted = wanted_for(vmalloc, request, MAPPING_VMALLOC);
+	switch (request->call) {
+	case CALL_VMALLOC:
+		return make_filled(vmalloc, &wanted, cpu);
+	case CALL_VMALLOC_HUGE:
+		return make_large(vmalloc, &wanted, cpu);
+	case CALL_MODULE_ALLOC:
+		wanted.start = vmalloc->at.modules_start;
+		wanted.end = vmalloc->at.modules_end;
+		return make_filled(vmalloc, &wanted, cpu);
+	case CALL_THREAD_STACK:
+		return make_stack(vmalloc, request, cpu);
+	case CALL_VMAP:
+		return map_pages(vmalloc, request, cpu);
+	case CALL_IOREMAP:
+		return map_io(vmalloc, request, cpu);
+	case CALL_VM_MAP_RAM:
+		return map_ram(vmalloc, request, cpu);
+	case VIRTUAL_CALLS:
+		break;
+	}
+	SIM_UNREACHABLE("a call of the port");
+}
+
+static struct virtual_area vmalloc_get(struct virtual_allocator *base, const struct virtual_request *request, unsigned cpu)
+{
+	struct vmalloc *vmalloc = vmalloc_of(base);
+	struct virtual_area area = make_area(vmalloc, request, cpu);
+	/* What a failure gave back, or the first try with large pages. */
+	purge_if_due(vmalloc, cpu);
+	return area;
+}
+
 /* ---- frees ---- */
+
+/* _vm_unmap_aliases() of a module's pages: the direct map, where they lie, is flushed with the purge. */
+static void flush_aliases(struct vmalloc *vmalloc, uint32_t nr, unsigned cpu)
+{
+	const struct mapping *mapping = &vmalloc->mappings[nr];
+	uint64_t start = UINT64_MAX, end = 0;
+	bool flush = mapping->pages > 0;
+	for (uint32_t i = 0; i < mapping->pages; i++) {
+		uint64_t at = layout_page_address(vmalloc->layout, mapping->frames[i]).addr;
+		if (mapping->frames[i].nr >= vmalloc->layout->direct_map_frames)
+			continue;
+		start = at < start ? at : start;
+		end = at + PAGE_SIZE > end ? at + PAGE_SIZE : end;
+	}
+	flush |= vmalloc_ram_dirty(vmalloc, &start, &end);
+	vmalloc_ram_purge(vmalloc, cpu);
+	if (!purge(vmalloc, start, end, cpu) && flush)
+		vmalloc_flush_tlbs(vmalloc, start, end, cpu);
+}
 
 /* __vunmap(): the range first, then page by page, then the page array and the vm_struct. */
 static void vfree_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
 {
 	uint32_t nr = area_of(&vmalloc->pool, area)->mapping;
 	uint32_t pages = vmalloc->mappings[nr].pages;
+	unsigned order = vmalloc->mappings[nr].block_order;
 	vmalloc_unmap_range(vmalloc, area_of(&vmalloc->pool, area)->start, pages);
-	free_area(vmalloc, area, cpu);
-	for (uint32_t i = 0; i < pages; i++) {
-		enum page_free_result result = page_free(vmalloc->pages, vmalloc->mappings[nr].frames[i], 0, cpu);
+	vmalloc_free_area(vmalloc, area, cpu);
+	if (vmalloc->mappings[nr].call == CALL_MODULE_ALLOC)
+		flush_aliases(vmalloc, nr, cpu);
+	step_spend(vmalloc->steps, vmalloc->costs->vfree_page * pages);
+	for (uint32_t i = 0; i < pages; i += 1u << order) {
+		enum page_free_result result = page_free(vmalloc->pages, vmalloc->mappings[nr].frames[i], order, cpu);
 		SIM_ASSERT(result == PAGE_FREE_OK);
 	}
 	vmalloc->counters.nr_vmalloc_pages -= pages;
 	struct mapping mapping = vmalloc->mappings[nr];
 	if (mapping.array_is_area) {
-		uint32_t array = busy_area(vmalloc, mapping.page_array);
-		SIM_ASSERT(array);
 		vmalloc->counters.vfree_calls++;
-		vfree_area(vmalloc, array, cpu);
+		vfree_area(vmalloc, busy_area_of(vmalloc, mapping.page_array), cpu);
 	} else {
-		give_memory(vmalloc, mapping.page_array, cpu);
+		vmalloc_give_memory(vmalloc, mapping.page_array, cpu);
 	}
-	give_memory(vmalloc, mapping.address, cpu);
+	vmalloc_give_memory(vmalloc, mapping.address, cpu);
 	drop_mapping(vmalloc, nr);
 }
 
-static enum virtual_free_result find_mapping(struct vmalloc *vmalloc, vaddr at, enum mapping_kind kind, uint32_t *area)
+/* vfree() is one for vmalloc() and vmalloc_huge(); a page array is nobody's to free. */
+static bool frees(enum virtual_call asked, const struct mapping *mapping)
 {
-	enum virtual_free_result result = VIRTUAL_FREE_OK;
+	if (mapping->kind == MAPPING_PAGE_ARRAY || mapping->kind == MAPPING_RAM_BLOCK)
+		return false;
+	return asked == mapping->call || (asked == CALL_VMALLOC && mapping->call == CALL_VMALLOC_HUGE);
+}
+
+static enum virtual_free_result find_mapping(struct vmalloc *vmalloc, vaddr at, enum virtual_call call, uint32_t *area)
+{
 	step_lock(vmalloc->steps, vmalloc->busy_lock);
 	*area = busy_area(vmalloc, at);
 	step_unlock(vmalloc->steps, vmalloc->busy_lock);
 	uint32_t nr = *area ? area_of(&vmalloc->pool, *area)->mapping : 0;
-	if (!nr)
-		result = VIRTUAL_FREE_NOT_AREA;
-	else if (vmalloc->mappings[nr].kind != kind)
-		result = VIRTUAL_FREE_WRONG_CALL;
-	vmalloc->counters.wrong_frees += result != VIRTUAL_FREE_OK;
-	return result;
+	if (!nr || is_cached_stack(vmalloc, *area))
+		return VIRTUAL_FREE_NOT_AREA;
+	return frees(call, &vmalloc->mappings[nr]) ? VIRTUAL_FREE_OK : VIRTUAL_FREE_WRONG_CALL;
 }
 
-static enum virtual_free_result vmalloc_vfree(struct virtual_allocator *base, vaddr at, unsigned cpu)
+/* vunmap(), iounmap() and vm_unmap_ram(): nothing behind the area is its own. */
+static void unmap_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
 {
-	struct vmalloc *vmalloc = vmalloc_of(base);
-	uint32_t area;
-	enum virtual_free_result result = find_mapping(vmalloc, at, MAPPING_VMALLOC, &area);
-	if (result != VIRTUAL_FREE_OK)
-		return result;
-	vmalloc->counters.vfree_calls++;
-	vfree_area(vmalloc, area, cpu);
-	purge_if_due(vmalloc, cpu);
-	return result;
-}
-
-static enum virtual_free_result vmalloc_vunmap(struct virtual_allocator *base, vaddr at, unsigned cpu)
-{
-	struct vmalloc *vmalloc = vmalloc_of(base);
-	uint32_t area;
-	enum virtual_free_result result = find_mapping(vmalloc, at, MAPPING_VMAP, &area);
-	if (result != VIRTUAL_FREE_OK)
-		return result;
-	vmalloc->counters.vunmap_calls++;
-	vmalloc_unmap_range(vmalloc, at.addr, vmalloc->mappings[area_of(&vmalloc->pool, area)->mapping].pages);
+	uint64_t bytes = vmalloc->mappings[area_of(&vmalloc->pool, area)->mapping].bytes;
+	vmalloc_unmap_range(vmalloc, area_of(&vmalloc->pool, area)->start, bytes >> PAGE_SHIFT);
 	free_vm_area(vmalloc, area, cpu);
+}
+
+static void put_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
+{
+	struct vmalloc_counters *counters = &vmalloc->counters;
+	switch (vmalloc->mappings[area_of(&vmalloc->pool, area)->mapping].call) {
+	case CALL_THREAD_STACK:
+	case CALL_VMALLOC:
+	case CALL_VMALLOC_HUGE:
+	case CALL_MODULE_ALLOC:
+		counters->vfree_calls++;
+		vfree_area(vmalloc, area, cpu);
+		return;
+	case CALL_VMAP:
+		counters->vunmap_calls++;
+		break;
+	case CALL_IOREMAP:
+		counters->iounmap_calls++;
+		break;
+	case CALL_VM_MAP_RAM:
+		counters->vm_unmap_ram_calls++;
+		break;
+	case VIRTUAL_CALLS:
+		SIM_UNREACHABLE("a call of the port");
+	}
+	unmap_area(vmalloc, area, cpu);
+}
+
+static enum virtual_free_result vmalloc_put(struct virtual_allocator *base, vaddr at, const struct virtual_request *request,
+                                            unsigned cpu)
+{
+	struct vmalloc *vmalloc = vmalloc_of(base);
+	uint64_t pages = request->size >> PAGE_SHIFT;
+	enum virtual_free_result result;
+	uint32_t area = AREA_NONE;
+	if (request->call == CALL_VM_MAP_RAM && pages && pages <= vmalloc->ram.largest) {
+		result = vmalloc_ram_unmap(vmalloc, at, (uint32_t)pages, cpu);
+		vmalloc->counters.vm_unmap_ram_calls += result == VIRTUAL_FREE_OK;
+	} else {
+		vaddr page = vaddr_of(request->call == CALL_IOREMAP ? at.addr & ~(uint64_t)(PAGE_SIZE - 1) : at.addr);
+		result = find_mapping(vmalloc, page, request->call, &area);
+		bool kept = result == VIRTUAL_FREE_OK && request->call == CALL_THREAD_STACK && keep_stack(vmalloc, area, cpu);
+		if (result == VIRTUAL_FREE_OK && !kept)
+			put_area(vmalloc, area, cpu);
+	}
+	vmalloc->counters.wrong_frees += result != VIRTUAL_FREE_OK;
 	purge_if_due(vmalloc, cpu);
 	return result;
 }
 
 static void vmalloc_purge(struct virtual_allocator *base, unsigned cpu)
 {
-	purge(vmalloc_of(base), cpu);
+	purge_all(vmalloc_of(base), cpu);
 }
 
 /* ---- views ---- */
@@ -578,6 +937,18 @@ static uint64_t vmalloc_lazy_pages(const struct virtual_allocator *base)
 	return vmalloc_const(base)->counters.vmap_lazy_nr;
 }
 
+static void vmalloc_purges(const struct virtual_allocator *base, uint64_t *purges, uint64_t *tlb_flushes)
+{
+	*purges = vmalloc_const(base)->counters.purges;
+	*tlb_flushes = vmalloc_const(base)->counters.tlb_flushes;
+}
+
+static uint64_t vmalloc_pages_held(const struct virtual_allocator *base)
+{
+	const struct vmalloc *vmalloc = vmalloc_const(base);
+	return vmalloc->counters.nr_vmalloc_pages + vmalloc->tables_held;
+}
+
 static const void *vmalloc_counters_of(const struct virtual_allocator *base)
 {
 	return &vmalloc_const(base)->counters;
@@ -585,19 +956,23 @@ static const void *vmalloc_counters_of(const struct virtual_allocator *base)
 
 /* ---- laws ---- */
 
-/* Pages that mappings of one kind hold, page arrays with vmalloc's, and how many mappings that are. */
-static uint64_t mapped_pages(const struct vmalloc *vmalloc, enum mapping_kind kind, uint64_t *mappings)
+/* What the busy areas are of. */
+struct survey {
+	uint64_t mappings[MAPPING_KINDS];
+	uint64_t own_pages, cached_stacks;
+};
+
+static void survey(const struct vmalloc *vmalloc, struct survey *found)
 {
-	uint64_t pages = 0;
+	*found = (struct survey){0};
 	for (uint32_t area = area_first(&vmalloc->pool, &vmalloc->trees[AREA_BUSY]); area;
 	     area = area_next(&vmalloc->pool, area)) {
 		const struct mapping *mapping = &vmalloc->mappings[area_of(&vmalloc->pool, area)->mapping];
-		if (mapping->kind != kind && (mapping->kind != MAPPING_PAGE_ARRAY || kind != MAPPING_VMALLOC))
-			continue;
-		++*mappings;
-		pages += mapping->pages;
+		found->mappings[mapping->kind]++;
+		if (mapping->kind == MAPPING_VMALLOC || mapping->kind == MAPPING_PAGE_ARRAY)
+			found->own_pages += mapping->pages;
+		found->cached_stacks += is_cached_stack(vmalloc, area);
 	}
-	return pages;
 }
 
 static void check_disjoint(const struct vmalloc *vmalloc)
@@ -616,6 +991,7 @@ static void vmalloc_check(const struct virtual_allocator *base)
 {
 	const struct vmalloc *vmalloc = vmalloc_const(base);
 	const struct vmalloc_counters *counters = &vmalloc->counters;
+	struct survey found;
 	uint64_t lazy = 0, mappings = 0;
 	for (unsigned list = 0; list < AREA_LISTS; list++)
 		area_tree_check(&vmalloc->pool, &vmalloc->trees[list], list != AREA_BUSY);
@@ -624,11 +1000,18 @@ static void vmalloc_check(const struct virtual_allocator *base)
 	for (uint32_t area = area_first(&vmalloc->pool, waiting); area; area = area_next(&vmalloc->pool, area))
 		lazy += (area_of(&vmalloc->pool, area)->end - area_of(&vmalloc->pool, area)->start) >> PAGE_SHIFT;
 	SIM_ASSERT(lazy == counters->vmap_lazy_nr);
-	SIM_ASSERT(counters->nr_vmalloc_pages == mapped_pages(vmalloc, MAPPING_VMALLOC, &mappings));
-	mapped_pages(vmalloc, MAPPING_VMAP, &mappings);
+	survey(vmalloc, &found);
+	vmalloc_ram_check(vmalloc);
+	for (unsigned kind = MAPPING_UNUSED + 1; kind < MAPPING_KINDS; kind++)
+		mappings += found.mappings[kind];
+	SIM_ASSERT(counters->nr_vmalloc_pages == found.own_pages);
 	SIM_ASSERT(mappings == counters->areas_allocated - counters->areas_freed);
-	SIM_ASSERT(mappings >= vmalloc->port.live_areas);
-	SIM_ASSERT(counters->purges == counters->tlb_flushes && counters->purges <= counters->purged_areas);
+	SIM_ASSERT(found.mappings[MAPPING_RAM_BLOCK] == vmalloc->ram.count && found.cached_stacks == vmalloc->stacks_cached);
+	SIM_ASSERT(counters->stacks_to_cache == counters->stacks_from_cache + vmalloc->stacks_cached);
+	SIM_ASSERT(vmalloc->port.live_areas + found.mappings[MAPPING_PAGE_ARRAY] + vmalloc->ram.count + vmalloc->stacks_cached ==
+	           mappings + vmalloc->ram.live);
+	SIM_ASSERT(vmalloc->tables_held == (vmalloc->pages ? counters->page_table_pages - counters->page_table_pages_freed : 0));
+	SIM_ASSERT(counters->purges <= counters->tlb_flushes && counters->purges <= counters->purged_areas);
 }
 
 /* ---- beginning and end ---- */
@@ -650,12 +1033,14 @@ static void vmalloc_destroy(struct virtual_allocator *base)
 	for (uint64_t from = 0; vmalloc_area_above(base, AREA_BUSY, from, &view); from = view.end) {
 		uint32_t area = busy_area(vmalloc, vaddr_of(view.start));
 		uint32_t nr = area_of(&vmalloc->pool, area)->mapping;
-		if (vmalloc->mappings[nr].kind == MAPPING_VMALLOC)
+		enum mapping_kind kind = vmalloc->mappings[nr].kind;
+		if (kind == MAPPING_VMALLOC)
 			vfree_area(vmalloc, area, 0);
-		else if (vmalloc->mappings[nr].kind == MAPPING_VMAP)
+		else if (kind == MAPPING_VMAP || kind == MAPPING_IOREMAP || kind == MAPPING_RAM)
 			free_vm_area(vmalloc, area, 0);
 	}
-	purge(vmalloc, 0);
+	vmalloc_ram_release(vmalloc);
+	purge(vmalloc, UINT64_MAX, 0, 0);
 	for (uint32_t area; (area = area_first(&vmalloc->pool, &vmalloc->trees[AREA_FREE]));) {
 		area_remove(&vmalloc->pool, &vmalloc->trees[AREA_FREE], area);
 		give_area(vmalloc, area, 0);
@@ -676,14 +1061,15 @@ static void vmalloc_destroy(struct virtual_allocator *base)
 const struct virtual_allocator_ops virtual_allocator_vmalloc_ops = {
         .name = "vmalloc",
         .help = "Linux 6.1's vmalloc: lowest fit, guard pages, lazy purge",
-        .valloc = vmalloc_valloc,
-        .vfree = vmalloc_vfree,
-        .vmap = vmalloc_vmap,
-        .vunmap = vmalloc_vunmap,
+        .get = vmalloc_get,
+        .put = vmalloc_put,
         .purge = vmalloc_purge,
         .area_above = vmalloc_area_above,
         .area_pages = vmalloc_area_pages,
+        .purges = vmalloc_purges,
         .lazy_pages = vmalloc_lazy_pages,
+        .pages_held = vmalloc_pages_held,
+        .print_info = vmalloc_print_info,
         .print_state = vmalloc_print_state,
         .check = vmalloc_check,
         .metrics = vmalloc_metrics,
@@ -704,6 +1090,24 @@ static vaddr lock_word(struct layout *layout, const char *name)
 	return at;
 }
 
+/* VMALLOC_START: above low memory, which ends so that its reserve is left (MAXMEM), or with memory. */
+static void range_32(struct vmalloc *vmalloc, const struct settings *settings)
+{
+	uint64_t base = vmalloc->layout->direct_map, reserve = settings->kernel.vmalloc_reserve_bytes;
+	uint64_t lowmem = vmalloc->at.end - base - reserve;
+	if (settings->machine.memory_bytes < lowmem)
+		lowmem = settings->machine.memory_bytes & ~(uint64_t)(PAGE_SIZE - 1);
+	vmalloc->at.start = vmalloc->at.modules_start = base + lowmem + VMALLOC_OFFSET;
+}
+
+/* CONFIG_NR_CPUS of Debian's kernels. */
+static uint32_t kernel_cpus(const struct settings *settings, bool is_64)
+{
+	if (settings->kernel.nr_cpus)
+		return settings->kernel.nr_cpus;
+	return is_64 ? 8192 : 32;
+}
+
 struct virtual_allocator *virtual_allocator_vmalloc_create(const struct virtual_allocator_wiring *wiring, struct error *error)
 {
 	bool is_64 = wiring->layout->direct_map >> 32;
@@ -717,6 +1121,11 @@ struct virtual_allocator *virtual_allocator_vmalloc_create(const struct virtual_
 	vmalloc->objects = wiring->objects;
 	vmalloc->layout = wiring->layout;
 	vmalloc->steps = wiring->steps;
+	vmalloc->costs = &wiring->settings->cost;
+	vmalloc->kernel_cpus = kernel_cpus(wiring->settings, is_64);
+	if (!is_64)
+		range_32(vmalloc, wiring->settings);
+	vmalloc->cached_stacks_offset = layout_per_cpu_alloc(vmalloc->layout, NR_CACHED_STACKS * vmalloc->at.pointer_bytes);
 	vmalloc->lazy_max_pages = (uint64_t)log_of_cpus(cpus) * LAZY_PAGES_PER_LOG;
 	if (vmalloc->objects) {
 		struct cache_spec spec = {.name = "vmap_area", .object_size = vmalloc->at.area_bytes, .flags = SLAB_PANIC};
@@ -732,7 +1141,8 @@ struct virtual_allocator *virtual_allocator_vmalloc_create(const struct virtual_
 	vmalloc->purge_lock = lock_word(vmalloc->layout, "purge_vmap_area_lock");
 	area_pool_init(&vmalloc->pool, vmalloc->steps, vmalloc->at.area_bytes);
 	vmalloc_tables_init(vmalloc);
-	new_mapping(vmalloc);
+	unused_mapping(vmalloc);
+	vmalloc_ram_init(vmalloc, is_64);
 	free_everything(vmalloc);
 	return &vmalloc->port;
 }

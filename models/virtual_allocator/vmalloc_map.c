@@ -1,61 +1,87 @@
 /* SPDX-License-Identifier: MIT
  *
- * vmalloc_map.c - the page tables behind vmalloc's range (interface: vmalloc.h).
+ * vmalloc_map.c - the page tables behind vmalloc's range and that of modules (interface: vmalloc.h).
  *
- * Tables are made where a mapping first needs one, from order-0 pages that are zeroed, and never given back: the kernel's vunmap
- * clears entries only. On x86-64 the two levels above are there since boot (preallocate_vmalloc_pages); what can be missing is
- * the last level (2 MiB) and the one above it (1 GiB). On 32 bit without PAE there is only the last level (4 MiB).
+ * Tables are made where a mapping first needs one, from order-0 pages that are zeroed. The kernel's vunmap clears entries only;
+ * a table goes back when a large page takes its place. On x86-64 the two levels above are there since boot
+ * (preallocate_vmalloc_pages); what can be missing is the last level (2 MiB) and the one above it (1 GiB). The kernel's image and
+ * its modules have the upper one since boot (level2_kernel_pgt, level2_fixmap_pgt). On 32 bit without PAE there is only the last
+ * level (4 MiB).
  *
- * Source: mm/vmalloc.c: vmap_small_pages_range_noflush; include/asm-generic/pgalloc.h: GFP_PGTABLE_KERNEL, pmd_alloc_one,
- * __pte_alloc_one_kernel; arch/x86/mm/init_64.c.
+ * Source: mm/vmalloc.c: vmap_small_pages_range_noflush, vmap_try_huge_pmd, vunmap_pmd_range; arch/x86/mm/pgtable.c:
+ * pmd_set_huge, pmd_free_pte_page; include/asm-generic/pgalloc.h: GFP_PGTABLE_KERNEL, pmd_alloc_one, __pte_alloc_one_kernel;
+ * arch/x86/mm/init_64.c.
  *
- * MODEL: a table made before the simulation began has no known frame, so writes to it are no steps.
+ * MODEL: a table made before the simulation began has no known frame, so writes to it are no steps, and it is not given back.
  */
 #include "models/virtual_allocator/vmalloc.h"
 
 #include <string.h>
 
-static size_t tables_for(const struct vmalloc *vmalloc, unsigned shift)
+static size_t tables_for(const struct vmalloc_tables *tables, unsigned shift)
 {
-	return (size_t)(((vmalloc->at.end - vmalloc->at.start) >> shift) + 2);
+	return (size_t)(((tables->end - tables->start) >> shift) + 2);
+}
+
+static void init(struct vmalloc *vmalloc, struct vmalloc_tables *tables, uint64_t start, uint64_t end, bool has_upper)
+{
+	*tables = (struct vmalloc_tables){.start = start, .end = end};
+	tables->pte_count = tables_for(tables, vmalloc->at.pte_table_shift);
+	tables->pte = lazy_alloc(tables->pte_count, sizeof *tables->pte);
+	if (!has_upper)
+		return;
+	tables->pmd_count = tables_for(tables, vmalloc->at.pmd_table_shift);
+	tables->pmd = lazy_alloc(tables->pmd_count, sizeof *tables->pmd);
 }
 
 void vmalloc_tables_init(struct vmalloc *vmalloc)
 {
-	vmalloc->pte_table_count = tables_for(vmalloc, vmalloc->at.pte_table_shift);
-	vmalloc->pte_tables = lazy_alloc(vmalloc->pte_table_count, sizeof *vmalloc->pte_tables);
-	if (!vmalloc->at.pmd_table_shift)
-		return;
-	vmalloc->pmd_table_count = tables_for(vmalloc, vmalloc->at.pmd_table_shift);
-	vmalloc->pmd_tables = lazy_alloc(vmalloc->pmd_table_count, sizeof *vmalloc->pmd_tables);
+	init(vmalloc, &vmalloc->tables, vmalloc->at.start, vmalloc->at.end, vmalloc->at.pmd_table_shift != 0);
+	if (vmalloc->at.modules_start != vmalloc->at.start)
+		init(vmalloc, &vmalloc->module_tables, vmalloc->at.modules_start, vmalloc->at.modules_end, false);
 }
 
-static void give_back(struct vmalloc *vmalloc, const uint32_t *tables, size_t count)
+static void give_table(struct vmalloc *vmalloc, uint32_t *table, unsigned cpu)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (!tables[i] || tables[i] == TABLE_UNKNOWN)
-			continue;
-		enum page_free_result result = page_free(vmalloc->pages, pfn_of(tables[i] - 1), 0, 0);
-		SIM_ASSERT(result == PAGE_FREE_OK);
-	}
+	uint32_t frame = *table;
+	*table = 0;
+	if (!frame || frame == TABLE_UNKNOWN)
+		return;
+	enum page_free_result result = page_free(vmalloc->pages, pfn_of(frame - 1), 0, cpu);
+	SIM_ASSERT(result == PAGE_FREE_OK);
+	vmalloc->counters.page_table_pages_freed++;
+	vmalloc->tables_held--;
+}
+
+static void release(struct vmalloc *vmalloc, struct vmalloc_tables *tables)
+{
+	for (size_t i = 0; i < tables->pte_end && vmalloc->tables_held; i++)
+		give_table(vmalloc, &tables->pte[i], 0);
+	for (size_t i = 0; i < tables->pmd_count && vmalloc->tables_held; i++)
+		give_table(vmalloc, &tables->pmd[i], 0);
+	if (tables->pte)
+		lazy_free(tables->pte, tables->pte_count, sizeof *tables->pte);
+	if (tables->pmd)
+		lazy_free(tables->pmd, tables->pmd_count, sizeof *tables->pmd);
+	*tables = (struct vmalloc_tables){0};
 }
 
 void vmalloc_tables_release(struct vmalloc *vmalloc)
 {
-	if (vmalloc->pages && vmalloc->counters.page_table_pages) {
-		give_back(vmalloc, vmalloc->pte_tables, vmalloc->pte_tables_end);
-		if (vmalloc->pmd_tables)
-			give_back(vmalloc, vmalloc->pmd_tables, vmalloc->pmd_table_count);
-	}
-	lazy_free(vmalloc->pte_tables, vmalloc->pte_table_count, sizeof *vmalloc->pte_tables);
-	if (vmalloc->pmd_tables)
-		lazy_free(vmalloc->pmd_tables, vmalloc->pmd_table_count, sizeof *vmalloc->pmd_tables);
-	vmalloc->pmd_tables = NULL;
+	release(vmalloc, &vmalloc->tables);
+	release(vmalloc, &vmalloc->module_tables);
 }
 
-static size_t table_of(const struct vmalloc *vmalloc, uint64_t address, unsigned shift)
+static struct vmalloc_tables *tables_of(struct vmalloc *vmalloc, uint64_t address)
 {
-	return (size_t)((address >> shift) - (vmalloc->at.start >> shift));
+	if (vmalloc->module_tables.pte && address >= vmalloc->module_tables.start)
+		return &vmalloc->module_tables;
+	return &vmalloc->tables;
+}
+
+static size_t table_of(const struct vmalloc_tables *tables, uint64_t address, unsigned shift)
+{
+	return (size_t)((address >> shift) - (tables->start >> shift));
 }
 
 static bool need_table(struct vmalloc *vmalloc, uint32_t *table, unsigned cpu)
@@ -67,17 +93,22 @@ static bool need_table(struct vmalloc *vmalloc, uint32_t *table, unsigned cpu)
 		return false;
 	*table = frame.nr + 1;
 	vmalloc->counters.page_table_pages++;
+	vmalloc->tables_held += vmalloc->pages != NULL;
 	return true;
 }
 
-static void write_entries(const struct vmalloc *vmalloc, uint32_t table, uint64_t address, uint64_t pages)
+static void write_entries(const struct vmalloc *vmalloc, uint32_t table, uint64_t entry, uint64_t count)
 {
 	if (!vmalloc->steps->recording || !table || table == TABLE_UNKNOWN)
 		return;
-	uint64_t table_bytes = 1ull << vmalloc->at.pte_table_shift;
-	uint64_t entry = (address & (table_bytes - 1)) >> PAGE_SHIFT;
 	vaddr at = layout_page_address(vmalloc->layout, pfn_of(table - 1));
-	step_write(vmalloc->steps, vaddr_of(at.addr + entry * vmalloc->at.pte_bytes), (uint32_t)(pages * vmalloc->at.pte_bytes));
+	step_write(vmalloc->steps, vaddr_of(at.addr + entry * vmalloc->at.pte_bytes), (uint32_t)(count * vmalloc->at.pte_bytes));
+}
+
+/* Index of the entry for an address in its table. */
+static uint64_t entry_of(uint64_t address, unsigned table_shift, unsigned entry_shift)
+{
+	return (address & ((1ull << table_shift) - 1)) >> entry_shift;
 }
 
 /* Pages from `address` on that the same last-level table translates, at most `left`. */
@@ -88,33 +119,62 @@ static uint64_t in_table(const struct vmalloc *vmalloc, uint64_t address, uint64
 	return room < left ? room : left;
 }
 
-bool vmalloc_map_range(struct vmalloc *vmalloc, uint64_t start, uint32_t pages, unsigned cpu)
+/* The entry above the last level points to a large page in place of a table, which goes back (pmd_free_pte_page()). */
+static void map_large(struct vmalloc *vmalloc, struct vmalloc_tables *tables, uint64_t address, unsigned cpu)
 {
+	uint32_t *table = &tables->pte[table_of(tables, address, vmalloc->at.pte_table_shift)];
+	if (*table) {
+		vmalloc_flush_tlbs(vmalloc, address, address + PAGE_SIZE, cpu);
+		give_table(vmalloc, table, cpu);
+	}
+	write_entries(vmalloc, tables->pmd[table_of(tables, address, vmalloc->at.pmd_table_shift)],
+	              entry_of(address, vmalloc->at.pmd_table_shift, vmalloc->at.pte_table_shift), 1);
+	vmalloc->counters.large_mappings++;
+}
+
+static bool map_small(struct vmalloc *vmalloc, struct vmalloc_tables *tables, uint64_t address, uint64_t pages, unsigned cpu)
+{
+	size_t table = table_of(tables, address, vmalloc->at.pte_table_shift);
+	if (!need_table(vmalloc, &tables->pte[table], cpu))
+		return false;
+	if (table >= tables->pte_end)
+		tables->pte_end = table + 1;
+	write_entries(vmalloc, tables->pte[table], entry_of(address, vmalloc->at.pte_table_shift, PAGE_SHIFT), pages);
+	return true;
+}
+
+bool vmalloc_map_range(struct vmalloc *vmalloc, uint64_t start, uint64_t pages, bool large, unsigned cpu)
+{
+	struct vmalloc_tables *tables = tables_of(vmalloc, start);
+	const uint64_t table_pages = 1ull << (vmalloc->at.pte_table_shift - PAGE_SHIFT);
 	uint64_t address = start;
 	for (uint64_t left = pages, part; left; left -= part, address += part << PAGE_SHIFT) {
 		part = in_table(vmalloc, address, left);
-		if (vmalloc->pmd_tables &&
-		    !need_table(vmalloc, &vmalloc->pmd_tables[table_of(vmalloc, address, vmalloc->at.pmd_table_shift)], cpu))
+		if (tables->pmd &&
+		    !need_table(vmalloc, &tables->pmd[table_of(tables, address, vmalloc->at.pmd_table_shift)], cpu))
 			return false;
-		size_t table = table_of(vmalloc, address, vmalloc->at.pte_table_shift);
-		if (!need_table(vmalloc, &vmalloc->pte_tables[table], cpu))
+		if (large && tables->pmd && part == table_pages)
+			map_large(vmalloc, tables, address, cpu);
+		else if (!map_small(vmalloc, tables, address, part, cpu))
 			return false;
-		if (table >= vmalloc->pte_tables_end)
-			vmalloc->pte_tables_end = table + 1;
-		write_entries(vmalloc, vmalloc->pte_tables[table], address, part);
 	}
 	return true;
 }
 
-void vmalloc_unmap_range(struct vmalloc *vmalloc, uint64_t start, uint32_t pages)
+void vmalloc_unmap_range(struct vmalloc *vmalloc, uint64_t start, uint64_t pages)
 {
 	if (!vmalloc->steps->recording)
 		return;
+	struct vmalloc_tables *tables = tables_of(vmalloc, start);
 	uint64_t address = start;
 	for (uint64_t left = pages, part; left; left -= part, address += part << PAGE_SHIFT) {
 		part = in_table(vmalloc, address, left);
-		write_entries(vmalloc, vmalloc->pte_tables[table_of(vmalloc, address, vmalloc->at.pte_table_shift)], address,
-		              part);
+		uint32_t table = tables->pte[table_of(tables, address, vmalloc->at.pte_table_shift)];
+		if (table || !tables->pmd)
+			write_entries(vmalloc, table, entry_of(address, vmalloc->at.pte_table_shift, PAGE_SHIFT), part);
+		else
+			write_entries(vmalloc, tables->pmd[table_of(tables, address, vmalloc->at.pmd_table_shift)],
+			              entry_of(address, vmalloc->at.pmd_table_shift, vmalloc->at.pte_table_shift), 1);
 	}
 }
 
@@ -127,13 +187,14 @@ static void known(uint32_t *tables, size_t first, size_t last)
 
 void vmalloc_tables_known(struct vmalloc *vmalloc, uint64_t start, uint64_t end)
 {
+	struct vmalloc_tables *tables = tables_of(vmalloc, start);
 	/* The guard page at the end was never mapped. */
 	uint64_t last = end - PAGE_SIZE - 1;
-	if (start < vmalloc->at.start || end > vmalloc->at.end || last < start)
+	if (start < tables->start || end > tables->end || last < start)
 		return;
-	known(vmalloc->pte_tables, table_of(vmalloc, start, vmalloc->at.pte_table_shift),
-	      table_of(vmalloc, last, vmalloc->at.pte_table_shift));
-	if (vmalloc->pmd_tables)
-		known(vmalloc->pmd_tables, table_of(vmalloc, start, vmalloc->at.pmd_table_shift),
-		      table_of(vmalloc, last, vmalloc->at.pmd_table_shift));
+	known(tables->pte, table_of(tables, start, vmalloc->at.pte_table_shift),
+	      table_of(tables, last, vmalloc->at.pte_table_shift));
+	if (tables->pmd)
+		known(tables->pmd, table_of(tables, start, vmalloc->at.pmd_table_shift),
+		      table_of(tables, last, vmalloc->at.pmd_table_shift));
 }

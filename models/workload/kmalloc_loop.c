@@ -108,7 +108,7 @@ static void run_batch(const struct loop *loop, workload_kind kind, uint32_t coun
 static void run_size(const struct loop *loop, uint32_t bytes)
 {
 	char *site = xasprintf("kmalloc_%u", bytes);
-	workload_kind kind = workload_kmalloc(loop->workload, site, bytes);
+	workload_kind kind = workload_kmalloc(loop->workload, site, bytes, GFP_KERNEL);
 	free(site);
 	for (uint32_t done = 0; done < loop->values->count; done += loop->batch) {
 		uint32_t left = loop->values->count - done;
@@ -131,10 +131,18 @@ static void generate(struct workload *workload, const void *opaque)
 	free(loop.blocks);
 }
 
+static bool check(const void *opaque, const char *place, struct error *error)
+{
+	const struct kmalloc_loop *values = opaque;
+	return values->min <= values->max ||
+	       error_set(error, ERROR_USAGE, "%s: kmalloc_loop: min=%uB is more than max=%uB", place, values->min, values->max);
+}
+
 const struct workload_ops workload_kmalloc_loop_ops = {
         .name = "kmalloc_loop",
         .help = "many kmallocs in a row, then their kfrees, by size; or pairs",
         .keys = keys,
         .values_bytes = sizeof(struct kmalloc_loop),
         .generate = generate,
+        .check = check,
 };

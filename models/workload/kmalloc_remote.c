@@ -78,7 +78,7 @@ static void generate(struct workload *workload, const void *opaque)
 {
 	const struct kmalloc_remote *values = opaque;
 	unsigned cpus = workload_cpus(workload), pairs = (cpus + 1) / 2;
-	workload_kind kind = workload_kmalloc(workload, "produce", values->size);
+	workload_kind kind = workload_kmalloc(workload, "produce", values->size, GFP_KERNEL);
 	workload_block **queues = xcalloc(pairs, sizeof *queues);
 	for (unsigned pair = 0; pair < pairs; pair++)
 		queues[pair] = xcalloc(values->depth, sizeof **queues);

@@ -11,6 +11,7 @@
  */
 #include "sim/io/kmt.h"
 #include "sim/io/zstd_trace.h"
+#include "sim/port/virtual_allocator.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -337,10 +338,17 @@ static bool read_strings(struct trace *trace, uint32_t count, size_t length, str
 	return true;
 }
 
+/* The op kind that frees what the index allocates; 0 for marks, which nothing frees, and for frees. */
+static const uint8_t free_kind[OP_KINDS] = {[OP_CACHE_ALLOC] = OP_CACHE_FREE,
+                                            [OP_KMALLOC] = OP_KFREE,
+                                            [OP_PAGE_ALLOC] = OP_PAGE_FREE,
+                                            [OP_AREA_ALLOC] = OP_AREA_FREE};
+
 static bool profile_is_sound(const struct trace *trace, const struct kmt_profile *profile)
 {
-	if (profile->kind != OP_CACHE_ALLOC && profile->kind != OP_KMALLOC && profile->kind != OP_PAGE_ALLOC &&
-	    profile->kind != OP_MARK)
+	if (profile->kind != OP_MARK && free_kind[profile->kind] == 0)
+		return false;
+	if (profile->kind == OP_AREA_ALLOC && profile->order >= VIRTUAL_CALLS)
 		return false;
 	if (profile->kind == OP_CACHE_ALLOC ? profile->cache >= trace->info.caches : profile->cache != TRACE_CACHE_NONE)
 		return false;
@@ -356,7 +364,7 @@ static bool read_profiles(struct trace *trace, struct cursor cursor, uint32_t co
 	trace->profile_count = count;
 	for (uint32_t i = 0; i < count; i++) {
 		struct kmt_profile *profile = &trace->profiles[i];
-		profile->kind = (uint8_t)take_below(&cursor, OP_MARK);
+		profile->kind = (uint8_t)take_below(&cursor, OP_KINDS - 1);
 		profile->order = (uint8_t)take_below(&cursor, ORDERS - 1);
 		profile->origin = (uint8_t)take_below(&cursor, OP_UNSEEN);
 		profile->call_site = take32(&cursor);
@@ -640,6 +648,14 @@ uint32_t trace_facts(const struct trace *trace, const struct trace_fact **facts)
 	return trace->fact_count;
 }
 
+bool trace_has_areas(const struct trace *trace)
+{
+	for (uint32_t i = 0; i < trace->profile_count; i++)
+		if (trace->profiles[i].kind == OP_AREA_ALLOC)
+			return true;
+	return false;
+}
+
 const struct trace_fact *trace_fact_named(const struct trace *trace, const char *name)
 {
 	for (uint32_t i = 0; i < trace->fact_count; i++)
@@ -771,10 +787,6 @@ static bool next_piece(struct trace *trace, struct error *error)
 	}
 	return true;
 }
-
-/* The op kind that frees what the index allocates; 0 for marks, which nothing frees. */
-static const uint8_t free_kind[OP_KINDS] = {
-        [OP_CACHE_ALLOC] = OP_CACHE_FREE, [OP_KMALLOC] = OP_KFREE, [OP_PAGE_ALLOC] = OP_PAGE_FREE};
 
 static bool make_free(struct trace *trace, uint32_t id, struct op *op)
 {

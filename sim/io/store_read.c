@@ -83,6 +83,7 @@ static const char *const digest_tables[] = {
         "SELECT 'metric', * FROM metric ORDER BY run_id, component, name",
         "SELECT 'sample', * FROM sample ORDER BY run_id, sample",
         "SELECT 'sample_zone', * FROM sample_zone ORDER BY run_id, sample, node, zone",
+        "SELECT 'sample_area', * FROM sample_area ORDER BY run_id, sample",
         "SELECT 'snapshot', * FROM snapshot ORDER BY run_id, kind, sample",
         "SELECT 'cache', * FROM cache ORDER BY run_id, nr",
         "SELECT 'call_site', * FROM call_site ORDER BY run_id, call_site",

@@ -240,6 +240,20 @@ bool store_sample_zone(struct store *store, int64_t run_id, uint32_t sample, con
 	return row_end(store, error);
 }
 
+bool store_sample_area(struct store *store, int64_t run_id, uint32_t sample, const struct store_sample_area *row,
+                       struct error *error)
+{
+	row_begin(store, TABLE_SAMPLE_AREA, run_id);
+	put_integer(store, sample);
+	put_number(store, row->areas);
+	put_number(store, row->pages);
+	put_number(store, row->pages_mapped);
+	put_number(store, row->pages_lazy);
+	put_number(store, row->purges);
+	put_number(store, row->tlb_flushes);
+	return row_end(store, error);
+}
+
 bool store_snapshot(struct store *store, int64_t run_id, const char *kind, uint32_t sample, const char *text, struct error *error)
 {
 	row_begin(store, TABLE_SNAPSHOT, run_id);

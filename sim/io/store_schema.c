@@ -40,6 +40,12 @@ const char *const store_schema_sql[] = {
         " highatomic TEXT NOT NULL, PRIMARY KEY(run_id, sample, node, zone),"
         " FOREIGN KEY(run_id, sample) REFERENCES sample(run_id, sample) ON DELETE CASCADE) WITHOUT ROWID",
 
+        "CREATE TABLE sample_area("
+        " run_id INTEGER NOT NULL, sample INTEGER NOT NULL, areas INTEGER NOT NULL, pages INTEGER NOT NULL,"
+        " pages_mapped INTEGER NOT NULL, pages_lazy INTEGER NOT NULL, purges INTEGER NOT NULL, tlb_flushes INTEGER NOT NULL,"
+        " PRIMARY KEY(run_id, sample),"
+        " FOREIGN KEY(run_id, sample) REFERENCES sample(run_id, sample) ON DELETE CASCADE) WITHOUT ROWID",
+
         "CREATE TABLE snapshot("
         " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, kind TEXT NOT NULL, sample INTEGER NOT NULL,"
         " text TEXT NOT NULL, PRIMARY KEY(run_id, kind, sample)) WITHOUT ROWID",
@@ -420,6 +426,7 @@ const char *const store_insert_sql[STORE_TABLES] = {
         [TABLE_METRIC] = "INSERT OR REPLACE INTO metric VALUES(?, ?, ?, ?, ?, ?, ?)",
         [TABLE_SAMPLE] = "INSERT INTO sample VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_SAMPLE_ZONE] = "INSERT INTO sample_zone VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_SAMPLE_AREA] = "INSERT INTO sample_area VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_SNAPSHOT] = "INSERT OR REPLACE INTO snapshot VALUES(?, ?, ?, ?)",
         /* Two caches of a run may bear one name; their number is the order in which they were told. */
         [TABLE_CACHE] = ("INSERT INTO cache VALUES(?1, (SELECT coalesce(max(nr) + 1, 0) FROM cache WHERE run_id = ?1),"

@@ -90,6 +90,12 @@ struct page_allocator_ops {
 	 */
 	unsigned (*alloc_bulk)(struct page_allocator *, gfp flags, unsigned cpu, unsigned wanted, pfn *frames);
 
+	/*
+	 * Makes a block that is in use into single frames, which are freed one by one (the kernel's split_page()). NULL: the
+	 * model keeps blocks whole.
+	 */
+	void (*split)(struct page_allocator *, pfn, unsigned order);
+
 	/* Returns every per-CPU list's pages to the buddy lists (the kernel's drain_all_pages). */
 	void (*drain)(struct page_allocator *);
 
@@ -208,6 +214,15 @@ static inline enum page_free_result page_free(struct page_allocator *pages, pfn 
 	if (pages->supply)
 		return pages->supply->free(pages->supply->context, first, order, cpu);
 	return page_free_unsupplied(pages, first, order, cpu);
+}
+
+/* false: the block stays one, and is freed as one. */
+static inline bool page_split(struct page_allocator *pages, pfn first, unsigned order)
+{
+	if (!pages->ops->split)
+		return false;
+	pages->ops->split(pages, first, order);
+	return true;
 }
 
 static inline bool page_claim(struct page_allocator *pages, pfn first, unsigned order, gfp flags)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * virtual_allocator.h - the port that hands out ranges of kernel addresses with pages behind them (vmalloc, vmap).
+ * virtual_allocator.h - the port that hands out ranges of kernel addresses with something behind them (vmalloc, vmap, ioremap).
  *
  * Models: models/virtual_allocator/{vmalloc,ideal}.c. A model embeds struct virtual_allocator as its first member and fills
  * `ops`. It asks the page allocator and the object allocator of its wiring for pages, page tables and its own structures.
@@ -52,19 +52,45 @@ struct area_view {
 	uint64_t start, end;
 };
 
+/* The kernel's calls that make an area; each has a call of its own that frees it. Numbers stand in recordings (.kmt). */
+enum virtual_call {
+	CALL_VMALLOC,      /* vmalloc(), vfree() */
+	CALL_VMAP,         /* vmap(), vunmap(): pages of the caller, which stay the caller's */
+	CALL_VMALLOC_HUGE, /* vmalloc_huge(), vfree(): in pages as large as there are */
+	CALL_IOREMAP,      /* ioremap(), iounmap(): a range of physical addresses that is no memory */
+	CALL_MODULE_ALLOC, /* module_alloc(), module_memfree() */
+	CALL_THREAD_STACK, /* a kernel stack of a new task, and its end (kernel/fork.c); the size is the kernel's */
+	CALL_VM_MAP_RAM,   /* vm_map_ram(), vm_unmap_ram(): as vmap, for a short time */
+	VIRTUAL_CALLS
+};
+
+/* Whether the caller's pages are mapped. */
+static inline bool virtual_call_maps(enum virtual_call call)
+{
+	return call == CALL_VMAP || call == CALL_VM_MAP_RAM;
+}
+
+struct virtual_request {
+	enum virtual_call call;
+	uint64_t size;      /* bytes; of the caller's pages: a multiple of pages */
+	const pfn *frames;  /* of the calls that map the caller's pages, size / PAGE_SIZE of them */
+	uint64_t physical;  /* ioremap: the first address */
+	const char *caller; /* a name for lists of areas, which outlives the area; NULL: none */
+};
+
 struct virtual_allocator;
 
 struct virtual_allocator_ops {
 	const char *name;
 	const char *help;
 
-	/* vmalloc(size): whole pages, mapped one behind the other. */
-	struct virtual_area (*valloc)(struct virtual_allocator *, uint64_t size, unsigned cpu);
-	/* Gives an area and its pages back. A wrong free changes nothing and is told by the result. */
-	enum virtual_free_result (*vfree)(struct virtual_allocator *, vaddr, unsigned cpu);
-	/* Maps pages that the caller has; they stay the caller's. */
-	struct virtual_area (*vmap)(struct virtual_allocator *, const pfn *frames, uint32_t count, unsigned cpu);
-	enum virtual_free_result (*vunmap)(struct virtual_allocator *, vaddr, unsigned cpu);
+	/* Makes an area. */
+	struct virtual_area (*get)(struct virtual_allocator *, const struct virtual_request *, unsigned cpu);
+	/*
+	 * Gives an area back; `request` tells call and size as get() was told. A wrong free changes nothing and is told by the
+	 * result.
+	 */
+	enum virtual_free_result (*put)(struct virtual_allocator *, vaddr, const struct virtual_request *, unsigned cpu);
 
 	/* Makes what was freed usable again (the kernel's purge of lazily freed areas). */
 	void (*purge)(struct virtual_allocator *, unsigned cpu);
@@ -74,8 +100,15 @@ struct virtual_allocator_ops {
 	/* Frames mapped by the area that begins at `at`: their number, up to `room` of them in frames[]; 0 if there is no such
 	 * area. */
 	uint32_t (*area_pages)(const struct virtual_allocator *, vaddr at, pfn *frames, uint32_t room);
+	/* Purges and flushes of all CPUs' TLBs so far. */
+	void (*purges)(const struct virtual_allocator *, uint64_t *purges, uint64_t *tlb_flushes);
 	/* Pages of freed areas that wait for a purge, guard pages included. */
 	uint64_t (*lazy_pages)(const struct virtual_allocator *);
+	/* Pages taken from the page allocator itself, not through the object allocator, and not given back; tables too. */
+	uint64_t (*pages_held)(const struct virtual_allocator *);
+
+	/* The areas as /proc/vmallocinfo shows them. NULL in a model without one. */
+	void (*print_info)(const struct virtual_allocator *, FILE *);
 
 	/* The areas as lines of a state dump (sim/state_dump.h). NULL in a model without them. */
 	void (*print_state)(const struct virtual_allocator *, FILE *);
@@ -105,38 +138,49 @@ struct virtual_allocator_wiring {
 	struct steps *steps;
 };
 
-static inline struct virtual_area virtual_alloc(struct virtual_allocator *areas, uint64_t size, unsigned cpu)
+static inline struct virtual_area virtual_get(struct virtual_allocator *areas, const struct virtual_request *request,
+                                              unsigned cpu)
 {
-	SIM_ASSERT(cpu < CPUS_MAX);
-	struct virtual_area area = areas->ops->valloc(areas, size, cpu);
-	SIM_ASSERT((area.result == VIRTUAL_ALLOC_OK) == (area.at.addr != 0) && area.at.addr % PAGE_SIZE == 0);
+	SIM_ASSERT(cpu < CPUS_MAX && request->call < VIRTUAL_CALLS);
+	SIM_ASSERT(!virtual_call_maps(request->call) || request->size % PAGE_SIZE == 0);
+	struct virtual_area area = areas->ops->get(areas, request, cpu);
+	SIM_ASSERT((area.result == VIRTUAL_ALLOC_OK) == (area.at.addr != 0));
+	SIM_ASSERT(area.at.addr % PAGE_SIZE ==
+	           (area.at.addr && request->call == CALL_IOREMAP ? request->physical % PAGE_SIZE : 0));
 	areas->live_areas += area.result == VIRTUAL_ALLOC_OK;
 	return area;
+}
+
+static inline enum virtual_free_result virtual_put(struct virtual_allocator *areas, vaddr at,
+                                                   const struct virtual_request *request, unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX && request->call < VIRTUAL_CALLS);
+	enum virtual_free_result result = areas->ops->put(areas, at, request, cpu);
+	areas->live_areas -= result == VIRTUAL_FREE_OK;
+	return result;
+}
+
+/* vmalloc(), vfree(), vmap(), vunmap() */
+static inline struct virtual_area virtual_alloc(struct virtual_allocator *areas, uint64_t size, unsigned cpu)
+{
+	return virtual_get(areas, &(struct virtual_request){.call = CALL_VMALLOC, .size = size}, cpu);
 }
 
 static inline enum virtual_free_result virtual_free(struct virtual_allocator *areas, vaddr at, unsigned cpu)
 {
-	SIM_ASSERT(cpu < CPUS_MAX);
-	enum virtual_free_result result = areas->ops->vfree(areas, at, cpu);
-	areas->live_areas -= result == VIRTUAL_FREE_OK;
-	return result;
+	return virtual_put(areas, at, &(struct virtual_request){.call = CALL_VMALLOC}, cpu);
 }
 
 static inline struct virtual_area virtual_map(struct virtual_allocator *areas, const pfn *frames, uint32_t count, unsigned cpu)
 {
-	SIM_ASSERT(cpu < CPUS_MAX);
-	struct virtual_area area = areas->ops->vmap(areas, frames, count, cpu);
-	SIM_ASSERT((area.result == VIRTUAL_ALLOC_OK) == (area.at.addr != 0) && area.at.addr % PAGE_SIZE == 0);
-	areas->live_areas += area.result == VIRTUAL_ALLOC_OK;
-	return area;
+	return virtual_get(areas,
+	                   &(struct virtual_request){.call = CALL_VMAP, .size = (uint64_t)count << PAGE_SHIFT, .frames = frames},
+	                   cpu);
 }
 
 static inline enum virtual_free_result virtual_unmap(struct virtual_allocator *areas, vaddr at, unsigned cpu)
 {
-	SIM_ASSERT(cpu < CPUS_MAX);
-	enum virtual_free_result result = areas->ops->vunmap(areas, at, cpu);
-	areas->live_areas -= result == VIRTUAL_FREE_OK;
-	return result;
+	return virtual_put(areas, at, &(struct virtual_request){.call = CALL_VMAP}, cpu);
 }
 
 static inline void virtual_allocator_check(const struct virtual_allocator *areas)

@@ -65,9 +65,9 @@ static inline const char *text_field_of(const struct text_struct *structure, uin
 /* All steps but the instructions, a line each. */
 static inline const char *text_of(struct steps_text *text, const struct steps *steps)
 {
-	static const char *const kinds[] = {
-	        [STEP_READ] = "read",     [STEP_WRITE] = "write",       [STEP_ATOMIC] = "atomic", [STEP_CMPXCHG] = "cmpxchg",
-	        [STEP_UPDATE] = "update", [STEP_PREFETCH] = "prefetch", [STEP_LOCK] = "lock",     [STEP_UNLOCK] = "unlock"};
+	static const char *const kinds[] = {[STEP_READ] = "read",         [STEP_WRITE] = "write",   [STEP_ATOMIC] = "atomic",
+	                                    [STEP_CMPXCHG] = "cmpxchg",   [STEP_UPDATE] = "update", [STEP_EXCHANGE] = "exchange",
+	                                    [STEP_PREFETCH] = "prefetch", [STEP_LOCK] = "lock",     [STEP_UNLOCK] = "unlock"};
 	size_t used = 0;
 	text->instructions = 0;
 	text->text[0] = '\0';

@@ -239,6 +239,9 @@ static void test_pictures(void **state)
 	char *path = out_path(rig, "index.html"), *page = file_text(path, &length);
 	assert_says(page, "src=\"fragmentation.png\"");
 	assert_says(page, "Total bytes wasted on internal fragmentation");
+	assert_says(page, "The ten dearest kinds of ops, by cache and path");
+	assert_says(page, "zone Normal");
+	assert_says(page, "kmem_cache_node dentry");
 	assert_says(page, "</html>");
 	free(page);
 	free(path);

@@ -519,7 +519,7 @@ static void committed_configs_load(void **state)
 			assert_non_null(list.at[i].about);
 			if (kind == 2) {
 				load(list.at[i].path, &settings);
-				assert_true(settings.trace || settings.accesses || settings.workload);
+				assert_true(settings.trace || settings.accesses || settings.workload || settings.access_workload);
 				assert_string_equal(settings.question, list.at[i].about);
 				check_reads_back(&settings);
 			} else {

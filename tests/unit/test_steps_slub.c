@@ -138,7 +138,7 @@ static void allocation_from_the_cpus_chain(void **state)
 	       "read kmem_cache.offset 4\n"
 	       "read object01.free_pointer 8\n"
 	       "read kmem_cache.cpu_slab 8\n"
-	       "update cpu.freelist 16\n"
+	       "exchange cpu.freelist 16\n"
 	       "read kmem_cache.offset 4\n"
 	       "prefetch object02.free_pointer 1\n");
 	assert_int_equal(f->text.instructions, f->settings.cost.slub_alloc);
@@ -158,7 +158,7 @@ static void allocation_hardened_and_zeroed(void **state)
 	       "read kmem_cache.offset 4\n"
 	       "read object01.free_pointer 8\n"
 	       "read kmem_cache.random 8\nread kmem_cache.cpu_slab 8\n"
-	       "update cpu.freelist 16\n"
+	       "exchange cpu.freelist 16\n"
 	       "read kmem_cache.offset 4\n"
 	       "prefetch object02.free_pointer 1\n"
 	       "read kmem_cache.ctor 8\nread kmem_cache.flags 4\nread kmem_cache.object_size 4\n"
@@ -209,7 +209,7 @@ static void free_into_the_cpus_chain(void **state)
 	       "read kmem_cache.offset 4\nread kmem_cache.random 8\nwrite object00.free_pointer 8\n"
 	       "read kmem_cache.cpu_slab 8\nread cpu.tid 8\nread cpu.slab 8\nread cpu.freelist 8\n"
 	       "read kmem_cache.offset 4\nread kmem_cache.random 8\nwrite object00.free_pointer 8\n"
-	       "read kmem_cache.cpu_slab 8\nupdate cpu.freelist 16\n");
+	       "read kmem_cache.cpu_slab 8\nexchange cpu.freelist 16\n");
 	assert_int_equal(f->text.instructions, f->settings.cost.slub_free + 2 * f->settings.cost.freelist_decode);
 	fixture_free(f);
 }

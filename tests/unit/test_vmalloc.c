@@ -122,6 +122,7 @@ static void begin(struct bench *bench, unsigned cpus, bool is_64)
 	memset(bench, 0, sizeof *bench);
 	settings_init(&bench->settings);
 	bench->settings.machine.cpus = cpus;
+	bench->settings.machine.memory_bytes = 1ull << 30;
 	layout_init(&bench->layout, 64);
 	if (!is_64)
 		layout_set_32bit(&bench->layout, &(struct layout_32bit){896ull << 20, 1ull << 30, cpus});
@@ -227,6 +228,27 @@ static void a_full_range_purges_first(void **state)
 	end(&bench);
 }
 
+/*
+ * The recorded machines' vmalloc_pow2 (slab64, two CPUs): vmalloc and vfree of 1, 2, 4 ... bytes up to 16 MiB, each address less
+ * the first one's. Where the free range began is not told, but from there on nothing but these calls moved it. Would catch: page
+ * arrays of another length, a freed range that is used before the purge, one that is purged too early.
+ */
+static void doubling_sizes_lie_as_recorded(void **state)
+{
+	(void)state;
+	static const uint32_t offsets[] = {0x0,     0x2000,  0x4000,   0x6000,   0x8000,   0xa000,   0xc000,   0xe000,  0x10000,
+	                                   0x12000, 0x14000, 0x16000,  0x18000,  0x1a000,  0x1d000,  0x22000,  0x2b000, 0x3c000,
+	                                   0x5d000, 0x9e000, 0x11f000, 0x220000, 0x421000, 0x825000, 0x102b000};
+	struct bench bench;
+	begin(&bench, 2, true);
+	for (unsigned i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+		uint64_t at = take(&bench, 1ull << i);
+		assert_int_equal(at, START + offsets[i]);
+		give(&bench, at);
+	}
+	end(&bench);
+}
+
 /* ---- pages ---- */
 
 /* A page allocator that notes what it is asked for: frames ascend from 1; a bulk call gives at most `bulk_limit`. */
@@ -326,6 +348,263 @@ static void pages_come_in_the_kernels_order(void **state)
 	assert_int_equal(pages.port.allocated_pages, 0);
 }
 
+/* ---- calls beside vmalloc() ---- */
+
+static struct virtual_area get(struct bench *bench, const struct virtual_request *request, unsigned cpu)
+{
+	struct virtual_area area = virtual_get(bench->areas, request, cpu);
+	assert_int_equal(area.result, VIRTUAL_ALLOC_OK);
+	return area;
+}
+
+static const struct vmalloc_counters *counters(const struct bench *bench)
+{
+	return bench->areas->ops->counters(bench->areas);
+}
+
+/*
+ * Would catch: an area of large pages that is not aligned to them or not whole ones, large pages for less than one, a table that
+ * stays behind one, large pages on 32 bits (which then have 4 MiB of small ones from the start of the range on).
+ */
+static void large_pages_are_aligned(void **state)
+{
+	(void)state;
+	const struct virtual_request huge = {.call = CALL_VMALLOC_HUGE, .size = 3u << 20};
+	const struct virtual_request less = {.call = CALL_VMALLOC_HUGE, .size = (2u << 20) - 1};
+	struct bench bench;
+	begin(&bench, 1, true);
+	take(&bench, 1);
+	uint64_t at = get(&bench, &huge, 0).at.addr;
+	assert_int_equal(at, START + (2u << 20));
+	assert_int_equal(counters(&bench)->large_mappings, 2);
+	/* In front of the large one there is room: two pages of the first area, three of the page array, then 512 and a guard
+	 * page do not fit before 2 MiB. */
+	assert_int_equal(get(&bench, &less, 0).at.addr, at + (4u << 20) + PAGE_SIZE);
+	assert_int_equal(counters(&bench)->large_mappings, 2);
+	assert_int_equal(virtual_put(bench.areas, vaddr_of(at), &(struct virtual_request){.call = CALL_VMALLOC}, 0),
+	                 VIRTUAL_FREE_OK);
+	end(&bench);
+	begin(&bench, 1, false);
+	get(&bench, &huge, 0);
+	assert_int_equal(counters(&bench)->large_mappings, 0);
+	end(&bench);
+}
+
+/*
+ * Would catch: an ioremap() that is aligned to a page or beyond 1 GiB, that counts the offset in its page twice, or that is
+ * mapped in large pages though its physical address is not aligned.
+ */
+static void devices_are_aligned_to_their_size(void **state)
+{
+	(void)state;
+	const struct virtual_request small = {.call = CALL_IOREMAP, .size = 0x2010, .physical = 0xfed00ff0};
+	const struct virtual_request large = {.call = CALL_IOREMAP, .size = 3ull << 30, .physical = 0xc0000000};
+	const struct virtual_request odd = {.call = CALL_IOREMAP, .size = 2u << 20, .physical = 0xc0001000};
+	struct bench bench;
+	begin(&bench, 1, true);
+	take(&bench, 1);
+	assert_int_equal(get(&bench, &small, 0).at.addr, START + PAGES(4) + 0xff0);
+	assert_int_equal(get(&bench, &odd, 0).at.addr, START + (2u << 20));
+	assert_int_equal(counters(&bench)->large_mappings, 0);
+	uint64_t at = get(&bench, &large, 0).at.addr;
+	assert_int_equal(at % (1u << 30), 0);
+	assert_int_equal(counters(&bench)->large_mappings, 3 * 512);
+	assert_int_equal(virtual_put(bench.areas, vaddr_of(START + PAGES(4) + 0xff0), &small, 0), VIRTUAL_FREE_OK);
+	assert_int_equal(virtual_put(bench.areas, vaddr_of(START + PAGES(4) + 0xff0), &small, 0), VIRTUAL_FREE_NOT_AREA);
+	end(&bench);
+}
+
+/* Would catch: modules elsewhere than behind the image, beyond its end, or left to a later purge (vm_unmap_aliases). On 32 bits
+ * they lie in vmalloc's range. */
+static void modules_have_their_range(void **state)
+{
+	(void)state;
+	const struct virtual_request module = {.call = CALL_MODULE_ALLOC, .size = 0x5000};
+	const struct virtual_request longest = {.call = CALL_MODULE_ALLOC, .size = 0xffffffffff000000 - 0xffffffffa0000000};
+	struct bench bench;
+	begin(&bench, 2, true);
+	uint64_t at = get(&bench, &module, 0).at.addr;
+	assert_int_equal(at, 0xffffffffa0000000);
+	assert_int_equal(get(&bench, &module, 0).at.addr, at + PAGES(6));
+	assert_int_equal(virtual_get(bench.areas, &longest, 0).result, VIRTUAL_ALLOC_NO_SPACE);
+	assert_int_equal(virtual_put(bench.areas, vaddr_of(at), &module, 0), VIRTUAL_FREE_OK);
+	assert_int_equal(bench.areas->ops->lazy_pages(bench.areas), 0);
+	assert_int_equal(get(&bench, &module, 0).at.addr, at);
+	end(&bench);
+	begin(&bench, 2, false);
+	assert_int_equal(get(&bench, &module, 0).at.addr, 0xf7bfe000);
+	end(&bench);
+}
+
+/* Would catch: more or fewer than two stacks kept, one that another CPU gets, the older one first, a kept stack that can be
+ * freed.
+ */
+static void two_stacks_wait_on_each_cpu(void **state)
+{
+	(void)state;
+	const struct virtual_request stack = {.call = CALL_THREAD_STACK};
+	struct bench bench;
+	vaddr at[4];
+	begin(&bench, 2, true);
+	take(&bench, 1);
+	for (unsigned i = 0; i < 4; i++)
+		at[i] = get(&bench, &stack, 0).at;
+	/* 16 KiB, aligned to that, with a guard page: every 32 KiB. */
+	assert_int_equal(at[0].addr, START + PAGES(4));
+	assert_int_equal(at[1].addr, START + PAGES(12));
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(virtual_put(bench.areas, at[i], &stack, 0), VIRTUAL_FREE_OK);
+	assert_int_equal(bench.areas->ops->lazy_pages(bench.areas), 5);
+	assert_int_equal(virtual_put(bench.areas, at[0], &stack, 0), VIRTUAL_FREE_NOT_AREA);
+	assert_int_equal(get(&bench, &stack, 1).at.addr, START + PAGES(36));
+	assert_int_equal(get(&bench, &stack, 0).at.addr, at[0].addr);
+	assert_int_equal(get(&bench, &stack, 0).at.addr, at[1].addr);
+	assert_int_equal(counters(&bench)->stacks_from_cache, 2);
+	end(&bench);
+}
+
+static uint64_t map_ram(struct bench *bench, uint32_t pages, unsigned cpu)
+{
+	static pfn frames[65];
+	const struct virtual_request request = {.call = CALL_VM_MAP_RAM, .size = PAGES(pages), .frames = frames};
+	return get(bench, &request, cpu).at.addr;
+}
+
+static void unmap_ram(struct bench *bench, uint64_t at, uint32_t pages, enum virtual_free_result expected)
+{
+	const struct virtual_request request = {.call = CALL_VM_MAP_RAM, .size = PAGES(pages)};
+	assert_int_equal(virtual_put(bench->areas, vaddr_of(at), &request, 0), expected);
+}
+
+/*
+ * Blocks of 256 pages (a kernel for 8192 CPUs), 1 MiB each. Would catch: pieces that are not powers of two, that are used again
+ * before the whole block came back, a block that two CPUs share, a fragmented one that survives a purge, 65 pages from a block.
+ */
+static void short_mappings_come_from_blocks(void **state)
+{
+	(void)state;
+	struct bench bench;
+	begin(&bench, 2, true);
+	uint64_t first = map_ram(&bench, 3, 0);
+	assert_int_equal(first, START);
+	assert_int_equal(map_ram(&bench, 1, 0), START + PAGES(4));
+	assert_int_equal(map_ram(&bench, 1, 1), START + PAGES(256));
+	assert_int_equal(map_ram(&bench, 65, 0), START + PAGES(512));
+	unmap_ram(&bench, START, 1, VIRTUAL_FREE_NOT_AREA);
+	unmap_ram(&bench, START, 3, VIRTUAL_FREE_OK);
+	unmap_ram(&bench, START, 3, VIRTUAL_FREE_NOT_AREA);
+	assert_int_equal(map_ram(&bench, 64, 0), START + PAGES(5));
+	unmap_ram(&bench, START + PAGES(5), 64, VIRTUAL_FREE_OK);
+	bench.areas->ops->purge(bench.areas, 0);
+	assert_int_equal(counters(&bench)->ram_blocks_freed, 0);
+	unmap_ram(&bench, START + PAGES(4), 1, VIRTUAL_FREE_OK);
+	unmap_ram(&bench, START + PAGES(512), 65, VIRTUAL_FREE_OK);
+	bench.areas->ops->purge(bench.areas, 0);
+	assert_int_equal(counters(&bench)->ram_blocks_fragmented, 1);
+	assert_int_equal(bench.areas->ops->lazy_pages(bench.areas), 0);
+	/* Four pieces of 64 pages fill a block, and the last of them to come back frees it. */
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(map_ram(&bench, 64, 0), START + PAGES(64 * i));
+	for (unsigned i = 0; i < 4; i++)
+		unmap_ram(&bench, START + PAGES(64 * i), 64, VIRTUAL_FREE_OK);
+	assert_int_equal(bench.areas->ops->lazy_pages(bench.areas), 256);
+	end(&bench);
+}
+
+/* Would catch: a flush that leaves a CPU out, interrupts the own one, does not wait, or drops page by page what is more than 33.
+ */
+static void a_purge_flushes_every_cpu(void **state)
+{
+	(void)state;
+	static const uint32_t pages[] = {32, 33}; /* and a guard page */
+	for (unsigned i = 0; i < 2; i++) {
+		struct bench bench;
+		begin(&bench, 4, true);
+		bench.steps.recording = true;
+		give(&bench, take(&bench, PAGES(pages[i])));
+		steps_clear(&bench.steps);
+		bench.areas->ops->purge(bench.areas, 2);
+		unsigned sent = 0, dropped = 0, all = 0, waits = 0;
+		for (uint32_t s = 0; s < bench.steps.count; s++) {
+			const struct step *step = &bench.steps.at[s];
+			if (step->kind == STEP_IPI)
+				sent |= 1u << step->bytes;
+			dropped += step->kind == STEP_INVALIDATE && step->address != STEP_ALL_ADDRESSES;
+			all += step->kind == STEP_INVALIDATE && step->address == STEP_ALL_ADDRESSES;
+			waits += step->kind == STEP_IPI_WAIT;
+		}
+		assert_int_equal(sent, 1u << 0 | 1u << 1 | 1u << 3);
+		assert_int_equal(dropped, i == 0 ? 33 : 0);
+		assert_int_equal(all, i);
+		assert_int_equal(waits, 1);
+		steps_release(&bench.steps);
+		end(&bench);
+	}
+}
+
+/* vmalloc=256M on a machine of 1 GiB: ff3fe000 - 256 MiB is where low memory ends, and 8 MiB later the range begins. With 64 MiB
+ * of memory it begins 8 MiB above them. Would catch: a range that knows neither. */
+static void the_reserve_moves_the_range(void **state)
+{
+	(void)state;
+	static const uint64_t cases[][3] = {{1ull << 30, 256ull << 20, 0xefbfe000},
+	                                    {64ull << 20, 128ull << 20, 0xc4800000},
+	                                    {1ull << 30, 128ull << 20, 0xf7bfe000}};
+	for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
+		struct error error = {0};
+		struct bench bench;
+		begin(&bench, 1, false);
+		virtual_allocator_destroy(bench.areas);
+		bench.settings.machine.memory_bytes = cases[i][0];
+		bench.settings.kernel.vmalloc_reserve_bytes = cases[i][1];
+		struct virtual_allocator_wiring wiring = {
+		        .settings = &bench.settings, .layout = &bench.layout, .steps = &bench.steps};
+		bench.areas = virtual_allocator_vmalloc_create(&wiring, &error);
+		assert_int_equal(take(&bench, 1), cases[i][2]);
+		end(&bench);
+	}
+}
+
+/* The lines of s_show() worked out by hand. Would catch: another order of the words, a width, a missing guard page in the sizes,
+ * a page count that vmap does not have, purged areas in front. */
+static void vmallocinfo_is_the_kernels(void **state)
+{
+	(void)state;
+	static pfn frames[2];
+	const struct virtual_request map = {.call = CALL_VMAP, .size = PAGES(2), .frames = frames, .caller = "drm_gem_vmap"};
+	const struct virtual_request io = {.call = CALL_IOREMAP, .size = 0x10, .physical = 0xfed00004, .caller = "hpet_enable"};
+	struct noted_pages pages = {.port = {.ops = &noted_ops, .end_pfn = 100000, .managed_pages = 100000},
+	                            .bulk_limit = 100,
+	                            .next = 1,
+	                            .left = 9999};
+	struct error error = {0};
+	struct bench bench;
+	char *printed;
+	size_t bytes;
+	begin(&bench, 1, true);
+	virtual_allocator_destroy(bench.areas);
+	struct virtual_allocator_wiring wiring = {
+	        .settings = &bench.settings, .pages = &pages.port, .layout = &bench.layout, .steps = &bench.steps};
+	bench.areas = virtual_allocator_vmalloc_create(&wiring, &error);
+	uint64_t gone = take(&bench, 1);
+	get(&bench, &(struct virtual_request){.call = CALL_VMALLOC, .size = PAGES(513), .caller = "n_tty_open"}, 0);
+	get(&bench, &map, 0);
+	get(&bench, &io, 0);
+	map_ram(&bench, 65, 0);
+	give(&bench, gone);
+	FILE *out = open_memstream(&printed, &bytes);
+	bench.areas->ops->print_info(bench.areas, out);
+	fclose(out);
+	assert_string_equal(printed, "0xffffc90000002000-0xffffc90000204000 2105344 n_tty_open pages=513 vmalloc vpages N0=513\n"
+	                             "0xffffc90000204000-0xffffc90000207000   12288 n_tty_open pages=2 vmalloc N0=2\n"
+	                             "0xffffc90000207000-0xffffc9000020a000   12288 drm_gem_vmap vmap\n"
+	                             "0xffffc9000020a000-0xffffc9000020c000    8192 hpet_enable phys=0x00000000fed00000 ioremap\n"
+	                             "0xffffc9000020c000-0xffffc9000024d000  266240 vm_map_ram\n"
+	                             "0xffffc90000000000-0xffffc90000002000    8192 unpurged vm_area\n");
+	free(printed);
+	end(&bench);
+}
+
 /* ---- dumps ---- */
 
 static const char dump_text[] = "@VM start=ffffc90000000000 end=ffffe8ffffffffff lazy=6\n"
@@ -398,7 +677,11 @@ int main(void)
 	        cmocka_unit_test(freed_areas_wait_for_the_purge),  cmocka_unit_test(the_purge_is_due_above_the_limit),
 	        cmocka_unit_test(long_page_arrays_are_areas),      cmocka_unit_test(a_full_range_purges_first),
 	        cmocka_unit_test(pages_come_in_the_kernels_order), cmocka_unit_test(a_dump_comes_back),
-	        cmocka_unit_test(a_wrong_dump_is_refused),
+	        cmocka_unit_test(a_wrong_dump_is_refused),         cmocka_unit_test(doubling_sizes_lie_as_recorded),
+	        cmocka_unit_test(large_pages_are_aligned),         cmocka_unit_test(devices_are_aligned_to_their_size),
+	        cmocka_unit_test(modules_have_their_range),        cmocka_unit_test(two_stacks_wait_on_each_cpu),
+	        cmocka_unit_test(short_mappings_come_from_blocks), cmocka_unit_test(a_purge_flushes_every_cpu),
+	        cmocka_unit_test(the_reserve_moves_the_range),     cmocka_unit_test(vmallocinfo_is_the_kernels),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

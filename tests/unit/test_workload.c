@@ -3,80 +3,19 @@
  * test_workload.c - made-up loads: ops that fit together, the shape that the line asks for, the same bytes for the same seed.
  */
 #include "models/registry.h"
-#include "models/workload_line.h"
-#include "sim/io/kmt.h"
-#include "sim/port/object_allocator.h"
-#include "tests/unit/test.h"
+#include "tests/unit/made_up.h"
 
 #include <stdlib.h>
 #include <unistd.h>
-
-#define CPUS_TESTED 5
-
-static int make(const char *text, unsigned cpus, uint64_t seed)
-{
-	struct error error = {0};
-	struct workload_line line;
-	if (!workload_line_read(&line, text, "test", &error))
-		fail_msg("%s", error.text);
-	const struct workload_wiring wiring = {.ops = line.ops, .values = line.values, .line = text, .cpus = cpus, .seed = seed};
-	int file = workload_write(&wiring, &error);
-	workload_line_release(&line);
-	assert_true(file >= 0);
-	return file;
-}
-
-static struct trace *open_trace(int file)
-{
-	struct error error = {0};
-	struct trace *trace = kmt_open(dup(file), "test", &error);
-	if (!trace)
-		fail_msg("%s", error.text);
-	return trace;
-}
-
-struct seen {
-	uint64_t allocs, frees, remote_frees, live, most_live, time_ns;
-	uint64_t by_cpu[CPUS_TESTED];
-};
-
-/* Reads all ops: ids are allocated before they are freed and never twice, times ascend. */
-static struct seen read_all(struct trace *trace)
-{
-	struct error error = {0};
-	struct seen seen = {0};
-	struct op ops[512];
-	size_t count;
-	uint16_t *owner = xcalloc(trace_info(trace)->ids + 1, sizeof *owner); /* cpu + 1 of what lives */
-	while (trace_next(trace, ops, 512, &count, &error) && count > 0)
-		for (size_t i = 0; i < count; i++) {
-			const struct op *op = &ops[i];
-			bool frees = op->kind == OP_KFREE || op->kind == OP_CACHE_FREE || op->kind == OP_PAGE_FREE;
-			assert_true(op->cpu < trace_info(trace)->cpus && op->time_ns > seen.time_ns);
-			seen.time_ns = op->time_ns;
-			assert_true(frees == (owner[op->id] != 0));
-			seen.remote_frees += frees && owner[op->id] != op->cpu + 1;
-			owner[op->id] = frees ? 0 : (uint16_t)(op->cpu + 1);
-			seen.allocs += !frees;
-			seen.frees += frees;
-			seen.by_cpu[op->cpu] += !frees;
-			seen.live = seen.allocs - seen.frees;
-			if (seen.live > seen.most_live)
-				seen.most_live = seen.live;
-		}
-	assert_int_equal(error.kind, ERROR_NONE);
-	assert_int_equal(trace_info(trace)->ops, seen.allocs + seen.frees);
-	free(owner);
-	return seen;
-}
 
 /* Would catch, for every workload there is: an op that frees what does not live, something that is never freed. */
 static void test_everything_is_freed(void **state)
 {
 	(void)state;
+	static const unsigned cpus[] = {1, 2, 5, MADE_UP_CPUS_MAX};
 	for (const struct workload_model *model = workload_models; model->ops; model++)
-		for (unsigned cpus = 1; cpus <= CPUS_TESTED; cpus += 2) {
-			int file = make(model->ops->name, cpus, 1);
+		for (size_t i = 0; i < sizeof cpus / sizeof *cpus; i++) {
+			int file = make(model->ops->name, cpus[i], 1);
 			struct trace *trace = open_trace(file);
 			struct seen seen = read_all(trace);
 			assert_true(seen.allocs > 0);
@@ -98,6 +37,36 @@ static void test_a_loop(void **state)
 	assert_int_equal(seen.by_cpu[1], 60);
 	assert_int_equal(seen.most_live, 4 * 2);
 	assert_int_equal(seen.remote_frees, 0);
+	trace_close(trace);
+	close(file);
+}
+
+/* Sizes 4, 8, 16 KiB; 6 areas on 2 cores, in batches of 3. Would catch: a call or a size that the file does not keep, a free that
+ * does not know its call, a physical address that is lost. */
+static void test_a_loop_of_areas(void **state)
+{
+	(void)state;
+	struct error error = {0};
+	struct op ops[128];
+	size_t count;
+	int file = make("vmalloc_loop call=ioremap min=4KiB max=16KiB count=6 batch=3", 2, 1);
+	struct trace *trace = open_trace(file);
+	assert_true(trace_has_areas(trace));
+	assert_true(trace_next(trace, ops, 128, &count, &error));
+	assert_int_equal(count, 2 * 3 * 6 * 2);
+	for (size_t i = 0; i < count; i++) {
+		bool frees = i % 12 >= 6;
+		assert_int_equal(ops[i].kind, frees ? OP_AREA_FREE : OP_AREA_ALLOC);
+		assert_int_equal(ops[i].order, CALL_IOREMAP);
+		assert_int_equal(ops[i].address, 0xe0000000);
+		if (!frees)
+			assert_int_equal(ops[i].bytes_req, 4096u << i / 24);
+	}
+	trace_close(trace);
+	close(file);
+	file = make("kmalloc_loop count=1", 1, 1);
+	trace = open_trace(file);
+	assert_false(trace_has_areas(trace));
 	trace_close(trace);
 	close(file);
 }
@@ -160,6 +129,10 @@ static void test_wrong_lines(void **state)
 	} cases[] = {{"kmalloc_lop", "kmalloc_loop"},
 	             {"kmalloc_loop cuont=3", "count"},
 	             {"kmalloc_loop count=-3", "count"},
+	             {"kmalloc_loop min=64B max=32B", "min=64B"},
+	             {"network small=80 middle=30", "middle=30"},
+	             {"mix fork_storm=0 files=0 network=0 dentries=0 module_load=0", "weights"},
+	             {"files fs=ext5", "ramfs"},
 	             {"", "workload"}};
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct error error = {0};
@@ -173,9 +146,9 @@ static void test_wrong_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_everything_is_freed), cmocka_unit_test(test_a_loop),
-	        cmocka_unit_test(test_remote_frees),        cmocka_unit_test(test_equal_seeds_equal_bytes),
-	        cmocka_unit_test(test_wrong_lines),
+	        cmocka_unit_test(test_everything_is_freed),     cmocka_unit_test(test_a_loop),
+	        cmocka_unit_test(test_a_loop_of_areas),         cmocka_unit_test(test_remote_frees),
+	        cmocka_unit_test(test_equal_seeds_equal_bytes), cmocka_unit_test(test_wrong_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -80,7 +80,7 @@ static inline void case_end(struct trace_case *self)
 
 static inline void case_render_op(const struct trace *trace, const struct op *op, char *text, size_t size)
 {
-	static const char kinds[] = "AFKkPpM";
+	static const char kinds[] = "AFKkPpMVv";
 	static const char *const origins[] = {"", "b", "u"};
 	int used = snprintf(text, size, "%s%c", origins[op->origin], kinds[op->kind]);
 	text += used;
@@ -98,6 +98,8 @@ static inline void case_render_op(const struct trace *trace, const struct op *op
 		break;
 	case OP_PAGE_ALLOC:
 	case OP_PAGE_FREE:
+	case OP_AREA_ALLOC:
+	case OP_AREA_FREE:
 		snprintf(text, size, "%" PRIu32 ":%u ", op->id, op->order);
 		break;
 	case OP_MARK:

@@ -4,6 +4,7 @@
  */
 #include "tools/kmemsim/access_run.h"
 
+#include "models/access_workload.h"
 #include "models/cache_settings.h"
 #include "models/mmu_settings.h"
 #include "models/registry.h"
@@ -86,14 +87,17 @@ static bool begin_row(struct parts *parts, struct error *error)
 	SIM_ASSERT(out);
 	settings_print_yaml(settings, out);
 	fclose(out);
-	const char *slash = strrchr(settings->accesses, '/');
+	bool from_file = settings->accesses && *settings->accesses;
+	const char *slash = from_file ? strrchr(settings->accesses, '/') : NULL;
 	const struct store_run row = {
 	        .label = settings->label ? settings->label : settings->machine.name,
 	        .allocator = settings->label ? settings->label : settings->machine.name,
 	        .timing = settings->timing == TIMING_CYCLES ? "cycles" : "none",
 	        .seed = settings->seed,
 	        .scenario = scenario,
-	        .trace = slash ? slash + 1 : settings->accesses,
+	        .trace = slash       ? slash + 1
+	                 : from_file ? settings->accesses
+	                             : settings->access_workload,
 	        .version = KMEMSIM_VERSION,
 	        .compiler = __VERSION__,
 	        .machine = settings->machine.name,
@@ -332,9 +336,17 @@ static bool make_machine(struct parts *parts, struct error *error)
 	return true;
 }
 
+/* The trace of accesses, or made-up ones. */
+static struct access_source *open_source(const struct settings *settings, struct error *error)
+{
+	if (settings->accesses && *settings->accesses)
+		return access_source_open(settings->accesses, NULL, error);
+	return access_workload_open(settings->access_workload, settings->machine.cpus, settings->seed, error);
+}
+
 static bool make_parts(struct parts *parts, const struct start_state *start, const char *db_path, struct error *error)
 {
-	parts->source = access_source_open(parts->settings->accesses, NULL, error);
+	parts->source = open_source(parts->settings, error);
 	if (!parts->source || !make_pages(parts, start, error) || !make_space(parts, error))
 		return false;
 	parts->caches = caches_of_settings(parts->settings, parts->settings->watch_levels, NULL, error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * access_run.h - a run that is given a program's memory accesses in place of a recording (scenario key `accesses`): through the
+ * access_run.h - a run that is given a program's memory accesses in place of a recording (scenario keys `accesses` and
+ * `access_workload`): through the
  * machine's TLBs and caches, each of them watched, into the database.
  */
 #ifndef TOOLS_ACCESS_RUN_H

@@ -2,6 +2,7 @@
  *
  * cmd_list.c - `kmemsim list`: what there is to choose from. Everything is read from the tables that the program itself works by.
  */
+#include "models/access_workload.h"
 #include "models/registry.h"
 #include "models/scenario.h"
 #include "models/settings_doc.h"
@@ -128,14 +129,23 @@ static void print_formats(void)
 		printf("%-10s  %s\n", name, help);
 }
 
-/* Each workload, and the keys of its line. */
+static void print_line_keys(const char *name, const char *help, const struct setting *keys)
+{
+	printf("%s: %s\n", name, help);
+	for (const struct setting *key = keys + 1; key->key; key++)
+		printf("    %-12s %-12s %s\n", key->key, key->default_text, key->help);
+}
+
+/* Each workload, and the keys of its line; then those of accesses. */
 static void print_workloads(void)
 {
-	for (const struct workload_model *model = workload_models; model->ops; model++) {
-		printf("%s: %s\n", model->ops->name, model->ops->help);
-		for (const struct setting *key = model->ops->keys + 1; key->key; key++)
-			printf("    %-12s %-12s %s\n", key->key, key->default_text, key->help);
-	}
+	for (const struct workload_model *model = workload_models; model->ops; model++)
+		print_line_keys(model->ops->name, model->ops->help, model->ops->keys);
+	puts("\nAccesses (access_workload):");
+	const char *name, *help;
+	const struct setting *keys;
+	for (size_t index = 0; (name = access_workload_pattern(index, &help, &keys)); index++)
+		print_line_keys(name, help, keys);
 }
 
 static const char *const things[] = {"ports",   "models",    "settings", "metrics",   "machines",

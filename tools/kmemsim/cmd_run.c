@@ -62,8 +62,8 @@ struct run_options {
 #define DUMP_OPTION \
 	{ \
 		"dump", OPTION_DUMP, "KIND[,KIND...][@WHEN]", 0, \
-		        "Print buddyinfo, pagetypeinfo, zoneinfo, slabinfo, unusable_index, extfrag_index in the kernel's " \
-		        "formats, or state (every list, for kmemsim diff); WHEN is end or every=TIME", \
+		        "Print buddyinfo, pagetypeinfo, zoneinfo, slabinfo, unusable_index, extfrag_index, vmallocinfo in the " \
+		        "kernel's formats, or state (every list, for kmemsim diff); WHEN is end or every=TIME", \
 		        0 \
 	}
 #define MACHINE_OPTION \
@@ -217,14 +217,16 @@ static bool is_named(const char *text)
 /* A scenario names one thing to run. */
 static bool check_source(const struct settings *settings, const char *input, struct error *error)
 {
-	int named = is_named(settings->trace) + is_named(settings->accesses) + is_named(settings->workload);
+	int named = is_named(settings->trace) + is_named(settings->accesses) + is_named(settings->workload) +
+	            is_named(settings->access_workload);
 	if (named == 0)
 		return error_set(error, ERROR_USAGE,
-		                 "%s: nothing to run; expected a line such as `trace: trace.txt.xz`, `accesses: program.kmt` or "
-		                 "`workload: kmalloc_loop`",
+		                 "%s: nothing to run; expected a line such as `trace: trace.txt.xz`, `accesses: program.kmt`, "
+		                 "`workload: kmalloc_loop` or `access_workload: pointer_chase`",
 		                 input);
 	return named == 1 ||
-	       error_set(error, ERROR_USAGE, "%s: a run is given one of trace, accesses and workload, not several", input);
+	       error_set(error, ERROR_USAGE,
+	                 "%s: a run is given one of trace, accesses, workload and access_workload, not several", input);
 }
 
 static int run_simulation(struct run_options *options, bool scenario, bool compare, struct error *error);
@@ -289,7 +291,7 @@ static int run_simulation(struct run_options *options, bool scenario, bool compa
 		                                 .run = run_variant,
 		                                 .context = options};
 		code = variants_simulate(&run);
-	} else if (is_named(settings.accesses)) {
+	} else if (is_named(settings.accesses) || is_named(settings.access_workload)) {
 		const struct access_simulation simulation = {
 		        .settings = &settings, .db_path = options->db, .format = options->format};
 		code = access_simulate(&simulation);

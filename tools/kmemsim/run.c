@@ -38,9 +38,10 @@ struct parts {
 	struct steps steps;
 	struct page_allocator *pages;
 	struct object_allocator *objects;
-	struct cache_hierarchy *caches; /* NULL: the memory model has none */
-	struct mmus mmus;               /* likewise; cpus 0 */
-	struct kernel_map kernel_map;   /* of a machine whose addresses are translated */
+	struct virtual_allocator *areas; /* NULL: the recording has none */
+	struct cache_hierarchy *caches;  /* NULL: the memory model has none */
+	struct mmus mmus;                /* likewise; cpus 0 */
+	struct kernel_map kernel_map;    /* of a machine whose addresses are translated */
 	bool mapped;
 	struct timed_machine machine; /* timing: cycles */
 	bool timed;
@@ -79,11 +80,15 @@ static void print_state(const struct parts *parts, FILE *out)
 	const struct page_allocator_ops *pages = parts->pages->ops;
 	const struct object_allocator_ops *objects = parts->objects->ops;
 	const char *what = pages->print_state ? (objects->print_state ? "pmc" : "pm") : (objects->print_state ? "c" : "none");
-	fprintf(out, "@STATE simulated what=%s ts=%llu\n", what, (unsigned long long)replay_time_ns(parts->replay));
+	bool areas = parts->areas && parts->areas->ops->print_state;
+	fprintf(out, "@STATE simulated what=%s%s ts=%llu\n", what, areas ? "v" : "",
+	        (unsigned long long)replay_time_ns(parts->replay));
 	if (pages->print_state)
 		pages->print_state(parts->pages, out);
 	if (objects->print_state)
 		objects->print_state(parts->objects, CACHE_NONE, out);
+	if (areas)
+		parts->areas->ops->print_state(parts->areas, out);
 	fprintf(out, "@END simulated\n");
 }
 
@@ -115,6 +120,10 @@ static void print_dump(const struct parts *parts, enum dump_kind kind, FILE *out
 		break;
 	case DUMP_STATE:
 		print_state(parts, out);
+		break;
+	case DUMP_VMALLOCINFO:
+		if (parts->areas && parts->areas->ops->print_info)
+			parts->areas->ops->print_info(parts->areas, out);
 		break;
 	case DUMP_KINDS:
 		SIM_UNREACHABLE("a kind of dump");
@@ -250,6 +259,19 @@ static bool make_machine(struct parts *parts, struct error *error)
 	return timed_machine_create(&parts->machine, &machine, error);
 }
 
+static bool make_areas(struct parts *parts, struct error *error)
+{
+	const struct settings *settings = parts->run->settings;
+	const struct virtual_allocator_model *model = virtual_allocator_model(settings->virtual_allocator, error);
+	const struct virtual_allocator_wiring wiring = {.settings = settings,
+	                                                .pages = parts->pages,
+	                                                .objects = parts->objects,
+	                                                .layout = &parts->layout,
+	                                                .steps = &parts->steps};
+	parts->areas = model ? model->create(&wiring, error) : NULL;
+	return parts->areas != NULL;
+}
+
 static bool make_models(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->run->settings;
@@ -281,6 +303,8 @@ static bool make_models(struct parts *parts, struct error *error)
 	                                              .seed = settings->seed};
 	parts->objects = object_model->create(&above, error);
 	if (!parts->objects || (parts->start.path && !start_state_objects(&parts->start, parts->objects, &above, error)))
+		return false;
+	if (trace_has_areas(parts->trace) && !make_areas(parts, error))
 		return false;
 	return !parts->timed || make_machine(parts, error);
 }
@@ -340,6 +364,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .trace = parts->trace,
 	        .pages = parts->pages,
 	        .objects = parts->objects,
+	        .areas = parts->areas,
 	        .steps = &parts->steps,
 	        .machine = parts->timed ? &parts->machine.machine : NULL,
 	        .caches = parts->caches,
@@ -462,6 +487,8 @@ static bool write_results(struct parts *parts, struct error *error)
 	       (!followed || write_metrics(parts, "follow_pages", follow_pages_metrics, followed, error)) &&
 	       write_metrics(parts, "page_allocator", pages->ops->metrics, pages->ops->counters(pages), error) &&
 	       write_metrics(parts, "object_allocator", objects->ops->metrics, objects->ops->counters(objects), error) &&
+	       (!parts->areas || write_metrics(parts, "virtual_allocator", parts->areas->ops->metrics,
+	                                       parts->areas->ops->counters(parts->areas), error)) &&
 	       write_caches(parts, error) && write_call_sites(parts, error) && (!parts->timed || write_machine(parts, error));
 }
 
@@ -641,6 +668,7 @@ static void release(struct parts *parts)
 		kernel_map_release(&parts->kernel_map);
 	if (parts->mmus.cpus)
 		mmus_release(&parts->mmus);
+	virtual_allocator_destroy(parts->areas);
 	object_allocator_destroy(parts->objects);
 	page_allocator_destroy(parts->pages);
 	steps_release(&parts->steps);

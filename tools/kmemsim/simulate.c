@@ -106,6 +106,7 @@ static bool make_workload(struct batch *batch, struct settings *settings, struct
 	                                       .values = line.values,
 	                                       .line = settings->workload,
 	                                       .cpus = settings->machine.cpus,
+	                                       .memory_bytes = settings->machine.memory_bytes,
 	                                       .seed = settings->seed,
 	                                       .progress = &progress};
 	batch->trace_fd = workload_write(&wiring, error);

@@ -27,13 +27,21 @@
 /* How long the parent sleeps between two looks at its children. */
 #define POLL_NS 20000000
 
-/* The next word of a line, NULL at its end; *at goes behind it. */
+/* The next word of a line, NULL at its end; *at goes behind it. Between two '"', which are taken out, blanks are part of it. */
 static char *next_word(const char **at)
 {
 	*at += strspn(*at, " \t");
-	size_t length = strcspn(*at, " \t");
-	char *word = length ? xasprintf("%.*s", (int)length, *at) : NULL;
-	*at += length;
+	char *word = **at ? xasprintf("%s", *at) : NULL;
+	size_t length = 0;
+	bool quoted = false;
+	for (; **at && (quoted || !strchr(" \t", **at)); (*at)++) {
+		if (**at == '"')
+			quoted = !quoted;
+		else
+			word[length++] = **at;
+	}
+	if (word)
+		word[length] = '\0';
 	return word;
 }
 

@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * access_workload.c - patterns of accesses over a working set (interface: access_workload.h).
+ *
+ * pointer_chase  a random permutation of the lines that is one cycle (Sattolo, 1986), as lmbench's lat_mem_rd and its successors
+ *                measure latency: no line is read again before all others were, and none can be foretold from the last
+ * stream         word by word, from the beginning again at the end
+ * strided        every `stride` bytes, likewise
+ * random         any word, all equally likely
+ * zipf           any line, the one of rank k in proportion to 1 / k^exponent; ranks lie anywhere. Alias method (Walker 1977, Vose
+ *                1991) with whole numbers: weights are 2^32 / k^exponent rounded down, and are drawn exactly
+ * false_sharing  each core changes a word of its own, `spacing` bytes from the next core's
+ * shared_counter all cores change the same word
+ *
+ * Invariant: every access lies within its core's working set.
+ */
+#include "models/access_workload.h"
+
+#include "sim/nearest.h"
+#include "sim/rng.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LINE_BYTES 64
+#define WORD_BYTES 8
+#define REGION_ALIGN (2ull << 20) /* the largest page that a working set may want for itself */
+#define BYTES_MAX (4ull << 30)    /* 2^26 lines: the tables of a pattern hold at most 24 bytes for each */
+
+enum exponent { EXPONENT_HALF, EXPONENT_ONE, EXPONENT_ONE_AND_HALF, EXPONENT_TWO };
+static const char *const exponent_names[] = {"0.5", "1", "1.5", "2", NULL};
+
+struct values {
+	char *name;
+	uint64_t bytes, count, stride, spacing;
+	uint32_t stores;
+	enum exponent exponent;
+	bool shared;
+};
+
+struct stream;
+
+struct pattern {
+	const char *name, *help;
+	const struct setting *keys;
+	void (*begin)(struct stream *);                    /* NULL: nothing to prepare */
+	uint64_t (*offset)(struct stream *, unsigned cpu); /* of a core's next access in its working set */
+	bool changes;                                      /* each access is a load and a store of one instruction */
+};
+
+struct alias {
+	uint64_t least; /* below it a draw means the column's own line */
+	uint32_t other; /* else this one */
+};
+
+struct stream {
+	struct access_source source; /* first: a pointer to it is one to the stream */
+	const struct pattern *pattern;
+	struct values values;
+	struct rng rng;
+	unsigned cpus, cpu; /* cpu: whose turn it is */
+	uint64_t done, region_bytes;
+	uint64_t *at;        /* [cpu]: where the core is */
+	uint32_t *order;     /* [line]: the line that follows it, or the line of a rank */
+	struct alias *alias; /* [rank] */
+	uint64_t weight;     /* sum of all */
+};
+
+#define AT(field) .offset = offsetof(struct values, field), .size = sizeof(((struct values *)0)->field)
+#define CHOICE "a choice"
+
+#define KEY_NAME \
+	{ \
+		.key = "name", .type = SETTING_STRING, .default_text = "", .help = "of the pattern", \
+		.source = "every line has one", AT(name) \
+	}
+#define KEY_BYTES \
+	{ \
+		.key = "bytes", .type = SETTING_SIZE, .default_text = "16 MiB", .min = LINE_BYTES, .max = BYTES_MAX, \
+		.help = "The working set of a core, in whole lines of 64 bytes", \
+		.source = CHOICE ": twice a last level of 8 MiB", AT(bytes) \
+	}
+#define KEY_COUNT \
+	{ \
+		.key = "count", .type = SETTING_COUNT, .unit = "accesses", .default_text = "10000000", .min = 1, \
+		.max = 1000000000000, .help = "Accesses of all cores together", .source = CHOICE ": past the start", AT(count) \
+	}
+#define KEY_STORES \
+	{ \
+		.key = "stores", .type = SETTING_COUNT, .unit = "percent", .default_text = "0", .min = 0, .max = 100, \
+		.help = "Of the accesses are stores", .source = CHOICE, AT(stores) \
+	}
+#define KEY_SHARED \
+	{ \
+		.key = "shared", .type = SETTING_BOOL, .default_text = "false", \
+		.help = "All cores have the same working set; else each one its own", .source = CHOICE, AT(shared) \
+	}
+#define KEY_STRIDE \
+	{ \
+		.key = "stride", .type = SETTING_SIZE, .default_text = "256 B", .min = WORD_BYTES, .max = BYTES_MAX, \
+		.help = "From one access to the next; it begins again at the end", .source = CHOICE ": every fourth line", \
+		AT(stride) \
+	}
+#define KEY_EXPONENT \
+	{ \
+		.key = "exponent", .type = SETTING_ENUM, .names = exponent_names, .default_text = "1", \
+		.help = "How fast ranks grow rare", .source = "Zipf's law", AT(exponent) \
+	}
+#define KEY_SPACING \
+	{ \
+		.key = "spacing", .type = SETTING_SIZE, .default_text = "8 B", .min = WORD_BYTES, .max = BYTES_MAX, \
+		.help = "From one core's word to the next; 8 B: neighbours on a line, 64 B: lines of their own", \
+		.source = CHOICE, AT(spacing) \
+	}
+
+static const struct setting set_keys[] = {KEY_NAME, KEY_BYTES, KEY_COUNT, KEY_STORES, KEY_SHARED, {.key = NULL}};
+static const struct setting stride_keys[] = {KEY_NAME, KEY_BYTES, KEY_STRIDE, KEY_COUNT, KEY_STORES, KEY_SHARED, {.key = NULL}};
+static const struct setting zipf_keys[] = {KEY_NAME, KEY_BYTES, KEY_EXPONENT, KEY_COUNT, KEY_STORES, KEY_SHARED, {.key = NULL}};
+static const struct setting neighbour_keys[] = {KEY_NAME, KEY_SPACING, KEY_COUNT, {.key = NULL}};
+static const struct setting counter_keys[] = {KEY_NAME, KEY_COUNT, {.key = NULL}};
+
+static uint32_t lines(const struct stream *stream)
+{
+	return (uint32_t)(stream->values.bytes / LINE_BYTES);
+}
+
+/* A number below limit, each exactly as likely: what lies beyond it is drawn again. */
+static uint64_t draw(struct rng *rng, uint64_t limit)
+{
+	uint64_t mask = limit - 1, drawn;
+	for (unsigned shift = 1; shift < 64; shift *= 2)
+		mask |= mask >> shift;
+	do
+		drawn = rng_next(rng) & mask;
+	while (drawn >= limit);
+	return drawn;
+}
+
+static void number_lines(struct stream *stream)
+{
+	stream->order = xcalloc(lines(stream), sizeof *stream->order);
+	for (uint32_t line = 0; line < lines(stream); line++)
+		stream->order[line] = line;
+}
+
+/* Exchanges each line, from the last, with one before it: `with_itself` any order (Fisher, Yates), else one cycle (Sattolo). */
+static void shuffle(struct stream *stream, bool with_itself)
+{
+	uint32_t *order = stream->order;
+	for (uint32_t last = lines(stream) - 1; last > 0; last--) {
+		uint32_t other = (uint32_t)draw(&stream->rng, (uint64_t)last + with_itself), kept = order[last];
+		order[last] = order[other];
+		order[other] = kept;
+	}
+}
+
+/* Cores begin at places of their own, as far from each other as there are lines. */
+static void begin_chase(struct stream *stream)
+{
+	number_lines(stream);
+	shuffle(stream, false);
+	for (unsigned cpu = 0; cpu < stream->cpus; cpu++)
+		stream->at[cpu] = (uint64_t)lines(stream) * cpu / stream->cpus;
+}
+
+static uint64_t chase(struct stream *stream, unsigned cpu)
+{
+	uint64_t line = stream->at[cpu];
+	stream->at[cpu] = stream->order[line];
+	return line * LINE_BYTES;
+}
+
+static uint64_t next_by(struct stream *stream, unsigned cpu, uint64_t stride)
+{
+	uint64_t at = stream->at[cpu];
+	stream->at[cpu] = at + stride + WORD_BYTES > stream->values.bytes ? 0 : at + stride;
+	return at;
+}
+
+static uint64_t next_word(struct stream *stream, unsigned cpu)
+{
+	return next_by(stream, cpu, WORD_BYTES);
+}
+
+static uint64_t next_stride(struct stream *stream, unsigned cpu)
+{
+	return next_by(stream, cpu, stream->values.stride);
+}
+
+static uint64_t any_word(struct stream *stream, unsigned cpu)
+{
+	(void)cpu;
+	return draw(&stream->rng, stream->values.bytes / WORD_BYTES) * WORD_BYTES;
+}
+
+/* The largest whole number whose square is at most `square`. */
+static uint64_t root(uint64_t square)
+{
+	uint64_t found = 0;
+	for (uint64_t bit = 1ull << 31; bit > 0; bit >>= 1)
+		if ((found + bit) * (found + bit) <= square)
+			found += bit;
+	return found;
+}
+
+/* 2^32 / rank^exponent, rounded down; division by parts rounds the same. */
+static uint64_t weight_of(uint64_t rank, enum exponent exponent)
+{
+	switch (exponent) {
+	case EXPONENT_HALF:
+		return root(UINT64_MAX / rank);
+	case EXPONENT_ONE:
+		return (1ull << 32) / rank;
+	case EXPONENT_ONE_AND_HALF:
+		return root(UINT64_MAX / rank / rank / rank);
+	case EXPONENT_TWO:
+		return (1ull << 32) / rank / rank;
+	}
+	return 0;
+}
+
+/*
+ * Vose: a column with less than its part of the whole is filled up from one with more. `least` holds what a column has, in units
+ * in which a column's part is the sum of all weights.
+ */
+static void fill_columns(struct stream *stream)
+{
+	struct alias *alias = stream->alias;
+	uint32_t count = lines(stream), poor_count = 0, rich_at = count;
+	uint32_t *waiting = xcalloc(count, sizeof *waiting); /* poor columns from the front, rich ones from the back */
+	for (uint32_t rank = 0; rank < count; rank++)
+		waiting[alias[rank].least < stream->weight ? poor_count++ : --rich_at] = rank;
+	while (poor_count > 0 && rich_at < count) {
+		uint32_t poor = waiting[--poor_count], rich = waiting[rich_at];
+		alias[poor].other = rich;
+		alias[rich].least -= stream->weight - alias[poor].least;
+		if (alias[rich].least >= stream->weight)
+			continue;
+		rich_at++;
+		waiting[poor_count++] = rich;
+	}
+	SIM_ASSERT(poor_count == 0); /* what all have together is exact */
+	free(waiting);
+}
+
+static void begin_zipf(struct stream *stream)
+{
+	uint32_t count = lines(stream);
+	number_lines(stream);
+	shuffle(stream, true);
+	stream->alias = xcalloc(count, sizeof *stream->alias);
+	for (uint32_t rank = 0; rank < count; rank++) {
+		uint64_t weight = weight_of((uint64_t)rank + 1, stream->values.exponent);
+		stream->alias[rank] = (struct alias){.least = weight * count, .other = rank};
+		stream->weight += weight;
+	}
+	fill_columns(stream);
+}
+
+static uint64_t any_rank(struct stream *stream, unsigned cpu)
+{
+	(void)cpu;
+	uint32_t rank = (uint32_t)draw(&stream->rng, lines(stream));
+	const struct alias *alias = &stream->alias[rank];
+	if (draw(&stream->rng, stream->weight) >= alias->least)
+		rank = alias->other;
+	return (uint64_t)stream->order[rank] * LINE_BYTES;
+}
+
+static uint64_t own_word(struct stream *stream, unsigned cpu)
+{
+	return stream->values.spacing * cpu;
+}
+
+static const struct pattern patterns[] = {
+        {"pointer_chase", "each line once a round, in an order that cannot be foretold", set_keys, begin_chase, chase, false},
+        {"stream", "word by word, again and again", set_keys, NULL, next_word, false},
+        {"strided", "every so many bytes, again and again", stride_keys, NULL, next_stride, false},
+        {"random", "any word, all equally likely", set_keys, NULL, any_word, false},
+        {"zipf", "few lines often, many seldom: Zipf's law", zipf_keys, begin_zipf, any_rank, false},
+        {"false_sharing", "each core changes a word of its own, near the others'", neighbour_keys, NULL, own_word, true},
+        {"shared_counter", "all cores change the same word", counter_keys, NULL, own_word, true},
+};
+#define PATTERNS (sizeof patterns / sizeof *patterns)
+
+const char *access_workload_pattern(size_t index, const char **help, const struct setting **keys)
+{
+	if (index >= PATTERNS)
+		return NULL;
+	*help = patterns[index].help;
+	*keys = patterns[index].keys;
+	return patterns[index].name;
+}
+
+static unsigned kind_of(struct stream *stream)
+{
+	if (stream->pattern->changes)
+		return ACCESS_MODIFY;
+	return rng_below(&stream->rng, 100) < stream->values.stores ? ACCESS_STORE : ACCESS_LOAD;
+}
+
+static bool read_stream(struct access_source *source, struct access *batch, size_t capacity, size_t *count, struct error *error)
+{
+	struct stream *stream = (struct stream *)source;
+	(void)error;
+	for (*count = 0; *count < capacity && stream->done < stream->values.count; (*count)++) {
+		unsigned cpu = stream->cpu;
+		uint64_t base = ACCESS_WORKLOAD_BASE + (stream->values.shared ? 0 : stream->region_bytes * cpu);
+		batch[*count] = (struct access){.address = base + stream->pattern->offset(stream, cpu),
+		                                .bytes = WORD_BYTES,
+		                                .cpu = (uint16_t)cpu,
+		                                .kind = (uint8_t)kind_of(stream)};
+		stream->done++;
+		stream->cpu = (cpu + 1) % stream->cpus;
+	}
+	source->bytes_done = stream->done;
+	return true;
+}
+
+static void close_stream(struct access_source *source)
+{
+	struct stream *stream = (struct stream *)source;
+	setting_table_release(stream->pattern->keys, &stream->values);
+	free(stream->at);
+	free(stream->order);
+	free(stream->alias);
+	free(stream);
+}
+
+static const struct access_source_ops stream_ops = {
+        .name = "workload", .help = "made up, of no file", .read = read_stream, .close = close_stream};
+
+static const struct pattern *find_pattern(const char *name, struct error *error)
+{
+	struct nearest nearest;
+	nearest_start(&nearest, name);
+	for (size_t index = 0; index < PATTERNS; index++) {
+		if (strcmp(patterns[index].name, name) == 0)
+			return &patterns[index];
+		nearest_offer(&nearest, patterns[index].name);
+	}
+	const char *meant = nearest_found(&nearest);
+	error_set(error, ERROR_USAGE, "access_workload: there is no '%s'%s%s%s; `kmemsim list workloads` shows them all", name,
+	          meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'" : "");
+	return NULL;
+}
+
+/* The pattern of a line, and its values; NULL with *error. */
+static const struct pattern *read_line(const char *line, struct values *values, struct error *error)
+{
+	line += strspn(line, " \t");
+	char *name = xasprintf("%.*s", (int)strcspn(line, " \t"), line);
+	const struct pattern *pattern = find_pattern(name, error);
+	free(name);
+	if (!pattern || !setting_read_line(pattern->keys, line, NULL, values, "access_workload", error))
+		return NULL;
+	values->bytes -= values->bytes % LINE_BYTES;
+	return pattern;
+}
+
+struct access_source *access_workload_open(const char *line, unsigned cpus, uint64_t seed, struct error *error)
+{
+	struct values values = {0};
+	SIM_ASSERT(cpus > 0);
+	const struct pattern *pattern = read_line(line, &values, error);
+	if (!pattern)
+		return NULL;
+	struct stream *stream = xcalloc(1, sizeof *stream);
+	stream->source = (struct access_source){.ops = &stream_ops, .bytes_total = values.count};
+	stream->pattern = pattern;
+	stream->values = values;
+	stream->cpus = cpus;
+	stream->region_bytes = (values.bytes + REGION_ALIGN - 1) / REGION_ALIGN * REGION_ALIGN;
+	stream->at = xcalloc(cpus, sizeof *stream->at);
+	rng_init(&stream->rng, seed, pattern->name);
+	if (pattern->begin)
+		pattern->begin(stream);
+	return &stream->source;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * access_workload.h - accesses that nobody recorded: the setting `access_workload`, a line "NAME KEY=VALUE ...", as a source of
+ * accesses (sim/port/access_source.h).
+ *
+ * Cores take turns, one access each, in the order of their numbers. Same line, seed and number of cores: the same accesses.
+ */
+#ifndef MODELS_ACCESS_WORKLOAD_H
+#define MODELS_ACCESS_WORKLOAD_H
+
+#include "sim/port/access_source.h"
+#include "sim/setting.h"
+
+/* Where the first core's accesses lie; the next core's own working set begins behind it, at whole 2 MiB. */
+#define ACCESS_WORKLOAD_BASE 0x10000000ull
+
+/* Accesses for so many cores. NULL with *error naming the nearest name or key. */
+struct access_source *access_workload_open(const char *line, unsigned cpus, uint64_t seed, struct error *error);
+
+/* The patterns, for lists: a name, a line of help and its keys (the first is the name) by index; NULL behind the last. */
+const char *access_workload_pattern(size_t index, const char **help, const struct setting **keys);
+
+#endif
