@@ -81,7 +81,8 @@ struct core_job {
 /* A load or store on its way. */
 struct core_flight {
 	cycle done;
-	struct cost cost; /* of a load */
+	bool in_first;    /* all its cycles are of the first level */
+	struct cost cost; /* of a load, unless in_first */
 };
 
 struct machine;

@@ -5,6 +5,16 @@
 #include "sim/core_internal.h"
 
 /* Makes an access at `now`, and answers when it is done. */
+static cycle access_quick(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, cycle now,
+                          struct core_flight *load)
+{
+	const struct memory_request request = {
+	        .address = address, .bytes = bytes, .cpu = (uint16_t)core->cpu, .kind = (uint8_t)kind, .now = now};
+	load->done = memory_access_quick(core->machine->memory, &request, &load->cost, &load->in_first);
+	return load->done;
+}
+
+/* The same, of any kind and with its cost. */
 static cycle access_memory(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, bool is_locked, cycle now,
                            struct cost *cost)
 {
@@ -22,6 +32,8 @@ static cycle wait_for_load(struct core *core, const struct core_flight *load, cy
 {
 	if (load->done <= now)
 		return now;
+	if (load->in_first)
+		return core_pay(core, COST_L1, load->done - now, now);
 	cost_take_last(&core->counters.cost, &load->cost, load->done - now);
 	return load->done;
 }
@@ -57,11 +69,19 @@ cycle core_load(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 {
 	struct core_flight load;
 	now = make_place(core, now);
-	load.done = access_memory(core, address, bytes, ACCESS_LOAD, false, now, &load.cost);
+	access_quick(core, address, bytes, ACCESS_LOAD, now, &load);
 	core->read_address = address;
 	core->read_at = now;
 	if (core->machine->config.misses_in_flight == 1)
 		return wait_for_load(core, &load, now);
+	if (load.in_first) {
+		/* Most loads; the parts need not be copied. */
+		if (load.done > core->latest.done) {
+			core->latest.done = load.done;
+			core->latest.in_first = true;
+		}
+		return now;
+	}
 	if (load.done > core->latest.done)
 		core->latest = load;
 	if (is_miss(&load.cost))
@@ -71,11 +91,13 @@ cycle core_load(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 
 cycle core_fetch(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 {
-	struct cost cost;
-	access_memory(core, address, bytes, ACCESS_CODE, false, now, &cost);
-	cost.cycles[COST_L1] = 0;
-	cost_add(&core->counters.cost, &cost);
-	return now + cost_total(&cost);
+	struct core_flight fetch;
+	access_quick(core, address, bytes, ACCESS_CODE, now, &fetch);
+	if (fetch.in_first)
+		return now;
+	fetch.cost.cycles[COST_L1] = 0;
+	cost_add(&core->counters.cost, &fetch.cost);
+	return now + cost_total(&fetch.cost);
 }
 
 /* Room for one more store. */
@@ -104,14 +126,15 @@ static cycle enter_buffer(struct core *core, cycle ready)
 
 cycle core_store(struct core *core, uint64_t address, uint32_t bytes, cycle now, cycle *written)
 {
-	struct cost cost;
+	struct core_flight store;
 	if (core->machine->config.store_buffer == 0) {
+		struct cost cost;
 		*written = access_memory(core, address, bytes, ACCESS_STORE, false, now, &cost);
 		cost_add(&core->counters.cost, &cost);
 		return *written;
 	}
 	now = make_room(core, now);
-	*written = enter_buffer(core, access_memory(core, address, bytes, ACCESS_STORE, false, now, &cost));
+	*written = enter_buffer(core, access_quick(core, address, bytes, ACCESS_STORE, now, &store));
 	return now;
 }
 

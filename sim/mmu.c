@@ -54,12 +54,27 @@ static struct walk_request request_of(const struct mmu *mmu, const struct access
 
 /* ---- the filter ---- */
 
+static void forget_large(struct mmu_recents *recents, enum page_size size)
+{
+	for (unsigned place = 0; place < MMU_RECENT_LARGE_MAX; place++)
+		recents->large[size][place].page = MMU_PAGE_NONE;
+	recents->large_sizes &= (uint8_t) ~(1u << size);
+}
+
+static void forget_small(struct mmu_recents *recents, uint64_t mask)
+{
+	for (uint64_t place = 0; place <= mask; place++)
+		recents->of_set[place].page = MMU_PAGE_NONE;
+}
+
 static void forget_recents(struct mmu *mmu)
 {
 	for (unsigned side = 0; side < MMU_SIDES; side++) {
-		for (unsigned set = 0; set < MMU_RECENT_MAX; set++)
-			mmu->recents[side].of_set[set].page = MMU_PAGE_NONE;
-		mmu->recents[side].large.page = MMU_PAGE_NONE;
+		forget_small(&mmu->recents[side], MMU_RECENT_MAX - 1);
+		for (unsigned size = PAGE_4K + 1; size < PAGE_SIZES; size++)
+			forget_large(&mmu->recents[side], (enum page_size)size);
+		for (unsigned place = 0; place < MMU_KNOWN; place++)
+			mmu->known[side][place].chunk = MMU_PAGE_NONE;
 	}
 }
 
@@ -77,17 +92,31 @@ static uint8_t allowed_kinds(const struct mmu *mmu, bool user, uint64_t word)
 	return (uint8_t)kinds;
 }
 
+/* Where the filter has a page of a size. */
+static struct mmu_recent *recent_of(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear)
+{
+	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
+	uint64_t page = linear >> page_size_shift(size);
+	return size == PAGE_4K ? &recents->of_set[page & mmu->recent_mask[side]]
+	                       : &recents->large[size][page & mmu->large_mask[side][size]];
+}
+
+/* A page of a size was used: of the other sizes in its array none is known to be the last of its set. */
+static void forget_sharing(struct mmu *mmu, enum mmu_side side, enum page_size size)
+{
+	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
+	unsigned sharing = mmu->sharing_sizes[side][size];
+	if (sharing & 1u << PAGE_4K)
+		forget_small(recents, mmu->recent_mask[side]);
+	for (unsigned sizes = sharing & recents->large_sizes; sizes; sizes &= sizes - 1)
+		forget_large(recents, (enum page_size)__builtin_ctz(sizes));
+}
+
 /* A first-level array got another entry: what was last used in its set is not known any more. */
 static void forget_side(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear)
 {
-	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
-	if (size != PAGE_4K || mmu->first_shared_by_sizes)
-		recents->large.page = MMU_PAGE_NONE;
-	if (size == PAGE_4K)
-		recents->of_set[linear >> PAGE_SHIFT & mmu->recent_mask[side]].page = MMU_PAGE_NONE;
-	else if (mmu->first_shared_by_sizes)
-		for (unsigned set = 0; set < MMU_RECENT_MAX; set++)
-			recents->of_set[set].page = MMU_PAGE_NONE;
+	recent_of(mmu, side, size, linear)->page = MMU_PAGE_NONE;
+	forget_sharing(mmu, side, size);
 }
 
 /* The same for the other side, where it has the array too but other recents. */
@@ -99,34 +128,72 @@ static void forget_other_side(struct mmu *mmu, enum mmu_side side, enum page_siz
 }
 
 /* The page was just used, by a hit, in a first-level array. */
-static void remember(struct mmu *mmu, const struct lookup *lookup)
+static void remember_recent(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear, struct mmu_recent recent)
 {
-	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[lookup->side]];
-	const struct mmu_recent recent = {.page = lookup->request.linear >> page_size_shift(lookup->size),
-	                                  .frame = mmu->walker ? lookup->word & WORD_FRAME
-	                                                       : lookup->request.linear & ~(uint64_t)(PAGE_SIZE - 1),
-	                                  .kinds = mmu_kinds_of(mmu, lookup->request.linear, lookup->word),
-	                                  .region = mmu_place_of(mmu, lookup->request.linear, lookup->size)};
-	forget_other_side(mmu, lookup->side, lookup->size, lookup->request.linear);
-	if (mmu->first_shared_by_sizes && recents->large.page != MMU_PAGE_NONE && lookup->size != recents->large_size)
-		recents->large.page = MMU_PAGE_NONE;
-	if (lookup->size == PAGE_4K) {
-		recents->of_set[recent.page & mmu->recent_mask[lookup->side]] = recent;
-		return;
-	}
-	recents->large = recent;
-	recents->large_size = lookup->size;
-	if (mmu->first_shared_by_sizes)
-		for (unsigned set = 0; set < MMU_RECENT_MAX; set++)
-			recents->of_set[set].page = MMU_PAGE_NONE;
+	forget_other_side(mmu, side, size, linear);
+	forget_sharing(mmu, side, size);
+	*recent_of(mmu, side, size, linear) = recent;
+	if (size != PAGE_4K)
+		mmu->recents[mmu->recents_of[side]].large_sizes |= (uint8_t)(1u << size);
 }
 
-/* ---- entries in levels ---- */
+static struct mmu_known *known_of(struct mmu *mmu, enum mmu_side side, uint64_t linear)
+{
+	return &mmu->known[side][(linear >> MMU_CHUNK_SHIFT) % MMU_KNOWN];
+}
 
 static uint64_t tag_of(const struct mmu *mmu, uint64_t linear, uint64_t word, enum page_size size)
 {
 	return word & WORD_GLOBAL ? tlb_tag_global(linear, size) : tlb_tag(linear, size, mmu->walker ? mmu->walker->pcid : 0);
 }
+
+static void remember(struct mmu *mmu, const struct lookup *lookup)
+{
+	uint64_t linear = lookup->request.linear;
+	const struct mmu_recent recent = {.page = linear >> page_size_shift(lookup->size),
+	                                  .frame = mmu->walker ? lookup->word & WORD_FRAME : linear & ~(uint64_t)(PAGE_SIZE - 1),
+	                                  .kinds = mmu_kinds_of(mmu, linear, lookup->word),
+	                                  .region = mmu_place_of(mmu, linear, lookup->size)};
+	remember_recent(mmu, lookup->side, lookup->size, linear, recent);
+	if (lookup->size != PAGE_4K)
+		*known_of(mmu, lookup->side, linear) = (struct mmu_known){
+		        linear >> MMU_CHUNK_SHIFT, tag_of(mmu, linear, lookup->word, lookup->size), recent.region};
+}
+
+/*
+ * What find_in_level() and hit() do of a page in the first level. The tag was that of the chunk's page when it was used last, and
+ * is asked for again: an entry that went, or is another address space's, is not found.
+ */
+bool mmu_known_access(struct mmu *mmu, const struct access *access, struct access *physical)
+{
+	enum mmu_side side = access->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA;
+	uint64_t linear = access->address, *word;
+	const struct mmu_known *known = known_of(mmu, side, linear);
+	if (known->chunk != linear >> MMU_CHUNK_SHIFT || mmu->watched || mmu->partial || !mmu->walker ||
+	    (linear & (PAGE_SIZE - 1)) + access->bytes > PAGE_SIZE)
+		return false;
+	enum page_size size = tlb_tag_size(known->tag);
+	if (!tlb_use(mmu->level[0].array[side][size], known->tag, &word))
+		return false;
+	const struct mmu_recent recent = {.page = linear >> page_size_shift(size),
+	                                  .frame = *word & WORD_FRAME,
+	                                  .kinds = mmu_kinds_of(mmu, linear, *word),
+	                                  .region = known->region};
+	if (!(recent.kinds >> access->kind & 1))
+		return false;
+	remember_recent(mmu, side, size, linear, recent);
+	mmu->counters.accesses++;
+	mmu->counters.pages++;
+	mmu->level_counters[0].accesses[access->kind]++;
+	mmu->level_counters[0].hits[access->kind][size]++;
+	*physical = *access;
+	physical->address = recent.frame | (linear & (page_size_bytes(size) - 1));
+	if (mmu->layout)
+		physical->region = recent.region;
+	return true;
+}
+
+/* ---- entries in levels ---- */
 
 static void fill_level(struct mmu *mmu, unsigned level, enum mmu_side side, uint8_t kind, struct tlb_entry entry);
 
@@ -556,6 +623,17 @@ static bool can_run_whole_batches(const struct mmu *mmu)
 	return true;
 }
 
+/* The filter of a page size: its places, and what shares the array with it. */
+static void init_size(struct mmu *mmu, enum mmu_side side, enum page_size size)
+{
+	struct tlb_level *const *arrays = mmu->level[0].array[side];
+	uint32_t sets = arrays[size] ? arrays[size]->sets : 1;
+	mmu->large_mask[side][size] = (sets < MMU_RECENT_LARGE_MAX ? sets : MMU_RECENT_LARGE_MAX) - 1;
+	for (unsigned other = 0; other < PAGE_SIZES; other++)
+		if (arrays[size] && other != size && arrays[other] == arrays[size])
+			mmu->sharing_sizes[side][size] |= (uint8_t)(1u << other);
+}
+
 void mmu_init(struct mmu *mmu)
 {
 	const struct mmu_level *first = &mmu->level[0];
@@ -565,10 +643,6 @@ void mmu_init(struct mmu *mmu)
 		const struct tlb_level *data = first->array[MMU_DATA][size], *code = first->array[MMU_CODE][size];
 		one_for_both = one_for_both && data == code;
 		any_joint = any_joint || (data && data == code);
-		for (unsigned other = 0; other < size; other++)
-			mmu->first_shared_by_sizes = mmu->first_shared_by_sizes ||
-			                             (data && data == first->array[MMU_DATA][other]) ||
-			                             (code && code == first->array[MMU_CODE][other]);
 	}
 	for (unsigned side = 0; side < MMU_SIDES; side++) {
 		const struct tlb_level *array = first->array[side][PAGE_4K];
@@ -578,6 +652,8 @@ void mmu_init(struct mmu *mmu)
 		uint32_t sets = array ? array->sets : 1;
 		mmu->recents_of[side] = one_for_both ? 0 : side;
 		mmu->recent_mask[side] = (sets < MMU_RECENT_MAX ? sets : MMU_RECENT_MAX) - 1;
+		for (unsigned size = PAGE_4K; size < PAGE_SIZES; size++)
+			init_size(mmu, (enum mmu_side)side, (enum page_size)size);
 	}
 	mmu->partly_joint = any_joint && !one_for_both;
 	bool is_32bit = mmu->walker && mmu->walker->mode->linear_bits == 32;

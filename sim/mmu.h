@@ -82,12 +82,24 @@ struct mmu_recent {
 
 #define MMU_PAGE_NONE UINT64_MAX
 #define MMU_RECENT_MAX 64
+#define MMU_RECENT_LARGE_MAX 8
 
 struct mmu_recents {
 	struct mmu_recent of_set[MMU_RECENT_MAX]; /* 4 KiB pages, by their lowest bits */
-	struct mmu_recent large;                  /* the last larger page, its number in pages of its own size */
-	enum page_size large_size;
+	/* Larger pages, by their size and the lowest bits of their numbers, which count pages of that size. */
+	struct mmu_recent large[PAGE_SIZES][MMU_RECENT_LARGE_MAX];
+	uint8_t large_sizes; /* of which some page is there, a bit for each */
 };
+
+/* A larger page that a first-level array had, by the 2 MiB of addresses that it was used in. */
+struct mmu_known {
+	uint64_t chunk; /* linear address >> MMU_CHUNK_SHIFT; MMU_PAGE_NONE: none */
+	uint64_t tag;   /* sim/port/tlb_level.h */
+	uint8_t region;
+};
+
+#define MMU_CHUNK_SHIFT 21
+#define MMU_KNOWN 64
 
 struct mmu {
 	unsigned levels;
@@ -103,12 +115,14 @@ struct mmu {
 
 	/* The rest is made by mmu_init(). */
 	struct mmu_recents recents[MMU_SIDES];
+	struct mmu_known known[MMU_SIDES][MMU_KNOWN];
 	unsigned recents_of[MMU_SIDES]; /* which of them a side uses: one for both where they share all first-level arrays */
 	bool partly_joint;              /* the sides share first-level arrays of some page sizes only */
 	uint64_t recent_mask[MMU_SIDES];
-	bool first_shared_by_sizes; /* a first-level array keeps pages of several sizes */
-	bool served[MMU_SIDES];     /* looked up at all */
-	bool seen[PAGE_SIZES];      /* pages of this size were ever filled */
+	uint64_t large_mask[MMU_SIDES][PAGE_SIZES];
+	uint8_t sharing_sizes[MMU_SIDES][PAGE_SIZES]; /* other sizes that the first-level array of a size keeps, a bit for each */
+	bool served[MMU_SIDES];                       /* looked up at all */
+	bool seen[PAGE_SIZES];                        /* pages of this size were ever filled */
 	bool watched;
 	uint64_t user_end;              /* first address that is not one of user mode */
 	uint8_t kinds_by_rights[2][16]; /* kinds of access allowed, by user mode and the word's rights and dirty bit */
@@ -173,6 +187,20 @@ static inline uint8_t mmu_place_of(const struct mmu *mmu, uint64_t linear, enum 
 	return mmu->layout && mmu->walker ? access_on_page(mmu_region_of(mmu, linear), size) : mmu_region_of(mmu, linear);
 }
 
+/* What the filter knows of a larger page around an address; NULL: nothing. *size tells the page's. */
+static inline struct mmu_recent *mmu_recent_large(struct mmu_recents *recents, const uint64_t masks[PAGE_SIZES], uint64_t linear,
+                                                  enum page_size *size)
+{
+	for (unsigned sizes = recents->large_sizes; sizes; sizes &= sizes - 1) {
+		*size = (enum page_size)__builtin_ctz(sizes);
+		uint64_t page = linear >> page_size_shift(*size);
+		struct mmu_recent *recent = &recents->large[*size][page & masks[*size]];
+		if (recent->page == page)
+			return recent;
+	}
+	return NULL;
+}
+
 /*
  * The filter's answer to one access that lies in one page, counted as mmu_run() counts it. false: the filter does not know the
  * page, and nothing has happened.
@@ -180,13 +208,12 @@ static inline uint8_t mmu_place_of(const struct mmu *mmu, uint64_t linear, enum 
 static inline bool mmu_recent_access(struct mmu *mmu, const struct access *access, struct access *physical)
 {
 	unsigned side = access->kind == ACCESS_CODE;
-	const struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
+	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
 	const struct mmu_recent *recent = &recents->of_set[access->address >> PAGE_SHIFT & mmu->recent_mask[side]];
 	enum page_size size = PAGE_4K;
 	if (recent->page != access->address >> PAGE_SHIFT) {
-		recent = &recents->large;
-		size = recents->large_size;
-		if (recent->page != access->address >> page_size_shift(size))
+		recent = mmu_recent_large(recents, mmu->large_mask[side], access->address, &size);
+		if (!recent)
 			return false;
 	}
 	uint64_t inside = access->address & (PAGE_SIZE - 1);
@@ -203,6 +230,12 @@ static inline bool mmu_recent_access(struct mmu *mmu, const struct access *acces
 		physical->region = recent->region;
 	return true;
 }
+
+/*
+ * The same by a larger page that the first level has, but not as the last of its set: where mmu_recent_access() said no. It may
+ * have used the page and still say no, which changes nothing: mmu_run() uses it next.
+ */
+bool mmu_known_access(struct mmu *mmu, const struct access *access, struct access *physical);
 
 void mmu_check(const struct mmu *mmu);
 

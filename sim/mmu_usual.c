@@ -16,7 +16,7 @@
 
 /* What became of up to KIND_BYTES_MAX accesses, by their kinds (kind_byte()). */
 struct tally {
-	uint64_t large;  /* hits in the first level by the last larger page */
+	uint64_t large;  /* hits in the first level by larger pages, which are counted by their size already */
 	uint64_t missed; /* in the first level */
 	uint64_t walked; /* missed in every level */
 };
@@ -32,7 +32,8 @@ typedef bool look_up_function(struct mmu_usual *usual, const struct access *acce
 /* Where the accesses of a side are looked up. */
 struct side {
 	struct mmu_recents *recents;
-	look_up_function *look_up; /* in the levels; NULL: only the filter may be asked */
+	const uint64_t *large_mask; /* of the MMU, by page size */
+	look_up_function *look_up;  /* in the levels; NULL: only the filter may be asked */
 	struct tlb_level *first_array, *second_array;
 	struct ordered_sets first, second;
 };
@@ -130,8 +131,6 @@ static void count(struct mmu_usual *usual, uint64_t all)
 		mmu->counters.pages += of_kind;
 		first->accesses[kind] += of_kind;
 		first->hits[kind][PAGE_4K] += of_kind - large - missed;
-		if (large)
-			first->hits[kind][side_of(usual, kind)->recents->large_size] += large;
 		if (missed)
 			count_misses(mmu, kind, missed, count_in(tally.walked, kind));
 	}
@@ -304,15 +303,16 @@ INLINE void hand_on(struct mmu_usual *usual, const struct access *access, const 
 	usual->to++;
 }
 
-/* By the last larger page. */
+/* By a larger page that was the last of its set. */
 INLINE bool look_up_large(struct mmu_usual *usual, const struct side *side, const struct access *access)
 {
-	const struct mmu_recents *recents = side->recents;
-	const struct mmu_recent *large = &recents->large;
-	if (large->page != access->address >> page_size_shift(recents->large_size) || !(large->kinds >> access->kind & 1))
+	enum page_size size;
+	const struct mmu_recent *large = mmu_recent_large(side->recents, side->large_mask, access->address, &size);
+	if (!large || !(large->kinds >> access->kind & 1))
 		return false;
 	usual->tally.large += usual->kind[access->kind].one;
-	hand_on(usual, access, large, page_size_bytes(recents->large_size));
+	usual->mmu->level_counters[0].hits[access->kind][size]++;
+	hand_on(usual, access, large, page_size_bytes(size));
 	return true;
 }
 
@@ -459,9 +459,9 @@ INLINE bool may_know(const struct mmu_usual *usual, const struct access *access)
 {
 	const struct kind *kind = &usual->kind[access->kind];
 	const uint64_t page = access->address >> PAGE_SHIFT;
-	const struct mmu_recents *recents = kind->side->recents;
+	enum page_size size;
 	return kind->look_up != look_up_filter || kind->recents[page & kind->recent_mask].page == page ||
-	       recents->large.page == access->address >> page_size_shift(recents->large_size);
+	       mmu_recent_large(kind->side->recents, kind->side->large_mask, access->address, &size);
 }
 
 size_t mmu_usual_run(struct mmu *mmu, const struct access *in, size_t count_max, struct walk_sink *sink, size_t capacity)
@@ -560,6 +560,7 @@ struct mmu_usual *mmu_usual_new(struct mmu *mmu)
 	for (unsigned i = 0; i < MMU_SIDES; i++) {
 		struct side *side = &usual->side[i];
 		*side = (struct side){.recents = &mmu->recents[mmu->recents_of[i]],
+		                      .large_mask = mmu->large_mask[i],
 		                      .first_array = mmu->level[0].array[i][PAGE_4K],
 		                      .second_array = mmu->level[1].array[i][PAGE_4K]};
 		if (fits)

@@ -24,7 +24,7 @@ void touched_release(struct touched *touched)
 /* The block's slot, or the slot that is free for it. */
 static struct touched_slot *slot_of(const struct touched *touched, uint64_t block)
 {
-	uint64_t at = (block * 0x9e3779b97f4a7c15u >> 20) & (touched->capacity - 1);
+	uint64_t at = touched_home(touched, block);
 	while (touched->slots[at].op == touched->op && touched->slots[at].block != block)
 		at = (at + 1) & (touched->capacity - 1);
 	return &touched->slots[at];
@@ -41,12 +41,9 @@ static void grow(struct touched *touched)
 	free(old.slots);
 }
 
-void touched_add(struct touched *touched, uint64_t address, uint64_t bytes)
+void touched_add_blocks(struct touched *touched, uint64_t first, uint64_t last)
 {
-	if (bytes == 0)
-		return;
-	uint64_t last = (address + bytes - 1) >> touched->shift;
-	for (uint64_t block = address >> touched->shift; block <= last; block++) {
+	for (uint64_t block = first; block <= last; block++) {
 		struct touched_slot *slot = slot_of(touched, block);
 		if (slot->op == touched->op)
 			continue;

@@ -33,7 +33,25 @@ static inline void touched_clear(struct touched *touched)
 	touched->count = 0;
 }
 
+static inline uint64_t touched_home(const struct touched *touched, uint64_t block)
+{
+	return (block * 0x9e3779b97f4a7c15u >> 20) & (touched->capacity - 1);
+}
+
+/* Blocks `first` to `last` are touched. */
+void touched_add_blocks(struct touched *touched, uint64_t first, uint64_t last);
+
 /* The op touches the bytes from `address` on; none if bytes is 0. */
-void touched_add(struct touched *touched, uint64_t address, uint64_t bytes);
+static inline void touched_add(struct touched *touched, uint64_t address, uint64_t bytes)
+{
+	if (bytes == 0)
+		return;
+	uint64_t first = address >> touched->shift, last = (address + bytes - 1) >> touched->shift;
+	const struct touched_slot *slot = &touched->slots[touched_home(touched, first)];
+	/* Most blocks are touched several times in a row. */
+	if (first == last && slot->op == touched->op && slot->block == first)
+		return;
+	touched_add_blocks(touched, first, last);
+}
 
 #endif

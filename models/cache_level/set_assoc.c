@@ -652,6 +652,25 @@ static bool set_assoc_serve(struct cache_level *level, unsigned instance, uint64
 	return !missed;
 }
 
+/* What serve_plain() does where the array's take() finds the line. */
+static bool set_assoc_hit(struct cache_level *level, unsigned instance, uint64_t request, uint8_t kind)
+{
+	struct replacement *array = ((struct set_assoc *)level)->arrays[instance];
+	uint64_t tag = request >> level->line_shift;
+	uint32_t set = replacement_set_of(array, tag), way;
+	if (!level->is_plain || level->watch)
+		return false;
+	way = replacement_find(array, set, tag);
+	if (way == array->ways)
+		return false;
+	replacement_words(array, set)[way] |= request & WAY_DIRTY;
+	replacement_use(array, set, way);
+	level->evicted = 0;
+	level->counters.accesses[kind]++;
+	level->counters.hits[kind]++;
+	return true;
+}
+
 /* ---- lines taken out, marked, looked for ---- */
 
 static unsigned set_assoc_remove(struct cache_level *level, unsigned instance, uint64_t address, uint32_t bytes, bool *dirty)
@@ -788,8 +807,7 @@ static void set_assoc_check(const struct cache_level *level)
 	uint64_t written = counters->accesses[ACCESS_STORE] + counters->accesses[ACCESS_LOAD] +
 	                   counters->accesses[ACCESS_WALK_STORE] + counters->accesses[ACCESS_WRITEBACK] +
 	                   counters->dirty_received;
-	uint64_t written_back =
-	        access_sum(counters->write_backs) + counters->flush_write_backs + counters->shared_write_backs;
+	uint64_t written_back = access_sum(counters->write_backs) + counters->flush_write_backs + counters->shared_write_backs;
 	SIM_ASSERT(level->back_invalidate || written_back + counters->dirty_removals + dirty <= written);
 }
 
@@ -810,6 +828,7 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .help = "sets of ways, filled and replaced by a policy",
         .run = set_assoc_run,
         .serve = set_assoc_serve,
+        .hit = set_assoc_hit,
         .route = set_assoc_route,
         .missed = set_assoc_missed,
         .prefetch = set_assoc_prefetch,

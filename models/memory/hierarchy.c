@@ -88,11 +88,11 @@ static void access_linear(struct hierarchy_memory *hierarchy, struct mmu *mmu, c
 	} while (done == 0);
 }
 
-static void hierarchy_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
+static cycle hierarchy_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
 {
 	struct hierarchy_memory *hierarchy = (struct hierarchy_memory *)memory;
 	if (request->bytes == 0)
-		return;
+		return 0;
 	struct access access = {.address = request->address, .bytes = request->bytes, .cpu = request->cpu, .kind = request->kind};
 	SIM_ASSERT(request->cpu < hierarchy->cpus);
 	struct mmu *mmu = hierarchy->mmu ? &hierarchy->mmu[request->cpu] : NULL;
@@ -106,6 +106,7 @@ static void hierarchy_access(struct memory *memory, const struct memory_request 
 		access_lines(hierarchy, &access, COST_PARTS, cost);
 	if (request->is_locked)
 		cost->cycles[COST_COMPUTE] += hierarchy->atomic_cycles;
+	return 0;
 }
 
 static void hierarchy_invalidate(struct memory *memory, unsigned cpu, const struct tlb_scope *scope)

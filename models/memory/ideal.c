@@ -105,14 +105,14 @@ static void line_cost(struct ideal_memory *ideal, unsigned cpu, uint8_t state, s
 	}
 }
 
-static void ideal_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
+static cycle ideal_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
 {
 	struct ideal_memory *ideal = (struct ideal_memory *)memory;
 	unsigned cpu = request->cpu;
 	bool writes = request->kind == ACCESS_STORE || request->kind == ACCESS_MODIFY;
 	SIM_ASSERT(cpu + 1 < WRITTEN);
 	if (request->bytes == 0)
-		return;
+		return 0;
 	uint64_t line_bytes = 1ull << ideal->line_shift;
 	uint64_t last = (request->address + request->bytes - 1) & ~(line_bytes - 1);
 	for (uint64_t line = request->address & ~(line_bytes - 1);; line += line_bytes) {
@@ -125,6 +125,7 @@ static void ideal_access(struct memory *memory, const struct memory_request *req
 	}
 	if (request->is_locked)
 		cost->cycles[COST_COMPUTE] += ideal->machine.atomic_cycles;
+	return 0;
 }
 
 static void ideal_check(const struct memory *memory)

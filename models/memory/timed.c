@@ -354,10 +354,18 @@ static cycle send_all(const struct stop *stop, struct cache_batch *sent, uint8_t
 
 /* Whether a store to this line that comes again needs no telling. Of a line that cores took from each other every store is told.
  */
-static bool may_write_again(const struct stop *stop, uint64_t line)
+static bool may_write_again(const struct timed_memory *timed, const struct timed_level *level, uint64_t line)
 {
-	const struct coherence *coherence = stop->timed->coherence;
-	return stop->level->cache->spec->write == WRITE_BACK && !(coherence && bounces_find(&coherence->bounces, line));
+	const struct coherence *coherence = timed->coherence;
+	return level->cache->spec->write == WRITE_BACK && !(coherence && bounces_find(&coherence->bounces, line));
+}
+
+/* The first level's filter learns of a hit. */
+static void remember_hit(const struct timed_memory *timed, const struct timed_level *level, uint64_t *recent, uint64_t line,
+                         uint64_t marks)
+{
+	bool was_writable = *recent == (line << 1 | 1);
+	*recent = line << 1 | (was_writable || (marks && may_write_again(timed, level, line)));
 }
 
 /* The first level's filter learns what a request of it has done. */
@@ -366,11 +374,10 @@ static void remember(const struct stop *stop, uint64_t request, bool hit)
 	struct timed_level *level = stop->level;
 	uint64_t line = request >> level->cache->line_shift;
 	uint64_t *recent = &level->recent[stop->instance * (level->recent_mask + 1) + (line & level->recent_mask)];
-	bool was_writable = *recent == (line << 1 | 1), writes = request & WAY_DIRTY;
 	if (!hit)
 		*recent = UINT64_MAX;
 	else
-		*recent = line << 1 | (was_writable || (writes && may_write_again(stop, line)));
+		remember_hit(stop->timed, level, recent, line, request & WAY_DIRTY);
 }
 
 /* A request reaches the levels from `depth` on. Returns when the core has its data. */
@@ -460,10 +467,48 @@ static void end_shared(struct timed_memory *timed, const struct timed_core *core
 		bounced->read[core->cpu] |= words;
 }
 
+/*
+ * What serve() and access_line() do where the first level has the line, and nobody else has to be asked: neither is a level below
+ * looked at, nor can the directory change. Tells in *done when. false: it is not such a case, and nothing has happened.
+ */
+static bool access_first_level(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
+                               struct cost *cost, cycle *done)
+{
+	const struct timed_entry *entry = &core->entry[access->kind];
+	struct timed_level *level = entry->level;
+	if (!level || (timed->coherence && (entry->mark || timed->kept_cycles)) || cost == &timed->unseen)
+		return false;
+	uint64_t marks = entry->mark ? WAY_DIRTY : 0, line = access->address >> entry->shift;
+	if (!level->cache->ops->hit(level->cache, entry->instance, (access->address & ~WAY_MARKS) | marks, access->kind))
+		return false;
+	cycle at = now;
+	if (entry->ports) {
+		at = port_set_take(entry->ports, level->cache->spec->ports, now);
+		timed->counters.port_wait_cycles += at - now;
+	}
+	*done = at + level->latency;
+	cost->cycles[COST_L1] += *done - now;
+	remember_hit(timed, level, &entry->recent[line & level->recent_mask], line, marks);
+	const struct fill *fill = fill_set_find(entry->fills, line, *done);
+	if (fill) {
+		timed->counters.fill_waits++;
+		timed->counters.fill_wait_cycles += fill->ready - *done;
+		cost->cycles[fill->part] += fill->ready - *done;
+		*done = fill->ready;
+	}
+	timed->served_by = 0;
+	timed->counters.lines++;
+	timed->counters.l1_hits++;
+	return true;
+}
+
 /* The part of an access that lies in one line. Returns when it is done. */
 static cycle access_line(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
                          struct cost *cost)
 {
+	cycle done;
+	if (access_first_level(timed, core, access, now, cost, &done))
+		return done;
 	uint64_t address = access->address & ~WAY_MARKS;
 	struct cache_about about = {.cpu = (uint16_t)core->cpu, .kind = access->kind, .region = access->region};
 	bool is_modify = access->kind == ACCESS_MODIFY;
@@ -484,7 +529,7 @@ static cycle access_line(struct timed_memory *timed, const struct timed_core *co
 	const struct reach reach = {.now = now};
 	/* A store that needs no fetch is served where it goes. */
 	timed->served_by = 0;
-	cycle done = serve(timed, core, 0, address | marks, about, reach, cost);
+	done = serve(timed, core, 0, address | marks, about, reach, cost);
 	unsigned served_by = timed->served_by;
 	timed->counters.lines++;
 	++*timed->depth_counter[served_by];
@@ -618,9 +663,12 @@ static void access_linear(struct timed_memory *timed, struct timed_core *core, c
 	} while (done == 0);
 }
 
-/* The usual case: a line that the first level's filter knows. Returns whether it was one. */
+/*
+ * The usual case: a line that the first level's filter knows. Returns whether it was one, and in *in_first its cycles if it takes
+ * nothing but those of the first level, which *cost then does not have.
+ */
 static inline bool access_recent(struct timed_memory *timed, const struct timed_core *core, const struct access *access,
-                                 cycle now, struct cost *cost)
+                                 cycle now, struct cost *cost, cycle *in_first)
 {
 	const struct timed_entry *entry = &core->entry[access->kind];
 	struct timed_level *level = entry->level;
@@ -635,9 +683,10 @@ static inline bool access_recent(struct timed_memory *timed, const struct timed_
 		timed->counters.port_wait_cycles += at - now;
 	}
 	cycle done = at + level->latency;
-	cost->cycles[COST_L1] += done - now;
 	const struct fill *fill = fill_set_find(entry->fills, line, done);
+	*in_first = fill ? 0 : done - now;
 	if (fill) {
+		cost->cycles[COST_L1] += done - now;
 		timed->counters.fill_waits++;
 		timed->counters.fill_wait_cycles += fill->ready - done;
 		cost->cycles[fill->part] += fill->ready - done;
@@ -649,23 +698,24 @@ static inline bool access_recent(struct timed_memory *timed, const struct timed_
 	return true;
 }
 
-static void timed_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
+static cycle timed_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
 {
 	struct timed_memory *timed = (struct timed_memory *)memory;
 	SIM_ASSERT(request->cpu < timed->cpus);
 	struct timed_core *core = &timed->core[request->cpu];
 	struct access access = {.address = request->address, .bytes = request->bytes, .cpu = request->cpu, .kind = request->kind};
+	cycle in_first;
 	if (access.bytes == 0)
-		return;
+		return 0;
 	bool is_physical = !core->mmu;
-	if (core->mmu && mmu_recent_access(core->mmu, &access, &access))
+	if (core->mmu && (mmu_recent_access(core->mmu, &access, &access) || mmu_known_access(core->mmu, &access, &access)))
 		is_physical = true;
 	else if (core->mmu && core->mmu->walker && !translation_canonical(core->mmu->walker->mode, access.address)) {
 		access.address -= timed->direct_map;
 		is_physical = true;
 	}
-	if (is_physical && !request->is_locked && access_recent(timed, core, &access, request->now, cost))
-		return;
+	if (is_physical && !request->is_locked && access_recent(timed, core, &access, request->now, cost, &in_first))
+		return in_first;
 	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
 	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
 	timed->to_linear = request->address - access.address;
@@ -675,6 +725,7 @@ static void timed_access(struct memory *memory, const struct memory_request *req
 		access_linear(timed, core, &access, &issue);
 	if (request->is_locked)
 		cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
+	return 0;
 }
 
 static void timed_invalidate(struct memory *memory, unsigned cpu, const struct tlb_scope *scope)

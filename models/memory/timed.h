@@ -39,6 +39,7 @@ struct timed_entry {
 	struct fill_set *fills;
 	struct port_set *ports;
 	uint64_t *recent;
+	unsigned instance;
 	unsigned shift; /* log2 of the cache's line */
 	uint64_t mark;  /* 1: a writable line is needed */
 };

@@ -128,12 +128,13 @@ static void make_entry(struct timed_memory *timed, struct timed_core *core, unsi
 		return;
 	struct timed_level *level = &timed->level[first->cache[first->list_of[kind]]->number];
 	unsigned instance = cache_hierarchy_instance(level->cache, core->cpu);
-	if (!level->recent)
+	if (!level->recent || level->slices || level->interconnect.cycles)
 		return;
 	core->entry[kind] = (struct timed_entry){.level = level,
 	                                         .fills = &level->fills[instance],
 	                                         .ports = level->ports ? &level->ports[instance] : NULL,
 	                                         .recent = &level->recent[instance * (level->recent_mask + 1)],
+	                                         .instance = instance,
 	                                         .shift = level->cache->line_shift,
 	                                         .mark = timed->caches->entry[kind].marks != 0};
 }

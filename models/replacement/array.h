@@ -78,10 +78,14 @@ INLINE size_t run_template(struct replacement *array, const uint64_t *requests, 
 	return missed;
 }
 
-INLINE bool take_template(struct replacement *array, uint64_t request, uint64_t *evicted, use_step *use, insert_step *insert)
+typedef uint32_t find_step(const struct replacement *, uint32_t set, uint64_t tag);
+
+/* A run of one request, with a policy's own way to find a tag. */
+INLINE bool take_found(struct replacement *array, uint64_t request, uint64_t *evicted, find_step *find, use_step *use,
+                       insert_step *insert)
 {
 	uint64_t tag = request >> array->tag_shift, marks = request & WAY_MARKS & ~USED_AGAIN;
-	uint32_t set = replacement_set_of(array, tag), way = replacement_find(array, set, tag);
+	uint32_t set = replacement_set_of(array, tag), way = find(array, set, tag);
 	if (way < array->ways) {
 		replacement_words(array, set)[way] |= marks;
 		use(array, set, way);
@@ -91,6 +95,11 @@ INLINE bool take_template(struct replacement *array, uint64_t request, uint64_t 
 	if (request & USED_AGAIN)
 		use(array, set, way);
 	return false;
+}
+
+INLINE bool take_template(struct replacement *array, uint64_t request, uint64_t *evicted, use_step *use, insert_step *insert)
+{
+	return take_found(array, request, evicted, replacement_find, use, insert);
 }
 
 #endif

@@ -28,9 +28,21 @@ INLINE bool bit_of(const uint64_t *bits, uint32_t node)
 	return bits[node / 64] >> (node % 64) & 1;
 }
 
-static uint32_t tree_plru_use(struct replacement *array, uint32_t set, uint32_t way)
+/* The same as below for a tree whose nodes have all their bits in one word. */
+INLINE uint64_t turned_away(uint64_t bits, uint32_t ways, uint32_t way)
+{
+	for (uint32_t node = way | 1u << depth_of(ways); node > 1; node /= 2)
+		bits = (bits & ~(1ull << node / 2)) | (uint64_t)(~node & 1) << node / 2;
+	return bits;
+}
+
+INLINE uint32_t tree_plru_use(struct replacement *array, uint32_t set, uint32_t way)
 {
 	uint64_t *bits = state_of(array, set);
+	if (array->state_words == 1) {
+		*bits = turned_away(*bits, array->ways, way);
+		return way;
+	}
 	/* A leaf's number in the heap, then upward: an even child is the left one, so the right half is older now. */
 	for (uint32_t node = way | 1u << depth_of(array->ways); node > 1; node /= 2) {
 		uint32_t parent = node / 2;
@@ -40,7 +52,7 @@ static uint32_t tree_plru_use(struct replacement *array, uint32_t set, uint32_t 
 	return way;
 }
 
-static uint32_t oldest(const struct replacement *array, uint32_t set)
+INLINE uint32_t oldest(const struct replacement *array, uint32_t set)
 {
 	const uint64_t *bits = state_of(array, set);
 	uint32_t node = 1;
@@ -53,7 +65,7 @@ static uint32_t oldest(const struct replacement *array, uint32_t set)
 	return node - (1u << depth_of(array->ways));
 }
 
-static uint32_t tree_plru_insert(struct replacement *array, uint32_t set, uint64_t word, uint64_t payload, uint64_t *evicted,
+INLINE uint32_t tree_plru_insert(struct replacement *array, uint32_t set, uint64_t word, uint64_t payload, uint64_t *evicted,
                                  uint64_t *evicted_payload)
 {
 	uint32_t way = free_way(array, set);
@@ -73,8 +85,19 @@ static size_t tree_plru_run(struct replacement *array, const uint64_t *requests,
 	return run_template(array, requests, count, misses, tree_plru_use, tree_plru_insert);
 }
 
+#if defined(__x86_64__)
+static REPLACEMENT_AVX2 bool take_avx2(struct replacement *array, uint64_t request, uint64_t *evicted)
+{
+	return take_found(array, request, evicted, replacement_find_avx2, tree_plru_use, tree_plru_insert);
+}
+#endif
+
 static bool tree_plru_take(struct replacement *array, uint64_t request, uint64_t *evicted)
 {
+#if defined(__x86_64__)
+	if (replacement_has_vectors(array))
+		return take_avx2(array, request, evicted);
+#endif
 	return take_template(array, request, evicted, tree_plru_use, tree_plru_insert);
 }
 

@@ -149,6 +149,11 @@ struct cache_level_ops {
 	 */
 	bool (*serve)(struct cache_level *, unsigned instance, uint64_t request, struct cache_about about,
 	              struct cache_batch *out);
+	/*
+	 * As serve() of a request of a kind whose line is here, where it sends nothing and moves nothing: returns true. Or
+	 * nothing happens, and serve() has to.
+	 */
+	bool (*hit)(struct cache_level *, unsigned instance, uint64_t request, uint8_t kind);
 	/* How accesses of a kind that sets these marks find this instance's array, and its policy; NULL where they have to come
 	 * as requests. */
 	const struct replacement_ops *(*route)(const struct cache_level *, unsigned instance, uint64_t marks,
@@ -162,7 +167,8 @@ struct cache_level_ops {
 	unsigned (*remove)(struct cache_level *, unsigned instance, uint64_t address, uint32_t bytes, bool *dirty);
 	/* A line that is here is dirty from now on. Returns whether it is here. */
 	bool (*mark_dirty)(struct cache_level *, unsigned instance, uint64_t address);
-	/* A line's data were written back because another core reads them: it is clean from now on. Returns whether it was dirty. */
+	/* A line's data were written back because another core reads them: it is clean from now on. Returns whether it was dirty.
+	 */
 	bool (*clean)(struct cache_level *, unsigned instance, uint64_t address);
 	/* A hint to the host: a request of that line will come soon. Changes nothing. */
 	void (*foresee)(const struct cache_level *, unsigned instance, uint64_t address);

@@ -38,8 +38,11 @@ struct memory_ops {
 	const char *name;
 	const char *help;
 	bool has_dram; /* lines that no cache has come from wiring->dram */
-	/* Adds to the parts of *cost (sim/cost.h) what the access takes; it is done that many cycles after it began. */
-	void (*access)(struct memory *, const struct memory_request *, struct cost *);
+	/*
+	 * Adds to the parts of *cost (sim/cost.h) what the access takes, and returns 0; it is done that many cycles after it
+	 * began. Or, for an access that takes nothing but cycles of the first level, returns these, and leaves *cost alone.
+	 */
+	cycle (*access)(struct memory *, const struct memory_request *, struct cost *);
 	/* Drops translations of a core's TLBs; NULL: it has none. */
 	void (*invalidate)(struct memory *, unsigned cpu, const struct tlb_scope *);
 	void (*check)(const struct memory *);
@@ -67,12 +70,27 @@ struct memory_wiring {
 	struct dram *dram; /* behind the last level, where has_dram */
 };
 
-/* The cycle at which the access is done. *cost tells where the cycles since request->now went. */
-static inline cycle memory_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
+/*
+ * The cycle at which the access is done. *cost tells where the cycles since request->now went; true in *in_first: all of them in
+ * the first level of caches, and *cost is nobody's business.
+ */
+static inline cycle memory_access_quick(struct memory *memory, const struct memory_request *request, struct cost *cost,
+                                        bool *in_first)
 {
 	*cost = (struct cost){0};
-	memory->ops->access(memory, request, cost);
-	return request->now + cost_total(cost);
+	cycle first = memory->ops->access(memory, request, cost);
+	*in_first = first > 0;
+	return request->now + (first > 0 ? first : cost_total(cost));
+}
+
+/* The same, with *cost always telling. */
+static inline cycle memory_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
+{
+	bool in_first;
+	cycle done = memory_access_quick(memory, request, cost, &in_first);
+	if (in_first)
+		cost->cycles[COST_L1] = done - request->now;
+	return done;
 }
 
 static inline void memory_invalidate(struct memory *memory, unsigned cpu, const struct tlb_scope *scope)

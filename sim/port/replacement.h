@@ -22,6 +22,10 @@
 #include "sim/base.h"
 #include "sim/simd.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 #define WAY_MARK_BITS 4
 #define WAY_MARKS ((1ull << WAY_MARK_BITS) - 1)
 #define WAY_VALID 1ull
@@ -163,13 +167,50 @@ static inline uint64_t way_word(uint64_t tag, uint64_t marks)
 	return tag << WAY_MARK_BITS | marks;
 }
 
+/* The owner's marks. */
+#define WAY_OWNERS_MARKS (WAY_MARKS & ~WAY_VALID)
+
+#if defined(__x86_64__)
+#define REPLACEMENT_AVX2 __attribute__((target("avx2")))
+#define REPLACEMENT_AVX2_WORDS 4u
+
+/* replacement_find() of sets that are whole vectors: words behind the last way are zero, and so no tag's. */
+static inline REPLACEMENT_AVX2 uint32_t replacement_find_avx2(const struct replacement *array, uint32_t set, uint64_t tag)
+{
+	const uint64_t *words = replacement_words(array, set);
+	const __m256i wanted = _mm256_set1_epi64x((long long)way_word(tag, WAY_VALID));
+	const __m256i compared = _mm256_set1_epi64x((long long)~WAY_OWNERS_MARKS);
+	for (uint32_t way = 0; way < array->ways; way += REPLACEMENT_AVX2_WORDS) {
+		__m256i here = _mm256_and_si256(_mm256_loadu_si256((const __m256i *)(words + way)), compared);
+		int equal = _mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(here, wanted)));
+		if (equal)
+			return way + (uint32_t)__builtin_ctz((unsigned)equal);
+	}
+	return array->ways;
+}
+#endif
+
+static inline bool replacement_has_vectors(const struct replacement *array)
+{
+#if defined(__x86_64__)
+	return array->simd >= SIMD_AVX2 && array->stride % REPLACEMENT_AVX2_WORDS == 0;
+#else
+	(void)array;
+	return false;
+#endif
+}
+
 /* The way that holds the tag, `ways` if none does. Changes nothing. */
 static inline uint32_t replacement_find(const struct replacement *array, uint32_t set, uint64_t tag)
 {
+#if defined(__x86_64__)
+	if (replacement_has_vectors(array))
+		return replacement_find_avx2(array, set, tag);
+#endif
 	const uint64_t *words = replacement_words(array, set);
 	uint64_t wanted = way_word(tag, WAY_VALID);
 	uint32_t way = 0;
-	while (way < array->ways && (words[way] & ~(WAY_MARKS & ~WAY_VALID)) != wanted)
+	while (way < array->ways && (words[way] & ~WAY_OWNERS_MARKS) != wanted)
 		way++;
 	return way;
 }
