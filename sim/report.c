@@ -69,7 +69,7 @@ const struct report_picture report_pictures[] = {
         {"cache_waste", "The 20 caches that waste most memory at the end"},
         {"callsite_waste", "The 20 call sites that waste most bytes over all their allocations"},
         {"cycles", "Cycles of allocations and frees, as cumulative shares"},
-        {"stack", "Where the cycles of an allocation and of a free went"},
+        {"stack", "Where the cycles of an allocation and of a free went, or of an access"},
         {"paths", "Cycles of an op, by kind of op and how far it went"},
         {"locks", "Cycles that cores waited for locks"},
         {"lines", "The 20 cache lines that cores took from each other the most, and false sharing"},
@@ -341,27 +341,33 @@ static bool write_cycles(struct sheet *sheet, struct error *error)
 	return true;
 }
 
-/* A block for allocations and one for frees: for each run and part, the last first, the run's and the part's number, its cycles
- * of an op, and those up to and including it. */
+/* A block for allocations (or accesses) and one for frees: for each run and part, the last first, the run's and the part's
+ * number, its cycles of an op, and those up to and including it. */
 static bool write_stack(struct sheet *sheet, struct error *error)
 {
 	static const char *const questions[] = {
 	        "SELECT ?2, position + 1, cycles_per_op, sum(cycles_per_op) OVER (ORDER BY position) FROM v_cost_stack"
-	        " WHERE run_id = ?1 AND kind = 'alloc' ORDER BY position DESC",
+	        " WHERE run_id = ?1 AND kind IN ('alloc', 'access') ORDER BY position DESC",
 	        "SELECT ?2, position + 1, cycles_per_op, sum(cycles_per_op) OVER (ORDER BY position) FROM v_cost_stack"
 	        " WHERE run_id = ?1 AND kind = 'free' ORDER BY position DESC",
 	};
 	fprintf(sheet->script, "PARTS = %d\narray PART[PARTS]\n", COST_PARTS);
 	for (enum cost_part part = 0; part < COST_PARTS; part++)
 		script_text(sheet, "PART", part, cost_part_name(part), NAME_CHARACTERS);
+	uint64_t points[2] = {0};
 	for (size_t question = 0; question < 2; question++) {
+		const uint64_t before = sheet->points;
 		for (size_t i = 0; i < sheet->count; i++) {
 			const int64_t parameters[] = {sheet->runs[i].id, (int64_t)i + 1};
 			if (!sheet_query(sheet, questions[question], parameters, 2, write_numbers, error))
 				return false;
 		}
+		points[question] = sheet->points - before;
+		if (points[question] == 0)
+			fputs("NaN NaN NaN NaN\n", sheet->data);
 		end_block(sheet);
 	}
+	fprintf(sheet->script, "array KINDS[2] = ['%s', '%s']\n", points[1] ? "Allocation" : "", points[1] ? "Free" : "");
 	return true;
 }
 
@@ -621,7 +627,7 @@ static const struct picture pictures[] = {
         {"Bytes wasted inside objects, by call site", write_callsite_waste,
          "no call site of the runs wastes anything, or no run has reached its end"},
         {"Cycles of an allocation and of a free", write_cycles, NOT_TIMED},
-        {"Where the cycles of an allocation and of a free went", write_stack, NOT_TIMED},
+        {"Where the cycles of an op went", write_stack, NOT_TIMED},
         {"Cycles of an op by its path", write_paths, NOT_TIMED},
         {"Cycles waited for locks", write_locks, "no run was timed (timing: cycles), or no core waited for a lock"},
         {"Transfers of cache lines between cores", write_lines,
