@@ -30,8 +30,13 @@
 enum exponent { EXPONENT_HALF, EXPONENT_ONE, EXPONENT_ONE_AND_HALF, EXPONENT_TWO };
 static const char *const exponent_names[] = {"0.5", "1", "1.5", "2", NULL};
 
+enum stream_region { STREAM_USER, STREAM_DIRECT_MAP, STREAM_VMALLOC };
+static const char *const region_names[] = {"user", "direct_map", "vmalloc", NULL};
+static const uint64_t region_bases[] = {ACCESS_WORKLOAD_BASE, ACCESS_WORKLOAD_DIRECT_MAP_BASE, ACCESS_WORKLOAD_VMALLOC_BASE};
+
 struct values {
 	char *name;
+	enum stream_region region;
 	uint64_t bytes, count, stride, spacing;
 	uint32_t stores;
 	enum exponent exponent;
@@ -95,6 +100,12 @@ struct stream {
 		.key = "shared", .type = SETTING_BOOL, .default_text = "false", \
 		.help = "All cores have the same working set; else each one its own", .source = CHOICE, AT(shared) \
 	}
+#define KEY_REGION \
+	{ \
+		.key = "region", .type = SETTING_ENUM, .names = region_names, .default_text = "user", \
+		.help = "Where it lies: in a program, or with address_space: kernel in the direct map or the vmalloc area", \
+		.source = CHOICE, AT(region) \
+	}
 #define KEY_STRIDE \
 	{ \
 		.key = "stride", .type = SETTING_SIZE, .default_text = "256 B", .min = WORD_BYTES, .max = BYTES_MAX, \
@@ -113,9 +124,11 @@ struct stream {
 		.source = CHOICE, AT(spacing) \
 	}
 
-static const struct setting set_keys[] = {KEY_NAME, KEY_BYTES, KEY_COUNT, KEY_STORES, KEY_SHARED, {.key = NULL}};
-static const struct setting stride_keys[] = {KEY_NAME, KEY_BYTES, KEY_STRIDE, KEY_COUNT, KEY_STORES, KEY_SHARED, {.key = NULL}};
-static const struct setting zipf_keys[] = {KEY_NAME, KEY_BYTES, KEY_EXPONENT, KEY_COUNT, KEY_STORES, KEY_SHARED, {.key = NULL}};
+static const struct setting set_keys[] = {KEY_NAME, KEY_BYTES, KEY_COUNT, KEY_STORES, KEY_SHARED, KEY_REGION, {.key = NULL}};
+static const struct setting stride_keys[] = {KEY_NAME,   KEY_BYTES,  KEY_STRIDE, KEY_COUNT,
+                                             KEY_STORES, KEY_SHARED, KEY_REGION, {.key = NULL}};
+static const struct setting zipf_keys[] = {KEY_NAME,   KEY_BYTES,  KEY_EXPONENT, KEY_COUNT,
+                                           KEY_STORES, KEY_SHARED, KEY_REGION,   {.key = NULL}};
 static const struct setting neighbour_keys[] = {KEY_NAME, KEY_SPACING, KEY_COUNT, {.key = NULL}};
 static const struct setting counter_keys[] = {KEY_NAME, KEY_COUNT, {.key = NULL}};
 
@@ -305,7 +318,7 @@ static bool read_stream(struct access_source *source, struct access *batch, size
 	(void)error;
 	for (*count = 0; *count < capacity && stream->done < stream->values.count; (*count)++) {
 		unsigned cpu = stream->cpu;
-		uint64_t base = ACCESS_WORKLOAD_BASE + (stream->values.shared ? 0 : stream->region_bytes * cpu);
+		uint64_t base = region_bases[stream->values.region] + (stream->values.shared ? 0 : stream->region_bytes * cpu);
 		batch[*count] = (struct access){.address = base + stream->pattern->offset(stream, cpu),
 		                                .bytes = WORD_BYTES,
 		                                .cpu = (uint16_t)cpu,

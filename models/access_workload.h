@@ -11,8 +11,14 @@
 #include "sim/port/access_source.h"
 #include "sim/setting.h"
 
-/* Where the first core's accesses lie; the next core's own working set begins behind it, at whole 2 MiB. */
+/*
+ * Where the first core's accesses lie, by the key `region`: in a program; in the kernel's direct map, past the frames that the
+ * kernel itself has; in its vmalloc area (sim/layout.h: 4 levels). The next core's own working set begins behind it, at whole 2
+ * MiB.
+ */
 #define ACCESS_WORKLOAD_BASE 0x10000000ull
+#define ACCESS_WORKLOAD_DIRECT_MAP_BASE 0xffff888010000000ull
+#define ACCESS_WORKLOAD_VMALLOC_BASE 0xffffc90000000000ull
 
 /* Accesses for so many cores. NULL with *error naming the nearest name or key. */
 struct access_source *access_workload_open(const char *line, unsigned cpus, uint64_t seed, struct error *error);

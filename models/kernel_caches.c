@@ -29,7 +29,6 @@ const struct workload_cache_spec kernel_caches[KERNEL_CACHES] = {
         [CACHE_PID] = {"pid", 112, 0, PROCESS, false},                                                  /* kernel/pid.c */
         [CACHE_CRED_JAR] = {"cred_jar", 136, 0, PROCESS, false},                                        /* kernel/cred.c */
         [CACHE_SIGQUEUE] = {"sigqueue", 80, 0, SLAB_PANIC | SLAB_ACCOUNT, false},                       /* kernel/signal.c */
-        [CACHE_VMAP_AREA] = {"vmap_area", 64, 0, SLAB_PANIC, false},                                    /* mm/vmalloc.c */
         [CACHE_RADIX_TREE_NODE] = {"radix_tree_node", 192, 0, SLAB_PANIC | SLAB_RECLAIM_ACCOUNT, true}, /* lib/radix-tree.c */
         [CACHE_DENTRY] = {"dentry", 192, 0, FILES, false},                                              /* fs/dcache.c */
         [CACHE_INODE] = {"inode_cache", 576, 0, FILES, true},                                           /* fs/inode.c */

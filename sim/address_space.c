@@ -53,6 +53,7 @@ bool address_space_init(struct address_space *space, const struct translation_op
                         struct physical_memory *memory, struct page_allocator *pages, enum address_space_pages policy,
                         struct host_address host, struct error *error)
 {
+	SIM_ASSERT(policy != PAGES_OF_KERNEL);
 	*space = (struct address_space){.pages = pages, .policy = policy};
 	space->tables = (struct page_tables){.mode = mode,
 	                                     .controls = *controls,

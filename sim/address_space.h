@@ -18,7 +18,11 @@
 #include "sim/port/page_allocator.h"
 #include "sim/walker.h"
 
-enum address_space_pages { PAGES_SMALL, PAGES_TRANSPARENT_HUGE };
+enum address_space_pages {
+	PAGES_SMALL,
+	PAGES_TRANSPARENT_HUGE,
+	PAGES_OF_KERNEL /* no address space of a program: the kernel's own map (sim/kernel_map.h) */
+};
 
 struct address_space_counters {
 	uint64_t faults;        /* put right by a page */

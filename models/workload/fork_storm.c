@@ -13,6 +13,7 @@
  * MODEL: every process is like every other.
  */
 #include "models/kernel_load.h"
+#include "sim/port/virtual_allocator.h"
 
 #include <stdlib.h>
 
@@ -92,30 +93,25 @@ static const struct setting keys[] = {
         {.key = NULL},
 };
 
-#define STACK_ORDER 2 /* THREAD_SIZE_ORDER, arch/x86/include/asm/page_64_types.h */
-#define STACKS_KEPT 2 /* NR_CACHED_STACKS, kernel/fork.c */
-#define STACK_GFP (GFP_KERNEL | __GFP_ZERO)
-#define TABLE_GFP (GFP_KERNEL | __GFP_ZERO | __GFP_ACCOUNT) /* GFP_PGTABLE_USER, include/asm-generic/pgalloc.h */
+#define STACK_ORDER 2                                       /* THREAD_SIZE_ORDER, arch/x86/include/asm/page_64_types.h */
+#define TABLE_GFP (GFP_KERNEL | __GFP_ZERO | __GFP_ACCOUNT) /* GFP_PGTABLE_USER (pgalloc.h), THREADINFO_GFP (thread_info.h) */
 #define USER_GFP (GFP_HIGHUSER_MOVABLE | __GFP_COMP)
-#define GATHER_PAGES 8      /* MMU_GATHER_BUNDLE, include/asm-generic/tlb.h: more pages need a page to list them */
-#define VM_STRUCT_BYTES 64  /* struct vm_struct, include/linux/vmalloc.h */
-#define STACK_LIST_BYTES 32 /* four pointers to its pages */
-#define BPRM_BYTES 416      /* struct linux_binprm, as recorded */
-#define HEADERS_BYTES 560   /* program headers of a busybox, as recorded */
-#define EXEC_NAMES 2        /* path and interpreter or argument, as recorded */
+#define GATHER_PAGES 8    /* MMU_GATHER_BUNDLE, include/asm-generic/tlb.h: more pages need a page to list them */
+#define BPRM_BYTES 416    /* struct linux_binprm, as recorded */
+#define HEADERS_BYTES 560 /* program headers of a busybox, as recorded */
+#define EXEC_NAMES 2      /* path and interpreter or argument, as recorded */
 
 /* An address space, in the order in which exit_mmap() frees it. */
 enum space_part { SPACE_PAGES, SPACE_MAPS, SPACE_TABLES, SPACE_AREAS, SPACE_NODES, SPACE_PARTS };
 
 struct process {
 	unsigned parent, cpu;
-	workload_block task, credentials, signal, sighand, files, fs, pid, pid_node, mm;
-	struct block_list stack;
+	workload_block task, stack, credentials, signal, sighand, files, fs, pid, pid_node, mm;
 	struct block_list space[SPACE_PARTS];
 };
 
 struct kinds {
-	workload_kind task, stack_block, stack_page, vm_struct, vmap_area, stack_list;
+	workload_kind task, stack;
 	workload_kind credentials, files, fs, sighand, signal, mm, pid, pid_node, sigqueue;
 	workload_kind area_copy, anon_vma, chain_clone, chain_fork, node, table, page, gather;
 	workload_kind bprm, name, headers, filp, exec_mm, exec_area, exec_chain, exec_page, exec_credentials;
@@ -128,17 +124,14 @@ struct storm {
 	struct kinds kinds;
 	struct process *processes; /* ring of values->live */
 	uint64_t forked, exited;
-	struct block_list *kept_stacks; /* [cpu][STACKS_KEPT] */
 };
 
-static void name_fork_kinds(struct kinds *kinds, struct workload *workload)
+static void name_fork_kinds(struct kinds *kinds, struct workload *workload, bool vmap_stack)
 {
 	kinds->task = kernel_object(workload, CACHE_TASK_STRUCT, "dup_task_struct", GFP_KERNEL);
-	kinds->stack_block = workload_pages(workload, "alloc_thread_stack_node", STACK_ORDER, STACK_GFP | __GFP_ACCOUNT);
-	kinds->stack_page = workload_pages(workload, "alloc_thread_stack_node", 0, STACK_GFP);
-	kinds->vm_struct = workload_kmalloc(workload, "__get_vm_area_node", VM_STRUCT_BYTES, GFP_KERNEL | __GFP_ZERO);
-	kinds->vmap_area = kernel_object(workload, CACHE_VMAP_AREA, "alloc_vmap_area", GFP_KERNEL);
-	kinds->stack_list = workload_kmalloc(workload, "__vmalloc_area_node", STACK_LIST_BYTES, GFP_KERNEL | __GFP_ZERO);
+	kinds->stack = vmap_stack
+	                       ? workload_area(workload, "alloc_thread_stack_node", CALL_THREAD_STACK, PAGE_SIZE << STACK_ORDER)
+	                       : workload_pages(workload, "alloc_thread_stack_node", STACK_ORDER, TABLE_GFP);
 	kinds->credentials = kernel_object(workload, CACHE_CRED_JAR, "prepare_creds", GFP_KERNEL);
 	kinds->files = kernel_object(workload, CACHE_FILES, "dup_fd", GFP_KERNEL);
 	kinds->fs = kernel_object(workload, CACHE_FS, "copy_fs_struct", GFP_KERNEL);
@@ -178,59 +171,10 @@ static void *begin(struct workload *workload, const void *opaque)
 	storm->workload = workload;
 	storm->values = values;
 	rcu_frees_init(&storm->rcu, workload, values->grace_ns);
-	name_fork_kinds(&storm->kinds, workload);
+	name_fork_kinds(&storm->kinds, workload, values->vmap_stack);
 	name_exec_kinds(&storm->kinds, workload);
 	storm->processes = xcalloc(values->live, sizeof *storm->processes);
-	storm->kept_stacks = xcalloc((size_t)workload_cpus(workload) * STACKS_KEPT, sizeof *storm->kept_stacks);
 	return storm;
-}
-
-/* ---- stacks ---- */
-
-static void swap_stacks(struct block_list *left, struct block_list *right)
-{
-	struct block_list kept = *left;
-	*left = *right;
-	*right = kept;
-}
-
-/* A stack of that core that is kept, or with `empty` a place for one; NULL: none. */
-static struct block_list *kept_stack(struct storm *storm, unsigned cpu, bool empty)
-{
-	struct block_list *kept = &storm->kept_stacks[(size_t)cpu * STACKS_KEPT];
-	for (unsigned i = 0; i < STACKS_KEPT; i++)
-		if ((kept[i].count == 0) == empty)
-			return &kept[i];
-	return NULL;
-}
-
-/* __vmalloc_node_range() of four pages: the area, the list of its pages, the pages. */
-static void alloc_stack(struct storm *storm, struct block_list *stack, unsigned cpu)
-{
-	const struct kinds *kinds = &storm->kinds;
-	if (!storm->values->vmap_stack) {
-		block_list_alloc(stack, storm->workload, cpu, kinds->stack_block, 1);
-		return;
-	}
-	struct block_list *kept = kept_stack(storm, cpu, false);
-	if (kept) {
-		swap_stacks(kept, stack);
-		return;
-	}
-	block_list_alloc(stack, storm->workload, cpu, kinds->vm_struct, 1);
-	block_list_alloc(stack, storm->workload, cpu, kinds->vmap_area, 1);
-	block_list_alloc(stack, storm->workload, cpu, kinds->stack_list, 1);
-	block_list_alloc(stack, storm->workload, cpu, kinds->stack_page, 1u << STACK_ORDER);
-}
-
-/* MODEL: the vmap_area goes with the rest; in a kernel it stays until the lazy purge of vmalloc's areas. */
-static void free_stack(struct storm *storm, struct block_list *stack, unsigned cpu)
-{
-	struct block_list *place = storm->values->vmap_stack ? kept_stack(storm, cpu, true) : NULL;
-	if (place)
-		swap_stacks(place, stack);
-	else
-		rcu_frees_add_list(&storm->rcu, cpu, stack);
 }
 
 /* ---- address spaces ---- */
@@ -275,7 +219,7 @@ static void copy_process(struct storm *storm, struct process *process)
 	const struct kinds *kinds = &storm->kinds;
 	unsigned cpu = process->parent;
 	process->task = workload_alloc(workload, cpu, kinds->task);
-	alloc_stack(storm, &process->stack, cpu);
+	process->stack = workload_alloc(workload, cpu, kinds->stack);
 	process->credentials = workload_alloc(workload, cpu, kinds->credentials);
 	process->files = workload_alloc(workload, cpu, kinds->files);
 	process->fs = workload_alloc(workload, cpu, kinds->fs);
@@ -334,6 +278,18 @@ static void exec(struct storm *storm, struct process *process)
 	block_list_release(&own);
 }
 
+/*
+ * An area's end is the virtual allocator's matter: two stacks are kept on each core for the next (NR_CACHED_STACKS).
+ * MODEL: those that are not kept are freed at once; a kernel's wait for RCU first, like a block of pages here.
+ */
+static void free_stack(struct storm *storm, const struct process *process)
+{
+	if (storm->values->vmap_stack)
+		workload_free(storm->workload, process->cpu, process->stack);
+	else
+		rcu_frees_add(&storm->rcu, process->cpu, process->stack);
+}
+
 /* do_exit() on the child's core, then release_task() on the parent's. */
 static void end_process(struct storm *storm, struct process *process)
 {
@@ -342,7 +298,7 @@ static void end_process(struct storm *storm, struct process *process)
 	workload_free(workload, process->cpu, process->files);
 	workload_free(workload, process->cpu, process->fs);
 	workload_block child_signal = workload_alloc(workload, process->cpu, storm->kinds.sigqueue);
-	free_stack(storm, &process->stack, process->cpu);
+	free_stack(storm, process);
 	unsigned cpu = process->parent;
 	workload_free(workload, cpu, child_signal);
 	workload_free(workload, cpu, process->sighand);
@@ -373,20 +329,13 @@ static void step(void *load)
 static void end(void *load)
 {
 	struct storm *storm = load;
-	struct workload *workload = storm->workload;
 	while (storm->exited < storm->forked)
 		end_process(storm, &storm->processes[storm->exited++ % storm->values->live]);
 	rcu_frees_end(&storm->rcu);
-	for (unsigned nr = 0; nr < workload_cpus(workload) * STACKS_KEPT; nr++) {
-		block_list_free(&storm->kept_stacks[nr], workload, nr / STACKS_KEPT);
-		block_list_release(&storm->kept_stacks[nr]);
-	}
 	for (uint32_t nr = 0; nr < storm->values->live; nr++) {
-		block_list_release(&storm->processes[nr].stack);
 		for (unsigned part = SPACE_PAGES; part < SPACE_PARTS; part++)
 			block_list_release(&storm->processes[nr].space[part]);
 	}
-	free(storm->kept_stacks);
 	free(storm->processes);
 	free(storm);
 }

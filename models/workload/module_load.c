@@ -6,10 +6,10 @@
  * the module's own pages by vmalloc, its arguments, directories and attributes in sysfs (a kernfs_node each, with a name by
  * kmalloc), the tables of its sections and notes; then the copy is freed. All but that lives as long as the module.
  *
- * MODEL: sizes of modules and numbers of their sections vary evenly between one half and three halves of the given ones; vmalloc
- * is its pages, the list of them and two descriptors.
+ * MODEL: sizes of modules and numbers of their sections vary evenly between one half and three halves of the given ones.
  */
 #include "models/kernel_load.h"
+#include "sim/port/virtual_allocator.h"
 
 #include <stdlib.h>
 
@@ -72,8 +72,6 @@ static const struct setting keys[] = {
 };
 
 /* Sizes from Linux 6.1's structures for x86-64. */
-#define VM_STRUCT_BYTES 64       /* struct vm_struct, include/linux/vmalloc.h */
-#define POINTER_BYTES 8          /* one for each page of a vmalloc */
 #define SECTION_BYTES 72         /* struct module_sect_attr: bin_attribute and address */
 #define SECTIONS_HEAD_BYTES 48   /* struct module_sect_attrs before its sections */
 #define NAME_BYTES 16            /* a section's name; most have 8 to 20 letters */
@@ -85,7 +83,7 @@ static const struct setting keys[] = {
 #define ATTRIBUTES 7             /* modinfo_attrs: coresize, initsize, initstate, refcnt, srcversion, taint, uevent */
 
 struct kinds {
-	workload_kind vm_struct, vmap_area, page, copy_page, arguments, node, node_name, section_name, kobject, parameters;
+	workload_kind arguments, node, node_name, section_name, kobject, parameters;
 };
 
 struct state {
@@ -102,19 +100,15 @@ static void *begin(struct workload *workload, const void *opaque)
 	struct state *state = xcalloc(1, sizeof *state);
 	state->workload = workload;
 	state->values = values;
-	state->kinds = (struct kinds){
-	        .vm_struct = workload_kmalloc(workload, "__get_vm_area_node", VM_STRUCT_BYTES, GFP_KERNEL | __GFP_ZERO),
-	        .vmap_area = kernel_object(workload, CACHE_VMAP_AREA, "alloc_vmap_area", GFP_KERNEL),
-	        .page = workload_pages(workload, "module_alloc", 0, GFP_KERNEL | __GFP_HIGHMEM),
-	        .copy_page = workload_pages(workload, "copy_module_from_user", 0, GFP_KERNEL | __GFP_HIGHMEM),
-	        .arguments = workload_kmalloc(workload, "strndup_user", ARGUMENTS_BYTES, GFP_USER | __GFP_NOWARN),
-	        .node = kernel_object(workload, CACHE_KERNFS_NODE, "__kernfs_new_node", GFP_KERNEL | __GFP_ZERO),
-	        .node_name = workload_kmalloc(workload, "kstrdup_const", NAME_BYTES, GFP_KERNEL),
-	        .section_name = workload_kmalloc(workload, "add_sect_attrs", NAME_BYTES, GFP_KERNEL),
-	        .kobject = workload_kmalloc(workload, "kobject_create", KOBJECT_BYTES, GFP_KERNEL | __GFP_ZERO),
-	        .parameters =
-	                workload_kmalloc(workload, "add_sysfs_param",
-	                                 PARAMETERS_HEAD_BYTES + values->parameters * PARAMETER_BYTES, GFP_KERNEL | __GFP_ZERO)};
+	state->kinds =
+	        (struct kinds){.arguments = workload_kmalloc(workload, "strndup_user", ARGUMENTS_BYTES, GFP_USER | __GFP_NOWARN),
+	                       .node = kernel_object(workload, CACHE_KERNFS_NODE, "__kernfs_new_node", GFP_KERNEL | __GFP_ZERO),
+	                       .node_name = workload_kmalloc(workload, "kstrdup_const", NAME_BYTES, GFP_KERNEL),
+	                       .section_name = workload_kmalloc(workload, "add_sect_attrs", NAME_BYTES, GFP_KERNEL),
+	                       .kobject = workload_kmalloc(workload, "kobject_create", KOBJECT_BYTES, GFP_KERNEL | __GFP_ZERO),
+	                       .parameters = workload_kmalloc(workload, "add_sysfs_param",
+	                                                      PARAMETERS_HEAD_BYTES + values->parameters * PARAMETER_BYTES,
+	                                                      GFP_KERNEL | __GFP_ZERO)};
 	state->modules = xcalloc(values->live, sizeof *state->modules);
 	return state;
 }
@@ -123,17 +117,6 @@ static void *begin(struct workload *workload, const void *opaque)
 static uint32_t vary(struct state *state, uint32_t number)
 {
 	return number - number / 2 + rng_below(workload_rng(state->workload), number / 2 * 2 + 1);
-}
-
-static void vmalloc(struct state *state, struct block_list *list, unsigned cpu, uint32_t pages, workload_kind page)
-{
-	struct workload *workload = state->workload;
-	workload_kind pointers =
-	        workload_kmalloc(workload, "__vmalloc_area_node", pages * POINTER_BYTES, GFP_KERNEL | __GFP_ZERO);
-	block_list_alloc(list, workload, cpu, state->kinds.vm_struct, 1);
-	block_list_alloc(list, workload, cpu, state->kinds.vmap_area, 1);
-	block_list_alloc(list, workload, cpu, pointers, 1);
-	block_list_alloc(list, workload, cpu, page, pages);
 }
 
 /* Files and directories of /sys/module/NAME. */
@@ -160,8 +143,11 @@ static void load_module(struct state *state, struct block_list *module, unsigned
 	struct workload *workload = state->workload;
 	struct block_list copy = {0};
 	uint32_t pages = vary(state, state->values->pages);
-	vmalloc(state, &copy, cpu, pages, state->kinds.copy_page);
-	vmalloc(state, module, cpu, pages, state->kinds.page);
+	uint32_t bytes = pages * PAGE_SIZE;
+	workload_kind copied = workload_vmalloc(workload, "copy_module_from_user", bytes);
+	workload_kind own = workload_area(workload, "move_module", CALL_MODULE_ALLOC, bytes);
+	block_list_alloc(&copy, workload, cpu, copied, 1);
+	block_list_alloc(module, workload, cpu, own, 1);
 	block_list_alloc(module, workload, cpu, state->kinds.arguments, 1);
 	block_list_alloc(module, workload, cpu, state->kinds.kobject, 2);
 	add_nodes(state, module, cpu, DIRECTORIES + ATTRIBUTES + state->values->parameters);

@@ -224,7 +224,8 @@ const char *const store_schema_sql[] = {
         " 1.0 * c.lock / c.ops AS lock, 1.0 * c.ipi / c.ops AS ipi "
         "FROM op_cost AS c JOIN run AS r ON r.id = c.run_id",
 
-        /* Where the cycles of a kind of op went, a row for each part: over all ops, and of one op. */
+        /* Where the cycles of a kind of op went, a row for each part: over all ops, and of one op. Runs of accesses have the kind
+           access. */
         "CREATE VIEW v_cost_stack AS "
         "WITH total AS ("
         " SELECT run_id, kind, sum(ops) AS ops, sum(compute) AS compute, sum(tlb) AS tlb, sum(l1) AS l1,"
@@ -241,7 +242,14 @@ const char *const store_schema_sql[] = {
         " UNION ALL SELECT run_id, kind, ops, 6 AS position, 'dram' AS part, dram AS cycles FROM total"
         " UNION ALL SELECT run_id, kind, ops, 7 AS position, 'store_buffer' AS part, store_buffer AS cycles FROM total"
         " UNION ALL SELECT run_id, kind, ops, 8 AS position, 'lock' AS part, lock AS cycles FROM total"
-        " UNION ALL SELECT run_id, kind, ops, 9 AS position, 'ipi' AS part, ipi AS cycles FROM total) "
+        " UNION ALL SELECT run_id, kind, ops, 9 AS position, 'ipi' AS part, ipi AS cycles FROM total UNION ALL"
+        " SELECT m.run_id, 'access', x.ops, CASE m.name WHEN 'compute_cycles' THEN 0 WHEN 'tlb_cycles' THEN 1 WHEN 'l1_cycles' "
+        "THEN 2"
+        " WHEN 'l2_cycles' THEN 3 WHEN 'llc_cycles' THEN 4 WHEN 'coherence_cycles' THEN 5 WHEN 'dram_cycles' THEN 6 WHEN "
+        "'store_buffer_cycles' THEN 7"
+        " WHEN 'lock_cycles' THEN 8 WHEN 'ipi_cycles' THEN 9 END, replace(m.name, '_cycles', ''), m.value"
+        " FROM metric AS m JOIN run AS x ON x.id = m.run_id WHERE m.component = 'core' AND m.name LIKE '%_cycles'"
+        " AND m.name <> 'busy_cycles' AND x.ops > 0 AND m.run_id NOT IN (SELECT run_id FROM op_cost)) "
         "SELECT p.run_id, r.allocator, r.label, p.kind, p.position, p.part, p.ops, p.cycles, 1.0 * p.cycles / p.ops AS "
         "cycles_per_op "
         "FROM part AS p JOIN run AS r ON r.id = p.run_id",

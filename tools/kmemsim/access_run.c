@@ -11,6 +11,7 @@
 #include "models/settings_doc.h"
 #include "models/start_state.h"
 #include "sim/access_cores.h"
+#include "sim/kernel_map.h"
 #include "sim/level_store.h"
 #include "sim/port/access_source.h"
 #include "tools/kmemsim/command.h"
@@ -35,7 +36,9 @@ struct parts {
 	struct page_allocator *pages;
 	struct mmus mmus;
 	struct address_space space;
-	bool has_space; /* addresses are translated */
+	struct kernel_map kernel_map;
+	bool has_space;  /* addresses are translated */
+	bool has_kernel; /* by the kernel's map, not by an address space of a program's own */
 	struct cache_hierarchy *caches;
 	struct flush_every flush;
 	bool timed;
@@ -214,7 +217,8 @@ static bool write_counters(struct parts *parts, struct error *error)
 		return true;
 	const struct page_allocator_ops *pages = parts->pages->ops;
 	return write_metrics(parts, "walker", walker_metrics, &walker, error) &&
-	       write_metrics(parts, "address_space", address_space_metrics, &parts->space.counters, error) &&
+	       (parts->has_kernel ||
+	        write_metrics(parts, "address_space", address_space_metrics, &parts->space.counters, error)) &&
 	       write_metrics(parts, "page_allocator", pages->metrics, pages->counters(parts->pages), error);
 }
 
@@ -242,7 +246,7 @@ static bool write_results(struct parts *parts, struct error *error)
 	uint32_t position = 0;
 	cache_hierarchy_check(parts->caches);
 	mmus_check(&parts->mmus);
-	if (parts->has_space)
+	if (parts->has_space && !parts->has_kernel)
 		address_space_check(&parts->space);
 	return take_sample(parts, error) &&
 	       level_store_tlbs(parts->store, parts->run_id, parts->mmus.mmu, parts->mmus.cpus, &names, &position, error) &&
@@ -295,18 +299,36 @@ static bool make_pages(struct parts *parts, const struct start_state *start, str
 	return parts->pages != NULL;
 }
 
+/* The page tables behind all MMUs: those of the kernel, or of a program. */
+static bool make_tables(struct parts *parts, struct error *error)
+{
+	struct mmus *mmus = &parts->mmus;
+	const struct ram_range ram = {0, (uint64_t)parts->pages->end_pfn << PAGE_SHIFT};
+	parts->has_kernel = parts->settings->address_space == PAGES_OF_KERNEL;
+	if (parts->has_kernel && (mmus->host_mode || mmus->mode->linear_bits == 32)) {
+		parts->has_kernel = false;
+		return error_set(
+		        error, ERROR_USAGE,
+		        "address_space: kernel needs machine.paging x86_4level or x86_5level, and no machine.virtualized");
+	}
+	if (parts->has_kernel)
+		parts->has_space =
+		        kernel_map_init(&parts->kernel_map, mmus->mode, &mmus->controls, &mmus->memory, &parts->layout, &ram, 1);
+	else
+		parts->has_space = address_space_init(&parts->space, mmus->mode, &mmus->controls, &mmus->memory, parts->pages,
+		                                      parts->settings->address_space, mmus_host_address(mmus), error);
+	parts->has_kernel &= parts->has_space;
+	return parts->has_space;
+}
+
 /* MMUs, and the address space behind them where addresses are translated. */
 static bool make_space(struct parts *parts, struct error *error)
 {
 	struct mmus *mmus = &parts->mmus;
 	if (!mmus_create(mmus, parts->settings, parts->settings->machine.cpus, error))
 		return false;
-	if (mmus->walker) {
-		if (!address_space_init(&parts->space, mmus->mode, &mmus->controls, &mmus->memory, parts->pages,
-		                        parts->settings->address_space, mmus_host_address(mmus), error))
-			return false;
-		parts->has_space = true;
-	}
+	if (mmus->walker && !make_tables(parts, error))
+		return false;
 	for (unsigned cpu = 0; cpu < mmus->cpus; cpu++) {
 		struct mmu *mmu = &mmus->mmu[cpu];
 		mmu->layout = &parts->layout;
@@ -314,9 +336,9 @@ static bool make_space(struct parts *parts, struct error *error)
 			mmu_watch(mmu, NULL);
 		if (!parts->has_space)
 			continue;
-		mmu->fault = address_space_fault;
-		mmu->context = &parts->space;
-		mmu_write_cr3(mmu, parts->space.tables.root, 0, false);
+		mmu->fault = parts->has_kernel ? kernel_map_fault : address_space_fault;
+		mmu->context = parts->has_kernel ? (void *)&parts->kernel_map : &parts->space;
+		mmu_write_cr3(mmu, parts->has_kernel ? parts->kernel_map.tables.root : parts->space.tables.root, 0, false);
 	}
 	return true;
 }
@@ -368,7 +390,9 @@ static void release(struct parts *parts)
 		access_cores_release(&parts->cores);
 	timed_machine_release(&parts->machine);
 	cache_hierarchy_destroy(parts->caches);
-	if (parts->has_space)
+	if (parts->has_kernel)
+		kernel_map_release(&parts->kernel_map);
+	else if (parts->has_space)
 		address_space_release(&parts->space);
 	if (parts->mmus.cpus)
 		mmus_release(&parts->mmus);
