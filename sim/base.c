@@ -25,8 +25,8 @@ bool error_set(struct error *error, enum error_kind kind, const char *format, ..
 _Noreturn void sim_assert_failed(const char *condition, const char *file, int line)
 {
 	fflush(stdout);
-	fprintf(stderr, "kmemsim: %s:%d: the rule \"%s\" does not hold: this is a defect of kmemsim, please report it\n", file, line,
-	        condition);
+	fprintf(stderr, "kmemsim: %s:%d: the rule \"%s\" does not hold: this is a defect of kmemsim, please report it\n", file,
+	        line, condition);
 	abort();
 }
 
@@ -77,6 +77,14 @@ void *lazy_alloc(size_t count, size_t size)
 	void *memory = mmap(NULL, bytes ? bytes : 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		out_of_host_memory(count, size);
+	return memory;
+}
+
+void *dense_alloc(size_t count, size_t size)
+{
+	void *memory = lazy_alloc(count, size);
+	/* A hint: without large pages it is the same memory. */
+	(void)madvise(memory, count * size > 0 ? count * size : 1, MADV_HUGEPAGE);
 	return memory;
 }
 

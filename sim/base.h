@@ -74,8 +74,7 @@ bool error_set(struct error *error, enum error_kind kind, const char *format, ..
  */
 _Noreturn void sim_assert_failed(const char *condition, const char *file, int line);
 
-#define SIM_ASSERT(condition) \
-	((condition) ? (void)0 : sim_assert_failed(#condition, __FILE__, __LINE__))
+#define SIM_ASSERT(condition) ((condition) ? (void)0 : sim_assert_failed(#condition, __FILE__, __LINE__))
 
 /* A place that no value leads to; the sentence says what the value should have been. */
 #define SIM_UNREACHABLE(sentence) sim_assert_failed(sentence, __FILE__, __LINE__)
@@ -94,6 +93,10 @@ char *xasprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * count and size. Never returns NULL.
  */
 void *lazy_alloc(size_t count, size_t size);
+
+/* The same, of an array that is touched all over: the host keeps it in large pages where it can, so that it seldom has to walk.
+ */
+void *dense_alloc(size_t count, size_t size);
 void lazy_free(void *memory, size_t count, size_t size);
 
 #endif

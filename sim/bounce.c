@@ -20,9 +20,9 @@ void bounces_init(struct bounces *bounces, unsigned line_shift)
 {
 	SIM_ASSERT(line_shift >= 3);
 	*bounces = (struct bounces){.line_shift = line_shift};
-	bounces->lines = lazy_alloc(BOUNCED_LINES_MAX, sizeof *bounces->lines);
-	bounces->slots = lazy_alloc(SLOTS, sizeof *bounces->slots);
-	bounces->seen = lazy_alloc(SEEN_BITS / 64, sizeof *bounces->seen);
+	bounces->lines = dense_alloc(BOUNCED_LINES_MAX, sizeof *bounces->lines);
+	bounces->slots = dense_alloc(SLOTS, sizeof *bounces->slots);
+	bounces->seen = dense_alloc(SEEN_BITS / 64, sizeof *bounces->seen);
 }
 
 void bounces_release(struct bounces *bounces)

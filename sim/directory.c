@@ -11,7 +11,7 @@ _Static_assert(CPUS_MAX == 128, "core_set_empty() and core_set_count() take two 
 void directory_init(struct directory *directory)
 {
 	*directory = (struct directory){.capacity = CAPACITY_FIRST};
-	directory->entries = lazy_alloc(CAPACITY_FIRST, sizeof *directory->entries);
+	directory->entries = dense_alloc(CAPACITY_FIRST, sizeof *directory->entries);
 }
 
 void directory_release(struct directory *directory)
@@ -35,7 +35,7 @@ static void grow(struct directory *directory)
 	struct directory_entry *old = directory->entries;
 	uint64_t capacity = directory->capacity;
 	directory->capacity = 2 * capacity;
-	directory->entries = lazy_alloc(directory->capacity, sizeof *directory->entries);
+	directory->entries = dense_alloc(directory->capacity, sizeof *directory->entries);
 	for (uint64_t slot = 0; slot < capacity; slot++)
 		if (old[slot].line)
 			*empty_slot(directory, old[slot].line - 1) = old[slot];

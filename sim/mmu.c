@@ -67,15 +67,25 @@ static void forget_small(struct mmu_recents *recents, uint64_t mask)
 		recents->of_set[place].page = MMU_PAGE_NONE;
 }
 
+/* All at once, by a new era; numbers come round after 2^32 of them, and then none may be left. */
+static void forget_known(struct mmu *mmu)
+{
+	if (++mmu->era > 0)
+		return;
+	for (unsigned side = 0; side < MMU_SIDES; side++)
+		for (unsigned place = 0; place < MMU_KNOWN; place++)
+			mmu->known[side][place].era = 0;
+	mmu->era = 1;
+}
+
 static void forget_recents(struct mmu *mmu)
 {
 	for (unsigned side = 0; side < MMU_SIDES; side++) {
 		forget_small(&mmu->recents[side], MMU_RECENT_MAX - 1);
 		for (unsigned size = PAGE_4K + 1; size < PAGE_SIZES; size++)
 			forget_large(&mmu->recents[side], (enum page_size)size);
-		for (unsigned place = 0; place < MMU_KNOWN; place++)
-			mmu->known[side][place].chunk = MMU_PAGE_NONE;
 	}
+	forget_known(mmu);
 }
 
 /* The kinds of access that a page of these rights allows as it is, a bit for each. */
@@ -139,7 +149,7 @@ static void remember_recent(struct mmu *mmu, enum mmu_side side, enum page_size 
 
 static struct mmu_known *known_of(struct mmu *mmu, enum mmu_side side, uint64_t linear)
 {
-	return &mmu->known[side][(linear >> MMU_CHUNK_SHIFT) % MMU_KNOWN];
+	return &mmu->known[side][(linear >> MMU_CHUNK_SHIFT ^ linear >> (MMU_CHUNK_SHIFT + 9)) % MMU_KNOWN];
 }
 
 static uint64_t tag_of(const struct mmu *mmu, uint64_t linear, uint64_t word, enum page_size size)
@@ -156,8 +166,10 @@ static void remember(struct mmu *mmu, const struct lookup *lookup)
 	                                  .region = mmu_place_of(mmu, linear, lookup->size)};
 	remember_recent(mmu, lookup->side, lookup->size, linear, recent);
 	if (lookup->size != PAGE_4K)
-		*known_of(mmu, lookup->side, linear) = (struct mmu_known){
-		        linear >> MMU_CHUNK_SHIFT, tag_of(mmu, linear, lookup->word, lookup->size), recent.region};
+		*known_of(mmu, lookup->side, linear) = (struct mmu_known){.chunk = linear >> MMU_CHUNK_SHIFT,
+		                                                          .tag = tag_of(mmu, linear, lookup->word, lookup->size),
+		                                                          .era = mmu->era,
+		                                                          .region = recent.region};
 }
 
 /*
@@ -169,7 +181,7 @@ bool mmu_known_access(struct mmu *mmu, const struct access *access, struct acces
 	enum mmu_side side = access->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA;
 	uint64_t linear = access->address, *word;
 	const struct mmu_known *known = known_of(mmu, side, linear);
-	if (known->chunk != linear >> MMU_CHUNK_SHIFT || mmu->watched || mmu->partial || !mmu->walker ||
+	if (known->chunk != linear >> MMU_CHUNK_SHIFT || known->era != mmu->era || mmu->watched || mmu->partial || !mmu->walker ||
 	    (linear & (PAGE_SIZE - 1)) + access->bytes > PAGE_SIZE)
 		return false;
 	enum page_size size = tlb_tag_size(known->tag);

@@ -93,13 +93,14 @@ struct mmu_recents {
 
 /* A larger page that a first-level array had, by the 2 MiB of addresses that it was used in. */
 struct mmu_known {
-	uint64_t chunk; /* linear address >> MMU_CHUNK_SHIFT; MMU_PAGE_NONE: none */
+	uint64_t chunk; /* linear address >> MMU_CHUNK_SHIFT */
 	uint64_t tag;   /* sim/port/tlb_level.h */
+	uint32_t era;   /* of the MMU, when it was written: older ones are forgotten */
 	uint8_t region;
 };
 
 #define MMU_CHUNK_SHIFT 21
-#define MMU_KNOWN 64
+#define MMU_KNOWN 256
 
 struct mmu {
 	unsigned levels;
@@ -116,6 +117,7 @@ struct mmu {
 	/* The rest is made by mmu_init(). */
 	struct mmu_recents recents[MMU_SIDES];
 	struct mmu_known known[MMU_SIDES][MMU_KNOWN];
+	uint32_t era;                   /* 1 and more */
 	unsigned recents_of[MMU_SIDES]; /* which of them a side uses: one for both where they share all first-level arrays */
 	bool partly_joint;              /* the sides share first-level arrays of some page sizes only */
 	uint64_t recent_mask[MMU_SIDES];

@@ -76,7 +76,8 @@ uint32_t fill_set_slot(const struct fill_set *set, cycle now, cycle *free_at)
 {
 	uint32_t soonest = 0;
 	*free_at = now;
-	if (set->slots == 0)
+	/* Nothing is on its way: the first slot is free, as all are. */
+	if (set->slots == 0 || now >= set->latest)
 		return 0;
 	for (uint32_t slot = 0; slot < set->slots; slot++) {
 		if (set->slot[slot] <= now)

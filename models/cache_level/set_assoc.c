@@ -632,18 +632,25 @@ static bool serve_plain(struct set_assoc *cache, unsigned instance, uint64_t req
 	return true;
 }
 
-static bool set_assoc_serve(struct cache_level *level, unsigned instance, uint64_t request, struct cache_about about,
-                            struct cache_batch *out)
+static bool serve_any(struct set_assoc *cache, unsigned instance, uint64_t request, struct cache_about about,
+                      struct cache_batch *out)
 {
-	struct set_assoc *cache = (struct set_assoc *)level;
 	struct visit visit = {.cache = cache,
 	                      .array = cache->arrays[instance],
 	                      .instance = instance,
 	                      .request = request,
 	                      .about = about,
 	                      .out = out};
+	return serve(&visit, true);
+}
+
+static bool set_assoc_serve(struct cache_level *level, unsigned instance, uint64_t request, struct cache_about about,
+                            struct cache_batch *out)
+{
+	struct set_assoc *cache = (struct set_assoc *)level;
 	level->evicted = 0;
-	bool missed = level->is_plain ? serve_plain(cache, instance, request, about, out) : serve(&visit, true);
+	bool missed = level->is_plain ? serve_plain(cache, instance, request, about, out)
+	                              : serve_any(cache, instance, request, about, out);
 	level->counters.accesses[about.kind]++;
 	level->counters.misses[about.kind] += missed;
 	level->counters.hits[about.kind] += !missed;

@@ -410,7 +410,10 @@ void coherence_note(struct coherence *coherence, const struct cache_level *cache
 	if (cache->instances == 1)
 		return;
 	bool is_shared = cache->spec->cores != 1;
+	/* What coherence_settle() will look at. */
 	directory_foresee(&coherence->directory, line);
+	if (!is_shared)
+		coherence->last_own->ops->foresee(coherence->last_own, instance, line << coherence->line_shift);
 	if (coherence->notes_count == coherence->notes_capacity) {
 		coherence->notes_capacity = coherence->notes_capacity ? 2 * coherence->notes_capacity : 64;
 		coherence->notes = xrealloc(coherence->notes, coherence->notes_capacity * sizeof *coherence->notes);
@@ -635,6 +638,7 @@ static bool make_holders(struct timed_memory *timed, struct error *error)
 		const struct cache_level *cache = timed->caches->caches[i];
 		if (cache->spec->cores == 1) {
 			coherence->own[coherence->own_count++] = i;
+			coherence->last_own = cache;
 			continue;
 		}
 		if (timed->caches->depth[i] < coherence->first_shared)

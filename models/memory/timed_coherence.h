@@ -39,6 +39,7 @@ struct coherence {
 	unsigned first_shared; /* depth at which a request leaves a core's own caches */
 	uint32_t near_cycles, far_cycles;
 	unsigned own[HIERARCHY_CACHES_MAX], own_count;       /* numbers of the caches of one core */
+	const struct cache_level *last_own;                  /* the one whose sets are the most */
 	unsigned shared[HIERARCHY_CACHES_MAX], shared_count; /* of those of some cores */
 	unsigned shared_base[HIERARCHY_CACHES_MAX];          /* number of a shared cache's first instance as a holder, by cache */
 	uint16_t shared_cpu[CPUS_MAX];                       /* first core of each such holder */

@@ -60,11 +60,11 @@ struct replacement *replacement_make(const struct replacement_ops *ops, const st
 	struct rng rng;
 	rng_init(&rng, wiring->seed, wiring->stream);
 	array->random = rng.state;
-	array->words = lazy_alloc((size_t)array->sets * array->stride, sizeof *array->words);
+	array->words = dense_alloc((size_t)array->sets * array->stride, sizeof *array->words);
 	if (wiring->payloads)
-		array->payloads = lazy_alloc((size_t)array->sets * array->stride, sizeof *array->payloads);
+		array->payloads = dense_alloc((size_t)array->sets * array->stride, sizeof *array->payloads);
 	if (state_words)
-		array->state = lazy_alloc((size_t)array->sets * state_words, sizeof *array->state);
+		array->state = dense_alloc((size_t)array->sets * state_words, sizeof *array->state);
 	return array;
 }
 
