@@ -81,3 +81,18 @@ bool new_file_end(struct new_file *self, bool whole, struct error *error)
 	*self = (struct new_file){.file = -1};
 	return done || !whole;
 }
+
+int new_file_unnamed(char **name, struct error *error)
+{
+	const char *folder = getenv("TMPDIR");
+	*name = xasprintf("%s/kmemsim.XXXXXX", folder && *folder ? folder : "/tmp");
+	int file = mkostemp(*name, O_CLOEXEC);
+	if (file >= 0) {
+		unlink(*name);
+		return file;
+	}
+	error_set(error, ERROR_HOST, "%s: a temporary file could not be created: %s", *name, strerror(errno));
+	free(*name);
+	*name = NULL;
+	return -1;
+}

@@ -21,4 +21,10 @@ bool new_file_begin(struct new_file *self, const char *path, struct error *error
 /* Gives the file its name if `whole`, replacing what had it; else removes it. false with the error: it has no name. */
 bool new_file_end(struct new_file *self, bool whole, struct error *error);
 
+/*
+ * A file that never has a name, in $TMPDIR or /tmp, and is gone with its last descriptor however the process ends. *name, which
+ * the caller frees, is for errors. -1 with the error: the host refused; then there is no name either.
+ */
+int new_file_unnamed(char **name, struct error *error);
+
 #endif

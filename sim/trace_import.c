@@ -573,17 +573,11 @@ bool trace_import(const char *path, const char *out, const struct progress *prog
 
 int trace_import_unnamed(const char *path, const struct progress *progress, struct error *error)
 {
-	const char *folder = getenv("TMPDIR");
-	char *name = xasprintf("%s/kmemsim.XXXXXX", folder && *folder ? folder : "/tmp");
-	int file = mkostemp(name, O_CLOEXEC);
-	if (file < 0) {
-		error_set(error, ERROR_HOST, "%s: a temporary file could not be created: %s", name, strerror(errno));
-	} else {
-		unlink(name);
-		if (!import_to_file(path, file, name, progress, NULL, error)) {
-			close(file);
-			file = -1;
-		}
+	char *name;
+	int file = new_file_unnamed(&name, error);
+	if (file >= 0 && !import_to_file(path, file, name, progress, NULL, error)) {
+		close(file);
+		file = -1;
 	}
 	free(name);
 	return file;

@@ -8,10 +8,9 @@
 #include "sim/workload.h"
 
 #include "sim/io/kmt.h"
+#include "sim/new_file.h"
 #include "sim/sha256.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -280,17 +279,11 @@ static bool write_all(const struct workload_wiring *wiring, int file, struct err
 
 int workload_write(const struct workload_wiring *wiring, struct error *error)
 {
-	const char *folder = getenv("TMPDIR");
-	char *name = xasprintf("%s/kmemsim.XXXXXX", folder && *folder ? folder : "/tmp");
-	int file = mkostemp(name, O_CLOEXEC);
-	if (file < 0) {
-		error_set(error, ERROR_HOST, "%s: a temporary file could not be created: %s", name, strerror(errno));
-	} else {
-		unlink(name);
-		if (!write_all(wiring, file, error)) {
-			close(file);
-			file = -1;
-		}
+	char *name;
+	int file = new_file_unnamed(&name, error);
+	if (file >= 0 && !write_all(wiring, file, error)) {
+		close(file);
+		file = -1;
 	}
 	free(name);
 	return file;
