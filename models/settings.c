@@ -378,7 +378,7 @@ static const struct setting table[] = {
                          "llc size=8MiB ways=16 cores=all inclusion=inclusive",
          .line_keys = cache_spec_keys,
          .line_bytes = sizeof(struct cache_level_spec),
-         .help = "The caches of memory_model: hierarchy, from the first level down, each \"NAME KEY=VALUE ...\"",
+         .help = "The caches of memory_model: hierarchy and timed, from the first level down, each \"NAME KEY=VALUE ...\"",
          .source = SKYLAKE_CACHES "; 2 MiB of LLC for each of four cores",
          AT(machine.caches),
          .count_offset = offsetof(struct settings, machine.caches_count)},

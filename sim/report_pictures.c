@@ -424,7 +424,7 @@ static bool write_variants(struct sheet *sheet, struct error *error)
 	return ok;
 }
 
-#define NO_LEVELS "no run has caches or TLBs (machine.memory_model: hierarchy, and timing: cycles or an access trace)"
+#define NO_LEVELS "no run has caches or TLBs (machine.memory_model: timed or hierarchy, and timing: cycles or accesses)"
 
 /* Misses per thousand accesses of the level; the inner part are re-misses. */
 static bool write_levels(struct sheet *sheet, struct error *error)
