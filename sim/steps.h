@@ -33,7 +33,8 @@ enum step_kind {
 	STEP_UNLOCK,   /* give that lock up */
 	STEP_INVALIDATE, /* drop the translation of `address` on this core, of all addresses with STEP_ALL_ADDRESSES */
 	STEP_IPI,        /* interrupt core `bytes`: it shall drop the translation of `address` (STEP_NO_ADDRESS: none) */
-	STEP_IPI_WAIT    /* until all those cores have acknowledged */
+	STEP_IPI_WAIT,   /* until all those cores have acknowledged */
+	STEP_SLEEP       /* nothing is done for `address` nanoseconds: a device is waited for */
 };
 
 /* In the place of an address: */
@@ -181,6 +182,13 @@ static inline void step_ipi(struct steps *steps, unsigned cpu, uint64_t address)
 {
 	if (steps->recording)
 		steps_append(steps, STEP_IPI, address, cpu);
+}
+
+/* The op sleeps until a device is done. MODEL: its core waits with it, and runs nobody else meanwhile. */
+static inline void step_sleep(struct steps *steps, uint64_t ns)
+{
+	if (steps->recording)
+		steps_append(steps, STEP_SLEEP, ns, 0);
 }
 
 static inline void step_ipi_wait(struct steps *steps)
