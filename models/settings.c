@@ -43,6 +43,8 @@
 static const char *const timing_names[] = {[TIMING_NONE] = "none", [TIMING_CYCLES] = "cycles", NULL};
 static const char *const architecture_names[] = {
         [ARCHITECTURE_AUTO] = "auto", [ARCHITECTURE_X86_64] = "x86-64", [ARCHITECTURE_X86_32] = "x86-32", NULL};
+static const char *const mobility_grouping_names[] = {
+        [MOBILITY_GROUPING_AUTO] = "auto", [MOBILITY_GROUPING_ON] = "on", [MOBILITY_GROUPING_OFF] = "off", NULL};
 static const char *const watch_owner_names[] = {[WATCH_OWNER_CACHE] = "cache", [WATCH_OWNER_CALL_SITE] = "call_site", NULL};
 static const char *const pace_names[] = {[PACE_RECORDED] = "recorded", [PACE_ASAP] = "asap", NULL};
 static const char *const cache_rule_names[] = {[CACHE_RULE_DEMAND] = "demand", [CACHE_RULE_WRITEBACK] = "writeback", NULL};
@@ -973,6 +975,14 @@ static const struct setting table[] = {
          .help = "Size of the blocks that have one mobility: 9 with hugetlb, else 10",
          .source = "include/linux/pageblock-flags.h, CONFIG_HUGETLB_PAGE=y",
          AT(kernel.pageblock_order)},
+        {.key = "kernel.page_group_by_mobility",
+         .type = SETTING_ENUM,
+         .names = mobility_grouping_names,
+         .default_text = "auto",
+         .help = "Keep unmovable, movable and reclaimable pages in pageblocks of their own; auto: as the kernel does, unless "
+                 "memory has fewer pageblocks than there are types, or as the recorded start state says",
+         .source = "mm/page_alloc.c: build_all_zonelists(), page_group_by_mobility_disabled; no boot parameter turns it off",
+         AT(kernel.page_group_by_mobility)},
         {.key = "kernel.min_free_kbytes",
          .type = SETTING_COUNT,
          .unit = "KiB",

@@ -27,6 +27,9 @@ enum coherence_protocol { COHERENCE_MESI, COHERENCE_MOESI };
 /* Whether a row stays open after its use. */
 enum dram_page { DRAM_PAGE_OPEN, DRAM_PAGE_CLOSED };
 
+/* Whether pages are grouped by mobility; auto: where memory is enough for it. */
+enum mobility_grouping { MOBILITY_GROUPING_AUTO, MOBILITY_GROUPING_ON, MOBILITY_GROUPING_OFF };
+
 /* auto: that of the recording, x86-64 without one. */
 enum architecture { ARCHITECTURE_AUTO, ARCHITECTURE_X86_64, ARCHITECTURE_X86_32 };
 
@@ -108,6 +111,7 @@ struct machine_settings {
 struct kernel_settings {
 	char *name;                                        /* kernel.name */
 	uint32_t pageblock_order;                          /* 9 with hugetlb or THP, else MAX_ORDER-1 = 10 */
+	enum mobility_grouping page_group_by_mobility;     /* auto */
 	uint32_t nr_cpus;                                  /* CONFIG_NR_CPUS; 0 = Debian's */
 	uint64_t min_free_kbytes;                          /* auto */
 	uint32_t watermark_scale_factor;                   /* 10 */
