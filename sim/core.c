@@ -232,6 +232,7 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	                            .listener = wiring->listener,
 	                            .cpus = wiring->cpus,
 	                            .config = *config,
+	                            .frequency_mhz = wiring->frequency_mhz,
 	                            .line_bytes = wiring->line_bytes,
 	                            .horizon = 0};
 	event_queue_init(&machine->queue);

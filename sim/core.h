@@ -145,6 +145,7 @@ struct machine {
 	struct memory *memory;          /* not owned */
 	struct core_listener *listener; /* not owned; NULL: nobody listens */
 	struct core_config config;
+	uint64_t frequency_mhz;
 	unsigned cpus;
 	struct core *cores;
 	struct cmpxchg_word *words;
@@ -164,6 +165,7 @@ struct machine_wiring {
 	unsigned cpus;       /* 1..CPUS_MAX */
 	uint32_t line_bytes; /* of a cache line, a power of two */
 	struct core_config core;
+	uint64_t frequency_mhz;         /* cycles of a microsecond of sleep; 0 where nobody sleeps */
 	struct memory *memory;          /* outlives the machine */
 	struct core_listener *listener; /* lives as long as the machine runs; NULL: nobody listens */
 	struct layout *layout;          /* takes the cores' own lines from it; NULL: they lie at address 0 and up */

@@ -23,7 +23,6 @@ struct core_config {
 	uint32_t ipi_ack_cycles;         /* from its end until the sender knows */
 	uint32_t invalidate_cycles;      /* INVLPG, or a flush of all */
 	uint32_t context_switch_cycles;  /* between a daemon and whoever ran before */
-	uint32_t frequency_mhz;          /* what a nanosecond of sleep is in cycles; 0 where nobody sleeps */
 };
 
 #endif

@@ -370,7 +370,8 @@ static void test_a_sleep_is_time_of_the_device(void **state)
 {
 	(void)state;
 	struct rig rig;
-	rig_init(&rig, 1, (struct core_config){.instructions_per_cycle = 1, .misses_in_flight = 10, .frequency_mhz = 3500});
+	rig_init(&rig, 1, (struct core_config){.instructions_per_cycle = 1, .misses_in_flight = 10});
+	rig.machine.frequency_mhz = 3500;
 	step_spend(&rig.steps, 100);
 	step_sleep(&rig.steps, 80000);
 	step_spend(&rig.steps, 50);

@@ -29,13 +29,13 @@ bool timed_machine_create(struct timed_machine *timed, const struct timed_machin
 	timed->memory = model->create(&wiring, error);
 	if (!timed->memory)
 		return false;
-	struct machine_wiring cores = {.cpus = settings->machine.cpus,
-	                               .line_bytes = settings->machine.cache_line_bytes,
-	                               .core = settings->machine.core,
-	                               .memory = timed->memory,
-	                               .listener = parts->listener,
-	                               .layout = parts->layout};
-	cores.core.frequency_mhz = (uint32_t)settings_mhz(settings);
+	const struct machine_wiring cores = {.cpus = settings->machine.cpus,
+	                                     .line_bytes = settings->machine.cache_line_bytes,
+	                                     .core = settings->machine.core,
+	                                     .frequency_mhz = settings_mhz(settings),
+	                                     .memory = timed->memory,
+	                                     .listener = parts->listener,
+	                                     .layout = parts->layout};
 	machine_init(&timed->machine, &cores);
 	return true;
 }
