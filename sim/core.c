@@ -146,6 +146,13 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		return core_send_ipi(core, step->bytes, step->address, now);
 	case STEP_IPI_WAIT:
 		return core_wait_for_acks(core, now);
+	case STEP_MAP:
+	case STEP_UNMAP: {
+		const struct page_mapper *mapper = &core->machine->mapper;
+		if (mapper->remap)
+			mapper->remap(mapper->context, step);
+		return now;
+	}
 	}
 	SIM_UNREACHABLE("a kind of step");
 }
@@ -224,6 +231,7 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	SIM_ASSERT(config->store_buffer <= CORE_STORES_MAX);
 	*machine = (struct machine){.memory = wiring->memory,
 	                            .listener = wiring->listener,
+	                            .mapper = wiring->mapper,
 	                            .cpus = wiring->cpus,
 	                            .config = *config,
 	                            .line_bytes = wiring->line_bytes,
