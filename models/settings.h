@@ -27,6 +27,9 @@ enum coherence_protocol { COHERENCE_MESI, COHERENCE_MOESI };
 /* Whether a row stays open after its use. */
 enum dram_page { DRAM_PAGE_OPEN, DRAM_PAGE_CLOSED };
 
+/* Whether pages are grouped by mobility; auto: where memory is enough for it. */
+enum mobility_grouping { MOBILITY_GROUPING_AUTO, MOBILITY_GROUPING_ON, MOBILITY_GROUPING_OFF };
+
 /* auto: that of the recording, x86-64 without one. */
 enum architecture { ARCHITECTURE_AUTO, ARCHITECTURE_X86_64, ARCHITECTURE_X86_32 };
 
@@ -108,6 +111,7 @@ struct machine_settings {
 struct kernel_settings {
 	char *name;                                        /* kernel.name */
 	uint32_t pageblock_order;                          /* 9 with hugetlb or THP, else MAX_ORDER-1 = 10 */
+	enum mobility_grouping page_group_by_mobility;     /* auto */
 	uint32_t nr_cpus;                                  /* CONFIG_NR_CPUS; 0 = Debian's */
 	uint64_t min_free_kbytes;                          /* auto */
 	uint32_t watermark_scale_factor;                   /* 10 */
@@ -150,6 +154,7 @@ struct cost_settings {
 	uint32_t freelist_decode; /* a free pointer with slab_freelist_hardened */
 	uint32_t page_alloc, page_bulk, page_bulk_block, page_split, page_zone_alloc, page_tail_alloc, page_tail_free;
 	uint32_t page_free, page_drain, page_drain_block, page_merge, page_zone_free;
+	uint32_t kmap, kmap_new, kmap_slot, kmap_drop, kunmap, kmap_local, kunmap_local;
 	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
 	uint32_t vmstat_item;
 	uint32_t slob_alloc, slob_page, slob_block, slob_new_page, slob_whole_page, slob_free, slob_free_block, slob_free_page;
@@ -162,8 +167,8 @@ struct settings {
 	char *trace;     /* path of the recording */
 	char **variants; /* "LABEL KEY=VALUE ..." */
 	uint32_t variants_count;
-	char *workload; /* a line: what to make up in place of a recording */
-	char *accesses; /* path of an access trace, in place of a recording */
+	char *workload;        /* a line: what to make up in place of a recording */
+	char *accesses;        /* path of an access trace, in place of a recording */
 	char *access_workload; /* a line: accesses to make up in place of such a trace */
 	uint32_t instructions_per_access;
 	enum address_space_pages address_space;
@@ -199,6 +204,9 @@ struct settings {
 void settings_init(struct settings *settings);
 void settings_release(struct settings *settings);
 void settings_copy(struct settings *to, const struct settings *from);
+
+/* Whether the kernel is an x86-32 one with PAE: entries of 8 bytes, memory beyond 4 GiB. */
+bool settings_are_pae(const struct settings *settings);
 
 /* Cycles of a core in a microsecond, at least 1. */
 uint64_t settings_mhz(const struct settings *settings);

@@ -114,6 +114,7 @@ struct core {
 	struct lock *waits_for;
 	struct lock *takes; /* handed to this core: it goes on by taking it */
 	bool was_pending;   /* as the first waiter, outside the kernel's queue */
+	cycle asked;        /* for a lock: since when its lock.take_cycles are not counted yet */
 	bool waits_for_acks;
 	cycle waits_since;
 	cycle interrupted_until; /* busy with an interrupt although waiting or idle */

@@ -8,6 +8,7 @@
 #include "models/mmu_settings.h"
 #include "models/registry.h"
 #include "models/start_state.h"
+#include "models/virtual_allocator/kmap.h"
 #include "sim/kernel_map.h"
 #include "sim/level_store.h"
 #include "sim/procfs.h"
@@ -39,9 +40,10 @@ struct parts {
 	struct page_allocator *pages;
 	struct object_allocator *objects;
 	struct virtual_allocator *areas; /* NULL: the recording has none */
-	struct cache_hierarchy *caches;  /* NULL: the memory model has none */
-	struct mmus mmus;                /* likewise; cpus 0 */
-	struct kernel_map kernel_map;    /* of a machine whose addresses are translated */
+	struct page_mapper *mapper;
+	struct cache_hierarchy *caches; /* NULL: the memory model has none */
+	struct mmus mmus;               /* likewise; cpus 0 */
+	struct kernel_map kernel_map;   /* of a machine whose addresses are translated */
 	bool mapped;
 	struct timed_machine machine; /* timing: cycles */
 	bool timed;
@@ -306,6 +308,8 @@ static bool make_models(struct parts *parts, struct error *error)
 	/* Recorded addresses are the recorded kernel's. */
 	if (parts->start.path && trace_info(parts->trace)->direct_map)
 		parts->layout.direct_map = trace_info(parts->trace)->direct_map;
+	parts->mapper = page_mapper_kmap_create(
+	        &(struct page_mapper_wiring){.settings = settings, .layout = &parts->layout, .steps = &parts->steps});
 	const struct page_allocator_wiring wiring = {
 	        .settings = settings, .layout = &parts->layout, .steps = &parts->steps, .seed = settings->seed};
 	parts->pages = parts->start.path ? start_state_pages(&parts->start, &wiring, error) : page_model->create(&wiring, error);
@@ -380,6 +384,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .pages = parts->pages,
 	        .objects = parts->objects,
 	        .areas = parts->areas,
+	        .mapper = parts->mapper,
 	        .steps = &parts->steps,
 	        .machine = parts->timed ? &parts->machine.machine : NULL,
 	        .caches = parts->caches,
@@ -519,6 +524,8 @@ static bool write_results(struct parts *parts, bool is_whole, struct error *erro
 	       (!followed || write_metrics(parts, "follow_pages", follow_pages_metrics, followed, error)) &&
 	       write_metrics(parts, "page_allocator", pages->ops->metrics, pages->ops->counters(pages), error) &&
 	       write_metrics(parts, "object_allocator", objects->ops->metrics, objects->ops->counters(objects), error) &&
+	       write_metrics(parts, "page_mapper", parts->mapper->ops->metrics, parts->mapper->ops->counters(parts->mapper),
+	                     error) &&
 	       (!parts->areas || write_metrics(parts, "virtual_allocator", parts->areas->ops->metrics,
 	                                       parts->areas->ops->counters(parts->areas), error)) &&
 	       write_caches(parts, error) && write_call_sites(parts, error) &&
@@ -702,6 +709,7 @@ static void release(struct parts *parts)
 	if (parts->mmus.cpus)
 		mmus_release(&parts->mmus);
 	virtual_allocator_destroy(parts->areas);
+	page_mapper_destroy(parts->mapper);
 	object_allocator_destroy(parts->objects);
 	page_allocator_destroy(parts->pages);
 	steps_release(&parts->steps);

@@ -77,6 +77,7 @@ static bool store_locks(const struct lock_table *locks, struct store *store, int
 		        .waits = lock->waits,
 		        .hand_overs = lock->hand_overs,
 		        .wait_cycles = lock->wait_cycles,
+		        .take_cycles = lock->take_cycles,
 		};
 		if (!store_lock(store, run_id, &row, error))
 			return false;
