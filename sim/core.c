@@ -151,9 +151,9 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		return core_wait_for_acks(core, now);
 	case STEP_MAP:
 	case STEP_UNMAP: {
-		const struct page_mapper *mapper = &core->machine->mapper;
-		if (mapper->remap)
-			mapper->remap(mapper->context, step);
+		const struct table_keeper *keeper = &core->machine->tables;
+		if (keeper->remap)
+			keeper->remap(keeper->context, step);
 		return now;
 	}
 	}
@@ -234,7 +234,7 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	SIM_ASSERT(config->store_buffer <= CORE_STORES_MAX);
 	*machine = (struct machine){.memory = wiring->memory,
 	                            .listener = wiring->listener,
-	                            .mapper = wiring->mapper,
+	                            .tables = wiring->tables,
 	                            .cpus = wiring->cpus,
 	                            .config = *config,
 	                            .line_bytes = wiring->line_bytes,

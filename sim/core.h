@@ -143,7 +143,7 @@ struct cmpxchg_word {
  * Who keeps the page tables that the memory's MMUs walk: remap() is called with each STEP_MAP and STEP_UNMAP, when the core has
  * come to it, so that accesses of earlier steps find what was there before.
  */
-struct page_mapper {
+struct table_keeper {
 	void (*remap)(void *context, const struct step *step);
 	void *context;
 };
@@ -153,7 +153,7 @@ struct machine {
 	struct lock_table locks;
 	struct memory *memory;          /* not owned */
 	struct core_listener *listener; /* not owned; NULL: nobody listens */
-	struct page_mapper mapper;      /* remap NULL: nobody */
+	struct table_keeper tables;     /* remap NULL: nobody */
 	struct core_config config;
 	unsigned cpus;
 	struct core *cores;
@@ -176,7 +176,7 @@ struct machine_wiring {
 	struct core_config core;
 	struct memory *memory;          /* outlives the machine */
 	struct core_listener *listener; /* lives as long as the machine runs; NULL: nobody listens */
-	struct page_mapper mapper;      /* likewise; remap NULL: nobody keeps page tables */
+	struct table_keeper tables;     /* likewise; remap NULL: nobody keeps page tables */
 	struct layout *layout;          /* takes the cores' own lines from it; NULL: they lie at address 0 and up */
 };
 

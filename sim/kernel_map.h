@@ -101,7 +101,7 @@ enum page_size kernel_map_page_size(const struct translation_ops *mode, const st
 /* From now on areas are mapped by steps alone. `areas` may be NULL. */
 void kernel_map_tell_areas(struct kernel_map *map, const struct area_tables *areas);
 
-/* struct page_mapper: remap, with the map as its context. */
+/* struct table_keeper: remap, with the map as its context. */
 void kernel_map_remap(void *map, const struct step *step);
 
 /* All that a decision maps and unmaps, at once: where nobody pays for its steps. */

@@ -266,7 +266,7 @@ static bool make_machine(struct parts *parts, struct error *error)
 	machine.caches = parts->caches;
 	machine.mmu = parts->mmus.mmu;
 	if (parts->mapped)
-		machine.mapper = (struct page_mapper){.remap = kernel_map_remap, .context = &parts->kernel_map};
+		machine.tables = (struct table_keeper){.remap = kernel_map_remap, .context = &parts->kernel_map};
 	if (op_events_wanted(settings)) {
 		parts->events = op_events_open(settings, &names, &parts->layout, error);
 		if (!parts->events)
