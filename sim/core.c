@@ -152,6 +152,13 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		return core_wait_for_acks(core, now);
 	case STEP_SLEEP:
 		return core_sleep(core, step->address, now);
+	case STEP_MAP:
+	case STEP_UNMAP: {
+		const struct table_keeper *keeper = &core->machine->tables;
+		if (keeper->remap)
+			keeper->remap(keeper->context, step);
+		return now;
+	}
 	}
 	SIM_UNREACHABLE("a kind of step");
 }
@@ -230,6 +237,7 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	SIM_ASSERT(config->store_buffer <= CORE_STORES_MAX);
 	*machine = (struct machine){.memory = wiring->memory,
 	                            .listener = wiring->listener,
+	                            .tables = wiring->tables,
 	                            .cpus = wiring->cpus,
 	                            .config = *config,
 	                            .frequency_mhz = wiring->frequency_mhz,
