@@ -55,6 +55,9 @@ enum host_page { HOST_PAGE_4K, HOST_PAGE_2M, HOST_PAGE_1G };
 /* What a run of accesses does to the caches at its end. */
 enum cache_flush { CACHE_FLUSH_NONE, CACHE_FLUSH_WRITE_BACK, CACHE_FLUSH_INVALIDATE };
 
+/* Which areas of processes get huge pages at faults. */
+enum thp { THP_NEVER, THP_ALWAYS };
+
 /* By whom a level's watch splits what it sees. */
 enum watch_owner { WATCH_OWNER_CACHE, WATCH_OWNER_CALL_SITE };
 
@@ -136,6 +139,8 @@ struct kernel_settings {
 	bool init_on_alloc;                                /* objects and pages are zeroed when they are handed out */
 	char **cache_tunables;                             /* "NAME cpu_partial=N ..." (object_allocator/cache_tunables.h) */
 	uint32_t cache_tunables_count;
+	bool pcid;       /* address spaces keep their translations over switches */
+	enum thp thp;    /* faults ask for pages of 2 MiB */
 	bool memcg_kmem; /* kmalloc-cg-* caches exist and __GFP_ACCOUNT selects them */
 };
 
@@ -152,6 +157,8 @@ struct cost_settings {
 	uint32_t page_free, page_drain, page_drain_block, page_merge, page_zone_free;
 	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
 	uint32_t vmstat_item;
+	uint32_t fault_entry, fault, fault_anonymous, fault_file, fault_copy, copy_page, unmap_entry, mmap, munmap, tlb_flush;
+	uint32_t fork, fork_area, fork_entry, exec, exit, context_switch, user_access;
 	uint32_t slob_alloc, slob_page, slob_block, slob_new_page, slob_whole_page, slob_free, slob_free_block, slob_free_page;
 };
 
@@ -162,8 +169,8 @@ struct settings {
 	char *trace;     /* path of the recording */
 	char **variants; /* "LABEL KEY=VALUE ..." */
 	uint32_t variants_count;
-	char *workload; /* a line: what to make up in place of a recording */
-	char *accesses; /* path of an access trace, in place of a recording */
+	char *workload;        /* a line: what to make up in place of a recording */
+	char *accesses;        /* path of an access trace, in place of a recording */
 	char *access_workload; /* a line: accesses to make up in place of such a trace */
 	uint32_t instructions_per_access;
 	enum address_space_pages address_space;
