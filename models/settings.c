@@ -43,6 +43,8 @@
 static const char *const timing_names[] = {[TIMING_NONE] = "none", [TIMING_CYCLES] = "cycles", NULL};
 static const char *const architecture_names[] = {
         [ARCHITECTURE_AUTO] = "auto", [ARCHITECTURE_X86_64] = "x86-64", [ARCHITECTURE_X86_32] = "x86-32", NULL};
+static const char *const mobility_grouping_names[] = {
+        [MOBILITY_GROUPING_AUTO] = "auto", [MOBILITY_GROUPING_ON] = "on", [MOBILITY_GROUPING_OFF] = "off", NULL};
 static const char *const watch_owner_names[] = {[WATCH_OWNER_CACHE] = "cache", [WATCH_OWNER_CALL_SITE] = "call_site", NULL};
 static const char *const thp_names[] = {[THP_NEVER] = "never", [THP_ALWAYS] = "always", NULL};
 static const char *const pace_names[] = {[PACE_RECORDED] = "recorded", [PACE_ASAP] = "asap", NULL};
@@ -982,6 +984,14 @@ static const struct setting table[] = {
          .help = "Size of the blocks that have one mobility: 9 with hugetlb, else 10",
          .source = "include/linux/pageblock-flags.h, CONFIG_HUGETLB_PAGE=y",
          AT(kernel.pageblock_order)},
+        {.key = "kernel.page_group_by_mobility",
+         .type = SETTING_ENUM,
+         .names = mobility_grouping_names,
+         .default_text = "auto",
+         .help = "Keep unmovable, movable and reclaimable pages in pageblocks of their own; auto: as the kernel does, unless "
+                 "memory has fewer pageblocks than there are types, or as the recorded start state says",
+         .source = "mm/page_alloc.c: build_all_zonelists(), page_group_by_mobility_disabled; no boot parameter turns it off",
+         AT(kernel.page_group_by_mobility)},
         {.key = "kernel.min_free_kbytes",
          .type = SETTING_COUNT,
          .unit = "KiB",
@@ -1621,6 +1631,69 @@ static const struct setting table[] = {
          .help = "Pages: more for a free to the zone's lists (__free_pages_ok)",
          .source = PIECES,
          AT(cost.page_zone_free)},
+        {.key = "cost.kmap",
+         .type = SETTING_COUNT,
+         .unit = "instructions",
+         .default_text = "60",
+         .min = 0,
+         .max = 1000000,
+         .help = "Mapped pages: kmap() of high memory, to its struct page's hash and back (kmap_high, page_address)",
+         .source = ESTIMATE,
+         AT(cost.kmap)},
+        {.key = "cost.kmap_new",
+         .type = SETTING_COUNT,
+         .unit = "instructions",
+         .default_text = "40",
+         .min = 0,
+         .max = 1000000,
+         .help = "Mapped pages: more for a new slot (map_new_virtual, set_page_address)",
+         .source = ESTIMATE,
+         AT(cost.kmap_new)},
+        {.key = "cost.kmap_slot",
+         .type = SETTING_COUNT,
+         .unit = "instructions",
+         .default_text = "4",
+         .min = 0,
+         .max = 1000000,
+         .help = "Mapped pages: more for each slot that the search looks at",
+         .source = ESTIMATE,
+         AT(cost.kmap_slot)},
+        {.key = "cost.kmap_drop",
+         .type = SETTING_COUNT,
+         .unit = "instructions",
+         .default_text = "40",
+         .min = 0,
+         .max = 1000000,
+         .help = "Mapped pages: more for each mapping dropped when the search comes round (flush_all_zero_pkmaps)",
+         .source = ESTIMATE,
+         AT(cost.kmap_drop)},
+        {.key = "cost.kunmap",
+         .type = SETTING_COUNT,
+         .unit = "instructions",
+         .default_text = "50",
+         .min = 0,
+         .max = 1000000,
+         .help = "Mapped pages: kunmap() of high memory (kunmap_high, page_address)",
+         .source = ESTIMATE,
+         AT(cost.kunmap)},
+        {.key = "cost.kmap_local",
+         .type = SETTING_COUNT,
+         .unit = "instructions",
+         .default_text = "40",
+         .min = 0,
+         .max = 1000000,
+         .help = "Mapped pages: kmap_local_page() of high memory (__kmap_local_pfn_prot)",
+         .source = ESTIMATE,
+         AT(cost.kmap_local)},
+        {.key = "cost.kunmap_local",
+         .type = SETTING_COUNT,
+         .unit = "instructions",
+         .default_text = "35",
+         .min = 0,
+         .max = 1000000,
+         .help = "Mapped pages: kunmap_local() of high memory (kunmap_local_indexed)",
+         .source = ESTIMATE,
+         AT(cost.kunmap_local)},
         {.key = "cost.vmalloc_area",
          .type = SETTING_COUNT,
          .unit = "instructions",
@@ -1913,6 +1986,13 @@ void settings_copy(struct settings *to, const struct settings *from)
 {
 	*to = (struct settings){0};
 	setting_table_copy(table, to, from);
+}
+
+bool settings_are_pae(const struct settings *settings)
+{
+	const struct machine_settings *machine = &settings->machine;
+	return machine->architecture == ARCHITECTURE_X86_32 &&
+	       (strcmp(machine->paging, "x86_pae") == 0 || machine->memory_bytes > 4ull << 30);
 }
 
 uint64_t settings_mhz(const struct settings *settings)

@@ -37,11 +37,14 @@ const struct metric core_metrics[] = {
 
 static const char *const histogram_names[JOB_MEASURES][JOB_KINDS] = {
         [JOB_CYCLES] = {"cycles_per_alloc", "cycles_per_free", "cycles_per_page_alloc", "cycles_per_page_free",
-                        "cycles_per_daemon_run", "cycles_per_area_alloc", "cycles_per_area_free"},
+                        "cycles_per_daemon_run", "cycles_per_area_alloc", "cycles_per_area_free", "cycles_per_page_map",
+                        "cycles_per_page_unmap", "cycles_per_page_clear", "cycles_per_page_copy"},
         [JOB_LINES] = {"lines_per_alloc", "lines_per_free", "lines_per_page_alloc", "lines_per_page_free", "lines_per_daemon_run",
-                       "lines_per_area_alloc", "lines_per_area_free"},
+                       "lines_per_area_alloc", "lines_per_area_free", "lines_per_page_map", "lines_per_page_unmap",
+                       "lines_per_page_clear", "lines_per_page_copy"},
         [JOB_PAGES] = {"pages_per_alloc", "pages_per_free", "pages_per_page_alloc", "pages_per_page_free", "pages_per_daemon_run",
-                       "pages_per_area_alloc", "pages_per_area_free"},
+                       "pages_per_area_alloc", "pages_per_area_free", "pages_per_page_map", "pages_per_page_unmap",
+                       "pages_per_page_clear", "pages_per_page_copy"},
 };
 
 const char *job_histogram_name(enum job_measure measure, enum job_kind kind)
@@ -156,6 +159,13 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		cycle done = core_load_cr3(core, step->address, step->bytes, now);
 		return core_pay(core, COST_TLB, done - now, now);
 	}
+	case STEP_MAP:
+	case STEP_UNMAP: {
+		const struct table_keeper *keeper = &core->machine->tables;
+		if (keeper->remap)
+			keeper->remap(keeper->context, step);
+		return now;
+	}
 	}
 	SIM_UNREACHABLE("a kind of step");
 }
@@ -233,8 +243,9 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	SIM_ASSERT(config->misses_in_flight > 0 && config->misses_in_flight <= CORE_MISSES_MAX);
 	SIM_ASSERT(config->store_buffer <= CORE_STORES_MAX);
 	*machine = (struct machine){.memory = wiring->memory,
-	                            .tables = wiring->tables,
+	                            .user_tables = wiring->user_tables,
 	                            .listener = wiring->listener,
+	                            .tables = wiring->tables,
 	                            .cpus = wiring->cpus,
 	                            .config = *config,
 	                            .line_bytes = wiring->line_bytes,
@@ -303,7 +314,6 @@ void machine_run_until(struct machine *machine, cycle until)
 
 void machine_wait_for(struct machine *machine, unsigned cpu)
 {
-	machine->horizon = CYCLE_NEVER;
 	while (machine->cores[cpu].queued > 0)
 		event_queue_run_next(&machine->queue);
 }

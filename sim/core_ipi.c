@@ -17,15 +17,15 @@ cycle core_load_cr3(struct core *core, uint64_t root, uint32_t bytes, cycle now)
 	struct machine *machine = core->machine;
 	core->pcid = STEP_PCID(bytes);
 	core->counters.cr3_loads++;
-	if (machine->tables)
-		memory_switch_space(machine->memory, core->cpu, root == STEP_KERNEL_ROOT ? machine->tables->kernel_root : root,
+	if (machine->user_tables)
+		memory_switch_space(machine->memory, core->cpu, root == STEP_KERNEL_ROOT ? machine->user_tables->kernel_root : root,
 		                    core->pcid, bytes & STEP_NO_FLUSH);
 	return now + machine->config.cr3_cycles;
 }
 
 void core_change_table(struct core *core, const struct step *step)
 {
-	struct user_tables *tables = core->machine->tables;
+	struct user_tables *tables = core->machine->user_tables;
 	if (step->kind == STEP_ENTRY)
 		core->entry = step->address;
 	else if (tables && step->kind == STEP_NEW_TABLE)

@@ -181,6 +181,7 @@ struct buddy {
 	unsigned pageblock_order;
 	bool transparent_hugepage; /* blocks of pageblock_order have per-CPU lists */
 	bool mobility_disabled;    /* page_group_by_mobility_disabled */
+	uint64_t vm_total_pages;   /* what a boot's log calls "Total pages"; decides that */
 	bool has_dma32;            /* CONFIG_ZONE_DMA32: ALLOC_NOFRAGMENT exists */
 	bool movable_is_lru;       /* order-0 __GFP_MOVABLE allocations count as pages on an LRU list */
 	uint32_t watermark_boost_factor;
@@ -233,6 +234,7 @@ struct buddy_spec {
 	bool transparent_hugepage;
 	bool movable_is_lru;
 	uint32_t watermark_boost_factor;
+	uint32_t dma_reserve;              /* frames of zone 0 that are not free before the memory map is there (x86-64) */
 	struct zone_spec zones[ZONES_MAX]; /* node after node, ascending by index, zones without memory too */
 	unsigned zone_count;
 	unsigned node_count;                    /* 0: one */
@@ -258,6 +260,9 @@ struct zone_tuning {
 struct zone_tuning zone_tuning_of(const struct settings *settings, unsigned cpus);
 /* Fills watermarks, lowmem_reserve, pcp sizes and stat thresholds of all zones from their managed counts. */
 void zones_set_limits(struct zone_spec *zones, unsigned zone_count, const struct zone_tuning *tuning);
+
+/* Whether kernel.page_group_by_mobility turns grouping off; `otherwise` where it is auto. */
+bool mobility_disabled(const struct settings *settings, bool otherwise);
 
 /*
  * A buddy with these zones and nothing in it: no block is free, all pageblocks are UNMOVABLE. Continue with buddy_place_*()
