@@ -414,14 +414,18 @@ static void write_variant_points(struct sheet *sheet, const struct variant_point
 	        points->places.count);
 	for (size_t place = 0; place < points->places.count; place++)
 		script_text(sheet, "PLACE", place, points->places.at[place], NAME_CHARACTERS);
+	bool waits = false;
 	for (size_t line = 0; line < points->lines.count; line++) {
 		script_text(sheet, "LINE", line, points->lines.at[line], NAME_CHARACTERS);
-		for (size_t place = 0; place < points->places.count; place++, sheet->points++)
+		for (size_t place = 0; place < points->places.count; place++, sheet->points++) {
+			waits |= points->waits[line][place] > 0;
 			if (points->cycles[line][place] > 0)
 				fprintf(sheet->data, "%zu %.9g %.9g\n", place + 1, points->cycles[line][place],
 				        points->waits[line][place]);
+		}
 		end_block(sheet);
 	}
+	fprintf(sheet->script, "PANELS = %d\n", waits ? 2 : 1);
 }
 
 /* A block for each allocator (of accesses: one): place of the variant, cycles of an op, of them those waited for others. */
