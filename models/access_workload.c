@@ -11,11 +11,15 @@
  *                1991) with whole numbers: weights are 2^32 / k^exponent rounded down, and are drawn exactly
  * false_sharing  each core changes a word of its own, `spacing` bytes from the next core's
  * shared_counter all cores change the same word
+ * lock_sharing   cores take a spin lock, change a word on a line of its own, and give it up; `neighbours` others use words of
+ *                their own, on the lock word's line or on the next one (____cacheline_aligned). Each core's turn is a whole
+ *                acquisition, or a neighbour's accesses
  *
  * Invariant: every access lies within its core's working set.
  */
 #include "models/access_workload.h"
 
+#include "sim/layout.h"
 #include "sim/nearest.h"
 #include "sim/rng.h"
 
@@ -34,11 +38,19 @@ enum stream_region { STREAM_USER, STREAM_DIRECT_MAP, STREAM_VMALLOC };
 static const char *const region_names[] = {"user", "direct_map", "vmalloc", NULL};
 static const uint64_t region_bases[] = {ACCESS_WORKLOAD_BASE, ACCESS_WORKLOAD_DIRECT_MAP_BASE, ACCESS_WORKLOAD_VMALLOC_BASE};
 
+enum lock_layout { LAYOUT_SHARED, LAYOUT_PADDED };
+static const char *const layout_names[] = {"shared", "padded", NULL};
+
+enum neighbour_use { NEIGHBOUR_WRITES, NEIGHBOUR_READS };
+static const char *const use_names[] = {"write", "read", NULL};
+
 struct values {
 	char *name;
 	enum stream_region region;
 	uint64_t bytes, count, stride, spacing;
-	uint32_t stores;
+	uint32_t stores, neighbours, uses;
+	enum lock_layout layout;
+	enum neighbour_use use;
 	enum exponent exponent;
 	bool shared;
 };
@@ -51,6 +63,8 @@ struct pattern {
 	void (*begin)(struct stream *);                    /* NULL: nothing to prepare */
 	uint64_t (*offset)(struct stream *, unsigned cpu); /* of a core's next access in its working set */
 	bool changes;                                      /* each access is a load and a store of one instruction */
+	/* The next access of whose turn it is, and whose turn it is then; in place of offset, and of one access a turn. */
+	void (*next)(struct stream *, struct access *);
 };
 
 struct alias {
@@ -64,6 +78,7 @@ struct stream {
 	struct values values;
 	struct rng rng;
 	unsigned cpus, cpu; /* cpu: whose turn it is */
+	unsigned in_turn;   /* accesses done of it, where it has several */
 	uint64_t done, region_bytes;
 	uint64_t *at;        /* [cpu]: where the core is */
 	uint32_t *order;     /* [line]: the line that follows it, or the line of a rank */
@@ -124,6 +139,30 @@ struct stream {
 		.source = CHOICE, AT(spacing) \
 	}
 
+#define KEY_LAYOUT \
+	{ \
+		.key = "layout", .type = SETTING_ENUM, .names = layout_names, .default_text = "shared", \
+		.help = "The neighbours' words: on the lock word's line, or on a line of their own", .source = CHOICE, \
+		AT(layout) \
+	}
+#define KEY_NEIGHBOURS \
+	{ \
+		.key = "neighbours", .type = SETTING_COUNT, .unit = "cores", .default_text = "1", .min = 0, .max = CPUS_MAX - 1, \
+		.help = "Cores, the last ones, that use their words and take no lock; all others take it", \
+		.source = CHOICE ": the fewest that disturb", AT(neighbours) \
+	}
+#define KEY_USE \
+	{ \
+		.key = "neighbour", .type = SETTING_ENUM, .names = use_names, .default_text = "write", \
+		.help = "What they do with them; write: a load and a store", .source = CHOICE, AT(use) \
+	}
+#define KEY_USES \
+	{ \
+		.key = "uses", .type = SETTING_COUNT, .unit = "accesses", .default_text = "16", .min = 1, .max = 1000000, \
+		.help = "Of each neighbour while a core takes the lock once; with few a neighbour is done before the locks are", \
+		.source = CHOICE ": stores on the lock's line last as long as it", AT(uses) \
+	}
+
 static const struct setting set_keys[] = {KEY_NAME, KEY_BYTES, KEY_COUNT, KEY_STORES, KEY_SHARED, KEY_REGION, {.key = NULL}};
 static const struct setting stride_keys[] = {KEY_NAME,   KEY_BYTES,  KEY_STRIDE, KEY_COUNT,
                                              KEY_STORES, KEY_SHARED, KEY_REGION, {.key = NULL}};
@@ -131,6 +170,9 @@ static const struct setting zipf_keys[] = {KEY_NAME,   KEY_BYTES,  KEY_EXPONENT,
                                            KEY_STORES, KEY_SHARED, KEY_REGION,   {.key = NULL}};
 static const struct setting neighbour_keys[] = {KEY_NAME, KEY_SPACING, KEY_COUNT, {.key = NULL}};
 static const struct setting counter_keys[] = {KEY_NAME, KEY_COUNT, {.key = NULL}};
+
+static const struct setting lock_keys[] = {KEY_NAME, KEY_LAYOUT, KEY_NEIGHBOURS, KEY_USE,
+                                           KEY_USES, KEY_COUNT,  KEY_REGION,     {.key = NULL}};
 
 static uint32_t lines(const struct stream *stream)
 {
@@ -285,14 +327,75 @@ static uint64_t own_word(struct stream *stream, unsigned cpu)
 	return stream->values.spacing * cpu;
 }
 
+/* ---- a lock and its neighbours ---- */
+
+/* Offsets: the lock word; the first neighbour's, if on its line; what the lock protects. */
+#define LOCK_AT 0
+#define NEIGHBOUR_AT WORD_BYTES
+#define PROTECTED_AT (2 * LINE_BYTES)
+#define LOCK_BYTES 4 /* of a spinlock_t without debugging */
+
+#define ACQUISITION_ACCESSES 3u
+
+static unsigned takers(const struct stream *stream)
+{
+	return stream->cpus - stream->values.neighbours;
+}
+
+static void acquisition(unsigned step, struct access *access)
+{
+	access->kind = step == 1 ? ACCESS_MODIFY : ACCESS_STORE;
+	access->bytes = step == 1 ? WORD_BYTES : LOCK_BYTES;
+	access->region = step == 0 ? ACCESS_TAKES_LOCK : step == 2 ? ACCESS_GIVES_LOCK : 0;
+	access->address += step == 1 ? PROTECTED_AT : LOCK_AT;
+}
+
+/* Neighbours beyond the words of a line share them. */
+static void neighbour(const struct stream *stream, struct access *access)
+{
+	unsigned number = (access->cpu - takers(stream)) % (LINE_BYTES / WORD_BYTES - 1);
+	access->kind = stream->values.use == NEIGHBOUR_READS ? ACCESS_LOAD : ACCESS_MODIFY;
+	access->address += NEIGHBOUR_AT + WORD_BYTES * number;
+	if (stream->values.layout == LAYOUT_PADDED)
+		access->address += LINE_BYTES;
+}
+
+static void next_of_lock(struct stream *stream, struct access *access)
+{
+	bool takes = stream->cpu < takers(stream);
+	*access = (struct access){
+	        .address = region_bases[stream->values.region], .bytes = WORD_BYTES, .cpu = (uint16_t)stream->cpu};
+	if (takes)
+		acquisition(stream->in_turn, access);
+	else
+		neighbour(stream, access);
+	if (++stream->in_turn < (takes ? ACQUISITION_ACCESSES : stream->values.uses))
+		return;
+	stream->in_turn = 0;
+	stream->cpu = (stream->cpu + 1) % stream->cpus;
+}
+
+/* Whole turns of all cores, so that no lock stays taken. */
+static void begin_lock(struct stream *stream)
+{
+	uint64_t *count = &stream->values.count;
+	uint64_t all =
+	        (uint64_t)takers(stream) * ACQUISITION_ACCESSES + (uint64_t)stream->values.neighbours * stream->values.uses;
+	*count = (*count + all - 1) / all * all;
+	stream->source.has_locks = true;
+}
+
 static const struct pattern patterns[] = {
-        {"pointer_chase", "each line once a round, in an order that cannot be foretold", set_keys, begin_chase, chase, false},
-        {"stream", "word by word, again and again", set_keys, NULL, next_word, false},
-        {"strided", "every so many bytes, again and again", stride_keys, NULL, next_stride, false},
-        {"random", "any word, all equally likely", set_keys, NULL, any_word, false},
-        {"zipf", "few lines often, many seldom: Zipf's law", zipf_keys, begin_zipf, any_rank, false},
-        {"false_sharing", "each core changes a word of its own, near the others'", neighbour_keys, NULL, own_word, true},
-        {"shared_counter", "all cores change the same word", counter_keys, NULL, own_word, true},
+        {"pointer_chase", "each line once a round, in an order that cannot be foretold", set_keys, begin_chase, chase, false,
+         NULL},
+        {"stream", "word by word, again and again", set_keys, NULL, next_word, false, NULL},
+        {"strided", "every so many bytes, again and again", stride_keys, NULL, next_stride, false, NULL},
+        {"random", "any word, all equally likely", set_keys, NULL, any_word, false, NULL},
+        {"zipf", "few lines often, many seldom: Zipf's law", zipf_keys, begin_zipf, any_rank, false, NULL},
+        {"false_sharing", "each core changes a word of its own, near the others'", neighbour_keys, NULL, own_word, true, NULL},
+        {"shared_counter", "all cores change the same word", counter_keys, NULL, own_word, true, NULL},
+        {"lock_sharing", "a spin lock, and others' words on its line or the next", lock_keys, begin_lock, NULL, false,
+         next_of_lock},
 };
 #define PATTERNS (sizeof patterns / sizeof *patterns)
 
@@ -312,19 +415,26 @@ static unsigned kind_of(struct stream *stream)
 	return rng_below(&stream->rng, 100) < stream->values.stores ? ACCESS_STORE : ACCESS_LOAD;
 }
 
+/* One access of each core in turn. */
+static void next_in_turn(struct stream *stream, struct access *access)
+{
+	unsigned cpu = stream->cpu;
+	uint64_t base = region_bases[stream->values.region] + (stream->values.shared ? 0 : stream->region_bytes * cpu);
+	*access = (struct access){.address = base + stream->pattern->offset(stream, cpu),
+	                          .bytes = WORD_BYTES,
+	                          .cpu = (uint16_t)cpu,
+	                          .kind = (uint8_t)kind_of(stream)};
+	stream->cpu = (cpu + 1) % stream->cpus;
+}
+
 static bool read_stream(struct access_source *source, struct access *batch, size_t capacity, size_t *count, struct error *error)
 {
 	struct stream *stream = (struct stream *)source;
 	(void)error;
+	void (*next)(struct stream *, struct access *) = stream->pattern->next ? stream->pattern->next : next_in_turn;
 	for (*count = 0; *count < capacity && stream->done < stream->values.count; (*count)++) {
-		unsigned cpu = stream->cpu;
-		uint64_t base = region_bases[stream->values.region] + (stream->values.shared ? 0 : stream->region_bytes * cpu);
-		batch[*count] = (struct access){.address = base + stream->pattern->offset(stream, cpu),
-		                                .bytes = WORD_BYTES,
-		                                .cpu = (uint16_t)cpu,
-		                                .kind = (uint8_t)kind_of(stream)};
+		next(stream, &batch[*count]);
 		stream->done++;
-		stream->cpu = (cpu + 1) % stream->cpus;
 	}
 	source->bytes_done = stream->done;
 	return true;
@@ -378,8 +488,15 @@ struct access_source *access_workload_open(const char *line, unsigned cpus, uint
 	const struct pattern *pattern = read_line(line, &values, error);
 	if (!pattern)
 		return NULL;
+	if (pattern->next && values.neighbours >= cpus) {
+		error_set(error, ERROR_USAGE,
+		          "access_workload: neighbours=%u leaves none of %u core%s (machine.cpus) to take the lock",
+		          values.neighbours, cpus, cpus == 1 ? "" : "s");
+		setting_table_release(pattern->keys, &values);
+		return NULL;
+	}
 	struct stream *stream = xcalloc(1, sizeof *stream);
-	stream->source = (struct access_source){.ops = &stream_ops, .bytes_total = values.count};
+	stream->source = (struct access_source){.ops = &stream_ops};
 	stream->pattern = pattern;
 	stream->values = values;
 	stream->cpus = cpus;
@@ -388,5 +505,17 @@ struct access_source *access_workload_open(const char *line, unsigned cpus, uint
 	rng_init(&stream->rng, seed, pattern->name);
 	if (pattern->begin)
 		pattern->begin(stream);
+	stream->source.bytes_total = stream->values.count;
 	return &stream->source;
+}
+
+void access_workload_name_lines(const struct access_source *source, struct layout *layout)
+{
+	const struct stream *stream = (const struct stream *)source;
+	uint64_t base = region_bases[stream->values.region];
+	if (stream->pattern->next != next_of_lock)
+		return;
+	layout_name(layout, vaddr_of(base), LINE_BYTES, "lock", "");
+	layout_name(layout, vaddr_of(base + LINE_BYTES), LINE_BYTES, "neighbours", "");
+	layout_name(layout, vaddr_of(base + PROTECTED_AT), LINE_BYTES, "protected data", "");
 }

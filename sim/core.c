@@ -36,11 +36,14 @@ const struct metric core_metrics[] = {
 
 static const char *const histogram_names[JOB_MEASURES][JOB_KINDS] = {
         [JOB_CYCLES] = {"cycles_per_alloc", "cycles_per_free", "cycles_per_page_alloc", "cycles_per_page_free",
-                        "cycles_per_daemon_run", "cycles_per_area_alloc", "cycles_per_area_free"},
+                        "cycles_per_daemon_run", "cycles_per_area_alloc", "cycles_per_area_free", "cycles_per_page_map",
+                        "cycles_per_page_unmap", "cycles_per_page_clear", "cycles_per_page_copy"},
         [JOB_LINES] = {"lines_per_alloc", "lines_per_free", "lines_per_page_alloc", "lines_per_page_free", "lines_per_daemon_run",
-                       "lines_per_area_alloc", "lines_per_area_free"},
+                       "lines_per_area_alloc", "lines_per_area_free", "lines_per_page_map", "lines_per_page_unmap",
+                       "lines_per_page_clear", "lines_per_page_copy"},
         [JOB_PAGES] = {"pages_per_alloc", "pages_per_free", "pages_per_page_alloc", "pages_per_page_free", "pages_per_daemon_run",
-                       "pages_per_area_alloc", "pages_per_area_free"},
+                       "pages_per_area_alloc", "pages_per_area_free", "pages_per_page_map", "pages_per_page_unmap",
+                       "pages_per_page_clear", "pages_per_page_copy"},
 };
 
 const char *job_histogram_name(enum job_measure measure, enum job_kind kind)
@@ -146,6 +149,13 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		return core_send_ipi(core, step->bytes, step->address, now);
 	case STEP_IPI_WAIT:
 		return core_wait_for_acks(core, now);
+	case STEP_MAP:
+	case STEP_UNMAP: {
+		const struct table_keeper *keeper = &core->machine->tables;
+		if (keeper->remap)
+			keeper->remap(keeper->context, step);
+		return now;
+	}
 	}
 	SIM_UNREACHABLE("a kind of step");
 }
@@ -224,6 +234,7 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	SIM_ASSERT(config->store_buffer <= CORE_STORES_MAX);
 	*machine = (struct machine){.memory = wiring->memory,
 	                            .listener = wiring->listener,
+	                            .tables = wiring->tables,
 	                            .cpus = wiring->cpus,
 	                            .config = *config,
 	                            .line_bytes = wiring->line_bytes,

@@ -114,6 +114,7 @@ struct core {
 	struct lock *waits_for;
 	struct lock *takes; /* handed to this core: it goes on by taking it */
 	bool was_pending;   /* as the first waiter, outside the kernel's queue */
+	cycle asked;        /* for a lock: since when its lock.take_cycles are not counted yet */
 	bool waits_for_acks;
 	cycle waits_since;
 	cycle interrupted_until; /* busy with an interrupt although waiting or idle */
@@ -138,11 +139,21 @@ struct cmpxchg_word {
 	uint32_t cpu;
 };
 
+/*
+ * Who keeps the page tables that the memory's MMUs walk: remap() is called with each STEP_MAP and STEP_UNMAP, when the core has
+ * come to it, so that accesses of earlier steps find what was there before.
+ */
+struct table_keeper {
+	void (*remap)(void *context, const struct step *step);
+	void *context;
+};
+
 struct machine {
 	struct event_queue queue;
 	struct lock_table locks;
 	struct memory *memory;          /* not owned */
 	struct core_listener *listener; /* not owned; NULL: nobody listens */
+	struct table_keeper tables;     /* remap NULL: nobody */
 	struct core_config config;
 	unsigned cpus;
 	struct core *cores;
@@ -165,6 +176,7 @@ struct machine_wiring {
 	struct core_config core;
 	struct memory *memory;          /* outlives the machine */
 	struct core_listener *listener; /* lives as long as the machine runs; NULL: nobody listens */
+	struct table_keeper tables;     /* likewise; remap NULL: nobody keeps page tables */
 	struct layout *layout;          /* takes the cores' own lines from it; NULL: they lie at address 0 and up */
 };
 

@@ -330,9 +330,10 @@ static const struct {
         {"The ten dearest kinds of ops, by cache and path",
          "coalesce(label, allocator) AS run, kind, cache, path, ops, round(mean, 1) AS mean, median, p99, cycles", "v_op_cost",
          "cycles DESC, run_id, kind, cache, path"},
-        {"The ten locks that cores waited for the longest",
-         "coalesce(label, allocator) AS run, name, address, acquisitions, waits, wait_cycles",
-         "(SELECT * FROM v_lock WHERE wait_cycles > 0)", "wait_cycles DESC, run_id, address"},
+        {"The ten locks that took cores the longest",
+         "coalesce(label, allocator) AS run, name, address, acquisitions, waits, wait_cycles, take_cycles,"
+         " round(cycles_per_acquisition, 1) AS cycles_per_acquisition",
+         "(SELECT * FROM v_lock WHERE take_cycles > 0)", "take_cycles DESC, run_id, address"},
         {"The ten lines that cores took from each other the most",
          "coalesce(label, allocator) AS run, name, address, transfers, invalidations, cores, writers, false_sharing", "v_line",
          "transfers + invalidations DESC, run_id, physical"},

@@ -28,7 +28,7 @@ const struct report_picture report_pictures[] = {
         {"cycles", "Cycles of allocations and frees, as cumulative shares"},
         {"stack", "Where the cycles of an allocation and of a free went, or of an access"},
         {"paths", "Cycles of an op, by kind of op and how far it went"},
-        {"locks", "Cycles that cores waited for locks"},
+        {"locks", "Cycles that locks took cores: until they had them, and of them the waits for other cores"},
         {"lines", "The 20 cache lines that cores took from each other the most, and false sharing"},
         {"sites", "The 20 call sites whose allocations and frees took most cycles"},
         {"variants", "Cycles of an op over the variants of a scenario, a line for each allocator"},
@@ -343,9 +343,11 @@ static bool write_paths(struct sheet *sheet, struct error *error)
 	                  error);
 }
 
+/* All cycles from asking for a lock until having it; of them the waits are the inner part. */
 static bool write_locks(struct sheet *sheet, struct error *error)
 {
-	return write_bars(sheet, "SELECT run_id, name, wait_cycles / 1000.0 AS waste, 0 AS inside FROM lock", error);
+	return write_bars(sheet, "SELECT run_id, name, take_cycles / 1000.0 AS waste, wait_cycles / 1000.0 AS inside FROM lock",
+	                  error);
 }
 
 /* Transfers; of lines that share nothing but the line all of them are the inner part. */
@@ -598,7 +600,7 @@ const struct picture pictures[] = {
         {"Cycles of an allocation and of a free", write_cycles, NOT_TIMED},
         {"Where the cycles of an op went", write_stack, NOT_TIMED},
         {"Cycles of an op by its path", write_paths, NOT_TIMED},
-        {"Cycles waited for locks", write_locks, "no run was timed (timing: cycles), or no core waited for a lock"},
+        {"Cycles from asking for a lock to having it", write_locks, "no run was timed (timing: cycles), or no core took a lock"},
         {"Transfers of cache lines between cores", write_lines,
          "no run was timed with memory model timed and several cores, or no core took a line from another"},
         {"Cycles of allocations and frees, by call site", write_sites, NOT_TIMED},

@@ -33,7 +33,9 @@ enum step_kind {
 	STEP_UNLOCK,   /* give that lock up */
 	STEP_INVALIDATE, /* drop the translation of `address` on this core, of all addresses with STEP_ALL_ADDRESSES */
 	STEP_IPI,        /* interrupt core `bytes`: it shall drop the translation of `address` (STEP_NO_ADDRESS: none) */
-	STEP_IPI_WAIT    /* until all those cores have acknowledged */
+	STEP_IPI_WAIT,   /* until all those cores have acknowledged */
+	STEP_MAP,        /* from here on page tables map what step_map() was told; the stores that do it are steps of their own */
+	STEP_UNMAP       /* likewise, map no longer */
 };
 
 /* In the place of an address: */
@@ -60,15 +62,18 @@ struct daemon_part {
 
 struct step {
 	uint64_t address;
-	uint32_t bytes; /* STEP_SPEND: instructions; STEP_IPI: the other core */
+	uint32_t bytes; /* STEP_SPEND: instructions; STEP_IPI: the other core; STEP_MAP: lower bits of the first frame */
 	uint8_t kind;   /* enum step_kind */
 	bool uses;      /* its address comes out of loads before it */
+	uint8_t frame;  /* STEP_MAP: upper bits of the first frame */
+	uint8_t order;  /* STEP_MAP, STEP_UNMAP: log2 of the number of pages */
 };
 
 _Static_assert(sizeof(struct step) == 16, "four steps a cache line");
 
 struct steps {
 	bool recording;
+	bool maps;    /* somebody keeps page tables: STEP_MAP and STEP_UNMAP are recorded */
 	bool uses;    /* the next step does */
 	uint8_t path; /* enum step_path: the farthest so far */
 	uint32_t count;
@@ -187,6 +192,33 @@ static inline void step_ipi_wait(struct steps *steps)
 {
 	if (steps->recording)
 		steps_append(steps, STEP_IPI_WAIT, STEP_NO_ADDRESS, 0);
+}
+
+/* Pages of one size, one behind the other, that page tables map or map no more. */
+struct step_mapping {
+	uint64_t linear;
+	uint64_t frame;      /* of the first one, in pages of 4 KiB, below STEP_FRAMES; STEP_UNMAP: not told */
+	unsigned page_shift; /* log2 of a page's bytes, 12 to 63 */
+	unsigned order;      /* there are 2^order of them; step_map() and step_unmap() see to it */
+};
+
+/* As many as physical addresses of 52 bits reach. */
+#define STEP_FRAMES (1ull << 40)
+
+/* Out of line, as steps_append(): so many pages, in as few steps as powers of two are in their number. */
+void steps_append_mapping(struct steps *steps, enum step_kind kind, const struct step_mapping *mapping, uint64_t pages);
+struct step_mapping steps_mapping_of(const struct step *step);
+
+static inline void step_map(struct steps *steps, const struct step_mapping *mapping, uint64_t pages)
+{
+	if (steps->recording && steps->maps)
+		steps_append_mapping(steps, STEP_MAP, mapping, pages);
+}
+
+static inline void step_unmap(struct steps *steps, const struct step_mapping *mapping, uint64_t pages)
+{
+	if (steps->recording && steps->maps)
+		steps_append_mapping(steps, STEP_UNMAP, mapping, pages);
 }
 
 /* The op went at least this far. */

@@ -135,7 +135,7 @@ bool store_histogram(struct store *store, int64_t run_id, const char *name, cons
 /* A lock's accounts (timing: cycles). */
 struct store_lock {
 	const char *name;
-	uint64_t address, acquisitions, waits, hand_overs, wait_cycles;
+	uint64_t address, acquisitions, waits, hand_overs, wait_cycles, take_cycles;
 };
 bool store_lock(struct store *store, int64_t run_id, const struct store_lock *lock, struct error *error);
 

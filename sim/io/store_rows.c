@@ -369,6 +369,7 @@ bool store_lock(struct store *store, int64_t run_id, const struct store_lock *lo
 	put_number(store, lock->waits);
 	put_number(store, lock->hand_overs);
 	put_number(store, lock->wait_cycles);
+	put_number(store, lock->take_cycles);
 	return row_end(store, error);
 }
 

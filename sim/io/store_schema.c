@@ -85,6 +85,7 @@ const char *const store_schema_sql[] = {
         "CREATE TABLE lock("
         " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, address TEXT NOT NULL, name TEXT NOT NULL,"
         " acquisitions INTEGER NOT NULL, waits INTEGER NOT NULL, hand_overs INTEGER NOT NULL, wait_cycles INTEGER NOT NULL,"
+        " take_cycles INTEGER NOT NULL,"
         " PRIMARY KEY(run_id, address)) WITHOUT ROWID",
 
         "CREATE TABLE line("
@@ -259,10 +260,11 @@ const char *const store_schema_sql[] = {
         "cycles_per_op "
         "FROM part AS p JOIN run AS r ON r.id = p.run_id",
 
-        /* Locks, the most waited for first within a run. */
+        /* Locks, the most waited for first within a run. Cycles of an acquisition: from asking for it until having it. */
         "CREATE VIEW v_lock AS "
         "SELECT l.run_id, r.allocator, r.label, l.name, l.address, l.acquisitions, l.waits, l.hand_overs, l.wait_cycles,"
-        " CASE l.waits WHEN 0 THEN 0.0 ELSE 1.0 * l.wait_cycles / l.waits END AS cycles_per_wait "
+        " CASE l.waits WHEN 0 THEN 0.0 ELSE 1.0 * l.wait_cycles / l.waits END AS cycles_per_wait, l.take_cycles,"
+        " CASE l.acquisitions WHEN 0 THEN 0.0 ELSE 1.0 * l.take_cycles / l.acquisitions END AS cycles_per_acquisition "
         "FROM lock AS l JOIN run AS r ON r.id = l.run_id ORDER BY l.run_id, l.wait_cycles DESC, l.acquisitions DESC, l.address",
 
         /* Lines, those that cores took from each other the most first within a run. */
@@ -455,7 +457,7 @@ const char *const store_insert_sql[STORE_TABLES] = {
                  " live_bytes_alloc = live_bytes_alloc + excluded.live_bytes_alloc"),
         [TABLE_HISTOGRAM] = "INSERT INTO histogram VALUES(?, ?, ?, ?, ?, ?, ?)",
         [TABLE_HISTOGRAM_BUCKET] = "INSERT INTO histogram_bucket VALUES(?, ?, ?, ?, ?)",
-        [TABLE_LOCK] = "INSERT INTO lock VALUES(?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_LOCK] = "INSERT INTO lock VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_LINE] = "INSERT INTO line VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_OP_COST] = "INSERT INTO op_cost VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_SITE_COST] = ("INSERT INTO site_cost VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"

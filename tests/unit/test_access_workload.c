@@ -154,6 +154,39 @@ static void test_cores_on_a_line(void **state)
 	free(all);
 }
 
+/*
+ * Three cores, the last a neighbour: whole turns, even where `count` ends within one. Would catch: a lock that stays taken, the
+ * layouts exchanged, a neighbour's word that is the lock's.
+ */
+static void test_a_lock_and_its_neighbours(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line;
+		uint64_t word;
+		enum access_kind kind;
+	} cases[] = {{"lock_sharing uses=2 count=9", 8, ACCESS_MODIFY},
+	             {"lock_sharing uses=2 count=9 layout=padded neighbour=read", 72, ACCESS_LOAD}};
+	for (unsigned i = 0; i < 2; i++) {
+		size_t count;
+		struct access *all = read_all(cases[i].line, 3, 1, &count);
+		assert_int_equal(count, 16);
+		for (unsigned at = 0; at < 16; at++) {
+			unsigned turn = at % 8, step = turn % 3;
+			uint64_t offset = all[at].address - ACCESS_WORKLOAD_BASE;
+			assert_int_equal(all[at].cpu, turn / 3);
+			assert_int_equal(offset, turn > 5 ? cases[i].word : step == 1 ? 128 : 0);
+			if (turn > 5)
+				assert_int_equal(all[at].kind, cases[i].kind);
+			assert_int_equal(all[at].region, turn > 5    ? 0
+			                                 : step == 0 ? ACCESS_TAKES_LOCK
+			                                 : step == 2 ? ACCESS_GIVES_LOCK
+			                                             : 0);
+		}
+		free(all);
+	}
+}
+
 /* Would catch: working sets that overlap or are not shared where they should be, stores that are not counted. */
 static void test_whose_set_and_stores(void **state)
 {
@@ -195,8 +228,11 @@ static void test_wrong_lines(void **state)
 	(void)state;
 	static const struct {
 		const char *line, *told;
-	} cases[] = {
-	        {"pointer_chas", "pointer_chase"}, {"stream stride=8B", "stride"}, {"zipf exponent=3", "1.5"}, {"", "no ''"}};
+	} cases[] = {{"pointer_chas", "pointer_chase"},
+	             {"stream stride=8B", "stride"},
+	             {"zipf exponent=3", "1.5"},
+	             {"", "no ''"},
+	             {"lock_sharing neighbours=1", "1 core"}};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct error error = {0};
 		assert_null(access_workload_open(cases[i].line, 1, 1, &error));
@@ -213,6 +249,7 @@ int main(void)
 	        cmocka_unit_test(test_random_is_even),
 	        cmocka_unit_test(test_zipf_is_zipfs),
 	        cmocka_unit_test(test_cores_on_a_line),
+	        cmocka_unit_test(test_a_lock_and_its_neighbours),
 	        cmocka_unit_test(test_whose_set_and_stores),
 	        cmocka_unit_test(test_seeds),
 	        cmocka_unit_test(test_wrong_lines),

@@ -86,7 +86,7 @@ static void add_results(struct store *store, int64_t run, const char *name, bool
 	must(store_op_cost(store, run, &op, &error), &error);
 	const struct store_site_cost site_cost = {"alloc", "d_alloc+0x1c", 10, &cost};
 	must(store_site_cost(store, run, &site_cost, &error), &error);
-	const struct store_lock lock = {"zone Normal", 0xffff888000001000, 30, 2, 1, 500};
+	const struct store_lock lock = {"zone Normal", 0xffff888000001000, 30, 2, 1, 500, 900};
 	must(store_lock(store, run, &lock, &error), &error);
 	const struct store_line line = {.name = "kmem_cache_node dentry",
 	                                .address = 0xffff888000001000,

@@ -184,7 +184,7 @@ static void test_rows_are_read_back(void **state)
 	must(store_cache(store, run, &cache, &error), &error);
 	sample(store, run, 3, &(struct store_sample){.time_ns = 5});
 	must(store_sample_order(store, run, 3, 9, 12, 4, &error), &error);
-	const struct store_lock lock = {"zone->lock", 0xffff888000001000, 3, 2, 1, 100};
+	const struct store_lock lock = {"zone->lock", 0xffff888000001000, 3, 2, 1, 100, 140};
 	must(store_lock(store, run, &lock, &error), &error);
 	must(store_line(store, run, &(struct store_line){"qnodes", 0xffffc88000001040, 0x41000, 1, 20, 30, 4, 3, 2, true},
 	                &error),
@@ -207,7 +207,7 @@ static void test_rows_are_read_back(void **state)
 	        " slabs_peak, total_allocs, total_frees, bytes_req, bytes_alloc, live_bytes_req, live_bytes_alloc, recorded_slabs"
 	        " FROM cache WHERE nr = 1",
 	        "1 dentry? 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 1 16 17 18 19 20 21 22 NULL");
-	assert_answer(store, "SELECT * FROM lock", "1 0xffff888000001000 zone->lock 3 2 1 100");
+	assert_answer(store, "SELECT * FROM lock", "1 0xffff888000001000 zone->lock 3 2 1 100 140");
 	assert_answer(store, "SELECT * FROM line",
 	              "1 0x0000000000041000 0xffffc88000001040 qnodes 1 20 30 4 3 2 1 "
 	              "1 0x0000000000042000 NULL page tables 5 6 41 8 2 1 0");

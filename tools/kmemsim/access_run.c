@@ -292,6 +292,10 @@ static bool make_pages(struct parts *parts, const struct start_state *start, str
 		layout_set_32bit(&parts->layout, &(struct layout_32bit){.lowmem_bytes = settings->kernel.lowmem_bytes,
 		                                                        .memory_bytes = settings->machine.memory_bytes,
 		                                                        .cpus = settings->machine.cpus});
+	if (parts->source->has_locks) {
+		layout_keep_names(&parts->layout);
+		access_workload_name_lines(parts->source, &parts->layout);
+	}
 	steps_init(&parts->steps, false);
 	const struct page_allocator_wiring wiring = {
 	        .settings = settings, .layout = &parts->layout, .steps = &parts->steps, .seed = settings->seed};
@@ -363,7 +367,13 @@ static struct access_source *open_source(const struct settings *settings, struct
 {
 	if (settings->accesses && *settings->accesses)
 		return access_source_open(settings->accesses, NULL, error);
-	return access_workload_open(settings->access_workload, settings->machine.cpus, settings->seed, error);
+	struct access_source *source =
+	        access_workload_open(settings->access_workload, settings->machine.cpus, settings->seed, error);
+	if (!source || !source->has_locks || settings->timing == TIMING_CYCLES)
+		return source;
+	error_set(error, ERROR_USAGE, "access_workload: '%s' takes locks, which needs timing: cycles", settings->access_workload);
+	access_source_close(source);
+	return NULL;
 }
 
 static bool make_parts(struct parts *parts, const struct start_state *start, const char *db_path, struct error *error)

@@ -34,6 +34,7 @@ bool timed_machine_create(struct timed_machine *timed, const struct timed_machin
 	                                     .core = settings->machine.core,
 	                                     .memory = timed->memory,
 	                                     .listener = parts->listener,
+	                                     .tables = parts->tables,
 	                                     .layout = parts->layout};
 	machine_init(&timed->machine, &cores);
 	return true;
@@ -76,6 +77,7 @@ static bool store_locks(const struct lock_table *locks, struct store *store, int
 		        .waits = lock->waits,
 		        .hand_overs = lock->hand_overs,
 		        .wait_cycles = lock->wait_cycles,
+		        .take_cycles = lock->take_cycles,
 		};
 		if (!store_lock(store, run_id, &row, error))
 			return false;
