@@ -209,6 +209,12 @@ static inline void step_ipi(struct steps *steps, unsigned cpu, uint64_t address)
 }
 
 /* The op sleeps until a device is done. MODEL: its core waits with it, and runs nobody else meanwhile. */
+static inline void step_sleep(struct steps *steps, uint64_t ns)
+{
+	if (steps->recording)
+		steps_append(steps, STEP_SLEEP, ns, 0);
+}
+
 /* The same of several pages, one after the other; `pages` 1..65535. */
 static inline void step_invalidate_pages(struct steps *steps, uint64_t address, uint32_t pages)
 {
