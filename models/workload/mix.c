@@ -31,10 +31,14 @@ struct mix {
 	}
 
 static const struct setting keys[] = {
-        SETTING_LINE_NAME(struct mix, "mix"),        LOAD_PACE_KEYS(struct mix, "steps", "10000", "10000"),
-        WEIGHT("fork_storm", "1", MIX_FORK_STORM),   WEIGHT("files", "10", MIX_FILES),
-        WEIGHT("network", "100", MIX_NETWORK),       WEIGHT("dentries", "10", MIX_DENTRIES),
-        WEIGHT("module_load", "0", MIX_MODULE_LOAD), {.key = NULL},
+        {.key = "name", .type = SETTING_STRING, .default_text = "", .help = "mix", .source = "every line has one", AT(name)},
+        LOAD_PACE_KEYS(struct mix, "steps", "10000", "10000"),
+        WEIGHT("fork_storm", "1", MIX_FORK_STORM),
+        WEIGHT("files", "10", MIX_FILES),
+        WEIGHT("network", "100", MIX_NETWORK),
+        WEIGHT("dentries", "10", MIX_DENTRIES),
+        WEIGHT("module_load", "0", MIX_MODULE_LOAD),
+        {.key = NULL},
 };
 
 struct state {
