@@ -25,8 +25,19 @@ enum op_kind {
 	OP_AREA_ALLOC,  /* id, order: the call (enum virtual_call), bytes_req, call_site; address: of an ioremap(), the physical
 	                   one */
 	OP_AREA_FREE,   /* id, order */
+	OP_PAGE_MAP, /* id of the mapping; address: the page (op_page_of()); order: the call (enum page_map_call); bytes_req: that
+	                its user writes there; call_site */
+	OP_PAGE_UNMAP, /* id, order */
+	OP_PAGE_CLEAR, /* id of a live block of pages, each of which is cleared; order: the call; call_site */
+	OP_PAGE_COPY, /* id of a live block of pages, the target; address: id of the source's block; order: the call; call_site */
 	OP_KINDS
 };
+
+/* The address of an OP_PAGE_MAP: which page of which live block. */
+static inline uint64_t op_page_of(uint32_t block, uint32_t page)
+{
+	return (uint64_t)page << 32 | block;
+}
 
 /* Why an op is in the stream although the recording has no event for it. */
 enum op_origin {

@@ -132,6 +132,35 @@ workload_kind workload_area(struct workload *workload, const char *call_site, en
 	return kind_of(workload, &profile);
 }
 
+static workload_kind page_kind(struct workload *workload, const char *call_site, enum op_kind op, enum page_map_call call,
+                               uint32_t bytes)
+{
+	struct kmt_profile profile;
+	memset(&profile, 0, sizeof profile);
+	profile.call_site = text(workload, call_site);
+	profile.cache = TRACE_CACHE_NONE;
+	profile.bytes_req = bytes;
+	profile.order = (uint8_t)call;
+	profile.kind = (uint8_t)op;
+	return kind_of(workload, &profile);
+}
+
+workload_kind workload_page_map(struct workload *workload, const char *call_site, enum page_map_call call, uint32_t bytes)
+{
+	SIM_ASSERT(bytes <= PAGE_SIZE);
+	return page_kind(workload, call_site, OP_PAGE_MAP, call, bytes);
+}
+
+workload_kind workload_page_clear(struct workload *workload, const char *call_site, enum page_map_call call)
+{
+	return page_kind(workload, call_site, OP_PAGE_CLEAR, call, 0);
+}
+
+workload_kind workload_page_copy(struct workload *workload, const char *call_site, enum page_map_call call)
+{
+	return page_kind(workload, call_site, OP_PAGE_COPY, call, 0);
+}
+
 static void write_batch(struct workload *workload)
 {
 	if (!workload->failed && workload->batched > 0)
@@ -177,6 +206,23 @@ workload_block workload_ioremap(struct workload *workload, unsigned cpu, workloa
 	uint32_t id = take_id(workload);
 	add_op_at(workload, cpu, id, kind.nr, physical);
 	return (workload_block){id};
+}
+
+workload_block workload_map(struct workload *workload, unsigned cpu, workload_kind kind, workload_block pages, uint32_t page)
+{
+	uint32_t id = take_id(workload);
+	add_op_at(workload, cpu, id, kind.nr, op_page_of(pages.id, page));
+	return (workload_block){id};
+}
+
+void workload_clear(struct workload *workload, unsigned cpu, workload_kind kind, workload_block pages)
+{
+	add_op(workload, cpu, pages.id, kind.nr);
+}
+
+void workload_copy(struct workload *workload, unsigned cpu, workload_kind kind, workload_block target, workload_block source)
+{
+	add_op_at(workload, cpu, target.id, kind.nr, source.id);
 }
 
 void workload_free(struct workload *workload, unsigned cpu, workload_block block)

@@ -12,6 +12,7 @@
 #define SIM_WORKLOAD_H
 
 #include "sim/gfp.h"
+#include "sim/port/page_mapper.h"
 #include "sim/port/virtual_allocator.h"
 #include "sim/rng.h"
 #include "sim/trace.h"
@@ -86,6 +87,19 @@ static inline workload_kind workload_vmalloc(struct workload *workload, const ch
 {
 	return workload_area(workload, call_site, CALL_VMALLOC, bytes);
 }
+
+/*
+ * A page's address in the kernel, whose user writes so many bytes there: a kind for workload_map(). Or whole pages through such
+ * addresses: a kind for workload_clear() and workload_copy().
+ */
+workload_kind workload_page_map(struct workload *workload, const char *call_site, enum page_map_call call, uint32_t bytes);
+workload_kind workload_page_clear(struct workload *workload, const char *call_site, enum page_map_call call);
+workload_kind workload_page_copy(struct workload *workload, const char *call_site, enum page_map_call call);
+
+/* Maps a page of a live block; workload_free() unmaps it. */
+workload_block workload_map(struct workload *workload, unsigned cpu, workload_kind kind, workload_block pages, uint32_t page);
+void workload_clear(struct workload *workload, unsigned cpu, workload_kind kind, workload_block pages);
+void workload_copy(struct workload *workload, unsigned cpu, workload_kind kind, workload_block target, workload_block source);
 
 /* ioremap() of a kind that workload_area() made, at a physical address. */
 workload_block workload_ioremap(struct workload *workload, unsigned cpu, workload_kind kind, uint64_t physical);

@@ -11,6 +11,7 @@
  */
 #include "sim/io/kmt.h"
 #include "sim/io/zstd_trace.h"
+#include "sim/port/page_mapper.h"
 #include "sim/port/virtual_allocator.h"
 
 #include <errno.h>
@@ -338,15 +339,26 @@ static bool read_strings(struct trace *trace, uint32_t count, size_t length, str
 	return true;
 }
 
-/* The op kind that frees what the index allocates; 0 for marks, which nothing frees, and for frees. */
+/* The op kind that frees what the index allocates; 0 for marks and uses, which nothing frees, and for frees. */
 static const uint8_t free_kind[OP_KINDS] = {[OP_CACHE_ALLOC] = OP_CACHE_FREE,
                                             [OP_KMALLOC] = OP_KFREE,
                                             [OP_PAGE_ALLOC] = OP_PAGE_FREE,
-                                            [OP_AREA_ALLOC] = OP_AREA_FREE};
+                                            [OP_AREA_ALLOC] = OP_AREA_FREE,
+                                            [OP_PAGE_MAP] = OP_PAGE_UNMAP};
+
+/* Whether the op names a block that lives, by id: it neither allocates nor frees. */
+static bool is_use(unsigned kind)
+{
+	return kind == OP_PAGE_CLEAR || kind == OP_PAGE_COPY;
+}
 
 static bool profile_is_sound(const struct trace *trace, const struct kmt_profile *profile)
 {
-	if (profile->kind != OP_MARK && free_kind[profile->kind] == 0)
+	if (profile->kind != OP_MARK && !is_use(profile->kind) && free_kind[profile->kind] == 0)
+		return false;
+	if ((profile->kind == OP_PAGE_MAP || is_use(profile->kind)) && profile->order >= PAGE_MAP_CALLS)
+		return false;
+	if (profile->kind == OP_PAGE_MAP && profile->bytes_req > PAGE_SIZE)
 		return false;
 	if (profile->kind == OP_AREA_ALLOC && profile->order >= VIRTUAL_CALLS)
 		return false;
@@ -810,7 +822,7 @@ static bool make_alloc(struct trace *trace, uint32_t id, const struct kmt_profil
 	op->gfp = profile->gfp;
 	op->bytes_req = profile->bytes_req;
 	op->bytes_alloc = profile->bytes_alloc;
-	if (profile->kind == OP_MARK)
+	if (profile->kind == OP_MARK || is_use(profile->kind))
 		return true;
 	struct live *live = &trace->live[id];
 	if (live->kind != 0)
@@ -832,6 +844,8 @@ static bool make_op(struct trace *trace, uint32_t at, uint32_t correction, struc
 	if (correction != NOT_LATE && profile->kind != OP_CACHE_ALLOC)
 		return false;
 	op->address = trace->addresses[at];
+	if ((profile->kind == OP_PAGE_MAP || profile->kind == OP_PAGE_COPY) && (uint32_t)op->address >= trace->info.ids)
+		return false;
 	op->cache = correction == NOT_LATE ? profile->cache : correction;
 	return make_alloc(trace, op->id, profile, op);
 }

@@ -8,6 +8,7 @@
 #include "models/mmu_settings.h"
 #include "models/registry.h"
 #include "models/start_state.h"
+#include "models/virtual_allocator/kmap.h"
 #include "sim/kernel_map.h"
 #include "sim/level_store.h"
 #include "sim/procfs.h"
@@ -39,9 +40,10 @@ struct parts {
 	struct page_allocator *pages;
 	struct object_allocator *objects;
 	struct virtual_allocator *areas; /* NULL: the recording has none */
-	struct cache_hierarchy *caches;  /* NULL: the memory model has none */
-	struct mmus mmus;                /* likewise; cpus 0 */
-	struct kernel_map kernel_map;    /* of a machine whose addresses are translated */
+	struct page_mapper *mapper;
+	struct cache_hierarchy *caches; /* NULL: the memory model has none */
+	struct mmus mmus;               /* likewise; cpus 0 */
+	struct kernel_map kernel_map;   /* of a machine whose addresses are translated */
 	bool mapped;
 	struct timed_machine machine; /* timing: cycles */
 	bool timed;
@@ -170,6 +172,14 @@ static bool settings_are_32bit(const struct parts *parts)
 	return parts->run->settings->machine.architecture == ARCHITECTURE_X86_32;
 }
 
+/* Where the virtual allocator has its page tables. */
+static uint64_t frame_of_table(const void *context, uint64_t linear, unsigned shift)
+{
+	const struct virtual_allocator *areas = context;
+	pfn frame = areas->ops->table_frame ? areas->ops->table_frame(areas, linear, shift) : PFN_NONE;
+	return frame.nr == UINT32_MAX ? FRAME_NONE : (uint64_t)frame.nr << PAGE_SHIFT;
+}
+
 /*
  * The kernel's own page tables, which all cores use.
  * MODEL: memory is one range, holes under 4 GiB are mapped with it. Effect: larger pages across a hole, which nothing touches.
@@ -189,6 +199,11 @@ static bool map_kernel(struct parts *parts, struct error *error)
 	parts->mapped = kernel_map_init(&parts->kernel_map, mmus->mode, &mmus->controls, &mmus->memory, &parts->layout, &ram, 1);
 	if (!parts->mapped)
 		return error_set(error, ERROR_USAGE, "machine.paging: %s maps no kernel", mmus->mode->name);
+	if (parts->areas) {
+		kernel_map_tell_areas(&parts->kernel_map,
+		                      &(struct area_tables){.frame = frame_of_table, .context = parts->areas});
+		parts->steps.maps = true;
+	}
 	for (unsigned cpu = 0; cpu < mmus->cpus; cpu++) {
 		mmus->mmu[cpu].fault = kernel_map_fault;
 		mmus->mmu[cpu].context = &parts->kernel_map;
@@ -250,6 +265,8 @@ static bool make_machine(struct parts *parts, struct error *error)
 		return false;
 	machine.caches = parts->caches;
 	machine.mmu = parts->mmus.mmu;
+	if (parts->mapped)
+		machine.tables = (struct table_keeper){.remap = kernel_map_remap, .context = &parts->kernel_map};
 	if (op_events_wanted(settings)) {
 		parts->events = op_events_open(settings, &names, &parts->layout, error);
 		if (!parts->events)
@@ -291,6 +308,8 @@ static bool make_models(struct parts *parts, struct error *error)
 	/* Recorded addresses are the recorded kernel's. */
 	if (parts->start.path && trace_info(parts->trace)->direct_map)
 		parts->layout.direct_map = trace_info(parts->trace)->direct_map;
+	parts->mapper = page_mapper_kmap_create(
+	        &(struct page_mapper_wiring){.settings = settings, .layout = &parts->layout, .steps = &parts->steps});
 	const struct page_allocator_wiring wiring = {
 	        .settings = settings, .layout = &parts->layout, .steps = &parts->steps, .seed = settings->seed};
 	parts->pages = parts->start.path ? start_state_pages(&parts->start, &wiring, error) : page_model->create(&wiring, error);
@@ -365,6 +384,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .pages = parts->pages,
 	        .objects = parts->objects,
 	        .areas = parts->areas,
+	        .mapper = parts->mapper,
 	        .steps = &parts->steps,
 	        .machine = parts->timed ? &parts->machine.machine : NULL,
 	        .caches = parts->caches,
@@ -471,14 +491,31 @@ static bool write_levels(struct parts *parts, struct error *error)
 	                          level_store_walks(store, run_id, parts->caches, error) && write_mmus(parts, error));
 }
 
-static bool write_machine(struct parts *parts, struct error *error)
+/* The kernel's page tables hold what areas map, once every core has come to all its steps. */
+static bool write_map(struct parts *parts, bool is_whole, struct error *error)
+{
+	const struct kernel_map *map = &parts->kernel_map;
+	const struct kernel_map_counters *counters = &map->counters;
+	if (!parts->mapped)
+		return true;
+	kernel_map_check(map);
+	if (is_whole && parts->areas)
+		SIM_ASSERT(kernel_map_area_pages(map) == parts->areas->ops->pages_mapped(parts->areas));
+	if (counters->wrong_touches)
+		fprintf(stderr, "# %" PRIu64 " accesses were to addresses that nothing maps, the first to 0x%" PRIx64 "\n",
+		        counters->wrong_touches, map->first_wrong);
+	return write_metrics(parts, "kernel_map", kernel_map_metrics, counters, error);
+}
+
+static bool write_machine(struct parts *parts, bool is_whole, struct error *error)
 {
 	const struct op_cost_names names = names_of(parts);
-	return timed_machine_store(&parts->machine, parts->store, parts->run->run_id, &parts->layout, &names, error) &&
+	return write_map(parts, is_whole, error) &&
+	       timed_machine_store(&parts->machine, parts->store, parts->run->run_id, &parts->layout, &names, error) &&
 	       write_levels(parts, error);
 }
 
-static bool write_results(struct parts *parts, struct error *error)
+static bool write_results(struct parts *parts, bool is_whole, struct error *error)
 {
 	struct page_allocator *pages = parts->pages;
 	struct object_allocator *objects = parts->objects;
@@ -487,9 +524,12 @@ static bool write_results(struct parts *parts, struct error *error)
 	       (!followed || write_metrics(parts, "follow_pages", follow_pages_metrics, followed, error)) &&
 	       write_metrics(parts, "page_allocator", pages->ops->metrics, pages->ops->counters(pages), error) &&
 	       write_metrics(parts, "object_allocator", objects->ops->metrics, objects->ops->counters(objects), error) &&
+	       write_metrics(parts, "page_mapper", parts->mapper->ops->metrics, parts->mapper->ops->counters(parts->mapper),
+	                     error) &&
 	       (!parts->areas || write_metrics(parts, "virtual_allocator", parts->areas->ops->metrics,
 	                                       parts->areas->ops->counters(parts->areas), error)) &&
-	       write_caches(parts, error) && write_call_sites(parts, error) && (!parts->timed || write_machine(parts, error));
+	       write_caches(parts, error) && write_call_sites(parts, error) &&
+	       (!parts->timed || write_machine(parts, is_whole, error));
 }
 
 static bool read_states(struct parts *parts, struct error *error)
@@ -669,6 +709,7 @@ static void release(struct parts *parts)
 	if (parts->mmus.cpus)
 		mmus_release(&parts->mmus);
 	virtual_allocator_destroy(parts->areas);
+	page_mapper_destroy(parts->mapper);
 	object_allocator_destroy(parts->objects);
 	page_allocator_destroy(parts->pages);
 	steps_release(&parts->steps);
@@ -689,7 +730,7 @@ static bool replay_all(struct parts *parts, bool *interrupted, struct error *err
 	parts->replay_s = host_seconds() - started;
 	*interrupted = status == REPLAY_INTERRUPTED;
 	struct error at_results = {0};
-	if (!write_results(parts, &at_results) || !write_expectation(parts, &at_results))
+	if (!write_results(parts, status == REPLAY_COMPLETE, &at_results) || !write_expectation(parts, &at_results))
 		return error_set(error, at_results.kind, "%s", at_results.text);
 	return status != REPLAY_FAILED;
 }
