@@ -227,3 +227,11 @@ cycle core_switch_irqs(struct core *core, enum step_irqs which, cycle now)
 		cycles += config->pushf_cycles;
 	return core_pay(core, COST_COMPUTE, cycles, now);
 }
+
+/* What was read is there before the core sleeps; what it wrote leaves the store buffer meanwhile. */
+cycle core_sleep(struct core *core, uint64_t ns, cycle now)
+{
+	SIM_ASSERT(core->machine->frequency_mhz > 0);
+	now = core_wait_for_loads(core, now);
+	return core_pay(core, COST_IO, ns * core->machine->frequency_mhz / 1000, now);
+}
