@@ -66,7 +66,7 @@ struct replay_config {
 };
 
 struct replay_counters {
-	/* ops = the sum of the next twenty-one */
+	/* ops = the sum of the next twenty-three */
 	uint64_t ops;
 	uint64_t object_allocs, object_frees, page_allocs, page_frees, marks;
 	uint64_t failed_object_allocs, failed_page_allocs; /* no memory in the simulated machine */

@@ -28,12 +28,7 @@ struct processes {
 	}
 
 static const struct setting keys[] = {
-        {.key = "name",
-         .type = SETTING_STRING,
-         .default_text = "",
-         .help = "processes",
-         .source = "every line has one",
-         AT(name)},
+        SETTING_LINE_NAME(struct processes, "processes"),
         LOAD_PACE_KEYS(struct processes, "turns", "10000", "5000"),
         NUMBER(live, "processes", "8", 1, 10000, "Programs that live at once; they take turns, each always on the same core"),
         NUMBER(pages, "pages", "256", 1, 1000000, "Anonymous memory of a program"),
