@@ -140,6 +140,8 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		return now;
 	case STEP_SPEND:
 		return core_spend(core, step->bytes, now);
+	case STEP_IRQS:
+		return core_switch_irqs(core, (enum step_irqs)step->bytes, now);
 	case STEP_LOCK:
 		return core_lock(core, step->address, now);
 	case STEP_UNLOCK:
