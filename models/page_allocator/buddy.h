@@ -156,6 +156,7 @@ struct buddy_counters {
 	uint64_t allocstall, pcp_drain_all;
 	uint64_t kswapd_wake_slowpath, kswapd_wake_boost, watermark_boosts;
 	uint64_t extfrag, extfrag_whole, extfrag_claimed, extfrag_moved, extfrag_single;
+	uint64_t extfrag_unmovable, extfrag_movable, extfrag_reclaimable; /* those that are not whole, by who asked */
 	uint64_t highatomic_reserved_pages, highatomic_unreserved_pages;
 	uint64_t alloc_captured, captured_pages;
 	uint64_t compact_stall, compact_success, compact_fail;

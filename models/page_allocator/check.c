@@ -222,6 +222,8 @@ static void check_counters(const struct survey *survey)
 	check_reclaim_counters(buddy);
 	SIM_ASSERT(counters->extfrag ==
 	           counters->extfrag_whole + counters->extfrag_claimed + counters->extfrag_moved + counters->extfrag_single);
+	SIM_ASSERT(counters->extfrag == counters->extfrag_whole + counters->extfrag_unmovable + counters->extfrag_movable +
+	                                        counters->extfrag_reclaimable);
 }
 
 void buddy_check(const struct page_allocator *pages)

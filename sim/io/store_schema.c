@@ -46,6 +46,11 @@ const char *const store_schema_sql[] = {
         " PRIMARY KEY(run_id, sample),"
         " FOREIGN KEY(run_id, sample) REFERENCES sample(run_id, sample) ON DELETE CASCADE) WITHOUT ROWID",
 
+        "CREATE TABLE sample_order("
+        " run_id INTEGER NOT NULL, sample INTEGER NOT NULL, page_order INTEGER NOT NULL, asked INTEGER NOT NULL,"
+        " failed INTEGER NOT NULL, PRIMARY KEY(run_id, sample, page_order),"
+        " FOREIGN KEY(run_id, sample) REFERENCES sample(run_id, sample) ON DELETE CASCADE) WITHOUT ROWID",
+
         "CREATE TABLE snapshot("
         " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, kind TEXT NOT NULL, sample INTEGER NOT NULL,"
         " text TEXT NOT NULL, PRIMARY KEY(run_id, kind, sample)) WITHOUT ROWID",
@@ -437,6 +442,7 @@ const char *const store_insert_sql[STORE_TABLES] = {
         [TABLE_SAMPLE] = "INSERT INTO sample VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_SAMPLE_ZONE] = "INSERT INTO sample_zone VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_SAMPLE_AREA] = "INSERT INTO sample_area VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_SAMPLE_ORDER] = "INSERT INTO sample_order VALUES(?, ?, ?, ?, ?)",
         [TABLE_SNAPSHOT] = "INSERT OR REPLACE INTO snapshot VALUES(?, ?, ?, ?)",
         /* Two caches of a run may bear one name; their number is the order in which they were told. */
         [TABLE_CACHE] = ("INSERT INTO cache VALUES(?1, (SELECT coalesce(max(nr) + 1, 0) FROM cache WHERE run_id = ?1),"

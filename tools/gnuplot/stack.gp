@@ -13,8 +13,8 @@ set xrange [0.3:(KINDS[2] eq '' ? RUNS + 0.7 : 2 * RUNS + 1.7)]
 set xtics scale 0 offset 0, -0.2
 set xtics ()
 do for [i = 1:RUNS] {
-	set xtics add (NAME[i] i)
-	if (KINDS[2] ne '') { set xtics add (NAME[i].' ' RUNS + 1 + i) }
+	set xtics add (plain(NAME[i]) i)
+	if (KINDS[2] ne '') { set xtics add (plain(NAME[i]).' ' RUNS + 1 + i) }
 }
 set label 4 KINDS[1] at first (RUNS + 1) / 2.0, screen 0.03 center font FONT.',14'
 set label 5 KINDS[2] at first RUNS + 1 + (RUNS + 1) / 2.0, screen 0.03 center font FONT.',14'
