@@ -16,6 +16,7 @@
  *   locked     waits for all loads and for the store buffer to drain, then for its own access (Intel SDM vol. 3A 8.2.2, 8.2.3.9)
  *   update     goes on at once, as a load nobody waits for; what it writes goes into the store buffer when its line is there
  *   exchange   waits for its access and machine.core.cmpxchg; what it writes goes into the store buffer
+ *   irqs       PUSHF, CLI, STI: machine.core.pushf, .cli, .sti beyond an instruction each
  *   cmpxchg    as locked; if another core has changed the word since this core read it, reads and tries again
  *   unlock     as a store: the lock is free when that has left the store buffer
  *
@@ -162,6 +163,7 @@ struct machine {
 	struct user_tables *user_tables; /* not owned; NULL: no process has any that are walked */
 	struct table_keeper tables;      /* remap NULL: nobody */
 	struct core_config config;
+	uint64_t frequency_mhz;
 	unsigned cpus;
 	struct core *cores;
 	struct cmpxchg_word *words;
@@ -181,6 +183,7 @@ struct machine_wiring {
 	unsigned cpus;       /* 1..CPUS_MAX */
 	uint32_t line_bytes; /* of a cache line, a power of two */
 	struct core_config core;
+	uint64_t frequency_mhz;          /* cycles of a microsecond of sleep; 0 where nobody sleeps */
 	struct memory *memory;           /* outlives the machine */
 	struct core_listener *listener;  /* lives as long as the machine runs; NULL: nobody listens */
 	struct user_tables *user_tables; /* of processes, outlives the machine; NULL: there are none */

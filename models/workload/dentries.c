@@ -32,7 +32,7 @@ struct dentries {
 #define AT(field) .offset = offsetof(struct dentries, field), .size = sizeof(((struct dentries *)0)->field)
 
 static const struct setting keys[] = {
-        {.key = "name", .type = SETTING_STRING, .default_text = "", .help = "dentries", .source = "every line has one", AT(name)},
+        SETTING_LINE_NAME(struct dentries, "dentries"),
         LOAD_PACE_KEYS(struct dentries, "changes", "1000", "20000"),
         {.key = "fill",
          .type = SETTING_COUNT,

@@ -23,12 +23,7 @@ struct kmalloc_fill {
 #define SIZE_MAX_BYTES (64 << 10)
 
 static const struct setting keys[] = {
-        {.key = "name",
-         .type = SETTING_STRING,
-         .default_text = "",
-         .help = "kmalloc_fill",
-         .source = "every line has one",
-         AT(name)},
+        SETTING_LINE_NAME(struct kmalloc_fill, "kmalloc_fill"),
         {.key = "min",
          .type = SETTING_SIZE,
          .default_text = "16 B",

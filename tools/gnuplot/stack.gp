@@ -3,7 +3,7 @@
 # stack.gp - where the cycles of an allocation and of a free went (KINDS[1], KINDS[2]; of an access KINDS[2] is empty): a bar for each run, the parts on top of each other.
 # DATA: a block for allocations and one for frees; a line for each run and part, the last part first: the run's number, the part's
 # number, its cycles of an op, those of all parts up to it.
-array SHADE[10] = ['#08306b', '#6a3d9a', '#1b7837', '#5aae61', '#a6dba0', '#d6604d', '#fdae61', '#fee090', '#b2182b', '#969696']
+array SHADE[11] = ['#08306b', '#6a3d9a', '#1b7837', '#5aae61', '#a6dba0', '#d6604d', '#fdae61', '#fee090', '#b2182b', '#969696', '#252525']
 set ylabel 'Cycles of an op, mean'
 set rmargin at screen 0.83
 set bmargin at screen 0.13

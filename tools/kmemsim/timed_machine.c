@@ -32,8 +32,10 @@ bool timed_machine_create(struct timed_machine *timed, const struct timed_machin
 	const struct machine_wiring cores = {.cpus = settings->machine.cpus,
 	                                     .line_bytes = settings->machine.cache_line_bytes,
 	                                     .core = settings->machine.core,
+	                                     .frequency_mhz = settings_mhz(settings),
 	                                     .memory = timed->memory,
 	                                     .listener = parts->listener,
+	                                     .user_tables = parts->users,
 	                                     .tables = parts->tables,
 	                                     .layout = parts->layout};
 	machine_init(&timed->machine, &cores);
