@@ -149,6 +149,9 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		return core_send_ipi(core, step->bytes, step->address, now);
 	case STEP_IPI_WAIT:
 		return core_wait_for_acks(core, now);
+	case STEP_SET_PAGE:
+		memory_set_page(core->machine->memory, core->cpu, step->address, step->bytes);
+		return now;
 	}
 	SIM_UNREACHABLE("a kind of step");
 }

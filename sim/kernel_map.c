@@ -177,3 +177,16 @@ bool kernel_map_fault(void *context, uint64_t linear, enum walk_outcome outcome,
 	map_page(map, linear, take_page(map, size), size, rights);
 	return true;
 }
+
+void kernel_map_set_page(void *context, uint64_t linear, uint32_t frame)
+{
+	struct kernel_map *map = context;
+	enum page_size size;
+	uint64_t word = ((uint64_t)frame << PAGE_SHIFT) | WORD_KERNEL;
+	if (frame == UINT32_MAX)
+		page_tables_unmap(&map->tables, linear);
+	else if (!page_tables_find(&map->tables, linear, &size))
+		map_page(map, linear, (uint64_t)frame << PAGE_SHIFT, PAGE_4K, 0);
+	else
+		page_tables_change(&map->tables, linear, word);
+}

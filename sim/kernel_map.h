@@ -48,4 +48,7 @@ enum page_size kernel_map_page_size(const struct translation_ops *mode, const st
 /* struct mmu: fault, with the map as its context: maps what is mapped at first touch. */
 bool kernel_map_fault(void *map, uint64_t linear, enum walk_outcome outcome, unsigned error_code);
 
+/* struct mmu: set_page, with the map as its context: what kmap() writes into the tables. */
+void kernel_map_set_page(void *map, uint64_t linear, uint32_t frame);
+
 #endif

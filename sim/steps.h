@@ -33,12 +33,16 @@ enum step_kind {
 	STEP_UNLOCK,   /* give that lock up */
 	STEP_INVALIDATE, /* drop the translation of `address` on this core, of all addresses with STEP_ALL_ADDRESSES */
 	STEP_IPI,        /* interrupt core `bytes`: it shall drop the translation of `address` (STEP_NO_ADDRESS: none) */
-	STEP_IPI_WAIT    /* until all those cores have acknowledged */
+	STEP_IPI_WAIT,   /* until all those cores have acknowledged */
+	STEP_SET_PAGE    /* the page of the kernel's addresses that begins at `address` now has the frame `bytes` (STEP_NO_FRAME:
+	                    none): what the write of its table entry beside it does. It takes no time and drops no translation */
 };
 
 /* In the place of an address: */
 #define STEP_ALL_ADDRESSES UINT64_MAX
 #define STEP_NO_ADDRESS (UINT64_MAX - 1)
+/* In the place of a frame: */
+#define STEP_NO_FRAME UINT32_MAX
 
 /* How far an op went. Each includes what stands before it. */
 enum step_path {
@@ -187,6 +191,12 @@ static inline void step_ipi_wait(struct steps *steps)
 {
 	if (steps->recording)
 		steps_append(steps, STEP_IPI_WAIT, STEP_NO_ADDRESS, 0);
+}
+
+static inline void step_set_page(struct steps *steps, vaddr page, uint32_t frame)
+{
+	if (steps->recording)
+		steps_append(steps, STEP_SET_PAGE, page.addr, frame);
 }
 
 /* The op went at least this far. */

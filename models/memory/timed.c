@@ -19,8 +19,8 @@
  *
  * MODEL: a line's tag is there from its request on, not from its arrival: who asks for it meanwhile waits for it (a hit that
  * waits is a merged miss). MODEL: write-backs and prefetches take ports, slices and slots, but nobody waits for them. MODEL: the
- * walk for a next page (machine.tlb_prefetch) is waited for. MODEL: a frame of a 32-bit machine's high memory is reached without
- * a translation (sim/layout.h: layout_set_32bit).
+ * walk for a next page (machine.tlb_prefetch) is waited for. MODEL: without page walks every page that a slot of kmap() maps in
+ * turn has the slot's address, and so its cache lines.
  *
  * Source of latencies counted from the core: Intel 64 and IA-32 Architectures Optimization Reference Manual, tables of caches.
  *
@@ -710,10 +710,7 @@ static cycle timed_access(struct memory *memory, const struct memory_request *re
 	bool is_physical = !core->mmu;
 	if (core->mmu && (mmu_recent_access(core->mmu, &access, &access) || mmu_known_access(core->mmu, &access, &access)))
 		is_physical = true;
-	else if (core->mmu && core->mmu->walker && !translation_canonical(core->mmu->walker->mode, access.address)) {
-		access.address -= timed->direct_map;
-		is_physical = true;
-	}
+	SIM_ASSERT(is_physical || !core->mmu->walker || translation_canonical(core->mmu->walker->mode, access.address));
 	if (is_physical && !request->is_locked && access_recent(timed, core, &access, request->now, cost, &in_first))
 		return in_first;
 	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
@@ -734,6 +731,15 @@ static void timed_invalidate(struct memory *memory, unsigned cpu, const struct t
 	SIM_ASSERT(cpu < timed->cpus);
 	if (timed->core[cpu].mmu)
 		mmu_invalidate(timed->core[cpu].mmu, scope);
+}
+
+static void timed_set_page(struct memory *memory, unsigned cpu, uint64_t address, uint32_t frame)
+{
+	struct timed_memory *timed = (struct timed_memory *)memory;
+	SIM_ASSERT(cpu < timed->cpus);
+	struct mmu *mmu = timed->core[cpu].mmu;
+	if (mmu && mmu->set_page)
+		mmu->set_page(mmu->context, address, frame);
 }
 
 /* ---- laws ---- */
@@ -838,6 +844,7 @@ const struct memory_ops memory_timed_ops = {
         .has_dram = true,
         .access = timed_access,
         .invalidate = timed_invalidate,
+        .set_page = timed_set_page,
         .check = timed_check,
         .metrics = timed_metrics,
         .counters = timed_counters,

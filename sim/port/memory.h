@@ -45,6 +45,9 @@ struct memory_ops {
 	cycle (*access)(struct memory *, const struct memory_request *, struct cost *);
 	/* Drops translations of a core's TLBs; NULL: it has none. */
 	void (*invalidate)(struct memory *, unsigned cpu, const struct tlb_scope *);
+	/* Gives a page of the kernel's addresses another frame, UINT32_MAX: none, in the tables that a core's walks read; drops
+	 * no translation. NULL: there are no walks. */
+	void (*set_page)(struct memory *, unsigned cpu, uint64_t address, uint32_t frame);
 	void (*check)(const struct memory *);
 	const struct metric *metrics;
 	const void *(*counters)(const struct memory *);
@@ -97,6 +100,12 @@ static inline void memory_invalidate(struct memory *memory, unsigned cpu, const 
 {
 	if (memory->ops->invalidate)
 		memory->ops->invalidate(memory, cpu, scope);
+}
+
+static inline void memory_set_page(struct memory *memory, unsigned cpu, uint64_t address, uint32_t frame)
+{
+	if (memory->ops->set_page)
+		memory->ops->set_page(memory, cpu, address, frame);
 }
 
 static inline void memory_destroy(struct memory *memory)

@@ -193,6 +193,7 @@ static bool map_kernel(struct parts *parts, struct error *error)
 		return error_set(error, ERROR_USAGE, "machine.paging: %s maps no kernel", mmus->mode->name);
 	for (unsigned cpu = 0; cpu < mmus->cpus; cpu++) {
 		mmus->mmu[cpu].fault = kernel_map_fault;
+		mmus->mmu[cpu].set_page = kernel_map_set_page;
 		mmus->mmu[cpu].context = &parts->kernel_map;
 		mmu_write_cr3(&mmus->mmu[cpu], parts->kernel_map.tables.root, 0, false);
 	}
@@ -295,8 +296,11 @@ static bool make_models(struct parts *parts, struct error *error)
 		parts->layout.direct_map = trace_info(parts->trace)->direct_map;
 	parts->mapper = page_mapper_kmap_create(
 	        &(struct page_mapper_wiring){.settings = settings, .layout = &parts->layout, .steps = &parts->steps});
-	const struct page_allocator_wiring wiring = {
-	        .settings = settings, .layout = &parts->layout, .steps = &parts->steps, .seed = settings->seed};
+	const struct page_allocator_wiring wiring = {.settings = settings,
+	                                             .layout = &parts->layout,
+	                                             .steps = &parts->steps,
+	                                             .mapper = parts->mapper,
+	                                             .seed = settings->seed};
 	parts->pages = parts->start.path ? start_state_pages(&parts->start, &wiring, error) : page_model->create(&wiring, error);
 	if (!parts->pages)
 		return false;
