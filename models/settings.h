@@ -58,6 +58,9 @@ enum host_page { HOST_PAGE_4K, HOST_PAGE_2M, HOST_PAGE_1G };
 /* What a run of accesses does to the caches at its end. */
 enum cache_flush { CACHE_FLUSH_NONE, CACHE_FLUSH_WRITE_BACK, CACHE_FLUSH_INVALIDATE };
 
+/* Which areas of processes get huge pages at faults. */
+enum thp { THP_NEVER, THP_ALWAYS };
+
 /* By whom a level's watch splits what it sees. */
 enum watch_owner { WATCH_OWNER_CACHE, WATCH_OWNER_CALL_SITE };
 
@@ -123,6 +126,8 @@ struct kernel_settings {
 	uint64_t lowmem_bytes;                             /* x86-32: what the direct map reaches; HIGHMEM is above */
 	bool transparent_hugepage;                         /* order-9 pcp lists */
 	bool compaction;                                   /* CONFIG_COMPACTION */
+	bool pcid;                                         /* address spaces keep their translations over switches */
+	bool memcg_kmem;                                   /* kmalloc-cg-* caches exist and __GFP_ACCOUNT selects them */
 	uint32_t kswapd_delay;                             /* page allocator calls until kswapd has its turn; 0 = never */
 	uint32_t kswapd_cpu, kcompactd_cpu;                /* who pays for them; SETTING_UNSET = the CPU that lets them run */
 	bool vmstat;                                       /* CPUs fold their statistics once a second */
@@ -140,7 +145,7 @@ struct kernel_settings {
 	bool init_on_alloc;                                /* objects and pages are zeroed when they are handed out */
 	char **cache_tunables;                             /* "NAME cpu_partial=N ..." (object_allocator/cache_tunables.h) */
 	uint32_t cache_tunables_count;
-	bool memcg_kmem; /* kmalloc-cg-* caches exist and __GFP_ACCOUNT selects them */
+	enum thp thp; /* processes: faults ask for pages of 2 MiB */
 };
 
 /* Instructions of each path (docs/steps.md tells where the numbers come from). "More" counts what a longer path adds. */
@@ -157,6 +162,8 @@ struct cost_settings {
 	uint32_t kmap, kmap_new, kmap_slot, kmap_flush_slot, kmap_drop, kunmap, kmap_local, kunmap_local;
 	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
 	uint32_t vmstat_item;
+	uint32_t fault_entry, fault, fault_anonymous, fault_file, fault_copy, copy_page, unmap_entry, mmap, munmap, tlb_flush;
+	uint32_t fork, fork_area, fork_entry, exec, exit, context_switch, user_access;
 	uint32_t slob_alloc, slob_page, slob_block, slob_new_page, slob_whole_page, slob_free, slob_free_block, slob_free_page;
 };
 

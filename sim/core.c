@@ -30,6 +30,7 @@ const struct metric core_metrics[] = {
                "Compare-and-exchanges made once more, as another core had changed the word"),
         METRIC(struct core_counters, ipis_sent, "1", "Interrupts sent to other cores"),
         METRIC(struct core_counters, ipis_served, "1", "Interrupts of other cores served"),
+        METRIC(struct core_counters, cr3_loads, "1", "Writes of CR3"),
         METRIC(struct core_counters, context_switches, "1", "Switches between a daemon and what ran before"),
         METRIC_END,
 };
@@ -142,16 +143,29 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 	case STEP_UNLOCK:
 		return core_unlock(core, step->address, now);
 	case STEP_INVALIDATE: {
-		cycle done = core_invalidate(core, step->address, now);
+		cycle done = core_invalidate(core, step->address, step->bytes, now);
 		return core_pay(core, COST_TLB, done - now, now);
 	}
 	case STEP_IPI:
-		return core_send_ipi(core, step->bytes, step->address, now);
+		return core_send_ipi(core, step, now);
 	case STEP_IPI_WAIT:
 		return core_wait_for_acks(core, now);
-	case STEP_SET_PAGE:
-		memory_set_page(core->machine->memory, core->cpu, step->address, step->bytes);
+	case STEP_NEW_TABLE:
+	case STEP_ENTRY:
+	case STEP_ENTRY_VALUE:
+		core_change_table(core, step);
 		return now;
+	case STEP_SWITCH: {
+		cycle done = core_load_cr3(core, step->address, step->bytes, now);
+		return core_pay(core, COST_TLB, done - now, now);
+	}
+	case STEP_MAP:
+	case STEP_UNMAP: {
+		const struct table_keeper *keeper = &core->machine->tables;
+		if (keeper->remap)
+			keeper->remap(keeper->context, step);
+		return now;
+	}
 	}
 	SIM_UNREACHABLE("a kind of step");
 }
@@ -229,7 +243,9 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	SIM_ASSERT(config->misses_in_flight > 0 && config->misses_in_flight <= CORE_MISSES_MAX);
 	SIM_ASSERT(config->store_buffer <= CORE_STORES_MAX);
 	*machine = (struct machine){.memory = wiring->memory,
+	                            .user_tables = wiring->user_tables,
 	                            .listener = wiring->listener,
+	                            .tables = wiring->tables,
 	                            .cpus = wiring->cpus,
 	                            .config = *config,
 	                            .line_bytes = wiring->line_bytes,
@@ -296,6 +312,12 @@ void machine_run_until(struct machine *machine, cycle until)
 	event_queue_run_until(&machine->queue, until);
 }
 
+void machine_wait_for(struct machine *machine, unsigned cpu)
+{
+	while (machine->cores[cpu].queued > 0)
+		event_queue_run_next(&machine->queue);
+}
+
 static bool machine_busy(const struct machine *machine)
 {
 	for (unsigned cpu = 0; cpu < machine->cpus; cpu++)
@@ -323,6 +345,7 @@ struct core_counters machine_counters(const struct machine *machine)
 		sum.ipis_sent += counters->ipis_sent;
 		sum.ipis_served += counters->ipis_served;
 		sum.context_switches += counters->context_switches;
+		sum.cr3_loads += counters->cr3_loads;
 	}
 	return sum;
 }

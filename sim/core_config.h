@@ -22,6 +22,7 @@ struct core_config {
 	uint32_t ipi_handler_cycles;     /* in and out of it */
 	uint32_t ipi_ack_cycles;         /* from its end until the sender knows */
 	uint32_t invalidate_cycles;      /* INVLPG, or a flush of all */
+	uint32_t cr3_cycles;             /* MOV to CR3 */
 	uint32_t context_switch_cycles;  /* between a daemon and whoever ran before */
 };
 

@@ -112,8 +112,6 @@ struct mmu {
 	const struct layout *layout; /* whose regions accesses are told to lie in; NULL: not told */
 	/* What happens at a fault: true if the access is to be tried again. NULL: nothing. */
 	bool (*fault)(void *context, uint64_t linear, enum walk_outcome outcome, unsigned error_code);
-	/* Gives a page another frame in the tables, UINT32_MAX: none; drops no translation. NULL: nothing does. */
-	void (*set_page)(void *context, uint64_t linear, uint32_t frame);
 	void *context;
 
 	/* The rest is made by mmu_init(). */

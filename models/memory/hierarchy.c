@@ -112,11 +112,11 @@ static void hierarchy_invalidate(struct memory *memory, unsigned cpu, const stru
 		mmu_invalidate(&hierarchy->mmu[cpu], scope);
 }
 
-static void hierarchy_set_page(struct memory *memory, unsigned cpu, uint64_t address, uint32_t frame)
+static void hierarchy_switch_space(struct memory *memory, unsigned cpu, uint64_t root, unsigned pcid, bool no_flush)
 {
-	struct mmu *mmu = ((struct hierarchy_memory *)memory)->mmu;
-	if (mmu && mmu[cpu].set_page)
-		mmu[cpu].set_page(mmu[cpu].context, address, frame);
+	struct hierarchy_memory *hierarchy = (struct hierarchy_memory *)memory;
+	if (hierarchy->mmu && hierarchy->mmu[cpu].walker)
+		mmu_write_cr3(&hierarchy->mmu[cpu], root, pcid, no_flush);
 }
 
 static void hierarchy_check(const struct memory *memory)
@@ -144,7 +144,7 @@ const struct memory_ops memory_hierarchy_ops = {
         .help = "the TLBs and caches of the machine: fixed cycles by the level that has the line",
         .access = hierarchy_access,
         .invalidate = hierarchy_invalidate,
-        .set_page = hierarchy_set_page,
+        .switch_space = hierarchy_switch_space,
         .check = hierarchy_check,
         .metrics = hierarchy_metrics,
         .counters = hierarchy_counters,

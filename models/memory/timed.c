@@ -733,13 +733,12 @@ static void timed_invalidate(struct memory *memory, unsigned cpu, const struct t
 		mmu_invalidate(timed->core[cpu].mmu, scope);
 }
 
-static void timed_set_page(struct memory *memory, unsigned cpu, uint64_t address, uint32_t frame)
+static void timed_switch_space(struct memory *memory, unsigned cpu, uint64_t root, unsigned pcid, bool no_flush)
 {
 	struct timed_memory *timed = (struct timed_memory *)memory;
 	SIM_ASSERT(cpu < timed->cpus);
-	struct mmu *mmu = timed->core[cpu].mmu;
-	if (mmu && mmu->set_page)
-		mmu->set_page(mmu->context, address, frame);
+	if (timed->core[cpu].mmu && timed->core[cpu].mmu->walker)
+		mmu_write_cr3(timed->core[cpu].mmu, root, pcid, no_flush);
 }
 
 /* ---- laws ---- */
@@ -844,7 +843,7 @@ const struct memory_ops memory_timed_ops = {
         .has_dram = true,
         .access = timed_access,
         .invalidate = timed_invalidate,
-        .set_page = timed_set_page,
+        .switch_space = timed_switch_space,
         .check = timed_check,
         .metrics = timed_metrics,
         .counters = timed_counters,

@@ -45,9 +45,9 @@ struct memory_ops {
 	cycle (*access)(struct memory *, const struct memory_request *, struct cost *);
 	/* Drops translations of a core's TLBs; NULL: it has none. */
 	void (*invalidate)(struct memory *, unsigned cpu, const struct tlb_scope *);
-	/* Gives a page of the kernel's addresses another frame, UINT32_MAX: none, in the tables that a core's walks read; drops
-	 * no translation. NULL: there are no walks. */
-	void (*set_page)(struct memory *, unsigned cpu, uint64_t address, uint32_t frame);
+	/* Loads a core's CR3: a top table's physical address, the PCID, and whether the PCID's translations stay. NULL: nothing
+	 * is translated. */
+	void (*switch_space)(struct memory *, unsigned cpu, uint64_t root, unsigned pcid, bool no_flush);
 	void (*check)(const struct memory *);
 	const struct metric *metrics;
 	const void *(*counters)(const struct memory *);
@@ -102,10 +102,10 @@ static inline void memory_invalidate(struct memory *memory, unsigned cpu, const 
 		memory->ops->invalidate(memory, cpu, scope);
 }
 
-static inline void memory_set_page(struct memory *memory, unsigned cpu, uint64_t address, uint32_t frame)
+static inline void memory_switch_space(struct memory *memory, unsigned cpu, uint64_t root, unsigned pcid, bool no_flush)
 {
-	if (memory->ops->set_page)
-		memory->ops->set_page(memory, cpu, address, frame);
+	if (memory->ops->switch_space)
+		memory->ops->switch_space(memory, cpu, root, pcid, no_flush);
 }
 
 static inline void memory_destroy(struct memory *memory)

@@ -172,6 +172,14 @@ static bool settings_are_32bit(const struct parts *parts)
 	return parts->run->settings->machine.architecture == ARCHITECTURE_X86_32;
 }
 
+/* Where the virtual allocator has its page tables. */
+static uint64_t frame_of_table(const void *context, uint64_t linear, unsigned shift)
+{
+	const struct virtual_allocator *areas = context;
+	pfn frame = areas->ops->table_frame ? areas->ops->table_frame(areas, linear, shift) : PFN_NONE;
+	return frame.nr == UINT32_MAX ? FRAME_NONE : (uint64_t)frame.nr << PAGE_SHIFT;
+}
+
 /*
  * The kernel's own page tables, which all cores use.
  * MODEL: memory is one range, holes under 4 GiB are mapped with it. Effect: larger pages across a hole, which nothing touches.
@@ -191,9 +199,12 @@ static bool map_kernel(struct parts *parts, struct error *error)
 	parts->mapped = kernel_map_init(&parts->kernel_map, mmus->mode, &mmus->controls, &mmus->memory, &parts->layout, &ram, 1);
 	if (!parts->mapped)
 		return error_set(error, ERROR_USAGE, "machine.paging: %s maps no kernel", mmus->mode->name);
+	if (parts->areas)
+		kernel_map_tell_areas(&parts->kernel_map,
+		                      &(struct area_tables){.frame = frame_of_table, .context = parts->areas});
+	parts->steps.maps = parts->areas || settings_are_32bit(parts); /* the slots of high memory */
 	for (unsigned cpu = 0; cpu < mmus->cpus; cpu++) {
 		mmus->mmu[cpu].fault = kernel_map_fault;
-		mmus->mmu[cpu].set_page = kernel_map_set_page;
 		mmus->mmu[cpu].context = &parts->kernel_map;
 		mmu_write_cr3(&mmus->mmu[cpu], parts->kernel_map.tables.root, 0, false);
 	}
@@ -253,6 +264,8 @@ static bool make_machine(struct parts *parts, struct error *error)
 		return false;
 	machine.caches = parts->caches;
 	machine.mmu = parts->mmus.mmu;
+	if (parts->mapped)
+		machine.tables = (struct table_keeper){.remap = kernel_map_remap, .context = &parts->kernel_map};
 	if (op_events_wanted(settings)) {
 		parts->events = op_events_open(settings, &names, &parts->layout, error);
 		if (!parts->events)
@@ -480,14 +493,31 @@ static bool write_levels(struct parts *parts, struct error *error)
 	                          level_store_walks(store, run_id, parts->caches, error) && write_mmus(parts, error));
 }
 
-static bool write_machine(struct parts *parts, struct error *error)
+/* The kernel's page tables hold what areas map, once every core has come to all its steps. */
+static bool write_map(struct parts *parts, bool is_whole, struct error *error)
+{
+	const struct kernel_map *map = &parts->kernel_map;
+	const struct kernel_map_counters *counters = &map->counters;
+	if (!parts->mapped)
+		return true;
+	kernel_map_check(map);
+	if (is_whole && parts->areas)
+		SIM_ASSERT(kernel_map_area_pages(map) == parts->areas->ops->pages_mapped(parts->areas));
+	if (counters->wrong_touches)
+		fprintf(stderr, "# %" PRIu64 " accesses were to addresses that nothing maps, the first to 0x%" PRIx64 "\n",
+		        counters->wrong_touches, map->first_wrong);
+	return write_metrics(parts, "kernel_map", kernel_map_metrics, counters, error);
+}
+
+static bool write_machine(struct parts *parts, bool is_whole, struct error *error)
 {
 	const struct op_cost_names names = names_of(parts);
-	return timed_machine_store(&parts->machine, parts->store, parts->run->run_id, &parts->layout, &names, error) &&
+	return write_map(parts, is_whole, error) &&
+	       timed_machine_store(&parts->machine, parts->store, parts->run->run_id, &parts->layout, &names, error) &&
 	       write_levels(parts, error);
 }
 
-static bool write_results(struct parts *parts, struct error *error)
+static bool write_results(struct parts *parts, bool is_whole, struct error *error)
 {
 	struct page_allocator *pages = parts->pages;
 	struct object_allocator *objects = parts->objects;
@@ -500,7 +530,8 @@ static bool write_results(struct parts *parts, struct error *error)
 	                     error) &&
 	       (!parts->areas || write_metrics(parts, "virtual_allocator", parts->areas->ops->metrics,
 	                                       parts->areas->ops->counters(parts->areas), error)) &&
-	       write_caches(parts, error) && write_call_sites(parts, error) && (!parts->timed || write_machine(parts, error));
+	       write_caches(parts, error) && write_call_sites(parts, error) &&
+	       (!parts->timed || write_machine(parts, is_whole, error));
 }
 
 static bool read_states(struct parts *parts, struct error *error)
@@ -701,7 +732,7 @@ static bool replay_all(struct parts *parts, bool *interrupted, struct error *err
 	parts->replay_s = host_seconds() - started;
 	*interrupted = status == REPLAY_INTERRUPTED;
 	struct error at_results = {0};
-	if (!write_results(parts, &at_results) || !write_expectation(parts, &at_results))
+	if (!write_results(parts, status == REPLAY_COMPLETE, &at_results) || !write_expectation(parts, &at_results))
 		return error_set(error, at_results.kind, "%s", at_results.text);
 	return status != REPLAY_FAILED;
 }

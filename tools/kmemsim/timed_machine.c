@@ -34,6 +34,7 @@ bool timed_machine_create(struct timed_machine *timed, const struct timed_machin
 	                                     .core = settings->machine.core,
 	                                     .memory = timed->memory,
 	                                     .listener = parts->listener,
+	                                     .tables = parts->tables,
 	                                     .layout = parts->layout};
 	machine_init(&timed->machine, &cores);
 	return true;
