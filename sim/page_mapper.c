@@ -45,7 +45,6 @@ enum page_map_result page_mapper_copy(struct page_mapper *mapper, enum page_map_
 /* Whether frames up to the last of a block have addresses of the direct map. */
 static bool is_direct(const struct page_contents *contents, uint64_t last)
 {
-	SIM_ASSERT(contents->mapper || last < contents->layout->direct_map_frames);
 	return last < contents->layout->direct_map_frames;
 }
 
@@ -55,7 +54,7 @@ void page_contents_clear(const struct page_contents *contents, pfn first, unsign
 		step_write(contents->steps, layout_page_address(contents->layout, first), PAGE_SIZE << order);
 		return;
 	}
-	for (uint32_t page = 0; page < 1u << order; page++)
+	for (uint32_t page = 0; contents->mapper && page < 1u << order; page++)
 		page_mapper_clear(contents->mapper, PAGE_MAP_LOCAL, contents->steps, pfn_of(first.nr + page), cpu);
 }
 
@@ -66,5 +65,6 @@ void page_contents_copy(const struct page_contents *contents, pfn to, pfn from, 
 		step_write(contents->steps, layout_page_address(contents->layout, to), PAGE_SIZE);
 		return;
 	}
-	page_mapper_copy(contents->mapper, PAGE_MAP_LOCAL, contents->steps, to, from, cpu);
+	if (contents->mapper)
+		page_mapper_copy(contents->mapper, PAGE_MAP_LOCAL, contents->steps, to, from, cpu);
 }

@@ -159,7 +159,7 @@ struct page_allocator_wiring {
 	const struct settings *settings;
 	struct layout *layout;
 	struct steps *steps;
-	struct page_mapper *mapper; /* NULL: no page that it touches is of high memory */
+	struct page_mapper *mapper; /* NULL: contents of high memory are not touched */
 	uint64_t seed;
 };
 
