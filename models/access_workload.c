@@ -89,11 +89,7 @@ struct stream {
 #define AT(field) .offset = offsetof(struct values, field), .size = sizeof(((struct values *)0)->field)
 #define CHOICE "a choice"
 
-#define KEY_NAME \
-	{ \
-		.key = "name", .type = SETTING_STRING, .default_text = "", .help = "of the pattern", \
-		.source = "every line has one", AT(name) \
-	}
+#define KEY_NAME SETTING_LINE_NAME(struct values, "of the pattern")
 #define KEY_BYTES \
 	{ \
 		.key = "bytes", .type = SETTING_SIZE, .default_text = "16 MiB", .min = LINE_BYTES, .max = BYTES_MAX, \

@@ -26,6 +26,7 @@ const struct metric core_metrics[] = {
         COST_METRIC(COST_STORE_BUFFER, "store_buffer", "Those spent waiting for the store buffer"),
         COST_METRIC(COST_LOCK, "lock", "Those spent waiting for a lock"),
         COST_METRIC(COST_IPI, "ipi", "Those of waiting for acknowledgements and of serving interrupts"),
+        COST_METRIC(COST_IO, "io", "Those spent sleeping until a disk or swap device is done"),
         METRIC(struct core_counters, cmpxchg_retries, "1",
                "Compare-and-exchanges made once more, as another core had changed the word"),
         METRIC(struct core_counters, ipis_sent, "1", "Interrupts sent to other cores"),
@@ -150,6 +151,8 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		return core_send_ipi(core, step, now);
 	case STEP_IPI_WAIT:
 		return core_wait_for_acks(core, now);
+	case STEP_SLEEP:
+		return core_sleep(core, step->address, now);
 	case STEP_NEW_TABLE:
 	case STEP_ENTRY:
 	case STEP_ENTRY_VALUE:
@@ -248,6 +251,7 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	                            .tables = wiring->tables,
 	                            .cpus = wiring->cpus,
 	                            .config = *config,
+	                            .frequency_mhz = wiring->frequency_mhz,
 	                            .line_bytes = wiring->line_bytes,
 	                            .horizon = 0};
 	event_queue_init(&machine->queue);

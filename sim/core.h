@@ -162,6 +162,7 @@ struct machine {
 	struct user_tables *user_tables; /* not owned; NULL: no process has any that are walked */
 	struct table_keeper tables;      /* remap NULL: nobody */
 	struct core_config config;
+	uint64_t frequency_mhz;
 	unsigned cpus;
 	struct core *cores;
 	struct cmpxchg_word *words;
@@ -181,6 +182,7 @@ struct machine_wiring {
 	unsigned cpus;       /* 1..CPUS_MAX */
 	uint32_t line_bytes; /* of a cache line, a power of two */
 	struct core_config core;
+	uint64_t frequency_mhz;          /* cycles of a microsecond of sleep; 0 where nobody sleeps */
 	struct memory *memory;           /* outlives the machine */
 	struct core_listener *listener;  /* lives as long as the machine runs; NULL: nobody listens */
 	struct user_tables *user_tables; /* of processes, outlives the machine; NULL: there are none */

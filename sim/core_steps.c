@@ -218,3 +218,11 @@ cycle core_spend(struct core *core, uint32_t instructions, cycle now)
 	core->instructions = (uint32_t)(done % per_cycle);
 	return core_pay(core, COST_COMPUTE, done / per_cycle, now);
 }
+
+/* What was read is there before the core sleeps; what it wrote leaves the store buffer meanwhile. */
+cycle core_sleep(struct core *core, uint64_t ns, cycle now)
+{
+	SIM_ASSERT(core->machine->frequency_mhz > 0);
+	now = core_wait_for_loads(core, now);
+	return core_pay(core, COST_IO, ns * core->machine->frequency_mhz / 1000, now);
+}

@@ -53,6 +53,12 @@ struct tick {
 	uint64_t every_ns, next_ns;
 };
 
+/* Blocks of one order that the recording asked for, and those that it did not get; and both at the last sample. */
+struct order_requests {
+	uint64_t asked, failed;
+	uint64_t sampled_asked, sampled_failed;
+};
+
 struct replay {
 	struct replay_config config;
 	struct replay_parts parts;
@@ -64,6 +70,7 @@ struct replay {
 	struct replay_cache *by_cache; /* by cache_id */
 	uint32_t by_cache_count;
 	struct replay_call_site *by_call_site;
+	struct order_requests by_order[ORDERS];
 	uint64_t time_ns;
 	uint64_t next_tick_ns; /* the earliest of those below */
 	struct tick sample, dump;
@@ -498,6 +505,21 @@ static bool take_area_sample(struct replay *replay, uint32_t number, struct erro
 	return store_sample_area(replay->parts.store, replay->parts.run_id, number, &row, error);
 }
 
+/* A row for each order that was asked for since the sample before. */
+static bool take_order_sample(struct replay *replay, uint32_t number, struct error *error)
+{
+	for (unsigned order = 0; order < ORDERS; order++) {
+		struct order_requests *requests = &replay->by_order[order];
+		uint64_t asked = requests->asked - requests->sampled_asked;
+		if (asked > 0 && !store_sample_order(replay->parts.store, replay->parts.run_id, number, order, asked,
+		                                     requests->failed - requests->sampled_failed, error))
+			return false;
+		requests->sampled_asked = requests->asked;
+		requests->sampled_failed = requests->failed;
+	}
+	return true;
+}
+
 static bool take_sample(struct replay *replay, struct error *error)
 {
 	uint32_t number = replay->samples++;
@@ -531,7 +553,7 @@ static bool take_sample(struct replay *replay, struct error *error)
 		return false;
 	if (!store_sample(replay->parts.store, replay->parts.run_id, number, &row, error))
 		return false;
-	if (!take_area_sample(replay, number, error))
+	if (!take_area_sample(replay, number, error) || !take_order_sample(replay, number, error))
 		return false;
 	for (unsigned index = 0; index < pages->ops->zones(pages); index++) {
 		pages->ops->zone_view(pages, index, &zone);
@@ -931,8 +953,17 @@ static void enter_pages(struct replay *replay, const struct op *op, struct live 
 	if (replay->id_of_frame)
 		replay->id_of_frame[first] = op->id;
 	replay->counters.page_allocs++;
+	replay->by_order[op->order].asked++;
 	replay->counters.live_page_blocks++;
 	*owner_of(replay, op->gfp) += 1ull << op->order;
+}
+
+static void fail_pages(struct replay *replay, const struct op *op, struct live *live)
+{
+	replay->counters.failed_page_allocs++;
+	replay->by_order[op->order].asked++;
+	replay->by_order[op->order].failed++;
+	live->state = LIVE_FAILED;
 }
 
 /* The block was allocated at its event; here it only gets its owner. */
@@ -941,8 +972,7 @@ static bool alloc_followed_pages(struct replay *replay, const struct op *op, str
 	pfn first = pfn_of((uint32_t)op->address);
 	if (op->origin == OP_RECORDED && follow_pages_allocated(&replay->follow_pages, op->line, &first) &&
 	    first.nr == UINT32_MAX) {
-		replay->counters.failed_page_allocs++;
-		live->state = LIVE_FAILED;
+		fail_pages(replay, op, live);
 		return true;
 	}
 	follow_pages_claim(&replay->follow_pages, first);
@@ -966,8 +996,7 @@ static bool alloc_pages(struct replay *replay, const struct op *op, unsigned cpu
 	}
 	pfn first = page_alloc(replay->parts.pages, op->order, op->gfp, cpu);
 	if (first.nr == UINT32_MAX) {
-		replay->counters.failed_page_allocs++;
-		live->state = LIVE_FAILED;
+		fail_pages(replay, op, live);
 		return true;
 	}
 	if (replay->config.from_state && op->origin == OP_RECORDED && op->address) {
@@ -1600,6 +1629,18 @@ static void check_live(const struct replay *replay)
 	                                                   replay->parts.objects->ops->pages_held(replay->parts.objects));
 }
 
+/* Each block that the recording asked for is of one order. */
+static void check_orders(const struct replay *replay)
+{
+	uint64_t asked = 0, failed = 0;
+	for (unsigned order = 0; order < ORDERS; order++) {
+		asked += replay->by_order[order].asked;
+		failed += replay->by_order[order].failed;
+	}
+	SIM_ASSERT(asked == replay->counters.page_allocs + replay->counters.failed_page_allocs);
+	SIM_ASSERT(failed == replay->counters.failed_page_allocs);
+}
+
 void replay_check(const struct replay *replay)
 {
 	const struct replay_counters *counters = &replay->counters;
@@ -1627,6 +1668,7 @@ void replay_check(const struct replay *replay)
 	if (replay->follows)
 		follow_pages_check(&replay->follow_pages);
 	check_live(replay);
+	check_orders(replay);
 	page_allocator_check(replay->parts.pages);
 	object_allocator_check(replay->parts.objects);
 	if (replay->parts.areas)

@@ -248,7 +248,10 @@ static const char *file_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* id, allocator, label, how many of the chosen bear that allocator, that label; trace, machine, kernel; last sample, start. */
+/*
+ * id, allocator, label, how many of the chosen bear that allocator, that label; trace, machine, kernel; last sample, start; how
+ * many bear both.
+ */
 static bool take_run(void *context, const struct store_row *row, struct error *error)
 {
 	(void)error;
@@ -260,6 +263,8 @@ static bool take_run(void *context, const struct store_row *row, struct error *e
 		run->name = xstrdup(allocator);
 	else if (label[0] && row->values[4].integer == 1)
 		run->name = xstrdup(label);
+	else if (label[0] && row->values[10].integer == 1)
+		run->name = xasprintf("%s, %s", allocator, label);
 	else
 		run->name = xasprintf("%s, run %" PRId64, allocator, run->id);
 	const char *trace = file_name(text_of(&row->values[5], "no recording")), *machine = text_of(&row->values[6], "");
@@ -279,9 +284,10 @@ static bool read_runs(struct report *report, const int64_t *runs, size_t count, 
 	char *sql = xasprintf(
 	        "SELECT id, allocator, label, (SELECT count(*) FROM run AS o WHERE o.id IN (%s) AND o.allocator IS r.allocator),"
 	        " (SELECT count(*) FROM run AS o WHERE o.id IN (%s) AND o.label IS r.label), trace, machine, kernel,"
-	        " (SELECT max(sample) FROM sample WHERE run_id = r.id), (SELECT min(time_ns) FROM sample WHERE run_id = r.id)"
+	        " (SELECT max(sample) FROM sample WHERE run_id = r.id), (SELECT min(time_ns) FROM sample WHERE run_id = r.id),"
+	        " (SELECT count(*) FROM run AS o WHERE o.id IN (%s) AND o.allocator IS r.allocator AND o.label IS r.label)"
 	        " FROM run AS r WHERE id = ?%zu",
-	        list, list, count + 1);
+	        list, list, list, count + 1);
 	int64_t *parameters = xcalloc(count + 1, sizeof *parameters);
 	memcpy(parameters, runs, count * sizeof *runs);
 	bool ok = true;

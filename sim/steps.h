@@ -36,6 +36,7 @@ enum step_kind {
 	STEP_IPI,        /* interrupt a core (STEP_CPU of `bytes`): it shall drop the translation of `address` (STEP_NO_ADDRESS:
 	                    none), or of STEP_PAGES of `bytes` pages from there */
 	STEP_IPI_WAIT,   /* until all those cores have acknowledged */
+	STEP_SLEEP,      /* nothing is done for `address` nanoseconds: a device is waited for */
 	/* Of page tables in physical memory (sim/user_tables.h): what walks find from here on. They take no time of their own. */
 	STEP_NEW_TABLE,   /* the frame at physical `address` is an empty table; bytes 1: a top table */
 	STEP_ENTRY,       /* the entry at physical `address` ... */
@@ -205,6 +206,13 @@ static inline void step_ipi(struct steps *steps, unsigned cpu, uint64_t address)
 {
 	if (steps->recording)
 		steps_append(steps, STEP_IPI, address, cpu);
+}
+
+/* The op sleeps until a device is done. MODEL: its core waits with it, and runs nobody else meanwhile. */
+static inline void step_sleep(struct steps *steps, uint64_t ns)
+{
+	if (steps->recording)
+		steps_append(steps, STEP_SLEEP, ns, 0);
 }
 
 /* The same of several pages, one after the other; `pages` 1..65535. */

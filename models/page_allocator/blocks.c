@@ -308,6 +308,13 @@ static bool steal_pageblock(struct buddy *buddy, struct zone *zone, uint32_t nr,
 	return true;
 }
 
+static void count_fragmenting(struct buddy_counters *counters, unsigned type)
+{
+	counters->extfrag_unmovable += type == MIGRATE_UNMOVABLE;
+	counters->extfrag_movable += type == MIGRATE_MOVABLE;
+	counters->extfrag_reclaimable += type == MIGRATE_RECLAIMABLE;
+}
+
 static void steal_suitable_fallback(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned alloc_flags, unsigned type,
                                     bool whole_block)
 {
@@ -320,6 +327,7 @@ static void steal_suitable_fallback(struct buddy *buddy, struct zone *zone, uint
 		move_to_free_list(buddy, zone, nr, order, type);
 		return;
 	}
+	count_fragmenting(&buddy->counters, type);
 	if (old_type != MIGRATE_HIGHATOMIC) {
 		if (boost_watermark(buddy, zone)) {
 			buddy->counters.watermark_boosts++;

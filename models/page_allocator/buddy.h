@@ -19,7 +19,7 @@
  *   alloc.c   watermark checks, fast path, bulk allocation; request.h has what it shares with the next three
  *   slowpath.c what is tried when no zone serves
  *   compact.c compaction
- *   reclaim.c kswapd and direct reclaim over a load model
+ *   reclaim.c kswapd and direct reclaim: a load model, and the port's reclaimer if there is one
  *   check.c   the laws
  *   buddy.c   the port: wrong frees, views, counters, creation
  *
@@ -156,6 +156,7 @@ struct buddy_counters {
 	uint64_t allocstall, pcp_drain_all;
 	uint64_t kswapd_wake_slowpath, kswapd_wake_boost, watermark_boosts;
 	uint64_t extfrag, extfrag_whole, extfrag_claimed, extfrag_moved, extfrag_single;
+	uint64_t extfrag_unmovable, extfrag_movable, extfrag_reclaimable; /* those that are not whole, by who asked */
 	uint64_t highatomic_reserved_pages, highatomic_unreserved_pages;
 	uint64_t alloc_captured, captured_pages;
 	uint64_t compact_stall, compact_success, compact_fail;
@@ -164,7 +165,7 @@ struct buddy_counters {
 	uint64_t compact_isolated_migrate, compact_putback;
 	uint64_t pgmigrate_success;
 	uint64_t kswapd_wake, kswapd_runs, kcompactd_runs;
-	uint64_t pgscan_kswapd, pgscan_direct, pgsteal_kswapd, pgsteal_direct;
+	uint64_t pgscan_kswapd, pgscan_direct, pgsteal_kswapd, pgsteal_direct, pgsteal_reclaimer;
 	uint64_t slabs_scanned, slab_pages_reclaimed;
 	uint64_t oom, nofail_failed;
 };
@@ -194,6 +195,7 @@ struct buddy {
 	uint64_t vmstat_due_ns[CPUS_MAX]; /* when each does so next; 0: it has not been asked yet */
 	uint32_t kswapd_countdown;        /* calls until the daemons run; 0: none is awake */
 	uint32_t kswapd_delay;            /* calls from its waking to kswapd's turn; 0: it never runs */
+	bool reclaiming;                  /* frees come from within a reclaim, and let no daemon run */
 	bool compaction;                  /* CONFIG_COMPACTION */
 	struct node nodes[NODES_MAX];
 	unsigned node_count;

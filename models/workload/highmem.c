@@ -37,7 +37,7 @@ static const char *const call_names[] = {
         [PAGE_MAP_PERMANENT] = "kmap", [PAGE_MAP_LOCAL] = "kmap_local", [PAGE_MAP_ATOMIC] = "kmap_atomic", NULL};
 
 static const struct setting keys[] = {
-        {.key = "name", .type = SETTING_STRING, .default_text = "", .help = "highmem", .source = "every line has one", AT(name)},
+        SETTING_LINE_NAME(struct highmem, "highmem"),
         {.key = "files",
          .type = SETTING_COUNT,
          .unit = "files",

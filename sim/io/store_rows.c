@@ -254,6 +254,17 @@ bool store_sample_area(struct store *store, int64_t run_id, uint32_t sample, con
 	return row_end(store, error);
 }
 
+bool store_sample_order(struct store *store, int64_t run_id, uint32_t sample, unsigned page_order, uint64_t asked,
+                        uint64_t failed, struct error *error)
+{
+	row_begin(store, TABLE_SAMPLE_ORDER, run_id);
+	put_integer(store, sample);
+	put_integer(store, page_order);
+	put_number(store, asked);
+	put_number(store, failed);
+	return row_end(store, error);
+}
+
 bool store_snapshot(struct store *store, int64_t run_id, const char *kind, uint32_t sample, const char *text, struct error *error)
 {
 	row_begin(store, TABLE_SNAPSHOT, run_id);

@@ -365,6 +365,25 @@ static void test_a_daemon_needs_a_switch(void **state)
 	rig_release(&rig);
 }
 
+/* Would catch: a sleep counted as work, one that begins before what was read is there, nanoseconds taken for cycles. */
+static void test_a_sleep_is_time_of_the_device(void **state)
+{
+	(void)state;
+	struct rig rig;
+	rig_init(&rig, 1, (struct core_config){.instructions_per_cycle = 1, .misses_in_flight = 10});
+	rig.machine.frequency_mhz = 3500;
+	step_spend(&rig.steps, 100);
+	step_sleep(&rig.steps, 80000);
+	step_spend(&rig.steps, 50);
+	push(&rig, 0);
+	machine_drain(&rig.machine);
+	assert_int_equal(part(&rig, 0, COST_IO), 280000);
+	assert_int_equal(part(&rig, 0, COST_COMPUTE), 150);
+	assert_int_equal(rig.machine.cores[0].started, 280150);
+	machine_check(&rig.machine);
+	rig_release(&rig);
+}
+
 /* Would catch: an op counted for another owner, path or call site. */
 static void test_costs_by_owner_and_path(void **state)
 {
@@ -408,6 +427,7 @@ int main(void)
 	        cmocka_unit_test(test_interrupts_are_acknowledged),
 	        cmocka_unit_test(test_a_waiting_core_serves_interrupts),
 	        cmocka_unit_test(test_a_daemon_needs_a_switch),
+	        cmocka_unit_test(test_a_sleep_is_time_of_the_device),
 	        cmocka_unit_test(test_costs_by_owner_and_path),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -282,6 +282,7 @@ static void without_grouping_all_pages_are_unmovable(void **state)
 		assert_int_equal(first[i].nr, first[0].nr + 16 * i);
 	}
 	assert_int_equal(zone->pageblocks[MIGRATE_MOVABLE], movable - 1);
+	assert_int_equal(bench.buddy->counters.extfrag_whole, 1);
 	assert_int_equal(bench.buddy->counters.extfrag, 1);
 	for (unsigned i = 0; i < 3; i++)
 		assert_int_equal(page_free(bench.pages, first[i], 4, 0), PAGE_FREE_OK);

@@ -32,6 +32,7 @@ bool timed_machine_create(struct timed_machine *timed, const struct timed_machin
 	const struct machine_wiring cores = {.cpus = settings->machine.cpus,
 	                                     .line_bytes = settings->machine.cache_line_bytes,
 	                                     .core = settings->machine.core,
+	                                     .frequency_mhz = settings_mhz(settings),
 	                                     .memory = timed->memory,
 	                                     .listener = parts->listener,
 	                                     .tables = parts->tables,
