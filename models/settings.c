@@ -38,6 +38,8 @@
 #define PIECES "counted in pieces; the path itself was not seen (docs/steps.md)"
 #define HIGHMEM_READ "read off the machine code of mm/highmem.c, i386 with SMP and HIGHMEM4G (docs/steps.md)"
 #define ESTIMATE "estimate; a setting because no published table gives it for this kernel"
+#define IRQ_PAIR \
+	"Brouer, linux-mm 2015: local_irq_disable and _enable together 7 cycles on an i7-4790K; how they part is an estimate"
 #define SKYLAKE_CORE "Intel Optimization Reference Manual, 2.5 (Skylake)"
 #define SKYLAKE_CACHES "Intel 64 and IA-32 Architectures Optimization Reference Manual, cache parameters of Skylake"
 
@@ -913,6 +915,30 @@ static const struct setting table[] = {
          .help = "What a compare-and-exchange of two words without lock prefix takes beyond its access",
          .source = "Agner Fog, Instruction tables: CMPXCHG16B m128 on Skylake",
          AT(machine.core.cmpxchg_cycles)},
+        {.key = "machine.core.pushf",
+         .type = SETTING_CYCLES,
+         .default_text = "1 cycle",
+         .min = 0,
+         .max = 1000000,
+         .help = "What saving the flags (PUSHF) takes beyond an ordinary instruction",
+         .source = "Agner Fog, Instruction tables: one PUSHF a cycle on Haswell and Skylake",
+         AT(machine.core.pushf_cycles)},
+        {.key = "machine.core.cli",
+         .type = SETTING_CYCLES,
+         .default_text = "3 cycles",
+         .min = 0,
+         .max = 1000000,
+         .help = "What switching interrupts off (CLI) takes beyond an ordinary instruction",
+         .source = IRQ_PAIR,
+         AT(machine.core.cli_cycles)},
+        {.key = "machine.core.sti",
+         .type = SETTING_CYCLES,
+         .default_text = "4 cycles",
+         .min = 0,
+         .max = 1000000,
+         .help = "What switching interrupts on (STI) takes beyond an ordinary instruction; before Linux 5.12 that was a POPF",
+         .source = IRQ_PAIR,
+         AT(machine.core.sti_cycles)},
         {.key = "machine.core.ipi_send",
          .type = SETTING_CYCLES,
          .default_text = "150 cycles",

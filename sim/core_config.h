@@ -17,6 +17,8 @@ struct core_config {
 	uint32_t misses_in_flight;       /* 1..CORE_MISSES_MAX */
 	uint32_t store_buffer;           /* stores, 0..CORE_STORES_MAX */
 	uint32_t cmpxchg_cycles;         /* an update beyond its access */
+	uint32_t pushf_cycles;           /* PUSHF, beyond an instruction */
+	uint32_t cli_cycles, sti_cycles; /* interrupts off, on, likewise */
 	uint32_t ipi_send_cycles;        /* to write the interrupt command */
 	uint32_t ipi_cycles;             /* from there to the other core's handler */
 	uint32_t ipi_handler_cycles;     /* in and out of it */

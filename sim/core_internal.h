@@ -54,6 +54,7 @@ cycle core_exchange(struct core *core, uint64_t address, uint32_t bytes, cycle n
 cycle core_cmpxchg(struct core *core, uint64_t address, uint32_t bytes, cycle now);
 void core_prefetch(struct core *core, uint64_t address, cycle now);
 cycle core_spend(struct core *core, uint32_t instructions, cycle now);
+cycle core_switch_irqs(struct core *core, enum step_irqs which, cycle now);
 cycle core_sleep(struct core *core, uint64_t ns, cycle now);
 
 /* CYCLE_NEVER: the core waits now, and will be woken. */

@@ -18,8 +18,9 @@ cycle core_load_cr3(struct core *core, uint64_t root, uint32_t bytes, cycle now)
 	core->pcid = STEP_PCID(bytes);
 	core->counters.cr3_loads++;
 	if (machine->user_tables)
-		memory_switch_space(machine->memory, core->cpu, root == STEP_KERNEL_ROOT ? machine->user_tables->kernel_root : root,
-		                    core->pcid, bytes & STEP_NO_FLUSH);
+		memory_switch_space(machine->memory, core->cpu,
+		                    root == STEP_KERNEL_ROOT ? machine->user_tables->kernel_root : root, core->pcid,
+		                    bytes & STEP_NO_FLUSH);
 	return now + machine->config.cr3_cycles;
 }
 

@@ -27,6 +27,9 @@ enum job_kind {
 	JOB_PAGE_UNMAP,
 	JOB_PAGE_CLEAR,
 	JOB_PAGE_COPY,
+	JOB_PROCESS, /* create, fork, exec, map, unmap, exit */
+	JOB_TOUCH,
+	JOB_SWITCH,
 	JOB_KINDS
 };
 

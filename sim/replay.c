@@ -9,6 +9,7 @@
 #include "sim/follow.h"
 #include "sim/follow_kfree_rcu.h"
 #include "sim/follow_rcu.h"
+#include "sim/replay_process.h"
 #include "sim/usercopy_caches.h"
 
 #include <inttypes.h>
@@ -33,7 +34,18 @@
  * LIVE_BEFORE: allocated by an op before the start state. LIVE_LARGE: such a kmalloc of whole pages, which only the page
  * allocator knows. LIVE_UNKNOWN: not in the start state.
  */
-enum live_state { LIVE_NOT, LIVE_OBJECT, LIVE_PAGES, LIVE_FAILED, LIVE_BEFORE, LIVE_LARGE, LIVE_UNKNOWN, LIVE_AREA, LIVE_MAP };
+enum live_state {
+	LIVE_NOT,
+	LIVE_OBJECT,
+	LIVE_PAGES,
+	LIVE_FAILED,
+	LIVE_BEFORE,
+	LIVE_LARGE,
+	LIVE_UNKNOWN,
+	LIVE_AREA,
+	LIVE_MAP,
+	LIVE_PROCESS
+};
 
 /* What an id stands for now. */
 struct live {
@@ -113,6 +125,10 @@ const struct metric replay_metrics[] = {
         METRIC(struct replay_counters, pages_copied, "pages", "Pages of the blocks copied"),
         METRIC(struct replay_counters, failed_page_uses, "1",
                "Pages to be mapped, cleared or copied that could not be allocated"),
+        METRIC(struct replay_counters, process_ops, "1", "Ops of processes (fork, exec, exit, map, touch, switch ...)"),
+        METRIC(struct replay_counters, failed_process_ops, "1", "Ops of processes that found no memory"),
+        GAUGE(struct replay_counters, live_processes, "1", "Processes at the end"),
+        GAUGE(struct replay_counters, pages_processes, "pages", "Frames held by processes at the end"),
         METRIC(struct replay_counters, marks, "1", "Marks in the recording"),
         METRIC(struct replay_counters, failed_object_allocs, "1", "Object allocations that found no memory"),
         METRIC(struct replay_counters, first_failed_op, "1", "Number of the first op that was one of these; 0: none"),
@@ -350,6 +366,8 @@ static void slab_goes(void *context, pfn first, unsigned order, unsigned cpu);
 static void page_moved(void *context, pfn from, pfn to)
 {
 	struct replay *replay = context;
+	if (replay->parts.users && replay->parts.users->ops->moved(replay->parts.users, from, to))
+		return;
 	if (!replay->id_of_frame) {
 		replay->id_of_frame = lazy_alloc(replay->parts.pages->end_pfn, sizeof *replay->id_of_frame);
 		for (uint32_t id = 0; id < replay->info->ids; id++)
@@ -389,6 +407,11 @@ static bool begin_put_off(struct replay *replay, struct error *error)
 static uint64_t pages_of_areas(const struct replay *replay)
 {
 	return replay->parts.areas ? replay->parts.areas->ops->pages_held(replay->parts.areas) : 0;
+}
+
+static uint64_t pages_of_processes(const struct replay *replay)
+{
+	return replay->parts.users ? replay->parts.users->ops->pages_held(replay->parts.users) : 0;
 }
 
 struct replay *replay_create(const struct replay_config *config, const struct replay_parts *parts, struct error *error)
@@ -525,6 +548,7 @@ static bool take_sample(struct replay *replay, struct error *error)
 	uint32_t number = replay->samples++;
 	look_at_caches(replay);
 	replay->counters.pages_areas = pages_of_areas(replay);
+	replay->counters.pages_processes = pages_of_processes(replay);
 	if (!replay->parts.store)
 		return true;
 	struct page_allocator *pages = replay->parts.pages;
@@ -650,6 +674,15 @@ static const char *op_name(uint8_t kind)
 	        [OP_MARK] = "mark",
 	        [OP_AREA_ALLOC] = "area alloc",
 	        [OP_AREA_FREE] = "area free",
+	        [OP_PROCESS_CREATE] = "process create",
+	        [OP_PROCESS_FORK] = "fork",
+	        [OP_PROCESS_EXIT] = "exit",
+	        [OP_PROCESS_EXEC] = "exec",
+	        [OP_PROCESS_MAP] = "map",
+	        [OP_PROCESS_UNMAP] = "unmap",
+	        [OP_PROCESS_TOUCH] = "touch",
+	        [OP_PROCESS_SWITCH] = "switch",
+	        [OP_PROCESS_LEAVE] = "leave",
 	        [OP_PAGE_MAP] = "page map",
 	        [OP_PAGE_UNMAP] = "page unmap",
 	        [OP_PAGE_CLEAR] = "page clear",
@@ -1259,6 +1292,62 @@ static bool copy_pages(struct replay *replay, const struct op *op, unsigned cpu,
 	return page_use_done(replay, op, result, error);
 }
 
+/* ---- processes ---- */
+
+/* What a process does on one CPU comes behind what it did on another: its core there has to come to the end first. */
+static void follow_process(struct replay *replay, struct live *live, unsigned cpu)
+{
+	if (replay->parts.machine && live->cpu != cpu)
+		machine_wait_for(replay->parts.machine, live->cpu);
+	live->cpu = (uint16_t)cpu;
+}
+
+/* The process that an op is of, or its parent; NULL: none lives there. */
+static struct live *subject_of(struct replay *replay, const struct op *op)
+{
+	struct live *live = &replay->live[op->kind == OP_PROCESS_FORK ? op->address : op->id];
+	return live->state == LIVE_PROCESS || live->state == LIVE_FAILED ? live : NULL;
+}
+
+static bool process_done(struct replay *replay, const struct op *op, const struct process_op_done *done, unsigned cpu,
+                         struct error *error)
+{
+	if (done->result == PROCESS_OP_WRONG)
+		return wrong_op(replay, op, done->what, error);
+	bool failed = done->result == PROCESS_OP_NO_MEMORY;
+	replay->counters.process_ops += !failed;
+	replay->counters.failed_process_ops += failed;
+	if (makes_process(op->kind))
+		replay->live[op->id] = (struct live){.address = done->process.nr,
+		                                     .cache = UINT32_MAX,
+		                                     .cpu = (uint16_t)cpu,
+		                                     .state = failed ? LIVE_FAILED : LIVE_PROCESS};
+	if (op->kind == OP_PROCESS_EXIT)
+		replay->live[op->id].state = LIVE_NOT;
+	replay->counters.live_processes = replay->parts.users->live_processes;
+	return true;
+}
+
+static bool decide_process(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
+{
+	struct process_op_done done = {.result = PROCESS_OP_NO_MEMORY, .process = PROCESS_NONE};
+	process_id process = PROCESS_NONE;
+	if (makes_process(op->kind) && replay->live[op->id].state != LIVE_NOT)
+		return wrong_op(replay, op, "its id is still in use", error);
+	if (op->kind != OP_PROCESS_CREATE && op->kind != OP_PROCESS_LEAVE) {
+		struct live *live = subject_of(replay, op);
+		if (!live)
+			return wrong_op(replay, op, "no process is live under its id", error);
+		/* One that could not be made does nothing. */
+		if (live->state == LIVE_FAILED)
+			return process_done(replay, op, &done, cpu, error);
+		follow_process(replay, live, cpu);
+		process = (process_id){(uint32_t)live->address};
+	}
+	done = process_op(replay->parts.users, op, process, cpu);
+	return process_done(replay, op, &done, cpu, error);
+}
+
 /* Lets the allocators decide one op. false: the run stops here. */
 static bool decide(struct replay *replay, const struct op *op, const struct op *next, unsigned cpu, struct error *error)
 {
@@ -1286,6 +1375,16 @@ static bool decide(struct replay *replay, const struct op *op, const struct op *
 		return clear_pages(replay, op, cpu, error);
 	case OP_PAGE_COPY:
 		return copy_pages(replay, op, cpu, error);
+	case OP_PROCESS_CREATE:
+	case OP_PROCESS_FORK:
+	case OP_PROCESS_EXIT:
+	case OP_PROCESS_EXEC:
+	case OP_PROCESS_MAP:
+	case OP_PROCESS_UNMAP:
+	case OP_PROCESS_TOUCH:
+	case OP_PROCESS_SWITCH:
+	case OP_PROCESS_LEAVE:
+		return decide_process(replay, op, cpu, error);
 	case OP_MARK:
 		replay->counters.marks++;
 		return true;
@@ -1318,8 +1417,13 @@ static enum job_kind job_of(uint8_t kind)
 		return JOB_PAGE_CLEAR;
 	case OP_PAGE_COPY:
 		return JOB_PAGE_COPY;
+	case OP_PROCESS_TOUCH:
+		return JOB_TOUCH;
+	case OP_PROCESS_SWITCH:
+	case OP_PROCESS_LEAVE:
+		return JOB_SWITCH;
 	default:
-		return JOB_PAGE_FREE;
+		return is_process_op(kind) ? JOB_PROCESS : JOB_PAGE_FREE;
 	}
 }
 
@@ -1335,7 +1439,7 @@ static uint32_t step_owner(const struct replay *replay, const struct op *op)
 static uint32_t step_call_site(const struct replay *replay, const struct op *op)
 {
 	enum job_kind kind = job_of(op->kind);
-	if (kind == JOB_PAGE_ALLOC || kind == JOB_PAGE_FREE) /* they have none of their own */
+	if (kind == JOB_PAGE_ALLOC || kind == JOB_PAGE_FREE || is_process_op(op->kind)) /* they have none of their own */
 		return NO_CALL_SITE;
 	return kind == JOB_PAGE_CLEAR || kind == JOB_PAGE_COPY ? op->call_site : replay->live[op->id].call_site;
 }
@@ -1361,6 +1465,12 @@ static void skip_op(struct replay *replay, const struct op *op)
 		return;
 	if (op->kind == OP_PAGE_MAP) {
 		replay->live[op->id].state = LIVE_UNKNOWN;
+		return;
+	}
+	if (is_process_op(op->kind)) {
+		/* No state tells of processes: what they do later is left out, too. */
+		if (makes_process(op->kind) || op->kind == OP_PROCESS_EXIT)
+			replay->live[op->id].state = makes_process(op->kind) ? LIVE_FAILED : LIVE_NOT;
 		return;
 	}
 	wait_for_kfree_rcu(replay, op, vaddr_of(op->address));
@@ -1625,7 +1735,8 @@ static void check_live(const struct replay *replay)
 	SIM_ASSERT(pages == counters->pages_unmovable + counters->pages_movable + counters->pages_reclaimable);
 	SIM_ASSERT(replay->before_start || replay->parts.pages->allocated_pages ==
 	                                           pages + replay->start_unknown + (uint64_t)replay->follow_pages.balance +
-	                                                   pages_of_areas(replay) + counters->pages_mapped +
+	                                                   pages_of_areas(replay) + pages_of_processes(replay) +
+	                                                   counters->pages_mapped +
 	                                                   replay->parts.objects->ops->pages_held(replay->parts.objects));
 }
 
@@ -1649,13 +1760,16 @@ void replay_check(const struct replay *replay)
 	                                    counters->failed_page_allocs + counters->frees_of_failed + counters->wrong_ops +
 	                                    counters->refused_caches_allocs + counters->skipped_ops + counters->frees_of_unknown +
 	                                    counters->area_allocs + counters->area_frees + counters->failed_area_allocs +
-	                                    counters->page_maps + counters->page_map_waits + counters->page_unmaps +
-	                                    counters->page_clears + counters->page_copies + counters->failed_page_uses);
+	                                    counters->process_ops + counters->failed_process_ops + counters->page_maps +
+	                                    counters->page_map_waits + counters->page_unmaps + counters->page_clears +
+	                                    counters->page_copies + counters->failed_page_uses);
 	SIM_ASSERT(counters->page_maps + counters->page_maps_late == counters->page_unmaps + counters->live_page_maps);
 	SIM_ASSERT(counters->page_maps == replay->page_maps.counters.made);
 	SIM_ASSERT((counters->first_failed_op != 0) == (counters->failed_object_allocs != 0));
 	SIM_ASSERT(counters->area_allocs == counters->area_frees + counters->live_areas);
-	SIM_ASSERT(!replay->parts.areas || replay->parts.areas->live_areas == counters->live_areas);
+	SIM_ASSERT(!replay->parts.areas ||
+	           replay->parts.areas->live_areas ==
+	                   counters->live_areas + (replay->parts.users ? replay->parts.users->live_processes : 0));
 	SIM_ASSERT(counters->start_objects + counters->object_allocs == counters->object_frees + counters->live_objects);
 	SIM_ASSERT(counters->start_page_blocks + counters->page_allocs == counters->page_frees + counters->live_page_blocks);
 	SIM_ASSERT(counters->address_compared == counters->address_equal + counters->address_unseen_free +
@@ -1673,6 +1787,8 @@ void replay_check(const struct replay *replay)
 	object_allocator_check(replay->parts.objects);
 	if (replay->parts.areas)
 		virtual_allocator_check(replay->parts.areas);
+	if (replay->parts.users)
+		user_memory_check(replay->parts.users);
 	page_maps_check(&replay->page_maps);
 	if (replay->parts.machine)
 		machine_check(replay->parts.machine);

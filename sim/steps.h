@@ -29,6 +29,7 @@ enum step_kind {
 	STEP_EXCHANGE, /* compare-and-exchange without lock prefix, as this_cpu_cmpxchg_double() is */
 	STEP_PREFETCH, /* the line of `address` shall come; nobody waits for it */
 	STEP_SPEND,    /* `bytes` instructions, those of the steps around them among them */
+	STEP_IRQS,     /* interrupts off or on: what that takes beyond the instruction; `bytes` is an enum step_irqs */
 	STEP_LOCK,     /* spin until the lock whose word lies at `address` is ours */
 	STEP_UNLOCK,   /* give that lock up */
 	STEP_INVALIDATE, /* drop the translations of `bytes` pages from `address` on here, of all addresses with
@@ -62,6 +63,13 @@ enum step_kind {
 #define STEP_PCID(bytes) ((bytes)&0xfff)
 #define STEP_NO_FLUSH 0x1000u
 
+/* Instructions that switch a core's interrupts, each counted as one of STEP_SPEND too. */
+enum step_irqs {
+	IRQS_SAVE,    /* PUSHF and CLI: local_irq_save() */
+	IRQS_DISABLE, /* CLI: local_irq_disable(); local_irq_save() where they are off already takes the PUSHF as well */
+	IRQS_ENABLE   /* STI: local_irq_enable(); local_irq_restore(), if they were on (Linux 5.12 and later; POPF before) */
+};
+
 /* How far an op went. Each includes what stands before it. */
 enum step_path {
 	PATH_FAST,  /* from or to what this CPU keeps for itself */
@@ -82,7 +90,8 @@ struct daemon_part {
 
 struct step {
 	uint64_t address;
-	uint32_t bytes; /* STEP_SPEND: instructions; STEP_IPI: the other core; STEP_MAP: lower bits of the first frame */
+	uint32_t bytes; /* STEP_SPEND: instructions; STEP_IRQS: which; STEP_IPI: the other core; STEP_MAP: lower bits of the first
+	                   frame */
 	uint8_t kind;   /* enum step_kind */
 	bool uses;      /* its address comes out of loads before it */
 	uint8_t frame;  /* STEP_MAP: upper bits of the first frame */
@@ -184,6 +193,12 @@ static inline void step_spend(struct steps *steps, uint32_t instructions)
 		steps_append(steps, STEP_SPEND, 0, instructions);
 }
 
+static inline void step_irqs(struct steps *steps, enum step_irqs which)
+{
+	if (steps->recording)
+		steps_append(steps, STEP_IRQS, 0, which);
+}
+
 static inline void step_lock(struct steps *steps, vaddr lock)
 {
 	if (steps->recording)
@@ -194,6 +209,31 @@ static inline void step_unlock(struct steps *steps, vaddr lock)
 {
 	if (steps->recording)
 		steps_append(steps, STEP_UNLOCK, lock.addr, 4);
+}
+
+/* spin_lock_irq() and spin_unlock_irq(). */
+static inline void step_lock_irq(struct steps *steps, vaddr lock)
+{
+	step_irqs(steps, IRQS_DISABLE);
+	step_lock(steps, lock);
+}
+
+static inline void step_unlock_irq(struct steps *steps, vaddr lock)
+{
+	step_unlock(steps, lock);
+	step_irqs(steps, IRQS_ENABLE);
+}
+
+/* spin_lock_irqsave() and spin_unlock_irqrestore(), from where interrupts are on. */
+static inline void step_lock_irqsave(struct steps *steps, vaddr lock)
+{
+	step_irqs(steps, IRQS_SAVE);
+	step_lock(steps, lock);
+}
+
+static inline void step_unlock_irqrestore(struct steps *steps, vaddr lock)
+{
+	step_unlock_irq(steps, lock);
 }
 
 static inline void step_invalidate(struct steps *steps, uint64_t address)

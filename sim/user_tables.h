@@ -10,6 +10,7 @@
 #define SIM_USER_TABLES_H
 
 #include "sim/physical_memory.h"
+#include "sim/walker.h"
 
 struct user_tables {
 	struct physical_memory *memory; /* not owned */
@@ -25,5 +26,20 @@ static inline void user_tables_set(struct user_tables *tables, uint64_t entry, u
 {
 	physical_memory_write(tables->memory, entry, tables->entry_bytes, raw);
 }
+
+/* What a core's walker stands at, and who puts other faults right (struct mmu: fault). */
+struct user_tables_fault {
+	const struct user_tables *tables;
+	const struct walker *walker;
+	bool (*next)(void *context, uint64_t linear, enum walk_outcome outcome, unsigned error_code);
+	void *context;
+};
+
+/*
+ * struct mmu: fault. An entry that the kernel's top table got after the loaded one was made is copied, and the access tried again
+ * (vmalloc_fault() of i386). MODEL: on x86-64 a kernel has all top tables of areas from the start (preallocate_vmalloc_pages()):
+ * there the first use of each 512 GiB of them costs a walk more.
+ */
+bool user_tables_fault(void *fault, uint64_t linear, enum walk_outcome outcome, unsigned error_code);
 
 #endif

@@ -13,6 +13,7 @@
 
 #include "sim/gfp.h"
 #include "sim/port/page_mapper.h"
+#include "sim/port/user_memory.h"
 #include "sim/port/virtual_allocator.h"
 #include "sim/rng.h"
 #include "sim/trace.h"
@@ -105,6 +106,28 @@ void workload_copy(struct workload *workload, unsigned cpu, workload_kind kind, 
 workload_block workload_ioremap(struct workload *workload, unsigned cpu, workload_kind kind, uint64_t physical);
 
 workload_block workload_alloc(struct workload *workload, unsigned cpu, workload_kind kind);
+/* ---- processes (ops of sim/trace.h) ---- */
+
+/* A run of accesses. */
+struct workload_touch {
+	uint64_t address;
+	uint32_t bytes, stride; /* at most TOUCH_ACCESSES_MAX accesses */
+	enum touch_kind kind;
+};
+
+workload_block workload_process_create(struct workload *workload, unsigned cpu);
+workload_block workload_process_fork(struct workload *workload, unsigned cpu, workload_block parent, enum fork_kind kind);
+void workload_process_exec(struct workload *workload, unsigned cpu, workload_block process);
+void workload_process_exit(struct workload *workload, unsigned cpu, workload_block process);
+/* At most 2^32 - 1 pages. */
+void workload_process_map(struct workload *workload, unsigned cpu, workload_block process,
+                          const struct user_area_request *request);
+void workload_process_unmap(struct workload *workload, unsigned cpu, workload_block process, uint64_t start, uint64_t pages);
+void workload_touch(struct workload *workload, unsigned cpu, workload_block process, const struct workload_touch *touch);
+void workload_process_switch(struct workload *workload, unsigned cpu, workload_block process);
+/* The CPU goes on with a kernel thread, or with nothing. */
+void workload_process_leave(struct workload *workload, unsigned cpu);
+
 void workload_free(struct workload *workload, unsigned cpu, workload_block block);
 
 /* Simulated time of the op before. */

@@ -377,14 +377,14 @@ void reserve_highatomic_pageblock(struct buddy *buddy, struct zone *zone, uint32
 	uint64_t max_managed = zone->managed / HIGHATOMIC_PART + pageblock_frames(buddy);
 	if (zone->nr_reserved_highatomic >= max_managed)
 		return;
-	step_lock(buddy->steps, zone_lock_address(zone));
+	step_lock_irqsave(buddy->steps, zone_lock_address(zone));
 	if (pageblock_type(buddy, zone, nr) < MIGRATE_PCPTYPES) {
 		zone->nr_reserved_highatomic += pageblock_frames(buddy);
 		buddy->counters.highatomic_reserved_pages += pageblock_frames(buddy);
 		set_pageblock_type(buddy, zone, nr, MIGRATE_HIGHATOMIC);
 		move_freepages_block(buddy, zone, nr, MIGRATE_HIGHATOMIC, &movable);
 	}
-	step_unlock(buddy->steps, zone_lock_address(zone));
+	step_unlock_irqrestore(buddy->steps, zone_lock_address(zone));
 }
 
 static bool unreserve_in_zone(struct buddy *buddy, struct zone *zone, unsigned type)
@@ -413,9 +413,9 @@ bool unreserve_highatomic_pageblock(struct buddy *buddy, const struct zonelist *
 		struct zone *zone = &buddy->zones[zonelist->zones[i]];
 		if (!force && zone->nr_reserved_highatomic <= pageblock_frames(buddy))
 			continue;
-		step_lock(buddy->steps, zone_lock_address(zone));
+		step_lock_irqsave(buddy->steps, zone_lock_address(zone));
 		bool done = unreserve_in_zone(buddy, zone, type);
-		step_unlock(buddy->steps, zone_lock_address(zone));
+		step_unlock_irqrestore(buddy->steps, zone_lock_address(zone));
 		if (done)
 			return true;
 	}

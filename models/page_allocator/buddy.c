@@ -58,10 +58,10 @@ static void free_allocated(struct buddy *buddy, uint32_t nr, unsigned order, uns
 	step_path(buddy->steps, PATH_LISTS);
 	step_spend(buddy->steps, buddy->cost.page_zone_free);
 	step_read(buddy->steps, pageblock_word(buddy, nr), ZONE_WORD);
-	step_lock(buddy->steps, zone_lock_address(zone));
+	step_lock_irqsave(buddy->steps, zone_lock_address(zone));
 	buddy->counters.buddy_free_pages += 1ull << order;
 	free_one_page(buddy, zone, nr, order, pageblock_type(buddy, zone, nr), false, cpu);
-	step_unlock(buddy->steps, zone_lock_address(zone));
+	step_unlock_irqrestore(buddy->steps, zone_lock_address(zone));
 	touch_vm_event(buddy, cpu, VM_EVENT_PGFREE_OFFSET);
 }
 

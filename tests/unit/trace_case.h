@@ -104,6 +104,15 @@ static inline void case_render_op(const struct trace *trace, const struct op *op
 	case OP_PAGE_UNMAP:
 	case OP_PAGE_CLEAR:
 	case OP_PAGE_COPY:
+	case OP_PROCESS_CREATE:
+	case OP_PROCESS_FORK:
+	case OP_PROCESS_EXIT:
+	case OP_PROCESS_EXEC:
+	case OP_PROCESS_MAP:
+	case OP_PROCESS_UNMAP:
+	case OP_PROCESS_TOUCH:
+	case OP_PROCESS_SWITCH:
+	case OP_PROCESS_LEAVE:
 		snprintf(text, size, "%" PRIu32 ":%u ", op->id, op->order);
 		break;
 	case OP_MARK:

@@ -40,6 +40,9 @@ struct parts {
 	struct page_allocator *pages;
 	struct object_allocator *objects;
 	struct virtual_allocator *areas; /* NULL: the recording has none */
+	struct user_memory *users;       /* NULL: the recording has no processes */
+	struct user_tables user_tables;
+	struct user_tables_fault user_faults[CPUS_MAX];
 	struct page_mapper *mapper;
 	struct cache_hierarchy *caches; /* NULL: the memory model has none */
 	struct mmus mmus;               /* likewise; cpus 0 */
@@ -254,6 +257,31 @@ static struct op_cost_names names_of(struct parts *parts)
 	return (struct op_cost_names){.owner = owner_of_cache, .call_site = name_of_call_site, .context = parts};
 }
 
+/* Page tables of processes beside the kernel's own, where walks are made. */
+static struct user_tables *make_user_tables(struct parts *parts)
+{
+	struct mmus *mmus = &parts->mmus;
+	if (!parts->users || !parts->mapped)
+		return NULL;
+	const struct paging_level *top = &mmus->mode->level[mmus->mode->levels - 1];
+	const uint32_t entries = 1u << top->index_bits;
+	parts->user_tables = (struct user_tables){
+	        .memory = &mmus->memory,
+	        .kernel_root = parts->kernel_map.tables.root,
+	        .entry_bytes = mmus->mode->entry_bytes,
+	        .entries = entries,
+	        .first_kernel_entry =
+	                mmus->mode->sign_extended ? entries / 2 : (uint32_t)(parts->layout.direct_map >> top->shift)};
+	for (unsigned cpu = 0; cpu < mmus->cpus; cpu++) {
+		struct mmu *mmu = &mmus->mmu[cpu];
+		parts->user_faults[cpu] = (struct user_tables_fault){
+		        .tables = &parts->user_tables, .walker = mmu->walker, .next = mmu->fault, .context = mmu->context};
+		mmu->fault = user_tables_fault;
+		mmu->context = &parts->user_faults[cpu];
+	}
+	return &parts->user_tables;
+}
+
 /* Memory, cores and their clock, and a listener where one is asked for. */
 static bool make_machine(struct parts *parts, struct error *error)
 {
@@ -264,6 +292,7 @@ static bool make_machine(struct parts *parts, struct error *error)
 		return false;
 	machine.caches = parts->caches;
 	machine.mmu = parts->mmus.mmu;
+	machine.users = make_user_tables(parts);
 	if (parts->mapped)
 		machine.tables = (struct table_keeper){.remap = kernel_map_remap, .context = &parts->kernel_map};
 	if (op_events_wanted(settings)) {
@@ -286,6 +315,41 @@ static bool make_areas(struct parts *parts, struct error *error)
 	                                                .steps = &parts->steps};
 	parts->areas = model ? model->create(&wiring, error) : NULL;
 	return parts->areas != NULL;
+}
+
+/* The paging mode of processes' tables; where nothing is translated, the usual one of the architecture. */
+static const struct translation_ops *mode_of_processes(const struct settings *settings, struct error *error)
+{
+	const struct translation_model *model = translation_model(settings->machine.paging, error);
+	if (model && model->ops->levels == 0)
+		model = translation_model(settings->machine.architecture == ARCHITECTURE_X86_32 ? "x86_pae" : "x86_4level",
+		                          error);
+	return model ? model->ops : NULL;
+}
+
+static bool make_users(struct parts *parts, struct error *error)
+{
+	const struct settings *settings = parts->run->settings;
+	const struct translation_ops *mode = mode_of_processes(settings, error);
+	const struct paging_controls controls = paging_controls_of(settings);
+	if (!mode)
+		return false;
+	if ((mode->linear_bits == 32) != settings_are_32bit(parts))
+		return error_set(error, ERROR_USAGE, "machine.paging is %s, but the machine is of %s bits; expected %s",
+		                 mode->name, settings_are_32bit(parts) ? "32" : "64",
+		                 settings_are_32bit(parts) ? "x86_32 or x86_pae" : "x86_4level or x86_5level");
+	const struct user_memory_wiring wiring = {.settings = settings,
+	                                          .pages = parts->pages,
+	                                          .objects = parts->objects,
+	                                          .areas = parts->areas,
+	                                          .layout = &parts->layout,
+	                                          .steps = &parts->steps,
+	                                          .mapper = parts->mapper,
+	                                          .mode = mode,
+	                                          .controls = &controls,
+	                                          .cpus = settings->machine.cpus};
+	parts->users = user_memory_models[0].create(&wiring, error);
+	return parts->users != NULL;
 }
 
 static bool make_models(struct parts *parts, struct error *error)
@@ -325,7 +389,10 @@ static bool make_models(struct parts *parts, struct error *error)
 	parts->objects = object_model->create(&above, error);
 	if (!parts->objects || (parts->start.path && !start_state_objects(&parts->start, parts->objects, &above, error)))
 		return false;
-	if (trace_has_areas(parts->trace) && !make_areas(parts, error))
+	bool processes = trace_has_processes(parts->trace);
+	if ((processes || trace_has_areas(parts->trace)) && !make_areas(parts, error))
+		return false;
+	if (processes && !make_users(parts, error))
 		return false;
 	return !parts->timed || make_machine(parts, error);
 }
@@ -386,6 +453,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .pages = parts->pages,
 	        .objects = parts->objects,
 	        .areas = parts->areas,
+	        .users = parts->users,
 	        .mapper = parts->mapper,
 	        .steps = &parts->steps,
 	        .machine = parts->timed ? &parts->machine.machine : NULL,
@@ -530,6 +598,8 @@ static bool write_results(struct parts *parts, bool is_whole, struct error *erro
 	                     error) &&
 	       (!parts->areas || write_metrics(parts, "virtual_allocator", parts->areas->ops->metrics,
 	                                       parts->areas->ops->counters(parts->areas), error)) &&
+	       (!parts->users || write_metrics(parts, "user_memory", parts->users->ops->metrics,
+	                                       parts->users->ops->counters(parts->users), error)) &&
 	       write_caches(parts, error) && write_call_sites(parts, error) &&
 	       (!parts->timed || write_machine(parts, is_whole, error));
 }
@@ -710,6 +780,7 @@ static void release(struct parts *parts)
 		kernel_map_release(&parts->kernel_map);
 	if (parts->mmus.cpus)
 		mmus_release(&parts->mmus);
+	user_memory_destroy(parts->users);
 	virtual_allocator_destroy(parts->areas);
 	page_mapper_destroy(parts->mapper);
 	object_allocator_destroy(parts->objects);

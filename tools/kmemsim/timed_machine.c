@@ -35,6 +35,7 @@ bool timed_machine_create(struct timed_machine *timed, const struct timed_machin
 	                                     .frequency_mhz = settings_mhz(settings),
 	                                     .memory = timed->memory,
 	                                     .listener = parts->listener,
+	                                     .user_tables = parts->users,
 	                                     .tables = parts->tables,
 	                                     .layout = parts->layout};
 	machine_init(&timed->machine, &cores);
