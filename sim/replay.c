@@ -131,6 +131,8 @@ const struct metric replay_metrics[] = {
         GAUGE(struct replay_counters, pages_processes, "pages", "Frames held by processes at the end"),
         METRIC(struct replay_counters, marks, "1", "Marks in the recording"),
         METRIC(struct replay_counters, failed_object_allocs, "1", "Object allocations that found no memory"),
+        METRIC(struct replay_counters, first_failed_op, "1", "Number of the first op that was one of these; 0: none"),
+        METRIC(struct replay_counters, first_failed_pages_free, "pages", "Free in all zones at that moment"),
         METRIC(struct replay_counters, failed_page_allocs, "1", "Page allocations that found no memory"),
         METRIC(struct replay_counters, frees_of_failed, "1", "Frees of what could not be allocated"),
         METRIC(struct replay_counters, wrong_ops, "1", "Ops that no correct program makes; listed in wrong_op"),
@@ -833,6 +835,17 @@ static void slab_goes(void *context, pfn first, unsigned order, unsigned cpu)
 		free_by_kfree_rcu(replay, cpu);
 }
 
+/* No memory for an object: the first time, what was free all the same. */
+static void note_failed_object(struct replay *replay)
+{
+	struct zone_view zone;
+	uint64_t pcp;
+	if (replay->counters.failed_object_allocs++)
+		return;
+	replay->counters.first_failed_op = replay->counters.ops;
+	replay->counters.first_failed_pages_free = pages_free(replay, &zone, &pcp);
+}
+
 static bool alloc_object(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
@@ -852,7 +865,7 @@ static bool alloc_object(struct replay *replay, const struct op *op, unsigned cp
 	else
 		object = object_kmalloc(replay->parts.objects, op->bytes_req, op->gfp, cpu);
 	if (object.at.addr == 0) {
-		replay->counters.failed_object_allocs++;
+		note_failed_object(replay);
 		live->state = LIVE_FAILED;
 		return true;
 	}
@@ -1758,6 +1771,7 @@ void replay_check(const struct replay *replay)
 	                                    counters->page_copies + counters->failed_page_uses);
 	SIM_ASSERT(counters->page_maps + counters->page_maps_late == counters->page_unmaps + counters->live_page_maps);
 	SIM_ASSERT(counters->page_maps == replay->page_maps.counters.made);
+	SIM_ASSERT((counters->first_failed_op != 0) == (counters->failed_object_allocs != 0));
 	SIM_ASSERT(counters->area_allocs == counters->area_frees + counters->live_areas);
 	SIM_ASSERT(!replay->parts.areas ||
 	           replay->parts.areas->live_areas ==

@@ -414,6 +414,7 @@ struct user_memory *user_memory_mm_create(const struct user_memory_wiring *wirin
 	                  .objects = wiring->objects,
 	                  .stacks = wiring->areas,
 	                  .layout = wiring->layout,
+	                  .mapper = wiring->mapper,
 	                  .steps = wiring->steps,
 	                  .mode = wiring->mode,
 	                  .controls = *wiring->controls,

@@ -217,6 +217,7 @@ struct mm {
 	struct object_allocator *objects;
 	struct virtual_allocator *stacks;
 	struct layout *layout;
+	struct page_mapper *mapper;
 	struct steps *steps;
 	const struct translation_ops *mode;
 	struct paging_controls controls;

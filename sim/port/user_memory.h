@@ -204,6 +204,7 @@ struct user_memory_wiring {
 	struct virtual_allocator *areas; /* of kernel stacks; NULL: they are blocks of pages */
 	struct layout *layout;
 	struct steps *steps;
+	struct page_mapper *mapper;         /* NULL: contents of high memory are not touched */
 	const struct translation_ops *mode; /* of the page tables; it has levels */
 	const struct paging_controls *controls;
 	unsigned cpus;
