@@ -1294,12 +1294,18 @@ static bool copy_pages(struct replay *replay, const struct op *op, unsigned cpu,
 
 /* ---- processes ---- */
 
-/* What a process does on one CPU comes behind what it did on another: its core there has to come to the end first. */
-static void follow_process(struct replay *replay, struct live *live, unsigned cpu)
+/*
+ * What happens in an address space on one CPU comes behind what happened in it on another: that core has to come to its end
+ * first. MODEL: so threads of a process take turns under the clock, and no two of them run at once.
+ */
+static void follow_process(const struct replay *replay, process_id process, unsigned cpu)
 {
-	if (replay->parts.machine && live->cpu != cpu)
-		machine_wait_for(replay->parts.machine, live->cpu);
-	live->cpu = (uint16_t)cpu;
+	struct process_view view;
+	if (!replay->parts.machine || !replay->parts.users->ops->view(replay->parts.users, process, &view))
+		return;
+	unsigned last = view.last_cpu;
+	if (last != cpu)
+		machine_wait_for(replay->parts.machine, last);
 }
 
 /* The process that an op is of, or its parent; NULL: none lives there. */
@@ -1341,8 +1347,8 @@ static bool decide_process(struct replay *replay, const struct op *op, unsigned 
 		/* One that could not be made does nothing. */
 		if (live->state == LIVE_FAILED)
 			return process_done(replay, op, &done, cpu, error);
-		follow_process(replay, live, cpu);
 		process = (process_id){(uint32_t)live->address};
+		follow_process(replay, process, cpu);
 	}
 	done = process_op(replay->parts.users, op, process, cpu);
 	return process_done(replay, op, &done, cpu, error);

@@ -182,6 +182,7 @@ struct space {
 	uint64_t huge;             /* entries of 2 MiB */
 	uint64_t tables;           /* frames */
 	uint32_t slot;             /* in mm.spaces */
+	uint32_t last_cpu;         /* that something happened in it on */
 };
 
 struct process {

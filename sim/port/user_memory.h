@@ -96,6 +96,7 @@ struct process_view {
 	uint64_t tables;                  /* page tables of all levels, in frames */
 	uint32_t sharers;                 /* threads with this address space, this one too */
 	uint64_t root;                    /* physical address of the top table */
+	uint32_t last_cpu;                /* where something happened in it last: what comes next comes behind that */
 };
 
 /*
