@@ -115,7 +115,7 @@ struct machine_settings {
 struct device_settings {
 	uint64_t read_latency_ns, write_latency_ns;
 	uint64_t bandwidth; /* bytes a second */
-	uint32_t queue;     /* requests under way at once */
+	uint64_t queue;     /* requests under way at once */
 };
 
 struct swap_settings {
