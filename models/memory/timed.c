@@ -207,34 +207,40 @@ static cycle pass_on(const struct stop *stop, uint64_t request, struct cache_abo
 	return ask_below(stop, request, about, reach, cost);
 }
 
-/* Waits for a port and for the line's slice, and goes to it. After it reach.cycles is the level's latency. */
-static void enter_level(struct stop *stop, uint64_t request)
+/* Waits for the line's slice, and goes the way to it. Returns when the request is there, and adds the way to *latency. */
+static cycle enter_slice(const struct timed_level *level, const struct timed_core *core, unsigned instance, uint64_t request,
+                         cycle at, uint32_t *latency)
 {
-	struct timed_level *level = stop->level;
 	const struct cache_level_spec *spec = level->cache->spec;
-	cycle at = stop->reach.now + stop->reach.cycles, began = at;
+	/* MODEL: the hash that spreads lines over slices is not published; this one spreads them as evenly. */
+	unsigned slice = (unsigned)(((request >> level->cache->line_shift) * 0x9e3779b97f4a7c15ull >> 32) % spec->slices);
+	*latency += interconnect_cycles(&level->interconnect, core->stop,
+	                                interconnect_stop(&level->interconnect, slice, spec->slices));
+	if (!level->slices)
+		return at;
+	return timeline_take(&level->slices[instance * spec->slices + slice], at, spec->busy_cycles);
+}
+
+/* Waits for a port and for the line's slice, and goes to it. After it reach->cycles is the level's latency. */
+static inline void enter_level(struct timed_memory *timed, const struct timed_core *core, const struct timed_level *level,
+                               unsigned instance, uint64_t request, struct reach *reach, struct cost *cost)
+{
+	cycle at = reach->now + reach->cycles, began = at;
 	uint32_t latency = level->latency;
 	if (level->ports) {
-		began = port_set_take(&level->ports[stop->instance], spec->ports, at);
-		stop->timed->counters.port_wait_cycles += began - at;
+		began = port_set_take(&level->ports[instance], level->cache->spec->ports, at);
+		timed->counters.port_wait_cycles += began - at;
 	}
-	if (level->slices || level->interconnect.cycles) {
-		/* MODEL: the hash that spreads lines over slices is not published; this one spreads them as evenly. */
-		unsigned slice = (unsigned)(((request >> level->cache->line_shift) * 0x9e3779b97f4a7c15ull >> 32) % spec->slices);
-		if (level->slices) {
-			cycle free =
-			        timeline_take(&level->slices[stop->instance * spec->slices + slice], began, spec->busy_cycles);
-			stop->timed->counters.slice_wait_cycles += free - began;
-			began = free;
-		}
-		latency += interconnect_cycles(&level->interconnect, stop->core->stop,
-		                               interconnect_stop(&level->interconnect, slice, spec->slices));
+	if (level->is_sliced) {
+		cycle free = enter_slice(level, core, instance, request, began, &latency);
+		timed->counters.slice_wait_cycles += free - began;
+		began = free;
 	}
-	if (latency < stop->reach.cycles)
-		latency = stop->reach.cycles;
-	stop->cost->cycles[level->part] += began - at + latency - stop->reach.cycles;
-	stop->reach.now += began - at;
-	stop->reach.cycles = latency;
+	if (latency < reach->cycles)
+		latency = reach->cycles;
+	cost->cycles[level->part] += began - at + latency - reach->cycles;
+	reach->now += began - at;
+	reach->cycles = latency;
 }
 
 /* The line may still be on its way. Returns when it is there. */
@@ -369,17 +375,154 @@ static void remember_hit(const struct timed_memory *timed, const struct timed_le
 }
 
 /* The first level's filter learns what a request of it has done. */
-static void remember(const struct stop *stop, uint64_t request, bool hit)
+static void remember(const struct timed_memory *timed, const struct timed_level *level, unsigned instance, uint64_t request,
+                     bool hit)
 {
-	struct timed_level *level = stop->level;
 	uint64_t line = request >> level->cache->line_shift;
-	uint64_t *recent = &level->recent[stop->instance * (level->recent_mask + 1) + (line & level->recent_mask)];
+	uint64_t *recent = &level->recent[instance * (level->recent_mask + 1) + (line & level->recent_mask)];
 	if (!hit)
 		*recent = UINT64_MAX;
 	else
-		remember_hit(stop->timed, level, recent, line, request & WAY_DIRTY);
+		remember_hit(timed, level, recent, line, request & WAY_DIRTY);
 }
 
+/* ---- the short path ---- */
+
+/* A miss on it. */
+struct missed {
+	struct reach reach; /* when it was known */
+	struct cache_taken taken;
+	uint32_t slot;
+};
+
+static struct stop stop_of(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at,
+                           struct reach reach, struct cost *cost)
+{
+	return (struct stop){.timed = timed,
+	                     .core = core,
+	                     .level = at->level,
+	                     .depth = at->level->depth,
+	                     .instance = at->instance,
+	                     .reach = reach,
+	                     .cost = cost};
+}
+
+/* The line that had to go for the one that missed. Nobody waits for it. */
+static void give_away(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at, uint8_t region,
+                      const struct missed *missed)
+{
+	const struct stop stop = stop_of(timed, core, at, missed->reach, &timed->unseen);
+	const struct cache_about about = {
+	        .cpu = (uint16_t)core->cpu, .kind = ACCESS_WRITEBACK, .region = region, .flags = REQUEST_WHOLE_LINE};
+	unsigned served_by = timed->served_by;
+	pass_on(&stop, way_tag(missed->taken.evicted) << at->cache->line_shift | WAY_DIRTY, about, missed->reach, &timed->unseen);
+	timed->served_by = served_by;
+}
+
+/* A request that waits for its line, which is on its way. What it misses is fetched all the same: the line went meanwhile. */
+static cycle end_merged(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at, uint64_t request,
+                        struct cache_about about, struct missed *missed, struct cost *cost)
+{
+	const struct stop stop = stop_of(timed, core, at, missed->reach, cost);
+	cycle done = wait_for_fill(&stop, request);
+	if (missed->taken.fetches) {
+		about.kind = missed->taken.fetch_kind;
+		about.flags = 0;
+		about.taker = at->cache->number;
+		fetch(&stop, request & ~WAY_MARKS, about, &timed->unseen);
+	}
+	if (missed->taken.gives)
+		give_away(timed, core, at, about.region, missed);
+	timed->served_by = at->level->depth;
+	return done;
+}
+
+/* The directory is told what is new in a cache, and what had to go. */
+static void note_taken(struct timed_memory *timed, const struct timed_stop *at, uint64_t line, const struct cache_taken *taken)
+{
+	if (taken->evicted)
+		coherence_note(timed->coherence, at->cache, at->instance, way_tag(taken->evicted));
+	if (at->cache->spec->cores != 1)
+		coherence_note(timed->coherence, at->cache, at->instance, line);
+}
+
+/* A miss waits for a slot that is free. */
+static uint32_t take_slot(struct timed_memory *timed, const struct timed_stop *at, struct reach *reach, struct cost *cost)
+{
+	cycle asks = reach->now + reach->cycles, free;
+	uint32_t slot = fill_set_slot(at->fills, asks, &free);
+	if (free == asks)
+		return slot;
+	timed->counters.slot_waits += cost != &timed->unseen;
+	timed->counters.slot_wait_cycles += cost != &timed->unseen ? free - asks : 0;
+	reach->now += free - asks;
+	cost->cycles[at->level->part] += free - asks;
+	return slot;
+}
+
+/* The misses above the level that had the line at `done`: each has it now, the lowest first. */
+static void fill_path(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *stop, uint64_t line,
+                      uint8_t region, const struct missed *missed, unsigned first, unsigned end, cycle done)
+{
+	const enum cost_part source = source_of(timed);
+	for (unsigned depth = end; depth-- > first;) {
+		if (missed[depth].taken.fetches)
+			fill_set_add(stop[depth].fills, missed[depth].slot, line, done, source);
+		if (missed[depth].taken.gives)
+			give_away(timed, core, &stop[depth], region, &missed[depth]);
+	}
+}
+
+/* What serve() does from a level of the short path on: the same, without a batch for each cache. */
+static cycle serve_path(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
+                        struct cache_about about, struct reach reach, struct cost *cost)
+{
+	const struct timed_stop *stop = core->path[about.kind].stop, *at = &stop[first];
+	const uint64_t line = request >> at->cache->line_shift;
+	struct missed missed[CACHE_LEVELS_MAX];
+	unsigned depth = first;
+	cycle done;
+	for (;; at = &stop[++depth]) {
+		if (!at->level || (depth > first && depth == timed->leaves_core)) {
+			const struct stop last = stop_of(timed, core, at - 1, reach, cost);
+			done = pass_on(&last, request, about, reach, cost);
+			break;
+		}
+		struct missed *miss = &missed[depth];
+		enter_level(timed, core, at->level, at->instance, request, &reach, cost);
+		miss->taken = at->cache->ops->take(at->cache, at->instance, request, about);
+		if (timed->coherence)
+			note_taken(timed, at, line, &miss->taken);
+		if (at->level->recent)
+			remember(timed, at->level, at->instance, request, miss->taken.hit);
+		done = reach.now + reach.cycles;
+		miss->reach = reach;
+		if (cost != &timed->unseen && fill_set_find(at->fills, line, done)) {
+			done = end_merged(timed, core, at, request, about, miss, cost);
+			break;
+		}
+		if (miss->taken.hit) {
+			timed->served_by = depth;
+			break;
+		}
+		if (!miss->taken.fetches) {
+			depth++;
+			break;
+		}
+		if (depth == 0 && !timed->is_foreseen)
+			foresee(timed, core, 1, request, about.kind);
+		miss->slot = take_slot(timed, at, &reach, cost);
+		request &= ~WAY_MARKS;
+		about.kind = miss->taken.fetch_kind;
+		about.flags = 0;
+		about.taker = at->cache->number;
+	}
+	if (depth > first)
+		fill_path(timed, core, stop, line, about.region, missed, first, depth, done);
+	return done;
+}
+
+/* ---- the long path ---- */
 /* A request reaches the levels from `depth` on. Returns when the core has its data. */
 static cycle serve(struct timed_memory *timed, const struct timed_core *core, unsigned depth, uint64_t request,
                    struct cache_about about, struct reach reach, struct cost *cost)
@@ -393,6 +536,8 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 	}
 	struct cache_level *cache = level->cache;
 	depth = level->depth;
+	if (core->path[about.kind].stop[depth].level)
+		return serve_path(timed, core, depth, request, about, reach, cost);
 	struct stop stop = {.timed = timed,
 	                    .core = core,
 	                    .level = level,
@@ -401,7 +546,7 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 	                    .reach = reach,
 	                    .cost = cost};
 	struct cache_batch *sent = &level->sent;
-	enter_level(&stop, request);
+	enter_level(timed, core, level, stop.instance, request, &stop.reach, cost);
 	if (depth == 0 && !timed->is_foreseen)
 		foresee(timed, core, 1, request, about.kind);
 	bool hit = cache->ops->serve(cache, stop.instance, request, about, sent);
@@ -411,7 +556,7 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 	if (cache->spec->cores != 1)
 		note(&stop, request >> cache->line_shift);
 	if (stop.level->recent)
-		remember(&stop, request, hit);
+		remember(timed, level, stop.instance, request, hit);
 	if (hit)
 		timed->served_by = depth;
 	cycle done = wait_for_fill(&stop, request);
