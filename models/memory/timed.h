@@ -42,8 +42,8 @@ struct timed_stop {
 	unsigned instance;
 };
 
-/* The short path of a kind of request, by depth: caches that take it one after the other (cache_level_ops.take), and ask for lines
- * as long as their own. */
+/* The short path of a kind of request, by depth: caches that take it one after the other (cache_level_ops.take), and ask for
+ * lines as long as their own. */
 struct timed_path {
 	struct timed_stop stop[CACHE_LEVELS_MAX + 1];
 };
@@ -100,6 +100,7 @@ struct memory_core_counters {
 extern const struct metric memory_core_metrics[];
 
 struct coherence;
+struct timed_plan;
 
 struct timed_memory {
 	struct memory memory;
@@ -114,8 +115,9 @@ struct timed_memory {
 	struct timed_level level[HIERARCHY_CACHES_MAX];               /* by the cache's number */
 	struct timed_level *next[ACCESS_KINDS][CACHE_LEVELS_MAX + 1]; /* from a depth on; NULL: memory */
 	struct timed_core *core;                                      /* owned */
-	unsigned leaves_core;         /* depth from which on other cores have a say; UINT_MAX: there is no other */
-	struct coherence *coherence;                                  /* NULL: no two cores have caches of their own; owned */
+	struct timed_plan *plan;                                      /* owned; NULL: there never is one */
+	unsigned leaves_core;        /* depth from which on other cores have a say; UINT_MAX: there is no other */
+	struct coherence *coherence; /* NULL: no two cores have caches of their own; owned */
 	uint64_t *depth_counter[CACHE_LEVELS_MAX + 2];
 	unsigned served_by;   /* depth of the level that had the last line asked for; `levels`: memory, one more: another core */
 	bool is_foreseen;     /* the host knows what the request on its way will look at */

@@ -4,6 +4,7 @@
  */
 #include "models/memory/timed.h"
 #include "models/memory/timed_coherence.h"
+#include "models/memory/timed_plan.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -153,7 +154,9 @@ static bool is_direct(const struct cache_level *cache)
 static void make_path(struct timed_memory *timed, struct timed_core *core, unsigned kind)
 {
 	/* A store's fetch is a load. */
-	unsigned fetch = kind == ACCESS_STORE || kind == ACCESS_WRITEBACK ? ACCESS_LOAD : kind == ACCESS_WALK_STORE ? ACCESS_WALK : kind;
+	unsigned fetch = kind == ACCESS_STORE || kind == ACCESS_WRITEBACK ? ACCESS_LOAD
+	                 : kind == ACCESS_WALK_STORE                      ? ACCESS_WALK
+	                                                                  : kind;
 	for (unsigned depth = 0; depth < timed->caches->levels; depth++) {
 		struct timed_level *level = timed->next[kind][depth];
 		if (!level || level->depth != depth || !is_direct(level->cache) || timed->next[fetch][depth] != level)
@@ -262,5 +265,6 @@ struct memory *memory_timed_create(const struct memory_wiring *wiring, struct er
 		return NULL;
 	}
 	make_short_paths(timed);
+	timed->plan = timed_plan_create(timed);
 	return &timed->memory;
 }
