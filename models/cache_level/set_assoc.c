@@ -154,7 +154,7 @@ static inline void count_miss(struct miss_bytes *bytes, uint8_t kind, uint64_t e
  */
 static bool misses_are_simple(const struct cache_level *level, const struct cache_batch *out)
 {
-	return level->rule == CACHE_RULE_DEMAND && !level->asks_for_accesses &&
+	return level->rule == CACHE_RULE_DEMAND && !level->asks_for_accesses && !(out && level->next_is_memory) &&
 	       (!out || level->next_line_bytes >= 1u << level->line_shift);
 }
 

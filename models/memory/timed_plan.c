@@ -16,9 +16,6 @@
 #define PLAN_BYTES_MAX PAGE_SIZE
 #define PLAN_ROOM (2 * PLAN_REQUESTS * MMU_ROOM)
 
-/* Entries of the first stream, so that those of the last, twice as many with each level, still have a number. */
-#define PLAN_LINES_MAX (UINT16_MAX >> CACHE_LEVELS_MAX)
-
 /* ---- making one ---- */
 
 static bool level_runs(const struct timed_memory *timed, unsigned depth)
@@ -26,8 +23,8 @@ static bool level_runs(const struct timed_memory *timed, unsigned depth)
 	const struct cache_hierarchy_level *level = &timed->caches->level[depth];
 	for (unsigned i = 0; i < level->caches; i++) {
 		const struct cache_level *cache = level->cache[i];
-		if (!cache->is_plain || cache->asks_for_accesses || cache->rule != CACHE_RULE_WRITEBACK ||
-		    cache->next_line_bytes != cache->spec->line_bytes || cache->line_shift != timed->line_shift)
+		if (!cache->is_plain || cache->asks_for_accesses || cache->next_line_bytes != cache->spec->line_bytes ||
+		    cache->line_shift != timed->line_shift)
 			return false;
 	}
 	/* The last level serves what the others do not. */
@@ -125,12 +122,6 @@ static size_t translate(const struct timed_memory *timed, size_t count)
 
 /* ---- caches ---- */
 
-static void append(struct plan_stream *stream, uint64_t request, struct cache_about about)
-{
-	about.order = (uint16_t)stream->batch.count;
-	cache_batch_append(&stream->batch, request, about);
-}
-
 static void reserve_parents(struct plan_stream *stream)
 {
 	if (stream->capacity >= stream->batch.count)
@@ -139,18 +130,20 @@ static void reserve_parents(struct plan_stream *stream)
 	stream->parent = xrealloc(stream->parent, stream->capacity * sizeof *stream->parent);
 }
 
-/* The lines of an access, or of a walk's reference, as they come to the first level. */
-static void append_lines(const struct timed_memory *timed, struct plan_stream *stream, const struct access *access)
+/* The lines of an access, or of a walk's reference, as they come to the first level. There is room for them. */
+static inline void append_lines(const struct timed_memory *timed, struct cache_batch *batch, const struct access *access)
 {
-	const struct cache_entry *entry = &timed->caches->entry[access->kind];
-	uint64_t address = access->address & ~WAY_MARKS, end = access->address + access->bytes, line = 1ull << timed->line_shift;
+	const uint64_t marks = timed->caches->entry[access->kind].marks, line = 1ull << timed->line_shift;
+	uint64_t address = access->address, end = access->address + access->bytes;
 	struct cache_about about = {.kind = access->kind, .region = access->region};
 	do {
 		uint64_t line_end = (address | (line - 1)) + 1;
-		bool is_whole = entry->marks && (address & (line - 1)) == 0 && line_end <= end;
-		about.flags = is_whole && access->kind != ACCESS_LOAD ? REQUEST_WHOLE_LINE : 0;
-		append(stream, address | entry->marks, about);
-		stream->batch.accesses[access->kind]++;
+		if (marks)
+			about.flags = (address & (line - 1)) == 0 && line_end <= end ? REQUEST_WHOLE_LINE : 0;
+		about.order = (uint16_t)batch->count;
+		batch->requests[batch->count] = (address & ~WAY_MARKS) | marks;
+		batch->about[batch->count++] = about;
+		batch->accesses[access->kind]++;
 		address = line_end;
 	} while (address < end);
 }
@@ -165,11 +158,11 @@ static void take_orders(struct plan_stream *stream)
 	}
 }
 
-/* A level that is one cache for all that comes. */
-static bool is_one_list(const struct cache_hierarchy_level *level)
+/* Whether all that came to a level goes to its first cache. */
+static bool goes_to_first(const struct cache_hierarchy_level *level, const struct plan_stream *stream)
 {
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
-		if (level->list_of[kind] != 0)
+		if (stream->batch.accesses[kind] > 0 && level->list_of[kind] != 0)
 			return false;
 	return true;
 }
@@ -200,11 +193,14 @@ static void gather(struct timed_plan *plan, const struct cache_hierarchy_level *
 		unsigned list = level->list_of[about.kind];
 		if (list == LIST_PASSING) {
 			cache_batch_append(&below->batch, stream->batch.requests[i], about);
+			below->batch.accesses[about.kind]++;
 			continue;
 		}
 		const struct cache_batch *sent = &plan->sent[list];
-		for (; at[list] < sent->count && sent->about[at[list]].order == i; at[list]++)
+		for (; at[list] < sent->count && sent->about[at[list]].order == i; at[list]++) {
 			cache_batch_append(&below->batch, sent->requests[at[list]], sent->about[at[list]]);
+			below->batch.accesses[sent->about[at[list]].kind]++;
+		}
 	}
 }
 
@@ -215,7 +211,7 @@ static void run_level(struct timed_memory *timed, unsigned depth)
 	struct plan_stream *stream = &plan->stream[depth], *below = &plan->stream[depth + 1];
 	below->next = 0;
 	cache_batch_clear(&below->batch);
-	if (is_one_list(level)) {
+	if (goes_to_first(level, stream)) {
 		cache_level_run(level->cache[0], 0, &stream->batch, &below->batch);
 	} else {
 		deal(plan, level, stream);
@@ -246,10 +242,12 @@ static void look_up_caches(struct timed_memory *timed)
 	uint64_t lines = 0;
 	for (size_t i = 0; i < plan->made; i++)
 		lines += (plan->out[i].bytes >> timed->line_shift) + 2;
-	if (lines > PLAN_LINES_MAX)
+	/* With each level there may be twice as many, and each has a number. */
+	if (lines > (uint64_t)UINT16_MAX >> timed->caches->levels)
 		return;
+	cache_batch_reserve(&first->batch, (uint32_t)lines);
 	for (size_t i = 0; i < plan->made; i++)
-		append_lines(timed, first, &plan->out[i]);
+		append_lines(timed, &first->batch, &plan->out[i]);
 	forget_recents(timed);
 	for (unsigned depth = 0; depth < timed->caches->levels; depth++)
 		run_level(timed, depth);
@@ -278,36 +276,83 @@ static bool has_asked(const struct plan_stream *below, uint32_t entry)
 	return below->next < below->batch.count && below->parent[below->next] == entry;
 }
 
-/* The next entry of a level's stream, and all that follows from it. Returns when its line is there. */
-static cycle serve_next(struct timed_memory *timed, unsigned depth, struct reach reach, struct cost *cost)
+/* An entry that has asked the next level for its line. */
+struct asked {
+	const struct timed_stop *at;
+	struct reach reach; /* when it missed */
+	uint32_t entry, slot;
+};
+
+static cycle serve_next(struct timed_memory *timed, unsigned first, struct reach reach, struct cost *cost);
+
+/* The line that an entry of a level gave away, if it did. Nobody waits for it. */
+static void serve_given(struct timed_memory *timed, unsigned depth, uint32_t entry, struct reach reach)
 {
-	struct plan_stream *stream = &timed->plan->stream[depth], *below = stream + 1;
+	if (!has_asked(&timed->plan->stream[depth + 1], entry))
+		return;
+	unsigned served_by = timed->served_by;
+	serve_next(timed, depth + 1, reach, &timed->unseen);
+	timed->served_by = served_by;
+}
+
+/* Entries that asked for their line have it from now on, the lowest first. */
+static void end_asked(struct timed_memory *timed, const struct asked *asked, unsigned first, unsigned end, uint64_t line,
+                      cycle done)
+{
+	const enum cost_part source = source_of(timed);
+	for (unsigned depth = end; depth-- > first;) {
+		const struct asked *here = &asked[depth];
+		if (!here->at)
+			continue;
+		fill_set_add(here->at->fills, here->slot, line, done, source);
+		serve_given(timed, depth, here->entry, here->reach);
+	}
+}
+
+/* The next entry of a level's stream, and all that follows from it. Returns when its line is there. */
+static cycle serve_next(struct timed_memory *timed, unsigned first, struct reach reach, struct cost *cost)
+{
 	const struct timed_core *core = &timed->core[0];
-	const uint32_t entry = stream->next++;
-	const uint64_t request = stream->batch.requests[entry], line = request >> timed->line_shift;
-	if (depth == timed->caches->levels)
-		return timed_memory_transfer(timed, core, request, reach, cost);
-	const struct timed_stop *at = &core->path[stream->batch.about[entry].kind].stop[depth];
-	if (!at->level)
-		return serve_next(timed, depth + 1, reach, cost);
-	enter_level(timed, core, at->level, at->instance, request, &reach, cost);
-	cycle here = reach.now + reach.cycles, done = wait_for_fill(timed, at->fills, line, here, cost);
-	bool is_merged = done > here;
-	timed->served_by = depth;
-	if (has_asked(below, entry) && !(below->batch.requests[below->next] & WAY_DIRTY)) {
-		struct cost *paid = is_merged ? &timed->unseen : cost;
-		struct reach asks = reach;
-		uint32_t slot = take_slot(timed, at, &asks, paid);
-		cycle fetched = serve_next(timed, depth + 1, asks, paid);
-		fill_set_add(at->fills, slot, line, fetched, source_of(timed));
-		done = is_merged ? done : fetched;
-		timed->served_by = is_merged ? depth : timed->served_by;
+	struct asked asked[CACHE_LEVELS_MAX];
+	struct plan_stream *stream = &timed->plan->stream[first];
+	const uint64_t line = stream->batch.requests[stream->next] >> timed->line_shift;
+	unsigned depth = first;
+	cycle done;
+	for (;; depth++, stream++) {
+		const uint32_t entry = stream->next++;
+		const uint64_t request = stream->batch.requests[entry];
+		if (depth == timed->caches->levels) {
+			done = timed_memory_transfer(timed, core, request, reach, cost);
+			break;
+		}
+		struct asked *here = &asked[depth];
+		const struct timed_stop *at = &core->path[stream->batch.about[entry].kind].stop[depth];
+		here->at = at->level ? at : NULL;
+		if (!at->level)
+			continue;
+		enter_level(timed, core, at->level, at->instance, request, &reach, cost);
+		*here = (struct asked){.at = at, .reach = reach, .entry = entry};
+		done = reach.now + reach.cycles;
+		bool asks = has_asked(stream + 1, entry) && !(stream[1].batch.requests[stream[1].next] & WAY_DIRTY);
+		cycle there = wait_for_fill(timed, at->fills, line, done, cost);
+		if (there > done) {
+			/* Served with the one before it; what it asks for nobody waits for. */
+			if (asks) {
+				here->slot = take_slot(timed, at, &reach, &timed->unseen);
+				cycle fetched = serve_next(timed, depth + 1, reach, &timed->unseen);
+				fill_set_add(at->fills, here->slot, line, fetched, source_of(timed));
+			}
+			done = there;
+		}
+		if (there > here->reach.now + here->reach.cycles || !asks) {
+			timed->served_by = depth;
+			serve_given(timed, depth, entry, here->reach);
+			break;
+		}
+		here->slot = take_slot(timed, at, &reach, cost);
 	}
-	if (has_asked(below, entry)) {
-		unsigned served_by = timed->served_by;
-		serve_next(timed, depth + 1, reach, &timed->unseen);
-		timed->served_by = served_by;
-	}
+	if (depth > first)
+		end_asked(timed, asked, first, depth, line, done);
 	return done;
 }
 
