@@ -694,25 +694,6 @@ static struct cache_taken set_assoc_take(struct cache_level *level, unsigned ins
 	return taken;
 }
 
-/* What serve_plain() does where the array's take() finds the line. */
-static bool set_assoc_hit(struct cache_level *level, unsigned instance, uint64_t request, uint8_t kind)
-{
-	struct replacement *array = ((struct set_assoc *)level)->arrays[instance];
-	uint64_t tag = request >> level->line_shift;
-	uint32_t set = replacement_set_of(array, tag), way;
-	if (!level->is_plain || level->watch)
-		return false;
-	way = replacement_find(array, set, tag);
-	if (way == array->ways)
-		return false;
-	replacement_words(array, set)[way] |= request & WAY_DIRTY;
-	replacement_use(array, set, way);
-	level->evicted = 0;
-	level->counters.accesses[kind]++;
-	level->counters.hits[kind]++;
-	return true;
-}
-
 /* ---- lines taken out, marked, looked for ---- */
 
 static unsigned set_assoc_remove(struct cache_level *level, unsigned instance, uint64_t address, uint32_t bytes, bool *dirty)
@@ -870,7 +851,6 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .help = "sets of ways, filled and replaced by a policy",
         .run = set_assoc_run,
         .serve = set_assoc_serve,
-        .hit = set_assoc_hit,
         .take = set_assoc_take,
         .route = set_assoc_route,
         .missed = set_assoc_missed,

@@ -541,37 +541,28 @@ static void end_shared(struct timed_memory *timed, const struct timed_core *core
 }
 
 /*
- * What serve() and access_line() do where the first level has the line, and nobody else has to be asked: neither is a level below
- * looked at, nor can the directory change. Tells in *done when. false: it is not such a case, and nothing has happened.
+ * A load of one line, or with one core any access, by the short path from the first level on. false: it has to go the long way,
+ * and nothing has happened.
  */
-static bool access_first_level(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
-                               struct cost *cost, cycle *done)
+static bool access_by_path(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
+                           struct cost *cost, cycle *done)
 {
-	const struct timed_entry *entry = &core->entry[access->kind];
-	struct timed_level *level = entry->level;
-	if (!level || (timed->coherence && (entry->mark || timed->kept_cycles)) || cost == &timed->unseen)
+	const struct cache_entry *entry = &timed->caches->entry[access->kind];
+	if (!core->path[access->kind].stop[0].level || (timed->coherence && (entry->marks || timed->kept_cycles)))
 		return false;
-	uint64_t marks = entry->mark ? WAY_DIRTY : 0, line = access->address >> entry->shift;
-	if (!level->cache->ops->hit(level->cache, entry->instance, (access->address & ~WAY_MARKS) | marks, access->kind))
-		return false;
-	cycle at = now;
-	if (entry->ports) {
-		at = port_set_take(entry->ports, level->cache->spec->ports, now);
-		timed->counters.port_wait_cycles += at - now;
-	}
-	*done = at + level->latency;
-	cost->cycles[COST_L1] += *done - now;
-	remember_hit(timed, level, &entry->recent[line & level->recent_mask], line, marks);
-	const struct fill *fill = fill_set_find(entry->fills, line, *done);
-	if (fill) {
-		timed->counters.fill_waits++;
-		timed->counters.fill_wait_cycles += fill->ready - *done;
-		cost->cycles[fill->part] += fill->ready - *done;
-		*done = fill->ready;
-	}
+	struct cache_about about = {.cpu = (uint16_t)core->cpu, .kind = access->kind, .region = access->region};
+	if (entry->marks && access->bytes == 1ull << entry->shift)
+		about.flags = REQUEST_WHOLE_LINE;
 	timed->served_by = 0;
+	if (timed->coherence)
+		timed->coherence->current = core->cpu;
+	*done = serve_path(timed, core, 0, (access->address & ~WAY_MARKS) | entry->marks, about, (struct reach){.now = now},
+	                   cost);
+	unsigned served_by = timed->served_by;
 	timed->counters.lines++;
-	timed->counters.l1_hits++;
+	++*timed->depth_counter[served_by];
+	if (timed->coherence && served_by > 0)
+		end_shared(timed, core, access, false, *done);
 	return true;
 }
 
@@ -582,7 +573,7 @@ static cycle access_line(struct timed_memory *timed, const struct timed_core *co
 	cycle done;
 	if (is_looked_up(timed))
 		return timed_plan_line(timed, access, now, cost);
-	if (access_first_level(timed, core, access, now, cost, &done))
+	if (access_by_path(timed, core, access, now, cost, &done))
 		return done;
 	uint64_t address = access->address & ~WAY_MARKS;
 	struct cache_about about = {.cpu = (uint16_t)core->cpu, .kind = access->kind, .region = access->region};

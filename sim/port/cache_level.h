@@ -159,11 +159,6 @@ struct cache_level_ops {
 	bool (*serve)(struct cache_level *, unsigned instance, uint64_t request, struct cache_about about,
 	              struct cache_batch *out);
 	/*
-	 * As serve() of a request of a kind whose line is here, where it sends nothing and moves nothing: returns true. Or
-	 * nothing happens, and serve() has to.
-	 */
-	bool (*hit)(struct cache_level *, unsigned instance, uint64_t request, uint8_t kind);
-	/*
 	 * As serve() of a request to a cache that `takes`, but what follows from it is the caller's to send: the line's fetch, and
 	 * then the line that had to go. NULL where serve() has to do.
 	 */
