@@ -11,11 +11,17 @@
  *                1991) with whole numbers: weights are 2^32 / k^exponent rounded down, and are drawn exactly
  * false_sharing  each core changes a word of its own, `spacing` bytes from the next core's
  * shared_counter all cores change the same word
+ * calls          a function's lines are fetched in order, then those of another, any equally likely; after each line any word of
+ *                the data is used
+ * lock_sharing   cores take a spin lock, change a word on a line of its own, and give it up; `neighbours` others use words of
+ *                their own, on the lock word's line or on the next one (____cacheline_aligned). Each core's turn is a whole
+ *                acquisition, or a neighbour's accesses
  *
  * Invariant: every access lies within its core's working set.
  */
 #include "models/access_workload.h"
 
+#include "sim/layout.h"
 #include "sim/nearest.h"
 #include "sim/rng.h"
 
@@ -30,15 +36,41 @@
 enum exponent { EXPONENT_HALF, EXPONENT_ONE, EXPONENT_ONE_AND_HALF, EXPONENT_TWO };
 static const char *const exponent_names[] = {"0.5", "1", "1.5", "2", NULL};
 
-enum stream_region { STREAM_USER, STREAM_DIRECT_MAP, STREAM_VMALLOC };
-static const char *const region_names[] = {"user", "direct_map", "vmalloc", NULL};
-static const uint64_t region_bases[] = {ACCESS_WORKLOAD_BASE, ACCESS_WORKLOAD_DIRECT_MAP_BASE, ACCESS_WORKLOAD_VMALLOC_BASE};
+enum stream_region { STREAM_USER, STREAM_DIRECT_MAP, STREAM_VMALLOC, STREAM_VMALLOC_HUGE, STREAM_MODULES, STREAM_TEXT };
+static const char *const region_names[] = {"user", "direct_map", "vmalloc", "vmalloc_huge", "modules", "text", NULL};
+
+/* Where the first core's working set lies, and the call that an area comes from (VIRTUAL_CALLS: it is no area). */
+static const struct {
+	uint64_t base;
+	enum virtual_call call;
+	bool has_code;
+} regions[] = {[STREAM_USER] = {ACCESS_WORKLOAD_BASE, VIRTUAL_CALLS, true},
+               [STREAM_DIRECT_MAP] = {ACCESS_WORKLOAD_DIRECT_MAP_BASE, VIRTUAL_CALLS, false},
+               [STREAM_VMALLOC] = {ACCESS_WORKLOAD_VMALLOC_BASE, CALL_VMALLOC, false},
+               [STREAM_VMALLOC_HUGE] = {ACCESS_WORKLOAD_VMALLOC_BASE, CALL_VMALLOC_HUGE, false},
+               [STREAM_MODULES] = {ACCESS_WORKLOAD_MODULES_BASE, CALL_MODULE_ALLOC, true},
+               [STREAM_TEXT] = {ACCESS_WORKLOAD_TEXT_BASE, VIRTUAL_CALLS, true}};
+
+enum stream_kind { KIND_DATA, KIND_FETCH };
+static const char *const kind_names[] = {"data", "fetch", NULL};
+
+/* The two working sets of a core. */
+enum stream_set { SET_DATA, SET_CODE, SETS };
+
+enum lock_layout { LAYOUT_SHARED, LAYOUT_PADDED };
+static const char *const layout_names[] = {"shared", "padded", NULL};
+
+enum neighbour_use { NEIGHBOUR_WRITES, NEIGHBOUR_READS };
+static const char *const use_names[] = {"write", "read", NULL};
 
 struct values {
 	char *name;
-	enum stream_region region;
-	uint64_t bytes, count, stride, spacing;
-	uint32_t stores;
+	enum stream_region region, code_region;
+	enum stream_kind kind;
+	uint64_t bytes, code, function, count, stride, spacing;
+	uint32_t stores, neighbours, uses;
+	enum lock_layout layout;
+	enum neighbour_use use;
 	enum exponent exponent;
 	bool shared;
 };
@@ -51,6 +83,8 @@ struct pattern {
 	void (*begin)(struct stream *);                    /* NULL: nothing to prepare */
 	uint64_t (*offset)(struct stream *, unsigned cpu); /* of a core's next access in its working set */
 	bool changes;                                      /* each access is a load and a store of one instruction */
+	/* The next access of whose turn it is, and whose turn it is then; in place of offset, and of one access a turn. */
+	void (*next)(struct stream *, struct access *);
 };
 
 struct alias {
@@ -64,21 +98,19 @@ struct stream {
 	struct values values;
 	struct rng rng;
 	unsigned cpus, cpu; /* cpu: whose turn it is */
-	uint64_t done, region_bytes;
-	uint64_t *at;        /* [cpu]: where the core is */
-	uint32_t *order;     /* [line]: the line that follows it, or the line of a rank */
-	struct alias *alias; /* [rank] */
-	uint64_t weight;     /* sum of all */
+	unsigned in_turn;   /* accesses done of it, where it has several */
+	uint64_t done;
+	uint64_t *base[SETS]; /* [cpu]: where the core's working sets begin */
+	uint64_t *at;         /* [cpu]: where the core is */
+	uint32_t *order;      /* [line]: the line that follows it, or the line of a rank */
+	struct alias *alias;  /* [rank] */
+	uint64_t weight;      /* sum of all */
 };
 
 #define AT(field) .offset = offsetof(struct values, field), .size = sizeof(((struct values *)0)->field)
 #define CHOICE "a choice"
 
-#define KEY_NAME \
-	{ \
-		.key = "name", .type = SETTING_STRING, .default_text = "", .help = "of the pattern", \
-		.source = "every line has one", AT(name) \
-	}
+#define KEY_NAME SETTING_LINE_NAME(struct values, "of the pattern")
 #define KEY_BYTES \
 	{ \
 		.key = "bytes", .type = SETTING_SIZE, .default_text = "16 MiB", .min = LINE_BYTES, .max = BYTES_MAX, \
@@ -103,8 +135,31 @@ struct stream {
 #define KEY_REGION \
 	{ \
 		.key = "region", .type = SETTING_ENUM, .names = region_names, .default_text = "user", \
-		.help = "Where it lies: in a program, or with address_space: kernel in the direct map or the vmalloc area", \
+		.help = "Where it lies: in a program, or with address_space: kernel in the direct map, the kernel's image, or " \
+		        "in an " \
+		        "area that vmalloc(), vmalloc_huge() or module_alloc() made", \
 		.source = CHOICE, AT(region) \
+	}
+#define KEY_KIND \
+	{ \
+		.key = "kind", .type = SETTING_ENUM, .names = kind_names, .default_text = "data", \
+		.help = "Of the accesses: loads and stores, or fetches of instructions (region user, text or modules)", \
+		.source = CHOICE, AT(kind) \
+	}
+#define KEY_CODE \
+	{ \
+		.key = "code", .type = SETTING_SIZE, .default_text = "1 MiB", .min = LINE_BYTES, .max = BYTES_MAX, \
+		.help = "Code of a core, in whole functions", .source = CHOICE ": of a large module", AT(code) \
+	}
+#define KEY_FUNCTION \
+	{ \
+		.key = "function", .type = SETTING_SIZE, .default_text = "256 B", .min = LINE_BYTES, .max = BYTES_MAX, \
+		.help = "Of a function, in whole lines of 64 bytes", .source = CHOICE, AT(function) \
+	}
+#define KEY_CODE_REGION \
+	{ \
+		.key = "code_region", .type = SETTING_ENUM, .names = region_names, .default_text = "user", \
+		.help = "Where the code lies: user, text or modules", .source = CHOICE, AT(code_region) \
 	}
 #define KEY_STRIDE \
 	{ \
@@ -124,13 +179,43 @@ struct stream {
 		.source = CHOICE, AT(spacing) \
 	}
 
-static const struct setting set_keys[] = {KEY_NAME, KEY_BYTES, KEY_COUNT, KEY_STORES, KEY_SHARED, KEY_REGION, {.key = NULL}};
-static const struct setting stride_keys[] = {KEY_NAME,   KEY_BYTES,  KEY_STRIDE, KEY_COUNT,
-                                             KEY_STORES, KEY_SHARED, KEY_REGION, {.key = NULL}};
-static const struct setting zipf_keys[] = {KEY_NAME,   KEY_BYTES,  KEY_EXPONENT, KEY_COUNT,
-                                           KEY_STORES, KEY_SHARED, KEY_REGION,   {.key = NULL}};
+#define KEY_LAYOUT \
+	{ \
+		.key = "layout", .type = SETTING_ENUM, .names = layout_names, .default_text = "shared", \
+		.help = "The neighbours' words: on the lock word's line, or on a line of their own", .source = CHOICE, \
+		AT(layout) \
+	}
+#define KEY_NEIGHBOURS \
+	{ \
+		.key = "neighbours", .type = SETTING_COUNT, .unit = "cores", .default_text = "1", .min = 0, .max = CPUS_MAX - 1, \
+		.help = "Cores, the last ones, that use their words and take no lock; all others take it", \
+		.source = CHOICE ": the fewest that disturb", AT(neighbours) \
+	}
+#define KEY_USE \
+	{ \
+		.key = "neighbour", .type = SETTING_ENUM, .names = use_names, .default_text = "write", \
+		.help = "What they do with them; write: a load and a store", .source = CHOICE, AT(use) \
+	}
+#define KEY_USES \
+	{ \
+		.key = "uses", .type = SETTING_COUNT, .unit = "accesses", .default_text = "16", .min = 1, .max = 1000000, \
+		.help = "Of each neighbour while a core takes the lock once; with few a neighbour is done before the locks are", \
+		.source = CHOICE ": stores on the lock's line last as long as it", AT(uses) \
+	}
+
+static const struct setting set_keys[] = {KEY_NAME,   KEY_BYTES,  KEY_COUNT, KEY_STORES,
+                                          KEY_SHARED, KEY_REGION, KEY_KIND,  {.key = NULL}};
+static const struct setting stride_keys[] = {KEY_NAME,   KEY_BYTES,  KEY_STRIDE, KEY_COUNT,    KEY_STORES,
+                                             KEY_SHARED, KEY_REGION, KEY_KIND,   {.key = NULL}};
+static const struct setting zipf_keys[] = {KEY_NAME,   KEY_BYTES,  KEY_EXPONENT, KEY_COUNT,    KEY_STORES,
+                                           KEY_SHARED, KEY_REGION, KEY_KIND,     {.key = NULL}};
+static const struct setting call_keys[] = {KEY_NAME,   KEY_BYTES,  KEY_CODE,   KEY_FUNCTION,    KEY_COUNT,
+                                           KEY_STORES, KEY_SHARED, KEY_REGION, KEY_CODE_REGION, {.key = NULL}};
 static const struct setting neighbour_keys[] = {KEY_NAME, KEY_SPACING, KEY_COUNT, {.key = NULL}};
 static const struct setting counter_keys[] = {KEY_NAME, KEY_COUNT, {.key = NULL}};
+
+static const struct setting lock_keys[] = {KEY_NAME, KEY_LAYOUT, KEY_NEIGHBOURS, KEY_USE,
+                                           KEY_USES, KEY_COUNT,  KEY_REGION,     {.key = NULL}};
 
 static uint32_t lines(const struct stream *stream)
 {
@@ -285,14 +370,110 @@ static uint64_t own_word(struct stream *stream, unsigned cpu)
 	return stream->values.spacing * cpu;
 }
 
+/* ---- a lock and its neighbours ---- */
+
+/* Offsets: the lock word; the first neighbour's, if on its line; what the lock protects. */
+#define LOCK_AT 0
+#define NEIGHBOUR_AT WORD_BYTES
+#define PROTECTED_AT (2 * LINE_BYTES)
+#define LOCK_BYTES 4 /* of a spinlock_t without debugging */
+
+#define ACQUISITION_ACCESSES 3u
+
+static unsigned takers(const struct stream *stream)
+{
+	return stream->cpus - stream->values.neighbours;
+}
+
+static void acquisition(unsigned step, struct access *access)
+{
+	access->kind = step == 1 ? ACCESS_MODIFY : ACCESS_STORE;
+	access->bytes = step == 1 ? WORD_BYTES : LOCK_BYTES;
+	access->region = step == 0 ? ACCESS_TAKES_LOCK : step == 2 ? ACCESS_GIVES_LOCK : 0;
+	access->address += step == 1 ? PROTECTED_AT : LOCK_AT;
+}
+
+/* Neighbours beyond the words of a line share them. */
+static void neighbour(const struct stream *stream, struct access *access)
+{
+	unsigned number = (access->cpu - takers(stream)) % (LINE_BYTES / WORD_BYTES - 1);
+	access->kind = stream->values.use == NEIGHBOUR_READS ? ACCESS_LOAD : ACCESS_MODIFY;
+	access->address += NEIGHBOUR_AT + WORD_BYTES * number;
+	if (stream->values.layout == LAYOUT_PADDED)
+		access->address += LINE_BYTES;
+}
+
+static void next_of_lock(struct stream *stream, struct access *access)
+{
+	bool takes = stream->cpu < takers(stream);
+	*access = (struct access){
+	        .address = regions[stream->values.region].base, .bytes = WORD_BYTES, .cpu = (uint16_t)stream->cpu};
+	if (takes)
+		acquisition(stream->in_turn, access);
+	else
+		neighbour(stream, access);
+	if (++stream->in_turn < (takes ? ACQUISITION_ACCESSES : stream->values.uses))
+		return;
+	stream->in_turn = 0;
+	stream->cpu = (stream->cpu + 1) % stream->cpus;
+}
+
+/* Whole turns of all cores, so that no lock stays taken. */
+static void begin_lock(struct stream *stream)
+{
+	uint64_t *count = &stream->values.count;
+	uint64_t all =
+	        (uint64_t)takers(stream) * ACQUISITION_ACCESSES + (uint64_t)stream->values.neighbours * stream->values.uses;
+	*count = (*count + all - 1) / all * all;
+	stream->source.has_locks = true;
+}
+
+/* ---- code and data ---- */
+
+static unsigned kind_of(struct stream *stream)
+{
+	if (stream->pattern->changes)
+		return ACCESS_MODIFY;
+	if (stream->values.kind == KIND_FETCH)
+		return ACCESS_CODE;
+	return rng_below(&stream->rng, 100) < stream->values.stores ? ACCESS_STORE : ACCESS_LOAD;
+}
+
+/* at[]: the core's next line of code, as an offset. in_turn: whether it is the turn of the data. */
+static void next_of_calls(struct stream *stream, struct access *access)
+{
+	const struct values *values = &stream->values;
+	unsigned cpu = stream->cpu;
+	*access = (struct access){.cpu = (uint16_t)cpu};
+	if (stream->in_turn++ == 0) {
+		if (stream->at[cpu] % values->function == 0)
+			stream->at[cpu] = draw(&stream->rng, values->code / values->function) * values->function;
+		access->address = stream->base[SET_CODE][cpu] + stream->at[cpu];
+		access->bytes = LINE_BYTES;
+		access->kind = ACCESS_CODE;
+		stream->at[cpu] += LINE_BYTES;
+		return;
+	}
+	access->address = stream->base[SET_DATA][cpu] + any_word(stream, cpu);
+	access->bytes = WORD_BYTES;
+	access->kind = (uint8_t)kind_of(stream);
+	stream->in_turn = 0;
+	stream->cpu = (cpu + 1) % stream->cpus;
+}
+
 static const struct pattern patterns[] = {
-        {"pointer_chase", "each line once a round, in an order that cannot be foretold", set_keys, begin_chase, chase, false},
-        {"stream", "word by word, again and again", set_keys, NULL, next_word, false},
-        {"strided", "every so many bytes, again and again", stride_keys, NULL, next_stride, false},
-        {"random", "any word, all equally likely", set_keys, NULL, any_word, false},
-        {"zipf", "few lines often, many seldom: Zipf's law", zipf_keys, begin_zipf, any_rank, false},
-        {"false_sharing", "each core changes a word of its own, near the others'", neighbour_keys, NULL, own_word, true},
-        {"shared_counter", "all cores change the same word", counter_keys, NULL, own_word, true},
+        {"pointer_chase", "each line once a round, in an order that cannot be foretold", set_keys, begin_chase, chase, false,
+         NULL},
+        {"stream", "word by word, again and again", set_keys, NULL, next_word, false, NULL},
+        {"strided", "every so many bytes, again and again", stride_keys, NULL, next_stride, false, NULL},
+        {"random", "any word, all equally likely", set_keys, NULL, any_word, false, NULL},
+        {"zipf", "few lines often, many seldom: Zipf's law", zipf_keys, begin_zipf, any_rank, false, NULL},
+        {"calls", "one function's lines, then another's, any equally likely; beside each line a word of the data", call_keys,
+         NULL, NULL, false, next_of_calls},
+        {"false_sharing", "each core changes a word of its own, near the others'", neighbour_keys, NULL, own_word, true, NULL},
+        {"shared_counter", "all cores change the same word", counter_keys, NULL, own_word, true, NULL},
+        {"lock_sharing", "a spin lock, and others' words on its line or the next", lock_keys, begin_lock, NULL, false,
+         next_of_lock},
 };
 #define PATTERNS (sizeof patterns / sizeof *patterns)
 
@@ -305,26 +486,25 @@ const char *access_workload_pattern(size_t index, const char **help, const struc
 	return patterns[index].name;
 }
 
-static unsigned kind_of(struct stream *stream)
+/* One access of each core in turn. */
+static void next_in_turn(struct stream *stream, struct access *access)
 {
-	if (stream->pattern->changes)
-		return ACCESS_MODIFY;
-	return rng_below(&stream->rng, 100) < stream->values.stores ? ACCESS_STORE : ACCESS_LOAD;
+	unsigned cpu = stream->cpu;
+	*access = (struct access){.address = stream->base[SET_DATA][cpu] + stream->pattern->offset(stream, cpu),
+	                          .bytes = WORD_BYTES,
+	                          .cpu = (uint16_t)cpu,
+	                          .kind = (uint8_t)kind_of(stream)};
+	stream->cpu = (cpu + 1) % stream->cpus;
 }
 
 static bool read_stream(struct access_source *source, struct access *batch, size_t capacity, size_t *count, struct error *error)
 {
 	struct stream *stream = (struct stream *)source;
 	(void)error;
+	void (*next)(struct stream *, struct access *) = stream->pattern->next ? stream->pattern->next : next_in_turn;
 	for (*count = 0; *count < capacity && stream->done < stream->values.count; (*count)++) {
-		unsigned cpu = stream->cpu;
-		uint64_t base = region_bases[stream->values.region] + (stream->values.shared ? 0 : stream->region_bytes * cpu);
-		batch[*count] = (struct access){.address = base + stream->pattern->offset(stream, cpu),
-		                                .bytes = WORD_BYTES,
-		                                .cpu = (uint16_t)cpu,
-		                                .kind = (uint8_t)kind_of(stream)};
+		next(stream, &batch[*count]);
 		stream->done++;
-		stream->cpu = (cpu + 1) % stream->cpus;
 	}
 	source->bytes_done = stream->done;
 	return true;
@@ -334,6 +514,8 @@ static void close_stream(struct access_source *source)
 {
 	struct stream *stream = (struct stream *)source;
 	setting_table_release(stream->pattern->keys, &stream->values);
+	for (unsigned set = 0; set < SETS; set++)
+		free(stream->base[set]);
 	free(stream->at);
 	free(stream->order);
 	free(stream->alias);
@@ -368,7 +550,70 @@ static const struct pattern *read_line(const char *line, struct values *values, 
 	if (!pattern || !setting_read_line(pattern->keys, line, NULL, values, "access_workload", error))
 		return NULL;
 	values->bytes -= values->bytes % LINE_BYTES;
+	if (values->function > 0) {
+		values->function -= values->function % LINE_BYTES;
+		values->code -= values->code % values->function;
+	}
 	return pattern;
+}
+
+static uint64_t whole_pages(uint64_t bytes)
+{
+	return (bytes + REGION_ALIGN - 1) / REGION_ALIGN * REGION_ALIGN;
+}
+
+static bool has_code_set(const struct pattern *pattern)
+{
+	return pattern->next == next_of_calls;
+}
+
+static enum stream_region region_of(const struct stream *stream, unsigned set)
+{
+	return set == SET_CODE ? stream->values.code_region : stream->values.region;
+}
+
+static uint64_t bytes_of(const struct stream *stream, unsigned set)
+{
+	return set == SET_CODE ? stream->values.code : stream->values.bytes;
+}
+
+/* What keys say together. */
+static bool values_fit(const struct pattern *pattern, const struct values *values, unsigned cpus, struct error *error)
+{
+	enum stream_region fetched = has_code_set(pattern) ? values->code_region : values->region;
+	if (pattern->next == next_of_lock && values->neighbours >= cpus)
+		return error_set(error, ERROR_USAGE,
+		                 "access_workload: neighbours=%u leaves none of %u core%s (machine.cpus) to take the lock",
+		                 values->neighbours, cpus, cpus == 1 ? "" : "s");
+	if ((has_code_set(pattern) || values->kind == KIND_FETCH) && !regions[fetched].has_code)
+		return error_set(error, ERROR_USAGE,
+		                 "access_workload: instructions cannot be fetched from %s=%s; expected user, text or modules",
+		                 has_code_set(pattern) ? "code_region" : "region", region_names[fetched]);
+	if (values->kind == KIND_FETCH && values->stores > 0)
+		return error_set(error, ERROR_USAGE, "access_workload: stores=%u with kind=fetch; expected 0", values->stores);
+	if (has_code_set(pattern) && values->code == 0)
+		return error_set(error, ERROR_USAGE, "access_workload: function is larger than code; expected at most as large");
+	return true;
+}
+
+/* Working sets one behind the other, that of the code behind those of data in the same region. */
+static bool place_sets(struct stream *stream, struct error *error)
+{
+	const struct values *values = &stream->values;
+	for (unsigned set = 0; set < (has_code_set(stream->pattern) ? SETS : SET_CODE); set++) {
+		enum stream_region region = region_of(stream, set);
+		uint64_t stride = values->shared ? 0 : whole_pages(bytes_of(stream, set)), at = regions[region].base;
+		if (set == SET_CODE && region == values->region)
+			at += whole_pages(values->bytes) * (values->shared ? 1 : stream->cpus);
+		if (region == STREAM_TEXT && at + stride * (stream->cpus - 1) + bytes_of(stream, set) > ACCESS_WORKLOAD_TEXT_END)
+			return error_set(error, ERROR_USAGE,
+			                 "access_workload: the working sets do not fit the kernel's image, %llu MiB",
+			                 (ACCESS_WORKLOAD_TEXT_END - ACCESS_WORKLOAD_TEXT_BASE) >> 20);
+		stream->base[set] = xcalloc(stream->cpus, sizeof *stream->base[set]);
+		for (unsigned cpu = 0; cpu < stream->cpus; cpu++)
+			stream->base[set][cpu] = at + stride * cpu;
+	}
+	return true;
 }
 
 struct access_source *access_workload_open(const char *line, unsigned cpus, uint64_t seed, struct error *error)
@@ -379,14 +624,66 @@ struct access_source *access_workload_open(const char *line, unsigned cpus, uint
 	if (!pattern)
 		return NULL;
 	struct stream *stream = xcalloc(1, sizeof *stream);
-	stream->source = (struct access_source){.ops = &stream_ops, .bytes_total = values.count};
+	stream->source = (struct access_source){.ops = &stream_ops};
 	stream->pattern = pattern;
 	stream->values = values;
 	stream->cpus = cpus;
-	stream->region_bytes = (values.bytes + REGION_ALIGN - 1) / REGION_ALIGN * REGION_ALIGN;
+	if (!values_fit(pattern, &values, cpus, error) || !place_sets(stream, error)) {
+		close_stream(&stream->source);
+		return NULL;
+	}
 	stream->at = xcalloc(cpus, sizeof *stream->at);
 	rng_init(&stream->rng, seed, pattern->name);
 	if (pattern->begin)
 		pattern->begin(stream);
+	stream->source.bytes_total = stream->values.count;
 	return &stream->source;
+}
+
+/* Areas are numbered by set, then by core; one for all cores where they share it. */
+static bool area_at(const struct stream *stream, unsigned number, unsigned *set, unsigned *cpu)
+{
+	unsigned each = stream->values.shared ? 1 : stream->cpus;
+	for (*set = 0; *set < SETS; ++*set) {
+		if (!stream->base[*set] || regions[region_of(stream, *set)].call == VIRTUAL_CALLS)
+			continue;
+		*cpu = number;
+		if (number < each)
+			return true;
+		number -= each;
+	}
+	return false;
+}
+
+bool access_workload_area(const struct access_source *source, unsigned number, struct virtual_request *request)
+{
+	const struct stream *stream = (const struct stream *)source;
+	unsigned set, cpu;
+	if (!area_at(stream, number, &set, &cpu))
+		return false;
+	*request = (struct virtual_request){
+	        .call = regions[region_of(stream, set)].call, .size = bytes_of(stream, set), .caller = "access_workload"};
+	return true;
+}
+
+void access_workload_place(struct access_source *source, unsigned number, uint64_t at)
+{
+	struct stream *stream = (struct stream *)source;
+	unsigned set, cpu;
+	bool found = area_at(stream, number, &set, &cpu);
+	SIM_ASSERT(found);
+	for (unsigned other = 0; other < stream->cpus; other++)
+		if (other == cpu || stream->values.shared)
+			stream->base[set][other] = at;
+}
+
+void access_workload_name_lines(const struct access_source *source, struct layout *layout)
+{
+	const struct stream *stream = (const struct stream *)source;
+	uint64_t base = regions[stream->values.region].base;
+	if (stream->pattern->next != next_of_lock)
+		return;
+	layout_name(layout, vaddr_of(base), LINE_BYTES, "lock", "");
+	layout_name(layout, vaddr_of(base + LINE_BYTES), LINE_BYTES, "neighbours", "");
+	layout_name(layout, vaddr_of(base + PROTECTED_AT), LINE_BYTES, "protected data", "");
 }

@@ -26,12 +26,7 @@ static const char *const prefetch_names[] = {[PREFETCH_NONE] = "none",     [PREF
                                              [PREFETCH_TAGGED] = "tagged", [PREFETCH_STRIDE] = "stride", NULL};
 
 const struct setting cache_spec_keys[] = {
-        {.key = "name",
-         .type = SETTING_STRING,
-         .default_text = "",
-         .help = "The cache's name in tables: the line's first word",
-         .source = "every line has one",
-         AT(name)},
+        SETTING_LINE_NAME(struct cache_level_spec, "The cache's name in tables: the line's first word"),
         {.key = "model",
          .type = SETTING_STRING,
          .default_text = "set_assoc",

@@ -64,7 +64,7 @@ struct kernel_load {
 	void (*end)(void *load); /* frees all that lives, and the load */
 };
 
-extern const struct kernel_load fork_storm_load, files_load, network_load, dentries_load, module_load_load;
+extern const struct kernel_load fork_storm_load, processes_load, files_load, network_load, dentries_load, module_load_load;
 
 /* Number of steps: count, or those that fit into duration. */
 uint64_t load_pace_steps(const struct load_pace *pace);

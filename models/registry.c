@@ -17,6 +17,9 @@
 #define MODEL_virtual_allocator(model) \
 	extern const struct virtual_allocator_ops virtual_allocator_##model##_ops; \
 	struct virtual_allocator *virtual_allocator_##model##_create(const struct virtual_allocator_wiring *, struct error *);
+#define MODEL_user_memory(model) \
+	extern const struct user_memory_ops user_memory_##model##_ops; \
+	struct user_memory *user_memory_##model##_create(const struct user_memory_wiring *, struct error *);
 #define MODEL_memory(model) \
 	extern const struct memory_ops memory_##model##_ops; \
 	struct memory *memory_##model##_create(const struct memory_wiring *, struct error *);
@@ -48,6 +51,11 @@ const struct object_allocator_model object_allocator_models[] = {
 
 const struct virtual_allocator_model virtual_allocator_models[] = {
 #define MODEL_virtual_allocator(model) {&virtual_allocator_##model##_ops, virtual_allocator_##model##_create},
+#include "models/models.def"
+        {NULL, NULL}};
+
+const struct user_memory_model user_memory_models[] = {
+#define MODEL_user_memory(model) {&user_memory_##model##_ops, user_memory_##model##_create},
 #include "models/models.def"
         {NULL, NULL}};
 
@@ -130,6 +138,19 @@ const struct virtual_allocator_model *virtual_allocator_model(const char *name, 
 		nearest_offer(&nearest, model->ops->name);
 	}
 	no_such_model("virtual allocator", name, &nearest, error);
+	return NULL;
+}
+
+const struct user_memory_model *user_memory_model(const char *name, struct error *error)
+{
+	struct nearest nearest;
+	nearest_start(&nearest, name);
+	for (const struct user_memory_model *model = user_memory_models; model->ops; model++) {
+		if (strcmp(model->ops->name, name) == 0)
+			return model;
+		nearest_offer(&nearest, model->ops->name);
+	}
+	no_such_model("model of user memory", name, &nearest, error);
 	return NULL;
 }
 

@@ -12,6 +12,7 @@
 #include "sim/port/page_allocator.h"
 #include "sim/port/tlb_level.h"
 #include "sim/port/translation.h"
+#include "sim/port/user_memory.h"
 #include "sim/port/virtual_allocator.h"
 #include "sim/workload.h"
 
@@ -28,6 +29,11 @@ struct object_allocator_model {
 struct virtual_allocator_model {
 	const struct virtual_allocator_ops *ops;
 	struct virtual_allocator *(*create)(const struct virtual_allocator_wiring *, struct error *);
+};
+
+struct user_memory_model {
+	const struct user_memory_ops *ops;
+	struct user_memory *(*create)(const struct user_memory_wiring *, struct error *);
 };
 
 struct memory_model {
@@ -69,6 +75,7 @@ struct workload_model {
 extern const struct page_allocator_model page_allocator_models[];
 extern const struct object_allocator_model object_allocator_models[];
 extern const struct virtual_allocator_model virtual_allocator_models[];
+extern const struct user_memory_model user_memory_models[];
 extern const struct memory_model memory_models[];
 extern const struct dram_model dram_models[];
 extern const struct cache_level_model cache_level_models[];
@@ -81,6 +88,7 @@ extern const struct workload_model workload_models[];
 const struct page_allocator_model *page_allocator_model(const char *name, struct error *error);
 const struct object_allocator_model *object_allocator_model(const char *name, struct error *error);
 const struct virtual_allocator_model *virtual_allocator_model(const char *name, struct error *error);
+const struct user_memory_model *user_memory_model(const char *name, struct error *error);
 const struct memory_model *memory_model(const char *name, struct error *error);
 const struct dram_model *dram_model(const char *name, struct error *error);
 const struct cache_level_model *cache_level_model(const char *name, struct error *error);

@@ -27,6 +27,9 @@ enum coherence_protocol { COHERENCE_MESI, COHERENCE_MOESI };
 /* Whether a row stays open after its use. */
 enum dram_page { DRAM_PAGE_OPEN, DRAM_PAGE_CLOSED };
 
+/* Whether pages are grouped by mobility; auto: where memory is enough for it. */
+enum mobility_grouping { MOBILITY_GROUPING_AUTO, MOBILITY_GROUPING_ON, MOBILITY_GROUPING_OFF };
+
 /* auto: that of the recording, x86-64 without one. */
 enum architecture { ARCHITECTURE_AUTO, ARCHITECTURE_X86_64, ARCHITECTURE_X86_32 };
 
@@ -54,6 +57,9 @@ enum host_page { HOST_PAGE_4K, HOST_PAGE_2M, HOST_PAGE_1G };
 
 /* What a run of accesses does to the caches at its end. */
 enum cache_flush { CACHE_FLUSH_NONE, CACHE_FLUSH_WRITE_BACK, CACHE_FLUSH_INVALIDATE };
+
+/* Which areas of processes get huge pages at faults. */
+enum thp { THP_NEVER, THP_ALWAYS };
 
 /* By whom a level's watch splits what it sees. */
 enum watch_owner { WATCH_OWNER_CACHE, WATCH_OWNER_CALL_SITE };
@@ -108,6 +114,7 @@ struct machine_settings {
 struct kernel_settings {
 	char *name;                                        /* kernel.name */
 	uint32_t pageblock_order;                          /* 9 with hugetlb or THP, else MAX_ORDER-1 = 10 */
+	enum mobility_grouping page_group_by_mobility;     /* auto */
 	uint32_t nr_cpus;                                  /* CONFIG_NR_CPUS; 0 = Debian's */
 	uint64_t min_free_kbytes;                          /* auto */
 	uint32_t watermark_scale_factor;                   /* 10 */
@@ -119,6 +126,8 @@ struct kernel_settings {
 	uint64_t lowmem_bytes;                             /* x86-32: what the direct map reaches; HIGHMEM is above */
 	bool transparent_hugepage;                         /* order-9 pcp lists */
 	bool compaction;                                   /* CONFIG_COMPACTION */
+	bool pcid;                                         /* address spaces keep their translations over switches */
+	bool memcg_kmem;                                   /* kmalloc-cg-* caches exist and __GFP_ACCOUNT selects them */
 	uint32_t kswapd_delay;                             /* page allocator calls until kswapd has its turn; 0 = never */
 	uint32_t kswapd_cpu, kcompactd_cpu;                /* who pays for them; SETTING_UNSET = the CPU that lets them run */
 	bool vmstat;                                       /* CPUs fold their statistics once a second */
@@ -136,7 +145,7 @@ struct kernel_settings {
 	bool init_on_alloc;                                /* objects and pages are zeroed when they are handed out */
 	char **cache_tunables;                             /* "NAME cpu_partial=N ..." (object_allocator/cache_tunables.h) */
 	uint32_t cache_tunables_count;
-	bool memcg_kmem; /* kmalloc-cg-* caches exist and __GFP_ACCOUNT selects them */
+	enum thp thp; /* processes: faults ask for pages of 2 MiB */
 };
 
 /* Instructions of each path (docs/steps.md tells where the numbers come from). "More" counts what a longer path adds. */
@@ -150,8 +159,11 @@ struct cost_settings {
 	uint32_t freelist_decode; /* a free pointer with slab_freelist_hardened */
 	uint32_t page_alloc, page_bulk, page_bulk_block, page_split, page_zone_alloc, page_tail_alloc, page_tail_free;
 	uint32_t page_free, page_drain, page_drain_block, page_merge, page_zone_free;
+	uint32_t kmap, kmap_new, kmap_slot, kmap_drop, kunmap, kmap_local, kunmap_local;
 	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
 	uint32_t vmstat_item;
+	uint32_t fault_entry, fault, fault_anonymous, fault_file, fault_copy, copy_page, unmap_entry, mmap, munmap, tlb_flush;
+	uint32_t fork, fork_area, fork_entry, exec, exit, context_switch, user_access;
 	uint32_t slob_alloc, slob_page, slob_block, slob_new_page, slob_whole_page, slob_free, slob_free_block, slob_free_page;
 };
 
@@ -162,8 +174,8 @@ struct settings {
 	char *trace;     /* path of the recording */
 	char **variants; /* "LABEL KEY=VALUE ..." */
 	uint32_t variants_count;
-	char *workload; /* a line: what to make up in place of a recording */
-	char *accesses; /* path of an access trace, in place of a recording */
+	char *workload;        /* a line: what to make up in place of a recording */
+	char *accesses;        /* path of an access trace, in place of a recording */
 	char *access_workload; /* a line: accesses to make up in place of such a trace */
 	uint32_t instructions_per_access;
 	enum address_space_pages address_space;
@@ -199,6 +211,9 @@ struct settings {
 void settings_init(struct settings *settings);
 void settings_release(struct settings *settings);
 void settings_copy(struct settings *to, const struct settings *from);
+
+/* Whether the kernel is an x86-32 one with PAE: entries of 8 bytes, memory beyond 4 GiB. */
+bool settings_are_pae(const struct settings *settings);
 
 /* Cycles of a core in a microsecond, at least 1. */
 uint64_t settings_mhz(const struct settings *settings);

@@ -145,7 +145,7 @@ static const char markdown_head[] =
         "\n"
         "A key stands in a scenario, or in `--set KEY=VALUE`. Nested maps and dotted keys mean the same: `sample: {every: 10 "
         "ms}` is\n"
-        "`sample.every: 10 ms`. Numbers that have a unit carry it: sizes B, KiB, MiB, GiB, TiB; times ns, us, ms, s; frequencies "
+        "`sample.every: 10 ms`. Numbers that have a unit carry it: sizes B, KiB, MiB, GiB, TiB; times ns, us, ms, s, min, h; frequencies "
         "Hz,\n"
         "kHz, MHz, GHz; cycles.\n"
         "\n"

@@ -19,12 +19,7 @@ static const char *const inclusion_names[] = {
         [TLB_NEITHER] = "neither", [TLB_INCLUSIVE] = "inclusive", [TLB_EXCLUSIVE] = "exclusive", NULL};
 
 const struct setting tlb_spec_keys[] = {
-        {.key = "name",
-         .type = SETTING_STRING,
-         .default_text = "",
-         .help = "The array's name in tables: the line's first word",
-         .source = "every line has one",
-         AT(name)},
+        SETTING_LINE_NAME(struct tlb_spec, "The array's name in tables: the line's first word"),
         {.key = "entries",
          .type = SETTING_COUNT,
          .default_text = "64",

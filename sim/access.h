@@ -53,8 +53,12 @@ struct access {
 
 /*
  * The lowest bits of `region` tell whose memory it is, as the address space numbers its regions (0: not told); those above the
- * size of the page that maps it, plus 1 (0: not told).
+ * size of the page that maps it, plus 1 (0: not told). The MMU writes both. Before it, a source of accesses that has locks
+ * (sim/port/access_source.h) writes here what a store is beyond one:
  */
+#define ACCESS_TAKES_LOCK 1 /* takes the spin lock whose word lies at the address, when it is this core's turn */
+#define ACCESS_GIVES_LOCK 2 /* gives it up */
+
 #define ACCESS_REGION_BITS 5
 
 static inline uint8_t access_on_page(unsigned region, unsigned page_size)

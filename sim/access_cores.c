@@ -28,9 +28,28 @@ void access_cores_release(struct access_cores *cores)
 
 /* ---- one access ---- */
 
+/* Whoever is handed the lock goes on at a cycle of its own, in its turn. */
+static cycle give_lock(struct core *core, uint64_t address, cycle now)
+{
+	struct machine *machine = core->machine;
+	now = core_unlock(core, address, now);
+	uint32_t holder = lock_at(&machine->locks, address)->holder;
+	if (holder == LOCK_FREE)
+		return now;
+	struct core *next = &machine->cores[holder];
+	next->counters.busy_cycles += next->event.at - next->started;
+	next->started = next->event.at;
+	event_queue_remove(&machine->queue, &next->event);
+	return now;
+}
+
 static cycle data(struct core *core, const struct access *access, cycle now)
 {
 	cycle written;
+	if (access->region == ACCESS_TAKES_LOCK)
+		return core_lock(core, access->address, now);
+	if (access->region == ACCESS_GIVES_LOCK)
+		return give_lock(core, access->address, now);
 	switch ((enum access_kind)access->kind) {
 	case ACCESS_STORE:
 		return core_store(core, access->address, access->bytes, now, &written);
@@ -45,9 +64,15 @@ static cycle data(struct core *core, const struct access *access, cycle now)
 	}
 }
 
+static void spend_until(struct core *core, cycle now)
+{
+	core->counters.busy_cycles += now - core->started;
+	core->started = now;
+}
+
 static void make(struct access_cores *cores, struct core *core, const struct access *access)
 {
-	cycle began = core->started, now = began;
+	cycle now = core->started;
 	if (cores->cpu)
 		*cores->cpu = core->cpu;
 	if (access->kind == ACCESS_CODE) {
@@ -58,8 +83,8 @@ static void make(struct access_cores *cores, struct core *core, const struct acc
 			now = core_spend(core, cores->instructions_per_access, now);
 		now = data(core, access, now);
 	}
-	core->counters.busy_cycles += now - began;
-	core->started = now;
+	if (now != CYCLE_NEVER)
+		spend_until(core, now);
 }
 
 /* ---- many cores ---- */
@@ -77,12 +102,17 @@ static void queue_add(struct access_queue *queue, const struct access *access)
 	queue->at[(queue->first + queue->count++) & (queue->capacity - 1)] = *access;
 }
 
-/* The clock of the awake core that is farthest behind, CYCLE_NEVER if none is awake. */
+static bool may_run(const struct access_cores *cores, unsigned cpu)
+{
+	return cores->queues[cpu].awake && !cores->machine->cores[cpu].waits_for;
+}
+
+/* The clock of the core that is farthest behind of those that may run, CYCLE_NEVER if there is none. */
 static cycle last_clock(const struct access_cores *cores)
 {
 	cycle last = CYCLE_NEVER;
 	for (unsigned cpu = 0; cpu < cores->machine->cpus; cpu++)
-		if (cores->queues[cpu].awake && cores->machine->cores[cpu].started < last)
+		if (may_run(cores, cpu) && cores->machine->cores[cpu].started < last)
 			last = cores->machine->cores[cpu].started;
 	return last;
 }
@@ -104,7 +134,7 @@ static bool run_last(struct access_cores *cores)
 	cycle next = CYCLE_NEVER;
 	for (unsigned cpu = 0; cpu < machine->cpus; cpu++) {
 		struct core *core = &machine->cores[cpu];
-		if (!cores->queues[cpu].awake)
+		if (!may_run(cores, cpu))
 			continue;
 		if (!last || core->started < last->started) {
 			next = last ? last->started : CYCLE_NEVER;
@@ -117,11 +147,15 @@ static bool run_last(struct access_cores *cores)
 		return false;
 	struct access_queue *queue = &cores->queues[last->cpu];
 	do {
+		if (last->takes) {
+			spend_until(last, core_take(last, last->started));
+			continue;
+		}
 		make(cores, last, &queue->at[queue->first]);
 		queue->first = (queue->first + 1) & (queue->capacity - 1);
 		queue->count--;
 		cores->waiting--;
-	} while (queue->count > 0 && last->started < next);
+	} while (queue->count > 0 && !last->waits_for && last->started < next);
 	return true;
 }
 
@@ -200,13 +234,12 @@ void access_cores_finish(struct access_cores *cores)
 	struct machine *machine = cores->machine;
 	while (cores->waiting > 0) {
 		let_sleep(cores);
-		run_last(cores);
+		SIM_ASSERT(run_last(cores)); /* else a lock was taken that nobody gives up */
 	}
 	for (unsigned cpu = 0; cpu < machine->cpus; cpu++) {
 		struct core *core = &machine->cores[cpu];
 		cycle done = core_wait_for_loads(core, core->started);
-		core->counters.busy_cycles += done - core->started;
-		core->started = done;
+		spend_until(core, done);
 	}
 }
 

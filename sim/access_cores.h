@@ -9,6 +9,7 @@
  *
  *   code       an instruction; its fetch costs nothing if the first level has it, else the core waits for what lies beyond
  *   load       core_load;   store: core_store;   load-store: a load that is waited for, and a store
+ *   lock       core_lock, core_unlock: a core whose turn has not come makes no access until it has the lock
  *   other      in a trace without code each load or store stands for instructions_per_access instructions
  *
  * MODEL: a trace does not tell which loads an address comes out of: loads are independent of each other, as many at once as

@@ -171,7 +171,7 @@ struct access_source *access_thread_start(struct access_source *inner)
 	struct access_source_ops *ops = xcalloc(1, sizeof *ops);
 	*ops = (struct access_source_ops){
 	        .name = inner->ops->name, .help = inner->ops->help, .read = thread_read, .close = thread_close};
-	self->source = (struct access_source){ops, 0, inner->bytes_total};
+	self->source = (struct access_source){.ops = ops, .bytes_total = inner->bytes_total, .has_locks = inner->has_locks};
 	self->inner = inner;
 	self->slots = lazy_alloc(ACCESS_THREAD_BATCHES, sizeof *self->slots);
 	pthread_mutex_init(&self->mutex, NULL);

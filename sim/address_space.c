@@ -10,7 +10,7 @@
 /* Source: Linux 6.1 include/linux/gfp_types.h, mm/memory.c (alloc_zeroed_user_highpage_movable), mm/huge_memory.c
  * (vma_thp_gfp_mask: GFP_TRANSHUGE_LIGHT, no reclaim at faults by default), asm-generic/pgalloc.h (GFP_PGTABLE_USER). */
 #define GFP_PAGE (GFP_HIGHUSER_MOVABLE | __GFP_ZERO)
-#define GFP_HUGE_PAGE ((GFP_HIGHUSER_MOVABLE | __GFP_COMP | __GFP_NOMEMALLOC | __GFP_NOWARN | __GFP_ZERO) & ~__GFP_RECLAIM)
+#define GFP_HUGE_PAGE (GFP_TRANSHUGE_LIGHT | __GFP_ZERO)
 #define GFP_TABLE (GFP_KERNEL | __GFP_ZERO)
 
 #define WORD_ANONYMOUS \

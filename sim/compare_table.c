@@ -88,6 +88,7 @@ static const struct compare_line compare_lines[] = {
         {"Store buffer", "cost_store_buffer", READ_MEAN},
         {"Waiting for locks", "cost_lock", READ_MEAN},
         {"Interrupts between cores", "cost_ipi", READ_MEAN},
+        {"Disks and swap", "cost_io", READ_MEAN},
         {"Locks (timing: cycles)", NULL, READ_TEXT},
         {"Locks taken", "lock_acquisitions", READ_COUNT},
         {"Lock waits", "lock_waits", READ_COUNT},

@@ -26,21 +26,27 @@ const struct metric core_metrics[] = {
         COST_METRIC(COST_STORE_BUFFER, "store_buffer", "Those spent waiting for the store buffer"),
         COST_METRIC(COST_LOCK, "lock", "Those spent waiting for a lock"),
         COST_METRIC(COST_IPI, "ipi", "Those of waiting for acknowledgements and of serving interrupts"),
+        COST_METRIC(COST_IO, "io", "Those spent sleeping until a disk or swap device is done"),
         METRIC(struct core_counters, cmpxchg_retries, "1",
                "Compare-and-exchanges made once more, as another core had changed the word"),
         METRIC(struct core_counters, ipis_sent, "1", "Interrupts sent to other cores"),
         METRIC(struct core_counters, ipis_served, "1", "Interrupts of other cores served"),
+        METRIC(struct core_counters, cr3_loads, "1", "Writes of CR3"),
         METRIC(struct core_counters, context_switches, "1", "Switches between a daemon and what ran before"),
         METRIC_END,
 };
 
 static const char *const histogram_names[JOB_MEASURES][JOB_KINDS] = {
         [JOB_CYCLES] = {"cycles_per_alloc", "cycles_per_free", "cycles_per_page_alloc", "cycles_per_page_free",
-                        "cycles_per_daemon_run", "cycles_per_area_alloc", "cycles_per_area_free"},
+                        "cycles_per_daemon_run", "cycles_per_area_alloc", "cycles_per_area_free", "cycles_per_page_map",
+                        "cycles_per_page_unmap", "cycles_per_page_clear", "cycles_per_page_copy", "cycles_per_process",
+                        "cycles_per_touch", "cycles_per_switch"},
         [JOB_LINES] = {"lines_per_alloc", "lines_per_free", "lines_per_page_alloc", "lines_per_page_free", "lines_per_daemon_run",
-                       "lines_per_area_alloc", "lines_per_area_free"},
+                       "lines_per_area_alloc", "lines_per_area_free", "lines_per_page_map", "lines_per_page_unmap",
+                       "lines_per_page_clear", "lines_per_page_copy", "lines_per_process", "lines_per_touch", "lines_per_switch"},
         [JOB_PAGES] = {"pages_per_alloc", "pages_per_free", "pages_per_page_alloc", "pages_per_page_free", "pages_per_daemon_run",
-                       "pages_per_area_alloc", "pages_per_area_free"},
+                       "pages_per_area_alloc", "pages_per_area_free", "pages_per_page_map", "pages_per_page_unmap",
+                       "pages_per_page_clear", "pages_per_page_copy", "pages_per_process", "pages_per_touch", "pages_per_switch"},
 };
 
 const char *job_histogram_name(enum job_measure measure, enum job_kind kind)
@@ -134,18 +140,38 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		return now;
 	case STEP_SPEND:
 		return core_spend(core, step->bytes, now);
+	case STEP_IRQS:
+		return core_switch_irqs(core, (enum step_irqs)step->bytes, now);
 	case STEP_LOCK:
 		return core_lock(core, step->address, now);
 	case STEP_UNLOCK:
 		return core_unlock(core, step->address, now);
 	case STEP_INVALIDATE: {
-		cycle done = core_invalidate(core, step->address, now);
+		cycle done = core_invalidate(core, step->address, step->bytes, now);
 		return core_pay(core, COST_TLB, done - now, now);
 	}
 	case STEP_IPI:
-		return core_send_ipi(core, step->bytes, step->address, now);
+		return core_send_ipi(core, step, now);
 	case STEP_IPI_WAIT:
 		return core_wait_for_acks(core, now);
+	case STEP_SLEEP:
+		return core_sleep(core, step->address, now);
+	case STEP_NEW_TABLE:
+	case STEP_ENTRY:
+	case STEP_ENTRY_VALUE:
+		core_change_table(core, step);
+		return now;
+	case STEP_SWITCH: {
+		cycle done = core_load_cr3(core, step->address, step->bytes, now);
+		return core_pay(core, COST_TLB, done - now, now);
+	}
+	case STEP_MAP:
+	case STEP_UNMAP: {
+		const struct table_keeper *keeper = &core->machine->tables;
+		if (keeper->remap)
+			keeper->remap(keeper->context, step);
+		return now;
+	}
 	}
 	SIM_UNREACHABLE("a kind of step");
 }
@@ -223,9 +249,12 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	SIM_ASSERT(config->misses_in_flight > 0 && config->misses_in_flight <= CORE_MISSES_MAX);
 	SIM_ASSERT(config->store_buffer <= CORE_STORES_MAX);
 	*machine = (struct machine){.memory = wiring->memory,
+	                            .user_tables = wiring->user_tables,
 	                            .listener = wiring->listener,
+	                            .tables = wiring->tables,
 	                            .cpus = wiring->cpus,
 	                            .config = *config,
+	                            .frequency_mhz = wiring->frequency_mhz,
 	                            .line_bytes = wiring->line_bytes,
 	                            .horizon = 0};
 	event_queue_init(&machine->queue);
@@ -290,6 +319,12 @@ void machine_run_until(struct machine *machine, cycle until)
 	event_queue_run_until(&machine->queue, until);
 }
 
+void machine_wait_for(struct machine *machine, unsigned cpu)
+{
+	while (machine->cores[cpu].queued > 0)
+		event_queue_run_next(&machine->queue);
+}
+
 static bool machine_busy(const struct machine *machine)
 {
 	for (unsigned cpu = 0; cpu < machine->cpus; cpu++)
@@ -317,6 +352,7 @@ struct core_counters machine_counters(const struct machine *machine)
 		sum.ipis_sent += counters->ipis_sent;
 		sum.ipis_served += counters->ipis_served;
 		sum.context_switches += counters->context_switches;
+		sum.cr3_loads += counters->cr3_loads;
 	}
 	return sum;
 }

@@ -16,6 +16,7 @@
  *   locked     waits for all loads and for the store buffer to drain, then for its own access (Intel SDM vol. 3A 8.2.2, 8.2.3.9)
  *   update     goes on at once, as a load nobody waits for; what it writes goes into the store buffer when its line is there
  *   exchange   waits for its access and machine.core.cmpxchg; what it writes goes into the store buffer
+ *   irqs       PUSHF, CLI, STI: machine.core.pushf, .cli, .sti beyond an instruction each
  *   cmpxchg    as locked; if another core has changed the word since this core read it, reads and tries again
  *   unlock     as a store: the lock is free when that has left the store buffer
  *
@@ -44,6 +45,7 @@
 #include "sim/port/memory.h"
 #include "sim/steps.h"
 #include "sim/touched.h"
+#include "sim/user_tables.h"
 
 /* Ops that may wait in one core's queue before the replay waits for the core. */
 #define CORE_JOBS 64
@@ -67,6 +69,7 @@ struct core_counters {
 	uint64_t cmpxchg_retries; /* compare-and-exchanges made once more */
 	uint64_t ipis_sent, ipis_served;
 	uint64_t context_switches;
+	uint64_t cr3_loads;
 };
 
 extern const struct metric core_metrics[];
@@ -114,17 +117,22 @@ struct core {
 	struct lock *waits_for;
 	struct lock *takes; /* handed to this core: it goes on by taking it */
 	bool was_pending;   /* as the first waiter, outside the kernel's queue */
+	cycle asked;        /* for a lock: since when its lock.take_cycles are not counted yet */
 	bool waits_for_acks;
 	cycle waits_since;
 	cycle interrupted_until; /* busy with an interrupt although waiting or idle */
 	struct core_ipi {
 		cycle at;
 		uint64_t address;
+		uint32_t pages; /* from there on, or what CR3 is to be loaded with */
 		uint32_t sender;
 	} ipis[CPUS_MAX]; /* on their way to this core, by time */
 	uint32_t ipi_count;
 	uint32_t acks_awaited;
 	cycle acked;
+	/* Of processes: */
+	unsigned pcid;  /* that CR3 was loaded with last */
+	uint64_t entry; /* of a page table, whose value comes next */
 	struct core_counters counters;
 };
 
@@ -138,12 +146,24 @@ struct cmpxchg_word {
 	uint32_t cpu;
 };
 
+/*
+ * Who keeps the page tables that the memory's MMUs walk: remap() is called with each STEP_MAP and STEP_UNMAP, when the core has
+ * come to it, so that accesses of earlier steps find what was there before.
+ */
+struct table_keeper {
+	void (*remap)(void *context, const struct step *step);
+	void *context;
+};
+
 struct machine {
 	struct event_queue queue;
 	struct lock_table locks;
-	struct memory *memory;          /* not owned */
-	struct core_listener *listener; /* not owned; NULL: nobody listens */
+	struct memory *memory;           /* not owned */
+	struct core_listener *listener;  /* not owned; NULL: nobody listens */
+	struct user_tables *user_tables; /* not owned; NULL: no process has any that are walked */
+	struct table_keeper tables;      /* remap NULL: nobody */
 	struct core_config config;
+	uint64_t frequency_mhz;
 	unsigned cpus;
 	struct core *cores;
 	struct cmpxchg_word *words;
@@ -163,9 +183,12 @@ struct machine_wiring {
 	unsigned cpus;       /* 1..CPUS_MAX */
 	uint32_t line_bytes; /* of a cache line, a power of two */
 	struct core_config core;
-	struct memory *memory;          /* outlives the machine */
-	struct core_listener *listener; /* lives as long as the machine runs; NULL: nobody listens */
-	struct layout *layout;          /* takes the cores' own lines from it; NULL: they lie at address 0 and up */
+	uint64_t frequency_mhz;          /* cycles of a microsecond of sleep; 0 where nobody sleeps */
+	struct memory *memory;           /* outlives the machine */
+	struct core_listener *listener;  /* lives as long as the machine runs; NULL: nobody listens */
+	struct user_tables *user_tables; /* of processes, outlives the machine; NULL: there are none */
+	struct table_keeper tables;      /* likewise; remap NULL: nobody keeps page tables */
+	struct layout *layout;           /* takes the cores' own lines from it; NULL: they lie at address 0 and up */
 };
 
 void machine_init(struct machine *machine, const struct machine_wiring *wiring);
@@ -176,6 +199,9 @@ void core_push(struct machine *machine, unsigned cpu, const struct job_about *ab
 
 /* Lets time pass up to and including a cycle before which no more ops will arrive. */
 void machine_run_until(struct machine *machine, cycle until);
+
+/* Lets time pass until a core has done all that it was given. */
+void machine_wait_for(struct machine *machine, unsigned cpu);
 
 /* No more ops will arrive: lets time pass until every core's queue is empty. */
 void machine_drain(struct machine *machine);

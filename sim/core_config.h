@@ -17,11 +17,14 @@ struct core_config {
 	uint32_t misses_in_flight;       /* 1..CORE_MISSES_MAX */
 	uint32_t store_buffer;           /* stores, 0..CORE_STORES_MAX */
 	uint32_t cmpxchg_cycles;         /* an update beyond its access */
+	uint32_t pushf_cycles;           /* PUSHF, beyond an instruction */
+	uint32_t cli_cycles, sti_cycles; /* interrupts off, on, likewise */
 	uint32_t ipi_send_cycles;        /* to write the interrupt command */
 	uint32_t ipi_cycles;             /* from there to the other core's handler */
 	uint32_t ipi_handler_cycles;     /* in and out of it */
 	uint32_t ipi_ack_cycles;         /* from its end until the sender knows */
 	uint32_t invalidate_cycles;      /* INVLPG, or a flush of all */
+	uint32_t cr3_cycles;             /* MOV to CR3 */
 	uint32_t context_switch_cycles;  /* between a daemon and whoever ran before */
 };
 

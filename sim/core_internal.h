@@ -54,6 +54,8 @@ cycle core_exchange(struct core *core, uint64_t address, uint32_t bytes, cycle n
 cycle core_cmpxchg(struct core *core, uint64_t address, uint32_t bytes, cycle now);
 void core_prefetch(struct core *core, uint64_t address, cycle now);
 cycle core_spend(struct core *core, uint32_t instructions, cycle now);
+cycle core_switch_irqs(struct core *core, enum step_irqs which, cycle now);
+cycle core_sleep(struct core *core, uint64_t ns, cycle now);
 
 /* CYCLE_NEVER: the core waits now, and will be woken. */
 cycle core_lock(struct core *core, uint64_t address, cycle now);
@@ -62,8 +64,12 @@ cycle core_unlock(struct core *core, uint64_t address, cycle now);
 cycle core_take(struct core *core, cycle now);
 
 void core_serve_interrupt(struct event *event, cycle now);
-cycle core_invalidate(struct core *core, uint64_t address, cycle now);
-cycle core_send_ipi(struct core *core, unsigned cpu, uint64_t address, cycle now);
+/* pages: from `address` on; of STEP_LEAVE_SPACE what CR3 is loaded with. */
+cycle core_invalidate(struct core *core, uint64_t address, uint32_t pages, cycle now);
+cycle core_send_ipi(struct core *core, const struct step *step, cycle now);
+/* root: STEP_KERNEL_ROOT or an address; bytes: as STEP_SWITCH has them. */
+cycle core_load_cr3(struct core *core, uint64_t root, uint32_t bytes, cycle now);
+void core_change_table(struct core *core, const struct step *step);
 cycle core_wait_for_acks(struct core *core, cycle now);
 
 /* Queues the core to go on at a cycle. */

@@ -12,14 +12,46 @@
 
 #define ENTRY_BYTES 8u
 
-cycle core_invalidate(struct core *core, uint64_t address, cycle now)
+cycle core_load_cr3(struct core *core, uint64_t root, uint32_t bytes, cycle now)
+{
+	struct machine *machine = core->machine;
+	core->pcid = STEP_PCID(bytes);
+	core->counters.cr3_loads++;
+	if (machine->user_tables)
+		memory_switch_space(machine->memory, core->cpu,
+		                    root == STEP_KERNEL_ROOT ? machine->user_tables->kernel_root : root, core->pcid,
+		                    bytes & STEP_NO_FLUSH);
+	return now + machine->config.cr3_cycles;
+}
+
+void core_change_table(struct core *core, const struct step *step)
+{
+	struct user_tables *tables = core->machine->user_tables;
+	if (step->kind == STEP_ENTRY)
+		core->entry = step->address;
+	else if (tables && step->kind == STEP_NEW_TABLE)
+		user_tables_new(tables, step->address, step->bytes);
+	else if (tables)
+		user_tables_set(tables, core->entry, step->address);
+}
+
+cycle core_invalidate(struct core *core, uint64_t address, uint32_t pages, cycle now)
 {
 	struct machine *machine = core->machine;
 	if (address == STEP_NO_ADDRESS)
 		return now;
-	const struct tlb_scope scope = address == STEP_ALL_ADDRESSES ? tlb_scope_everything() : tlb_scope_invlpg(address, 0);
-	memory_invalidate(machine->memory, core->cpu, &scope);
-	return now + machine->config.invalidate_cycles;
+	if (address == STEP_LEAVE_SPACE)
+		return core_load_cr3(core, STEP_KERNEL_ROOT, pages, now);
+	if (address == STEP_ALL_ADDRESSES || address == STEP_USER_ADDRESSES) {
+		const struct tlb_scope scope = address == STEP_ALL_ADDRESSES ? tlb_scope_everything() : tlb_scope_cr3(core->pcid);
+		memory_invalidate(machine->memory, core->cpu, &scope);
+		return now + machine->config.invalidate_cycles;
+	}
+	for (uint32_t page = 0; page < pages; page++) {
+		const struct tlb_scope scope = tlb_scope_invlpg(address + (uint64_t)page * PAGE_SIZE, core->pcid);
+		memory_invalidate(machine->memory, core->cpu, &scope);
+	}
+	return now + (cycle)pages * machine->config.invalidate_cycles;
 }
 
 static void wake_sender(struct core *sender, cycle acked)
@@ -56,7 +88,7 @@ void core_serve_interrupt(struct event *event, cycle now)
 	const struct core_ipi ipi = core->ipis[0];
 	memmove(core->ipis, core->ipis + 1, --core->ipi_count * sizeof core->ipis[0]);
 	cycle from = free_from(core, now), until = from + machine->config.ipi_handler_cycles;
-	until = core_invalidate(core, ipi.address, until);
+	until = core_invalidate(core, ipi.address, ipi.pages, until);
 	bool is_waiting = core->waits_for || core->waits_for_acks;
 	core->counters.ipis_served++;
 	if (!is_waiting)
@@ -90,18 +122,22 @@ static void add_ipi(struct core *core, const struct core_ipi *ipi)
 	event_queue_add(&core->machine->queue, &core->interrupt, ipi->at);
 }
 
-cycle core_send_ipi(struct core *core, unsigned cpu, uint64_t address, cycle now)
+cycle core_send_ipi(struct core *core, const struct step *step, cycle now)
 {
 	struct machine *machine = core->machine;
+	unsigned cpu = STEP_CPU(step->bytes);
+	/* A whole step_ipi() is of one page. */
+	uint32_t pages = STEP_PAGES(step->bytes) ? STEP_PAGES(step->bytes) : step->address != STEP_LEAVE_SPACE;
 	SIM_ASSERT(cpu < machine->cpus);
 	if (cpu == core->cpu) {
-		cycle done = core_invalidate(core, address, now);
+		cycle done = core_invalidate(core, step->address, pages, now);
 		return core_pay(core, COST_IPI, done - now, now);
 	}
 	now = core_locked(core, core_ipi_line(machine, cpu), ENTRY_BYTES, now);
 	now = core_pay(core, COST_IPI, machine->config.ipi_send_cycles, now);
 	add_ipi(&machine->cores[cpu],
-	        &(struct core_ipi){.at = now + machine->config.ipi_cycles, .address = address, .sender = core->cpu});
+	        &(struct core_ipi){
+	                .at = now + machine->config.ipi_cycles, .address = step->address, .pages = pages, .sender = core->cpu});
 	core->counters.ipis_sent++;
 	core->acks_awaited++;
 	return now;

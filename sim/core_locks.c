@@ -38,6 +38,7 @@ static cycle line_up(struct core *core, struct lock *lock, cycle now)
 cycle core_lock(struct core *core, uint64_t address, cycle now)
 {
 	struct lock *lock = lock_at(&core->machine->locks, address);
+	core->asked = now;
 	now = core_locked(core, address, WORD_BYTES, now);
 	if (!lock_try(lock, core->cpu))
 		return line_up(core, lock, now);
@@ -47,16 +48,16 @@ cycle core_lock(struct core *core, uint64_t address, cycle now)
 		lock->wait_cycles += lock->free_at - now;
 		core_tell(core, SPAN_LOCK, address, now, lock->free_at);
 	}
-	return core_wait_until(core, COST_LOCK, lock->free_at, now);
+	now = core_wait_until(core, COST_LOCK, lock->free_at, now);
+	lock->take_cycles += now - core->asked;
+	return now;
 }
 
 /* The core finds the lock free and takes it, and wakes the one that is the head of the queue now. */
-cycle core_take(struct core *core, cycle now)
+static cycle take(struct core *core, struct lock *lock, cycle now)
 {
 	struct machine *machine = core->machine;
-	struct lock *lock = core->takes;
 	cycle written;
-	core->takes = NULL;
 	now = core_wait_for_loads(core, core_load(core, lock->address, WORD_BYTES, now));
 	if (!core->was_pending && lock->waiters == 0)
 		return core_locked(core, lock->address, WORD_BYTES, now);
@@ -73,6 +74,15 @@ cycle core_take(struct core *core, cycle now)
 	return now;
 }
 
+cycle core_take(struct core *core, cycle now)
+{
+	struct lock *lock = core->takes;
+	core->takes = NULL;
+	now = take(core, lock, now);
+	lock->take_cycles += now - core->asked;
+	return now;
+}
+
 /* The lock was handed to a waiting core at `now`. */
 static void end_wait(struct core *core, struct lock *lock, cycle now)
 {
@@ -81,6 +91,8 @@ static void end_wait(struct core *core, struct lock *lock, cycle now)
 	if (now < core->interrupted_until)
 		now = core->interrupted_until;
 	lock->wait_cycles += now - core->waits_since;
+	lock->take_cycles += now - core->asked;
+	core->asked = now;
 	core_pay(core, COST_LOCK, now - core->waits_since, core->waits_since);
 	core_tell(core, SPAN_LOCK, lock->address, core->waits_since, now);
 	core->waits_for = NULL;

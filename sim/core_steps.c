@@ -218,3 +218,20 @@ cycle core_spend(struct core *core, uint32_t instructions, cycle now)
 	core->instructions = (uint32_t)(done % per_cycle);
 	return core_pay(core, COST_COMPUTE, done / per_cycle, now);
 }
+
+cycle core_switch_irqs(struct core *core, enum step_irqs which, cycle now)
+{
+	const struct core_config *config = &core->machine->config;
+	uint32_t cycles = which == IRQS_ENABLE ? config->sti_cycles : config->cli_cycles;
+	if (which == IRQS_SAVE)
+		cycles += config->pushf_cycles;
+	return core_pay(core, COST_COMPUTE, cycles, now);
+}
+
+/* What was read is there before the core sleeps; what it wrote leaves the store buffer meanwhile. */
+cycle core_sleep(struct core *core, uint64_t ns, cycle now)
+{
+	SIM_ASSERT(core->machine->frequency_mhz > 0);
+	now = core_wait_for_loads(core, now);
+	return core_pay(core, COST_IO, ns * core->machine->frequency_mhz / 1000, now);
+}

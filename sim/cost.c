@@ -17,6 +17,7 @@ static const struct {
         [COST_STORE_BUFFER] = {"store_buffer", "waiting for room in the store buffer, or for it to drain"},
         [COST_LOCK] = {"lock", "waiting for a lock that another core holds"},
         [COST_IPI] = {"ipi", "waiting for other cores to acknowledge interrupts, and serving theirs"},
+        [COST_IO] = {"io", "sleeping until a disk or swap device is done"},
 };
 
 const char *cost_part_name(enum cost_part part)

@@ -23,6 +23,7 @@ enum cost_part {
 	COST_STORE_BUFFER, /* waiting for room in the store buffer, or for it to drain */
 	COST_LOCK,         /* waiting for a lock that another core holds */
 	COST_IPI,          /* waiting for other cores to acknowledge, and serving their interrupts */
+	COST_IO,           /* sleeping until a disk or swap device is done */
 	COST_PARTS
 };
 

@@ -16,11 +16,9 @@ struct gfp_name {
 	gfp flags;
 };
 
-#define GFP_TRANSHUGE_LIGHT ((GFP_HIGHUSER_MOVABLE | __GFP_COMP | __GFP_NOMEMALLOC | __GFP_NOWARN) & ~__GFP_RECLAIM)
-
 /* In the order in which 6.1 takes them out of a value when it prints. */
 static const struct gfp_name printed_names[] = {
-        {"GFP_TRANSHUGE", GFP_TRANSHUGE_LIGHT | __GFP_DIRECT_RECLAIM},
+        {"GFP_TRANSHUGE", GFP_TRANSHUGE},
         {"GFP_TRANSHUGE_LIGHT", GFP_TRANSHUGE_LIGHT},
         {"GFP_HIGHUSER_MOVABLE", GFP_HIGHUSER_MOVABLE},
         {"GFP_HIGHUSER", GFP_HIGHUSER},

@@ -4,8 +4,9 @@
  */
 #include "sim/kernel_map.h"
 
-/* The kernel's data is global, and marked accessed and dirty from the start (_PAGE_KERNEL). */
-#define WORD_KERNEL (WORD_PRESENT | WORD_WRITE | WORD_ACCESSED | WORD_DIRTY | WORD_GLOBAL)
+#include "sim/kernel_map_areas.h"
+
+#include <stdlib.h>
 
 #define ISA_END 0x100000u          /* ISA_END_ADDRESS: mapped whatever lies there */
 #define SECTION_BYTES (1ull << 27) /* SECTION_SIZE_BITS on x86-64 */
@@ -149,31 +150,45 @@ bool kernel_map_init(struct kernel_map *map, const struct translation_ops *mode,
 
 void kernel_map_release(struct kernel_map *map)
 {
+	free(map->overtaken);
+	map->overtaken = NULL;
 	if (map->tables.mode && map->tables.mode->levels)
 		page_tables_release(&map->tables);
+}
+
+/* Whether the address has its page at first touch; *size and *rights are those of the page. */
+static bool comes_at_first_touch(const struct kernel_map *map, uint64_t linear, enum page_size *size, uint64_t *rights)
+{
+	*size = PAGE_4K;
+	*rights = 0;
+	switch (layout_region(map->layout, linear)) {
+	case REGION_PER_CPU:
+		*size = large_size(map->tables.mode);
+		return true;
+	case REGION_MODULES:
+		*rights = WORD_EXECUTE;
+		return !map->areas_told;
+	case REGION_VMALLOC:
+		return !map->areas_told || layout_is_per_cpu_chunk(map->layout, linear);
+	case REGION_FIXMAP:
+	case REGION_KMAP:
+		return true;
+	default:
+		return false;
+	}
 }
 
 bool kernel_map_fault(void *context, uint64_t linear, enum walk_outcome outcome, unsigned error_code)
 {
 	struct kernel_map *map = context;
-	if (outcome != WALK_PAGE_FAULT || error_code & PF_PRESENT)
-		return false;
-	enum page_size size = PAGE_4K;
-	uint64_t rights = 0;
-	switch (layout_region(map->layout, linear)) {
-	case REGION_PER_CPU:
-		size = large_size(map->tables.mode);
-		break;
-	case REGION_MODULES:
-		rights = WORD_EXECUTE;
-		break;
-	case REGION_VMALLOC:
-	case REGION_FIXMAP:
-	case REGION_KMAP:
-		break;
-	default:
+	enum page_size size;
+	uint64_t rights;
+	bool absent = outcome == WALK_PAGE_FAULT && !(error_code & PF_PRESENT);
+	if (!absent || !comes_at_first_touch(map, linear, &size, &rights)) {
+		kernel_map_note_wrong(map, linear);
 		return false;
 	}
 	map_page(map, linear, take_page(map, size), size, rights);
+	map->counters.first_touches++;
 	return true;
 }

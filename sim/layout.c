@@ -226,3 +226,12 @@ vaddr layout_per_cpu_in_chunk(const struct layout *layout, uint64_t offset, unsi
 	SIM_ASSERT(layout->per_cpu_chunks_end && cpu < layout->per_cpu_units);
 	return vaddr_of(layout->per_cpu_chunks_end - chunk * layout->per_cpu_units * stride + cpu * stride + offset % stride);
 }
+
+bool layout_is_per_cpu_chunk(const struct layout *layout, uint64_t address)
+{
+	if (!layout->per_cpu_chunks_end || layout->per_cpu_used <= layout->per_cpu_stride)
+		return false;
+	uint64_t chunks = (layout->per_cpu_used - 1) / layout->per_cpu_stride;
+	uint64_t bytes = chunks * layout->per_cpu_units * layout->per_cpu_stride;
+	return address < layout->per_cpu_chunks_end && address >= layout->per_cpu_chunks_end - bytes;
+}

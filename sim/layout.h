@@ -144,6 +144,9 @@ uint64_t layout_per_cpu_alloc(struct layout *layout, uint32_t bytes);
 /* The same of data that has no room in the first chunk. */
 vaddr layout_per_cpu_in_chunk(const struct layout *layout, uint64_t offset, unsigned cpu);
 
+/* Whether an address lies in a chunk of per-CPU data that is not the first. */
+bool layout_is_per_cpu_chunk(const struct layout *layout, uint64_t address);
+
 static inline vaddr layout_per_cpu(const struct layout *layout, uint64_t offset, unsigned cpu)
 {
 	if (offset >= layout->per_cpu_stride)

@@ -104,5 +104,6 @@ void lock_table_check(const struct lock_table *locks)
 		SIM_ASSERT(lock->waits <= lock->acquisitions + lock->waiters);
 		SIM_ASSERT(lock->hand_overs <= lock->waits);
 		SIM_ASSERT(lock->waits > 0 || lock->wait_cycles == 0);
+		SIM_ASSERT(lock->wait_cycles <= lock->take_cycles);
 	}
 }

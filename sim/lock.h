@@ -5,7 +5,7 @@
  * Waiters queue in the order of their arrival and are served in that order, as the kernel's queued spin locks do.
  *
  * Invariants: a lock without a holder has no waiters; acquisitions = releases + (1 if held); waits <= acquisitions +
- * waiters; hand-overs <= waits.
+ * waiters; hand-overs <= waits. Wait cycles <= take cycles.
  */
 #ifndef SIM_LOCK_H
 #define SIM_LOCK_H
@@ -23,6 +23,7 @@ struct lock {
 	                             kernel's queue */
 	cycle free_at;            /* when the store that gave it up last has reached memory */
 	uint64_t acquisitions, releases, waits, hand_overs, wait_cycles;
+	uint64_t take_cycles; /* from asking for it until having it: waits, and the ways of the lock word's line */
 };
 
 struct lock_table {

@@ -23,10 +23,18 @@ enum job_kind {
 	JOB_DAEMON,
 	JOB_AREA_ALLOC,
 	JOB_AREA_FREE,
+	JOB_PAGE_MAP,
+	JOB_PAGE_UNMAP,
+	JOB_PAGE_CLEAR,
+	JOB_PAGE_COPY,
+	JOB_PROCESS, /* create, fork, exec, map, unmap, exit */
+	JOB_TOUCH,
+	JOB_SWITCH,
 	JOB_KINDS
 };
 
-/* "alloc", "free", "page_alloc", "page_free", "daemon_run", "area_alloc", "area_free"; "fast", "lists", "pages" */
+/* "alloc", "free", "page_alloc", "page_free", "daemon_run", "area_alloc", "area_free", "page_map" ...; "fast", "lists", "pages"
+ */
 const char *job_kind_name(enum job_kind kind);
 const char *step_path_name(enum step_path path);
 

@@ -52,17 +52,47 @@ static bool in_user_half(const struct translation_ops *mode, uint64_t linear)
 	return !mode->sign_extended || linear >> (mode->linear_bits - 1) == 0;
 }
 
+static void point_to(struct page_tables *tables, const struct place *place, uint64_t linear, uint64_t table)
+{
+	physical_memory_forget(tables->memory, machine_address(tables, table));
+	uint64_t user = in_user_half(tables->mode, linear) ? WORD_USER : 0;
+	write_entry(tables, place, table | WORD_PRESENT | WORD_WRITE | WORD_EXECUTE | WORD_ACCESSED | user, false);
+	tables->tables[place->level - 1]++;
+}
+
 /* Takes a table for the entry and lets the entry point to it. */
 static bool add_table(struct page_tables *tables, const struct place *place, uint64_t linear)
 {
 	uint64_t table = tables->frames.take(tables->frames.context);
 	if (table == FRAME_NONE)
 		return false;
-	physical_memory_forget(tables->memory, machine_address(tables, table));
-	uint64_t user = in_user_half(tables->mode, linear) ? WORD_USER : 0;
-	write_entry(tables, place, table | WORD_PRESENT | WORD_WRITE | WORD_EXECUTE | WORD_ACCESSED | user, false);
-	tables->tables[place->level - 1]++;
+	point_to(tables, place, linear, table);
 	return true;
+}
+
+void page_tables_add(struct page_tables *tables, uint64_t linear, uint64_t table)
+{
+	struct place place = end_of_walk(tables, linear);
+	SIM_ASSERT(place.level > 0 && !(place.entry.word & WORD_PRESENT));
+	point_to(tables, &place, linear, table);
+}
+
+void page_tables_drop(struct page_tables *tables, uint64_t linear, unsigned level)
+{
+	const struct translation_ops *mode = tables->mode;
+	struct place above = {.level = mode->levels};
+	uint64_t table = tables->root;
+	SIM_ASSERT(level + 1 < mode->levels);
+	for (unsigned at = mode->levels - 1; at > level; at--) {
+		above = place_in(tables, table, at, paging_index(&mode->level[at], linear));
+		SIM_ASSERT(above.entry.word & WORD_PRESENT && !above.entry.leaf);
+		table = above.entry.word & WORD_FRAME;
+	}
+	for (uint64_t index = 0; index < 1ull << mode->level[level].index_bits; index++)
+		SIM_ASSERT(!(place_in(tables, table, level, index).entry.word & WORD_PRESENT));
+	physical_memory_forget(tables->memory, machine_address(tables, table));
+	physical_memory_write(tables->memory, above.address, mode->entry_bytes, 0);
+	tables->tables[level]--;
 }
 
 bool page_tables_init(struct page_tables *tables)

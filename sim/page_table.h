@@ -56,6 +56,16 @@ void page_tables_release(struct page_tables *tables);
  */
 enum map_result page_tables_map(struct page_tables *tables, uint64_t linear, uint64_t word, enum page_size size);
 
+/*
+ * Makes the frame at `table` the table that the first entry of the walk which is not present points to; the frame is the
+ * caller's. Something missing above the page tables' last level must be there (page_tables_level() > 0, no leaf).
+ */
+void page_tables_add(struct page_tables *tables, uint64_t linear, uint64_t table);
+
+/* The table of a level below the top, on the walk for an address, goes: there is one, and no entry of it is present. Its frame is
+ * the caller's, who invalidates TLBs. */
+void page_tables_drop(struct page_tables *tables, uint64_t linear, unsigned level);
+
 /* Makes the page's entry not present. false if none was mapped. The caller invalidates TLBs. */
 bool page_tables_unmap(struct page_tables *tables, uint64_t linear);
 

@@ -9,6 +9,7 @@
 #include "sim/follow.h"
 #include "sim/follow_kfree_rcu.h"
 #include "sim/follow_rcu.h"
+#include "sim/replay_process.h"
 #include "sim/usercopy_caches.h"
 
 #include <inttypes.h>
@@ -33,7 +34,18 @@
  * LIVE_BEFORE: allocated by an op before the start state. LIVE_LARGE: such a kmalloc of whole pages, which only the page
  * allocator knows. LIVE_UNKNOWN: not in the start state.
  */
-enum live_state { LIVE_NOT, LIVE_OBJECT, LIVE_PAGES, LIVE_FAILED, LIVE_BEFORE, LIVE_LARGE, LIVE_UNKNOWN, LIVE_AREA };
+enum live_state {
+	LIVE_NOT,
+	LIVE_OBJECT,
+	LIVE_PAGES,
+	LIVE_FAILED,
+	LIVE_BEFORE,
+	LIVE_LARGE,
+	LIVE_UNKNOWN,
+	LIVE_AREA,
+	LIVE_MAP,
+	LIVE_PROCESS
+};
 
 /* What an id stands for now. */
 struct live {
@@ -53,6 +65,12 @@ struct tick {
 	uint64_t every_ns, next_ns;
 };
 
+/* Blocks of one order that the recording asked for, and those that it did not get; and both at the last sample. */
+struct order_requests {
+	uint64_t asked, failed;
+	uint64_t sampled_asked, sampled_failed;
+};
+
 struct replay {
 	struct replay_config config;
 	struct replay_parts parts;
@@ -64,6 +82,7 @@ struct replay {
 	struct replay_cache *by_cache; /* by cache_id */
 	uint32_t by_cache_count;
 	struct replay_call_site *by_call_site;
+	struct order_requests by_order[ORDERS];
 	uint64_t time_ns;
 	uint64_t next_tick_ns; /* the earliest of those below */
 	struct tick sample, dump;
@@ -75,6 +94,7 @@ struct replay {
 	bool before_start; /* its moment has not come yet */
 	struct follow follow;
 	pfn **mapped; /* by id: pages that an area maps, owned; NULL: the recording has no areas */
+	struct page_maps page_maps;
 	bool follows; /* the page allocator too: */
 	struct follow_pages follow_pages;
 	struct follow_kfree_rcu follow_kfree_rcu;
@@ -94,6 +114,21 @@ const struct metric replay_metrics[] = {
         METRIC(struct replay_counters, area_allocs, "1", "Areas of kernel addresses handed out (vmalloc, vmap, ioremap ...)"),
         METRIC(struct replay_counters, area_frees, "1", "Areas given back"),
         METRIC(struct replay_counters, failed_area_allocs, "1", "Areas that found no memory or no addresses"),
+        METRIC(struct replay_counters, page_maps, "1", "Pages mapped at once (kmap, kmap_local_page, kmap_atomic)"),
+        METRIC(struct replay_counters, page_map_waits, "1", "Pages to be mapped that had to wait for a slot"),
+        METRIC(struct replay_counters, page_maps_late, "1", "Of them, those that got one"),
+        METRIC(struct replay_counters, page_maps_given_up, "1", "Of them, those that were to be unmapped before they got one"),
+        METRIC(struct replay_counters, page_unmaps, "1", "Pages unmapped"),
+        METRIC(struct replay_counters, page_clears, "1", "Blocks of pages cleared"),
+        METRIC(struct replay_counters, page_copies, "1", "Blocks of pages copied"),
+        METRIC(struct replay_counters, pages_cleared, "pages", "Pages of the blocks cleared"),
+        METRIC(struct replay_counters, pages_copied, "pages", "Pages of the blocks copied"),
+        METRIC(struct replay_counters, failed_page_uses, "1",
+               "Pages to be mapped, cleared or copied that could not be allocated"),
+        METRIC(struct replay_counters, process_ops, "1", "Ops of processes (fork, exec, exit, map, touch, switch ...)"),
+        METRIC(struct replay_counters, failed_process_ops, "1", "Ops of processes that found no memory"),
+        GAUGE(struct replay_counters, live_processes, "1", "Processes at the end"),
+        GAUGE(struct replay_counters, pages_processes, "pages", "Frames held by processes at the end"),
         METRIC(struct replay_counters, marks, "1", "Marks in the recording"),
         METRIC(struct replay_counters, failed_object_allocs, "1", "Object allocations that found no memory"),
         METRIC(struct replay_counters, failed_page_allocs, "1", "Page allocations that found no memory"),
@@ -126,6 +161,7 @@ const struct metric replay_metrics[] = {
         GAUGE(struct replay_counters, live_objects, "1", "Objects live at the end"),
         GAUGE(struct replay_counters, live_page_blocks, "1", "Page blocks live at the end"),
         GAUGE(struct replay_counters, live_areas, "1", "Areas live at the end"),
+        GAUGE(struct replay_counters, live_page_maps, "1", "Pages mapped at the end"),
         GAUGE(struct replay_counters, pages_areas, "pages", "Held by areas and their page tables at the end"),
         GAUGE(struct replay_counters, pages_mapped, "pages", "Of the recording's own, mapped by areas at the end"),
         GAUGE(struct replay_counters, bytes_req, "bytes", "Bytes asked for, of live objects"),
@@ -328,6 +364,8 @@ static void slab_goes(void *context, pfn first, unsigned order, unsigned cpu);
 static void page_moved(void *context, pfn from, pfn to)
 {
 	struct replay *replay = context;
+	if (replay->parts.users && replay->parts.users->ops->moved(replay->parts.users, from, to))
+		return;
 	if (!replay->id_of_frame) {
 		replay->id_of_frame = lazy_alloc(replay->parts.pages->end_pfn, sizeof *replay->id_of_frame);
 		for (uint32_t id = 0; id < replay->info->ids; id++)
@@ -369,6 +407,11 @@ static uint64_t pages_of_areas(const struct replay *replay)
 	return replay->parts.areas ? replay->parts.areas->ops->pages_held(replay->parts.areas) : 0;
 }
 
+static uint64_t pages_of_processes(const struct replay *replay)
+{
+	return replay->parts.users ? replay->parts.users->ops->pages_held(replay->parts.users) : 0;
+}
+
 struct replay *replay_create(const struct replay_config *config, const struct replay_parts *parts, struct error *error)
 {
 	SIM_ASSERT(config->frequency_mhz > 0 && config->cpus > 0 && config->cpus <= CPUS_MAX);
@@ -384,6 +427,7 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	replay->live = lazy_alloc(info->ids, sizeof *replay->live);
 	if (parts->areas)
 		replay->mapped = lazy_alloc(info->ids, sizeof *replay->mapped);
+	page_maps_init(&replay->page_maps, parts->mapper, parts->steps, info->ids);
 	replay->by_call_site = xcalloc(info->call_sites, sizeof *replay->by_call_site);
 	replay->time_ns = info->first_ns;
 	replay->sample = (struct tick){config->sample_every_ns, config->sample_every_ns ? info->first_ns : UINT64_MAX};
@@ -422,6 +466,7 @@ void replay_destroy(struct replay *replay)
 			free(replay->mapped[id]);
 		lazy_free(replay->mapped, replay->info->ids, sizeof *replay->mapped);
 	}
+	page_maps_release(&replay->page_maps);
 	if (replay->config.from_state)
 		follow_release(&replay->follow);
 	if (replay->puts_off)
@@ -481,11 +526,27 @@ static bool take_area_sample(struct replay *replay, uint32_t number, struct erro
 	return store_sample_area(replay->parts.store, replay->parts.run_id, number, &row, error);
 }
 
+/* A row for each order that was asked for since the sample before. */
+static bool take_order_sample(struct replay *replay, uint32_t number, struct error *error)
+{
+	for (unsigned order = 0; order < ORDERS; order++) {
+		struct order_requests *requests = &replay->by_order[order];
+		uint64_t asked = requests->asked - requests->sampled_asked;
+		if (asked > 0 && !store_sample_order(replay->parts.store, replay->parts.run_id, number, order, asked,
+		                                     requests->failed - requests->sampled_failed, error))
+			return false;
+		requests->sampled_asked = requests->asked;
+		requests->sampled_failed = requests->failed;
+	}
+	return true;
+}
+
 static bool take_sample(struct replay *replay, struct error *error)
 {
 	uint32_t number = replay->samples++;
 	look_at_caches(replay);
 	replay->counters.pages_areas = pages_of_areas(replay);
+	replay->counters.pages_processes = pages_of_processes(replay);
 	if (!replay->parts.store)
 		return true;
 	struct page_allocator *pages = replay->parts.pages;
@@ -514,7 +575,7 @@ static bool take_sample(struct replay *replay, struct error *error)
 		return false;
 	if (!store_sample(replay->parts.store, replay->parts.run_id, number, &row, error))
 		return false;
-	if (!take_area_sample(replay, number, error))
+	if (!take_area_sample(replay, number, error) || !take_order_sample(replay, number, error))
 		return false;
 	for (unsigned index = 0; index < pages->ops->zones(pages); index++) {
 		pages->ops->zone_view(pages, index, &zone);
@@ -611,6 +672,19 @@ static const char *op_name(uint8_t kind)
 	        [OP_MARK] = "mark",
 	        [OP_AREA_ALLOC] = "area alloc",
 	        [OP_AREA_FREE] = "area free",
+	        [OP_PROCESS_CREATE] = "process create",
+	        [OP_PROCESS_FORK] = "fork",
+	        [OP_PROCESS_EXIT] = "exit",
+	        [OP_PROCESS_EXEC] = "exec",
+	        [OP_PROCESS_MAP] = "map",
+	        [OP_PROCESS_UNMAP] = "unmap",
+	        [OP_PROCESS_TOUCH] = "touch",
+	        [OP_PROCESS_SWITCH] = "switch",
+	        [OP_PROCESS_LEAVE] = "leave",
+	        [OP_PAGE_MAP] = "page map",
+	        [OP_PAGE_UNMAP] = "page unmap",
+	        [OP_PAGE_CLEAR] = "page clear",
+	        [OP_PAGE_COPY] = "page copy",
 	};
 	return kind < OP_KINDS ? names[kind] : "unknown op";
 }
@@ -899,8 +973,17 @@ static void enter_pages(struct replay *replay, const struct op *op, struct live 
 	if (replay->id_of_frame)
 		replay->id_of_frame[first] = op->id;
 	replay->counters.page_allocs++;
+	replay->by_order[op->order].asked++;
 	replay->counters.live_page_blocks++;
 	*owner_of(replay, op->gfp) += 1ull << op->order;
+}
+
+static void fail_pages(struct replay *replay, const struct op *op, struct live *live)
+{
+	replay->counters.failed_page_allocs++;
+	replay->by_order[op->order].asked++;
+	replay->by_order[op->order].failed++;
+	live->state = LIVE_FAILED;
 }
 
 /* The block was allocated at its event; here it only gets its owner. */
@@ -909,8 +992,7 @@ static bool alloc_followed_pages(struct replay *replay, const struct op *op, str
 	pfn first = pfn_of((uint32_t)op->address);
 	if (op->origin == OP_RECORDED && follow_pages_allocated(&replay->follow_pages, op->line, &first) &&
 	    first.nr == UINT32_MAX) {
-		replay->counters.failed_page_allocs++;
-		live->state = LIVE_FAILED;
+		fail_pages(replay, op, live);
 		return true;
 	}
 	follow_pages_claim(&replay->follow_pages, first);
@@ -934,8 +1016,7 @@ static bool alloc_pages(struct replay *replay, const struct op *op, unsigned cpu
 	}
 	pfn first = page_alloc(replay->parts.pages, op->order, op->gfp, cpu);
 	if (first.nr == UINT32_MAX) {
-		replay->counters.failed_page_allocs++;
-		live->state = LIVE_FAILED;
+		fail_pages(replay, op, live);
 		return true;
 	}
 	if (replay->config.from_state && op->origin == OP_RECORDED && op->address) {
@@ -1074,6 +1155,186 @@ static bool free_area(struct replay *replay, const struct op *op, unsigned cpu, 
 	return true;
 }
 
+/* ---- addresses for pages, and whole pages through them ---- */
+
+/* The live block of an id that another op names; NULL after an answer to the op, which says whether the run goes on. */
+static const struct live *block_of(struct replay *replay, const struct op *op, uint32_t id, bool *go_on, struct error *error)
+{
+	const struct live *live = &replay->live[id];
+	*go_on = true;
+	if (live->state == LIVE_PAGES)
+		return live;
+	if (live->state == LIVE_FAILED || live->state == LIVE_UNKNOWN)
+		replay->counters.failed_page_uses++;
+	else
+		*go_on = wrong_op(replay, op, "it names a block of pages that is not live", error);
+	return NULL;
+}
+
+static bool map_page(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
+{
+	struct live *live = &replay->live[op->id];
+	if (live->state != LIVE_NOT)
+		return wrong_op(replay, op, "its id is still in use", error);
+	bool go_on;
+	const struct live *block = block_of(replay, op, (uint32_t)op->address, &go_on, error);
+	uint32_t page = (uint32_t)(op->address >> 32);
+	if (!block) {
+		live->state = LIVE_FAILED;
+		return go_on;
+	}
+	if (page >= 1u << block->order)
+		return wrong_op(replay, op, "the block has no such page", error);
+	const struct page_mapping mapping = {
+	        .frame = (uint32_t)block->address + page, .bytes = op->bytes_req, .cpu = (uint16_t)cpu, .call = op->order};
+	enum page_map_result result = page_maps_map(&replay->page_maps, op->id, &mapping);
+	if (result == PAGE_MAP_TOO_DEEP)
+		return wrong_op(replay, op, "as many pages are mapped one inside the other as the CPU has slots", error);
+	*live = (struct live){.call_site = op->call_site, .cache = UINT32_MAX, .cpu = (uint16_t)cpu, .state = LIVE_MAP};
+	replay->counters.page_maps += result == PAGE_MAP_OK;
+	replay->counters.page_map_waits += result == PAGE_MAP_MUST_WAIT;
+	replay->counters.live_page_maps += result == PAGE_MAP_OK;
+	return true;
+}
+
+static bool unmap_page(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
+{
+	struct live *live = &replay->live[op->id];
+	if (live->state == LIVE_FAILED || live->state == LIVE_UNKNOWN) {
+		replay->counters.frees_of_failed++;
+		live->state = LIVE_NOT;
+		return true;
+	}
+	if (live->state != LIVE_MAP)
+		return wrong_op(replay, op, "no page is mapped under its id", error);
+	uint64_t late = replay->page_maps.counters.made_late;
+	switch (page_maps_unmap(&replay->page_maps, op->id, cpu)) {
+	case PAGE_MAPS_UNMAPPED:
+		break;
+	case PAGE_MAPS_NEVER_MADE:
+		replay->counters.frees_of_failed++;
+		replay->counters.page_maps_given_up++;
+		live->state = LIVE_NOT;
+		return true;
+	case PAGE_MAPS_NOT_MAPPED:
+		return wrong_op(replay, op, "the page is not mapped on this CPU", error);
+	case PAGE_MAPS_WRONG_ORDER:
+		return wrong_op(replay, op, "another page was mapped after it and is to be unmapped first", error);
+	}
+	late = replay->page_maps.counters.made_late - late;
+	replay->counters.page_unmaps++;
+	replay->counters.page_maps_late += late;
+	replay->counters.live_page_maps += late - 1;
+	live->state = LIVE_NOT;
+	return true;
+}
+
+/* What mapping said of one page of a clear or copy. */
+static bool page_use_done(struct replay *replay, const struct op *op, enum page_map_result result, struct error *error)
+{
+	switch (result) {
+	case PAGE_MAP_OK:
+		return true;
+	case PAGE_MAP_MUST_WAIT:
+		return wrong_op(replay, op, "it waits for ever: every slot is in use", error);
+	case PAGE_MAP_TOO_DEEP:
+		return wrong_op(replay, op, "as many pages are mapped one inside the other as the CPU has slots", error);
+	}
+	SIM_UNREACHABLE("a result of mapping");
+}
+
+static bool clear_pages(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
+{
+	bool go_on;
+	const struct live *block = block_of(replay, op, op->id, &go_on, error);
+	if (!block)
+		return go_on;
+	enum page_map_result result = PAGE_MAP_OK;
+	for (uint32_t page = 0; page < 1u << block->order && result == PAGE_MAP_OK; page++) {
+		result = page_mapper_clear(replay->parts.mapper, (enum page_map_call)op->order, replay->parts.steps,
+		                           pfn_of((uint32_t)block->address + page), cpu);
+		replay->counters.pages_cleared += result == PAGE_MAP_OK;
+	}
+	replay->counters.page_clears += result == PAGE_MAP_OK;
+	return page_use_done(replay, op, result, error);
+}
+
+static bool copy_pages(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
+{
+	bool go_on;
+	const struct live *target = block_of(replay, op, op->id, &go_on, error);
+	const struct live *source = target ? block_of(replay, op, (uint32_t)op->address, &go_on, error) : NULL;
+	if (!source)
+		return go_on;
+	if (source->order != target->order || source == target)
+		return wrong_op(replay, op, "the blocks are not two of one size", error);
+	enum page_map_result result = PAGE_MAP_OK;
+	for (uint32_t page = 0; page < 1u << target->order && result == PAGE_MAP_OK; page++) {
+		result =
+		        page_mapper_copy(replay->parts.mapper, (enum page_map_call)op->order, replay->parts.steps,
+		                         pfn_of((uint32_t)target->address + page), pfn_of((uint32_t)source->address + page), cpu);
+		replay->counters.pages_copied += result == PAGE_MAP_OK;
+	}
+	replay->counters.page_copies += result == PAGE_MAP_OK;
+	return page_use_done(replay, op, result, error);
+}
+
+/* ---- processes ---- */
+
+/* What a process does on one CPU comes behind what it did on another: its core there has to come to the end first. */
+static void follow_process(struct replay *replay, struct live *live, unsigned cpu)
+{
+	if (replay->parts.machine && live->cpu != cpu)
+		machine_wait_for(replay->parts.machine, live->cpu);
+	live->cpu = (uint16_t)cpu;
+}
+
+/* The process that an op is of, or its parent; NULL: none lives there. */
+static struct live *subject_of(struct replay *replay, const struct op *op)
+{
+	struct live *live = &replay->live[op->kind == OP_PROCESS_FORK ? op->address : op->id];
+	return live->state == LIVE_PROCESS || live->state == LIVE_FAILED ? live : NULL;
+}
+
+static bool process_done(struct replay *replay, const struct op *op, const struct process_op_done *done, unsigned cpu,
+                         struct error *error)
+{
+	if (done->result == PROCESS_OP_WRONG)
+		return wrong_op(replay, op, done->what, error);
+	bool failed = done->result == PROCESS_OP_NO_MEMORY;
+	replay->counters.process_ops += !failed;
+	replay->counters.failed_process_ops += failed;
+	if (makes_process(op->kind))
+		replay->live[op->id] = (struct live){.address = done->process.nr,
+		                                     .cache = UINT32_MAX,
+		                                     .cpu = (uint16_t)cpu,
+		                                     .state = failed ? LIVE_FAILED : LIVE_PROCESS};
+	if (op->kind == OP_PROCESS_EXIT)
+		replay->live[op->id].state = LIVE_NOT;
+	replay->counters.live_processes = replay->parts.users->live_processes;
+	return true;
+}
+
+static bool decide_process(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
+{
+	struct process_op_done done = {.result = PROCESS_OP_NO_MEMORY, .process = PROCESS_NONE};
+	process_id process = PROCESS_NONE;
+	if (makes_process(op->kind) && replay->live[op->id].state != LIVE_NOT)
+		return wrong_op(replay, op, "its id is still in use", error);
+	if (op->kind != OP_PROCESS_CREATE && op->kind != OP_PROCESS_LEAVE) {
+		struct live *live = subject_of(replay, op);
+		if (!live)
+			return wrong_op(replay, op, "no process is live under its id", error);
+		/* One that could not be made does nothing. */
+		if (live->state == LIVE_FAILED)
+			return process_done(replay, op, &done, cpu, error);
+		follow_process(replay, live, cpu);
+		process = (process_id){(uint32_t)live->address};
+	}
+	done = process_op(replay->parts.users, op, process, cpu);
+	return process_done(replay, op, &done, cpu, error);
+}
+
 /* Lets the allocators decide one op. false: the run stops here. */
 static bool decide(struct replay *replay, const struct op *op, const struct op *next, unsigned cpu, struct error *error)
 {
@@ -1093,6 +1354,24 @@ static bool decide(struct replay *replay, const struct op *op, const struct op *
 		return alloc_area(replay, op, cpu, error);
 	case OP_AREA_FREE:
 		return free_area(replay, op, cpu, error);
+	case OP_PAGE_MAP:
+		return map_page(replay, op, cpu, error);
+	case OP_PAGE_UNMAP:
+		return unmap_page(replay, op, cpu, error);
+	case OP_PAGE_CLEAR:
+		return clear_pages(replay, op, cpu, error);
+	case OP_PAGE_COPY:
+		return copy_pages(replay, op, cpu, error);
+	case OP_PROCESS_CREATE:
+	case OP_PROCESS_FORK:
+	case OP_PROCESS_EXIT:
+	case OP_PROCESS_EXEC:
+	case OP_PROCESS_MAP:
+	case OP_PROCESS_UNMAP:
+	case OP_PROCESS_TOUCH:
+	case OP_PROCESS_SWITCH:
+	case OP_PROCESS_LEAVE:
+		return decide_process(replay, op, cpu, error);
 	case OP_MARK:
 		replay->counters.marks++;
 		return true;
@@ -1117,8 +1396,21 @@ static enum job_kind job_of(uint8_t kind)
 		return JOB_AREA_ALLOC;
 	case OP_AREA_FREE:
 		return JOB_AREA_FREE;
+	case OP_PAGE_MAP:
+		return JOB_PAGE_MAP;
+	case OP_PAGE_UNMAP:
+		return JOB_PAGE_UNMAP;
+	case OP_PAGE_CLEAR:
+		return JOB_PAGE_CLEAR;
+	case OP_PAGE_COPY:
+		return JOB_PAGE_COPY;
+	case OP_PROCESS_TOUCH:
+		return JOB_TOUCH;
+	case OP_PROCESS_SWITCH:
+	case OP_PROCESS_LEAVE:
+		return JOB_SWITCH;
 	default:
-		return JOB_PAGE_FREE;
+		return is_process_op(kind) ? JOB_PROCESS : JOB_PAGE_FREE;
 	}
 }
 
@@ -1131,15 +1423,21 @@ static uint32_t step_owner(const struct replay *replay, const struct op *op)
 	return live->state == LIVE_FAILED || live->cache == UINT32_MAX ? REPLAY_OWNER_NONE : replay_owner_of_cache(live->cache);
 }
 
+static uint32_t step_call_site(const struct replay *replay, const struct op *op)
+{
+	enum job_kind kind = job_of(op->kind);
+	if (kind == JOB_PAGE_ALLOC || kind == JOB_PAGE_FREE || is_process_op(op->kind)) /* they have none of their own */
+		return NO_CALL_SITE;
+	return kind == JOB_PAGE_CLEAR || kind == JOB_PAGE_COPY ? op->call_site : replay->live[op->id].call_site;
+}
+
 /* Hands the steps of the op just decided to its core. What happened before the recording costs nothing. */
 static void pay(struct replay *replay, const struct op *op, unsigned cpu)
 {
 	if (op->kind != OP_MARK && op->origin == OP_RECORDED) {
 		enum job_kind kind = job_of(op->kind);
-		bool of_object = kind != JOB_PAGE_ALLOC && kind != JOB_PAGE_FREE; /* it has a call site of its own */
-		const struct job_about about = {.kind = kind,
-		                                .owner = step_owner(replay, op),
-		                                .call_site = of_object ? replay->live[op->id].call_site : NO_CALL_SITE};
+		const struct job_about about = {
+		        .kind = kind, .owner = step_owner(replay, op), .call_site = step_call_site(replay, op)};
 		push_with_daemons(replay->parts.machine, &replay->config.daemons, cpu, &about, replay->parts.steps);
 	}
 	steps_clear(replay->parts.steps);
@@ -1150,8 +1448,18 @@ static void skip_op(struct replay *replay, const struct op *op)
 {
 	replay->counters.ops++;
 	replay->counters.skipped_ops++;
-	if (!replay->before_start || op->kind == OP_MARK)
+	if (!replay->before_start || op->kind == OP_MARK || op->kind == OP_PAGE_CLEAR || op->kind == OP_PAGE_COPY)
 		return;
+	if (op->kind == OP_PAGE_MAP) {
+		replay->live[op->id].state = LIVE_UNKNOWN;
+		return;
+	}
+	if (is_process_op(op->kind)) {
+		/* No state tells of processes: what they do later is left out, too. */
+		if (makes_process(op->kind) || op->kind == OP_PROCESS_EXIT)
+			replay->live[op->id].state = makes_process(op->kind) ? LIVE_FAILED : LIVE_NOT;
+		return;
+	}
 	wait_for_kfree_rcu(replay, op, vaddr_of(op->address));
 	bool pages = op->kind == OP_PAGE_ALLOC;
 	if (op->kind == OP_CACHE_ALLOC || op->kind == OP_KMALLOC || pages)
@@ -1414,8 +1722,21 @@ static void check_live(const struct replay *replay)
 	SIM_ASSERT(pages == counters->pages_unmovable + counters->pages_movable + counters->pages_reclaimable);
 	SIM_ASSERT(replay->before_start || replay->parts.pages->allocated_pages ==
 	                                           pages + replay->start_unknown + (uint64_t)replay->follow_pages.balance +
-	                                                   pages_of_areas(replay) + counters->pages_mapped +
+	                                                   pages_of_areas(replay) + pages_of_processes(replay) +
+	                                                   counters->pages_mapped +
 	                                                   replay->parts.objects->ops->pages_held(replay->parts.objects));
+}
+
+/* Each block that the recording asked for is of one order. */
+static void check_orders(const struct replay *replay)
+{
+	uint64_t asked = 0, failed = 0;
+	for (unsigned order = 0; order < ORDERS; order++) {
+		asked += replay->by_order[order].asked;
+		failed += replay->by_order[order].failed;
+	}
+	SIM_ASSERT(asked == replay->counters.page_allocs + replay->counters.failed_page_allocs);
+	SIM_ASSERT(failed == replay->counters.failed_page_allocs);
 }
 
 void replay_check(const struct replay *replay)
@@ -1425,9 +1746,16 @@ void replay_check(const struct replay *replay)
 	                                    counters->page_frees + counters->marks + counters->failed_object_allocs +
 	                                    counters->failed_page_allocs + counters->frees_of_failed + counters->wrong_ops +
 	                                    counters->refused_caches_allocs + counters->skipped_ops + counters->frees_of_unknown +
-	                                    counters->area_allocs + counters->area_frees + counters->failed_area_allocs);
+	                                    counters->area_allocs + counters->area_frees + counters->failed_area_allocs +
+	                                    counters->process_ops + counters->failed_process_ops + counters->page_maps +
+	                                    counters->page_map_waits + counters->page_unmaps + counters->page_clears +
+	                                    counters->page_copies + counters->failed_page_uses);
+	SIM_ASSERT(counters->page_maps + counters->page_maps_late == counters->page_unmaps + counters->live_page_maps);
+	SIM_ASSERT(counters->page_maps == replay->page_maps.counters.made);
 	SIM_ASSERT(counters->area_allocs == counters->area_frees + counters->live_areas);
-	SIM_ASSERT(!replay->parts.areas || replay->parts.areas->live_areas == counters->live_areas);
+	SIM_ASSERT(!replay->parts.areas ||
+	           replay->parts.areas->live_areas ==
+	                   counters->live_areas + (replay->parts.users ? replay->parts.users->live_processes : 0));
 	SIM_ASSERT(counters->start_objects + counters->object_allocs == counters->object_frees + counters->live_objects);
 	SIM_ASSERT(counters->start_page_blocks + counters->page_allocs == counters->page_frees + counters->live_page_blocks);
 	SIM_ASSERT(counters->address_compared == counters->address_equal + counters->address_unseen_free +
@@ -1440,10 +1768,14 @@ void replay_check(const struct replay *replay)
 	if (replay->follows)
 		follow_pages_check(&replay->follow_pages);
 	check_live(replay);
+	check_orders(replay);
 	page_allocator_check(replay->parts.pages);
 	object_allocator_check(replay->parts.objects);
 	if (replay->parts.areas)
 		virtual_allocator_check(replay->parts.areas);
+	if (replay->parts.users)
+		user_memory_check(replay->parts.users);
+	page_maps_check(&replay->page_maps);
 	if (replay->parts.machine)
 		machine_check(replay->parts.machine);
 }

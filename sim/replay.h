@@ -28,8 +28,10 @@
 #include "sim/daemon_jobs.h"
 #include "sim/follow_pages.h"
 #include "sim/metric.h"
+#include "sim/page_maps.h"
 #include "sim/port/object_allocator.h"
 #include "sim/port/page_allocator.h"
+#include "sim/port/user_memory.h"
 #include "sim/port/virtual_allocator.h"
 #include "sim/store.h"
 #include "sim/trace.h"
@@ -64,7 +66,7 @@ struct replay_config {
 };
 
 struct replay_counters {
-	/* ops = the sum of the next fifteen */
+	/* ops = the sum of the next twenty-three */
 	uint64_t ops;
 	uint64_t object_allocs, object_frees, page_allocs, page_frees, marks;
 	uint64_t failed_object_allocs, failed_page_allocs; /* no memory in the simulated machine */
@@ -73,6 +75,11 @@ struct replay_counters {
 	uint64_t refused_caches_allocs;                    /* allocations from a cache that the allocator could not make */
 
 	uint64_t area_allocs, area_frees, failed_area_allocs; /* ranges of kernel addresses */
+	uint64_t process_ops, failed_process_ops;             /* of processes; the failed ones found no memory */
+
+	uint64_t page_maps, page_map_waits, page_unmaps; /* pages given an address (sim/page_maps.h) */
+	uint64_t page_clears, page_copies;               /* of whole blocks */
+	uint64_t failed_page_uses;                       /* of these, of pages that could not be allocated */
 
 	uint64_t skipped_ops;      /* outside of the time from start state to end state */
 	uint64_t frees_of_unknown; /* of what the start state does not have live */
@@ -87,7 +94,11 @@ struct replay_counters {
 	uint64_t unseen_allocs_made, unseen_allocs_missed; /* among object_allocs and frees_of_failed's allocations */
 	uint64_t start_objects, start_page_blocks;         /* of the recording's, live at the start */
 
-	uint64_t live_objects, live_page_blocks, live_areas;
+	uint64_t page_maps_late,
+	        page_maps_given_up;               /* of page_map_waits, those that got a slot; that were to be unmapped before */
+	uint64_t pages_cleared, pages_copied;     /* by page_clears and page_copies, page by page */
+	uint64_t live_processes, pages_processes; /* at the end; frames that user memory holds */
+	uint64_t live_objects, live_page_blocks, live_areas, live_page_maps;
 	uint64_t pages_areas;                                  /* behind areas, their tables too */
 	uint64_t pages_mapped;                                 /* of the recording's, given to calls that map them */
 	uint64_t bytes_req, bytes_alloc;                       /* of live objects */
@@ -125,6 +136,8 @@ struct replay_parts {
 	struct page_allocator *pages;
 	struct object_allocator *objects;
 	struct virtual_allocator *areas; /* NULL: the recording has none */
+	struct user_memory *users;       /* NULL: the recording has no processes */
+	struct page_mapper *mapper;      /* NULL: the recording maps no pages */
 	struct steps *steps;
 	struct machine *machine;              /* NULL: timing none */
 	const struct cache_hierarchy *caches; /* behind the machine's memory, sampled with the rest; NULL: none */

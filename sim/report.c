@@ -248,7 +248,10 @@ static const char *file_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* id, allocator, label, how many of the chosen bear that allocator, that label; trace, machine, kernel; last sample, start. */
+/*
+ * id, allocator, label, how many of the chosen bear that allocator, that label; trace, machine, kernel; last sample, start; how
+ * many bear both.
+ */
 static bool take_run(void *context, const struct store_row *row, struct error *error)
 {
 	(void)error;
@@ -260,6 +263,8 @@ static bool take_run(void *context, const struct store_row *row, struct error *e
 		run->name = xstrdup(allocator);
 	else if (label[0] && row->values[4].integer == 1)
 		run->name = xstrdup(label);
+	else if (label[0] && row->values[10].integer == 1)
+		run->name = xasprintf("%s, %s", allocator, label);
 	else
 		run->name = xasprintf("%s, run %" PRId64, allocator, run->id);
 	const char *trace = file_name(text_of(&row->values[5], "no recording")), *machine = text_of(&row->values[6], "");
@@ -279,9 +284,10 @@ static bool read_runs(struct report *report, const int64_t *runs, size_t count, 
 	char *sql = xasprintf(
 	        "SELECT id, allocator, label, (SELECT count(*) FROM run AS o WHERE o.id IN (%s) AND o.allocator IS r.allocator),"
 	        " (SELECT count(*) FROM run AS o WHERE o.id IN (%s) AND o.label IS r.label), trace, machine, kernel,"
-	        " (SELECT max(sample) FROM sample WHERE run_id = r.id), (SELECT min(time_ns) FROM sample WHERE run_id = r.id)"
+	        " (SELECT max(sample) FROM sample WHERE run_id = r.id), (SELECT min(time_ns) FROM sample WHERE run_id = r.id),"
+	        " (SELECT count(*) FROM run AS o WHERE o.id IN (%s) AND o.allocator IS r.allocator AND o.label IS r.label)"
 	        " FROM run AS r WHERE id = ?%zu",
-	        list, list, count + 1);
+	        list, list, list, count + 1);
 	int64_t *parameters = xcalloc(count + 1, sizeof *parameters);
 	memcpy(parameters, runs, count * sizeof *runs);
 	bool ok = true;
@@ -324,9 +330,10 @@ static const struct {
         {"The ten dearest kinds of ops, by cache and path",
          "coalesce(label, allocator) AS run, kind, cache, path, ops, round(mean, 1) AS mean, median, p99, cycles", "v_op_cost",
          "cycles DESC, run_id, kind, cache, path"},
-        {"The ten locks that cores waited for the longest",
-         "coalesce(label, allocator) AS run, name, address, acquisitions, waits, wait_cycles",
-         "(SELECT * FROM v_lock WHERE wait_cycles > 0)", "wait_cycles DESC, run_id, address"},
+        {"The ten locks that took cores the longest",
+         "coalesce(label, allocator) AS run, name, address, acquisitions, waits, wait_cycles, take_cycles,"
+         " round(cycles_per_acquisition, 1) AS cycles_per_acquisition",
+         "(SELECT * FROM v_lock WHERE take_cycles > 0)", "take_cycles DESC, run_id, address"},
         {"The ten lines that cores took from each other the most",
          "coalesce(label, allocator) AS run, name, address, transfers, invalidations, cores, writers, false_sharing", "v_line",
          "transfers + invalidations DESC, run_id, physical"},

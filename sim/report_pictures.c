@@ -15,9 +15,12 @@
 #define BARS 20
 #define BAR_NAME_CHARACTERS 34
 #define CURVE_NAME_CHARACTERS 90
+/* include/linux/mmzone.h: PAGE_ALLOC_COSTLY_ORDER. */
+#define LARGEST_CHEAP_ORDER "3"
 
 const struct report_picture report_pictures[] = {
         {"fragmentation", "Unusable index of free memory over time, for each order"},
+        {"served", "Large blocks asked for, and which share of them there was, over time"},
         {"memory", "Memory by owner over time"},
         {"footprint", "Memory held by each object allocator over time"},
         {"cache_waste", "The 20 caches that waste most memory at the end"},
@@ -25,7 +28,7 @@ const struct report_picture report_pictures[] = {
         {"cycles", "Cycles of allocations and frees, as cumulative shares"},
         {"stack", "Where the cycles of an allocation and of a free went, or of an access"},
         {"paths", "Cycles of an op, by kind of op and how far it went"},
-        {"locks", "Cycles that cores waited for locks"},
+        {"locks", "Cycles that locks took cores: until they had them, and of them the waits for other cores"},
         {"lines", "The 20 cache lines that cores took from each other the most, and false sharing"},
         {"sites", "The 20 call sites whose allocations and frees took most cycles"},
         {"variants", "Cycles of an op over the variants of a scenario, a line for each allocator"},
@@ -118,6 +121,27 @@ static bool write_fragmentation(struct sheet *sheet, struct error *error)
 	                    " WHERE f.run_id = ?1 AND (f.sample % ?2 = 0 OR f.sample = ?3)"
 	                    " GROUP BY s.sample ORDER BY s.sample",
 	                    error);
+}
+
+/* A block for each run: seconds, served requests per hundred of the samples together that are one point of the picture. */
+static bool write_served(struct sheet *sheet, struct error *error)
+{
+	for (size_t i = 0; any_course(sheet) && i < sheet->count; i++) {
+		const struct report_run *run = &sheet->runs[i];
+		const int64_t parameters[] = {run->id, run->samples_step, run->start_ns};
+		const uint64_t before = sheet->points;
+		if (!sheet_query(sheet,
+		                 "SELECT (max(s.time_ns) - ?3) / 1e9, 100.0 - 100.0 * sum(o.failed) / sum(o.asked)"
+		                 " FROM sample_order AS o JOIN sample AS s USING(run_id, sample)"
+		                 " WHERE o.run_id = ?1 AND o.page_order > " LARGEST_CHEAP_ORDER
+		                 " GROUP BY s.sample / ?2 ORDER BY s.sample / ?2",
+		                 parameters, 3, write_numbers, error))
+			return false;
+		if (sheet->points == before)
+			fputs("NaN NaN\n", sheet->data);
+		end_block(sheet);
+	}
+	return true;
 }
 
 static bool write_memory(struct sheet *sheet, struct error *error)
@@ -319,9 +343,11 @@ static bool write_paths(struct sheet *sheet, struct error *error)
 	                  error);
 }
 
+/* All cycles from asking for a lock until having it; of them the waits are the inner part. */
 static bool write_locks(struct sheet *sheet, struct error *error)
 {
-	return write_bars(sheet, "SELECT run_id, name, wait_cycles / 1000.0 AS waste, 0 AS inside FROM lock", error);
+	return write_bars(sheet, "SELECT run_id, name, take_cycles / 1000.0 AS waste, wait_cycles / 1000.0 AS inside FROM lock",
+	                  error);
 }
 
 /* Transfers; of lines that share nothing but the line all of them are the inner part. */
@@ -390,14 +416,18 @@ static void write_variant_points(struct sheet *sheet, const struct variant_point
 	        points->places.count);
 	for (size_t place = 0; place < points->places.count; place++)
 		script_text(sheet, "PLACE", place, points->places.at[place], NAME_CHARACTERS);
+	bool waits = false;
 	for (size_t line = 0; line < points->lines.count; line++) {
 		script_text(sheet, "LINE", line, points->lines.at[line], NAME_CHARACTERS);
-		for (size_t place = 0; place < points->places.count; place++, sheet->points++)
+		for (size_t place = 0; place < points->places.count; place++, sheet->points++) {
+			waits |= points->waits[line][place] > 0;
 			if (points->cycles[line][place] > 0)
 				fprintf(sheet->data, "%zu %.9g %.9g\n", place + 1, points->cycles[line][place],
 				        points->waits[line][place]);
+		}
 		end_block(sheet);
 	}
+	fprintf(sheet->script, "PANELS = %d\n", waits ? 2 : 1);
 }
 
 /* A block for each allocator (of accesses: one): place of the variant, cycles of an op, of them those waited for others. */
@@ -559,6 +589,8 @@ static bool write_curves(struct sheet *sheet, struct error *error)
 
 const struct picture pictures[] = {
         {"Fragmentation of free memory over time", write_fragmentation, "the runs have no samples over time"},
+        {"Requests for large blocks that were served, over time", write_served,
+         "no run asked for blocks of order 4 and more over time"},
         {"Memory by owner over time", write_memory, "the runs have no samples over time"},
         {"Footprint of the object allocators", write_footprint, "the runs have no samples over time"},
         {"Memory wasted by caches at the end of the run", write_cache_waste,
@@ -568,7 +600,7 @@ const struct picture pictures[] = {
         {"Cycles of an allocation and of a free", write_cycles, NOT_TIMED},
         {"Where the cycles of an op went", write_stack, NOT_TIMED},
         {"Cycles of an op by its path", write_paths, NOT_TIMED},
-        {"Cycles waited for locks", write_locks, "no run was timed (timing: cycles), or no core waited for a lock"},
+        {"Cycles from asking for a lock to having it", write_locks, "no run was timed (timing: cycles), or no core took a lock"},
         {"Transfers of cache lines between cores", write_lines,
          "no run was timed with memory model timed and several cores, or no core took a line from another"},
         {"Cycles of allocations and frees, by call site", write_sites, NOT_TIMED},

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* More digits behind the point than this would overflow the exact product with the largest unit (TiB, 2^40). */
+/* More digits behind the point than this would overflow the exact product with the largest unit (h, 3.6 * 10^12). */
 #define FRACTION_DIGITS_MAX 6
 
 struct unit {
@@ -24,8 +24,9 @@ struct unit {
 static const struct unit size_units[] = {
         {"B", 1, 0}, {"KiB", 1ull << 10, 0}, {"MiB", 1ull << 20, 0}, {"GiB", 1ull << 30, 0}, {"TiB", 1ull << 40, 0},
         {NULL, 0, 0}};
-static const struct unit duration_units[] = {
-        {"ns", 1, 0}, {"us", 1000, 0}, {"ms", 1000000, 0}, {"s", 1000000000, 0}, {NULL, 0, 0}};
+static const struct unit duration_units[] = {{"ns", 1, 0},         {"us", 1000, 0},         {"ms", 1000000, 0},
+                                             {"s", 1000000000, 0}, {"min", 60000000000, 0}, {"h", 3600000000000, 0},
+                                             {NULL, 0, 0}};
 static const struct unit frequency_units[] = {
         {"Hz", 1, 0}, {"kHz", 1000, 0}, {"MHz", 1000000, 0}, {"GHz", 1000000000, 0}, {NULL, 0, 0}};
 static const struct unit cycle_units[] = {{"cycles", 1, 0}, {NULL, 0, 0}};

@@ -66,6 +66,13 @@ struct setting {
 	size_t line_bytes;               /* of the struct that such a line is read into */
 };
 
+/* The first row of a table for lines "NAME KEY=VALUE ...": the struct has a `char *name`. what: what the name says. */
+#define SETTING_LINE_NAME(values, what) \
+	{ \
+		.key = "name", .type = SETTING_STRING, .default_text = "", .help = (what), .source = "every line has one", \
+		.offset = offsetof(values, name), .size = sizeof(((values *)0)->name) \
+	}
+
 /* The valid names of one kind. An array of these ends with a NULL `of`; a kind that is not in it takes any name. */
 struct setting_names {
 	const char *of;

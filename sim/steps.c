@@ -29,6 +29,34 @@ void steps_append(struct steps *steps, enum step_kind kind, uint64_t address, ui
 	steps->uses = false;
 }
 
+/* A page's lowest bits are free in its address: they hold its size. */
+#define SHIFT_BITS 6
+
+void steps_append_mapping(struct steps *steps, enum step_kind kind, const struct step_mapping *mapping, uint64_t pages)
+{
+	uint64_t linear = mapping->linear, frame = kind == STEP_MAP ? mapping->frame : 0;
+	SIM_ASSERT(mapping->page_shift >= PAGE_SHIFT && mapping->page_shift < 1u << SHIFT_BITS);
+	SIM_ASSERT(linear % PAGE_SIZE == 0 && frame < STEP_FRAMES);
+	for (uint64_t part; pages; pages -= part) {
+		unsigned order = 63 - (unsigned)__builtin_clzll(pages);
+		part = 1ull << order;
+		steps_append(steps, kind, linear | mapping->page_shift, (uint32_t)frame);
+		steps->at[steps->count - 1].frame = (uint8_t)(frame >> 32);
+		steps->at[steps->count - 1].order = (uint8_t)order;
+		linear += part << mapping->page_shift;
+		frame += kind == STEP_MAP ? part << (mapping->page_shift - PAGE_SHIFT) : 0;
+	}
+}
+
+struct step_mapping steps_mapping_of(const struct step *step)
+{
+	SIM_ASSERT(step->kind == STEP_MAP || step->kind == STEP_UNMAP);
+	return (struct step_mapping){.linear = step->address & ~(uint64_t)(PAGE_SIZE - 1),
+	                             .frame = (uint64_t)step->frame << 32 | step->bytes,
+	                             .page_shift = step->address & ((1u << SHIFT_BITS) - 1),
+	                             .order = step->order};
+}
+
 void steps_daemon_begin(struct steps *steps, enum step_daemon daemon)
 {
 	SIM_ASSERT(!steps->in_daemon);

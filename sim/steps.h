@@ -29,16 +29,46 @@ enum step_kind {
 	STEP_EXCHANGE, /* compare-and-exchange without lock prefix, as this_cpu_cmpxchg_double() is */
 	STEP_PREFETCH, /* the line of `address` shall come; nobody waits for it */
 	STEP_SPEND,    /* `bytes` instructions, those of the steps around them among them */
+	STEP_IRQS,     /* interrupts off or on: what that takes beyond the instruction; `bytes` is an enum step_irqs */
 	STEP_LOCK,     /* spin until the lock whose word lies at `address` is ours */
 	STEP_UNLOCK,   /* give that lock up */
-	STEP_INVALIDATE, /* drop the translation of `address` on this core, of all addresses with STEP_ALL_ADDRESSES */
-	STEP_IPI,        /* interrupt core `bytes`: it shall drop the translation of `address` (STEP_NO_ADDRESS: none) */
-	STEP_IPI_WAIT    /* until all those cores have acknowledged */
+	STEP_INVALIDATE, /* drop the translations of `bytes` pages from `address` on here, of all addresses with
+	                    STEP_ALL_ADDRESSES */
+	STEP_IPI,        /* interrupt a core (STEP_CPU of `bytes`): it shall drop the translation of `address` (STEP_NO_ADDRESS:
+	                    none), or of STEP_PAGES of `bytes` pages from there */
+	STEP_IPI_WAIT,   /* until all those cores have acknowledged */
+	STEP_SLEEP,      /* nothing is done for `address` nanoseconds: a device is waited for */
+	/* Of page tables in physical memory (sim/user_tables.h): what walks find from here on. They take no time of their own. */
+	STEP_NEW_TABLE,   /* the frame at physical `address` is an empty table; bytes 1: a top table */
+	STEP_ENTRY,       /* the entry at physical `address` ... */
+	STEP_ENTRY_VALUE, /* ... is `address` now */
+	STEP_SWITCH,      /* load CR3 with the top table at physical `address` and STEP_PCID of `bytes` */
+	STEP_MAP,  /* from here on page tables map what step_map() was told; the stores that do it are steps of their own */
+	STEP_UNMAP /* likewise, map no longer */
 };
 
 /* In the place of an address: */
 #define STEP_ALL_ADDRESSES UINT64_MAX
 #define STEP_NO_ADDRESS (UINT64_MAX - 1)
+/* All that is not global, of the address space that the core has loaded. */
+#define STEP_USER_ADDRESSES (UINT64_MAX - 2)
+/* Of an interrupt: load the kernel's own tables, with STEP_PCID of STEP_PAGES. */
+#define STEP_LEAVE_SPACE (UINT64_MAX - 3)
+/* Of STEP_SWITCH, in the place of a table: the kernel's own. */
+#define STEP_KERNEL_ROOT (UINT64_MAX - 4)
+
+/* Parts of STEP_IPI's `bytes`, and of what CR3 is loaded with. */
+#define STEP_CPU(bytes) ((bytes)&0xffff)
+#define STEP_PAGES(bytes) ((bytes) >> 16)
+#define STEP_PCID(bytes) ((bytes)&0xfff)
+#define STEP_NO_FLUSH 0x1000u
+
+/* Instructions that switch a core's interrupts, each counted as one of STEP_SPEND too. */
+enum step_irqs {
+	IRQS_SAVE,    /* PUSHF and CLI: local_irq_save() */
+	IRQS_DISABLE, /* CLI: local_irq_disable(); local_irq_save() where they are off already takes the PUSHF as well */
+	IRQS_ENABLE   /* STI: local_irq_enable(); local_irq_restore(), if they were on (Linux 5.12 and later; POPF before) */
+};
 
 /* How far an op went. Each includes what stands before it. */
 enum step_path {
@@ -60,15 +90,19 @@ struct daemon_part {
 
 struct step {
 	uint64_t address;
-	uint32_t bytes; /* STEP_SPEND: instructions; STEP_IPI: the other core */
+	uint32_t bytes; /* STEP_SPEND: instructions; STEP_IRQS: which; STEP_IPI: the other core; STEP_MAP: lower bits of the first
+	                   frame */
 	uint8_t kind;   /* enum step_kind */
 	bool uses;      /* its address comes out of loads before it */
+	uint8_t frame;  /* STEP_MAP: upper bits of the first frame */
+	uint8_t order;  /* STEP_MAP, STEP_UNMAP: log2 of the number of pages */
 };
 
 _Static_assert(sizeof(struct step) == 16, "four steps a cache line");
 
 struct steps {
 	bool recording;
+	bool maps;    /* somebody keeps page tables: STEP_MAP and STEP_UNMAP are recorded */
 	bool uses;    /* the next step does */
 	uint8_t path; /* enum step_path: the farthest so far */
 	uint32_t count;
@@ -159,6 +193,12 @@ static inline void step_spend(struct steps *steps, uint32_t instructions)
 		steps_append(steps, STEP_SPEND, 0, instructions);
 }
 
+static inline void step_irqs(struct steps *steps, enum step_irqs which)
+{
+	if (steps->recording)
+		steps_append(steps, STEP_IRQS, 0, which);
+}
+
 static inline void step_lock(struct steps *steps, vaddr lock)
 {
 	if (steps->recording)
@@ -169,6 +209,31 @@ static inline void step_unlock(struct steps *steps, vaddr lock)
 {
 	if (steps->recording)
 		steps_append(steps, STEP_UNLOCK, lock.addr, 4);
+}
+
+/* spin_lock_irq() and spin_unlock_irq(). */
+static inline void step_lock_irq(struct steps *steps, vaddr lock)
+{
+	step_irqs(steps, IRQS_DISABLE);
+	step_lock(steps, lock);
+}
+
+static inline void step_unlock_irq(struct steps *steps, vaddr lock)
+{
+	step_unlock(steps, lock);
+	step_irqs(steps, IRQS_ENABLE);
+}
+
+/* spin_lock_irqsave() and spin_unlock_irqrestore(), from where interrupts are on. */
+static inline void step_lock_irqsave(struct steps *steps, vaddr lock)
+{
+	step_irqs(steps, IRQS_SAVE);
+	step_lock(steps, lock);
+}
+
+static inline void step_unlock_irqrestore(struct steps *steps, vaddr lock)
+{
+	step_unlock_irq(steps, lock);
 }
 
 static inline void step_invalidate(struct steps *steps, uint64_t address)
@@ -183,10 +248,83 @@ static inline void step_ipi(struct steps *steps, unsigned cpu, uint64_t address)
 		steps_append(steps, STEP_IPI, address, cpu);
 }
 
+/* The op sleeps until a device is done. MODEL: its core waits with it, and runs nobody else meanwhile. */
+static inline void step_sleep(struct steps *steps, uint64_t ns)
+{
+	if (steps->recording)
+		steps_append(steps, STEP_SLEEP, ns, 0);
+}
+
+/* The same of several pages, one after the other; `pages` 1..65535. */
+static inline void step_invalidate_pages(struct steps *steps, uint64_t address, uint32_t pages)
+{
+	if (steps->recording)
+		steps_append(steps, STEP_INVALIDATE, address, pages);
+}
+
+static inline void step_ipi_pages(struct steps *steps, unsigned cpu, uint64_t address, uint32_t pages)
+{
+	if (steps->recording)
+		steps_append(steps, STEP_IPI, address, pages << 16 | cpu);
+}
+
+static inline void step_ipi_leave(struct steps *steps, unsigned cpu, unsigned pcid, bool no_flush)
+{
+	if (steps->recording)
+		steps_append(steps, STEP_IPI, STEP_LEAVE_SPACE, (pcid | (no_flush ? STEP_NO_FLUSH : 0)) << 16 | cpu);
+}
+
+static inline void step_new_table(struct steps *steps, uint64_t physical, bool is_top)
+{
+	if (steps->recording)
+		steps_append(steps, STEP_NEW_TABLE, physical, is_top);
+}
+
+static inline void step_table_entry(struct steps *steps, uint64_t physical, uint64_t raw)
+{
+	if (!steps->recording)
+		return;
+	steps_append(steps, STEP_ENTRY, physical, 8);
+	steps_append(steps, STEP_ENTRY_VALUE, raw, 8);
+}
+
+static inline void step_switch(struct steps *steps, uint64_t root, unsigned pcid, bool no_flush)
+{
+	if (steps->recording)
+		steps_append(steps, STEP_SWITCH, root, pcid | (no_flush ? STEP_NO_FLUSH : 0));
+}
+
 static inline void step_ipi_wait(struct steps *steps)
 {
 	if (steps->recording)
 		steps_append(steps, STEP_IPI_WAIT, STEP_NO_ADDRESS, 0);
+}
+
+/* Pages of one size, one behind the other, that page tables map or map no more. */
+struct step_mapping {
+	uint64_t linear;
+	uint64_t frame;      /* of the first one, in pages of 4 KiB, below STEP_FRAMES; STEP_UNMAP: not told */
+	unsigned page_shift; /* log2 of a page's bytes, 12 to 63 */
+	unsigned order;      /* there are 2^order of them; step_map() and step_unmap() see to it */
+};
+
+/* As many as physical addresses of 52 bits reach. */
+#define STEP_FRAMES (1ull << 40)
+
+/* Out of line, as steps_append(): so many pages, in as few steps as powers of two are in their number. */
+void steps_append_mapping(struct steps *steps, enum step_kind kind, const struct step_mapping *mapping, uint64_t pages);
+struct step_mapping steps_mapping_of(const struct step *step);
+
+static inline void step_map(struct steps *steps, const struct step_mapping *mapping, uint64_t pages)
+{
+	if (steps->recording && steps->maps)
+		steps_append_mapping(steps, STEP_MAP, mapping, pages);
+}
+
+static inline void step_unmap(struct steps *steps, const struct step_mapping *mapping, uint64_t pages)
+{
+	if (steps->recording && steps->maps)
+		steps_append_mapping(steps, STEP_UNMAP, mapping, pages);
 }
 
 /* The op went at least this far. */

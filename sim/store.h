@@ -94,6 +94,13 @@ struct store_sample_area {
 bool store_sample_area(struct store *store, int64_t run_id, uint32_t sample, const struct store_sample_area *row,
                        struct error *error);
 
+/*
+ * Blocks of an order that the recording asked the page allocator for between the sample before and this one, and those of them
+ * that it did not get.
+ */
+bool store_sample_order(struct store *store, int64_t run_id, uint32_t sample, unsigned page_order, uint64_t asked,
+                        uint64_t failed, struct error *error);
+
 /* /proc/buddyinfo, /proc/pagetypeinfo, ... as text at a moment (snapshot kinds are free text: "buddyinfo"). */
 bool store_snapshot(struct store *store, int64_t run_id, const char *kind, uint32_t sample, const char *text,
                     struct error *error);
@@ -128,7 +135,7 @@ bool store_histogram(struct store *store, int64_t run_id, const char *name, cons
 /* A lock's accounts (timing: cycles). */
 struct store_lock {
 	const char *name;
-	uint64_t address, acquisitions, waits, hand_overs, wait_cycles;
+	uint64_t address, acquisitions, waits, hand_overs, wait_cycles, take_cycles;
 };
 bool store_lock(struct store *store, int64_t run_id, const struct store_lock *lock, struct error *error);
 

@@ -25,8 +25,37 @@ enum op_kind {
 	OP_AREA_ALLOC,  /* id, order: the call (enum virtual_call), bytes_req, call_site; address: of an ioremap(), the physical
 	                   one */
 	OP_AREA_FREE,   /* id, order */
+	OP_PAGE_MAP, /* id of the mapping; address: the page (op_page_of()); order: the call (enum page_map_call); bytes_req: that
+	                its user writes there; call_site */
+	OP_PAGE_UNMAP, /* id, order */
+	OP_PAGE_CLEAR, /* id of a live block of pages, each of which is cleared; order: the call; call_site */
+	OP_PAGE_COPY, /* id of a live block of pages, the target; address: id of the source's block; order: the call; call_site */
+	/* Of processes (sim/port/user_memory.h); `id` is the process's where nothing else is said. */
+	OP_PROCESS_CREATE, /* fresh id: a process that the kernel itself starts */
+	OP_PROCESS_FORK,   /* fresh id; address: the parent's id; order: enum fork_kind. The parent runs on `cpu` */
+	OP_PROCESS_EXIT,   /* id, of either */
+	OP_PROCESS_EXEC,   /* another program: only a stack is left */
+	OP_PROCESS_MAP,    /* address, bytes_req: pages; order: enum user_area_kind; gfp: USER_* rights, and the first page of the
+	                      file << PROCESS_MAP_PAGE_SHIFT; bytes_alloc: the file's number */
+	OP_PROCESS_UNMAP,  /* address, bytes_req: pages */
+	OP_PROCESS_TOUCH,  /* address, bytes_req: bytes; bytes_alloc: from one access to the next; order: enum touch_kind */
+	OP_PROCESS_SWITCH, /* the CPU goes on with it */
+	OP_PROCESS_LEAVE,  /* no id: the CPU goes on with a kernel thread, or with nothing */
 	OP_KINDS
 };
+
+enum fork_kind { FORK_PROCESS, FORK_THREAD, FORK_KINDS };
+enum touch_kind { TOUCH_READ, TOUCH_WRITE, TOUCH_EXECUTE, TOUCH_KINDS };
+
+#define PROCESS_MAP_PAGE_SHIFT 3
+/* Accesses of one OP_PROCESS_TOUCH: more are several ops. */
+#define TOUCH_ACCESSES_MAX (1u << 20)
+
+/* The address of an OP_PAGE_MAP: which page of which live block. */
+static inline uint64_t op_page_of(uint32_t block, uint32_t page)
+{
+	return (uint64_t)page << 32 | block;
+}
 
 /* Why an op is in the stream although the recording has no event for it. */
 enum op_origin {
@@ -168,6 +197,8 @@ const struct trace_cache *trace_cache(const struct trace *trace, uint32_t index)
 const char *trace_call_site(const struct trace *trace, uint32_t index);
 /* Whether any op is of an area of kernel addresses. */
 bool trace_has_areas(const struct trace *trace);
+/* Whether any op is of a process. */
+bool trace_has_processes(const struct trace *trace);
 uint32_t trace_facts(const struct trace *trace, const struct trace_fact **facts);
 /* The fact of that name, NULL if the recording has none. */
 const struct trace_fact *trace_fact_named(const struct trace *trace, const char *name);

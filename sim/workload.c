@@ -132,6 +132,35 @@ workload_kind workload_area(struct workload *workload, const char *call_site, en
 	return kind_of(workload, &profile);
 }
 
+static workload_kind page_kind(struct workload *workload, const char *call_site, enum op_kind op, enum page_map_call call,
+                               uint32_t bytes)
+{
+	struct kmt_profile profile;
+	memset(&profile, 0, sizeof profile);
+	profile.call_site = text(workload, call_site);
+	profile.cache = TRACE_CACHE_NONE;
+	profile.bytes_req = bytes;
+	profile.order = (uint8_t)call;
+	profile.kind = (uint8_t)op;
+	return kind_of(workload, &profile);
+}
+
+workload_kind workload_page_map(struct workload *workload, const char *call_site, enum page_map_call call, uint32_t bytes)
+{
+	SIM_ASSERT(bytes <= PAGE_SIZE);
+	return page_kind(workload, call_site, OP_PAGE_MAP, call, bytes);
+}
+
+workload_kind workload_page_clear(struct workload *workload, const char *call_site, enum page_map_call call)
+{
+	return page_kind(workload, call_site, OP_PAGE_CLEAR, call, 0);
+}
+
+workload_kind workload_page_copy(struct workload *workload, const char *call_site, enum page_map_call call)
+{
+	return page_kind(workload, call_site, OP_PAGE_COPY, call, 0);
+}
+
 static void write_batch(struct workload *workload)
 {
 	if (!workload->failed && workload->batched > 0)
@@ -177,6 +206,112 @@ workload_block workload_ioremap(struct workload *workload, unsigned cpu, workloa
 	uint32_t id = take_id(workload);
 	add_op_at(workload, cpu, id, kind.nr, physical);
 	return (workload_block){id};
+}
+
+workload_block workload_map(struct workload *workload, unsigned cpu, workload_kind kind, workload_block pages, uint32_t page)
+{
+	uint32_t id = take_id(workload);
+	add_op_at(workload, cpu, id, kind.nr, op_page_of(pages.id, page));
+	return (workload_block){id};
+}
+
+void workload_clear(struct workload *workload, unsigned cpu, workload_kind kind, workload_block pages)
+{
+	add_op(workload, cpu, pages.id, kind.nr);
+}
+
+void workload_copy(struct workload *workload, unsigned cpu, workload_kind kind, workload_block target, workload_block source)
+{
+	add_op_at(workload, cpu, target.id, kind.nr, source.id);
+}
+
+/* ---- processes ---- */
+
+static struct kmt_profile process_profile(enum op_kind kind)
+{
+	struct kmt_profile profile;
+	memset(&profile, 0, sizeof profile);
+	profile.cache = TRACE_CACHE_NONE;
+	profile.kind = (uint8_t)kind;
+	return profile;
+}
+
+/* An op of a process, or of a fresh id. */
+static void add_process_op(struct workload *workload, unsigned cpu, uint32_t id, struct kmt_profile *profile, uint64_t address)
+{
+	profile->call_site = text(workload, "");
+	add_op_at(workload, cpu, id, kind_of(workload, profile).nr, address);
+}
+
+workload_block workload_process_create(struct workload *workload, unsigned cpu)
+{
+	struct kmt_profile profile = process_profile(OP_PROCESS_CREATE);
+	workload_block made = {take_id(workload)};
+	add_process_op(workload, cpu, made.id, &profile, 0);
+	return made;
+}
+
+workload_block workload_process_fork(struct workload *workload, unsigned cpu, workload_block parent, enum fork_kind kind)
+{
+	struct kmt_profile profile = process_profile(OP_PROCESS_FORK);
+	workload_block made = {take_id(workload)};
+	profile.order = (uint8_t)kind;
+	add_process_op(workload, cpu, made.id, &profile, parent.id);
+	return made;
+}
+
+void workload_process_exec(struct workload *workload, unsigned cpu, workload_block process)
+{
+	struct kmt_profile profile = process_profile(OP_PROCESS_EXEC);
+	add_process_op(workload, cpu, process.id, &profile, 0);
+}
+
+void workload_process_exit(struct workload *workload, unsigned cpu, workload_block process)
+{
+	workload_free(workload, cpu, process);
+}
+
+void workload_process_map(struct workload *workload, unsigned cpu, workload_block process,
+                          const struct user_area_request *request)
+{
+	struct kmt_profile profile = process_profile(OP_PROCESS_MAP);
+	SIM_ASSERT(request->pages > 0 && request->pages <= UINT32_MAX &&
+	           request->first_page >> (32 - PROCESS_MAP_PAGE_SHIFT) == 0);
+	profile.bytes_req = (uint32_t)request->pages;
+	profile.order = (uint8_t)request->kind;
+	profile.gfp = request->rights | (uint32_t)request->first_page << PROCESS_MAP_PAGE_SHIFT;
+	profile.bytes_alloc = request->file;
+	add_process_op(workload, cpu, process.id, &profile, request->start);
+}
+
+void workload_process_unmap(struct workload *workload, unsigned cpu, workload_block process, uint64_t start, uint64_t pages)
+{
+	struct kmt_profile profile = process_profile(OP_PROCESS_UNMAP);
+	SIM_ASSERT(pages > 0 && pages <= UINT32_MAX);
+	profile.bytes_req = (uint32_t)pages;
+	add_process_op(workload, cpu, process.id, &profile, start);
+}
+
+void workload_touch(struct workload *workload, unsigned cpu, workload_block process, const struct workload_touch *touch)
+{
+	struct kmt_profile profile = process_profile(OP_PROCESS_TOUCH);
+	SIM_ASSERT(touch->bytes > 0 && touch->stride > 0 && touch->bytes / touch->stride < TOUCH_ACCESSES_MAX);
+	profile.bytes_req = touch->bytes;
+	profile.bytes_alloc = touch->stride;
+	profile.order = (uint8_t)touch->kind;
+	add_process_op(workload, cpu, process.id, &profile, touch->address);
+}
+
+void workload_process_switch(struct workload *workload, unsigned cpu, workload_block process)
+{
+	struct kmt_profile profile = process_profile(OP_PROCESS_SWITCH);
+	add_process_op(workload, cpu, process.id, &profile, 0);
+}
+
+void workload_process_leave(struct workload *workload, unsigned cpu)
+{
+	struct kmt_profile profile = process_profile(OP_PROCESS_LEAVE);
+	add_process_op(workload, cpu, 0, &profile, 0);
 }
 
 void workload_free(struct workload *workload, unsigned cpu, workload_block block)

@@ -12,6 +12,8 @@
 #define SIM_WORKLOAD_H
 
 #include "sim/gfp.h"
+#include "sim/port/page_mapper.h"
+#include "sim/port/user_memory.h"
 #include "sim/port/virtual_allocator.h"
 #include "sim/rng.h"
 #include "sim/trace.h"
@@ -87,10 +89,45 @@ static inline workload_kind workload_vmalloc(struct workload *workload, const ch
 	return workload_area(workload, call_site, CALL_VMALLOC, bytes);
 }
 
+/*
+ * A page's address in the kernel, whose user writes so many bytes there: a kind for workload_map(). Or whole pages through such
+ * addresses: a kind for workload_clear() and workload_copy().
+ */
+workload_kind workload_page_map(struct workload *workload, const char *call_site, enum page_map_call call, uint32_t bytes);
+workload_kind workload_page_clear(struct workload *workload, const char *call_site, enum page_map_call call);
+workload_kind workload_page_copy(struct workload *workload, const char *call_site, enum page_map_call call);
+
+/* Maps a page of a live block; workload_free() unmaps it. */
+workload_block workload_map(struct workload *workload, unsigned cpu, workload_kind kind, workload_block pages, uint32_t page);
+void workload_clear(struct workload *workload, unsigned cpu, workload_kind kind, workload_block pages);
+void workload_copy(struct workload *workload, unsigned cpu, workload_kind kind, workload_block target, workload_block source);
+
 /* ioremap() of a kind that workload_area() made, at a physical address. */
 workload_block workload_ioremap(struct workload *workload, unsigned cpu, workload_kind kind, uint64_t physical);
 
 workload_block workload_alloc(struct workload *workload, unsigned cpu, workload_kind kind);
+/* ---- processes (ops of sim/trace.h) ---- */
+
+/* A run of accesses. */
+struct workload_touch {
+	uint64_t address;
+	uint32_t bytes, stride; /* at most TOUCH_ACCESSES_MAX accesses */
+	enum touch_kind kind;
+};
+
+workload_block workload_process_create(struct workload *workload, unsigned cpu);
+workload_block workload_process_fork(struct workload *workload, unsigned cpu, workload_block parent, enum fork_kind kind);
+void workload_process_exec(struct workload *workload, unsigned cpu, workload_block process);
+void workload_process_exit(struct workload *workload, unsigned cpu, workload_block process);
+/* At most 2^32 - 1 pages. */
+void workload_process_map(struct workload *workload, unsigned cpu, workload_block process,
+                          const struct user_area_request *request);
+void workload_process_unmap(struct workload *workload, unsigned cpu, workload_block process, uint64_t start, uint64_t pages);
+void workload_touch(struct workload *workload, unsigned cpu, workload_block process, const struct workload_touch *touch);
+void workload_process_switch(struct workload *workload, unsigned cpu, workload_block process);
+/* The CPU goes on with a kernel thread, or with nothing. */
+void workload_process_leave(struct workload *workload, unsigned cpu);
+
 void workload_free(struct workload *workload, unsigned cpu, workload_block block);
 
 /* Simulated time of the op before. */

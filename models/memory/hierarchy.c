@@ -116,6 +116,13 @@ static void hierarchy_invalidate(struct memory *memory, unsigned cpu, const stru
 		mmu_invalidate(&hierarchy->mmu[cpu], scope);
 }
 
+static void hierarchy_switch_space(struct memory *memory, unsigned cpu, uint64_t root, unsigned pcid, bool no_flush)
+{
+	struct hierarchy_memory *hierarchy = (struct hierarchy_memory *)memory;
+	if (hierarchy->mmu && hierarchy->mmu[cpu].walker)
+		mmu_write_cr3(&hierarchy->mmu[cpu], root, pcid, no_flush);
+}
+
 static void hierarchy_check(const struct memory *memory)
 {
 	const struct hierarchy_memory *hierarchy = (const struct hierarchy_memory *)memory;
@@ -141,6 +148,7 @@ const struct memory_ops memory_hierarchy_ops = {
         .help = "the TLBs and caches of the machine: fixed cycles by the level that has the line",
         .access = hierarchy_access,
         .invalidate = hierarchy_invalidate,
+        .switch_space = hierarchy_switch_space,
         .check = hierarchy_check,
         .metrics = hierarchy_metrics,
         .counters = hierarchy_counters,

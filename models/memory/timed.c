@@ -853,6 +853,14 @@ static void timed_invalidate(struct memory *memory, unsigned cpu, const struct t
 		mmu_invalidate(timed->core[cpu].mmu, scope);
 }
 
+static void timed_switch_space(struct memory *memory, unsigned cpu, uint64_t root, unsigned pcid, bool no_flush)
+{
+	struct timed_memory *timed = (struct timed_memory *)memory;
+	SIM_ASSERT(cpu < timed->cpus);
+	if (timed->core[cpu].mmu && timed->core[cpu].mmu->walker)
+		mmu_write_cr3(timed->core[cpu].mmu, root, pcid, no_flush);
+}
+
 /* ---- laws ---- */
 
 static void check_level(const struct timed_level *level)
@@ -958,6 +966,7 @@ const struct memory_ops memory_timed_ops = {
         .access = timed_access,
         .plan = timed_plan,
         .invalidate = timed_invalidate,
+        .switch_space = timed_switch_space,
         .check = timed_check,
         .metrics = timed_metrics,
         .counters = timed_counters,

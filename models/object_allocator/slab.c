@@ -300,6 +300,8 @@ static uint32_t cache_grow_begin(struct slab_allocator *allocator, struct slab_c
 	gfp local_flags = flags & ~(gfp)__GFP_NOFAIL & (GFP_CONSTRAINT_MASK | GFP_RECLAIM_MASK);
 	step_path(allocator->steps, PATH_PAGES);
 	step_spend(allocator->steps, costs(allocator)->slab_grow);
+	if (local_flags & __GFP_DIRECT_RECLAIM)
+		step_irqs(allocator->steps, IRQS_ENABLE);
 	read_cache(allocator, cache, CACHE_ALLOCFLAGS, INT_BYTES);
 	read_cache(allocator, cache, CACHE_GFPORDER, INT_BYTES);
 	pfn frame = page_alloc(allocator->wiring.pages, cache->geometry.order, local_flags | cache->geometry.allocflags, cpu);
@@ -318,6 +320,8 @@ static uint32_t cache_grow_begin(struct slab_allocator *allocator, struct slab_c
 		return 0;
 	}
 	init_objects(allocator, cache, slab);
+	if (local_flags & __GFP_DIRECT_RECLAIM)
+		step_irqs(allocator->steps, IRQS_DISABLE);
 	return number;
 }
 
@@ -504,6 +508,7 @@ struct object slab_do_alloc(struct slab_allocator *allocator, struct slab_cache 
 	SIM_ASSERT(cpu < allocator->rules.cpus);
 	struct array_cache *array = cpu_array(cache, cpu);
 	step_spend(allocator->steps, costs(allocator)->slab_alloc);
+	step_irqs(allocator->steps, IRQS_SAVE);
 	find_array(allocator, cache);
 	read_int(allocator, slab_array_address(allocator, cache, cpu), ARRAY_AVAIL);
 	if (array->avail > 0) {
@@ -512,6 +517,7 @@ struct object slab_do_alloc(struct slab_allocator *allocator, struct slab_cache 
 		allocator->counters.allocmiss++;
 		if (!cache_alloc_refill(allocator, cache, flags, cpu)) {
 			allocator->counters.alloc_failed++;
+			step_irqs(allocator->steps, IRQS_ENABLE);
 			return (struct object){VADDR_NULL, cache->size, (cache_id){cache->id}};
 		}
 	}
@@ -523,6 +529,7 @@ struct object slab_do_alloc(struct slab_allocator *allocator, struct slab_cache 
 	vaddr at = vaddr_of(slab_object_address(cache, slab, entry.index));
 	if (allocator->steps->recording) {
 		record_alloc(allocator, cache, array, cpu, at);
+		step_irqs(allocator->steps, IRQS_ENABLE);
 		record_init(allocator, cache, flags, at);
 	}
 	return (struct object){at, cache->size, (cache_id){cache->id}};
@@ -650,6 +657,7 @@ static void record_free(struct slab_allocator *allocator, const struct slab *sla
 	step_spend(allocator->steps, costs(allocator)->slab_free);
 	touch_virt_to_slab(allocator, slab, object);
 	step_read(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_CACHE), POINTER_BYTES);
+	step_irqs(allocator->steps, IRQS_SAVE);
 	touch_virt_to_slab(allocator, slab, object);
 	find_array(allocator, cache);
 	read_int(allocator, at, ARRAY_AVAIL);
@@ -688,6 +696,7 @@ static enum object_free_result free_entry(struct slab_allocator *allocator, stru
 	}
 	if (allocator->steps->recording)
 		record_free_one(allocator, cache, array, cpu);
+	step_irqs(allocator->steps, IRQS_ENABLE);
 	array->entry[array->avail++] = entry;
 	return OBJECT_FREE_OK;
 }

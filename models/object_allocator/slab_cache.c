@@ -238,13 +238,13 @@ static void drain_array(struct slab_allocator *allocator, struct slab_cache *cac
                         uint32_t count, unsigned cpu)
 {
 	uint32_t doomed = 0;
-	step_lock(allocator->steps, cache->node_at);
+	step_lock_irq(allocator->steps, cache->node_at);
 	step_read(allocator->steps, vaddr_of(at.addr + ARRAY_CACHE_BYTES), array->avail * POINTER_BYTES);
 	slab_free_block(allocator, cache, array->entry, count, &doomed);
 	array->avail -= count;
 	memmove(array->entry, array->entry + count, array->avail * sizeof *array->entry);
 	step_write(allocator->steps, at, ARRAY_CACHE_BYTES + array->avail * POINTER_BYTES);
-	step_unlock(allocator->steps, cache->node_at);
+	step_unlock_irq(allocator->steps, cache->node_at);
 	slab_destroy_chain(allocator, doomed, cpu);
 }
 
@@ -270,13 +270,13 @@ static uint64_t drain_freelist(struct slab_allocator *allocator, struct slab_cac
 	uint64_t freed = 0;
 	for (; freed < count && node->list[SLABS_FREE].last != 0; freed++) {
 		uint32_t number = node->list[SLABS_FREE].last;
-		step_lock(allocator->steps, cache->node_at);
+		step_lock_irq(allocator->steps, cache->node_at);
 		slab_list_del(allocator, cache, number);
 		node->free_slabs--;
 		node->total_slabs--;
 		node->free_objects -= cache->num;
 		step_update(allocator->steps, vaddr_of(cache->node_at.addr + NODE_TOTAL_SLABS), 3 * POINTER_BYTES);
-		step_unlock(allocator->steps, cache->node_at);
+		step_unlock_irq(allocator->steps, cache->node_at);
 		slab_destroy_one(allocator, number, cpu);
 	}
 	return freed;

@@ -509,7 +509,7 @@ static struct slob_place place_on_new_page(struct slob_heap *heap, enum slob_lis
 	touch_node_stat(heap, cpu);
 	update_flags(heap, place.page);
 
-	step_lock(heap->wiring->steps, heap->lock);
+	step_lock_irqsave(heap->wiring->steps, heap->lock);
 	write_units(heap, place.page);
 	write_link_to(heap, place.page, 0);
 	step_write(heap->wiring->steps, list_links(heap, place.page), LIST_HEAD_BYTES);
@@ -518,7 +518,7 @@ static struct slob_place place_on_new_page(struct slob_heap *heap, enum slob_lis
 	bool fits = place_in_page(heap, place.page, units, align, align_offset, &place.offset);
 	SIM_ASSERT(fits);
 	settle(heap, place.page, list, units);
-	step_unlock(heap->wiring->steps, heap->lock);
+	step_unlock_irqrestore(heap->wiring->steps, heap->lock);
 	return place;
 }
 
@@ -530,10 +530,10 @@ struct slob_place slob_heap_alloc(struct slob_heap *heap, uint32_t size, uint32_
 	uint32_t units = slob_units(size);
 	const struct cost_settings *cost = &heap->wiring->settings->cost;
 	step_spend(heap->wiring->steps, cost->slob_alloc);
-	step_lock(heap->wiring->steps, heap->lock);
+	step_lock_irqsave(heap->wiring->steps, heap->lock);
 	step_read(heap->wiring->steps, heap->heads[list], WORD);
 	struct slob_place place = place_on_list(heap, list, units, align, align_offset);
-	step_unlock(heap->wiring->steps, heap->lock);
+	step_unlock_irqrestore(heap->wiring->steps, heap->lock);
 	if (place.page) {
 		heap->counters.slob_list_hits++;
 	} else {
@@ -725,7 +725,7 @@ void slob_heap_free(struct slob_heap *heap, struct slob_place place, uint32_t si
 	/* virt_to_slab() */
 	step_read(steps, struct_slab(heap, place.page, STRUCT_SLAB_LIST), WORD);
 	read_flags(heap, place.page);
-	step_lock(steps, heap->lock);
+	step_lock_irqsave(steps, heap->lock);
 	step_read(steps, struct_slab(heap, place.page, STRUCT_SLAB_UNITS), WORD);
 	read_flags(heap, place.page);
 	if (entry->units + run.units == SLOB_PAGE_UNITS) {
@@ -733,7 +733,7 @@ void slob_heap_free(struct slob_heap *heap, struct slob_place place, uint32_t si
 			leave_list(heap, place.page);
 		else
 			heap->counters.slob_pages[SLOB_FULL]--;
-		step_unlock(steps, heap->lock);
+		step_unlock_irqrestore(steps, heap->lock);
 		step_path(steps, PATH_PAGES);
 		step_spend(steps, heap->wiring->settings->cost.slob_free_page);
 		update_flags(heap, place.page);
@@ -744,7 +744,7 @@ void slob_heap_free(struct slob_heap *heap, struct slob_place place, uint32_t si
 		reopen_full_page(heap, place.page, run, list_of_size(size));
 	else
 		insert_run(heap, place.page, run);
-	step_unlock(steps, heap->lock);
+	step_unlock_irqrestore(steps, heap->lock);
 }
 
 /* ---- loading ---- */

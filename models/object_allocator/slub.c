@@ -57,6 +57,7 @@ static uint64_t load_freelist(const struct slub *slub, struct slub_cache *cache,
 	slub_read_pointer(slub, c->slab, chain);
 	slub_write_cpu(slub, cache, cpu, CPU_FREELIST_WORD);
 	slub_update_cpu(slub, cache, cpu, CPU_TID_WORD);
+	step_irqs(slub_steps(slub), IRQS_ENABLE);
 	c->freelist = c->links[chain];
 	c->links[chain] = LINK_LIVE;
 	return c->address + (uint64_t)chain * cache->geometry.size;
@@ -147,6 +148,7 @@ static void put_cpu_partial(struct slub *slub, struct slub_cache *cache, struct 
 	struct slub_cpu *c = &cache->cpus[cpu];
 	struct slub_slab *unfreeze = NULL;
 	step_spend(slub_steps(slub), costs(slub)->slub_put_cpu_partial);
+	step_irqs(slub_steps(slub), IRQS_SAVE);
 	slub_find_cpu(slub, cache);
 	slub_read_cpu(slub, cache, cpu, CPU_PARTIAL_WORD);
 	if (c->partial) {
@@ -160,6 +162,8 @@ static void put_cpu_partial(struct slub *slub, struct slub_cache *cache, struct 
 		}
 	}
 	cpu_partial_push(slub, cache, slab, cpu);
+	if (drain) /* else under the node's lock, where they stay off */
+		step_irqs(slub_steps(slub), IRQS_ENABLE);
 	if (unfreeze) {
 		unfreeze_partials(slub, cache, unfreeze, cpu);
 		cache->counters.cpu_partial_drain++;
@@ -256,12 +260,14 @@ static void cpu_next_partial(const struct slub *slub, struct slub_cache *cache, 
 	struct slub_cpu *c = &cache->cpus[cpu];
 	struct slub_slab *slab = c->partial;
 	step_spend(slub_steps(slub), costs(slub)->slub_cpu_partial);
+	step_irqs(slub_steps(slub), IRQS_SAVE);
 	slub_read_cpu(slub, cache, cpu, CPU_SLAB_WORD);
 	slub_read_cpu(slub, cache, cpu, CPU_PARTIAL_WORD);
 	slub_write_cpu(slub, cache, cpu, CPU_SLAB_WORD);
 	step_use(slub_steps(slub));
 	slub_read_slab(slub, slab, SLAB_LIST_WORD);
 	slub_write_cpu(slub, cache, cpu, CPU_PARTIAL_WORD);
+	step_irqs(slub_steps(slub), IRQS_ENABLE);
 	c->partial = slab->next;
 	slab->next = NULL;
 	cpu_install(slub, c, slab);
@@ -273,6 +279,7 @@ static void touch_reread(const struct slub *slub, const struct slub_cache *cache
 {
 	step_use(slub_steps(slub));
 	slub_read_slab(slub, slab, SLAB_FLAGS_WORD);
+	step_irqs(slub_steps(slub), IRQS_SAVE);
 	slub_read_cpu(slub, cache, cpu, CPU_SLAB_WORD);
 	slub_read_cpu(slub, cache, cpu, CPU_FREELIST_WORD);
 }
@@ -297,6 +304,7 @@ static uint16_t refill_from_cpu(const struct slub *slub, struct slub_cache *cach
 		}
 		slub_write_cpu(slub, cache, cpu, CPU_SLAB_WORD);
 		slub_update_cpu(slub, cache, cpu, CPU_TID_WORD);
+		step_irqs(slub_steps(slub), IRQS_ENABLE);
 		cpu_remove(c);
 		cache->counters.deactivate_bypass++;
 	}
@@ -336,6 +344,7 @@ uint64_t slub_alloc_slow(struct slub *slub, struct slub_cache *cache, gfp flags,
 		return 0;
 	}
 	/* retry_load_slab: the CPU has no slab still, and takes this one. */
+	step_irqs(slub_steps(slub), IRQS_SAVE);
 	slub_read_cpu(slub, cache, cpu, CPU_SLAB_WORD);
 	slub_write_cpu(slub, cache, cpu, CPU_SLAB_WORD);
 	return load_freelist(slub, cache, cpu, chain);

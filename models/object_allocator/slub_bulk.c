@@ -124,6 +124,7 @@ bool slub_alloc_bulk(struct slub *slub, cache_id id, gfp flags, size_t count, va
 	struct slub_cpu *c = &cache->cpus[cpu];
 	step_spend(slub_steps(slub), slub->wiring.settings->cost.slub_alloc);
 	slub_find_cpu(slub, cache);
+	step_irqs(slub_steps(slub), IRQS_DISABLE);
 	for (size_t i = 0; i < count; i++) {
 		uint16_t index = c->freelist;
 		slub->base.live_objects++;
@@ -138,14 +139,18 @@ bool slub_alloc_bulk(struct slub *slub, cache_id id, gfp flags, size_t count, va
 			continue;
 		}
 		slub_update_cpu(slub, cache, cpu, CPU_TID_WORD);
+		step_irqs(slub_steps(slub), IRQS_ENABLE);
 		at[i] = vaddr_of(slub_alloc_slow(slub, cache, flags, cpu));
-		if (at[i].addr)
+		if (at[i].addr) {
+			step_irqs(slub_steps(slub), IRQS_DISABLE);
 			continue;
+		}
 		slub->base.live_objects--;
 		slub_free_bulk(slub, id, i, at, cpu);
 		return false;
 	}
 	slub_update_cpu(slub, cache, cpu, CPU_TID_WORD);
+	step_irqs(slub_steps(slub), IRQS_ENABLE);
 	for (size_t i = 0; i < count && slub_steps(slub)->recording; i++)
 		slub_touch_init(slub, cache, flags, at[i].addr);
 	return true;

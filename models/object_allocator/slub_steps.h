@@ -10,8 +10,9 @@
  * that the path has just read waits for it (step_use); what lies on the same line behind it does not wait again.
  *
  * MODEL: variables that every path reads and nothing writes (gfp_allowed_mask, vmemmap_base, page_offset_base, static keys) and
- * the stack are not touched: they stay in the first level. The same holds for the preempt and interrupt flags that stand for
- * the per-CPU lock.
+ * the stack are not touched: they stay in the first level. The same holds for the preempt count. The per-CPU lock is the
+ * interrupts that are off (local_lock_irqsave without PREEMPT_RT). MODEL: where they were off before, they are switched on again
+ * nevertheless, but for put_cpu_partial() under the node's lock.
  */
 #ifndef MODELS_OBJECT_ALLOCATOR_SLUB_STEPS_H
 #define MODELS_OBJECT_ALLOCATOR_SLUB_STEPS_H
@@ -242,12 +243,12 @@ static inline void slub_find_node(const struct slub *slub, const struct slub_sla
 
 static inline void slub_lock_node(const struct slub *slub, const struct slub_cache *cache)
 {
-	step_lock(slub_steps(slub), cache->at.node);
+	step_lock_irqsave(slub_steps(slub), cache->at.node);
 }
 
 static inline void slub_unlock_node(const struct slub *slub, const struct slub_cache *cache)
 {
-	step_unlock(slub_steps(slub), cache->at.node);
+	step_unlock_irqrestore(slub_steps(slub), cache->at.node);
 }
 
 /* The list head of a slab, or of the node's list for NULL. */

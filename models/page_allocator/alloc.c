@@ -107,7 +107,7 @@ static uint32_t rmqueue_buddy(struct buddy *buddy, struct zone *zone, const stru
 	uint32_t nr = BLOCK_NONE;
 	step_path(buddy->steps, PATH_LISTS);
 	step_spend(buddy->steps, buddy->cost.page_zone_alloc);
-	step_lock(buddy->steps, zone_lock_address(zone));
+	step_lock_irqsave(buddy->steps, zone_lock_address(zone));
 	if (alloc_flags & ALLOC_HIGHATOMIC)
 		nr = rmqueue_smallest(buddy, zone, request->order, MIGRATE_HIGHATOMIC);
 	if (nr == BLOCK_NONE)
@@ -119,7 +119,7 @@ static uint32_t rmqueue_buddy(struct buddy *buddy, struct zone *zone, const stru
 		buddy->counters.buddy_alloc_pages += 1ull << request->order;
 		buddy->counters.alloc_buddy++;
 	}
-	step_unlock(buddy->steps, zone_lock_address(zone));
+	step_unlock_irqrestore(buddy->steps, zone_lock_address(zone));
 	if (nr != BLOCK_NONE)
 		touch_check_pages(buddy, nr, request->order);
 	return nr;

@@ -308,6 +308,13 @@ static bool steal_pageblock(struct buddy *buddy, struct zone *zone, uint32_t nr,
 	return true;
 }
 
+static void count_fragmenting(struct buddy_counters *counters, unsigned type)
+{
+	counters->extfrag_unmovable += type == MIGRATE_UNMOVABLE;
+	counters->extfrag_movable += type == MIGRATE_MOVABLE;
+	counters->extfrag_reclaimable += type == MIGRATE_RECLAIMABLE;
+}
+
 static void steal_suitable_fallback(struct buddy *buddy, struct zone *zone, uint32_t nr, unsigned alloc_flags, unsigned type,
                                     bool whole_block)
 {
@@ -320,6 +327,7 @@ static void steal_suitable_fallback(struct buddy *buddy, struct zone *zone, uint
 		move_to_free_list(buddy, zone, nr, order, type);
 		return;
 	}
+	count_fragmenting(&buddy->counters, type);
 	if (old_type != MIGRATE_HIGHATOMIC) {
 		if (boost_watermark(buddy, zone)) {
 			buddy->counters.watermark_boosts++;
@@ -369,14 +377,14 @@ void reserve_highatomic_pageblock(struct buddy *buddy, struct zone *zone, uint32
 	uint64_t max_managed = zone->managed / HIGHATOMIC_PART + pageblock_frames(buddy);
 	if (zone->nr_reserved_highatomic >= max_managed)
 		return;
-	step_lock(buddy->steps, zone_lock_address(zone));
+	step_lock_irqsave(buddy->steps, zone_lock_address(zone));
 	if (pageblock_type(buddy, zone, nr) < MIGRATE_PCPTYPES) {
 		zone->nr_reserved_highatomic += pageblock_frames(buddy);
 		buddy->counters.highatomic_reserved_pages += pageblock_frames(buddy);
 		set_pageblock_type(buddy, zone, nr, MIGRATE_HIGHATOMIC);
 		move_freepages_block(buddy, zone, nr, MIGRATE_HIGHATOMIC, &movable);
 	}
-	step_unlock(buddy->steps, zone_lock_address(zone));
+	step_unlock_irqrestore(buddy->steps, zone_lock_address(zone));
 }
 
 static bool unreserve_in_zone(struct buddy *buddy, struct zone *zone, unsigned type)
@@ -405,9 +413,9 @@ bool unreserve_highatomic_pageblock(struct buddy *buddy, const struct zonelist *
 		struct zone *zone = &buddy->zones[zonelist->zones[i]];
 		if (!force && zone->nr_reserved_highatomic <= pageblock_frames(buddy))
 			continue;
-		step_lock(buddy->steps, zone_lock_address(zone));
+		step_lock_irqsave(buddy->steps, zone_lock_address(zone));
 		bool done = unreserve_in_zone(buddy, zone, type);
-		step_unlock(buddy->steps, zone_lock_address(zone));
+		step_unlock_irqrestore(buddy->steps, zone_lock_address(zone));
 		if (done)
 			return true;
 	}

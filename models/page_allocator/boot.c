@@ -238,6 +238,9 @@ struct page_allocator *buddy_boot(const struct page_allocator_wiring *wiring, st
 	if (!memory_map_describe(&map, settings, spec.cpus, error))
 		return NULL;
 	describe_nodes(&spec, &map);
+	/* memblock_find_dma_reserve(): of the first 16 MiB, the first is reserved; the image lies above. */
+	if (settings->machine.architecture != ARCHITECTURE_X86_32)
+		spec.dma_reserve = (uint32_t)memory_in(&map, (struct range){0, MIB_PAGES});
 	spec.zone_count = describe_zones(spec.zones, &map, settings->machine.architecture == ARCHITECTURE_X86_32);
 	set_limits(&spec, &map, settings);
 	struct buddy *buddy = boot(&spec, &map, wiring, error);

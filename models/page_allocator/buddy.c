@@ -58,10 +58,10 @@ static void free_allocated(struct buddy *buddy, uint32_t nr, unsigned order, uns
 	step_path(buddy->steps, PATH_LISTS);
 	step_spend(buddy->steps, buddy->cost.page_zone_free);
 	step_read(buddy->steps, pageblock_word(buddy, nr), ZONE_WORD);
-	step_lock(buddy->steps, zone_lock_address(zone));
+	step_lock_irqsave(buddy->steps, zone_lock_address(zone));
 	buddy->counters.buddy_free_pages += 1ull << order;
 	free_one_page(buddy, zone, nr, order, pageblock_type(buddy, zone, nr), false, cpu);
-	step_unlock(buddy->steps, zone_lock_address(zone));
+	step_unlock_irqrestore(buddy->steps, zone_lock_address(zone));
 	touch_vm_event(buddy, cpu, VM_EVENT_PGFREE_OFFSET);
 }
 
@@ -91,7 +91,7 @@ static enum page_free_result buddy_free(struct page_allocator *pages, pfn first,
 	    frame_at(buddy, first.nr)->order == order) {
 		free_allocated(buddy, first.nr, order, cpu);
 		/* Not before the free: compaction could move the very page that the caller names. */
-		if (buddy->kswapd_countdown && !--buddy->kswapd_countdown)
+		if (buddy->kswapd_countdown && !buddy->reclaiming && !--buddy->kswapd_countdown)
 			daemons_turn(buddy, cpu);
 		return PAGE_FREE_OK;
 	}
@@ -188,6 +188,10 @@ const struct metric buddy_metrics[] = {
         METRIC(struct buddy_counters, extfrag_moved, "1",
                "Of these, the pageblock's free pages were moved, but it kept its type"),
         METRIC(struct buddy_counters, extfrag_single, "1", "Of these, only the block itself was taken"),
+        METRIC(struct buddy_counters, extfrag_unmovable, "1",
+               "All but the whole ones (the event's \"fragmenting\"), for unmovable pages"),
+        METRIC(struct buddy_counters, extfrag_movable, "1", "The same, for movable pages"),
+        METRIC(struct buddy_counters, extfrag_reclaimable, "1", "The same, for reclaimable pages"),
         METRIC(struct buddy_counters, highatomic_reserved_pages, "pages", "Pages of pageblocks reserved for high-order atomics"),
         METRIC(struct buddy_counters, highatomic_unreserved_pages, "pages", "Pages of such pageblocks given up again"),
         METRIC(struct buddy_counters, alloc_captured, "1", "Blocks caught while compaction freed them"),
@@ -205,10 +209,12 @@ const struct metric buddy_metrics[] = {
         METRIC(struct buddy_counters, kswapd_wake, "1", "Times kswapd was woken from its sleep"),
         METRIC(struct buddy_counters, kswapd_runs, "1", "Times kswapd set out to balance a node (pageoutrun)"),
         METRIC(struct buddy_counters, kcompactd_runs, "1", "Times kcompactd compacted a node"),
-        METRIC(struct buddy_counters, pgscan_kswapd, "pages", "Page cache that kswapd looked at"),
-        METRIC(struct buddy_counters, pgscan_direct, "pages", "Page cache that direct reclaim looked at"),
-        METRIC(struct buddy_counters, pgsteal_kswapd, "pages", "Page cache that kswapd freed"),
-        METRIC(struct buddy_counters, pgsteal_direct, "pages", "Page cache that direct reclaim freed"),
+        METRIC(struct buddy_counters, pgscan_kswapd, "pages", "Pages that kswapd looked at"),
+        METRIC(struct buddy_counters, pgscan_direct, "pages", "Pages that direct reclaim looked at"),
+        METRIC(struct buddy_counters, pgsteal_kswapd, "pages", "Pages that kswapd freed"),
+        METRIC(struct buddy_counters, pgsteal_direct, "pages", "Pages that direct reclaim freed"),
+        METRIC(struct buddy_counters, pgsteal_reclaimer, "pages",
+               "Of the two, pages of user memory and of files: not of the load model"),
         METRIC(struct buddy_counters, slabs_scanned, "1", "Objects that shrinkers looked at"),
         METRIC(struct buddy_counters, slab_pages_reclaimed, "pages", "Slab that shrinkers freed"),
         METRIC(struct buddy_counters, oom, "1", "Requests for which the OOM killer was called"),

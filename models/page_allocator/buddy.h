@@ -19,7 +19,7 @@
  *   alloc.c   watermark checks, fast path, bulk allocation; request.h has what it shares with the next three
  *   slowpath.c what is tried when no zone serves
  *   compact.c compaction
- *   reclaim.c kswapd and direct reclaim over a load model
+ *   reclaim.c kswapd and direct reclaim: a load model, and the port's reclaimer if there is one
  *   check.c   the laws
  *   buddy.c   the port: wrong frees, views, counters, creation
  *
@@ -156,6 +156,7 @@ struct buddy_counters {
 	uint64_t allocstall, pcp_drain_all;
 	uint64_t kswapd_wake_slowpath, kswapd_wake_boost, watermark_boosts;
 	uint64_t extfrag, extfrag_whole, extfrag_claimed, extfrag_moved, extfrag_single;
+	uint64_t extfrag_unmovable, extfrag_movable, extfrag_reclaimable; /* those that are not whole, by who asked */
 	uint64_t highatomic_reserved_pages, highatomic_unreserved_pages;
 	uint64_t alloc_captured, captured_pages;
 	uint64_t compact_stall, compact_success, compact_fail;
@@ -164,7 +165,7 @@ struct buddy_counters {
 	uint64_t compact_isolated_migrate, compact_putback;
 	uint64_t pgmigrate_success;
 	uint64_t kswapd_wake, kswapd_runs, kcompactd_runs;
-	uint64_t pgscan_kswapd, pgscan_direct, pgsteal_kswapd, pgsteal_direct;
+	uint64_t pgscan_kswapd, pgscan_direct, pgsteal_kswapd, pgsteal_direct, pgsteal_reclaimer;
 	uint64_t slabs_scanned, slab_pages_reclaimed;
 	uint64_t oom, nofail_failed;
 };
@@ -181,6 +182,7 @@ struct buddy {
 	unsigned pageblock_order;
 	bool transparent_hugepage; /* blocks of pageblock_order have per-CPU lists */
 	bool mobility_disabled;    /* page_group_by_mobility_disabled */
+	uint64_t vm_total_pages;   /* what a boot's log calls "Total pages"; decides that */
 	bool has_dma32;            /* CONFIG_ZONE_DMA32: ALLOC_NOFRAGMENT exists */
 	bool movable_is_lru;       /* order-0 __GFP_MOVABLE allocations count as pages on an LRU list */
 	uint32_t watermark_boost_factor;
@@ -193,6 +195,7 @@ struct buddy {
 	uint64_t vmstat_due_ns[CPUS_MAX]; /* when each does so next; 0: it has not been asked yet */
 	uint32_t kswapd_countdown;        /* calls until the daemons run; 0: none is awake */
 	uint32_t kswapd_delay;            /* calls from its waking to kswapd's turn; 0: it never runs */
+	bool reclaiming;                  /* frees come from within a reclaim, and let no daemon run */
 	bool compaction;                  /* CONFIG_COMPACTION */
 	struct node nodes[NODES_MAX];
 	unsigned node_count;
@@ -233,6 +236,7 @@ struct buddy_spec {
 	bool transparent_hugepage;
 	bool movable_is_lru;
 	uint32_t watermark_boost_factor;
+	uint32_t dma_reserve;              /* frames of zone 0 that are not free before the memory map is there (x86-64) */
 	struct zone_spec zones[ZONES_MAX]; /* node after node, ascending by index, zones without memory too */
 	unsigned zone_count;
 	unsigned node_count;                    /* 0: one */
@@ -258,6 +262,9 @@ struct zone_tuning {
 struct zone_tuning zone_tuning_of(const struct settings *settings, unsigned cpus);
 /* Fills watermarks, lowmem_reserve, pcp sizes and stat thresholds of all zones from their managed counts. */
 void zones_set_limits(struct zone_spec *zones, unsigned zone_count, const struct zone_tuning *tuning);
+
+/* Whether kernel.page_group_by_mobility turns grouping off; `otherwise` where it is auto. */
+bool mobility_disabled(const struct settings *settings, bool otherwise);
 
 /*
  * A buddy with these zones and nothing in it: no block is free, all pageblocks are UNMOVABLE. Continue with buddy_place_*()

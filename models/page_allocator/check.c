@@ -180,10 +180,11 @@ static void check_reclaim_counters(const struct buddy *buddy)
 	SIM_ASSERT(counters->compact_stall == counters->compact_success + counters->compact_fail);
 	SIM_ASSERT(counters->alloc_captured <= counters->compact_success);
 	SIM_ASSERT(counters->compact_success <= counters->allocslow_success);
-	SIM_ASSERT(counters->pgsteal_kswapd == counters->pgscan_kswapd && counters->pgsteal_direct == counters->pgscan_direct);
+	SIM_ASSERT(counters->pgsteal_kswapd <= counters->pgscan_kswapd && counters->pgsteal_direct <= counters->pgscan_direct);
 	SIM_ASSERT(counters->slab_pages_reclaimed <= counters->slabs_scanned);
-	SIM_ASSERT(buddy->start_cache ==
-	           buddy->cache_pages + counters->pgsteal_kswapd + counters->pgsteal_direct + counters->slab_pages_reclaimed);
+	SIM_ASSERT(buddy->start_cache == buddy->cache_pages + counters->pgsteal_kswapd + counters->pgsteal_direct +
+	                                         counters->slab_pages_reclaimed - counters->pgsteal_reclaimer);
+	SIM_ASSERT(counters->pgsteal_reclaimer <= counters->frees);
 	SIM_ASSERT(counters->kswapd_wake <= counters->kswapd_runs + buddy->node_count);
 	SIM_ASSERT(counters->nofail_failed <= counters->allocslow_fail);
 	SIM_ASSERT(counters->oom <= counters->allocslow);
@@ -222,6 +223,8 @@ static void check_counters(const struct survey *survey)
 	check_reclaim_counters(buddy);
 	SIM_ASSERT(counters->extfrag ==
 	           counters->extfrag_whole + counters->extfrag_claimed + counters->extfrag_moved + counters->extfrag_single);
+	SIM_ASSERT(counters->extfrag == counters->extfrag_whole + counters->extfrag_unmovable + counters->extfrag_movable +
+	                                        counters->extfrag_reclaimable);
 }
 
 void buddy_check(const struct page_allocator *pages)

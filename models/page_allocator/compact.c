@@ -284,7 +284,7 @@ static uint32_t isolate_freepages_block(struct compact_control *cc, uint32_t *st
 {
 	struct buddy *buddy = cc->buddy;
 	uint32_t at = *start, isolated = 0;
-	step_lock(buddy->steps, zone_lock_address(cc->zone));
+	step_lock_irqsave(buddy->steps, zone_lock_address(cc->zone));
 	for (; at < end; at += stride) {
 		const struct frame *frame = frame_at(buddy, at);
 		uint32_t compound = compound_frames(frame);
@@ -305,7 +305,7 @@ static uint32_t isolate_freepages_block(struct compact_control *cc, uint32_t *st
 		}
 		at += frames - 1;
 	}
-	step_unlock(buddy->steps, zone_lock_address(cc->zone));
+	step_unlock_irqrestore(buddy->steps, zone_lock_address(cc->zone));
 	*start = smaller(at, end);
 	return isolated;
 }

@@ -22,7 +22,7 @@ static unsigned rmqueue_bulk(struct buddy *buddy, struct zone *zone, unsigned or
 	unsigned taken = 0;
 	step_path(buddy->steps, PATH_LISTS);
 	step_spend(buddy->steps, buddy->cost.page_bulk);
-	step_lock(buddy->steps, zone_lock_address(zone));
+	step_lock_irqsave(buddy->steps, zone_lock_address(zone));
 	while (taken < blocks) {
 		uint32_t nr = rmqueue_locked(buddy, zone, order, type, alloc_flags);
 		if (nr == BLOCK_NONE)
@@ -35,7 +35,7 @@ static unsigned rmqueue_bulk(struct buddy *buddy, struct zone *zone, unsigned or
 		taken++;
 	}
 	zone_mod_free_pages(buddy, zone, cpu, -(int32_t)(taken << order));
-	step_unlock(buddy->steps, zone_lock_address(zone));
+	step_unlock_irqrestore(buddy->steps, zone_lock_address(zone));
 	buddy->counters.pcp_refill_pages += (uint64_t)taken << order;
 	return taken;
 }
@@ -136,7 +136,7 @@ static void free_pcppages_bulk(struct buddy *buddy, struct zone *zone, unsigned 
 	step_path(buddy->steps, PATH_LISTS);
 	step_spend(buddy->steps, buddy->cost.page_drain);
 	step_read(buddy->steps, pcp_field(buddy, zone, cpu, PCP_COUNT_OFFSET), INT_BYTES);
-	step_lock(buddy->steps, zone_lock_address(zone));
+	step_lock_irqsave(buddy->steps, zone_lock_address(zone));
 	pindex--;
 	while (frames > 0) {
 		for (;;) {
@@ -152,7 +152,7 @@ static void free_pcppages_bulk(struct buddy *buddy, struct zone *zone, unsigned 
 		}
 		frames = drain_list(buddy, zone, cpu, worker, (unsigned)pindex, frames);
 	}
-	step_unlock(buddy->steps, zone_lock_address(zone));
+	step_unlock_irqrestore(buddy->steps, zone_lock_address(zone));
 }
 
 /* How many frames to give back when the lists are full: twice as many each time there was no allocation in between. */

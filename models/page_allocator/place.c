@@ -125,6 +125,9 @@ static bool describe(struct buddy_spec *spec, const struct procfs_memory *memory
 			return error_set(error, ERROR_USAGE, "start: more than %d zones", LOWMEM_RESERVE_ZONES);
 		lowmem += zone->kind == ZONE_HIGHMEM || zone->kind == ZONE_MOVABLE ? 0 : zone->managed;
 	}
+	/* The struct pages lie at the end of memory: what is missing in zone 0 was reserved before them. */
+	if (!is_of_32bit(memory, settings) && spec->zone_count > 0)
+		spec->dma_reserve = (uint32_t)(spec->zones[0].present - spec->zones[0].managed);
 	struct zone_tuning tuning = zone_tuning_of(settings, spec->cpus);
 	if (!tuning.min_free_kbytes)
 		tuning.min_free_kbytes = min_free_kbytes_of(lowmem);

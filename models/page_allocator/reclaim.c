@@ -2,6 +2,9 @@
  *
  * reclaim.c - memory that can be taken back, and who takes it: direct reclaim by a request in need, and kswapd.
  *
+ * Pages that somebody keeps by age (struct page_reclaimer) are asked for from him, at the kernel's priorities and with its
+ * limits. Of what has no owner there is a load model.
+ *
  * Load model: a share of each node's memory is page cache (single movable frames on an LRU list, clean, used once) and a share is
  * reclaimable slab (single RECLAIMABLE frames, dentries and inodes). Both are there before the recording begins and are owned by
  * nobody in it. Reclaim takes the oldest first and frees it for good: nothing reads it in again.
@@ -14,12 +17,13 @@
  * allow_direct_reclaim, balance_pgdat, kswapd_shrink_node, pgdat_balanced, kswapd_try_to_sleep, wakeup_kswapd; mm/page_alloc.c:
  * free_unref_page_list; mm/vmstat.c: refresh_zone_stat_thresholds.
  *
- * MODEL: no swap, so pages that the recording owns are not reclaimed; page cache is all inactive, clean and unmapped, so whatever
- * is looked at comes free. Effect: what reclaim gets is known beforehand: the shares. With shares of 0 it gets nothing.
- * MODEL: slab comes back frame by frame, an object a frame. A kernel frees objects and gets a frame when its last one goes.
- * MODEL: kswapd gets its turn a settable number of page allocator calls after it was woken, and then runs to its end at once,
- * before an allocation or after a free. Its work is not paid for by the CPU on which it runs. A request that would be throttled
- * until kswapd has made room lets it run right then. kswapd's smaller statistics threshold while it is awake is left out.
+ * MODEL: pages that a recording owns are not reclaimed; the load model's page cache is all inactive, clean and unmapped, so
+ * whatever is looked at comes free. Effect: without a reclaimer what reclaim gets is known beforehand: the shares. With shares of
+ * 0 it gets nothing. MODEL: slab comes back frame by frame, an object a frame. A kernel frees objects and gets a frame when its
+ * last one goes. MODEL: kswapd gets its turn a settable number of page allocator calls after it was woken, and then runs to its
+ * end at once, before an allocation or after a free. Its work is not paid for by the CPU on which it runs. A request that would
+ * be throttled until kswapd has made room lets it run right then. kswapd's smaller statistics threshold while it is awake is left
+ * out.
  *
  * Invariant: cache_pages = page cache of all zones + slab of all nodes = frames in FRAME_CACHE.
  */
@@ -45,6 +49,7 @@ struct scan_control {
 	int priority;
 	bool kswapd;
 	bool compaction_ready;
+	bool may_swap, may_writepage, force_deactivate, skipped_deactivate;
 	uint64_t to_reclaim, scanned, reclaimed;
 };
 
@@ -64,7 +69,9 @@ static uint64_t page_cache_of(const struct buddy *buddy, unsigned node, unsigned
 
 uint64_t zone_reclaimable_pages(const struct buddy *buddy, const struct zone *zone)
 {
-	return zone->file_pages ? zone->file_pages : (uint64_t)free_pages_snapshot(buddy, zone);
+	const struct page_reclaimer *reclaimer = buddy->port.reclaimer;
+	uint64_t pages = zone->file_pages + (reclaimer ? reclaimer->reclaimable(reclaimer->context, zone->number) : 0);
+	return pages ? pages : (uint64_t)free_pages_snapshot(buddy, zone);
 }
 
 /* --- taking pages back --- */
@@ -120,6 +127,71 @@ static void shrink_page_cache(struct buddy *buddy, unsigned node, struct scan_co
 	*(sc->kswapd ? &buddy->counters.pgsteal_kswapd : &buddy->counters.pgsteal_direct) += reclaimed;
 }
 
+/* The pass as the reclaimer is asked for it. */
+static struct reclaim_request request_of_pass(const struct buddy *buddy, unsigned node, const struct scan_control *sc,
+                                              struct reclaim_result *result)
+{
+	struct reclaim_request request = {.node = node,
+	                                  .cpu = sc->cpu,
+	                                  .priority = sc->priority,
+	                                  .to_reclaim = sc->to_reclaim,
+	                                  .flags = sc->flags,
+	                                  .kswapd = sc->kswapd,
+	                                  .may_swap = sc->may_swap,
+	                                  .may_writepage = sc->may_writepage,
+	                                  .force_deactivate = sc->force_deactivate,
+	                                  .result = result};
+	for (unsigned i = 0; i < buddy->zone_count; i++) {
+		const struct zone *zone = &buddy->zones[i];
+		if (in_node(zone, node, sc->highest_zone) && zone->end_pfn > request.end_pfn)
+			request.end_pfn = zone->end_pfn;
+		if (!in_node(zone, node, ZONE_INDEX_NONE))
+			continue;
+		request.free_pages += (uint64_t)zone_free_pages(zone);
+		request.high_watermarks += (uint64_t)boosted_watermark(zone, ALLOC_WMARK_HIGH);
+	}
+	return request;
+}
+
+/* shrink_lruvec() of who keeps pages of user memory and of files. */
+static void shrink_kept_pages(struct buddy *buddy, unsigned node, struct scan_control *sc)
+{
+	const struct page_reclaimer *reclaimer = buddy->port.reclaimer;
+	struct reclaim_result result = {0};
+	if (!reclaimer)
+		return;
+	struct reclaim_request request = request_of_pass(buddy, node, sc, &result);
+	buddy->reclaiming = true;
+	reclaimer->shrink(reclaimer->context, &request);
+	buddy->reclaiming = false;
+	sc->scanned += result.scanned;
+	sc->reclaimed += result.reclaimed;
+	sc->skipped_deactivate |= result.skipped_deactivate;
+	buddy->counters.pgscan_kswapd += result.scanned_kswapd;
+	buddy->counters.pgscan_direct += result.scanned_direct;
+	*(sc->kswapd ? &buddy->counters.pgsteal_kswapd : &buddy->counters.pgsteal_direct) += result.reclaimed;
+	buddy->counters.pgsteal_reclaimer += result.reclaimed;
+}
+
+static void age_kept_pages(struct buddy *buddy, unsigned node, const struct scan_control *sc)
+{
+	const struct page_reclaimer *reclaimer = buddy->port.reclaimer;
+	struct reclaim_result result = {0};
+	if (!reclaimer)
+		return;
+	struct reclaim_request request = request_of_pass(buddy, node, sc, &result);
+	buddy->reclaiming = true;
+	reclaimer->age(reclaimer->context, &request);
+	buddy->reclaiming = false;
+}
+
+static void end_with_kept_pages(const struct buddy *buddy, unsigned node, bool balanced)
+{
+	const struct page_reclaimer *reclaimer = buddy->port.reclaimer;
+	if (reclaimer)
+		reclaimer->end(reclaimer->context, node, balanced);
+}
+
 static uint64_t scan_slab(struct buddy *buddy, struct node *node, uint64_t wanted, unsigned cpu)
 {
 	uint64_t freed = 0;
@@ -165,7 +237,9 @@ static bool should_continue(const struct buddy *buddy, unsigned node, const stru
 		if (in_node(&buddy->zones[i], node, sc->highest_zone) &&
 		    compaction_suitable(&buddy->zones[i], sc->order, 0, sc->highest_zone) != COMPACT_SKIPPED)
 			return false;
-	return page_cache_of(buddy, node, ZONE_INDEX_NONE) > compact_gap(sc->order);
+	const struct page_reclaimer *reclaimer = buddy->port.reclaimer;
+	uint64_t kept = reclaimer ? reclaimer->inactive(reclaimer->context, node) : 0;
+	return page_cache_of(buddy, node, ZONE_INDEX_NONE) + kept > compact_gap(sc->order);
 }
 
 static void shrink_node(struct buddy *buddy, unsigned node, struct scan_control *sc)
@@ -174,6 +248,7 @@ static void shrink_node(struct buddy *buddy, unsigned node, struct scan_control 
 	do {
 		before = sc->reclaimed;
 		shrink_page_cache(buddy, node, sc);
+		shrink_kept_pages(buddy, node, sc);
 		shrink_slab(buddy, node, sc);
 		if (sc->reclaimed > before)
 			buddy->nodes[node].kswapd_failures = 0;
@@ -278,6 +353,22 @@ static void throttle_direct_reclaim(struct buddy *buddy, const struct request *r
 	daemons_turn(buddy, request->cpu);
 }
 
+static void do_try_to_free_pages(struct buddy *buddy, const struct zonelist *zonelist, struct scan_control *sc)
+{
+	for (sc->priority = DEF_PRIORITY; sc->priority >= 0; sc->priority--) {
+		shrink_zones(buddy, zonelist, sc);
+		if (sc->reclaimed >= sc->to_reclaim || sc->compaction_ready)
+			break;
+	}
+	unsigned last_node = NODES_MAX;
+	for (unsigned i = 0; i < zonelist->length; i++) {
+		unsigned node = buddy->zones[zonelist->zones[i]].node;
+		if (node != last_node)
+			end_with_kept_pages(buddy, node, false);
+		last_node = node;
+	}
+}
+
 uint64_t try_to_free_pages(struct buddy *buddy, const struct request *request)
 {
 	struct scan_control sc = {
@@ -286,12 +377,15 @@ uint64_t try_to_free_pages(struct buddy *buddy, const struct request *request)
 	        .highest_zone = request->highest_zone,
 	        .flags = request->flags,
 	        .to_reclaim = SWAP_CLUSTER_MAX,
+	        .may_swap = true,
+	        .may_writepage = true,
 	};
 	throttle_direct_reclaim(buddy, request);
-	for (sc.priority = DEF_PRIORITY; sc.priority >= 0; sc.priority--) {
-		shrink_zones(buddy, request->zonelist, &sc);
-		if (sc.reclaimed >= sc.to_reclaim || sc.compaction_ready)
-			break;
+	do_try_to_free_pages(buddy, request->zonelist, &sc);
+	/* Active pages were left alone for the sake of the lists' balance: now they are needed. */
+	if (!sc.reclaimed && !sc.compaction_ready && sc.skipped_deactivate) {
+		sc.force_deactivate = true;
+		do_try_to_free_pages(buddy, request->zonelist, &sc);
 	}
 	return sc.reclaimed ? sc.reclaimed : sc.compaction_ready;
 }
@@ -360,6 +454,11 @@ static bool balance_pass(struct buddy *buddy, unsigned node, struct scan_control
 		return false;
 	*balanced = false;
 	bool raise = !(*boost && sc->priority == DEF_PRIORITY - 2);
+	/* What a boost asks for is not worth any writing. */
+	sc->may_swap = sc->may_writepage = !*boost;
+	age_kept_pages(buddy, node, sc);
+	if (sc->priority < DEF_PRIORITY - 2)
+		sc->may_writepage = true;
 	uint64_t reclaimed = sc->reclaimed;
 	if (kswapd_shrink_node(buddy, node, sc))
 		raise = false;
@@ -392,6 +491,7 @@ static unsigned balance_pgdat(struct buddy *buddy, unsigned node, unsigned order
 		continue;
 	if (!balanced && !sc.reclaimed)
 		buddy->nodes[node].kswapd_failures++;
+	end_with_kept_pages(buddy, node, pgdat_balanced(buddy, node, sc.order, highest_zone));
 	update_reclaim_active(buddy, node, highest_zone, false);
 	for (unsigned i = 0; i < buddy->zone_count; i++) {
 		struct zone *zone = &buddy->zones[i];

@@ -249,12 +249,18 @@ static bool gives_up_early(const struct request *request, const struct effort *e
 	       (effort->compacted == COMPACT_SKIPPED || effort->compacted == COMPACT_DEFERRED || request->flags & __GFP_THISNODE);
 }
 
+static uint64_t reclaimed_pages(const struct buddy *buddy)
+{
+	const struct buddy_counters *counters = &buddy->counters;
+	return counters->pgsteal_kswapd + counters->pgsteal_direct + counters->slab_pages_reclaimed;
+}
+
 /* Rounds until one serves or nothing moves any more. __GFP_NOFAIL goes on as long as reclaim frees pages. */
 static uint32_t go_round(struct buddy *buddy, const struct request *request, struct effort *effort)
 {
 	uint32_t nr = BLOCK_NONE;
 	for (;;) {
-		uint64_t reclaimable = buddy->cache_pages;
+		uint64_t reclaimed = reclaimed_pages(buddy);
 		effort->progress = 0;
 		enum round round = one_round(buddy, request, effort, &nr);
 		if (round == ROUND_SERVED)
@@ -262,7 +268,7 @@ static uint32_t go_round(struct buddy *buddy, const struct request *request, str
 		if (round == ROUND_AGAIN)
 			continue;
 		nr = no_page(buddy, request);
-		if (nr != BLOCK_NONE || !(request->flags & __GFP_NOFAIL) || buddy->cache_pages == reclaimable)
+		if (nr != BLOCK_NONE || !(request->flags & __GFP_NOFAIL) || reclaimed_pages(buddy) == reclaimed)
 			return nr;
 	}
 }

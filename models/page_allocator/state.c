@@ -220,7 +220,7 @@ struct page_allocator *buddy_load(const struct state_dump *dump, const struct pa
 	struct buddy *buddy = buddy_empty(&spec, wiring, error);
 	if (!buddy)
 		return NULL;
-	buddy->mobility_disabled = dump->memory.mobility_off;
+	buddy->mobility_disabled = mobility_disabled(wiring->settings, dump->memory.mobility_off);
 	place_lru(buddy, dump);
 	if (place_pageblocks(buddy, dump, error) && place_free_lists(buddy, dump, error) && place_pcp(buddy, dump, error) &&
 	    place_numbers(buddy, dump, error) && buddy_start(buddy, error))

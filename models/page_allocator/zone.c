@@ -4,8 +4,9 @@
  * over a list of zones, with the functions that put its start state in place. node.c has nodes and zone lists.
  *
  * Source: mm/page_alloc.c of Linux 6.1: calculate_min_free_kbytes, __setup_per_zone_wmarks, setup_per_zone_lowmem_reserve,
- * zone_batchsize, zone_highsize; mm/vmstat.c: calculate_normal_threshold; mm/khugepaged.c:
- * set_recommended_min_free_kbytes; include/linux/gfp.h: GFP_ZONE_TABLE; mm/vmstat.c: pagetypeinfo_showblockcount_print.
+ * zone_batchsize, zone_highsize, free_area_init_core, calc_memmap_size, build_all_zonelists; mm/vmstat.c:
+ * calculate_normal_threshold; mm/khugepaged.c: set_recommended_min_free_kbytes; include/linux/gfp.h: GFP_ZONE_TABLE; mm/vmstat.c:
+ * pagetypeinfo_showblockcount_print.
  *
  * Invariant: after buddy_start(), for each zone managed = free + on per-CPU lists + in use.
  */
@@ -33,6 +34,8 @@
 /* calculate_normal_threshold(): memory in units of 128 MiB; at most 125. */
 #define THRESHOLD_UNIT_SHIFT (27 - PAGE_SHIFT)
 #define THRESHOLD_MAX 125
+/* calc_memmap_size(): with more holes than that part of its memory, only memory has struct pages. */
+#define MEMMAP_HOLES_PART 16
 
 /* Any kernel has larger pageblocks than orders with per-CPU lists by far; bounds the pageblock bitmap. */
 #define PAGEBLOCK_ORDER_MIN 6
@@ -343,6 +346,38 @@ static void alloc_frames(struct buddy *buddy)
 	buddy->frames = lazy_alloc(buddy->frame_records, sizeof *buddy->frames);
 }
 
+/* The frames that struct pages of a zone take, as calc_memmap_size() estimates them. */
+static uint64_t memmap_frames(const struct zone_spec *zone, const struct settings *settings)
+{
+	uint64_t pages = zone->spanned;
+	bool sparsemem = settings->machine.architecture != ARCHITECTURE_X86_32;
+	if (sparsemem && pages > zone->present + zone->present / MEMMAP_HOLES_PART)
+		pages = zone->present;
+	return (pages * settings->kernel.page_struct_bytes + PAGE_SIZE - 1) / PAGE_SIZE;
+}
+
+/*
+ * nr_free_zone_pages() when build_all_zonelists() asks. At that moment of the boot a zone has what free_area_init_core() takes
+ * for its managed frames, and no watermark.
+ */
+static uint64_t total_pages_at_boot(const struct buddy_spec *spec, const struct settings *settings)
+{
+	uint64_t total = 0;
+	for (unsigned i = 0; i < spec->zone_count; i++) {
+		const struct zone_spec *zone = &spec->zones[i];
+		uint64_t memmap = zone->kind == ZONE_HIGHMEM ? 0 : memmap_frames(zone, settings);
+		uint64_t free_size = zone->present >= memmap ? zone->present - memmap : zone->present;
+		total += zone->index == 0 && free_size > spec->dma_reserve ? free_size - spec->dma_reserve : free_size;
+	}
+	return total;
+}
+
+bool mobility_disabled(const struct settings *settings, bool otherwise)
+{
+	enum mobility_grouping grouping = settings->kernel.page_group_by_mobility;
+	return grouping == MOBILITY_GROUPING_AUTO ? otherwise : grouping == MOBILITY_GROUPING_OFF;
+}
+
 struct buddy *buddy_empty(const struct buddy_spec *spec, const struct page_allocator_wiring *wiring, struct error *error)
 {
 	if (!spec_is_sound(spec, error))
@@ -370,8 +405,10 @@ struct buddy *buddy_empty(const struct buddy_spec *spec, const struct page_alloc
 			buddy->port.end_pfn = buddy->zones[i].end_pfn;
 		buddy->has_dma32 |= spec->zones[i].kind == ZONE_DMA32;
 	}
+	buddy->vm_total_pages = total_pages_at_boot(spec, wiring->settings);
 	/* build_all_zonelists(): no grouping by mobility where each type could not have a pageblock. */
-	buddy->mobility_disabled = buddy->port.managed_pages < (uint64_t)pageblock_frames(buddy) * MIGRATE_TYPES;
+	bool too_small = buddy->vm_total_pages < (uint64_t)pageblock_frames(buddy) * MIGRATE_TYPES;
+	buddy->mobility_disabled = mobility_disabled(wiring->settings, too_small);
 	alloc_frames(buddy);
 	uint32_t next_head = buddy->list_heads;
 	for (unsigned i = 0; i < spec->zone_count; i++)

@@ -6,7 +6,8 @@
  * freed range needs no purge and no TLB flush; it is never used again. Areas are found by binary search, as they ascend. Pages
  * come from the page allocator, as in any model.
  *
- * MODEL: no page tables, no structures, no guard pages, no locks. Effect: what is left of the time is that of the pages.
+ * MODEL: no page tables of its own, no structures, no guard pages, no locks. Effect: what is left of the time is that of the
+ * pages. Its areas are mapped all the same, by steps without a cost.
  *
  * Invariant: areas ascend and do not overlap; nr_pages = pages of all areas in use whose pages are their own.
  */
@@ -30,7 +31,7 @@ struct virtual_allocator *virtual_allocator_ideal_create(const struct virtual_al
 
 struct ideal_counters {
 	uint64_t calls, frees, fails, wrong_frees;
-	uint64_t nr_pages; /* gauge */
+	uint64_t nr_pages, pages_mapped; /* gauges */
 };
 
 struct ideal_area {
@@ -47,6 +48,8 @@ struct ideal {
 	size_t count, room, dead; /* dead: areas at the front that are not in use any more */
 	uint64_t next;
 	struct page_allocator *pages;
+	struct steps *steps;
+	bool is_64; /* its addresses are the kernel's: they can be mapped */
 	struct ideal_counters counters;
 };
 
@@ -56,6 +59,7 @@ static const struct metric ideal_metrics[] = {
         METRIC(struct ideal_counters, fails, "1", "Requests that got nothing"),
         METRIC(struct ideal_counters, wrong_frees, "1", "Frees of what is no area, or by the wrong call"),
         GAUGE(struct ideal_counters, nr_pages, "pages", "Pages held by areas of vmalloc"),
+        GAUGE(struct ideal_counters, pages_mapped, "pages", "Pages that areas map: their own, their callers', devices'"),
         METRIC_END};
 
 static struct ideal *ideal_of(struct virtual_allocator *areas)
@@ -119,12 +123,38 @@ static bool has_pages(enum virtual_call call)
 	return !virtual_call_maps(call) && call != CALL_IOREMAP;
 }
 
-static struct virtual_area add_area(struct ideal *ideal, pfn *frames, uint32_t pages, enum virtual_call call)
+/* Small pages from a physical address on, or the area's frames, those in a row together. */
+static void tell_map(struct ideal *ideal, const struct ideal_area *area, uint64_t physical)
+{
+	ideal->counters.pages_mapped += area->pages;
+	if (!ideal->is_64 || !ideal->pages || !ideal->steps->maps)
+		return;
+	for (uint32_t done = 0, run; done < area->pages; done += run) {
+		uint64_t frame = area->frames ? area->frames[done].nr : (physical >> PAGE_SHIFT) + done;
+		run = area->frames ? 1 : area->pages;
+		while (area->frames && done + run < area->pages && area->frames[done + run].nr == frame + run)
+			run++;
+		const struct step_mapping mapping = {.linear = area->start + ((uint64_t)done << PAGE_SHIFT),
+		                                     .frame = frame & (STEP_FRAMES - 1),
+		                                     .page_shift = PAGE_SHIFT};
+		step_map(ideal->steps, &mapping, run);
+	}
+}
+
+static void tell_unmap(struct ideal *ideal, const struct ideal_area *area)
+{
+	ideal->counters.pages_mapped -= area->pages;
+	if (ideal->is_64 && ideal->pages)
+		step_unmap(ideal->steps, &(struct step_mapping){.linear = area->start, .page_shift = PAGE_SHIFT}, area->pages);
+}
+
+static struct virtual_area add_area(struct ideal *ideal, pfn *frames, uint32_t pages, const struct virtual_request *request)
 {
 	make_room(ideal);
 	vaddr at = vaddr_of(ideal->next);
 	ideal->areas[ideal->count++] =
-	        (struct ideal_area){.start = at.addr, .pages = pages, .used = true, .call = call, .frames = frames};
+	        (struct ideal_area){.start = at.addr, .pages = pages, .used = true, .call = request->call, .frames = frames};
+	tell_map(ideal, &ideal->areas[ideal->count - 1], request->physical);
 	ideal->next += (uint64_t)pages << PAGE_SHIFT;
 	return (struct virtual_area){.at = at, .result = VIRTUAL_ALLOC_OK};
 }
@@ -137,7 +167,7 @@ static void give_pages(struct ideal *ideal, const pfn *frames, uint32_t pages, u
 	}
 }
 
-static struct virtual_area make_filled(struct ideal *ideal, enum virtual_call call, uint64_t size, unsigned cpu)
+static struct virtual_area make_filled(struct ideal *ideal, const struct virtual_request *request, uint64_t size, unsigned cpu)
 {
 	uint64_t limit = ideal->pages ? ideal->pages->managed_pages : UINT32_MAX - 1;
 	if (!size || size >> PAGE_SHIFT > limit)
@@ -159,7 +189,7 @@ static struct virtual_area make_filled(struct ideal *ideal, enum virtual_call ca
 		}
 		ideal->counters.nr_pages += pages;
 	}
-	return add_area(ideal, frames, pages, call);
+	return add_area(ideal, frames, pages, request);
 }
 
 static struct virtual_area make_mapped(struct ideal *ideal, const struct virtual_request *request)
@@ -175,7 +205,7 @@ static struct virtual_area make_mapped(struct ideal *ideal, const struct virtual
 		copy = xcalloc(count, sizeof *copy);
 		memcpy(copy, request->frames, count * sizeof *copy);
 	}
-	struct virtual_area area = add_area(ideal, copy, (uint32_t)count, request->call);
+	struct virtual_area area = add_area(ideal, copy, (uint32_t)count, request);
 	area.at = vaddr_of(area.at.addr + first);
 	return area;
 }
@@ -187,7 +217,7 @@ static struct virtual_area ideal_get(struct virtual_allocator *base, const struc
 	if (!has_pages(request->call))
 		return make_mapped(ideal, request);
 	uint64_t size = request->call == CALL_THREAD_STACK ? THREAD_SIZE : request->size;
-	return make_filled(ideal, request->call, size, cpu);
+	return make_filled(ideal, request, size, cpu);
 }
 
 /* vfree() frees what any of its kin made. */
@@ -206,6 +236,7 @@ static enum virtual_free_result ideal_put(struct virtual_allocator *base, vaddr 
 		ideal->counters.wrong_frees++;
 		return area ? VIRTUAL_FREE_WRONG_CALL : VIRTUAL_FREE_NOT_AREA;
 	}
+	tell_unmap(ideal, area);
 	if (has_pages(area->call) && ideal->pages) {
 		give_pages(ideal, area->frames, area->pages, cpu);
 		ideal->counters.nr_pages -= area->pages;
@@ -272,19 +303,26 @@ static uint64_t ideal_pages_held(const struct virtual_allocator *base)
 	return ideal_const(base)->counters.nr_pages;
 }
 
+static uint64_t ideal_pages_mapped(const struct virtual_allocator *base)
+{
+	return ideal_const(base)->counters.pages_mapped;
+}
+
 static void ideal_check(const struct virtual_allocator *base)
 {
 	const struct ideal *ideal = ideal_const(base);
-	uint64_t end = RANGE_START, pages = 0, live = 0;
+	uint64_t end = RANGE_START, pages = 0, live = 0, mapped = 0;
 	for (size_t i = 0; i < ideal->count; i++) {
 		const struct ideal_area *area = &ideal->areas[i];
 		SIM_ASSERT(area->start >= end && area->pages);
 		end = area->start + ((uint64_t)area->pages << PAGE_SHIFT);
 		live += area->used;
+		mapped += area->used ? area->pages : 0;
 		if (area->used && has_pages(area->call) && ideal->pages)
 			pages += area->pages;
 	}
 	SIM_ASSERT(end <= ideal->next && pages == ideal->counters.nr_pages && live == ideal->port.live_areas);
+	SIM_ASSERT(mapped == ideal->counters.pages_mapped);
 	SIM_ASSERT(ideal->counters.calls == ideal->counters.fails + ideal->counters.frees + live);
 }
 
@@ -317,6 +355,7 @@ const struct virtual_allocator_ops virtual_allocator_ideal_ops = {
         .purges = ideal_purges,
         .lazy_pages = ideal_lazy_pages,
         .pages_held = ideal_pages_held,
+        .pages_mapped = ideal_pages_mapped,
         .check = ideal_check,
         .metrics = ideal_metrics,
         .counters = ideal_counters,
@@ -329,6 +368,8 @@ struct virtual_allocator *virtual_allocator_ideal_create(const struct virtual_al
 	struct ideal *ideal = xcalloc(1, sizeof *ideal);
 	ideal->port.ops = &virtual_allocator_ideal_ops;
 	ideal->pages = wiring->pages;
+	ideal->steps = wiring->steps;
+	ideal->is_64 = wiring->layout->direct_map >> 32;
 	ideal->next = RANGE_START;
 	return &ideal->port;
 }

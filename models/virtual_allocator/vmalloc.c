@@ -90,6 +90,7 @@ static const struct metric vmalloc_metrics[] = {
         METRIC(struct vmalloc_counters, page_table_pages_freed, "pages", "Page tables given back"),
         GAUGE(struct vmalloc_counters, nr_vmalloc_pages, "pages", "Pages held by areas of vmalloc and its kin"),
         GAUGE(struct vmalloc_counters, vmap_lazy_nr, "pages", "Pages of address range that wait for a purge"),
+        GAUGE(struct vmalloc_counters, pages_mapped, "pages", "Pages that areas map: their own, their callers', devices'"),
         METRIC_END};
 
 /* ---- struct vmap_area ---- */
@@ -513,7 +514,10 @@ static bool fill_area(struct vmalloc *vmalloc, uint32_t area, const struct wante
 	vmalloc->counters.nr_vmalloc_pages += mapping->pages;
 	step_spend(vmalloc->steps, vmalloc->costs->vmalloc_page * mapping->pages);
 	write_page_array(vmalloc, mapping);
-	if (taken && vmalloc_map_range(vmalloc, start, pages, wanted->order > 0, cpu))
+	const struct behind behind = {.frames = mapping->frames, .large = wanted->order > 0};
+	if (taken)
+		mapping->mapped = (uint32_t)vmalloc_map_range(vmalloc, start, pages, &behind, cpu);
+	if (mapping->mapped == pages)
 		return true;
 	vfree_area(vmalloc, area, cpu);
 	return false;
@@ -649,12 +653,15 @@ static bool is_cached_stack(const struct vmalloc *vmalloc, uint32_t area)
 
 /* ---- mappings of what is there ---- */
 
-static struct virtual_area map_area(struct vmalloc *vmalloc, uint32_t area, uint64_t bytes, bool large, unsigned cpu)
+static struct virtual_area map_area(struct vmalloc *vmalloc, uint32_t area, uint64_t bytes, const struct behind *behind,
+                                    unsigned cpu)
 {
 	uint64_t start = area_of(&vmalloc->pool, area)->start;
-	if (vmalloc_map_range(vmalloc, start, bytes >> PAGE_SHIFT, large, cpu))
+	struct mapping *mapping = &vmalloc->mappings[area_of(&vmalloc->pool, area)->mapping];
+	mapping->mapped = (uint32_t)vmalloc_map_range(vmalloc, start, bytes >> PAGE_SHIFT, behind, cpu);
+	if (mapping->mapped == bytes >> PAGE_SHIFT)
 		return (struct virtual_area){.at = vaddr_of(start), .result = VIRTUAL_ALLOC_OK};
-	vmalloc_unmap_range(vmalloc, start, bytes >> PAGE_SHIFT);
+	vmalloc_unmap_range(vmalloc, start, mapping->mapped);
 	free_vm_area(vmalloc, area, cpu);
 	return failed_as(vmalloc, VIRTUAL_ALLOC_NO_PAGES);
 }
@@ -685,7 +692,7 @@ static struct virtual_area map_pages(struct vmalloc *vmalloc, const struct virtu
 	if (result != VIRTUAL_ALLOC_OK)
 		return failed_as(vmalloc, result);
 	note_frames(&vmalloc->mappings[area_of(&vmalloc->pool, area)->mapping], request);
-	return map_area(vmalloc, area, request->size, false, cpu);
+	return map_area(vmalloc, area, request->size, &(struct behind){.frames = request->frames}, cpu);
 }
 
 /* vm_map_ram(): what is too large for a block gets an area without guard page and without vm_struct. */
@@ -698,7 +705,7 @@ static struct virtual_area map_ram(struct vmalloc *vmalloc, const struct virtual
 	if (maps_too_much(vmalloc, request))
 		return failed(VIRTUAL_ALLOC_EXCEEDS_TOTAL, &vmalloc->counters.fail_exceeds_total);
 	if (pages <= vmalloc->ram.largest) {
-		struct virtual_area piece = vmalloc_ram_map(vmalloc, (uint32_t)pages, cpu);
+		struct virtual_area piece = vmalloc_ram_map(vmalloc, request->frames, (uint32_t)pages, cpu);
 		return piece.result == VIRTUAL_ALLOC_OK ? piece : failed_as(vmalloc, piece.result);
 	}
 	enum virtual_alloc_result result = vmalloc_alloc_area(vmalloc, &range, cpu, &area);
@@ -708,7 +715,7 @@ static struct virtual_area map_ram(struct vmalloc *vmalloc, const struct virtual
 	mapping->call = CALL_VM_MAP_RAM;
 	mapping->bytes = request->size;
 	note_frames(mapping, request);
-	return map_area(vmalloc, area, request->size, false, cpu);
+	return map_area(vmalloc, area, request->size, &(struct behind){.frames = request->frames}, cpu);
 }
 
 /* get_count_order_long() of a size, between a page and the largest that an ioremap() is aligned to. */
@@ -737,8 +744,9 @@ static struct virtual_area map_io(struct vmalloc *vmalloc, const struct virtual_
 	if (result != VIRTUAL_ALLOC_OK)
 		return failed_as(vmalloc, result);
 	vmalloc->mappings[area_of(&vmalloc->pool, area)->mapping].physical = request->physical - offset;
-	bool large = vmalloc->at.large_shift && (request->physical - offset) % large_bytes == 0;
-	struct virtual_area mapped = map_area(vmalloc, area, wanted.bytes, large, cpu);
+	const struct behind behind = {.physical = request->physical - offset,
+	                              .large = vmalloc->at.large_shift && (request->physical - offset) % large_bytes == 0};
+	struct virtual_area mapped = map_area(vmalloc, area, wanted.bytes, &behind, cpu);
 	if (mapped.result == VIRTUAL_ALLOC_OK)
 		mapped.at = vaddr_of(mapped.at.addr + offset);
 	return mapped;
@@ -806,7 +814,8 @@ static void vfree_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
 	uint32_t nr = area_of(&vmalloc->pool, area)->mapping;
 	uint32_t pages = vmalloc->mappings[nr].pages;
 	unsigned order = vmalloc->mappings[nr].block_order;
-	vmalloc_unmap_range(vmalloc, area_of(&vmalloc->pool, area)->start, pages);
+	vmalloc_unmap_range(vmalloc, area_of(&vmalloc->pool, area)->start, vmalloc->mappings[nr].mapped);
+	vmalloc->mappings[nr].mapped = 0;
 	vmalloc_free_area(vmalloc, area, cpu);
 	if (vmalloc->mappings[nr].call == CALL_MODULE_ALLOC)
 		flush_aliases(vmalloc, nr, cpu);
@@ -849,8 +858,8 @@ static enum virtual_free_result find_mapping(struct vmalloc *vmalloc, vaddr at, 
 /* vunmap(), iounmap() and vm_unmap_ram(): nothing behind the area is its own. */
 static void unmap_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
 {
-	uint64_t bytes = vmalloc->mappings[area_of(&vmalloc->pool, area)->mapping].bytes;
-	vmalloc_unmap_range(vmalloc, area_of(&vmalloc->pool, area)->start, bytes >> PAGE_SHIFT);
+	uint32_t mapped = vmalloc->mappings[area_of(&vmalloc->pool, area)->mapping].mapped;
+	vmalloc_unmap_range(vmalloc, area_of(&vmalloc->pool, area)->start, mapped);
 	free_vm_area(vmalloc, area, cpu);
 }
 
@@ -949,6 +958,16 @@ static uint64_t vmalloc_pages_held(const struct virtual_allocator *base)
 	return vmalloc->counters.nr_vmalloc_pages + vmalloc->tables_held;
 }
 
+static uint64_t vmalloc_pages_mapped(const struct virtual_allocator *base)
+{
+	return vmalloc_const(base)->counters.pages_mapped;
+}
+
+static pfn table_frame(const struct virtual_allocator *base, uint64_t linear, unsigned shift)
+{
+	return vmalloc_table_frame(vmalloc_const(base), linear, shift);
+}
+
 static const void *vmalloc_counters_of(const struct virtual_allocator *base)
 {
 	return &vmalloc_const(base)->counters;
@@ -959,7 +978,7 @@ static const void *vmalloc_counters_of(const struct virtual_allocator *base)
 /* What the busy areas are of. */
 struct survey {
 	uint64_t mappings[MAPPING_KINDS];
-	uint64_t own_pages, cached_stacks;
+	uint64_t own_pages, mapped, cached_stacks;
 };
 
 static void survey(const struct vmalloc *vmalloc, struct survey *found)
@@ -971,6 +990,7 @@ static void survey(const struct vmalloc *vmalloc, struct survey *found)
 		found->mappings[mapping->kind]++;
 		if (mapping->kind == MAPPING_VMALLOC || mapping->kind == MAPPING_PAGE_ARRAY)
 			found->own_pages += mapping->pages;
+		found->mapped += mapping->mapped;
 		found->cached_stacks += is_cached_stack(vmalloc, area);
 	}
 }
@@ -1001,10 +1021,10 @@ static void vmalloc_check(const struct virtual_allocator *base)
 		lazy += (area_of(&vmalloc->pool, area)->end - area_of(&vmalloc->pool, area)->start) >> PAGE_SHIFT;
 	SIM_ASSERT(lazy == counters->vmap_lazy_nr);
 	survey(vmalloc, &found);
-	vmalloc_ram_check(vmalloc);
+	found.mapped += vmalloc_ram_check(vmalloc);
 	for (unsigned kind = MAPPING_UNUSED + 1; kind < MAPPING_KINDS; kind++)
 		mappings += found.mappings[kind];
-	SIM_ASSERT(counters->nr_vmalloc_pages == found.own_pages);
+	SIM_ASSERT(counters->nr_vmalloc_pages == found.own_pages && counters->pages_mapped == found.mapped);
 	SIM_ASSERT(mappings == counters->areas_allocated - counters->areas_freed);
 	SIM_ASSERT(found.mappings[MAPPING_RAM_BLOCK] == vmalloc->ram.count && found.cached_stacks == vmalloc->stacks_cached);
 	SIM_ASSERT(counters->stacks_to_cache == counters->stacks_from_cache + vmalloc->stacks_cached);
@@ -1037,7 +1057,7 @@ static void vmalloc_destroy(struct virtual_allocator *base)
 		if (kind == MAPPING_VMALLOC)
 			vfree_area(vmalloc, area, 0);
 		else if (kind == MAPPING_VMAP || kind == MAPPING_IOREMAP || kind == MAPPING_RAM)
-			free_vm_area(vmalloc, area, 0);
+			unmap_area(vmalloc, area, 0);
 	}
 	vmalloc_ram_release(vmalloc);
 	purge(vmalloc, UINT64_MAX, 0, 0);
@@ -1069,6 +1089,8 @@ const struct virtual_allocator_ops virtual_allocator_vmalloc_ops = {
         .purges = vmalloc_purges,
         .lazy_pages = vmalloc_lazy_pages,
         .pages_held = vmalloc_pages_held,
+        .pages_mapped = vmalloc_pages_mapped,
+        .table_frame = table_frame,
         .print_info = vmalloc_print_info,
         .print_state = vmalloc_print_state,
         .check = vmalloc_check,

@@ -36,7 +36,7 @@
  * order 1.
  *
  * Invariants: the three trees do not overlap; lazy pages = pages of the purge tree; nr_vmalloc_pages = pages of all mappings that
- * vmalloc() and its kin made.
+ * vmalloc() and its kin made; pages_mapped = pages that all mappings and pieces of blocks map.
  */
 #ifndef MODELS_VIRTUAL_ALLOCATOR_VMALLOC_H
 #define MODELS_VIRTUAL_ALLOCATOR_VMALLOC_H
@@ -68,7 +68,7 @@ struct vmalloc_counters {
 	uint64_t areas_allocated, areas_freed;
 	uint64_t purges, purged_areas, purged_pages, tlb_flushes;
 	uint64_t page_table_pages, page_table_pages_freed;
-	uint64_t nr_vmalloc_pages, vmap_lazy_nr; /* gauges */
+	uint64_t nr_vmalloc_pages, vmap_lazy_nr, pages_mapped; /* gauges */
 };
 
 /* A page array is an area of vmalloc's that belongs to another one; a block of vm_map_ram's belongs to its users. */
@@ -87,8 +87,9 @@ enum mapping_kind {
 struct mapping {
 	enum mapping_kind kind;
 	enum virtual_call call;
-	uint32_t pages; /* mapped or, of a vmalloc() under way, taken so far */
-	uint32_t room;  /* of frames[] */
+	uint32_t pages;  /* mapped or, of a vmalloc() under way, taken so far */
+	uint32_t room;   /* of frames[] */
+	uint32_t mapped; /* pages from the area's start on that its page tables map */
 	uint32_t next_unused;
 	unsigned block_order; /* of the blocks that its pages are freed in */
 	bool array_is_area;
@@ -117,9 +118,10 @@ struct ram_block {
 	unsigned cpu;
 	uint32_t free, dirty; /* pages never handed out; pages given back */
 	uint32_t dirty_min, dirty_max;
-	bool queued;    /* on its CPU's list */
-	vaddr address;  /* of the simulated struct */
-	uint8_t *taken; /* owned; by page: 0, or 1 + the order of the piece in use that begins there */
+	bool queued;     /* on its CPU's list */
+	vaddr address;   /* of the simulated struct */
+	uint8_t *taken;  /* owned; by page: 0, or 1 + the order of the piece in use that begins there */
+	uint8_t *mapped; /* owned; by page: pages that the piece which begins there maps */
 };
 
 /* In the order in which they were made. */
@@ -192,14 +194,27 @@ static inline const struct vmalloc *vmalloc_const(const struct virtual_allocator
 	return (const struct vmalloc *)areas;
 }
 
-/* Writes the translations of a range, making tables that are missing; false: no memory for one. */
-bool vmalloc_map_range(struct vmalloc *vmalloc, uint64_t start, uint64_t pages, bool large, unsigned cpu);
+/* What is to be mapped: frames of their own, or those from a physical address on. `large`: in large pages, whole ones. */
+struct behind {
+	const pfn *frames; /* NULL: those from `physical` on */
+	uint64_t physical;
+	bool large;
+};
+
+/*
+ * Writes the translations of a range, making tables that are missing. Returns how many pages are mapped now, from the first on:
+ * fewer if there was no memory for a table.
+ */
+uint64_t vmalloc_map_range(struct vmalloc *vmalloc, uint64_t start, uint64_t pages, const struct behind *behind, unsigned cpu);
+/* Takes back the translations of as many pages as are mapped there. */
 void vmalloc_unmap_range(struct vmalloc *vmalloc, uint64_t start, uint64_t pages);
 /* flush_tlb_kernel_range(): on this CPU and, by interrupts, on all others. */
 void vmalloc_flush_tlbs(struct vmalloc *vmalloc, uint64_t start, uint64_t end, unsigned cpu);
 /* A range that a recorded kernel mapped: its tables are there. */
 void vmalloc_tables_known(struct vmalloc *vmalloc, uint64_t start, uint64_t end);
 void vmalloc_tables_init(struct vmalloc *vmalloc);
+/* The frame of the table that maps the 2^shift bytes around an address; PFN_NONE: there is none, or its frame is not known. */
+pfn vmalloc_table_frame(const struct vmalloc *vmalloc, uint64_t address, unsigned shift);
 void vmalloc_tables_release(struct vmalloc *vmalloc);
 
 /*
@@ -218,7 +233,7 @@ struct mapping *vmalloc_new_mapping(struct vmalloc *vmalloc, enum mapping_kind k
 void vmalloc_drop_mapping(struct vmalloc *vmalloc, uint32_t area);
 
 /* vmalloc_ram.c: vb_alloc(), with the pages mapped; vb_free(); purge_fragmented_blocks_allcpus(). */
-struct virtual_area vmalloc_ram_map(struct vmalloc *vmalloc, uint32_t pages, unsigned cpu);
+struct virtual_area vmalloc_ram_map(struct vmalloc *vmalloc, const pfn *frames, uint32_t pages, unsigned cpu);
 enum virtual_free_result vmalloc_ram_unmap(struct vmalloc *vmalloc, vaddr at, uint32_t pages, unsigned cpu);
 void vmalloc_ram_purge(struct vmalloc *vmalloc, unsigned cpu);
 /* Joins what the blocks hold unflushed to [*start, *end); false: they hold nothing of the kind. */
@@ -226,7 +241,8 @@ bool vmalloc_ram_dirty(const struct vmalloc *vmalloc, uint64_t *start, uint64_t 
 void vmalloc_ram_init(struct vmalloc *vmalloc, bool is_64);
 /* Gives every block back, whoever still uses it. */
 void vmalloc_ram_release(struct vmalloc *vmalloc);
-void vmalloc_ram_check(const struct vmalloc *vmalloc);
+/* Returns how many pages the pieces of all blocks map. */
+uint64_t vmalloc_ram_check(const struct vmalloc *vmalloc);
 
 /* vmalloc_info.c */
 void vmalloc_print_info(const struct virtual_allocator *areas, FILE *out);

@@ -72,29 +72,19 @@ void vmalloc_tables_release(struct vmalloc *vmalloc)
 	release(vmalloc, &vmalloc->module_tables);
 }
 
+static bool is_of_modules(const struct vmalloc *vmalloc, uint64_t address)
+{
+	return vmalloc->module_tables.pte && address >= vmalloc->module_tables.start;
+}
+
 static struct vmalloc_tables *tables_of(struct vmalloc *vmalloc, uint64_t address)
 {
-	if (vmalloc->module_tables.pte && address >= vmalloc->module_tables.start)
-		return &vmalloc->module_tables;
-	return &vmalloc->tables;
+	return is_of_modules(vmalloc, address) ? &vmalloc->module_tables : &vmalloc->tables;
 }
 
 static size_t table_of(const struct vmalloc_tables *tables, uint64_t address, unsigned shift)
 {
 	return (size_t)((address >> shift) - (tables->start >> shift));
-}
-
-static bool need_table(struct vmalloc *vmalloc, uint32_t *table, unsigned cpu)
-{
-	if (*table)
-		return true;
-	pfn frame = vmalloc->pages ? page_alloc(vmalloc->pages, 0, VMALLOC_TABLE_GFP, cpu) : pfn_of(TABLE_UNKNOWN - 1);
-	if (frame.nr == UINT32_MAX)
-		return false;
-	*table = frame.nr + 1;
-	vmalloc->counters.page_table_pages++;
-	vmalloc->tables_held += vmalloc->pages != NULL;
-	return true;
 }
 
 static void write_entries(const struct vmalloc *vmalloc, uint32_t table, uint64_t entry, uint64_t count)
@@ -111,6 +101,37 @@ static uint64_t entry_of(uint64_t address, unsigned table_shift, unsigned entry_
 	return (address & ((1ull << table_shift) - 1)) >> entry_shift;
 }
 
+/* The entry for an address in the table above the last level, where that is a page of its own. */
+static void write_upper_entry(const struct vmalloc *vmalloc, const struct vmalloc_tables *tables, uint64_t address)
+{
+	if (tables->pmd)
+		write_entries(vmalloc, tables->pmd[table_of(tables, address, vmalloc->at.pmd_table_shift)],
+		              entry_of(address, vmalloc->at.pmd_table_shift, vmalloc->at.pte_table_shift), 1);
+}
+
+static bool need_table(struct vmalloc *vmalloc, uint32_t *table, unsigned cpu)
+{
+	if (*table)
+		return true;
+	pfn frame = vmalloc->pages ? page_alloc(vmalloc->pages, 0, VMALLOC_TABLE_GFP, cpu) : pfn_of(TABLE_UNKNOWN - 1);
+	if (frame.nr == UINT32_MAX)
+		return false;
+	*table = frame.nr + 1;
+	vmalloc->counters.page_table_pages++;
+	vmalloc->tables_held += vmalloc->pages != NULL;
+	return true;
+}
+
+pfn vmalloc_table_frame(const struct vmalloc *vmalloc, uint64_t address, unsigned shift)
+{
+	const struct vmalloc_tables *tables = is_of_modules(vmalloc, address) ? &vmalloc->module_tables : &vmalloc->tables;
+	bool is_pte = shift == vmalloc->at.pte_table_shift, is_pmd = shift == vmalloc->at.pmd_table_shift && tables->pmd;
+	if (address < tables->start || address > tables->end || !(is_pte || is_pmd))
+		return PFN_NONE;
+	uint32_t table = (is_pte ? tables->pte : tables->pmd)[table_of(tables, address, shift)];
+	return table == 0 || table == TABLE_UNKNOWN || !vmalloc->pages ? PFN_NONE : pfn_of(table - 1);
+}
+
 /* Pages from `address` on that the same last-level table translates, at most `left`. */
 static uint64_t in_table(const struct vmalloc *vmalloc, uint64_t address, uint64_t left)
 {
@@ -118,6 +139,43 @@ static uint64_t in_table(const struct vmalloc *vmalloc, uint64_t address, uint64
 	uint64_t room = (table_bytes - (address & (table_bytes - 1))) >> PAGE_SHIFT;
 	return room < left ? room : left;
 }
+
+/* ---- what the tables say, in steps ---- */
+
+/* Small pages from the `first` of an area on, those with frames in a row together. Bits of a frame that no entry has are lost. */
+static void tell_small(struct vmalloc *vmalloc, uint64_t address, const struct behind *behind, uint64_t first, uint64_t pages)
+{
+	const uint64_t frame_mask = STEP_FRAMES - 1;
+	if (!vmalloc->steps->maps || !vmalloc->pages)
+		return;
+	for (uint64_t done = 0, run; done < pages; done += run) {
+		uint64_t frame = (behind->physical >> PAGE_SHIFT) + first + done;
+		run = pages - done;
+		if (behind->frames) {
+			const pfn *frames = behind->frames + first + done;
+			frame = frames->nr;
+			for (run = 1; done + run < pages && frames[run].nr == frame + run;)
+				run++;
+		}
+		step_map(vmalloc->steps,
+		         &(struct step_mapping){
+		                 .linear = address + (done << PAGE_SHIFT), .frame = frame & frame_mask, .page_shift = PAGE_SHIFT},
+		         run);
+	}
+}
+
+static void tell_large(struct vmalloc *vmalloc, uint64_t address, const struct behind *behind, uint64_t first)
+{
+	uint64_t frame = behind->frames ? behind->frames[first].nr : (behind->physical >> PAGE_SHIFT) + first;
+	if (vmalloc->pages)
+		step_map(vmalloc->steps,
+		         &(struct step_mapping){.linear = address,
+		                                .frame = frame & (STEP_FRAMES - 1),
+		                                .page_shift = vmalloc->at.pte_table_shift},
+		         1);
+}
+
+/* ---- the port's two ---- */
 
 /* The entry above the last level points to a large page in place of a table, which goes back (pmd_free_pte_page()). */
 static void map_large(struct vmalloc *vmalloc, struct vmalloc_tables *tables, uint64_t address, unsigned cpu)
@@ -127,42 +185,50 @@ static void map_large(struct vmalloc *vmalloc, struct vmalloc_tables *tables, ui
 		vmalloc_flush_tlbs(vmalloc, address, address + PAGE_SIZE, cpu);
 		give_table(vmalloc, table, cpu);
 	}
-	write_entries(vmalloc, tables->pmd[table_of(tables, address, vmalloc->at.pmd_table_shift)],
-	              entry_of(address, vmalloc->at.pmd_table_shift, vmalloc->at.pte_table_shift), 1);
+	write_upper_entry(vmalloc, tables, address);
 	vmalloc->counters.large_mappings++;
 }
 
 static bool map_small(struct vmalloc *vmalloc, struct vmalloc_tables *tables, uint64_t address, uint64_t pages, unsigned cpu)
 {
 	size_t table = table_of(tables, address, vmalloc->at.pte_table_shift);
+	bool is_new = !tables->pte[table];
 	if (!need_table(vmalloc, &tables->pte[table], cpu))
 		return false;
 	if (table >= tables->pte_end)
 		tables->pte_end = table + 1;
+	if (is_new)
+		write_upper_entry(vmalloc, tables, address);
 	write_entries(vmalloc, tables->pte[table], entry_of(address, vmalloc->at.pte_table_shift, PAGE_SHIFT), pages);
 	return true;
 }
 
-bool vmalloc_map_range(struct vmalloc *vmalloc, uint64_t start, uint64_t pages, bool large, unsigned cpu)
+uint64_t vmalloc_map_range(struct vmalloc *vmalloc, uint64_t start, uint64_t pages, const struct behind *behind, unsigned cpu)
 {
 	struct vmalloc_tables *tables = tables_of(vmalloc, start);
 	const uint64_t table_pages = 1ull << (vmalloc->at.pte_table_shift - PAGE_SHIFT);
-	uint64_t address = start;
-	for (uint64_t left = pages, part; left; left -= part, address += part << PAGE_SHIFT) {
-		part = in_table(vmalloc, address, left);
+	uint64_t address = start, done = 0;
+	for (uint64_t part; done < pages; done += part, address += part << PAGE_SHIFT) {
+		part = in_table(vmalloc, address, pages - done);
 		if (tables->pmd &&
 		    !need_table(vmalloc, &tables->pmd[table_of(tables, address, vmalloc->at.pmd_table_shift)], cpu))
-			return false;
-		if (large && tables->pmd && part == table_pages)
+			break;
+		if (behind->large && tables->pmd && part == table_pages) {
 			map_large(vmalloc, tables, address, cpu);
-		else if (!map_small(vmalloc, tables, address, part, cpu))
-			return false;
+			tell_large(vmalloc, address, behind, done);
+		} else {
+			if (!map_small(vmalloc, tables, address, part, cpu))
+				break;
+			tell_small(vmalloc, address, behind, done, part);
+		}
 	}
-	return true;
+	vmalloc->counters.pages_mapped += done;
+	return done;
 }
 
 void vmalloc_unmap_range(struct vmalloc *vmalloc, uint64_t start, uint64_t pages)
 {
+	vmalloc->counters.pages_mapped -= pages;
 	if (!vmalloc->steps->recording)
 		return;
 	struct vmalloc_tables *tables = tables_of(vmalloc, start);
@@ -170,11 +236,16 @@ void vmalloc_unmap_range(struct vmalloc *vmalloc, uint64_t start, uint64_t pages
 	for (uint64_t left = pages, part; left; left -= part, address += part << PAGE_SHIFT) {
 		part = in_table(vmalloc, address, left);
 		uint32_t table = tables->pte[table_of(tables, address, vmalloc->at.pte_table_shift)];
-		if (table || !tables->pmd)
+		bool is_small = table || !tables->pmd;
+		if (is_small)
 			write_entries(vmalloc, table, entry_of(address, vmalloc->at.pte_table_shift, PAGE_SHIFT), part);
 		else
-			write_entries(vmalloc, tables->pmd[table_of(tables, address, vmalloc->at.pmd_table_shift)],
-			              entry_of(address, vmalloc->at.pmd_table_shift, vmalloc->at.pte_table_shift), 1);
+			write_upper_entry(vmalloc, tables, address);
+		if (vmalloc->pages)
+			step_unmap(vmalloc->steps,
+			           &(struct step_mapping){.linear = address,
+			                                  .page_shift = is_small ? PAGE_SHIFT : vmalloc->at.pte_table_shift},
+			           is_small ? part : 1);
 	}
 }
 

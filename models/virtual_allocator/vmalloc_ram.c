@@ -102,7 +102,8 @@ static struct ram_block *new_block(struct vmalloc *vmalloc, unsigned cpu, enum v
 	                                         .dirty_min = ram->pages,
 	                                         .queued = true,
 	                                         .address = address,
-	                                         .taken = xcalloc(ram->pages, 1)};
+	                                         .taken = xcalloc(ram->pages, 1),
+	                                         .mapped = xcalloc(ram->pages, 1)};
 	vmalloc->counters.ram_blocks_made++;
 	return &ram->at[ram->count++];
 }
@@ -117,6 +118,7 @@ static void free_block(struct vmalloc *vmalloc, uint32_t nr, unsigned cpu)
 	vmalloc_free_area(vmalloc, block.area, cpu);
 	vmalloc_give_memory(vmalloc, block.address, cpu);
 	free(block.taken);
+	free(block.mapped);
 	vmalloc->counters.ram_blocks_freed++;
 }
 
@@ -140,7 +142,8 @@ static void free_piece(struct vmalloc *vmalloc, uint32_t nr, uint32_t first, uns
 {
 	struct ram_block *block = &vmalloc->ram.at[nr];
 	uint32_t pages = 1u << (block->taken[first] - 1);
-	block->taken[first] = 0;
+	vmalloc_unmap_range(vmalloc, start_of(vmalloc, block) + ((uint64_t)first << PAGE_SHIFT), block->mapped[first]);
+	block->taken[first] = block->mapped[first] = 0;
 	vmalloc->ram.live--;
 	touch(vmalloc, block);
 	block->dirty_min = first < block->dirty_min ? first : block->dirty_min;
@@ -150,7 +153,7 @@ static void free_piece(struct vmalloc *vmalloc, uint32_t nr, uint32_t first, uns
 		free_block(vmalloc, nr, cpu);
 }
 
-struct virtual_area vmalloc_ram_map(struct vmalloc *vmalloc, uint32_t pages, unsigned cpu)
+struct virtual_area vmalloc_ram_map(struct vmalloc *vmalloc, const pfn *frames, uint32_t pages, unsigned cpu)
 {
 	unsigned order = order_of(pages);
 	enum virtual_alloc_result result = VIRTUAL_ALLOC_OK;
@@ -166,9 +169,9 @@ struct virtual_area vmalloc_ram_map(struct vmalloc *vmalloc, uint32_t pages, uns
 	block->queued = block->free > 0;
 	vmalloc->ram.live++;
 	uint64_t at = start_of(vmalloc, block) + ((uint64_t)first << PAGE_SHIFT);
-	if (vmalloc_map_range(vmalloc, at, pages, false, cpu))
+	block->mapped[first] = (uint8_t)vmalloc_map_range(vmalloc, at, pages, &(struct behind){.frames = frames}, cpu);
+	if (block->mapped[first] == pages)
 		return (struct virtual_area){.at = vaddr_of(at), .result = VIRTUAL_ALLOC_OK};
-	vmalloc_unmap_range(vmalloc, at, pages);
 	free_piece(vmalloc, (uint32_t)(block - vmalloc->ram.at), first, cpu);
 	return (struct virtual_area){.result = VIRTUAL_ALLOC_NO_PAGES};
 }
@@ -183,7 +186,6 @@ enum virtual_free_result vmalloc_ram_unmap(struct vmalloc *vmalloc, vaddr at, ui
 		uint32_t first = (uint32_t)((at.addr - start) >> PAGE_SHIFT);
 		if (block->taken[first] != order_of(pages) + 1)
 			return VIRTUAL_FREE_NOT_AREA;
-		vmalloc_unmap_range(vmalloc, at.addr, pages);
 		free_piece(vmalloc, nr, first, cpu);
 		return VIRTUAL_FREE_OK;
 	}
@@ -229,15 +231,17 @@ void vmalloc_ram_release(struct vmalloc *vmalloc)
 	free(vmalloc->ram.at);
 }
 
-void vmalloc_ram_check(const struct vmalloc *vmalloc)
+uint64_t vmalloc_ram_check(const struct vmalloc *vmalloc)
 {
-	uint64_t live = 0;
+	uint64_t live = 0, mapped = 0;
 	for (uint32_t nr = 0; nr < vmalloc->ram.count; nr++) {
 		const struct ram_block *block = &vmalloc->ram.at[nr];
 		uint32_t in_use = 0;
 		for (uint32_t page = 0; page < vmalloc->ram.pages; page++) {
 			in_use += block->taken[page] ? 1u << (block->taken[page] - 1) : 0;
 			live += block->taken[page] != 0;
+			mapped += block->mapped[page];
+			SIM_ASSERT(block->taken[page] || !block->mapped[page]);
 		}
 		SIM_ASSERT(block->free + block->dirty + in_use == vmalloc->ram.pages);
 		SIM_ASSERT(block->queued == (block->free > 0) && block->dirty < vmalloc->ram.pages);
@@ -245,4 +249,5 @@ void vmalloc_ram_check(const struct vmalloc *vmalloc)
 	SIM_ASSERT(live == vmalloc->ram.live);
 	SIM_ASSERT(vmalloc->counters.ram_blocks_made == vmalloc->counters.ram_blocks_freed + vmalloc->ram.count);
 	SIM_ASSERT(vmalloc->counters.ram_blocks_fragmented <= vmalloc->counters.ram_blocks_freed);
+	return mapped;
 }

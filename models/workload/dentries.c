@@ -7,7 +7,11 @@
  * memory fills nothing goes; from then on each step frees the one whose life ends first, and its successor lives as much longer
  * as is drawn. So most slabs lose most of their objects soon, and a few old objects hold them.
  *
+ * With `huge` a program comes by each `huge_every` that touches so much of memory in huge pages, and ends. Its faults are those
+ * of Linux 6.1 (vma_thp_gfp_mask) with the sysctl transparent_hugepage/defrag at madvise.
+ *
  * Algorithm: a binary heap by the end of life, then by age; it has as many entries as live.
+ * MODEL: where a huge page is not to be had, the program goes without; a kernel gives it small ones.
  * MODEL: the kernel's shrinker (fs/dcache.c, shrink_dcache_sb) frees by recent use; here the lifetime decides.
  */
 #include "models/kernel_load.h"
@@ -20,13 +24,15 @@ struct dentries {
 	char *name;
 	struct load_pace pace;
 	uint64_t grace_ns;
-	uint32_t fill, swing, tail, cached;
+	uint32_t fill, swing, tail, cached, huge;
+	uint64_t huge_every_ns;
+	bool madvise;
 };
 
 #define AT(field) .offset = offsetof(struct dentries, field), .size = sizeof(((struct dentries *)0)->field)
 
 static const struct setting keys[] = {
-        {.key = "name", .type = SETTING_STRING, .default_text = "", .help = "dentries", .source = "every line has one", AT(name)},
+        SETTING_LINE_NAME(struct dentries, "dentries"),
         LOAD_PACE_KEYS(struct dentries, "changes", "1000", "20000"),
         {.key = "fill",
          .type = SETTING_COUNT,
@@ -64,9 +70,36 @@ static const struct setting keys[] = {
          .help = "Of the files have a page in the page cache",
          .source = LOAD_CHOICE,
          AT(cached)},
+        {.key = "huge",
+         .type = SETTING_COUNT,
+         .unit = "percent",
+         .default_text = "none",
+         .zero_word = "none",
+         .min = 1,
+         .max = 90,
+         .help = "Of memory a program asks for in huge pages (2 MiB)",
+         .source = "a choice: no such program",
+         AT(huge)},
+        {.key = "huge_every",
+         .type = SETTING_DURATION,
+         .default_text = "1 min",
+         .min = 1000000,
+         .max = 366ull * 24 * 3600 * 1000000000,
+         .help = "From one such program to the next",
+         .source = LOAD_CHOICE,
+         AT(huge_every_ns)},
+        {.key = "madvise",
+         .type = SETTING_BOOL,
+         .default_text = "true",
+         .help = "These programs say MADV_HUGEPAGE: memory is compacted for them",
+         .source = "a choice: a program that is asked about does",
+         AT(madvise)},
         LOAD_GRACE_KEY(struct dentries),
         {.key = NULL},
 };
+
+/* HPAGE_PMD_ORDER of x86-64. */
+#define HUGE_ORDER 9
 
 /* Lives longer than 2^40 units are cut: with as many changes nobody would see one end. */
 #define DOUBLINGS_MAX 40
@@ -81,7 +114,8 @@ struct state {
 	struct workload *workload;
 	const struct dentries *values;
 	struct rcu_frees rcu;
-	workload_kind dentry, inode, page;
+	workload_kind dentry, inode, page, huge_page;
+	uint64_t huge_ns;  /* when the next program asks for huge pages */
 	struct name *heap; /* the one that ends first is first */
 	uint32_t count, room;
 	uint64_t born, now; /* now: in units of life */
@@ -177,6 +211,10 @@ static void *begin(struct workload *workload, const void *opaque)
 	state->dentry = kernel_object(workload, CACHE_DENTRY, "__d_alloc", GFP_KERNEL);
 	state->inode = kernel_object(workload, CACHE_INODE, "alloc_inode", GFP_KERNEL);
 	state->page = workload_pages(workload, "filemap_alloc_folio", 0, GFP_HIGHUSER_MOVABLE | __GFP_COMP);
+	gfp huge = values->madvise ? GFP_TRANSHUGE : GFP_TRANSHUGE_LIGHT;
+	state->huge_ns = values->huge_every_ns;
+	if (values->huge > 0)
+		state->huge_page = workload_pages(workload, "do_huge_pmd_anonymous_page", HUGE_ORDER, huge);
 	state->room = (uint32_t)count_names(state);
 	state->heap = xcalloc(state->room, sizeof *state->heap);
 	return state;
@@ -198,6 +236,17 @@ static void swing(struct state *state)
 		make_name(state);
 }
 
+static void ask_for_huge_pages(struct state *state)
+{
+	uint64_t bytes = workload_memory_bytes(state->workload) / 100 * state->values->huge;
+	unsigned cpu = load_any_cpu(state->workload);
+	struct block_list pages = {0};
+	block_list_alloc(&pages, state->workload, cpu, state->huge_page, (uint32_t)(bytes / (PAGE_SIZE << HUGE_ORDER)));
+	block_list_free(&pages, state->workload, cpu);
+	block_list_release(&pages);
+	state->huge_ns += state->values->huge_every_ns;
+}
+
 static void step(void *load)
 {
 	struct state *state = load;
@@ -206,6 +255,8 @@ static void step(void *load)
 		make_name(state);
 	state->is_full = true;
 	rcu_frees_run(&state->rcu);
+	if (state->values->huge > 0 && workload_now_ns(state->workload) >= state->huge_ns)
+		ask_for_huge_pages(state);
 	end_name(state);
 	make_name(state);
 	swing(state);

@@ -36,7 +36,7 @@ struct files {
 #define AT(field) .offset = offsetof(struct files, field), .size = sizeof(((struct files *)0)->field)
 
 static const struct setting keys[] = {
-        {.key = "name", .type = SETTING_STRING, .default_text = "", .help = "files", .source = "every line has one", AT(name)},
+        SETTING_LINE_NAME(struct files, "files"),
         LOAD_PACE_KEYS(struct files, "files", "2000", "2000"),
         {.key = "fs",
          .type = SETTING_ENUM,

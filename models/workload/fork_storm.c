@@ -40,12 +40,7 @@ struct fork_storm {
 	}
 
 static const struct setting keys[] = {
-        {.key = "name",
-         .type = SETTING_STRING,
-         .default_text = "",
-         .help = "fork_storm",
-         .source = "every line has one",
-         AT(name)},
+        SETTING_LINE_NAME(struct fork_storm, "fork_storm"),
         LOAD_PACE_KEYS(struct fork_storm, "forks", "1000", "300"),
         {.key = "live",
          .type = SETTING_COUNT,

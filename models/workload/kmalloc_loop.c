@@ -24,12 +24,7 @@ struct kmalloc_loop {
 #define SHAPE "the slab benchmark published with SLUB, 2007"
 
 static const struct setting keys[] = {
-        {.key = "name",
-         .type = SETTING_STRING,
-         .default_text = "",
-         .help = "kmalloc_loop",
-         .source = "every line has one",
-         AT(name)},
+        SETTING_LINE_NAME(struct kmalloc_loop, "kmalloc_loop"),
         {.key = "min",
          .type = SETTING_SIZE,
          .default_text = "8 B",

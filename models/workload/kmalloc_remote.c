@@ -21,12 +21,7 @@ struct kmalloc_remote {
 #define CHOICE "a choice: enough to be past the start"
 
 static const struct setting keys[] = {
-        {.key = "name",
-         .type = SETTING_STRING,
-         .default_text = "",
-         .help = "kmalloc_remote",
-         .source = "every line has one",
-         AT(name)},
+        SETTING_LINE_NAME(struct kmalloc_remote, "kmalloc_remote"),
         {.key = "size",
          .type = SETTING_SIZE,
          .default_text = "256 B",

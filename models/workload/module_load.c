@@ -25,12 +25,7 @@ struct module_load {
 #define DRIVER "estimate: a driver of middle size"
 
 static const struct setting keys[] = {
-        {.key = "name",
-         .type = SETTING_STRING,
-         .default_text = "",
-         .help = "module_load",
-         .source = "every line has one",
-         AT(name)},
+        SETTING_LINE_NAME(struct module_load, "module_load"),
         LOAD_PACE_KEYS(struct module_load, "modules", "20", "100"),
         {.key = "live",
          .type = SETTING_COUNT,

@@ -27,7 +27,7 @@ struct network {
 #define SIMPLE_IMIX "simple IMIX: 7, 4 and 1 of 12 packets have 40, 576 and 1500 bytes (RFC 6985, section 1)"
 
 static const struct setting keys[] = {
-        {.key = "name", .type = SETTING_STRING, .default_text = "", .help = "network", .source = "every line has one", AT(name)},
+        SETTING_LINE_NAME(struct network, "network"),
         LOAD_PACE_KEYS(struct network, "packets", "100000", "20000"),
         {.key = "receivers",
          .type = SETTING_COUNT,

@@ -31,12 +31,7 @@ static const char *const call_names[] = {[CALL_VMALLOC] = "vmalloc",           [
                                          [CALL_VM_MAP_RAM] = "vm_map_ram",     NULL};
 
 static const struct setting keys[] = {
-        {.key = "name",
-         .type = SETTING_STRING,
-         .default_text = "",
-         .help = "vmalloc_loop",
-         .source = "every line has one",
-         AT(name)},
+        SETTING_LINE_NAME(struct vmalloc_loop, "vmalloc_loop"),
         {.key = "call",
          .type = SETTING_ENUM,
          .names = call_names,

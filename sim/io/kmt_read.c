@@ -11,6 +11,8 @@
  */
 #include "sim/io/kmt.h"
 #include "sim/io/zstd_trace.h"
+#include "sim/port/page_mapper.h"
+#include "sim/port/user_memory.h"
 #include "sim/port/virtual_allocator.h"
 
 #include <errno.h>
@@ -338,15 +340,51 @@ static bool read_strings(struct trace *trace, uint32_t count, size_t length, str
 	return true;
 }
 
-/* The op kind that frees what the index allocates; 0 for marks, which nothing frees, and for frees. */
-static const uint8_t free_kind[OP_KINDS] = {[OP_CACHE_ALLOC] = OP_CACHE_FREE,
-                                            [OP_KMALLOC] = OP_KFREE,
-                                            [OP_PAGE_ALLOC] = OP_PAGE_FREE,
-                                            [OP_AREA_ALLOC] = OP_AREA_FREE};
+/* The op kind that frees what the index allocates; 0 for marks and uses, which nothing frees, and for frees. */
+static const uint8_t free_kind[OP_KINDS] = {
+        [OP_CACHE_ALLOC] = OP_CACHE_FREE,   [OP_KMALLOC] = OP_KFREE,       [OP_PAGE_ALLOC] = OP_PAGE_FREE,
+        [OP_AREA_ALLOC] = OP_AREA_FREE,     [OP_PAGE_MAP] = OP_PAGE_UNMAP, [OP_PROCESS_CREATE] = OP_PROCESS_EXIT,
+        [OP_PROCESS_FORK] = OP_PROCESS_EXIT};
+
+/* Whether the op names a block or a process that lives, by id: it neither allocates nor frees. */
+static bool is_use(unsigned kind)
+{
+	return kind == OP_PAGE_CLEAR || kind == OP_PAGE_COPY || (kind >= OP_PROCESS_EXEC && kind <= OP_PROCESS_SWITCH);
+}
+
+/* Whether the op has no id. */
+static bool is_nobodys(unsigned kind)
+{
+	return kind == OP_MARK || kind == OP_PROCESS_LEAVE;
+}
+
+/* What an op of a process says beside its address is in its bounds. */
+static bool process_profile_is_sound(const struct kmt_profile *profile)
+{
+	switch (profile->kind) {
+	case OP_PROCESS_FORK:
+		return profile->order < FORK_KINDS;
+	case OP_PROCESS_MAP:
+		return profile->order < USER_AREA_KINDS && profile->bytes_req > 0;
+	case OP_PROCESS_UNMAP:
+		return profile->bytes_req > 0;
+	case OP_PROCESS_TOUCH:
+		return profile->order < TOUCH_KINDS && profile->bytes_req > 0 && profile->bytes_alloc > 0 &&
+		       profile->bytes_req / profile->bytes_alloc < TOUCH_ACCESSES_MAX;
+	default:
+		return true;
+	}
+}
 
 static bool profile_is_sound(const struct trace *trace, const struct kmt_profile *profile)
 {
-	if (profile->kind != OP_MARK && free_kind[profile->kind] == 0)
+	if (!is_nobodys(profile->kind) && !is_use(profile->kind) && free_kind[profile->kind] == 0)
+		return false;
+	if (profile->kind >= OP_PAGE_MAP && profile->kind <= OP_PAGE_COPY && profile->order >= PAGE_MAP_CALLS)
+		return false;
+	if (!process_profile_is_sound(profile))
+		return false;
+	if (profile->kind == OP_PAGE_MAP && profile->bytes_req > PAGE_SIZE)
 		return false;
 	if (profile->kind == OP_AREA_ALLOC && profile->order >= VIRTUAL_CALLS)
 		return false;
@@ -656,6 +694,14 @@ bool trace_has_areas(const struct trace *trace)
 	return false;
 }
 
+bool trace_has_processes(const struct trace *trace)
+{
+	for (uint32_t i = 0; i < trace->profile_count; i++)
+		if (trace->profiles[i].kind >= OP_PROCESS_CREATE && trace->profiles[i].kind <= OP_PROCESS_LEAVE)
+			return true;
+	return false;
+}
+
 const struct trace_fact *trace_fact_named(const struct trace *trace, const char *name)
 {
 	for (uint32_t i = 0; i < trace->fact_count; i++)
@@ -810,7 +856,7 @@ static bool make_alloc(struct trace *trace, uint32_t id, const struct kmt_profil
 	op->gfp = profile->gfp;
 	op->bytes_req = profile->bytes_req;
 	op->bytes_alloc = profile->bytes_alloc;
-	if (profile->kind == OP_MARK)
+	if (is_nobodys(profile->kind) || is_use(profile->kind))
 		return true;
 	struct live *live = &trace->live[id];
 	if (live->kind != 0)
@@ -823,7 +869,7 @@ static bool make_op(struct trace *trace, uint32_t at, uint32_t correction, struc
 {
 	uint64_t what = trace->whats[at];
 	*op = (struct op){.time_ns = trace->times[at], .line = trace->lines[at], .cpu = (uint16_t)trace->cpus[at]};
-	if (trace->ids[at] >= trace->info.ids && (what == 0 || trace->profiles[what - 1].kind != OP_MARK))
+	if (trace->ids[at] >= trace->info.ids && (what == 0 || !is_nobodys(trace->profiles[what - 1].kind)))
 		return false;
 	op->id = (uint32_t)trace->ids[at];
 	if (what == 0)
@@ -832,6 +878,10 @@ static bool make_op(struct trace *trace, uint32_t at, uint32_t correction, struc
 	if (correction != NOT_LATE && profile->kind != OP_CACHE_ALLOC)
 		return false;
 	op->address = trace->addresses[at];
+	if ((profile->kind == OP_PAGE_MAP || profile->kind == OP_PAGE_COPY) && (uint32_t)op->address >= trace->info.ids)
+		return false;
+	if (profile->kind == OP_PROCESS_FORK && op->address >= trace->info.ids)
+		return false;
 	op->cache = correction == NOT_LATE ? profile->cache : correction;
 	return make_alloc(trace, op->id, profile, op);
 }

@@ -84,6 +84,7 @@ static const char *const digest_tables[] = {
         "SELECT 'sample', * FROM sample ORDER BY run_id, sample",
         "SELECT 'sample_zone', * FROM sample_zone ORDER BY run_id, sample, node, zone",
         "SELECT 'sample_area', * FROM sample_area ORDER BY run_id, sample",
+        "SELECT 'sample_order', * FROM sample_order ORDER BY run_id, sample, page_order",
         "SELECT 'snapshot', * FROM snapshot ORDER BY run_id, kind, sample",
         "SELECT 'cache', * FROM cache ORDER BY run_id, nr",
         "SELECT 'call_site', * FROM call_site ORDER BY run_id, call_site",

@@ -254,6 +254,17 @@ bool store_sample_area(struct store *store, int64_t run_id, uint32_t sample, con
 	return row_end(store, error);
 }
 
+bool store_sample_order(struct store *store, int64_t run_id, uint32_t sample, unsigned page_order, uint64_t asked,
+                        uint64_t failed, struct error *error)
+{
+	row_begin(store, TABLE_SAMPLE_ORDER, run_id);
+	put_integer(store, sample);
+	put_integer(store, page_order);
+	put_number(store, asked);
+	put_number(store, failed);
+	return row_end(store, error);
+}
+
 bool store_snapshot(struct store *store, int64_t run_id, const char *kind, uint32_t sample, const char *text, struct error *error)
 {
 	row_begin(store, TABLE_SNAPSHOT, run_id);
@@ -358,6 +369,7 @@ bool store_lock(struct store *store, int64_t run_id, const struct store_lock *lo
 	put_number(store, lock->waits);
 	put_number(store, lock->hand_overs);
 	put_number(store, lock->wait_cycles);
+	put_number(store, lock->take_cycles);
 	return row_end(store, error);
 }
 

@@ -46,6 +46,11 @@ const char *const store_schema_sql[] = {
         " PRIMARY KEY(run_id, sample),"
         " FOREIGN KEY(run_id, sample) REFERENCES sample(run_id, sample) ON DELETE CASCADE) WITHOUT ROWID",
 
+        "CREATE TABLE sample_order("
+        " run_id INTEGER NOT NULL, sample INTEGER NOT NULL, page_order INTEGER NOT NULL, asked INTEGER NOT NULL,"
+        " failed INTEGER NOT NULL, PRIMARY KEY(run_id, sample, page_order),"
+        " FOREIGN KEY(run_id, sample) REFERENCES sample(run_id, sample) ON DELETE CASCADE) WITHOUT ROWID",
+
         "CREATE TABLE snapshot("
         " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, kind TEXT NOT NULL, sample INTEGER NOT NULL,"
         " text TEXT NOT NULL, PRIMARY KEY(run_id, kind, sample)) WITHOUT ROWID",
@@ -80,6 +85,7 @@ const char *const store_schema_sql[] = {
         "CREATE TABLE lock("
         " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, address TEXT NOT NULL, name TEXT NOT NULL,"
         " acquisitions INTEGER NOT NULL, waits INTEGER NOT NULL, hand_overs INTEGER NOT NULL, wait_cycles INTEGER NOT NULL,"
+        " take_cycles INTEGER NOT NULL,"
         " PRIMARY KEY(run_id, address)) WITHOUT ROWID",
 
         "CREATE TABLE line("
@@ -88,14 +94,14 @@ const char *const store_schema_sql[] = {
         " invalidations INTEGER NOT NULL, upgrades INTEGER NOT NULL, cores INTEGER NOT NULL, writers INTEGER NOT NULL,"
         " false_sharing INTEGER NOT NULL, PRIMARY KEY(run_id, physical)) WITHOUT ROWID",
 
-        /* The last ten columns of these two are the parts of `cycles` (sim/cost.h). */
+        /* The last eleven columns of these two are the parts of `cycles` (sim/cost.h). */
         "CREATE TABLE op_cost("
         " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, kind TEXT NOT NULL, owner INTEGER NOT NULL,"
         " path TEXT NOT NULL, cache TEXT NOT NULL, ops INTEGER NOT NULL, min INTEGER NOT NULL, median INTEGER NOT NULL,"
         " p90 INTEGER NOT NULL, p99 INTEGER NOT NULL, max INTEGER NOT NULL, cycles INTEGER NOT NULL,"
         " compute INTEGER NOT NULL, tlb INTEGER NOT NULL, l1 INTEGER NOT NULL, l2 INTEGER NOT NULL,"
         " llc INTEGER NOT NULL, coherence INTEGER NOT NULL, dram INTEGER NOT NULL,"
-        " store_buffer INTEGER NOT NULL, lock INTEGER NOT NULL, ipi INTEGER NOT NULL,"
+        " store_buffer INTEGER NOT NULL, lock INTEGER NOT NULL, ipi INTEGER NOT NULL, io INTEGER NOT NULL,"
         " PRIMARY KEY(run_id, kind, owner, path)) WITHOUT ROWID",
 
         "CREATE TABLE site_cost("
@@ -103,7 +109,7 @@ const char *const store_schema_sql[] = {
         " ops INTEGER NOT NULL, cycles INTEGER NOT NULL,"
         " compute INTEGER NOT NULL, tlb INTEGER NOT NULL, l1 INTEGER NOT NULL, l2 INTEGER NOT NULL,"
         " llc INTEGER NOT NULL, coherence INTEGER NOT NULL, dram INTEGER NOT NULL,"
-        " store_buffer INTEGER NOT NULL, lock INTEGER NOT NULL, ipi INTEGER NOT NULL,"
+        " store_buffer INTEGER NOT NULL, lock INTEGER NOT NULL, ipi INTEGER NOT NULL, io INTEGER NOT NULL,"
         " PRIMARY KEY(run_id, kind, call_site)) WITHOUT ROWID",
 
         "CREATE TABLE level("
@@ -221,7 +227,7 @@ const char *const store_schema_sql[] = {
         " 1.0 * c.compute / c.ops AS compute, 1.0 * c.tlb / c.ops AS tlb, 1.0 * c.l1 / c.ops AS l1,"
         " 1.0 * c.l2 / c.ops AS l2, 1.0 * c.llc / c.ops AS llc, 1.0 * c.coherence / c.ops AS coherence,"
         " 1.0 * c.dram / c.ops AS dram, 1.0 * c.store_buffer / c.ops AS store_buffer,"
-        " 1.0 * c.lock / c.ops AS lock, 1.0 * c.ipi / c.ops AS ipi "
+        " 1.0 * c.lock / c.ops AS lock, 1.0 * c.ipi / c.ops AS ipi, 1.0 * c.io / c.ops AS io "
         "FROM op_cost AS c JOIN run AS r ON r.id = c.run_id",
 
         /* Where the cycles of a kind of op went, a row for each part: over all ops, and of one op. Runs of accesses have the kind
@@ -230,7 +236,7 @@ const char *const store_schema_sql[] = {
         "WITH total AS ("
         " SELECT run_id, kind, sum(ops) AS ops, sum(compute) AS compute, sum(tlb) AS tlb, sum(l1) AS l1,"
         " sum(l2) AS l2, sum(llc) AS llc, sum(coherence) AS coherence, sum(dram) AS dram,"
-        " sum(store_buffer) AS store_buffer, sum(lock) AS lock, sum(ipi) AS ipi"
+        " sum(store_buffer) AS store_buffer, sum(lock) AS lock, sum(ipi) AS ipi, sum(io) AS io"
         " FROM op_cost GROUP BY run_id, kind),"
         " part AS ("
         " SELECT run_id, kind, ops, 0 AS position, 'compute' AS part, compute AS cycles FROM total"
@@ -242,22 +248,25 @@ const char *const store_schema_sql[] = {
         " UNION ALL SELECT run_id, kind, ops, 6 AS position, 'dram' AS part, dram AS cycles FROM total"
         " UNION ALL SELECT run_id, kind, ops, 7 AS position, 'store_buffer' AS part, store_buffer AS cycles FROM total"
         " UNION ALL SELECT run_id, kind, ops, 8 AS position, 'lock' AS part, lock AS cycles FROM total"
-        " UNION ALL SELECT run_id, kind, ops, 9 AS position, 'ipi' AS part, ipi AS cycles FROM total UNION ALL"
+        " UNION ALL SELECT run_id, kind, ops, 9 AS position, 'ipi' AS part, ipi AS cycles FROM total"
+        " UNION ALL SELECT run_id, kind, ops, 10 AS position, 'io' AS part, io AS cycles FROM total UNION ALL"
         " SELECT m.run_id, 'access', x.ops, CASE m.name WHEN 'compute_cycles' THEN 0 WHEN 'tlb_cycles' THEN 1 WHEN 'l1_cycles' "
         "THEN 2"
         " WHEN 'l2_cycles' THEN 3 WHEN 'llc_cycles' THEN 4 WHEN 'coherence_cycles' THEN 5 WHEN 'dram_cycles' THEN 6 WHEN "
         "'store_buffer_cycles' THEN 7"
-        " WHEN 'lock_cycles' THEN 8 WHEN 'ipi_cycles' THEN 9 END, replace(m.name, '_cycles', ''), m.value"
+        " WHEN 'lock_cycles' THEN 8 WHEN 'ipi_cycles' THEN 9 WHEN 'io_cycles' THEN 10 END, replace(m.name, '_cycles', ''), "
+        "m.value"
         " FROM metric AS m JOIN run AS x ON x.id = m.run_id WHERE m.component = 'core' AND m.name LIKE '%_cycles'"
         " AND m.name <> 'busy_cycles' AND x.ops > 0 AND m.run_id NOT IN (SELECT run_id FROM op_cost)) "
         "SELECT p.run_id, r.allocator, r.label, p.kind, p.position, p.part, p.ops, p.cycles, 1.0 * p.cycles / p.ops AS "
         "cycles_per_op "
         "FROM part AS p JOIN run AS r ON r.id = p.run_id",
 
-        /* Locks, the most waited for first within a run. */
+        /* Locks, the most waited for first within a run. Cycles of an acquisition: from asking for it until having it. */
         "CREATE VIEW v_lock AS "
         "SELECT l.run_id, r.allocator, r.label, l.name, l.address, l.acquisitions, l.waits, l.hand_overs, l.wait_cycles,"
-        " CASE l.waits WHEN 0 THEN 0.0 ELSE 1.0 * l.wait_cycles / l.waits END AS cycles_per_wait "
+        " CASE l.waits WHEN 0 THEN 0.0 ELSE 1.0 * l.wait_cycles / l.waits END AS cycles_per_wait, l.take_cycles,"
+        " CASE l.acquisitions WHEN 0 THEN 0.0 ELSE 1.0 * l.take_cycles / l.acquisitions END AS cycles_per_acquisition "
         "FROM lock AS l JOIN run AS r ON r.id = l.run_id ORDER BY l.run_id, l.wait_cycles DESC, l.acquisitions DESC, l.address",
 
         /* Lines, those that cores took from each other the most first within a run. */
@@ -408,8 +417,10 @@ const char *const store_schema_sql[] = {
         " 1.0 * sum(llc) / sum(ops) AS cost_llc, 1.0 * sum(coherence) / sum(ops) AS cost_coherence,"
         " 1.0 * sum(dram) / sum(ops) AS cost_dram,"
         " 1.0 * sum(store_buffer) / sum(ops) AS cost_store_buffer,"
-        " 1.0 * sum(lock) / sum(ops) AS cost_lock, 1.0 * sum(ipi) / sum(ops) AS cost_ipi "
-        "FROM op_cost WHERE kind IN ('alloc', 'free') GROUP BY run_id "
+        " 1.0 * sum(lock) / sum(ops) AS cost_lock, 1.0 * sum(ipi) / sum(ops) AS cost_ipi,"
+        " 1.0 * sum(io) / sum(ops) AS cost_io "
+        "FROM op_cost WHERE kind IN ('alloc', 'free') OR (kind IN ('process', 'touch', 'switch')"
+        " AND run_id NOT IN (SELECT run_id FROM op_cost WHERE kind IN ('alloc', 'free'))) GROUP BY run_id "
         "UNION ALL SELECT m.run_id, 1.0 * max(m.value * (m.name = 'busy_cycles')) / r.ops,"
         " 1.0 * max(m.value * (m.name = 'compute_cycles')) / r.ops,"
         " 1.0 * max(m.value * (m.name = 'tlb_cycles')) / r.ops,"
@@ -420,14 +431,16 @@ const char *const store_schema_sql[] = {
         " 1.0 * max(m.value * (m.name = 'dram_cycles')) / r.ops,"
         " 1.0 * max(m.value * (m.name = 'store_buffer_cycles')) / r.ops,"
         " 1.0 * max(m.value * (m.name = 'lock_cycles')) / r.ops,"
-        " 1.0 * max(m.value * (m.name = 'ipi_cycles')) / r.ops "
+        " 1.0 * max(m.value * (m.name = 'ipi_cycles')) / r.ops,"
+        " 1.0 * max(m.value * (m.name = 'io_cycles')) / r.ops "
         "FROM metric AS m JOIN run AS r ON r.id = m.run_id WHERE m.component = 'core' AND r.ops > 0"
         " AND m.run_id NOT IN (SELECT run_id FROM op_cost) GROUP BY m.run_id",
 
         /* v_run_totals with the costs beside them. */
         "CREATE VIEW v_compare AS "
         "SELECT t.*, c.cost_mean, c.cost_compute, c.cost_tlb, c.cost_l1, c.cost_l2, c.cost_llc, c.cost_coherence, c.cost_dram,"
-        " c.cost_store_buffer, c.cost_lock, c.cost_ipi FROM v_run_totals AS t LEFT JOIN v_cost_mean AS c ON c.run_id = t.run_id",
+        " c.cost_store_buffer, c.cost_lock, c.cost_ipi, c.cost_io FROM v_run_totals AS t LEFT JOIN v_cost_mean AS c ON c.run_id "
+        "= t.run_id",
         NULL};
 
 const char *const store_insert_sql[STORE_TABLES] = {
@@ -435,6 +448,7 @@ const char *const store_insert_sql[STORE_TABLES] = {
         [TABLE_SAMPLE] = "INSERT INTO sample VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_SAMPLE_ZONE] = "INSERT INTO sample_zone VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_SAMPLE_AREA] = "INSERT INTO sample_area VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_SAMPLE_ORDER] = "INSERT INTO sample_order VALUES(?, ?, ?, ?, ?)",
         [TABLE_SNAPSHOT] = "INSERT OR REPLACE INTO snapshot VALUES(?, ?, ?, ?)",
         /* Two caches of a run may bear one name; their number is the order in which they were told. */
         [TABLE_CACHE] = ("INSERT INTO cache VALUES(?1, (SELECT coalesce(max(nr) + 1, 0) FROM cache WHERE run_id = ?1),"
@@ -449,10 +463,10 @@ const char *const store_insert_sql[STORE_TABLES] = {
                  " live_bytes_alloc = live_bytes_alloc + excluded.live_bytes_alloc"),
         [TABLE_HISTOGRAM] = "INSERT INTO histogram VALUES(?, ?, ?, ?, ?, ?, ?)",
         [TABLE_HISTOGRAM_BUCKET] = "INSERT INTO histogram_bucket VALUES(?, ?, ?, ?, ?)",
-        [TABLE_LOCK] = "INSERT INTO lock VALUES(?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_LOCK] = "INSERT INTO lock VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_LINE] = "INSERT INTO line VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [TABLE_OP_COST] = "INSERT INTO op_cost VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [TABLE_SITE_COST] = ("INSERT INTO site_cost VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        [TABLE_OP_COST] = "INSERT INTO op_cost VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [TABLE_SITE_COST] = ("INSERT INTO site_cost VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
                              " ON CONFLICT(run_id, kind, call_site) DO UPDATE SET ops = ops + excluded.ops,"
                              " cycles = cycles + excluded.cycles,"
                              " compute = compute + excluded.compute,"
@@ -464,7 +478,8 @@ const char *const store_insert_sql[STORE_TABLES] = {
                              " dram = dram + excluded.dram,"
                              " store_buffer = store_buffer + excluded.store_buffer,"
                              " lock = lock + excluded.lock,"
-                             " ipi = ipi + excluded.ipi"),
+                             " ipi = ipi + excluded.ipi,"
+                             " io = io + excluded.io"),
         [TABLE_LEVEL] = "INSERT INTO level VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_LEVEL_KIND] = "INSERT INTO level_kind VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_LEVEL_SAMPLE] = "INSERT INTO level_sample VALUES(?, ?, ?, ?, ?, ?, ?)",

@@ -28,6 +28,7 @@ struct access_source_ops {
 struct access_source {
 	const struct access_source_ops *ops;
 	uint64_t bytes_done, bytes_total; /* of the file as it lies there, for progress; total 0: a pipe */
+	bool has_locks; /* some accesses take and give up spin locks (ACCESS_TAKES_LOCK): each one taken is given up */
 };
 
 /*

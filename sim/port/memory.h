@@ -51,6 +51,9 @@ struct memory_ops {
 	size_t (*plan)(struct memory *, const struct access *requests, size_t count);
 	/* Drops translations of a core's TLBs; NULL: it has none. */
 	void (*invalidate)(struct memory *, unsigned cpu, const struct tlb_scope *);
+	/* Loads a core's CR3: a top table's physical address, the PCID, and whether the PCID's translations stay. NULL: nothing
+	 * is translated. */
+	void (*switch_space)(struct memory *, unsigned cpu, uint64_t root, unsigned pcid, bool no_flush);
 	void (*check)(const struct memory *);
 	const struct metric *metrics;
 	const void *(*counters)(const struct memory *);
@@ -108,6 +111,12 @@ static inline void memory_invalidate(struct memory *memory, unsigned cpu, const 
 {
 	if (memory->ops->invalidate)
 		memory->ops->invalidate(memory, cpu, scope);
+}
+
+static inline void memory_switch_space(struct memory *memory, unsigned cpu, uint64_t root, unsigned pcid, bool no_flush)
+{
+	if (memory->ops->switch_space)
+		memory->ops->switch_space(memory, cpu, root, pcid, no_flush);
 }
 
 static inline void memory_destroy(struct memory *memory)

@@ -11,6 +11,7 @@
 #include "sim/base.h"
 #include "sim/gfp.h"
 #include "sim/layout.h"
+#include "sim/port/page_reclaimer.h"
 #include "sim/steps.h"
 
 #include <stdio.h>
@@ -148,6 +149,8 @@ struct page_allocator {
 	uint64_t managed_pages;   /* frames the allocator was given; constant */
 	uint64_t allocated_pages; /* frames handed out and not given back; kept by the wrappers */
 	struct page_moved moved;  /* set by the owner of movable frames, or left empty */
+	/* Who has pages to give back when memory is short; NULL: nobody. It outlives its last page. */
+	const struct page_reclaimer *reclaimer;
 	/* Beside a recording (sim/follow_pages.h): */
 	const struct page_supply *supply; /* NULL, or who answers for the model */
 	bool lists_locked;                /* the next call finds the CPU's lists locked and goes past them */

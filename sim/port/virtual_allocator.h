@@ -107,6 +107,13 @@ struct virtual_allocator_ops {
 	/* Pages taken from the page allocator itself, not through the object allocator, and not given back; tables too. */
 	uint64_t (*pages_held)(const struct virtual_allocator *);
 
+	/* Pages that areas map now: their own, their callers', devices'. The page tables that a kernel would have for them come
+	 * from the model's steps (STEP_MAP, STEP_UNMAP). */
+	uint64_t (*pages_mapped)(const struct virtual_allocator *);
+	/* The frame that the model took for the page table which maps the 2^shift bytes around an address; PFN_NONE: it has none.
+	 * NULL in a model without page tables. */
+	pfn (*table_frame)(const struct virtual_allocator *, uint64_t linear, unsigned shift);
+
 	/* The areas as /proc/vmallocinfo shows them. NULL in a model without one. */
 	void (*print_info)(const struct virtual_allocator *, FILE *);
 

@@ -96,7 +96,8 @@ static void read_file(const void *bytes, size_t size)
 		while (count > 0 && trace_next(trace, batch, 256, &count, &error))
 			for (size_t i = 0; i < count; i++) {
 				SIM_ASSERT(batch[i].kind < OP_KINDS && batch[i].order < ORDERS);
-				SIM_ASSERT(batch[i].kind == OP_MARK || batch[i].id < trace_info(trace)->ids);
+				SIM_ASSERT(batch[i].kind == OP_MARK || batch[i].kind == OP_PROCESS_LEAVE ||
+				           batch[i].id < trace_info(trace)->ids);
 				SIM_ASSERT(trace_call_site(trace, batch[i].call_site));
 				if (batch[i].kind == OP_CACHE_ALLOC || batch[i].kind == OP_CACHE_FREE)
 					SIM_ASSERT(trace_cache(trace, batch[i].cache)->name);

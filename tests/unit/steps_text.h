@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * steps_text.h - recorded steps as text, for tests that hold a path against a list written by hand: one line a step, its kind,
- * the structure and field it touches, and how many bytes ("read kmem_cache.cpu_slab 8"). Instructions are left out and added up.
+ * the structure and field it touches, and how many bytes ("read kmem_cache.cpu_slab 8"). Instructions and switches of interrupts
+ * are left out and counted.
  *
  * A test names the structures of its example by their addresses; their fields come from tables below, which were written from
  * the debugging information of Debian's Linux 6.1 for amd64 and know nothing of the models' constants.
@@ -35,7 +36,8 @@ struct text_struct {
 struct steps_text {
 	struct text_struct structs[TEXT_STRUCTS];
 	unsigned count;
-	uint64_t instructions; /* of the steps printed last */
+	uint64_t instructions;      /* of the steps printed last */
+	unsigned irqs_off, irqs_on; /* in them, how often interrupts were switched */
 	char text[TEXT_BYTES];
 };
 
@@ -70,11 +72,17 @@ static inline const char *text_of(struct steps_text *text, const struct steps *s
 	                                    [STEP_PREFETCH] = "prefetch", [STEP_LOCK] = "lock",     [STEP_UNLOCK] = "unlock"};
 	size_t used = 0;
 	text->instructions = 0;
+	text->irqs_off = text->irqs_on = 0;
 	text->text[0] = '\0';
 	for (uint32_t i = 0; i < steps->count; i++) {
 		const struct step *step = &steps->at[i];
 		if (step->kind == STEP_SPEND) {
 			text->instructions += step->bytes;
+			continue;
+		}
+		if (step->kind == STEP_IRQS) {
+			text->irqs_off += step->bytes != IRQS_ENABLE;
+			text->irqs_on += step->bytes == IRQS_ENABLE;
 			continue;
 		}
 		const struct text_struct *structure = text_struct_of(text, step->address);

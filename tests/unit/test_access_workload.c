@@ -154,6 +154,39 @@ static void test_cores_on_a_line(void **state)
 	free(all);
 }
 
+/*
+ * Three cores, the last a neighbour: whole turns, even where `count` ends within one. Would catch: a lock that stays taken, the
+ * layouts exchanged, a neighbour's word that is the lock's.
+ */
+static void test_a_lock_and_its_neighbours(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *line;
+		uint64_t word;
+		enum access_kind kind;
+	} cases[] = {{"lock_sharing uses=2 count=9", 8, ACCESS_MODIFY},
+	             {"lock_sharing uses=2 count=9 layout=padded neighbour=read", 72, ACCESS_LOAD}};
+	for (unsigned i = 0; i < 2; i++) {
+		size_t count;
+		struct access *all = read_all(cases[i].line, 3, 1, &count);
+		assert_int_equal(count, 16);
+		for (unsigned at = 0; at < 16; at++) {
+			unsigned turn = at % 8, step = turn % 3;
+			uint64_t offset = all[at].address - ACCESS_WORKLOAD_BASE;
+			assert_int_equal(all[at].cpu, turn / 3);
+			assert_int_equal(offset, turn > 5 ? cases[i].word : step == 1 ? 128 : 0);
+			if (turn > 5)
+				assert_int_equal(all[at].kind, cases[i].kind);
+			assert_int_equal(all[at].region, turn > 5    ? 0
+			                                 : step == 0 ? ACCESS_TAKES_LOCK
+			                                 : step == 2 ? ACCESS_GIVES_LOCK
+			                                             : 0);
+		}
+		free(all);
+	}
+}
+
 /* Would catch: working sets that overlap or are not shared where they should be, stores that are not counted. */
 static void test_whose_set_and_stores(void **state)
 {
@@ -189,14 +222,85 @@ static void test_seeds(void **state)
 	}
 }
 
+/* Would catch: data that is fetched or code that is loaded, functions that begin in their middle or end early, code in the place
+ * of data, a core in another one's. */
+static void test_code_and_data(void **state)
+{
+	(void)state;
+	size_t count;
+	bool seen[2][16] = {{false}};
+	const char *line = "calls bytes=1MiB code=4KiB function=256B count=4000";
+	struct access *all = read_all(line, 2, 3, &count);
+	for (size_t i = 0; i < count; i++) {
+		unsigned cpu = i / 2 % 2;
+		assert_int_equal(all[i].cpu, cpu);
+		assert_int_equal(all[i].kind, i % 2 ? ACCESS_LOAD : ACCESS_CODE);
+		uint64_t offset = all[i].address - ACCESS_WORKLOAD_BASE - REGION * (i % 2 ? cpu : 2 + cpu);
+		assert_true(offset + all[i].bytes <= (i % 2 ? 1u << 20 : 4096u));
+		if (i % 2)
+			continue;
+		assert_int_equal(offset / 64 % 4, i / 4 % 4);
+		assert_true(i / 4 % 4 == 0 || all[i].address == all[i - 4].address + 64);
+		seen[cpu][offset / 256] = true;
+	}
+	for (unsigned function = 0; function < 16; function++)
+		assert_true(seen[0][function] && seen[1][function]);
+	free(all);
+	all = read_all("random kind=fetch bytes=64KiB count=100", 1, 1, &count);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(all[i].kind, ACCESS_CODE);
+	free(all);
+}
+
+/* Would catch: a working set that is no area, one whose area is not where it was put, cores that do not share. */
+static void test_areas_of_working_sets(void **state)
+{
+	(void)state;
+	struct access_source *source = open_line("calls bytes=1MiB code=64KiB region=vmalloc code_region=modules count=8", 2, 1);
+	struct virtual_request request;
+	struct access all[8];
+	struct error error = {0};
+	size_t count;
+	for (unsigned number = 0; number < 4; number++) {
+		assert_true(access_workload_area(source, number, &request));
+		assert_int_equal(request.call, number < 2 ? CALL_VMALLOC : CALL_MODULE_ALLOC);
+		assert_int_equal(request.size, number < 2 ? 1u << 20 : 64u << 10);
+		access_workload_place(source, number, (number + 1ull) << 40);
+	}
+	assert_false(access_workload_area(source, 4, &request));
+	assert_true(access_source_read(source, all, 8, &count, &error));
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(all[i].address >> 40, 1 + (i % 2 ? 0 : 2u) + i / 2 % 2);
+	access_source_close(source);
+	source = open_line("random bytes=1MiB region=vmalloc_huge shared=true count=8", 2, 1);
+	assert_true(access_workload_area(source, 0, &request) && request.call == CALL_VMALLOC_HUGE);
+	assert_false(access_workload_area(source, 1, &request));
+	access_workload_place(source, 0, 1ull << 41);
+	assert_true(access_source_read(source, all, 8, &count, &error));
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(all[i].address >> 40, 2);
+	access_source_close(source);
+	source = open_line("random bytes=1MiB region=text", 2, 1);
+	assert_false(access_workload_area(source, 0, &request));
+	access_source_close(source);
+}
+
 /* Would catch: a wrong name or key that is taken silently. */
 static void test_wrong_lines(void **state)
 {
 	(void)state;
 	static const struct {
 		const char *line, *told;
-	} cases[] = {
-	        {"pointer_chas", "pointer_chase"}, {"stream stride=8B", "stride"}, {"zipf exponent=3", "1.5"}, {"", "no ''"}};
+	} cases[] = {{"pointer_chas", "pointer_chase"},
+	             {"stream stride=8B", "stride"},
+	             {"zipf exponent=3", "1.5"},
+	             {"", "no ''"},
+	             {"lock_sharing neighbours=1", "1 core"},
+	             {"random kind=fetch region=vmalloc", "region=vmalloc"},
+	             {"random kind=fetch stores=3", "stores=3"},
+	             {"calls code_region=direct_map", "code_region=direct_map"},
+	             {"calls code=64B", "larger than code"},
+	             {"random bytes=600MiB region=text", "image"}};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct error error = {0};
 		assert_null(access_workload_open(cases[i].line, 1, 1, &error));
@@ -213,8 +317,11 @@ int main(void)
 	        cmocka_unit_test(test_random_is_even),
 	        cmocka_unit_test(test_zipf_is_zipfs),
 	        cmocka_unit_test(test_cores_on_a_line),
+	        cmocka_unit_test(test_a_lock_and_its_neighbours),
 	        cmocka_unit_test(test_whose_set_and_stores),
 	        cmocka_unit_test(test_seeds),
+	        cmocka_unit_test(test_code_and_data),
+	        cmocka_unit_test(test_areas_of_working_sets),
 	        cmocka_unit_test(test_wrong_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -420,6 +420,7 @@ static void a_minority_moves_without_a_take_over(void **state)
 	assert_free_list(&bench, 0, 5, MIGRATE_UNMOVABLE, FRAMES_OF(0x480));
 	assert_int_equal(pageblock_type(bench.buddy, &bench.buddy->zones[0], 0x400), MIGRATE_RECLAIMABLE);
 	assert_int_equal(bench.buddy->counters.extfrag_moved, 1);
+	assert_int_equal(bench.buddy->counters.extfrag_unmovable, 1);
 	bench_end(&bench);
 }
 
@@ -470,6 +471,7 @@ static void a_movable_request_takes_the_smallest_foreign_block(void **state)
 	assert_int_equal(bench_alloc(&bench, 0, GFP_HIGHUSER_MOVABLE), 0x402);
 	assert_free_list(&bench, 0, 4, MIGRATE_UNMOVABLE, FRAMES_OF(0x410));
 	assert_int_equal(bench.buddy->counters.extfrag_single, 1);
+	assert_int_equal(bench.buddy->counters.extfrag_movable, 1);
 	bench_end(&bench);
 }
 

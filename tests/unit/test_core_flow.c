@@ -29,6 +29,9 @@ static void rig_init(struct rig *rig, unsigned cpus, struct core_config config)
 	rig->settings.machine.dram_cycles = 200;
 	rig->settings.machine.atomic_cycles = 18;
 	config.cmpxchg_cycles = 16;
+	config.pushf_cycles = 2;
+	config.cli_cycles = 5;
+	config.sti_cycles = 9;
 	struct error error = {0};
 	rig->memory = memory_model("ideal", &error)->create(&(struct memory_wiring){.settings = &rig->settings}, &error);
 	assert_non_null(rig->memory);
@@ -126,6 +129,26 @@ static void test_instructions_fill_cycles(void **state)
 	assert_int_equal(took(&rig), 1);
 	step_spend(&rig.steps, 1);
 	assert_int_equal(took(&rig), 1);
+	rig_release(&rig);
+}
+
+/* PUSHF 2, CLI 5, STI 9; with a lock its access from memory, its prefix and its store too. Would catch: one of them for another.
+ */
+static void test_interrupts_are_switched(void **state)
+{
+	(void)state;
+	struct rig rig;
+	rig_init(&rig, 1, (struct core_config){.instructions_per_cycle = 1, .misses_in_flight = 1});
+	step_irqs(&rig.steps, IRQS_SAVE);
+	step_irqs(&rig.steps, IRQS_ENABLE);
+	assert_int_equal(took(&rig), 2 + 5 + 9);
+	step_irqs(&rig.steps, IRQS_DISABLE);
+	step_irqs(&rig.steps, IRQS_ENABLE);
+	assert_int_equal(took(&rig), 5 + 9);
+	step_lock_irqsave(&rig.steps, vaddr_of(0x1000));
+	step_unlock_irqrestore(&rig.steps, vaddr_of(0x1000));
+	assert_int_equal(took(&rig), 2 + 5 + 200 + 18 + 4 + 9);
+	assert_int_equal(part(&rig, 0, COST_COMPUTE), 2 + 5 + 9 + 5 + 9 + 2 + 5 + 18 + 9);
 	rig_release(&rig);
 }
 
@@ -365,6 +388,25 @@ static void test_a_daemon_needs_a_switch(void **state)
 	rig_release(&rig);
 }
 
+/* Would catch: a sleep counted as work, one that begins before what was read is there, nanoseconds taken for cycles. */
+static void test_a_sleep_is_time_of_the_device(void **state)
+{
+	(void)state;
+	struct rig rig;
+	rig_init(&rig, 1, (struct core_config){.instructions_per_cycle = 1, .misses_in_flight = 10});
+	rig.machine.frequency_mhz = 3500;
+	step_spend(&rig.steps, 100);
+	step_sleep(&rig.steps, 80000);
+	step_spend(&rig.steps, 50);
+	push(&rig, 0);
+	machine_drain(&rig.machine);
+	assert_int_equal(part(&rig, 0, COST_IO), 280000);
+	assert_int_equal(part(&rig, 0, COST_COMPUTE), 150);
+	assert_int_equal(rig.machine.cores[0].started, 280150);
+	machine_check(&rig.machine);
+	rig_release(&rig);
+}
+
 /* Would catch: an op counted for another owner, path or call site. */
 static void test_costs_by_owner_and_path(void **state)
 {
@@ -398,6 +440,7 @@ int main(void)
 	        cmocka_unit_test(test_loads_in_flight),
 	        cmocka_unit_test(test_a_chase_waits),
 	        cmocka_unit_test(test_instructions_fill_cycles),
+	        cmocka_unit_test(test_interrupts_are_switched),
 	        cmocka_unit_test(test_the_store_buffer),
 	        cmocka_unit_test(test_an_exchange_does_not_drain),
 	        cmocka_unit_test(test_an_update_goes_on),
@@ -408,6 +451,7 @@ int main(void)
 	        cmocka_unit_test(test_interrupts_are_acknowledged),
 	        cmocka_unit_test(test_a_waiting_core_serves_interrupts),
 	        cmocka_unit_test(test_a_daemon_needs_a_switch),
+	        cmocka_unit_test(test_a_sleep_is_time_of_the_device),
 	        cmocka_unit_test(test_costs_by_owner_and_path),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

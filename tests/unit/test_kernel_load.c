@@ -113,6 +113,19 @@ static void test_dentries_keep_the_share(void **state)
 }
 
 /*
+ * In 30 s two programs come, after 10 and 20 s; half of 16 MiB is four huge pages less the bytes that per cent lose. Would catch:
+ * a program at the very beginning, huge pages that stay.
+ */
+static void test_programs_ask_for_huge_pages(void **state)
+{
+	(void)state;
+	const uint64_t names = MADE_UP_MEMORY / 100 * 25 / (192 + 576);
+	struct seen seen = made("dentries count=3000 cached=0 swing=0 rate=100 grace=1us huge=50 huge_every=10s", 3);
+	assert_int_equal(seen.allocs, 2 * (names + 3000) + 2 * 3);
+	assert_in_range(seen.most_live, 2 * names + 3, 2 * (names + 1) + 3);
+}
+
+/*
  * Of 5461 a half goes: 2730 steps that end two and make one, then as many that end one and make two, ... Would catch: a swing
  * that is too far, or goes one way only.
  */
@@ -326,6 +339,7 @@ int main(void)
 	        cmocka_unit_test(test_fragments),
 	        cmocka_unit_test(test_lengths_of_packets),
 	        cmocka_unit_test(test_dentries_keep_the_share),
+	        cmocka_unit_test(test_programs_ask_for_huge_pages),
 	        cmocka_unit_test(test_dentries_swing),
 	        cmocka_unit_test(test_lives_have_a_tail),
 	        cmocka_unit_test(test_what_a_module_allocates),

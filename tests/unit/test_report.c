@@ -61,6 +61,8 @@ static void add_samples(struct store *store, int64_t run, uint32_t samples)
 		zone.free_blocks[0][MIGRATE_MOVABLE] = i;
 		zone.free_blocks[10][MIGRATE_MOVABLE] = 4;
 		must(store_sample_zone(store, run, i, &zone, &error), &error);
+		if (i % 2 == 1)
+			must(store_sample_order(store, run, i, 9, 4, 1, &error), &error);
 	}
 }
 
@@ -84,7 +86,7 @@ static void add_results(struct store *store, int64_t run, const char *name, bool
 	must(store_op_cost(store, run, &op, &error), &error);
 	const struct store_site_cost site_cost = {"alloc", "d_alloc+0x1c", 10, &cost};
 	must(store_site_cost(store, run, &site_cost, &error), &error);
-	const struct store_lock lock = {"zone Normal", 0xffff888000001000, 30, 2, 1, 500};
+	const struct store_lock lock = {"zone Normal", 0xffff888000001000, 30, 2, 1, 500, 900};
 	must(store_lock(store, run, &lock, &error), &error);
 	const struct store_line line = {.name = "kmem_cache_node dentry",
 	                                .address = 0xffff888000001000,
@@ -142,7 +144,7 @@ static void fill(const struct rig *rig, const char *const *allocators, size_t co
 	struct store *store = store_open(rig->db, &error);
 	must(store, &error);
 	for (size_t i = 0; i < count; i++) {
-		const struct store_run run = {.label = timed && i == 2 ? "what else" : "what if",
+		const struct store_run run = {.label = timed && i == 2 ? "what 5% else" : "what if",
 		                              .allocator = allocators[i],
 		                              .trace = "/recordings/boot.txt.xz",
 		                              .machine = "pc"};
@@ -316,6 +318,28 @@ static void test_many_runs(void **state)
 	path = out_path(rig, "footprint-2.svg");
 	picture = file_text(path, &length);
 	assert_says(picture, "ideal: peak");
+	free(picture);
+	free(path);
+}
+
+/* Would catch: variants of several allocators that a picture calls by their number although the label tells them apart. */
+static void test_names_of_runs(void **state)
+{
+	const struct rig *rig = *state;
+	const char *const four[] = {"slub", "slab", "slub", "slab"}; /* labels: what if, what if, what 5% else, what if */
+	struct error error = {0};
+	fill(rig, four, 4, 5, true);
+	const char *const pictures[] = {"footprint"};
+	char *said =
+	        report(rig, (struct report_options){.pictures = pictures, .pictures_count = 1, .format = REPORT_SVG}, &error);
+	must(said, &error);
+	free(said);
+	size_t length;
+	char *path = out_path(rig, "footprint.svg"), *picture = file_text(path, &length);
+	assert_says(picture, "slub, what if: peak");
+	assert_says(picture, "slab, run 2: peak");
+	assert_says(picture, "what 5% else: peak");
+	assert_says(picture, "slab, run 4: peak");
 	free(picture);
 	free(path);
 }
@@ -522,6 +546,7 @@ int main(void)
 	        cmocka_unit_test_setup_teardown(test_what_cannot_be_drawn_is_said, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_a_run_without_anything, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_many_runs, set_up, tear_down),
+	        cmocka_unit_test_setup_teardown(test_names_of_runs, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_names_are_not_commands, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_gnuplot_missing_or_failing, set_up, tear_down),
 	        cmocka_unit_test_setup_teardown(test_choices_that_are_not_there, set_up, tear_down),

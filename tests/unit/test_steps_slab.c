@@ -183,6 +183,8 @@ static void the_cpus_array(void **state)
 	take(f, 0);
 	expect(f, FREE_ENTRY "read array.avail 4\nupdate array.avail 4\nwrite array.entry[0] 8\n");
 	assert_int_equal(f->text.instructions, f->settings.cost.slab_free);
+	assert_int_equal(f->text.irqs_off, 1);
+	assert_int_equal(f->text.irqs_on, 1);
 	assert_int_equal(alloc(f).addr, object(f, 0, 0).addr);
 	expect(f, ENTRY TAKE("entry[0]", "object0+0")
 	       "read kmem_cache.ctor 8\nread kmem_cache.flags 4\nread kmem_cache.object_size 4\nwrite object0+0 1024\n");

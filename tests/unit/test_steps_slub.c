@@ -142,6 +142,7 @@ static void allocation_from_the_cpus_chain(void **state)
 	       "read kmem_cache.offset 4\n"
 	       "prefetch object02.free_pointer 1\n");
 	assert_int_equal(f->text.instructions, f->settings.cost.slub_alloc);
+	assert_int_equal(f->text.irqs_off + f->text.irqs_on, 0);
 	fixture_free(f);
 }
 
@@ -273,6 +274,9 @@ static void cpu_partial_slabs_come_and_go(void **state)
 	       "read cpu.slab 8\n" REREAD("slab2") COUNTERS("slab2") EXCHANGE("slab2") EMPTIED
 	       "read cpu.slab 8\nread cpu.partial 8\nwrite cpu.slab 8\nread slab1.next 8\nwrite cpu.partial 8\n"
 	       REREAD("slab1") COUNTERS("slab1") EXCHANGE("slab1") LOAD_FREELIST("object10"));
+	/* The per-CPU lock at the used up slab, for the partial slab, and for its chain. */
+	assert_int_equal(f->text.irqs_off, 3);
+	assert_int_equal(f->text.irqs_on, 3);
 	fixture_free(f);
 }
 
@@ -308,6 +312,8 @@ static void slabs_go_to_the_node_and_come_back(void **state)
 	       "read slab0.next 8\n" FIND_NODE("slab0")
 	       COUNTERS("slab0") EXCHANGE("slab0") ADD_TAIL("slab0", "slab1.next")
 	       "unlock node.list_lock 4\n");
+	assert_int_equal(f->text.irqs_off, 2);
+	assert_int_equal(f->text.irqs_on, 2);
 	f->steps.recording = false;
 	alloc(f, 0); /* the one of slab 2, which is the CPU's now and used up */
 	f->steps.recording = true;
@@ -325,6 +331,9 @@ static void slabs_go_to_the_node_and_come_back(void **state)
 	       "unlock node.list_lock 4\n"
 	       "read cpu.slab 8\nwrite cpu.slab 8\n"
 	       LOAD_FREELIST("object10"));
+	/* At the used up slab, for the list, within it for the CPU's partial slab, and to load the chain. */
+	assert_int_equal(f->text.irqs_off, 4);
+	assert_int_equal(f->text.irqs_on, 3);
 	fixture_free(f);
 }
 
@@ -384,7 +393,7 @@ static void a_free_reads_the_objects_own_page(void **state)
 	steps_clear(&f->steps);
 	cache_free(f->objects, f->id, last, 0);
 	const struct step *first = f->steps.at;
-	while (first->kind == STEP_SPEND)
+	while (first->kind == STEP_SPEND || first->kind == STEP_IRQS)
 		first++;
 	assert_int_equal(first[0].address, layout_struct_page(&f->layout, tail).addr + 8);
 	assert_int_equal(first[1].address, layout_struct_page(&f->layout, pfn_of(tail.nr - 1)).addr);

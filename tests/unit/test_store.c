@@ -182,7 +182,9 @@ static void test_rows_are_read_back(void **state)
 	                                  .recorded_slabs = -1};
 	must(store_cache(store, run, &cache, &error), &error);
 	must(store_cache(store, run, &cache, &error), &error);
-	const struct store_lock lock = {"zone->lock", 0xffff888000001000, 3, 2, 1, 100};
+	sample(store, run, 3, &(struct store_sample){.time_ns = 5});
+	must(store_sample_order(store, run, 3, 9, 12, 4, &error), &error);
+	const struct store_lock lock = {"zone->lock", 0xffff888000001000, 3, 2, 1, 100, 140};
 	must(store_lock(store, run, &lock, &error), &error);
 	must(store_line(store, run, &(struct store_line){"qnodes", 0xffffc88000001040, 0x41000, 1, 20, 30, 4, 3, 2, true},
 	                &error),
@@ -194,6 +196,7 @@ static void test_rows_are_read_back(void **state)
 	assert_answer(store, "SELECT id, label, allocator, status, seed, cpus, ops, machine, peak_pages FROM run",
 	              "1 test slub complete 18446744073709551615 2 10 NULL NULL");
 	assert_answer(store, "SELECT * FROM metric", "1 slub alloc_fastpath 42 1 counter Allocations from the cpu slab");
+	assert_answer(store, "SELECT * FROM sample_order", "1 3 9 12 4");
 	assert_answer(store, "SELECT * FROM snapshot", "1 buddyinfo 0 Node 0, zone DMA 1 2\n");
 	assert_answer(
 	        store,
@@ -204,7 +207,7 @@ static void test_rows_are_read_back(void **state)
 	        " slabs_peak, total_allocs, total_frees, bytes_req, bytes_alloc, live_bytes_req, live_bytes_alloc, recorded_slabs"
 	        " FROM cache WHERE nr = 1",
 	        "1 dentry? 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 1 16 17 18 19 20 21 22 NULL");
-	assert_answer(store, "SELECT * FROM lock", "1 0xffff888000001000 zone->lock 3 2 1 100");
+	assert_answer(store, "SELECT * FROM lock", "1 0xffff888000001000 zone->lock 3 2 1 100 140");
 	assert_answer(store, "SELECT * FROM line",
 	              "1 0x0000000000041000 0xffffc88000001040 qnodes 1 20 30 4 3 2 1 "
 	              "1 0x0000000000042000 NULL page tables 5 6 41 8 2 1 0");

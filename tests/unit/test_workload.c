@@ -97,6 +97,39 @@ static void test_remote_frees(void **state)
 	close(file);
 }
 
+/*
+ * Would catch: more than the share, a replacement that is no replacement, sizes outside of the range. With two rounds three times
+ * as many are allocated as fill memory.
+ */
+static void test_fill(void **state)
+{
+	(void)state;
+	int file = make("kmalloc_fill fill=20 rounds=2 min=16B max=1KiB", 2, 1);
+	struct trace *trace = open_trace(file);
+	struct error error = {0};
+	struct op ops[512];
+	size_t count;
+	uint64_t live = 0, most = 0, allocs = 0, filled = 0;
+	uint32_t *bytes = xcalloc(trace_info(trace)->ids, sizeof *bytes);
+	while (trace_next(trace, ops, 512, &count, &error) && count > 0)
+		for (size_t i = 0; i < count; i++) {
+			bool alloc = ops[i].kind == OP_KMALLOC;
+			if (alloc)
+				bytes[ops[i].id] = ops[i].bytes_req;
+			assert_true(bytes[ops[i].id] >= 16 && bytes[ops[i].id] < 1024 && bytes[ops[i].id] % 8 == 0);
+			live = alloc ? live + bytes[ops[i].id] : live - bytes[ops[i].id];
+			most = live > most ? live : most;
+			allocs += alloc;
+			filled = !filled && !alloc ? allocs : filled; /* the first free comes when memory is full */
+		}
+	assert_int_equal(live, 0);
+	assert_in_range(most, MADE_UP_MEMORY / 100 * 20 - 1024, MADE_UP_MEMORY / 100 * 20);
+	assert_in_range(allocs, 3 * filled - 64, 3 * filled); /* some small ones may fit before the first goes */
+	free(bytes);
+	trace_close(trace);
+	close(file);
+}
+
 static uint64_t digest(int file)
 {
 	static unsigned char bytes[1 << 22];
@@ -130,6 +163,8 @@ static void test_wrong_lines(void **state)
 	             {"kmalloc_loop cuont=3", "count"},
 	             {"kmalloc_loop count=-3", "count"},
 	             {"kmalloc_loop min=64B max=32B", "min=64B"},
+	             {"kmalloc_fill min=64B max=32B", "min=64"},
+	             {"kmalloc_fill min=24B", "24"},
 	             {"network small=80 middle=30", "middle=30"},
 	             {"mix fork_storm=0 files=0 network=0 dentries=0 module_load=0", "weights"},
 	             {"files fs=ext5", "ramfs"},
@@ -146,9 +181,13 @@ static void test_wrong_lines(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_everything_is_freed),     cmocka_unit_test(test_a_loop),
-	        cmocka_unit_test(test_a_loop_of_areas),         cmocka_unit_test(test_remote_frees),
-	        cmocka_unit_test(test_equal_seeds_equal_bytes), cmocka_unit_test(test_wrong_lines),
+	        cmocka_unit_test(test_everything_is_freed),
+	        cmocka_unit_test(test_a_loop),
+	        cmocka_unit_test(test_a_loop_of_areas),
+	        cmocka_unit_test(test_remote_frees),
+	        cmocka_unit_test(test_fill),
+	        cmocka_unit_test(test_equal_seeds_equal_bytes),
+	        cmocka_unit_test(test_wrong_lines),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

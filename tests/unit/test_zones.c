@@ -24,6 +24,7 @@ struct zone_fact {
 struct machine_fact {
 	const char *source; /* the boot */
 	uint32_t end_pfn, cpus;
+	uint64_t total_pages; /* dmesg: "Built 1 zonelists, mobility grouping on.  Total pages:" */
 	struct zone_fact zones[3];
 };
 
@@ -31,66 +32,77 @@ static const struct machine_fact boots[] = {
         {"-m 64M",
          0x3fe0,
          1,
+         15840,
          {{"DMA", 1, 4095, 3998, 3840, 72, 90, 108, {0, 28, 28, 28}, 90, 1, 2},
           {"DMA32", 0x1000, 12256, 12256, 8870, 139, 173, 207, {0, 0, 0, 0}, 173, 1, 2},
           {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
         {"-m 128M",
          0x7fe0,
          1,
+         31968,
          {{"DMA", 1, 4095, 3998, 3840, 46, 57, 68, {0, 92, 92, 92}, 57, 1, 2},
           {"DMA32", 0x1000, 28640, 28640, 25230, 285, 356, 427, {0, 0, 0, 0}, 356, 3, 2},
           {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
         {"-m 256M",
          0xffe0,
          1,
+         64224,
          {{"DMA", 1, 4095, 3998, 3840, 31, 38, 45, {0, 218, 218, 218}, 38, 1, 2},
           {"DMA32", 0x1000, 61408, 61408, 57438, 457, 571, 685, {0, 0, 0, 0}, 571, 15, 4},
           {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
         {"-m 512M",
          0x1ffe0,
          1,
+         128736,
          {{"DMA", 1, 4095, 3998, 3840, 21, 26, 31, {0, 470, 470, 470}, 26, 1, 2},
           {"DMA32", 0x1000, 126944, 126944, 121854, 682, 852, 1022, {0, 0, 0, 0}, 852, 31, 6},
           {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
         {"-m 512M -smp 2",
          0x1ffe0,
          2,
+         128736,
          {{"DMA", 1, 4095, 3998, 3840, 21, 26, 31, {0, 470, 470, 470}, 13, 1, 4},
           {"DMA32", 0x1000, 126944, 126944, 121804, 682, 852, 1022, {0, 0, 0, 0}, 426, 31, 12},
           {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
         {"-m 512M -smp 4",
          0x1ffe0,
          4,
+         128736,
          {{"DMA", 1, 4095, 3998, 3840, 21, 26, 31, {0, 469, 469, 469}, 6, 1, 6},
           {"DMA32", 0x1000, 126944, 126944, 121704, 682, 852, 1022, {0, 0, 0, 0}, 213, 31, 18},
           {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
         {"-m 1G",
          0x3ffe0,
          1,
+         257760,
          {{"DMA", 1, 4095, 3998, 3840, 15, 18, 21, {0, 973, 973, 973}, 18, 1, 2},
           {"DMA32", 0x1000, 258016, 258016, 250686, 990, 1239, 1488, {0, 0, 0, 0}, 1239, 63, 8},
           {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
         {"-m 2G",
          0x7ffe0,
          1,
+         515808,
          {{"DMA", 1, 4095, 3998, 3840, 10, 13, 16, {0, 1980, 1980, 1980}, 13, 1, 2},
           {"DMA32", 0x1000, 520160, 520160, 508350, 1418, 1924, 2430, {0, 0, 0, 0}, 1924, 63, 10},
           {"Normal", 0, 0, 0, 0, 0, 0, 0, {0}, 4, 1, 0}}},
         {"-m 4G",
          0x140000,
          1,
+         1031904,
          {{"DMA", 1, 4095, 3998, 3840, 7, 10, 13, {0, 2975, 3928, 3928}, 10, 1, 2},
           {"DMA32", 0x1000, 1044480, 782304, 763130, 1515, 2276, 3037, {0, 0, 953, 953}, 2276, 63, 12},
           {"Normal", 0x100000, 262144, 262144, 243969, 485, 728, 971, {0, 0, 0, 0}, 728, 63, 8}}},
         {"-m 6G",
          0x1c0000,
          1,
+         1548000,
          {{"DMA", 1, 4095, 3998, 3840, 6, 9, 12, {0, 2975, 5938, 5938}, 9, 1, 2},
           {"DMA32", 0x1000, 1044480, 782304, 763130, 1233, 1994, 2755, {0, 0, 2963, 2963}, 1994, 63, 12},
           {"Normal", 0x100000, 786432, 786432, 758529, 1228, 1986, 2744, {0, 0, 0, 0}, 1986, 63, 12}}},
         {"i386, -m 1G",
          0x3ffe0,
          1,
+         260246,
          {{"DMA", 1, 4095, 3998, 3840, 16, 20, 24, {0, 854, 993, 993}, 20, 1, 2},
           {"Normal", 0x1000, 222206, 222206, 218989, 926, 1157, 1388, {0, 0, 1119, 1119}, 1157, 63, 8},
           {"HighMem", 0x373fe, 35810, 35810, 35810, 34, 71, 108, {0, 0, 0, 0}, 71, 7, 4}}},
@@ -169,6 +181,8 @@ static void a_described_machine_has_the_recorded_zones(void **state)
 			describe_32bit(&bench);
 		assert_non_null(boot(&bench, &error));
 		assert_int_equal(bench.pages->ops->zones(bench.pages), 4);
+		assert_int_equal(bench.buddy->vm_total_pages, boots[i].total_pages);
+		assert_false(bench.buddy->mobility_disabled);
 		for (unsigned z = 0; z < 3; z++) {
 			struct zone_view view;
 			bench.pages->ops->zone_view(bench.pages, z, &view);
@@ -209,6 +223,71 @@ static void reserve(struct bench *bench, const char *text)
 	struct machine_settings *machine = &bench->settings.machine;
 	machine->reserved = xrealloc(machine->reserved, (machine->reserved_count + 1) * sizeof *machine->reserved);
 	machine->reserved[machine->reserved_count++] = xstrdup(text);
+}
+
+/*
+ * Four pageblocks of order 10 are 4,096 frames. DMA has 3,998, less 64 of struct pages and the 158 below the first MiB: 3,776.
+ * DMA32's first 325 have 6 of struct pages: 4,095 together; with one frame more grouping is on. Would catch: a rule that goes by
+ * what the page allocator manages at the end of the boot, which is thousands of frames less; a setting that is not asked; DMA's
+ * reserve or the struct pages forgotten.
+ */
+static void small_machines_do_not_group_by_mobility(void **state)
+{
+	(void)state;
+	static const struct {
+		uint32_t end_pfn;
+		uint64_t total_pages;
+		enum mobility_grouping asked;
+		bool disabled;
+	} cases[] = {
+	        {0x10bc, 3998 - 64 - 158 + 188 - 3, MOBILITY_GROUPING_AUTO, true},
+	        {0x1145, 3998 - 64 - 158 + 325 - 6, MOBILITY_GROUPING_AUTO, true},
+	        {0x1146, 3998 - 64 - 158 + 326 - 6, MOBILITY_GROUPING_AUTO, false},
+	        {0x1145, 3998 - 64 - 158 + 325 - 6, MOBILITY_GROUPING_ON, false},
+	        {0x1146, 3998 - 64 - 158 + 326 - 6, MOBILITY_GROUPING_OFF, true},
+	};
+	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct bench bench;
+		struct error error = {0};
+		describe_kernel(&bench, cases[i].end_pfn, 1);
+		bench.settings.kernel.page_group_by_mobility = cases[i].asked;
+		bench.settings.kernel.reserved_bytes = 1u << 20; /* a kernel that leaves something of so little memory */
+		if (!boot(&bench, &error))
+			fail_msg("%s", error.text);
+		assert_int_equal(bench.buddy->vm_total_pages, cases[i].total_pages);
+		assert_int_equal(bench.buddy->mobility_disabled, cases[i].disabled);
+		finish(&bench);
+	}
+}
+
+/*
+ * Would catch: requests that still ask for their own type, and pageblocks that become theirs. The boot gave all to MOVABLE
+ * (memmap_init_range() comes before build_all_zonelists()); each request takes the pageblock over for UNMOVABLE.
+ */
+static void without_grouping_all_pages_are_unmovable(void **state)
+{
+	(void)state;
+	static const gfp flags[] = {GFP_KERNEL, GFP_HIGHUSER_MOVABLE, GFP_KERNEL | __GFP_RECLAIMABLE};
+	struct bench bench;
+	struct error error = {0};
+	describe_kernel(&bench, 0x20000, 1);
+	bench.settings.kernel.page_group_by_mobility = MOBILITY_GROUPING_OFF;
+	assert_non_null(boot(&bench, &error));
+	const struct zone *zone = &bench.buddy->zones[1];
+	uint64_t movable = zone->pageblocks[MIGRATE_MOVABLE];
+	pfn first[3];
+	for (unsigned i = 0; i < 3; i++) {
+		first[i] = page_alloc(bench.pages, 4, flags[i], 0);
+		assert_int_equal(pageblock_type(bench.buddy, zone, first[i].nr), MIGRATE_UNMOVABLE);
+		assert_int_equal(first[i].nr, first[0].nr + 16 * i);
+	}
+	assert_int_equal(zone->pageblocks[MIGRATE_MOVABLE], movable - 1);
+	assert_int_equal(bench.buddy->counters.extfrag_whole, 1);
+	assert_int_equal(bench.buddy->counters.extfrag, 1);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(page_free(bench.pages, first[i], 4, 0), PAGE_FREE_OK);
+	page_allocator_check(bench.pages);
+	finish(&bench);
 }
 
 /* The recorded machines as their owner would describe them: QEMU's size, and what /proc/iomem calls Reserved. Would catch: a
@@ -578,6 +657,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(a_described_machine_has_the_recorded_zones),
+	        cmocka_unit_test(small_machines_do_not_group_by_mobility),
+	        cmocka_unit_test(without_grouping_all_pages_are_unmovable),
 	        cmocka_unit_test(reserved_ranges_give_the_recorded_zones),
 	        cmocka_unit_test(holes_are_never_given_out),
 	        cmocka_unit_test(reserved_ranges_are_read_or_refused),

@@ -80,7 +80,7 @@ static inline void case_end(struct trace_case *self)
 
 static inline void case_render_op(const struct trace *trace, const struct op *op, char *text, size_t size)
 {
-	static const char kinds[] = "AFKkPpMVv";
+	static const char kinds[] = "AFKkPpMVvEeCY";
 	static const char *const origins[] = {"", "b", "u"};
 	int used = snprintf(text, size, "%s%c", origins[op->origin], kinds[op->kind]);
 	text += used;
@@ -100,6 +100,19 @@ static inline void case_render_op(const struct trace *trace, const struct op *op
 	case OP_PAGE_FREE:
 	case OP_AREA_ALLOC:
 	case OP_AREA_FREE:
+	case OP_PAGE_MAP:
+	case OP_PAGE_UNMAP:
+	case OP_PAGE_CLEAR:
+	case OP_PAGE_COPY:
+	case OP_PROCESS_CREATE:
+	case OP_PROCESS_FORK:
+	case OP_PROCESS_EXIT:
+	case OP_PROCESS_EXEC:
+	case OP_PROCESS_MAP:
+	case OP_PROCESS_UNMAP:
+	case OP_PROCESS_TOUCH:
+	case OP_PROCESS_SWITCH:
+	case OP_PROCESS_LEAVE:
 		snprintf(text, size, "%" PRIu32 ":%u ", op->id, op->order);
 		break;
 	case OP_MARK:

@@ -3,7 +3,7 @@
 # stack.gp - where the cycles of an allocation and of a free went (KINDS[1], KINDS[2]; of an access KINDS[2] is empty): a bar for each run, the parts on top of each other.
 # DATA: a block for allocations and one for frees; a line for each run and part, the last part first: the run's number, the part's
 # number, its cycles of an op, those of all parts up to it.
-array SHADE[10] = ['#08306b', '#6a3d9a', '#1b7837', '#5aae61', '#a6dba0', '#d6604d', '#fdae61', '#fee090', '#b2182b', '#969696']
+array SHADE[11] = ['#08306b', '#6a3d9a', '#1b7837', '#5aae61', '#a6dba0', '#d6604d', '#fdae61', '#fee090', '#b2182b', '#969696', '#252525']
 set ylabel 'Cycles of an op, mean'
 set rmargin at screen 0.83
 set bmargin at screen 0.13
@@ -13,8 +13,8 @@ set xrange [0.3:(KINDS[2] eq '' ? RUNS + 0.7 : 2 * RUNS + 1.7)]
 set xtics scale 0 offset 0, -0.2
 set xtics ()
 do for [i = 1:RUNS] {
-	set xtics add (NAME[i] i)
-	if (KINDS[2] ne '') { set xtics add (NAME[i].' ' RUNS + 1 + i) }
+	set xtics add (plain(NAME[i]) i)
+	if (KINDS[2] ne '') { set xtics add (plain(NAME[i]).' ' RUNS + 1 + i) }
 }
 set label 4 KINDS[1] at first (RUNS + 1) / 2.0, screen 0.03 center font FONT.',14'
 set label 5 KINDS[2] at first RUNS + 1 + (RUNS + 1) / 2.0, screen 0.03 center font FONT.',14'

@@ -39,6 +39,9 @@ array ORDER[10] = ['#b5cf2f', '#8ac74a', '#5bbf6a', '#3aab7c', '#2a9688', '#2880
 # A dark hatch is not seen on a dark bar, nor a light one on a light bar.
 array HATCH[4] = ['#ffffff', '#ffffff', '#303030', '#303030']
 
+# A label of an axis is a format: a per cent sign in it stands twice.
+plain(text) = strstrt(text, '%') ? text[1:strstrt(text, '%')].'%'.plain(text[strstrt(text, '%') + 1:*]) : text
+
 # The heading of every picture.
 set label 1 HEADING at screen 0.5, 0.968 center font FONT.',17'
 set label 2 SOURCE at screen 0.5, 0.932 center tc rgb '#505050'

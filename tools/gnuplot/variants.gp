@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 #
-# variants.gp - cycles of an op over the variants of a scenario, in its order: all cycles, and those that a core waited for others.
+# variants.gp - cycles of an op over the variants of a scenario, in its order: all cycles, and (PANELS = 2) those that a core waited for
+# others.
 # DATA: a block for each line; place, cycles of an op, of them those waited for locks, other cores' lines and interrupts.
 set multiplot
 set lmargin at screen 0.085
@@ -11,12 +12,12 @@ set logscale y
 set yrange [*:*]
 set grid ytics
 array PANEL[2] = ['Cycles of an op, mean', 'Of them waiting for locks, lines of other cores and their interrupts']
-do for [p = 1:2] {
+do for [p = 1:PANELS] {
 	set tmargin at screen (p == 1 ? 0.87 : 0.44)
-	set bmargin at screen (p == 1 ? 0.51 : 0.085)
+	set bmargin at screen (p == 1 && PANELS == 2 ? 0.51 : 0.085)
 	set label 4 PANEL[p] at graph 0.01, 1 left offset 0, 0.55 font FONT.',14'
 	do for [i = 1:PLACES] {
-		set xtics add ((p == 2 ? PLACE[i] : '') i)
+		set xtics add ((p == PANELS ? plain(PLACE[i]) : '') i)
 	}
 	if (p == 1) { set key top left reverse Left samplen 5 spacing 1.3 } else { unset key }
 	if (p == 2) { set yrange [0.1:*] }

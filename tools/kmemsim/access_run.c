@@ -22,6 +22,7 @@
 #include "tools/kmemsim/simulate.h"
 #include "tools/kmemsim/timed_machine.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,8 +33,9 @@ struct parts {
 	const struct settings *settings;
 	struct access_source *source;
 	struct layout layout;
-	struct steps steps; /* never recorded */
+	struct steps steps; /* of making areas; else never recorded */
 	struct page_allocator *pages;
+	struct virtual_allocator *areas; /* NULL: the accesses want none */
 	struct mmus mmus;
 	struct address_space space;
 	struct kernel_map kernel_map;
@@ -201,6 +203,16 @@ static bool write_metrics(struct parts *parts, const char *component, const stru
 	return true;
 }
 
+static bool write_map(struct parts *parts, struct error *error)
+{
+	const struct kernel_map *map = &parts->kernel_map;
+	kernel_map_check(map);
+	if (map->counters.wrong_touches)
+		fprintf(stderr, "# %" PRIu64 " accesses were to addresses that nothing maps, the first to 0x%" PRIx64 "\n",
+		        map->counters.wrong_touches, map->first_wrong);
+	return write_metrics(parts, "kernel_map", kernel_map_metrics, &map->counters, error);
+}
+
 /* Counters of all cores' MMUs and walkers, added up; of the address space, and of the allocator that gave its frames. */
 static bool write_counters(struct parts *parts, struct error *error)
 {
@@ -216,7 +228,10 @@ static bool write_counters(struct parts *parts, struct error *error)
 	if (!parts->has_space)
 		return true;
 	const struct page_allocator_ops *pages = parts->pages->ops;
-	return write_metrics(parts, "walker", walker_metrics, &walker, error) &&
+	const struct virtual_allocator *areas = parts->areas;
+	return (!parts->has_kernel || write_map(parts, error)) &&
+	       (!areas || write_metrics(parts, "virtual_allocator", areas->ops->metrics, areas->ops->counters(areas), error)) &&
+	       write_metrics(parts, "walker", walker_metrics, &walker, error) &&
 	       (parts->has_kernel ||
 	        write_metrics(parts, "address_space", address_space_metrics, &parts->space.counters, error)) &&
 	       write_metrics(parts, "page_allocator", pages->metrics, pages->counters(parts->pages), error);
@@ -292,6 +307,10 @@ static bool make_pages(struct parts *parts, const struct start_state *start, str
 		layout_set_32bit(&parts->layout, &(struct layout_32bit){.lowmem_bytes = settings->kernel.lowmem_bytes,
 		                                                        .memory_bytes = settings->machine.memory_bytes,
 		                                                        .cpus = settings->machine.cpus});
+	if (parts->source->has_locks) {
+		layout_keep_names(&parts->layout);
+		access_workload_name_lines(parts->source, &parts->layout);
+	}
 	steps_init(&parts->steps, false);
 	const struct page_allocator_wiring wiring = {
 	        .settings = settings, .layout = &parts->layout, .steps = &parts->steps, .seed = settings->seed};
@@ -319,6 +338,44 @@ static bool make_tables(struct parts *parts, struct error *error)
 		                                      parts->settings->address_space, mmus_host_address(mmus), error);
 	parts->has_kernel &= parts->has_space;
 	return parts->has_space;
+}
+
+static uint64_t frame_of_table(const void *context, uint64_t linear, unsigned shift)
+{
+	const struct virtual_allocator *areas = context;
+	pfn frame = areas->ops->table_frame ? areas->ops->table_frame(areas, linear, shift) : PFN_NONE;
+	return frame.nr == UINT32_MAX ? FRAME_NONE : (uint64_t)frame.nr << PAGE_SHIFT;
+}
+
+/* The areas that the accesses lie in, mapped before the first of them. */
+static bool make_areas(struct parts *parts, struct error *error)
+{
+	const struct settings *settings = parts->settings;
+	struct virtual_request request;
+	if (!parts->has_kernel || (settings->accesses && *settings->accesses) ||
+	    !access_workload_area(parts->source, 0, &request))
+		return true;
+	const struct virtual_allocator_model *model = virtual_allocator_model(settings->virtual_allocator, error);
+	const struct virtual_allocator_wiring wiring = {
+	        .settings = settings, .pages = parts->pages, .layout = &parts->layout, .steps = &parts->steps};
+	parts->areas = model ? model->create(&wiring, error) : NULL;
+	if (!parts->areas)
+		return false;
+	kernel_map_tell_areas(&parts->kernel_map, &(struct area_tables){.frame = frame_of_table, .context = parts->areas});
+	parts->steps.recording = parts->steps.maps = true;
+	for (unsigned number = 0; access_workload_area(parts->source, number, &request); number++) {
+		struct virtual_area area = virtual_get(parts->areas, &request, 0);
+		kernel_map_remap_all(&parts->kernel_map, &parts->steps);
+		steps_clear(&parts->steps);
+		if (area.result != VIRTUAL_ALLOC_OK)
+			return error_set(error, ERROR_USAGE, "access_workload: the kernel has no %s for an area of %llu bytes",
+			                 area.result == VIRTUAL_ALLOC_NO_SPACE ? "addresses" : "memory",
+			                 (unsigned long long)request.size);
+		access_workload_place(parts->source, number, area.at.addr);
+	}
+	parts->steps.recording = parts->steps.maps = false;
+	SIM_ASSERT(kernel_map_area_pages(&parts->kernel_map) == parts->areas->ops->pages_mapped(parts->areas));
+	return true;
 }
 
 /* MMUs, and the address space behind them where addresses are translated. */
@@ -363,13 +420,19 @@ static struct access_source *open_source(const struct settings *settings, struct
 {
 	if (settings->accesses && *settings->accesses)
 		return access_source_open(settings->accesses, NULL, error);
-	return access_workload_open(settings->access_workload, settings->machine.cpus, settings->seed, error);
+	struct access_source *source =
+	        access_workload_open(settings->access_workload, settings->machine.cpus, settings->seed, error);
+	if (!source || !source->has_locks || settings->timing == TIMING_CYCLES)
+		return source;
+	error_set(error, ERROR_USAGE, "access_workload: '%s' takes locks, which needs timing: cycles", settings->access_workload);
+	access_source_close(source);
+	return NULL;
 }
 
 static bool make_parts(struct parts *parts, const struct start_state *start, const char *db_path, struct error *error)
 {
 	parts->source = open_source(parts->settings, error);
-	if (!parts->source || !make_pages(parts, start, error) || !make_space(parts, error))
+	if (!parts->source || !make_pages(parts, start, error) || !make_space(parts, error) || !make_areas(parts, error))
 		return false;
 	parts->caches = caches_of_settings(parts->settings, parts->settings->watch_levels, NULL, error);
 	parts->flush = (struct flush_every){.every = parts->settings->machine.cache_flush_every,
@@ -396,6 +459,7 @@ static void release(struct parts *parts)
 		address_space_release(&parts->space);
 	if (parts->mmus.cpus)
 		mmus_release(&parts->mmus);
+	virtual_allocator_destroy(parts->areas);
 	page_allocator_destroy(parts->pages);
 	steps_release(&parts->steps);
 	layout_release(&parts->layout);

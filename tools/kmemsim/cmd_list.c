@@ -36,6 +36,7 @@ static void print_ports(void)
 	puts("page_allocator     hands out blocks of page frames                  models/page_allocator/");
 	puts("object_allocator   hands out objects: caches and kmalloc            models/object_allocator/");
 	puts("virtual_allocator  hands out ranges of kernel addresses: vmalloc    models/virtual_allocator/");
+	puts("user_memory        processes, their areas, page faults and switches  models/user_memory/");
 	puts("memory             says what an access of a core costs              models/memory/");
 	puts("dram               says when a line of main memory arrives              models/dram/");
 	puts("translation        paging modes: formats of page tables            models/translation/");
@@ -51,6 +52,8 @@ static void print_models(void)
 		printf("object_allocator   %-8s  %s\n", model->ops->name, model->ops->help);
 	for (const struct virtual_allocator_model *model = virtual_allocator_models; model->ops; model++)
 		printf("virtual_allocator  %-8s  %s\n", model->ops->name, model->ops->help);
+	for (const struct user_memory_model *model = user_memory_models; model->ops; model++)
+		printf("user_memory        %-8s  %s\n", model->ops->name, model->ops->help);
 	for (const struct memory_model *model = memory_models; model->ops; model++)
 		printf("memory             %-8s  %s\n", model->ops->name, model->ops->help);
 	for (const struct dram_model *model = dram_models; model->ops; model++)
@@ -91,6 +94,8 @@ static void print_metrics(void)
 		print_component("object_allocator", model->ops->name, model->ops->metrics);
 	for (const struct virtual_allocator_model *model = virtual_allocator_models; model->ops; model++)
 		print_component("virtual_allocator", model->ops->name, model->ops->metrics);
+	for (const struct user_memory_model *model = user_memory_models; model->ops; model++)
+		print_component("user_memory", model->ops->name, model->ops->metrics);
 	for (const struct memory_model *model = memory_models; model->ops; model++)
 		print_component("memory", model->ops->name, model->ops->metrics);
 	for (const struct dram_model *model = dram_models; model->ops; model++)

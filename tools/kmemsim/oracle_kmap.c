@@ -69,7 +69,7 @@ static bool begin(struct run *run, struct error *error)
 		return error_set(error, ERROR_INPUT,
 		                 "%s: its #BEGIN line lacks pkmap_base=, last_pkmap= (%u or %u) or fixmap_begin=",
 		                 recording->path, LAST_PKMAP, LAST_PKMAP_PAE);
-	kmap_init(&run->kmap, &spec);
+	kmap_init(&run->kmap, &spec, &run->oracle->steps);
 	return true;
 }
 
@@ -141,7 +141,7 @@ static bool replay_lowmem(struct run *run, const struct recording_line *line)
 	    frame >= run->kmap.spec.end_pfn)
 		return false;
 	vaddr at = VADDR_NULL;
-	kmap_page(&run->kmap, pfn_of(frame), &at);
+	kmap_page(&run->kmap, pfn_of(frame), 0, &at);
 	compare(run, line, kmap_address, at.addr);
 	kmap_local(&run->kmap, pfn_of(frame), 0, &at);
 	compare(run, line, local_address, at.addr);
@@ -155,7 +155,7 @@ static bool replay_kmap(struct run *run, const struct recording_line *line, cons
 	vaddr got = VADDR_NULL;
 	if (!take_mapping(run, &at, &frame, &address))
 		return false;
-	kmap_page(&run->kmap, frame, &got);
+	kmap_page(&run->kmap, frame, 0, &got);
 	compare(run, line, address, got.addr);
 	if (unmap)
 		kunmap_page(&run->kmap, frame);
@@ -168,7 +168,7 @@ static bool replay_kunmap(struct run *run, const struct recording_line *line, co
 	uint64_t address;
 	if (!take_mapping(run, &at, &frame, &address))
 		return false;
-	compare(run, line, KUNMAP_OK, kunmap_page(&run->kmap, frame));
+	compare(run, line, PAGE_UNMAP_OK, kunmap_page(&run->kmap, frame));
 	return true;
 }
 

@@ -8,6 +8,7 @@
 #include "models/mmu_settings.h"
 #include "models/registry.h"
 #include "models/start_state.h"
+#include "models/virtual_allocator/kmap.h"
 #include "sim/kernel_map.h"
 #include "sim/level_store.h"
 #include "sim/procfs.h"
@@ -39,9 +40,13 @@ struct parts {
 	struct page_allocator *pages;
 	struct object_allocator *objects;
 	struct virtual_allocator *areas; /* NULL: the recording has none */
-	struct cache_hierarchy *caches;  /* NULL: the memory model has none */
-	struct mmus mmus;                /* likewise; cpus 0 */
-	struct kernel_map kernel_map;    /* of a machine whose addresses are translated */
+	struct user_memory *users;       /* NULL: the recording has no processes */
+	struct user_tables user_tables;
+	struct user_tables_fault user_faults[CPUS_MAX];
+	struct page_mapper *mapper;
+	struct cache_hierarchy *caches; /* NULL: the memory model has none */
+	struct mmus mmus;               /* likewise; cpus 0 */
+	struct kernel_map kernel_map;   /* of a machine whose addresses are translated */
 	bool mapped;
 	struct timed_machine machine; /* timing: cycles */
 	bool timed;
@@ -170,6 +175,14 @@ static bool settings_are_32bit(const struct parts *parts)
 	return parts->run->settings->machine.architecture == ARCHITECTURE_X86_32;
 }
 
+/* Where the virtual allocator has its page tables. */
+static uint64_t frame_of_table(const void *context, uint64_t linear, unsigned shift)
+{
+	const struct virtual_allocator *areas = context;
+	pfn frame = areas->ops->table_frame ? areas->ops->table_frame(areas, linear, shift) : PFN_NONE;
+	return frame.nr == UINT32_MAX ? FRAME_NONE : (uint64_t)frame.nr << PAGE_SHIFT;
+}
+
 /*
  * The kernel's own page tables, which all cores use.
  * MODEL: memory is one range, holes under 4 GiB are mapped with it. Effect: larger pages across a hole, which nothing touches.
@@ -189,6 +202,11 @@ static bool map_kernel(struct parts *parts, struct error *error)
 	parts->mapped = kernel_map_init(&parts->kernel_map, mmus->mode, &mmus->controls, &mmus->memory, &parts->layout, &ram, 1);
 	if (!parts->mapped)
 		return error_set(error, ERROR_USAGE, "machine.paging: %s maps no kernel", mmus->mode->name);
+	if (parts->areas) {
+		kernel_map_tell_areas(&parts->kernel_map,
+		                      &(struct area_tables){.frame = frame_of_table, .context = parts->areas});
+		parts->steps.maps = true;
+	}
 	for (unsigned cpu = 0; cpu < mmus->cpus; cpu++) {
 		mmus->mmu[cpu].fault = kernel_map_fault;
 		mmus->mmu[cpu].context = &parts->kernel_map;
@@ -240,6 +258,31 @@ static struct op_cost_names names_of(struct parts *parts)
 	return (struct op_cost_names){.owner = owner_of_cache, .call_site = name_of_call_site, .context = parts};
 }
 
+/* Page tables of processes beside the kernel's own, where walks are made. */
+static struct user_tables *make_user_tables(struct parts *parts)
+{
+	struct mmus *mmus = &parts->mmus;
+	if (!parts->users || !parts->mapped)
+		return NULL;
+	const struct paging_level *top = &mmus->mode->level[mmus->mode->levels - 1];
+	const uint32_t entries = 1u << top->index_bits;
+	parts->user_tables = (struct user_tables){
+	        .memory = &mmus->memory,
+	        .kernel_root = parts->kernel_map.tables.root,
+	        .entry_bytes = mmus->mode->entry_bytes,
+	        .entries = entries,
+	        .first_kernel_entry =
+	                mmus->mode->sign_extended ? entries / 2 : (uint32_t)(parts->layout.direct_map >> top->shift)};
+	for (unsigned cpu = 0; cpu < mmus->cpus; cpu++) {
+		struct mmu *mmu = &mmus->mmu[cpu];
+		parts->user_faults[cpu] = (struct user_tables_fault){
+		        .tables = &parts->user_tables, .walker = mmu->walker, .next = mmu->fault, .context = mmu->context};
+		mmu->fault = user_tables_fault;
+		mmu->context = &parts->user_faults[cpu];
+	}
+	return &parts->user_tables;
+}
+
 /* Memory, cores and their clock, and a listener where one is asked for. */
 static bool make_machine(struct parts *parts, struct error *error)
 {
@@ -250,6 +293,9 @@ static bool make_machine(struct parts *parts, struct error *error)
 		return false;
 	machine.caches = parts->caches;
 	machine.mmu = parts->mmus.mmu;
+	machine.users = make_user_tables(parts);
+	if (parts->mapped)
+		machine.tables = (struct table_keeper){.remap = kernel_map_remap, .context = &parts->kernel_map};
 	if (op_events_wanted(settings)) {
 		parts->events = op_events_open(settings, &names, &parts->layout, error);
 		if (!parts->events)
@@ -272,6 +318,40 @@ static bool make_areas(struct parts *parts, struct error *error)
 	return parts->areas != NULL;
 }
 
+/* The paging mode of processes' tables; where nothing is translated, the usual one of the architecture. */
+static const struct translation_ops *mode_of_processes(const struct settings *settings, struct error *error)
+{
+	const struct translation_model *model = translation_model(settings->machine.paging, error);
+	if (model && model->ops->levels == 0)
+		model = translation_model(settings->machine.architecture == ARCHITECTURE_X86_32 ? "x86_pae" : "x86_4level",
+		                          error);
+	return model ? model->ops : NULL;
+}
+
+static bool make_users(struct parts *parts, struct error *error)
+{
+	const struct settings *settings = parts->run->settings;
+	const struct translation_ops *mode = mode_of_processes(settings, error);
+	const struct paging_controls controls = paging_controls_of(settings);
+	if (!mode)
+		return false;
+	if ((mode->linear_bits == 32) != settings_are_32bit(parts))
+		return error_set(error, ERROR_USAGE, "machine.paging is %s, but the machine is of %s bits; expected %s",
+		                 mode->name, settings_are_32bit(parts) ? "32" : "64",
+		                 settings_are_32bit(parts) ? "x86_32 or x86_pae" : "x86_4level or x86_5level");
+	const struct user_memory_wiring wiring = {.settings = settings,
+	                                          .pages = parts->pages,
+	                                          .objects = parts->objects,
+	                                          .areas = parts->areas,
+	                                          .layout = &parts->layout,
+	                                          .steps = &parts->steps,
+	                                          .mode = mode,
+	                                          .controls = &controls,
+	                                          .cpus = settings->machine.cpus};
+	parts->users = user_memory_models[0].create(&wiring, error);
+	return parts->users != NULL;
+}
+
 static bool make_models(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->run->settings;
@@ -291,6 +371,8 @@ static bool make_models(struct parts *parts, struct error *error)
 	/* Recorded addresses are the recorded kernel's. */
 	if (parts->start.path && trace_info(parts->trace)->direct_map)
 		parts->layout.direct_map = trace_info(parts->trace)->direct_map;
+	parts->mapper = page_mapper_kmap_create(
+	        &(struct page_mapper_wiring){.settings = settings, .layout = &parts->layout, .steps = &parts->steps});
 	const struct page_allocator_wiring wiring = {
 	        .settings = settings, .layout = &parts->layout, .steps = &parts->steps, .seed = settings->seed};
 	parts->pages = parts->start.path ? start_state_pages(&parts->start, &wiring, error) : page_model->create(&wiring, error);
@@ -304,7 +386,10 @@ static bool make_models(struct parts *parts, struct error *error)
 	parts->objects = object_model->create(&above, error);
 	if (!parts->objects || (parts->start.path && !start_state_objects(&parts->start, parts->objects, &above, error)))
 		return false;
-	if (trace_has_areas(parts->trace) && !make_areas(parts, error))
+	bool processes = trace_has_processes(parts->trace);
+	if ((processes || trace_has_areas(parts->trace)) && !make_areas(parts, error))
+		return false;
+	if (processes && !make_users(parts, error))
 		return false;
 	return !parts->timed || make_machine(parts, error);
 }
@@ -365,6 +450,8 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .pages = parts->pages,
 	        .objects = parts->objects,
 	        .areas = parts->areas,
+	        .users = parts->users,
+	        .mapper = parts->mapper,
 	        .steps = &parts->steps,
 	        .machine = parts->timed ? &parts->machine.machine : NULL,
 	        .caches = parts->caches,
@@ -471,14 +558,31 @@ static bool write_levels(struct parts *parts, struct error *error)
 	                          level_store_walks(store, run_id, parts->caches, error) && write_mmus(parts, error));
 }
 
-static bool write_machine(struct parts *parts, struct error *error)
+/* The kernel's page tables hold what areas map, once every core has come to all its steps. */
+static bool write_map(struct parts *parts, bool is_whole, struct error *error)
+{
+	const struct kernel_map *map = &parts->kernel_map;
+	const struct kernel_map_counters *counters = &map->counters;
+	if (!parts->mapped)
+		return true;
+	kernel_map_check(map);
+	if (is_whole && parts->areas)
+		SIM_ASSERT(kernel_map_area_pages(map) == parts->areas->ops->pages_mapped(parts->areas));
+	if (counters->wrong_touches)
+		fprintf(stderr, "# %" PRIu64 " accesses were to addresses that nothing maps, the first to 0x%" PRIx64 "\n",
+		        counters->wrong_touches, map->first_wrong);
+	return write_metrics(parts, "kernel_map", kernel_map_metrics, counters, error);
+}
+
+static bool write_machine(struct parts *parts, bool is_whole, struct error *error)
 {
 	const struct op_cost_names names = names_of(parts);
-	return timed_machine_store(&parts->machine, parts->store, parts->run->run_id, &parts->layout, &names, error) &&
+	return write_map(parts, is_whole, error) &&
+	       timed_machine_store(&parts->machine, parts->store, parts->run->run_id, &parts->layout, &names, error) &&
 	       write_levels(parts, error);
 }
 
-static bool write_results(struct parts *parts, struct error *error)
+static bool write_results(struct parts *parts, bool is_whole, struct error *error)
 {
 	struct page_allocator *pages = parts->pages;
 	struct object_allocator *objects = parts->objects;
@@ -487,9 +591,14 @@ static bool write_results(struct parts *parts, struct error *error)
 	       (!followed || write_metrics(parts, "follow_pages", follow_pages_metrics, followed, error)) &&
 	       write_metrics(parts, "page_allocator", pages->ops->metrics, pages->ops->counters(pages), error) &&
 	       write_metrics(parts, "object_allocator", objects->ops->metrics, objects->ops->counters(objects), error) &&
+	       write_metrics(parts, "page_mapper", parts->mapper->ops->metrics, parts->mapper->ops->counters(parts->mapper),
+	                     error) &&
 	       (!parts->areas || write_metrics(parts, "virtual_allocator", parts->areas->ops->metrics,
 	                                       parts->areas->ops->counters(parts->areas), error)) &&
-	       write_caches(parts, error) && write_call_sites(parts, error) && (!parts->timed || write_machine(parts, error));
+	       (!parts->users || write_metrics(parts, "user_memory", parts->users->ops->metrics,
+	                                       parts->users->ops->counters(parts->users), error)) &&
+	       write_caches(parts, error) && write_call_sites(parts, error) &&
+	       (!parts->timed || write_machine(parts, is_whole, error));
 }
 
 static bool read_states(struct parts *parts, struct error *error)
@@ -668,7 +777,9 @@ static void release(struct parts *parts)
 		kernel_map_release(&parts->kernel_map);
 	if (parts->mmus.cpus)
 		mmus_release(&parts->mmus);
+	user_memory_destroy(parts->users);
 	virtual_allocator_destroy(parts->areas);
+	page_mapper_destroy(parts->mapper);
 	object_allocator_destroy(parts->objects);
 	page_allocator_destroy(parts->pages);
 	steps_release(&parts->steps);
@@ -689,7 +800,7 @@ static bool replay_all(struct parts *parts, bool *interrupted, struct error *err
 	parts->replay_s = host_seconds() - started;
 	*interrupted = status == REPLAY_INTERRUPTED;
 	struct error at_results = {0};
-	if (!write_results(parts, &at_results) || !write_expectation(parts, &at_results))
+	if (!write_results(parts, status == REPLAY_COMPLETE, &at_results) || !write_expectation(parts, &at_results))
 		return error_set(error, at_results.kind, "%s", at_results.text);
 	return status != REPLAY_FAILED;
 }

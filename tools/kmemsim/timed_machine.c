@@ -32,8 +32,11 @@ bool timed_machine_create(struct timed_machine *timed, const struct timed_machin
 	const struct machine_wiring cores = {.cpus = settings->machine.cpus,
 	                                     .line_bytes = settings->machine.cache_line_bytes,
 	                                     .core = settings->machine.core,
+	                                     .frequency_mhz = settings_mhz(settings),
 	                                     .memory = timed->memory,
 	                                     .listener = parts->listener,
+	                                     .user_tables = parts->users,
+	                                     .tables = parts->tables,
 	                                     .layout = parts->layout};
 	machine_init(&timed->machine, &cores);
 	return true;
@@ -76,6 +79,7 @@ static bool store_locks(const struct lock_table *locks, struct store *store, int
 		        .waits = lock->waits,
 		        .hand_overs = lock->hand_overs,
 		        .wait_cycles = lock->wait_cycles,
+		        .take_cycles = lock->take_cycles,
 		};
 		if (!store_lock(store, run_id, &row, error))
 			return false;

@@ -24,6 +24,8 @@ struct timed_machine_parts {
 	struct mmu *mmu;
 	struct layout *layout;
 	struct core_listener *listener; /* lives as long as the machine runs; NULL: nobody listens */
+	struct user_tables *users;      /* page tables of processes; NULL: there are none that are walked */
+	struct table_keeper tables;     /* likewise; remap NULL: nobody keeps page tables */
 };
 
 /* Whether the memory model of the settings needs caches and MMUs. */

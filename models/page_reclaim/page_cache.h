@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * page_cache.h - pages of files in memory: which frame holds which page, read-ahead, and who writes what is dirty.
+ *
+ * A file is a number and a length. A fault that finds its page reads on behind it where a page is marked for that; one that does
+ * not reads what lies around it, and waits for the disk. An evicted page leaves its shadow in its place.
+ *
+ * Source: mm/filemap.c of Linux 6.1: filemap_fault, do_sync_mmap_readahead, do_async_mmap_readahead, filemap_add_folio;
+ * mm/readahead.c: page_cache_ra_unbounded, do_page_cache_ra, ondemand_readahead, get_init_ra_size, get_next_ra_size,
+ * try_context_readahead, page_cache_async_ra, page_cache_sync_ra; mm/page-writeback.c: domain_dirty_limits,
+ * balance_dirty_pages; fs/fs-writeback.c: wb_do_writeback.
+ * MODEL: nodes of the files' trees are not allocated; no large folios; a run of neighbouring pages is one request.
+ * MODEL: the flusher runs at once and whole, file after file, each in ascending order: when more than dirty_background_ratio
+ * percent of free memory and file pages is dirty, until no more is; all files when reclaim wakes it; and every 5 s those that
+ * have been dirty for 30 s. Above dirty_ratio who dirties waits until the disk has written all it was given.
+ *
+ * Laws: a page of the cache is marked with its file and its place; dirty pages are counted by chunks, files and all.
+ */
+#ifndef MODELS_PAGE_RECLAIM_PAGE_CACHE_H
+#define MODELS_PAGE_RECLAIM_PAGE_CACHE_H
+
+#include "models/page_reclaim/page_lru.h"
+
+/* The longest file: 256 GiB. */
+#define CACHED_FILE_PAGES_MAX (1u << 26)
+
+/* How an area reads its file (madvise()). */
+enum file_advice { FILE_NORMAL, FILE_SEQUENTIAL, FILE_RANDOM };
+
+struct page_cache *page_cache_create(struct page_lru *lru);
+/* Pages that are left are given back; none of them may be mapped. */
+void page_cache_destroy(struct page_cache *cache);
+
+/* A file of so many pages, 1..CACHED_FILE_PAGES_MAX, of which nothing is in memory. */
+uint32_t page_cache_add_file(struct page_cache *cache, uint32_t pages);
+/* Its pages go, written or not; none of them may be mapped. */
+void page_cache_remove_file(struct page_cache *cache, unsigned cpu, uint32_t file);
+
+/* PAGE_NONE: not in memory. */
+uint32_t page_cache_find(const struct page_cache *cache, uint32_t file, uint32_t index);
+
+enum file_fault_result { FILE_FAULT_MINOR, FILE_FAULT_MAJOR, FILE_FAULT_NO_MEMORY, FILE_FAULT_BEYOND_END };
+
+/* filemap_fault(): the page comes into memory if it is not there, the CPU waits for it, and *frame is pinned. */
+enum file_fault_result page_cache_fault(struct page_cache *cache, unsigned cpu, uint32_t file, uint32_t index,
+                                        enum file_advice advice, uint32_t *frame);
+
+/* The page has been written to. The CPU may have to wait (balance_dirty_pages). */
+void page_cache_set_dirty(struct page_cache *cache, unsigned cpu, uint32_t frame);
+
+/* --- for page_lru.c and reclaim.c --- */
+
+/* The page goes to disk, on behalf of a CPU, which waits for room in the disk's queue. */
+void page_cache_write(struct page_cache *cache, unsigned cpu, uint32_t frame);
+/* The page leaves memory, its shadow stays. */
+void page_cache_evict(struct page_cache *cache, uint32_t file, uint32_t index, page_shadow shadow);
+void page_cache_moved(struct page_cache *cache, uint32_t file, uint32_t index, uint32_t to);
+/* wakeup_flusher_threads(): all that is dirty is written. */
+void page_cache_wake_flusher(struct page_cache *cache, unsigned cpu);
+/* Time has come to an op of the CPU: what has been dirty for long is written. */
+void page_cache_tick(struct page_cache *cache, unsigned cpu);
+uint64_t page_cache_dirty_pages(const struct page_cache *cache);
+void page_cache_check(const struct page_cache *cache);
+
+#endif

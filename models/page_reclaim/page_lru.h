@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * page_lru.h - pages of user memory and of the page cache by age: four lists a node, active and inactive, of anonymous memory and
+ * of files, and the reclaim that takes pages off their ends.
+ *
+ * The lists are Linux 6.1's two-list LRU, which Debian's kernel uses: CONFIG_LRU_GEN is built in there and off
+ * (CONFIG_LRU_GEN_ENABLED is not set). A page comes in at the head of an inactive list by way of its CPU's batch of 15; marked
+ * accessed twice it goes to the active list; from the ends pages go the other way, and out. Of mapped pages the accessed bits in
+ * the page tables tell: one is a second chance, two make the page active. An evicted page leaves a shadow behind (shadow.h), and
+ * when it comes back soon enough it comes in active.
+ *
+ *   page_lru.c   frames, lists, batches, marks, refaults
+ *   reclaim.c    how much of which list, scanning, writing out
+ *   swap_in.c    pages back from the swap device
+ *   page_cache.c pages of files
+ *
+ * Whoever maps the pages answers three questions about a frame (struct page_mapper); the page allocator asks for reclaim by the
+ * port's struct page_reclaimer.
+ *
+ * Time. Decisions know no cycles. Each CPU has a clock in nanoseconds: that of the ops, and what its ops have waited for devices
+ * so far. Who waits for a page writes down a step for it (step_sleep), and the core pays for it as cost part `io`.
+ *
+ * Source: mm/swap.c, mm/vmscan.c, mm/workingset.c, include/linux/mm_inline.h of Linux 6.1.
+ * MODEL: control groups, mlock, huge pages and MADV_FREE are left out. MODEL: a page that is written out is clean at once and
+ * goes at the first look at it, as with a device that answers while the caller waits (SWP_SYNCHRONOUS_IO); the device is busy for
+ * as long as it takes. A kernel looks a second time at each page it wrote, when that has ended.
+ *
+ * Laws: a page on a list is marked so, and on the list of its marks; each list is as long as counted, by zone, too; no frame is
+ * on two; pages in batches are counted by their pins.
+ */
+#ifndef MODELS_PAGE_RECLAIM_PAGE_LRU_H
+#define MODELS_PAGE_RECLAIM_PAGE_LRU_H
+
+#include "models/page_reclaim/block_device.h"
+#include "models/page_reclaim/swap.h"
+#include "sim/metric.h"
+#include "sim/port/page_allocator.h"
+
+/* include/linux/pagevec.h; include/linux/swap.h; include/linux/mmzone.h. */
+#define PAGEVEC_SIZE 15
+#define SWAP_CLUSTER_MAX 32
+#define DEF_PRIORITY 12
+#define LRU_NODES_MAX 4
+
+enum lru_list { LRU_INACTIVE_ANON, LRU_ACTIVE_ANON, LRU_INACTIVE_FILE, LRU_ACTIVE_FILE, LRU_LISTS };
+
+/* What a page belongs to. */
+enum page_kind { PAGE_ANON, PAGE_FILE, PAGE_KINDS };
+
+/* Marks of a page, as enum pageflags has them. */
+enum page_mark {
+	PG_LRU = 1 << 0, /* on a list */
+	PG_ACTIVE = 1 << 1,
+	PG_REFERENCED = 1 << 2,
+	PG_WORKINGSET = 1 << 3, /* was active before */
+	PG_FILE = 1 << 4,       /* not PG_swapbacked */
+	PG_DIRTY = 1 << 5,
+	PG_SWAPCACHE = 1 << 6,
+	PG_READAHEAD = 1 << 7, /* PG_reclaim as well: the same bit */
+	PG_KNOWN = 1 << 8,     /* the frame is a page of ours */
+	PG_RELEASED = 1 << 9   /* nobody's any more: goes when its last batch is emptied */
+};
+
+/* The record of a frame, or the head of a list. */
+struct user_page {
+	uint32_t next, prev;
+	uint32_t index; /* PG_SWAPCACHE: slot. PG_FILE: page of the file */
+	uint32_t file;
+	uint64_t ready_ns; /* its contents are there */
+	uint16_t marks;
+	uint8_t zone;
+	uint8_t pins; /* batches and callers that hold it */
+};
+
+struct page_batch {
+	uint32_t frames[PAGEVEC_SIZE];
+	uint32_t count;
+};
+
+struct lru_counters {
+	uint64_t pgscan_anon, pgscan_file, pgsteal_anon, pgsteal_file, pgscan_skip;
+	uint64_t pgrefill, pgactivate, pgdeactivate;
+	uint64_t workingset_refault_anon, workingset_refault_file;
+	uint64_t workingset_activate_anon, workingset_activate_file;
+	uint64_t workingset_restore_anon, workingset_restore_file;
+	uint64_t nr_vmscan_write, nr_vmscan_immediate_reclaim;
+	uint64_t pswpin, pswpout, swap_ra, swap_ra_hit;
+	uint64_t pgpgin, pgpgout; /* of files, pages */
+	uint64_t pgmajfault;
+	uint64_t io_waits, io_wait_ns;
+	uint64_t pages_added, pages_freed, pages_moved;
+	/* Levels, brought up to date by lru_counters(). */
+	uint64_t nr_inactive_anon, nr_active_anon, nr_inactive_file, nr_active_file;
+	uint64_t nr_lru_pages, nr_swapcached, nr_dirty, swap_slots_used;
+};
+
+extern const struct metric lru_metrics[];
+
+/* The lists of a node (struct lruvec). */
+struct lruvec {
+	uint64_t pages[LRU_LISTS];
+	uint64_t anon_cost, file_cost;
+	uint64_t nonresident_age;
+	uint64_t activated[PAGE_KINDS]; /* by refaults */
+	uint64_t refaults[PAGE_KINDS];  /* that number when reclaim ended last */
+	bool dirty;                     /* PGDAT_DIRTY: kswapd writes pages of files, too */
+};
+
+/* What unmapping a page found. */
+struct unmapped {
+	uint32_t entries; /* that mapped it, and name its slot now */
+	bool dirty;       /* one of them was */
+};
+
+/* Answers of who maps the pages. Calls come from within allocations and frees; none of the page allocator's from here. */
+struct page_mapper {
+	/* Entries that map the frame, and whether one is of executable memory. 0: it is not mapped. */
+	uint32_t (*entries)(void *context, uint32_t frame, bool *executable);
+	/* folio_referenced(): how many of them have their accessed bit set; it is cleared. */
+	uint32_t (*referenced)(void *context, uint32_t frame, unsigned cpu);
+	/* try_to_unmap(): every entry names `slot` from now on; SWAP_SLOT_NONE, of a file's page: it is empty. */
+	struct unmapped (*unmap)(void *context, uint32_t frame, uint32_t slot, unsigned cpu);
+	/* try_to_unmap_flush(): what was unmapped leaves the TLBs. */
+	void (*flush)(void *context, unsigned cpu);
+	void *context;
+};
+
+struct page_cache;
+
+struct lru_spec {
+	struct swap_spec swap; /* its drop and context are the LRU's own */
+	struct block_device_spec swap_device, disk;
+	bool swap_synchronous; /* the device answers while the caller waits: no read-ahead, no swap cache (SWP_SYNCHRONOUS_IO) */
+	uint32_t page_cluster; /* vm.page-cluster: 2^page_cluster pages are read ahead at most, 0..5 */
+	uint32_t swappiness;   /* vm.swappiness, 0..200 */
+	uint32_t read_ahead_pages;                    /* of files */
+	uint32_t dirty_background_ratio, dirty_ratio; /* percent of what could be dirty */
+	unsigned cpus;
+};
+
+struct lru_wiring {
+	struct lru_spec spec;
+	struct page_allocator *pages; /* its reclaimer becomes this LRU */
+	struct steps *steps;
+	const struct page_mapper *mapper; /* copied */
+};
+
+struct page_lru {
+	struct page_allocator *pages;
+	struct steps *steps;
+	struct page_mapper mapper;
+	struct lru_spec spec;
+	struct page_reclaimer reclaimer;
+	struct user_page *frames; /* owned; list heads behind the last frame */
+	uint32_t end_pfn;
+	struct {
+		uint32_t start, end;
+		unsigned node;
+		uint64_t pages[LRU_LISTS];
+	} zones[ZONES_MAX];
+	unsigned zone_count;
+	struct lruvec nodes[LRU_NODES_MAX];
+	struct page_batch lru_add[CPUS_MAX], activate[CPUS_MAX];
+	uint64_t op_ns[CPUS_MAX], waited_ns[CPUS_MAX]; /* clock of each CPU: their sum */
+	struct swap swap;
+	struct block_device swap_device, disk;
+	struct page_cache *cache; /* owned */
+	struct lru_counters counters;
+};
+
+#define PAGE_NONE UINT32_MAX
+
+struct page_lru *page_lru_create(const struct lru_wiring *wiring);
+/* All pages must have gone, but for those of files, which are given back. */
+void page_lru_destroy(struct page_lru *lru);
+
+/* --- clocks --- */
+
+/* An op of the CPU begins, so many nanoseconds after the run did. */
+void page_lru_op(struct page_lru *lru, unsigned cpu, uint64_t op_ns);
+uint64_t page_lru_now(const struct page_lru *lru, unsigned cpu);
+/* The CPU's op sleeps until then, if that is not over. */
+void page_lru_wait_until(struct page_lru *lru, unsigned cpu, uint64_t ns);
+
+/* --- pages --- */
+
+/* folio_add_lru() of a frame just allocated, order 0. `marks`: PG_FILE, PG_DIRTY, PG_WORKINGSET, PG_ACTIVE. */
+void page_lru_add(struct page_lru *lru, unsigned cpu, uint32_t frame, unsigned marks);
+/* The last mapping of an anonymous page is gone: it leaves swap cache and list, and its frame is freed. */
+void page_lru_release(struct page_lru *lru, unsigned cpu, uint32_t frame);
+/* folio_mark_accessed() */
+void page_lru_mark_accessed(struct page_lru *lru, unsigned cpu, uint32_t frame);
+/* lru_add_drain(): the CPU's batches go to the lists. */
+void page_lru_drain(struct page_lru *lru, unsigned cpu);
+/* The page moved to another frame (compaction). */
+void page_lru_move(struct page_lru *lru, unsigned cpu, uint32_t from, uint32_t to);
+/* Nobody may take the page away meanwhile. */
+void page_lru_pin(struct page_lru *lru, uint32_t frame);
+void page_lru_unpin(struct page_lru *lru, unsigned cpu, uint32_t frame);
+
+static inline struct user_page *page_of(const struct page_lru *lru, uint32_t frame)
+{
+	return &lru->frames[frame];
+}
+
+static inline bool page_has(const struct page_lru *lru, uint32_t frame, enum page_mark mark)
+{
+	return lru->frames[frame].marks & mark;
+}
+
+/* --- swap --- */
+
+/* Where read-ahead in an area stands (vma->swap_readahead_info). All zero at first. */
+struct swap_read_ahead {
+	uint64_t page; /* of the last fault */
+	uint32_t window, hits;
+	bool is_set;
+};
+
+/* The fault: page numbers are virtual addresses by PAGE_SIZE. */
+struct swap_fault {
+	uint64_t page, first_page, end_page; /* of the fault, of its area */
+	struct swap_read_ahead *read_ahead;
+	/* The slot that the entry of a page of the area names, SWAP_SLOT_NONE if it names none. */
+	uint32_t (*slot_of)(void *context, uint64_t page);
+	void *context;
+	gfp flags; /* of the frames it allocates */
+};
+
+enum swap_in_result { SWAP_IN_MINOR, SWAP_IN_MAJOR, SWAP_IN_NO_MEMORY };
+
+/*
+ * do_swap_page() up to the mapping: the page of `slot` comes from the swap cache or the device, its neighbours with it, and the
+ * CPU waits for it. *frame is pinned. The caller then maps it and calls page_swapped_in().
+ */
+enum swap_in_result page_swap_in(struct page_lru *lru, unsigned cpu, uint32_t slot, const struct swap_fault *fault,
+                                 uint32_t *frame);
+/*
+ * The entry names the frame instead of the slot now. Returns whether the page is the entry's alone, so that a write need not
+ * copy it. Unpins it.
+ */
+bool page_swapped_in(struct page_lru *lru, unsigned cpu, uint32_t slot, uint32_t frame, bool write);
+/* fork(): one more entry names the slot. An entry that goes with its area: swap_entry_gone(). */
+void page_swap_duplicate(struct page_lru *lru, uint32_t slot);
+void page_swap_entry_gone(struct page_lru *lru, unsigned cpu, uint32_t slot);
+
+/* --- for the files of this folder --- */
+
+uint64_t lru_pages_of_node(const struct page_lru *lru, unsigned node, enum lru_list list, uint32_t end_pfn);
+void lru_list_add(struct page_lru *lru, uint32_t frame);
+void lru_list_del(struct page_lru *lru, uint32_t frame);
+uint32_t lru_list_last(const struct page_lru *lru, unsigned node, enum lru_list list);
+void lru_list_rotate(struct page_lru *lru, uint32_t frame);
+/* lru_move_tail_fn(): to the end of its inactive list. */
+void lru_list_rotate_inactive(struct page_lru *lru, uint32_t frame);
+void lru_note_cost(struct page_lru *lru, unsigned node, enum page_kind kind, uint64_t pages);
+static inline enum page_kind kind_of_page(const struct page_lru *lru, uint32_t frame)
+{
+	return lru->frames[frame].marks & PG_FILE ? PAGE_FILE : PAGE_ANON;
+}
+static inline unsigned node_of_page(const struct page_lru *lru, uint32_t frame)
+{
+	return lru->zones[lru->frames[frame].zone].node;
+}
+/* workingset_eviction(), workingset_refault() */
+page_shadow lru_evict(struct page_lru *lru, uint32_t frame);
+void lru_refault(struct page_lru *lru, uint32_t frame, unsigned *marks, page_shadow shadow);
+/* folio_free_swap(): the page gives its slot up if no entry names it, and is dirty from then on. */
+bool lru_free_swap(struct page_lru *lru, unsigned cpu, uint32_t frame);
+/* Takes a page that is on no list out of our hands and frees its frame. */
+void lru_free_frame(struct page_lru *lru, unsigned cpu, uint32_t frame);
+/* reclaim.c */
+extern const struct page_reclaimer lru_reclaimer;
+
+/* Counters with levels brought up to date. */
+const struct lru_counters *page_lru_counters(struct page_lru *lru);
+void page_lru_check(const struct page_lru *lru);
+
+#endif

@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * reclaim.c - takes pages off the ends of the lists: how much of which list, second chances, writing out, freeing.
+ *
+ * Algorithm: a pass at priority p looks at 1/2^p of each list, anonymous memory and files weighed by swappiness and by what each
+ * cost lately, 32 pages at a time. A page of an inactive list that was used since is spared or made active; else it is unmapped,
+ * written if it is dirty, and freed, a shadow in its place. Pages of an active list become inactive, used or not (but for
+ * executable ones of files that were), while that list is larger than its share.
+ * Source: mm/vmscan.c of Linux 6.1: prepare_scan_count, get_scan_count, inactive_is_low, shrink_lruvec, shrink_list,
+ * isolate_lru_folios, shrink_inactive_list, shrink_folio_list, folio_check_references, pageout, __remove_mapping,
+ * move_folios_to_lru, shrink_active_list, kswapd_age_node, snapshot_refaults, zone_reclaimable_pages.
+ *
+ * MODEL: nobody is throttled by too_many_isolated() or reclaim_throttle(), as decisions of CPUs do not overlap; who reclaims
+ * waits where the device's queue is full. Whoever lets kswapd run waits in its place.
+ */
+#include "models/page_reclaim/page_cache.h"
+#include "models/page_reclaim/page_lru.h"
+
+/* folio_check_references() */
+enum verdict { VERDICT_RECLAIM, VERDICT_RECLAIM_CLEAN, VERDICT_KEEP, VERDICT_ACTIVATE };
+
+/* Pages taken off a list, oldest first, and those of them to be freed. */
+struct isolated {
+	uint32_t frames[SWAP_CLUSTER_MAX], freed[SWAP_CLUSTER_MAX];
+	uint32_t count, freed_count, kept;
+	uint64_t scanned;
+	uint64_t paged_out, dirty; /* of files: dirty */
+};
+
+/* A pass of a node (struct scan_control). */
+struct pass {
+	struct page_lru *lru;
+	const struct reclaim_request *request;
+	struct lruvec *lists;
+	bool deactivate[PAGE_KINDS];
+	bool cache_trim_mode, file_is_tiny;
+	uint64_t anon_cost, file_cost;
+	uint64_t scanned, reclaimed, dirty, file_taken;
+	bool skipped_deactivate;
+};
+
+static uint64_t integer_square_root(uint64_t of)
+{
+	uint64_t root = 0;
+	while ((root + 1) * (root + 1) <= of)
+		root++;
+	return root;
+}
+
+static bool inactive_is_low(const struct lruvec *lists, enum page_kind kind)
+{
+	enum lru_list list = kind == PAGE_FILE ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
+	uint64_t inactive = lists->pages[list], active = lists->pages[list + 1];
+	uint64_t gigabytes = (inactive + active) * PAGE_SIZE >> 30;
+	uint64_t ratio = gigabytes ? integer_square_root(10 * gigabytes) : 1;
+	return inactive * ratio < active;
+}
+
+/* --- isolation --- */
+
+/* isolate_lru_folios(): younger pages of zones that do not help come to the head. */
+static void isolate(struct pass *pass, enum lru_list list, uint64_t wanted, struct isolated *taken)
+{
+	struct page_lru *lru = pass->lru;
+	uint64_t left = pass->lists->pages[list];
+	*taken = (struct isolated){0};
+	SIM_ASSERT(wanted <= SWAP_CLUSTER_MAX);
+	for (; taken->count < wanted && left > 0; left--) {
+		uint32_t frame = lru_list_last(lru, pass->request->node, list);
+		taken->scanned++;
+		if (frame >= pass->request->end_pfn) {
+			lru->counters.pgscan_skip++;
+			lru_list_rotate(lru, frame);
+			continue;
+		}
+		lru_list_del(lru, frame);
+		taken->frames[taken->count++] = frame;
+	}
+}
+
+/* move_folios_to_lru() of one page. */
+static void put_back(struct pass *pass, uint32_t frame)
+{
+	lru_list_add(pass->lru, frame);
+	if (page_has(pass->lru, frame, PG_ACTIVE))
+		pass->lists->nonresident_age++;
+}
+
+/* --- one page --- */
+
+static enum verdict check_references(struct pass *pass, uint32_t frame)
+{
+	struct page_lru *lru = pass->lru;
+	struct user_page *page = page_of(lru, frame);
+	bool executable = false, was_referenced = page->marks & PG_REFERENCED;
+	uint32_t young = 0;
+	if (lru->mapper.entries(lru->mapper.context, frame, &executable))
+		young = lru->mapper.referenced(lru->mapper.context, frame, pass->request->cpu);
+	page->marks &= (uint16_t)~PG_REFERENCED;
+	if (young) {
+		page->marks |= PG_REFERENCED;
+		if (was_referenced || young > 1 || (executable && page->marks & PG_FILE))
+			return VERDICT_ACTIVATE;
+		return VERDICT_KEEP;
+	}
+	return was_referenced && page->marks & PG_FILE ? VERDICT_RECLAIM_CLEAN : VERDICT_RECLAIM;
+}
+
+static void activate(struct pass *pass, uint32_t frame)
+{
+	struct page_lru *lru = pass->lru;
+	if (swap_is_full(&lru->swap))
+		lru_free_swap(lru, pass->request->cpu, frame);
+	lru->frames[frame].marks |= PG_ACTIVE;
+	lru->counters.pgactivate++;
+}
+
+/* add_to_swap(). MODEL: the nodes of the swap cache's tree are not allocated. */
+static bool add_to_swap(struct pass *pass, uint32_t frame)
+{
+	struct page_lru *lru = pass->lru;
+	uint32_t slot = swap_take(&lru->swap, pass->request->cpu);
+	if (slot == SWAP_SLOT_NONE)
+		return false;
+	swap_cache_add(&lru->swap, slot, frame);
+	lru->frames[frame].index = slot;
+	lru->frames[frame].marks |= PG_SWAPCACHE | PG_DIRTY;
+	return true;
+}
+
+static void unmap(struct pass *pass, uint32_t frame)
+{
+	struct page_lru *lru = pass->lru;
+	struct user_page *page = page_of(lru, frame);
+	bool executable;
+	if (!lru->mapper.entries(lru->mapper.context, frame, &executable))
+		return;
+	uint32_t slot = page->marks & PG_SWAPCACHE ? page->index : SWAP_SLOT_NONE;
+	struct unmapped found = lru->mapper.unmap(lru->mapper.context, frame, slot, pass->request->cpu);
+	for (uint32_t i = 0; slot != SWAP_SLOT_NONE && i < found.entries; i++)
+		swap_duplicate(&lru->swap, slot);
+	if (!found.dirty)
+		return;
+	if (page->marks & PG_FILE)
+		page_cache_set_dirty(lru->cache, pass->request->cpu, frame);
+	else
+		page->marks |= PG_DIRTY;
+}
+
+/* swap_writepage(), or writepage of a file. Whoever writes waits until the device's queue takes it. */
+static void page_out(struct pass *pass, uint32_t frame, struct isolated *taken)
+{
+	struct page_lru *lru = pass->lru;
+	unsigned cpu = pass->request->cpu;
+	if (page_has(lru, frame, PG_FILE)) {
+		page_cache_write(lru->cache, cpu, frame);
+	} else {
+		struct block_answer answer = block_device_write(&lru->swap_device, page_lru_now(lru, cpu), PAGE_SIZE);
+		lru->frames[frame].marks &= (uint16_t)~PG_DIRTY;
+		lru->counters.pswpout++;
+		page_lru_wait_until(lru, cpu, answer.taken_ns);
+	}
+	lru->counters.nr_vmscan_write++;
+	taken->paged_out++;
+}
+
+/* Whether a dirty page is clean now; if not, *verdict says what becomes of it. */
+static bool clean(struct pass *pass, uint32_t frame, struct isolated *taken, enum verdict *verdict)
+{
+	struct page_lru *lru = pass->lru;
+	struct user_page *page = page_of(lru, frame);
+	const struct reclaim_request *request = pass->request;
+	if (!(page->marks & PG_DIRTY))
+		return true;
+	if (page->marks & PG_FILE && (!request->kswapd || !(page->marks & PG_READAHEAD) || !pass->lists->dirty)) {
+		page->marks |= PG_READAHEAD;
+		lru->counters.nr_vmscan_immediate_reclaim++;
+		*verdict = VERDICT_ACTIVATE;
+		return false;
+	}
+	bool may_enter_fs = request->flags & __GFP_FS || (page->marks & PG_SWAPCACHE && request->flags & __GFP_IO);
+	if (*verdict == VERDICT_RECLAIM_CLEAN || !may_enter_fs || !request->may_writepage || page->pins) {
+		*verdict = VERDICT_KEEP;
+		return false;
+	}
+	page_out(pass, frame, taken);
+	return true;
+}
+
+/* __remove_mapping() */
+static void remove_mapping(struct pass *pass, uint32_t frame)
+{
+	struct page_lru *lru = pass->lru;
+	struct user_page *page = page_of(lru, frame);
+	page_shadow shadow = lru_evict(lru, frame);
+	if (page->marks & PG_SWAPCACHE) {
+		swap_cache_remove(&lru->swap, pass->request->cpu, page->index, shadow);
+		page->marks &= (uint16_t)~PG_SWAPCACHE;
+	} else {
+		page_cache_evict(lru->cache, page->file, page->index, shadow);
+	}
+}
+
+/* A page of shrink_folio_list(). RECLAIM: it is free to go. */
+static enum verdict shrink_page(struct pass *pass, uint32_t frame, struct isolated *taken)
+{
+	struct page_lru *lru = pass->lru;
+	struct user_page *page = page_of(lru, frame);
+	if (page->ready_ns > page_lru_now(lru, pass->request->cpu))
+		return VERDICT_KEEP; /* locked, while it is being read */
+	taken->dirty += (page->marks & (PG_FILE | PG_DIRTY)) == (PG_FILE | PG_DIRTY);
+	enum verdict verdict = check_references(pass, frame);
+	if (verdict >= VERDICT_KEEP)
+		return verdict;
+	if (!(page->marks & (PG_FILE | PG_SWAPCACHE))) {
+		if (!(pass->request->flags & __GFP_IO))
+			return VERDICT_KEEP;
+		if (!add_to_swap(pass, frame))
+			return VERDICT_ACTIVATE;
+	}
+	unmap(pass, frame);
+	if (!clean(pass, frame, taken, &verdict))
+		return verdict;
+	if (page->pins)
+		return VERDICT_KEEP;
+	remove_mapping(pass, frame);
+	return VERDICT_RECLAIM;
+}
+
+static void shrink_pages(struct pass *pass, struct isolated *taken)
+{
+	for (uint32_t i = 0; i < taken->count; i++) {
+		uint32_t frame = taken->frames[i];
+		enum verdict verdict = shrink_page(pass, frame, taken);
+		if (verdict <= VERDICT_RECLAIM_CLEAN) {
+			taken->freed[taken->freed_count++] = frame;
+			continue;
+		}
+		if (verdict == VERDICT_ACTIVATE)
+			activate(pass, frame);
+		taken->frames[taken->kept++] = frame;
+	}
+	/* Out of the TLBs before anybody else may have the frames; the youngest goes first. */
+	pass->lru->mapper.flush(pass->lru->mapper.context, pass->request->cpu);
+	for (uint32_t i = taken->freed_count; i-- > 0;)
+		lru_free_frame(pass->lru, pass->request->cpu, taken->freed[i]);
+}
+
+/* --- lists --- */
+
+static uint64_t shrink_inactive_list(struct pass *pass, enum lru_list list, uint64_t wanted)
+{
+	struct page_lru *lru = pass->lru;
+	struct isolated taken;
+	bool file = list >= LRU_INACTIVE_FILE;
+	page_lru_drain(lru, pass->request->cpu);
+	isolate(pass, list, wanted, &taken);
+	*(file ? &lru->counters.pgscan_file : &lru->counters.pgscan_anon) += taken.scanned;
+	pass->scanned += taken.count;
+	if (pass->request->kswapd)
+		pass->request->result->scanned_kswapd += taken.scanned;
+	else
+		pass->request->result->scanned_direct += taken.scanned;
+	if (!taken.count)
+		return 0;
+	shrink_pages(pass, &taken);
+	for (uint32_t i = 0; i < taken.kept; i++)
+		put_back(pass, taken.frames[i]);
+	*(file ? &lru->counters.pgsteal_file : &lru->counters.pgsteal_anon) += taken.freed_count;
+	lru_note_cost(lru, pass->request->node, file ? PAGE_FILE : PAGE_ANON, taken.paged_out);
+	if (taken.dirty == taken.count)
+		page_cache_wake_flusher(lru->cache, pass->request->cpu);
+	pass->dirty += taken.dirty;
+	pass->file_taken += file ? taken.count : 0;
+	return taken.freed_count;
+}
+
+static void shrink_active_list(struct pass *pass, enum lru_list list, uint64_t wanted)
+{
+	struct page_lru *lru = pass->lru;
+	struct isolated taken;
+	page_lru_drain(lru, pass->request->cpu);
+	isolate(pass, list, wanted, &taken);
+	lru->counters.pgrefill += taken.scanned;
+	uint32_t rotated[SWAP_CLUSTER_MAX], rotated_count = 0;
+	for (uint32_t i = 0; i < taken.count; i++) {
+		uint32_t frame = taken.frames[i];
+		bool executable = false;
+		if (lru->mapper.entries(lru->mapper.context, frame, &executable) &&
+		    lru->mapper.referenced(lru->mapper.context, frame, pass->request->cpu) && executable &&
+		    page_has(lru, frame, PG_FILE)) {
+			rotated[rotated_count++] = frame;
+			continue;
+		}
+		lru->frames[frame].marks = (uint16_t)((lru->frames[frame].marks & ~PG_ACTIVE) | PG_WORKINGSET);
+		taken.frames[taken.kept++] = frame;
+	}
+	for (uint32_t i = 0; i < rotated_count; i++)
+		put_back(pass, rotated[i]);
+	for (uint32_t i = 0; i < taken.kept; i++)
+		put_back(pass, taken.frames[i]);
+	lru->counters.pgdeactivate += taken.kept;
+}
+
+static uint64_t shrink_list(struct pass *pass, enum lru_list list, uint64_t wanted)
+{
+	bool active = list == LRU_ACTIVE_ANON || list == LRU_ACTIVE_FILE;
+	if (!active)
+		return shrink_inactive_list(pass, list, wanted);
+	if (pass->deactivate[list == LRU_ACTIVE_FILE ? PAGE_FILE : PAGE_ANON])
+		shrink_active_list(pass, list, wanted);
+	else
+		pass->skipped_deactivate = true;
+	return 0;
+}
+
+/* --- how much of which --- */
+
+static void prepare_scan_count(struct pass *pass)
+{
+	const struct reclaim_request *request = pass->request;
+	const struct lruvec *lists = pass->lists;
+	pass->anon_cost = lists->anon_cost;
+	pass->file_cost = lists->file_cost;
+	for (unsigned kind = 0; kind < PAGE_KINDS; kind++)
+		pass->deactivate[kind] = request->force_deactivate || lists->activated[kind] != lists->refaults[kind] ||
+		                         inactive_is_low(lists, (enum page_kind)kind);
+	pass->cache_trim_mode = lists->pages[LRU_INACTIVE_FILE] >> request->priority && !pass->deactivate[PAGE_FILE];
+	uint64_t file = lists->pages[LRU_ACTIVE_FILE] + lists->pages[LRU_INACTIVE_FILE];
+	pass->file_is_tiny = file + request->free_pages <= request->high_watermarks && !pass->deactivate[PAGE_ANON] &&
+	                     lists->pages[LRU_INACTIVE_ANON] >> request->priority;
+}
+
+/* How anonymous memory and files share the pass: fractions of their sum; {1, 1} of 1: each list by its size. */
+struct balance {
+	uint64_t anon, file, whole;
+};
+
+static struct balance balance_of(const struct pass *pass)
+{
+	const struct reclaim_request *request = pass->request;
+	uint64_t swappiness = pass->lru->spec.swappiness;
+	if (!request->may_swap || !swap_free_slots(&pass->lru->swap))
+		return (struct balance){0, 1, 1};
+	if (!request->priority && swappiness)
+		return (struct balance){1, 1, 1};
+	if (pass->file_is_tiny)
+		return (struct balance){1, 0, 1};
+	if (pass->cache_trim_mode)
+		return (struct balance){0, 1, 1};
+	uint64_t total = pass->anon_cost + pass->file_cost;
+	uint64_t anon = total + pass->anon_cost, file = total + pass->file_cost;
+	total = anon + file;
+	struct balance balance = {.anon = swappiness * (total + 1) / (anon + 1),
+	                          .file = (200 - swappiness) * (total + 1) / (file + 1)};
+	balance.whole = balance.anon + balance.file;
+	return balance;
+}
+
+static void get_scan_count(const struct pass *pass, uint64_t counts[LRU_LISTS])
+{
+	const struct reclaim_request *request = pass->request;
+	struct balance balance = balance_of(pass);
+	for (unsigned list = 0; list < LRU_LISTS; list++) {
+		uint64_t size = lru_pages_of_node(pass->lru, request->node, (enum lru_list)list, request->end_pfn);
+		uint64_t share = list >= LRU_INACTIVE_FILE ? balance.file : balance.anon;
+		counts[list] = (size >> request->priority) * share / balance.whole;
+	}
+}
+
+/* Enough came free: the kind with less left is done, the other gets as large a part of its target as that had of its own. */
+static bool stop_smaller(const uint64_t targets[LRU_LISTS], uint64_t counts[LRU_LISTS])
+{
+	uint64_t anon = counts[LRU_INACTIVE_ANON] + counts[LRU_ACTIVE_ANON];
+	uint64_t file = counts[LRU_INACTIVE_FILE] + counts[LRU_ACTIVE_FILE];
+	if (!anon || !file)
+		return true;
+	unsigned smaller = file > anon ? LRU_INACTIVE_ANON : LRU_INACTIVE_FILE;
+	unsigned other = file > anon ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
+	uint64_t target = targets[smaller] + targets[smaller + 1] + 1;
+	uint64_t percentage = (file > anon ? anon : file) * 100 / target;
+	counts[smaller] = counts[smaller + 1] = 0;
+	for (unsigned list = other; list <= other + 1; list++) {
+		uint64_t scanned = targets[list] - counts[list];
+		uint64_t wanted = targets[list] * (100 - percentage) / 100;
+		counts[list] = wanted > scanned ? wanted - scanned : 0;
+	}
+	return false;
+}
+
+static bool can_age_anon(const struct pass *pass)
+{
+	return swap_total_slots(&pass->lru->swap) && inactive_is_low(pass->lists, PAGE_ANON);
+}
+
+static void shrink_lruvec(struct pass *pass)
+{
+	const struct reclaim_request *request = pass->request;
+	bool proportional = !request->kswapd && request->priority == DEF_PRIORITY;
+	uint64_t counts[LRU_LISTS], targets[LRU_LISTS], reclaimed = 0;
+	get_scan_count(pass, counts);
+	for (unsigned list = 0; list < LRU_LISTS; list++)
+		targets[list] = counts[list];
+	while (counts[LRU_INACTIVE_ANON] || counts[LRU_ACTIVE_FILE] || counts[LRU_INACTIVE_FILE]) {
+		for (unsigned list = 0; list < LRU_LISTS; list++) {
+			uint64_t wanted = counts[list] < SWAP_CLUSTER_MAX ? counts[list] : SWAP_CLUSTER_MAX;
+			counts[list] -= wanted;
+			if (wanted)
+				reclaimed += shrink_list(pass, (enum lru_list)list, wanted);
+		}
+		if (reclaimed < request->to_reclaim || proportional)
+			continue;
+		if (stop_smaller(targets, counts))
+			break;
+	}
+	pass->reclaimed += reclaimed;
+	if (can_age_anon(pass))
+		shrink_active_list(pass, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX);
+}
+
+/* --- the port --- */
+
+static struct pass pass_of(struct page_lru *lru, const struct reclaim_request *request)
+{
+	SIM_ASSERT(request->node < LRU_NODES_MAX && request->priority >= 0 && request->priority <= DEF_PRIORITY);
+	return (struct pass){.lru = lru, .request = request, .lists = &lru->nodes[request->node]};
+}
+
+static void shrink(void *context, const struct reclaim_request *request)
+{
+	struct pass pass = pass_of(context, request);
+	prepare_scan_count(&pass);
+	shrink_lruvec(&pass);
+	if (request->kswapd && pass.dirty == pass.file_taken)
+		pass.lists->dirty = true;
+	request->result->scanned += pass.scanned;
+	request->result->reclaimed += pass.reclaimed;
+	request->result->skipped_deactivate |= pass.skipped_deactivate;
+}
+
+/* kswapd_age_node() */
+static void age(void *context, const struct reclaim_request *request)
+{
+	struct pass pass = pass_of(context, request);
+	if (can_age_anon(&pass))
+		shrink_active_list(&pass, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX);
+}
+
+/* snapshot_refaults(); a balanced node is not full of dirty pages any more (clear_pgdat_congested). */
+static void end(void *context, unsigned node, bool balanced)
+{
+	struct page_lru *lru = context;
+	for (unsigned kind = 0; kind < PAGE_KINDS; kind++)
+		lru->nodes[node].refaults[kind] = lru->nodes[node].activated[kind];
+	if (balanced)
+		lru->nodes[node].dirty = false;
+}
+
+static uint64_t reclaimable(void *context, unsigned zone)
+{
+	const struct page_lru *lru = context;
+	const uint64_t *pages = lru->zones[zone].pages;
+	uint64_t sum = pages[LRU_INACTIVE_FILE] + pages[LRU_ACTIVE_FILE];
+	if (swap_free_slots(&lru->swap))
+		sum += pages[LRU_INACTIVE_ANON] + pages[LRU_ACTIVE_ANON];
+	return sum;
+}
+
+static uint64_t inactive(void *context, unsigned node)
+{
+	const struct page_lru *lru = context;
+	uint64_t pages = lru->nodes[node].pages[LRU_INACTIVE_FILE];
+	return swap_free_slots(&lru->swap) ? pages + lru->nodes[node].pages[LRU_INACTIVE_ANON] : pages;
+}
+
+const struct page_reclaimer lru_reclaimer = {
+        .shrink = shrink, .age = age, .end = end, .reclaimable = reclaimable, .inactive = inactive};

@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * swap_in.c - pages back from the swap device, and their neighbours with them (interface: page_lru.h).
+ *
+ * Algorithm: the window of pages around the fault that are read with it follows the faults of the area: read ahead and used,
+ * it grows to 2^page_cluster, else it shrinks to 1. It lies behind the fault, before it, or around it, as the last fault of the
+ * area tells.
+ * Source: mm/swap_state.c of Linux 6.1: swap_cache_get_folio, __read_swap_cache_async, __swapin_nr_pages, swap_ra_info,
+ * swap_vma_readahead; mm/memory.c: do_swap_page, should_try_to_free_swap; mm/swapfile.c: free_swap_and_cache,
+ * __try_to_reclaim_swap. The device has no seek times, so the window is one of virtual addresses (swap_use_vma_readahead).
+ */
+#include "models/page_reclaim/page_lru.h"
+
+/* mm/swap_state.c: hits that an area has at first; how many are remembered (SWAP_RA_HITS_MAX); include/linux/swap.h:
+ * SWAP_RA_ORDER_CEILING. */
+#define FIRST_HITS 4
+#define HITS_MAX 63
+#define ORDER_CEILING 5
+/* Pages that one page table maps: the window does not reach beyond it. */
+#define TABLE_PAGES 512
+
+static uint64_t larger(uint64_t one, uint64_t other)
+{
+	return one > other ? one : other;
+}
+
+static uint64_t smaller(uint64_t one, uint64_t other)
+{
+	return one < other ? one : other;
+}
+
+/* __swapin_nr_pages() */
+static uint32_t window_of(uint64_t last_page, uint64_t page, uint32_t hits, uint32_t most, uint32_t last_window)
+{
+	uint32_t pages = hits + 2;
+	if (hits == 0) {
+		if (page != last_page + 1 && page + 1 != last_page)
+			pages = 1;
+	} else {
+		uint32_t rounded = 4;
+		while (rounded < pages)
+			rounded *= 2;
+		pages = rounded;
+	}
+	if (pages > most)
+		pages = most;
+	return pages < last_window / 2 ? last_window / 2 : pages;
+}
+
+/* swap_ra_info(): the pages to read, the fault's among them; false: the fault's alone. */
+static bool window_around(const struct page_lru *lru, const struct swap_fault *fault, uint64_t *first, uint64_t *end)
+{
+	struct swap_read_ahead *state = fault->read_ahead;
+	uint32_t most = 1u << (lru->spec.page_cluster < ORDER_CEILING ? lru->spec.page_cluster : ORDER_CEILING);
+	if (most == 1)
+		return false;
+	if (!state->is_set)
+		*state = (struct swap_read_ahead){.hits = FIRST_HITS, .is_set = true};
+	uint64_t page = fault->page, last = state->page;
+	uint32_t window = window_of(last, page, state->hits, most, state->window);
+	state->page = page;
+	state->window = window;
+	state->hits = 0;
+	if (window == 1)
+		return false;
+	if (page == last + 1)
+		*first = page;
+	else if (last == page + 1)
+		*first = page + 1 > window ? page + 1 - window : 0;
+	else
+		*first = page > (window - 1) / 2 ? page - (window - 1) / 2 : 0;
+	/* Where the window would begin before address 0 its area begins later anyway. */
+	*end = *first + window;
+	uint64_t table = page / TABLE_PAGES * TABLE_PAGES;
+	*first = larger(*first, larger(fault->first_page, table));
+	*end = smaller(*end, smaller(fault->end_page, table + TABLE_PAGES));
+	return true;
+}
+
+static void read_page(struct page_lru *lru, unsigned cpu, uint32_t frame)
+{
+	struct block_answer answer = block_device_read(&lru->swap_device, page_lru_now(lru, cpu), PAGE_SIZE);
+	lru->frames[frame].ready_ns = answer.done_ns;
+	lru->counters.pswpin++;
+	page_lru_wait_until(lru, cpu, answer.taken_ns);
+}
+
+/* A frame for the page of a slot, on its way to a list. PAGE_NONE: no memory. */
+static uint32_t new_page(struct page_lru *lru, unsigned cpu, uint32_t slot, gfp flags, unsigned marks)
+{
+	pfn frame = page_alloc(lru->pages, 0, flags, cpu);
+	if (frame.nr == UINT32_MAX)
+		return PAGE_NONE;
+	page_shadow shadow = lru->swap.map[slot].shadow;
+	if (marks & PG_SWAPCACHE)
+		swap_cache_add(&lru->swap, slot, frame.nr);
+	lru_refault(lru, frame.nr, &marks, shadow);
+	lru->frames[frame.nr].index = slot;
+	lru->frames[frame.nr].ready_ns = UINT64_MAX; /* being read */
+	page_lru_add(lru, cpu, frame.nr, marks);
+	read_page(lru, cpu, frame.nr);
+	return frame.nr;
+}
+
+/* __read_swap_cache_async() and the read. PAGE_NONE: no memory. */
+static uint32_t read_into_cache(struct page_lru *lru, unsigned cpu, uint32_t slot, gfp flags, bool ahead)
+{
+	uint32_t frame = swap_cache_find(&lru->swap, slot);
+	if (frame != SWAP_FRAME_NONE)
+		return frame;
+	frame = new_page(lru, cpu, slot, flags, ahead ? PG_SWAPCACHE | PG_READAHEAD : PG_SWAPCACHE);
+	lru->counters.swap_ra += ahead && frame != PAGE_NONE;
+	return frame;
+}
+
+static uint32_t read_around(struct page_lru *lru, unsigned cpu, uint32_t slot, const struct swap_fault *fault)
+{
+	uint64_t first, end;
+	if (window_around(lru, fault, &first, &end)) {
+		for (uint64_t page = first; page < end; page++) {
+			uint32_t other = page == fault->page ? slot : fault->slot_of(fault->context, page);
+			if (other != SWAP_SLOT_NONE)
+				read_into_cache(lru, cpu, other, fault->flags, page != fault->page);
+		}
+		page_lru_drain(lru, cpu);
+	}
+	return read_into_cache(lru, cpu, slot, fault->flags, false);
+}
+
+/* swap_cache_get_folio(): a page read ahead was wanted. */
+static void note_hit(struct page_lru *lru, uint32_t frame, const struct swap_fault *fault)
+{
+	struct swap_read_ahead *state = fault->read_ahead;
+	bool ahead = page_has(lru, frame, PG_READAHEAD);
+	lru->frames[frame].marks &= (uint16_t)~PG_READAHEAD;
+	lru->counters.swap_ra_hit += ahead;
+	if (!state->is_set)
+		*state = (struct swap_read_ahead){.hits = FIRST_HITS, .is_set = true};
+	state->page = fault->page;
+	if (ahead && state->hits < HITS_MAX)
+		state->hits++;
+}
+
+enum swap_in_result page_swap_in(struct page_lru *lru, unsigned cpu, uint32_t slot, const struct swap_fault *fault,
+                                 uint32_t *frame)
+{
+	enum swap_in_result result = SWAP_IN_MINOR;
+	*frame = swap_cache_find(&lru->swap, slot);
+	if (*frame != SWAP_FRAME_NONE) {
+		note_hit(lru, *frame, fault);
+	} else {
+		bool alone = lru->spec.swap_synchronous && swap_entries(&lru->swap, slot) == 1;
+		*frame = alone ? new_page(lru, cpu, slot, fault->flags, 0) : read_around(lru, cpu, slot, fault);
+		if (*frame == PAGE_NONE)
+			return SWAP_IN_NO_MEMORY;
+		lru->counters.pgmajfault++;
+		result = SWAP_IN_MAJOR;
+	}
+	page_lru_pin(lru, *frame);
+	page_lru_wait_until(lru, cpu, lru->frames[*frame].ready_ns);
+	return result;
+}
+
+bool page_swapped_in(struct page_lru *lru, unsigned cpu, uint32_t slot, uint32_t frame, bool write)
+{
+	struct user_page *page = page_of(lru, frame);
+	bool executable, cached = page->marks & PG_SWAPCACHE;
+	SIM_ASSERT(!cached || page->index == slot);
+	if (cached && write && !(page->marks & PG_LRU))
+		page_lru_drain(lru, cpu);
+	swap_free(&lru->swap, cpu, slot);
+	bool sole = page->pins == 1 && !lru->mapper.entries(lru->mapper.context, frame, &executable);
+	if (cached && (swap_is_full(&lru->swap) || (write && sole)))
+		lru_free_swap(lru, cpu, frame);
+	/* What the device alone had, and the cache never saw, is the reader's own, and dirty, as no slot has it any more. */
+	if (!cached)
+		page->marks |= PG_DIRTY;
+	sole = !lru->mapper.entries(lru->mapper.context, frame, &executable) &&
+	       (!(page->marks & PG_SWAPCACHE) || !swap_entries(&lru->swap, slot));
+	page_lru_unpin(lru, cpu, frame);
+	return sole;
+}
+
+void page_swap_duplicate(struct page_lru *lru, uint32_t slot)
+{
+	swap_duplicate(&lru->swap, slot);
+}
+
+/* free_swap_and_cache() */
+void page_swap_entry_gone(struct page_lru *lru, unsigned cpu, uint32_t slot)
+{
+	bool executable;
+	uint32_t frame = swap_cache_find(&lru->swap, slot);
+	swap_free(&lru->swap, cpu, slot);
+	if (frame == SWAP_FRAME_NONE || swap_entries(&lru->swap, slot))
+		return;
+	if (!lru->mapper.entries(lru->mapper.context, frame, &executable))
+		page_lru_release(lru, cpu, frame);
+	else if (swap_is_full(&lru->swap))
+		lru_free_swap(lru, cpu, frame);
+}

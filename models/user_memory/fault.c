@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * fault.c - accesses of a process to a page, and the faults that let them go on (interface: mm.h).
+ *
+ *   no entry      anonymous   read: the zero page; write: a page of zeroes          do_anonymous_page()
+ *                 file        read: the cache's page; private and written: a copy   do_read_fault(), do_cow_fault(),
+ * do_shared_fault() shared      a page of the common ones, of zeroes when new         shmem_fault() swapped     back in
+ * do_swap_page() not writable  anonymous   the only user takes it as it is, else a copy          do_wp_page(), wp_page_copy(),
+ * wp_page_reuse() zero page, private file   a copy shared      made writable wp_page_shared()
+ *
+ * Source: Linux 6.1 mm/memory.c (functions above, handle_mm_fault(), zap_pte_range()), arch/x86/mm/fault.c
+ * (do_user_addr_fault()), mm/rmap.c (page_add_new_anon_rmap(), page_remove_rmap()).
+ * MODEL: do_fault_around() is left out: each page of a file that is touched is a fault, where a kernel maps up to 16 cached
+ * neighbours with it. MODEL: a file's page is dirty from its first write on; a kernel write-protects it again after writing it
+ * out. MODEL: dirty and accessed bits are set here, too, where the access is decided.
+ */
+#include "models/user_memory/mm.h"
+
+#include <stdlib.h>
+
+#define GFP_PAGE GFP_HIGHUSER_MOVABLE
+
+/* ---- frames ---- */
+
+pfn page_new(struct mm *mm, unsigned order, gfp flags, unsigned cpu)
+{
+	pfn frame = page_alloc(mm->pages, order, flags, cpu);
+	if (frame.nr == UINT32_MAX)
+		return frame;
+	SIM_ASSERT(frame.nr + (1u << order) <= mm->end_pfn && mm->page[frame.nr].kind == MAPPED_NOT);
+	if (flags & __GFP_ZERO)
+		mm->counters.pages_zeroed += 1ull << order;
+	return frame;
+}
+
+void page_free_new(struct mm *mm, pfn frame, unsigned order, unsigned cpu)
+{
+	if (mm->port.watcher.removed)
+		mm->port.watcher.removed(mm->port.watcher.context, frame, order, cpu);
+	gather_free(mm, frame, order, cpu);
+}
+
+static void tell_added(struct mm *mm, pfn frame, unsigned cpu)
+{
+	/* The CPU's batch of pages for the LRU takes a reference (folio_add_lru()). */
+	step_atomic(mm->steps, page_field(mm, frame, PAGE_REFCOUNT), 4);
+	step_write(mm->steps, page_field(mm, frame, PAGE_LRU), 16);
+	if (mm->port.watcher.added)
+		mm->port.watcher.added(mm->port.watcher.context, frame, 0, cpu);
+}
+
+/* ---- gathering ---- */
+
+void gather_begin(struct mm *mm)
+{
+	SIM_ASSERT(!mm->gather.active && mm->gather.count == 0);
+	mm->gather.active = true;
+}
+
+static void give_back(struct mm *mm, pfn frame, unsigned order, unsigned cpu)
+{
+	step_atomic(mm->steps, page_field(mm, frame, PAGE_REFCOUNT), 4);
+	enum page_free_result result = page_free(mm->pages, frame, order, cpu);
+	SIM_ASSERT(result == PAGE_FREE_OK);
+}
+
+void gather_free(struct mm *mm, pfn frame, unsigned order, unsigned cpu)
+{
+	if (!mm->gather.active) {
+		give_back(mm, frame, order, cpu);
+		return;
+	}
+	if (mm->gather.count == mm->gather.room) {
+		mm->gather.room = mm->gather.room ? 2 * mm->gather.room : 64;
+		mm->gather.at = xrealloc(mm->gather.at, mm->gather.room * sizeof *mm->gather.at);
+	}
+	mm->gather.at[mm->gather.count++] = (struct gathered){frame, order};
+}
+
+/* MODEL: the pages that list what was gathered (one for 510 of it) are left out. */
+void gather_end(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, bool freed_tables, unsigned cpu)
+{
+	flush_range(mm, space, start, pages, freed_tables, cpu);
+	mm->gather.active = false;
+	for (uint32_t i = 0; i < mm->gather.count; i++)
+		give_back(mm, mm->gather.at[i].frame, mm->gather.at[i].order, cpu);
+	mm->gather.count = 0;
+}
+
+/* ---- who maps what ---- */
+
+/* The head of the huge page that a frame is of, else itself. */
+static struct mapped_page *head_of(struct mm *mm, pfn frame)
+{
+	struct mapped_page *page = &mm->page[frame.nr];
+	return page->tail ? &mm->page[frame.nr & ~(FRAMES_OF_HUGE - 1)] : page;
+}
+
+void page_mapped(struct mm *mm, struct space *space, pfn frame, bool whole)
+{
+	struct mapped_page *page = &mm->page[frame.nr], *head = head_of(mm, frame);
+	step_atomic(mm->steps, page_field(mm, frame, PAGE_MAPCOUNT), 4);
+	step_update(mm->steps, mm_field(&space->object, MM_RSS_STAT + 8u * page->kind), 8);
+	if (whole)
+		page->whole++;
+	else
+		page->own_count++;
+	head->map_count++;
+	space->rss[page->kind] += whole ? FRAMES_OF_HUGE : 1;
+	space->huge += whole;
+	mm->counters.entries_set++;
+	mm->counters.mapped_pages += whole ? FRAMES_OF_HUGE : 1;
+	if (page->kind == MAPPED_FILE && head->map_count == 1) {
+		mm->counters.file_pages++;
+		if (mm->port.files.mapped)
+			mm->port.files.mapped(mm->port.files.context, frame);
+	}
+}
+
+/* The last entry that maps it is gone. */
+static void last_unmapped(struct mm *mm, pfn frame, bool dirty, unsigned cpu)
+{
+	struct mapped_page *page = &mm->page[frame.nr];
+	if (page->kind == MAPPED_FILE) {
+		mm->counters.file_pages--;
+		*page = (struct mapped_page){0};
+		if (mm->port.files.unmapped)
+			mm->port.files.unmapped(mm->port.files.context, frame, dirty);
+		return;
+	}
+	if (page->kind == MAPPED_SHARED)
+		return; /* the areas' common pages keep it */
+	unsigned order = page->head ? HUGE_ORDER : 0;
+	bool taken_away = mm->taken_away.nr == frame.nr;
+	mm->counters.anonymous_pages -= 1ull << order;
+	for (uint32_t i = 0; i < 1u << order; i++)
+		page[i] = (struct mapped_page){0};
+	if (!taken_away)
+		page_free_new(mm, frame, order, cpu);
+}
+
+void page_unmapped(struct mm *mm, struct space *space, pfn frame, bool whole, bool dirty, unsigned cpu)
+{
+	struct mapped_page *page = &mm->page[frame.nr], *head = head_of(mm, frame);
+	step_atomic(mm->steps, page_field(mm, frame, PAGE_MAPCOUNT), 4);
+	step_update(mm->steps, mm_field(&space->object, MM_RSS_STAT + 8u * page->kind), 8);
+	uint32_t *count = whole ? &page->whole : &page->own_count;
+	SIM_ASSERT(*count > 0 && head->map_count > 0);
+	--*count;
+	space->rss[page->kind] -= whole ? FRAMES_OF_HUGE : 1;
+	space->huge -= whole;
+	mm->counters.entries_cleared++;
+	mm->counters.mapped_pages -= whole ? FRAMES_OF_HUGE : 1;
+	if (--head->map_count == 0)
+		last_unmapped(mm, pfn_of((uint32_t)(head - mm->page)), dirty, cpu);
+}
+
+static pfn frame_of_word(uint64_t word)
+{
+	return pfn_of((uint32_t)((word & WORD_FRAME) >> PAGE_SHIFT));
+}
+
+void entry_zap(struct mm *mm, struct space *space, const struct entry *entry, unsigned cpu)
+{
+	uint64_t word = entry_word(entry);
+	bool whole = entry->level > 0;
+	step_spend(mm->steps, mm->cost.unmap_entry);
+	entry_read(mm, entry);
+	if (whole)
+		huge_withdraw(mm, space, entry->table, cpu);
+	entry_write(mm, entry, 0);
+	if (word & WORD_SPECIAL) {
+		mm->counters.zero_entries--;
+	} else if (word & WORD_SWAP) {
+		space->rss[MAPPED_NOT]--;
+		if (mm->port.watcher.swap_given)
+			mm->port.watcher.swap_given(mm->port.watcher.context, (word & WORD_FRAME) >> WORD_SWAP_SHIFT);
+	} else {
+		page_unmapped(mm, space, frame_of_word(word), whole, word & WORD_DIRTY, cpu);
+	}
+}
+
+/* What an entry for a page of the area says; `write`: it may be written at once, and will be. */
+uint64_t area_word(const struct area *area, pfn frame, bool write)
+{
+	uint64_t word = (uint64_t)frame.nr << PAGE_SHIFT | WORD_PRESENT | WORD_USER | WORD_ACCESSED;
+	if (area->rights & USER_EXECUTE)
+		word |= WORD_EXECUTE;
+	return write ? word | WORD_WRITE | WORD_DIRTY : word;
+}
+
+/* A fault on its way. */
+struct fault {
+	struct mm *mm;
+	struct space *space;
+	struct area *area;
+	uint64_t linear; /* of the page */
+	bool write;
+	unsigned cpu;
+	struct entry entry;
+	uint64_t word; /* that was found */
+};
+
+static enum user_result no_memory(struct fault *fault)
+{
+	fault->mm->counters.faults_no_memory++;
+	return USER_NO_MEMORY;
+}
+
+/* Writes the entry under its lock, and counts the page in. */
+static void set_entry(struct fault *fault, pfn frame, uint64_t word)
+{
+	entry_lock(fault->mm, &fault->entry);
+	entry_read(fault->mm, &fault->entry);
+	if (!(word & WORD_SPECIAL))
+		page_mapped(fault->mm, fault->space, frame, false);
+	entry_write(fault->mm, &fault->entry, word);
+	entry_unlock(fault->mm, &fault->entry);
+}
+
+/* A new private page's record. */
+static void become_anonymous(struct fault *fault, pfn frame)
+{
+	fault->mm->page[frame.nr] =
+	        (struct mapped_page){.kind = MAPPED_ANONYMOUS, .exclusive = true, .place = fault->linear >> PAGE_SHIFT};
+	fault->mm->counters.anonymous_pages++;
+	step_write(fault->mm->steps, page_field(fault->mm, frame, PAGE_MAPPING), 16);
+}
+
+static enum user_result anonymous(struct fault *fault)
+{
+	struct mm *mm = fault->mm;
+	step_spend(mm->steps, mm->cost.fault_anonymous);
+	if (!fault->write) {
+		set_entry(fault, pfn_of(ZERO_FRAME), area_word(fault->area, pfn_of(ZERO_FRAME), false) | WORD_SPECIAL);
+		mm->counters.zero_entries++;
+		mm->counters.faults_zero++;
+		return USER_OK;
+	}
+	if (!area_prepare_anon(mm, fault->area, fault->cpu))
+		return no_memory(fault);
+	pfn frame = page_new(mm, 0, GFP_PAGE | __GFP_ZERO, fault->cpu);
+	if (frame.nr == UINT32_MAX)
+		return no_memory(fault);
+	become_anonymous(fault, frame);
+	tell_added(mm, frame, fault->cpu);
+	set_entry(fault, frame, area_word(fault->area, frame, true));
+	mm->counters.faults_anonymous++;
+	return USER_OK;
+}
+
+/* Copies a page: what the kernel reads and writes through the direct map. */
+static void copy_page(struct mm *mm, pfn from, pfn to)
+{
+	step_read(mm->steps, layout_page_address(mm->layout, from), PAGE_SIZE);
+	step_write(mm->steps, layout_page_address(mm->layout, to), PAGE_SIZE);
+	step_spend(mm->steps, mm->cost.copy_page);
+	mm->counters.pages_copied++;
+}
+
+/* The page of a file, from who keeps them. */
+static pfn file_page(struct fault *fault, uint64_t index)
+{
+	struct mm *mm = fault->mm;
+	const struct file_pages *files = &mm->port.files;
+	uint32_t file = fault->area->file;
+	pfn frame = files->find ? files->find(files->context, file, index, fault->cpu) : mm_kept_find(mm, file, index);
+	if (frame.nr != UINT32_MAX)
+		return frame;
+	frame = files->read ? files->read(files->context, file, index, fault->cpu) : mm_kept_read(mm, file, index, fault->cpu);
+	mm->counters.faults_major += frame.nr != UINT32_MAX;
+	return frame;
+}
+
+static uint64_t index_in(const struct area *area, uint64_t linear)
+{
+	return area->first_page + ((linear - area->start) >> PAGE_SHIFT);
+}
+
+/* A private page with the contents of a file's. */
+static enum user_result copy_of_file(struct fault *fault, pfn from)
+{
+	struct mm *mm = fault->mm;
+	if (!area_prepare_anon(mm, fault->area, fault->cpu))
+		return no_memory(fault);
+	pfn frame = page_new(mm, 0, GFP_PAGE, fault->cpu);
+	if (frame.nr == UINT32_MAX)
+		return no_memory(fault);
+	copy_page(mm, from, frame);
+	become_anonymous(fault, frame);
+	tell_added(mm, frame, fault->cpu);
+	set_entry(fault, frame, area_word(fault->area, frame, true));
+	mm->counters.faults_copied++;
+	return USER_OK;
+}
+
+static enum user_result of_file(struct fault *fault)
+{
+	struct mm *mm = fault->mm;
+	uint64_t index = index_in(fault->area, fault->linear);
+	step_spend(mm->steps, mm->cost.fault_file);
+	pfn frame = file_page(fault, index);
+	if (frame.nr == UINT32_MAX)
+		return no_memory(fault);
+	if (fault->write && fault->area->kind == USER_FILE_PRIVATE)
+		return copy_of_file(fault, frame);
+	/* find_get_page() takes a reference, the entry keeps it. */
+	step_atomic(mm->steps, page_field(mm, frame, PAGE_REFCOUNT), 4);
+	if (mm->page[frame.nr].map_count == 0)
+		mm->page[frame.nr] = (struct mapped_page){.kind = MAPPED_FILE, .place = index, .file = fault->area->file};
+	set_entry(fault, frame, area_word(fault->area, frame, fault->write));
+	mm->counters.faults_file++;
+	return USER_OK;
+}
+
+static enum user_result of_shared(struct fault *fault)
+{
+	struct mm *mm = fault->mm;
+	struct shared *shared = fault->area->shared;
+	uint64_t index = index_in(fault->area, fault->linear);
+	SIM_ASSERT(index < shared->pages);
+	step_spend(mm->steps, mm->cost.fault_file);
+	if (!shared->frames[index]) {
+		pfn made = page_new(mm, 0, GFP_PAGE | __GFP_ZERO, fault->cpu);
+		if (made.nr == UINT32_MAX)
+			return no_memory(fault);
+		mm->page[made.nr] = (struct mapped_page){.kind = MAPPED_SHARED, .place = index, .file = shared->number};
+		shared->frames[index] = made.nr + 1;
+		mm->counters.shared_pages++;
+		tell_added(mm, made, fault->cpu);
+	}
+	pfn frame = pfn_of(shared->frames[index] - 1);
+	step_atomic(mm->steps, page_field(mm, frame, PAGE_REFCOUNT), 4);
+	/* Pages of shmem are not watched for writes: what may be written is writable at once. */
+	bool writable = fault->area->rights & USER_WRITE;
+	uint64_t word = area_word(fault->area, frame, fault->write);
+	set_entry(fault, frame, writable ? word | WORD_WRITE : word);
+	mm->counters.faults_shared++;
+	return USER_OK;
+}
+
+/* MODEL: a page that comes back has one user, whoever else has an entry for it gets a frame of its own. */
+static enum user_result swapped(struct fault *fault)
+{
+	struct mm *mm = fault->mm;
+	const struct page_watcher *watcher = &mm->port.watcher;
+	uint64_t entry = (fault->word & WORD_FRAME) >> WORD_SWAP_SHIFT;
+	SIM_ASSERT(watcher->swap_in);
+	step_spend(mm->steps, mm->cost.fault_file);
+	pfn frame = watcher->swap_in(watcher->context, entry, fault->cpu);
+	if (frame.nr == UINT32_MAX)
+		return no_memory(fault);
+	become_anonymous(fault, frame);
+	tell_added(mm, frame, fault->cpu);
+	set_entry(fault, frame, area_word(fault->area, frame, fault->area->rights & USER_WRITE));
+	fault->space->rss[MAPPED_NOT]--;
+	if (watcher->swap_given)
+		watcher->swap_given(watcher->context, entry);
+	mm->counters.faults_swapped++;
+	return USER_OK;
+}
+
+/* ---- writes to what is there ---- */
+
+/* wp_page_copy(): a page of its own in place of one that others use. */
+static enum user_result copy_on_write(struct fault *fault)
+{
+	struct mm *mm = fault->mm;
+	bool zero = fault->word & WORD_SPECIAL;
+	pfn old = frame_of_word(fault->word);
+	step_spend(mm->steps, mm->cost.fault_copy);
+	if (!area_prepare_anon(mm, fault->area, fault->cpu))
+		return no_memory(fault);
+	pfn frame = page_new(mm, 0, zero ? GFP_PAGE | __GFP_ZERO : GFP_PAGE, fault->cpu);
+	if (frame.nr == UINT32_MAX)
+		return no_memory(fault);
+	if (!zero) {
+		step_atomic(mm->steps, page_field(mm, old, PAGE_REFCOUNT), 4);
+		copy_page(mm, old, frame);
+	}
+	become_anonymous(fault, frame);
+	entry_lock(mm, &fault->entry);
+	entry_read(mm, &fault->entry);
+	entry_write(mm, &fault->entry, 0);
+	flush_range(mm, fault->space, fault->linear, 1, false, fault->cpu);
+	page_mapped(mm, fault->space, frame, false);
+	tell_added(mm, frame, fault->cpu);
+	entry_write(mm, &fault->entry, area_word(fault->area, frame, true));
+	if (zero)
+		mm->counters.zero_entries--;
+	else
+		page_unmapped(mm, fault->space, old, false, fault->word & WORD_DIRTY, fault->cpu);
+	entry_unlock(mm, &fault->entry);
+	if (!zero)
+		step_atomic(mm->steps, page_field(mm, old, PAGE_REFCOUNT), 4);
+	mm->counters.faults_copied++;
+	return USER_OK;
+}
+
+/* wp_page_reuse(): the processor drops the old translation when it faults, others may fault once more. */
+static void make_writable(struct fault *fault)
+{
+	entry_write(fault->mm, &fault->entry, fault->word | WORD_WRITE | WORD_DIRTY | WORD_ACCESSED);
+	entry_unlock(fault->mm, &fault->entry);
+}
+
+static enum user_result write_protected(struct fault *fault)
+{
+	struct mm *mm = fault->mm;
+	pfn frame = frame_of_word(fault->word);
+	if (fault->word & WORD_SPECIAL)
+		return copy_on_write(fault);
+	struct mapped_page *page = &mm->page[frame.nr];
+	step_read(mm->steps, page_field(mm, frame, PAGE_FLAGS), 8);
+	if (user_area_is_shared(fault->area->kind)) {
+		entry_lock(mm, &fault->entry);
+		make_writable(fault);
+		mm->counters.faults_made_writable++;
+		return USER_OK;
+	}
+	if (page->kind != MAPPED_ANONYMOUS)
+		return copy_on_write(fault);
+	step_read(mm->steps, page_field(mm, frame, PAGE_REFCOUNT), 4);
+	/* A part of a huge page has the references of the whole. */
+	if (!page->exclusive && head_of(mm, frame)->map_count > 1)
+		return copy_on_write(fault);
+	entry_lock(mm, &fault->entry);
+	if (!page->exclusive) {
+		step_atomic(mm->steps, page_field(mm, frame, PAGE_FLAGS), 8); /* its lock bit */
+		step_write(mm->steps, page_field(mm, frame, PAGE_MAPPING), 8);
+		step_atomic(mm->steps, page_field(mm, frame, PAGE_FLAGS), 8);
+		page->exclusive = true;
+	}
+	make_writable(fault);
+	mm->counters.faults_reused++;
+	return USER_OK;
+}
+
+/* ---- the fault ---- */
+
+static bool may(const struct area *area, enum access_kind kind)
+{
+	unsigned needed = kind == ACCESS_STORE ? USER_WRITE : kind == ACCESS_CODE ? USER_EXECUTE : USER_READ;
+	return area->rights & needed;
+}
+
+static enum user_result handle_entry(struct fault *fault)
+{
+	fault->word = entry_word(&fault->entry);
+	if (fault->word & WORD_PRESENT)
+		return write_protected(fault);
+	if (fault->word & WORD_SWAP)
+		return swapped(fault);
+	if (fault->area->kind == USER_SHARED)
+		return of_shared(fault);
+	return user_area_has_file(fault->area->kind) ? of_file(fault) : anonymous(fault);
+}
+
+/* handle_mm_fault() */
+static enum user_result handle(struct fault *fault)
+{
+	struct mm *mm = fault->mm;
+	enum user_result result;
+	unsigned huge = huge_level(mm);
+	if (!tables_entry(mm, fault->space, fault->linear, mm->huge_pages ? huge : 0, true, fault->cpu, &fault->entry))
+		return no_memory(fault);
+	if (mm->huge_pages && fault->entry.level == huge && !fault->entry.table->child[fault->entry.index]) {
+		bool is_there = entry_word(&fault->entry) & WORD_PRESENT;
+		if (!is_there && huge_fault(mm, fault->space, fault->area, fault->linear, fault->write, fault->cpu, &result))
+			return result;
+		if (is_there && huge_write(mm, fault->space, &fault->entry, fault->linear, fault->cpu, &result))
+			return result;
+	}
+	if (!tables_entry(mm, fault->space, fault->linear, 0, true, fault->cpu, &fault->entry))
+		return no_memory(fault);
+	entry_read(mm, &fault->entry);
+	return handle_entry(fault);
+}
+
+/* do_user_addr_fault() */
+static enum user_result page_fault(struct mm *mm, struct space *space, struct area *area, uint64_t linear, enum access_kind kind,
+                                   unsigned cpu)
+{
+	struct fault fault = {.mm = mm,
+	                      .space = space,
+	                      .area = area,
+	                      .linear = linear & ~(uint64_t)(PAGE_SIZE - 1),
+	                      .write = kind == ACCESS_STORE,
+	                      .cpu = cpu};
+	mm->counters.faults++;
+	step_spend(mm->steps, mm->cost.fault_entry + mm->cost.fault);
+	lock_space(mm, space, false);
+	if (space->nodes_count)
+		step_read(mm->steps, space->nodes[0].at, 64);
+	enum user_result result = USER_NO_AREA;
+	if (area)
+		read_field(mm, &area->object, VMA_START);
+	if (area && may(area, kind))
+		result = handle(&fault);
+	else
+		mm->counters.faults_wrong++;
+	if (area && !may(area, kind))
+		result = USER_NO_RIGHT;
+	unlock_space(mm, space, false);
+	return result;
+}
+
+/* Whether the processor lets the access through as the tables are. */
+static bool is_allowed(uint64_t word, enum access_kind kind)
+{
+	if (!(word & WORD_PRESENT) || (kind == ACCESS_STORE && !(word & WORD_WRITE)))
+		return false;
+	return kind != ACCESS_CODE || word & WORD_EXECUTE;
+}
+
+/* What the processor marks. */
+static void mark_used(const struct entry *entry, enum access_kind kind)
+{
+	entry->table->word[entry->index] |= kind == ACCESS_STORE ? WORD_ACCESSED | WORD_DIRTY : WORD_ACCESSED;
+}
+
+/* MODEL: code is read as data is: a program's instructions are few, and the core fetches none. */
+void user_access(struct mm *mm, uint64_t linear, uint32_t bytes, enum access_kind kind)
+{
+	if (kind == ACCESS_STORE)
+		step_write(mm->steps, vaddr_of(linear), bytes);
+	else
+		step_read(mm->steps, vaddr_of(linear), bytes);
+}
+
+enum user_result fault_touch(struct mm *mm, struct space *space, uint64_t linear, enum access_kind kind, unsigned cpu)
+{
+	struct entry entry;
+	mm->counters.touched_pages++;
+	if (linear >= mm->user_end)
+		return page_fault(mm, space, NULL, linear, kind, cpu);
+	entry_find(mm, space, linear, &entry);
+	/* MODEL: without an execute right in the tables (32-bit paging) code is not told from data. */
+	if (is_allowed(entry_word(&entry), kind)) {
+		mark_used(&entry, kind);
+		return USER_OK;
+	}
+	/* The processor walks the tables in vain; the access is made once more behind the fault. */
+	if (mm->cpu[cpu].loaded == space)
+		user_access(mm, linear, 1, kind);
+	enum user_result result = page_fault(mm, space, area_at(space, linear), linear, kind, cpu);
+	if (result != USER_OK)
+		return result;
+	entry_find(mm, space, linear, &entry);
+	SIM_ASSERT(is_allowed(entry_word(&entry), kind));
+	mark_used(&entry, kind);
+	return USER_OK;
+}

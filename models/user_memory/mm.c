@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mm.c - processes and their memory as Linux 6.1 has them (interface: the user_memory port; parts: mm.h).
+ *
+ *   processes -> address space (shared by threads) -> areas (vm_area_struct, anon_vma)
+ *                                                  -> page tables -> frames, each counted by the entries that map it
+ *   CPUs -> the address space loaded, six others that the TLB may still know (space_switch.c)
+ *
+ * Laws (check): entries set - entries cleared = entries that map a page = the sum of all frames' counts; each frame's count is
+ * that of the entries found; a space's rss, tables and areas are those found; faults = the sum of their kinds; spaces, areas,
+ * tables: made - gone = there are; frames of anonymous pages are those with an entry.
+ */
+#include "models/user_memory/mm.h"
+
+#include "models/kernel_caches.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+extern const struct user_memory_ops user_memory_mm_ops;
+struct user_memory *user_memory_mm_create(const struct user_memory_wiring *wiring, struct error *error);
+
+static const struct metric mm_metrics[] = {
+        METRIC(struct mm_counters, processes_created, "1", "Processes made by the kernel itself"),
+        METRIC(struct mm_counters, processes_forked, "1", "Processes made by fork()"),
+        METRIC(struct mm_counters, threads_created, "1", "Threads made by clone(CLONE_VM)"),
+        METRIC(struct mm_counters, forks_failed, "1", "Processes and threads for which there was no memory"),
+        METRIC(struct mm_counters, execs, "1", "Programs that took a process over (execve)"),
+        METRIC(struct mm_counters, exits, "1", "Processes and threads that ended"),
+        METRIC(struct mm_counters, faults, "1", "Page faults (pgfault)"),
+        METRIC(struct mm_counters, faults_anonymous, "1", "Of them, those that got a page of zeroes"),
+        METRIC(struct mm_counters, faults_zero, "1", "Of them, reads that got the zero page"),
+        METRIC(struct mm_counters, faults_file, "1", "Of them, those that mapped a page of a file"),
+        METRIC(struct mm_counters, faults_shared, "1", "Of them, those that mapped a page of shared memory"),
+        METRIC(struct mm_counters, faults_copied, "1", "Of them, writes that got a page of their own in place of another (COW)"),
+        METRIC(struct mm_counters, faults_reused, "1", "Of them, writes to a page that nobody else used any more (pgreuse)"),
+        METRIC(struct mm_counters, faults_made_writable, "1", "Of them, first writes to a shared page"),
+        METRIC(struct mm_counters, faults_swapped, "1", "Of them, those that brought a page in from a swap device"),
+        METRIC(struct mm_counters, faults_huge, "1", "Of them, those that got a page of 2 MiB (thp_fault_alloc)"),
+        METRIC(struct mm_counters, faults_huge_zero, "1", "Of them, reads that got the huge zero page"),
+        METRIC(struct mm_counters, faults_huge_reused, "1", "Of them, writes to a huge page that nobody else used any more"),
+        METRIC(struct mm_counters, faults_no_memory, "1", "Of them, those for which there was no memory"),
+        METRIC(struct mm_counters, faults_wrong, "1", "Of them, those outside of all areas or against their rights"),
+        METRIC(struct mm_counters, faults_major, "1", "Pages of files that a fault read in (pgmajfault)"),
+        METRIC(struct mm_counters, touched_pages, "1", "Pages that touches came by, each time counted"),
+        METRIC(struct mm_counters, pages_zeroed, "pages", "Zeroed for faults"),
+        METRIC(struct mm_counters, pages_copied, "pages", "Copied for faults"),
+        METRIC(struct mm_counters, areas_made, "1", "Areas (vm_area_struct) made"),
+        METRIC(struct mm_counters, areas_gone, "1", "Areas that went"),
+        METRIC(struct mm_counters, entries_set, "1", "Page table entries that came to map a page"),
+        METRIC(struct mm_counters, entries_cleared, "1", "Page table entries that ceased to"),
+        METRIC(struct mm_counters, entries_forked, "1", "Page table entries that fork() copied"),
+        METRIC(struct mm_counters, tables_made, "1", "Page tables made"),
+        METRIC(struct mm_counters, tables_freed, "1", "Page tables given back"),
+        METRIC(struct mm_counters, huge_asked, "1", "Faults that asked for a page of 2 MiB"),
+        METRIC(struct mm_counters, huge_fallback, "1", "Of them, those that got a small one (thp_fault_fallback)"),
+        METRIC(struct mm_counters, huge_splits, "1", "Entries of 2 MiB taken apart (thp_split_pmd)"),
+        METRIC(struct mm_counters, switches, "1", "Context switches"),
+        METRIC(struct mm_counters, switches_same, "1", "Switches asked for to what ran already"),
+        METRIC(struct mm_counters, switches_lazy, "1", "Of the context switches, those to a kernel thread or to nothing"),
+        METRIC(struct mm_counters, switches_moved, "1", "Processes that went on on another CPU than before"),
+        METRIC(struct mm_counters, cr3_loads, "1", "Writes of CR3"),
+        METRIC(struct mm_counters, cr3_flushes, "1", "Of them, those that flush what is not global"),
+        METRIC(struct mm_counters, flushes, "1", "Flushes of translations asked for (flush_tlb_mm_range)"),
+        METRIC(struct mm_counters, flush_ipis, "1", "Other CPUs that were interrupted for them (nr_tlb_remote_flush_received)"),
+        METRIC(struct mm_counters, flush_pages, "1", "Pages dropped one by one, on all CPUs"),
+        METRIC(struct mm_counters, flush_full, "1", "Flushes of a whole space on a CPU"),
+        GAUGE(struct mm_counters, live_areas, "1", "Areas at the end"),
+        GAUGE(struct mm_counters, mapped_pages, "pages", "Mapped by page tables at the end, each as often as it is (rss)"),
+        GAUGE(struct mm_counters, zero_entries, "1", "Entries that map the zero page at the end"),
+        GAUGE(struct mm_counters, table_pages, "pages", "Page tables at the end"),
+        GAUGE(struct mm_counters, anonymous_pages, "pages", "Frames of private pages at the end"),
+        GAUGE(struct mm_counters, shared_pages, "pages", "Frames of shared memory at the end"),
+        GAUGE(struct mm_counters, file_pages, "pages", "Frames of files that are mapped at the end"),
+        GAUGE(struct mm_counters, kept_pages, "pages", "Frames of files that the model keeps at the end"),
+        GAUGE(struct mm_counters, stack_pages, "pages", "Kernel stacks that are blocks of pages, at the end"),
+        METRIC_END,
+};
+
+struct mm *mm_of(struct user_memory *users)
+{
+	return (struct mm *)users;
+}
+
+const struct mm *mm_const(const struct user_memory *users)
+{
+	return (const struct mm *)users;
+}
+
+struct object mm_object(struct mm *mm, enum object_kind kind, gfp flags, unsigned cpu)
+{
+	return cache_alloc(mm->objects, mm->cache[kind], flags, cpu);
+}
+
+void mm_free_object(struct mm *mm, enum object_kind kind, const struct object *object, unsigned cpu)
+{
+	enum object_free_result result = cache_free(mm->objects, mm->cache[kind], object->at, cpu);
+	SIM_ASSERT(result == OBJECT_FREE_OK);
+}
+
+void lock_space(struct mm *mm, struct space *space, bool write)
+{
+	if (write)
+		step_cmpxchg(mm->steps, mm_field(&space->object, MM_MMAP_LOCK), 8);
+	else
+		step_atomic(mm->steps, mm_field(&space->object, MM_MMAP_LOCK), 8);
+}
+
+void unlock_space(struct mm *mm, struct space *space, bool write)
+{
+	(void)write;
+	step_atomic(mm->steps, mm_field(&space->object, MM_MMAP_LOCK), 8);
+}
+
+/* ---- the model's own pages of files ---- */
+
+static size_t kept_slot(const struct mm *mm, uint32_t file, uint64_t index)
+{
+	uint64_t key = ((uint64_t)file << 40 | index) + 1;
+	size_t slot = (size_t)(key * 0x9e3779b97f4a7c15u >> 32) & (mm->kept_room - 1);
+	while (mm->kept[slot].key && mm->kept[slot].key != key)
+		slot = (slot + 1) & (mm->kept_room - 1);
+	return slot;
+}
+
+pfn mm_kept_find(const struct mm *mm, uint32_t file, uint64_t index)
+{
+	if (!mm->kept_room)
+		return PFN_NONE;
+	const struct file_page *page = &mm->kept[kept_slot(mm, file, index)];
+	return page->key ? pfn_of(page->frame) : PFN_NONE;
+}
+
+/* At most half full. */
+static void grow_kept(struct mm *mm)
+{
+	if (2 * (mm->counters.kept_pages + 1) <= mm->kept_room)
+		return;
+	struct file_page *old = mm->kept;
+	size_t room = mm->kept_room;
+	mm->kept_room = room ? 2 * room : 64;
+	mm->kept = xcalloc(mm->kept_room, sizeof *mm->kept);
+	for (size_t i = 0; i < room; i++)
+		if (old[i].key)
+			mm->kept[kept_slot(mm, (uint32_t)((old[i].key - 1) >> 40), (old[i].key - 1) & ((1ull << 40) - 1))] =
+			        old[i];
+	free(old);
+}
+
+pfn mm_kept_read(struct mm *mm, uint32_t file, uint64_t index, unsigned cpu)
+{
+	pfn frame = page_alloc(mm->pages, 0, GFP_HIGHUSER_MOVABLE, cpu);
+	if (frame.nr == UINT32_MAX)
+		return frame;
+	grow_kept(mm);
+	mm->kept[kept_slot(mm, file, index)] = (struct file_page){.key = ((uint64_t)file << 40 | index) + 1, .frame = frame.nr};
+	mm->counters.kept_pages++;
+	return frame;
+}
+
+bool mm_kept_moved(struct mm *mm, pfn from, pfn to)
+{
+	for (size_t i = 0; i < mm->kept_room; i++)
+		if (mm->kept[i].key && mm->kept[i].frame == from.nr) {
+			mm->kept[i].frame = to.nr;
+			return true;
+		}
+	return false;
+}
+
+/* ---- the port ---- */
+
+static process_id port_create(struct user_memory *users, unsigned cpu)
+{
+	return process_create(mm_of(users), cpu);
+}
+
+static process_id port_fork(struct user_memory *users, process_id parent, bool thread, unsigned cpu)
+{
+	return process_fork(mm_of(users), parent, thread, cpu);
+}
+
+static enum user_result port_exec(struct user_memory *users, process_id process, unsigned cpu)
+{
+	return process_exec(mm_of(users), process, cpu);
+}
+
+static void port_exit(struct user_memory *users, process_id process, unsigned cpu)
+{
+	process_exit(mm_of(users), process, cpu);
+}
+
+static enum user_result port_map(struct user_memory *users, process_id process, const struct user_area_request *request,
+                                 unsigned cpu)
+{
+	struct mm *mm = mm_of(users);
+	struct process *at = process_of(mm, process);
+	if (!at)
+		return USER_NO_PROCESS;
+	switch_to_process(mm, process, cpu);
+	return areas_map(mm, at->space, request, cpu);
+}
+
+static enum user_result port_unmap(struct user_memory *users, process_id process, uint64_t start, uint64_t pages, unsigned cpu)
+{
+	struct mm *mm = mm_of(users);
+	struct process *at = process_of(mm, process);
+	if (!at)
+		return USER_NO_PROCESS;
+	if (start >= mm->user_end || pages > (mm->user_end - start) >> PAGE_SHIFT)
+		return USER_BAD_RANGE;
+	switch_to_process(mm, process, cpu);
+	return areas_unmap(mm, at->space, start, start + (pages << PAGE_SHIFT), cpu);
+}
+
+/* The accesses of a touch that begin in one page. *next: the first one behind it. */
+static void make_accesses(struct mm *mm, const struct user_touch *touch, uint64_t *next)
+{
+	uint64_t page_end = (*next | (PAGE_SIZE - 1)) + 1, end = touch->address + touch->bytes;
+	if (!mm->steps->recording) {
+		uint64_t last = page_end < end ? page_end : end;
+		*next += (last - *next + touch->stride - 1) / touch->stride * touch->stride;
+		return;
+	}
+	for (; *next < page_end && *next < end; *next += touch->stride) {
+		uint64_t bytes = end - *next < ACCESS_BYTES ? end - *next : ACCESS_BYTES;
+		if (bytes > page_end - *next)
+			bytes = page_end - *next;
+		user_access(mm, *next, (uint32_t)bytes, touch->kind);
+		step_spend(mm->steps, mm->cost.user_access);
+	}
+}
+
+static enum user_result port_touch(struct user_memory *users, process_id process, const struct user_touch *touch, unsigned cpu)
+{
+	struct mm *mm = mm_of(users);
+	struct process *at = process_of(mm, process);
+	if (!at)
+		return USER_NO_PROCESS;
+	if (touch->address >= mm->user_end || touch->bytes > mm->user_end - touch->address)
+		return USER_BAD_RANGE;
+	switch_to_process(mm, process, cpu);
+	for (uint64_t next = touch->address; next - touch->address < touch->bytes;) {
+		enum user_result result = fault_touch(mm, at->space, next, touch->kind, cpu);
+		if (result != USER_OK)
+			return result;
+		make_accesses(mm, touch, &next);
+	}
+	return USER_OK;
+}
+
+static void port_switch(struct user_memory *users, process_id process, unsigned cpu)
+{
+	struct mm *mm = mm_of(users);
+	if (process.nr == UINT32_MAX)
+		switch_to_kernel(mm, cpu);
+	else if (process_of(mm, process))
+		switch_to_process(mm, process, cpu);
+}
+
+static bool port_moved(struct user_memory *users, pfn from, pfn to)
+{
+	return rmap_moved(mm_of(users), from, to);
+}
+
+static uint32_t port_map_count(const struct user_memory *users, pfn frame)
+{
+	const struct mm *mm = mm_const(users);
+	const struct mapped_page *page = &mm->page[frame.nr];
+	const struct mapped_page *head = page->tail ? &mm->page[frame.nr & ~(FRAMES_OF_HUGE - 1)] : page;
+	return frame.nr < mm->end_pfn ? page->own_count + head->whole : 0;
+}
+
+static uint32_t port_referenced(struct user_memory *users, pfn frame, unsigned cpu)
+{
+	return rmap_referenced(mm_of(users), frame, cpu);
+}
+
+static uint32_t port_unmap_page(struct user_memory *users, pfn frame, uint64_t entry, bool *dirty, unsigned cpu)
+{
+	return rmap_unmap(mm_of(users), frame, entry, dirty, cpu);
+}
+
+static bool port_view(const struct user_memory *users, process_id process, struct process_view *view)
+{
+	const struct mm *mm = mm_const(users);
+	if (process.nr >= mm->processes_count || !mm->processes[process.nr].used)
+		return false;
+	const struct space *space = mm->processes[process.nr].space;
+	*view = (struct process_view){.areas = space->areas_count,
+	                              .anonymous = space->rss[MAPPED_ANONYMOUS],
+	                              .file = space->rss[MAPPED_FILE],
+	                              .shared = space->rss[MAPPED_SHARED],
+	                              .swapped = space->rss[MAPPED_NOT],
+	                              .huge = space->huge * FRAMES_OF_HUGE,
+	                              .tables = space->tables,
+	                              .sharers = space->sharers,
+	                              .root = (uint64_t)space->root->frame.nr << PAGE_SHIFT};
+	for (uint32_t i = 0; i < space->areas_count; i++)
+		view->area_pages += (space->areas[i]->end - space->areas[i]->start) >> PAGE_SHIFT;
+	return true;
+}
+
+static uint64_t port_pages_held(const struct user_memory *users)
+{
+	const struct mm *mm = mm_const(users);
+	const struct mm_counters *counters = &mm->counters;
+	return counters->table_pages + counters->anonymous_pages + counters->shared_pages + counters->kept_pages +
+	       counters->stack_pages + (mm->huge_zero.nr != UINT32_MAX ? FRAMES_OF_HUGE : 0);
+}
+
+static const void *port_counters(const struct user_memory *users)
+{
+	return &mm_const(users)->counters;
+}
+
+static void port_destroy(struct user_memory *users)
+{
+	struct mm *mm = mm_of(users);
+	for (uint32_t nr = 0; nr < mm->processes_count; nr++)
+		if (mm->processes[nr].used)
+			process_exit(mm, (process_id){nr}, 0);
+	for (unsigned cpu = 0; cpu < mm->cpus; cpu++)
+		if (mm->cpu[cpu].loaded)
+			switch_to_space(mm, NULL, cpu);
+	SIM_ASSERT(mm->spaces_count == 0);
+	for (size_t i = 0; i < mm->kept_room; i++)
+		if (mm->kept[i].key) {
+			enum page_free_result result = page_free(mm->pages, pfn_of(mm->kept[i].frame), 0, 0);
+			SIM_ASSERT(result == PAGE_FREE_OK);
+		}
+	if (mm->huge_zero.nr != UINT32_MAX)
+		gather_free(mm, mm->huge_zero, HUGE_ORDER, 0);
+	free(mm->kept);
+	free(mm->gather.at);
+	free(mm->spaces);
+	free(mm->processes);
+	free(mm->free_processes);
+	lazy_free(mm->page, mm->end_pfn, sizeof *mm->page);
+	free(mm);
+}
+
+const struct user_memory_ops user_memory_mm_ops = {
+        .name = "mm",
+        .help = "processes as in Linux 6.1: demand faults, copy-on-write, transparent huge pages, lazy TLB and PCIDs",
+        .create = port_create,
+        .fork = port_fork,
+        .exec = port_exec,
+        .exit = port_exit,
+        .map = port_map,
+        .unmap = port_unmap,
+        .touch = port_touch,
+        .switch_to = port_switch,
+        .moved = port_moved,
+        .map_count = port_map_count,
+        .referenced = port_referenced,
+        .unmap_page = port_unmap_page,
+        .view = port_view,
+        .pages_held = port_pages_held,
+        .check = mm_check,
+        .metrics = mm_metrics,
+        .counters = port_counters,
+        .destroy = port_destroy,
+};
+
+/* ---- making it ---- */
+
+static const enum kernel_cache cache_of_kind[OBJECT_KINDS] = {
+        [OBJECT_TASK] = CACHE_TASK_STRUCT,     [OBJECT_SIGHAND] = CACHE_SIGHAND, [OBJECT_SIGNAL] = CACHE_SIGNAL,
+        [OBJECT_FILES] = CACHE_FILES,          [OBJECT_FS] = CACHE_FS,           [OBJECT_MM] = CACHE_MM_STRUCT,
+        [OBJECT_VMA] = CACHE_VM_AREA_STRUCT,   [OBJECT_NODE] = CACHE_MAPLE_NODE, [OBJECT_ANON_VMA] = CACHE_ANON_VMA,
+        [OBJECT_CHAIN] = CACHE_ANON_VMA_CHAIN, [OBJECT_PID] = CACHE_PID,         [OBJECT_CRED] = CACHE_CRED_JAR,
+        [OBJECT_NAMES] = CACHE_NAMES,
+};
+
+static bool make_caches(struct mm *mm, struct error *error)
+{
+	for (unsigned kind = 0; kind < OBJECT_KINDS; kind++) {
+		const struct workload_cache_spec *row = &kernel_caches[cache_of_kind[kind]];
+		const struct cache_spec spec = {.name = row->name,
+		                                .object_size = row->bytes,
+		                                .align = row->align,
+		                                .flags = row->flags,
+		                                .ctor = row->ctor};
+		mm->cache[kind] = cache_create(mm->objects, &spec);
+		if (mm->cache[kind].nr == UINT32_MAX)
+			return error_set(error, ERROR_USAGE, "memory: none is left for the cache %s", row->name);
+	}
+	return true;
+}
+
+/* Where user mode ends, and how much of a top table is the kernel's. */
+static void set_halves(struct mm *mm)
+{
+	unsigned top = mm->mode->levels - 1;
+	uint32_t entries = 1u << mm->mode->level[top].index_bits;
+	if (mm->mode->sign_extended) {
+		mm->user_end = (1ull << (mm->mode->linear_bits - 1)) - PAGE_SIZE;
+		mm->kernel_entries = entries / 2;
+		return;
+	}
+	mm->user_end = USER_END_32BIT;
+	mm->kernel_entries = entries - (uint32_t)(USER_END_32BIT >> mm->mode->level[top].shift);
+}
+
+struct user_memory *user_memory_mm_create(const struct user_memory_wiring *wiring, struct error *error)
+{
+	const struct settings *settings = wiring->settings;
+	struct mm *mm = xcalloc(1, sizeof *mm);
+	SIM_ASSERT(wiring->mode->levels > 0 && wiring->cpus > 0 && wiring->cpus <= CPUS_MAX);
+	*mm = (struct mm){.port.ops = &user_memory_mm_ops,
+	                  .pages = wiring->pages,
+	                  .objects = wiring->objects,
+	                  .stacks = wiring->areas,
+	                  .layout = wiring->layout,
+	                  .steps = wiring->steps,
+	                  .mode = wiring->mode,
+	                  .controls = *wiring->controls,
+	                  .cpus = wiring->cpus,
+	                  .cost = settings->cost,
+	                  .end_pfn = wiring->pages->end_pfn,
+	                  .next_ctx_id = 1,
+	                  .taken_away = PFN_NONE,
+	                  .huge_zero = PFN_NONE};
+	set_halves(mm);
+	/* 64 bits only (X86_FEATURE_PCID is cleared on 32). */
+	mm->pcid = settings->kernel.pcid && mm->mode->sign_extended;
+	mm->huge_pages =
+	        settings->kernel.thp == THP_ALWAYS && settings->kernel.transparent_hugepage && huge_level(mm) < mm->mode->levels;
+	mm->page = lazy_alloc(mm->end_pfn, sizeof *mm->page);
+	mm->tlb_state = layout_per_cpu_alloc(mm->layout, 320);
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++) {
+		mm->cpu[cpu] = (struct cpu_state){.next_asid = 1, .current = UINT32_MAX};
+		mm->cpu[cpu].ctx[0].ctx_id = 1; /* init_mm */
+	}
+	if (make_caches(mm, error))
+		return &mm->port;
+	port_destroy(&mm->port);
+	return NULL;
+}

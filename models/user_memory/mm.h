@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * mm.h - what the files of the model `mm` share: mm.c (the port), areas.c (areas and their anonymous maps), tables.c (page
+ * tables), fault.c (page faults), huge.c (pages of 2 MiB), process.c (fork, exec, exit), space_switch.c (CPUs and their TLBs).
+ *
+ * An address space (struct space, the kernel's mm_struct) has areas in ascending order and page tables. The tables stand here as
+ * words (sim/port/translation.h), which decisions read and write; each write goes into the steps with its place in physical
+ * memory, where a page walker finds it once the core has come that far (sim/user_tables.h).
+ */
+#ifndef MODELS_USER_MEMORY_MM_H
+#define MODELS_USER_MEMORY_MM_H
+
+#include "models/settings.h"
+#include "sim/metric.h"
+#include "sim/port/user_memory.h"
+
+/* arch/x86/include/asm/tlbflush.h: TLB_NR_DYN_ASIDS; arch/x86/mm/tlb.c: tlb_single_page_flush_ceiling. */
+#define ASIDS 6
+#define FLUSH_CEILING 33
+
+/* A word that is not present and has this bit names an entry of a swap device, in the place of the frame. */
+#define WORD_SWAP (1ull << 62)
+/* The zero page, or the huge one: not counted by any struct page (pte_mkspecial). */
+#define WORD_SPECIAL (1ull << 61)
+#define WORD_SWAP_SHIFT PAGE_SHIFT
+
+/* MODEL: the zero page is frame 0, which no allocator hands out; the kernel's lies in its image. */
+#define ZERO_FRAME 0u
+
+/* What one access of a touch reads or writes. */
+#define ACCESS_BYTES 8u
+/* PAGE_OFFSET of i386. */
+#define USER_END_32BIT 0xc0000000u
+
+#define FRAMES_OF_HUGE 512u
+#define HUGE_BYTES (1ull << 21)
+#define HUGE_ORDER 9u
+
+/* include/linux/gfp_types.h; asm-generic/pgalloc.h and arch/x86/include/asm/pgalloc.h (GFP_PGTABLE_USER, PGD_ALLOCATION_ORDER).
+ */
+#define GFP_TABLE (GFP_KERNEL | __GFP_ZERO | __GFP_ACCOUNT)
+
+/* Fields: bytes from the beginning of each structure, to the cache line (include/linux/mm_types.h, sched.h; x86-64). */
+enum {
+	MM_COUNT = 0,
+	MM_MT = 64,
+	MM_PGD = 80,
+	MM_USERS = 128,
+	MM_TABLES_BYTES = 136,
+	MM_MAP_COUNT = 144,
+	MM_MMAP_LOCK = 152,
+	MM_TOTAL_VM = 240,
+	MM_BRK = 288,
+	MM_RSS_STAT = 680,
+	MM_CONTEXT = 720, /* ctx_id, tlb_gen */
+	MM_CPUMASK = 904,
+	VMA_START = 0,
+	VMA_FLAGS = 32,
+	VMA_ANON_CHAIN = 72,
+	VMA_ANON_VMA = 88,
+	VMA_OPS = 96,
+	VMA_FILE = 112,
+	PAGE_FLAGS = 0,
+	PAGE_LRU = 8,
+	PAGE_MAPPING = 24,
+	PAGE_PTL = 40,
+	PAGE_MAPCOUNT = 48,
+	PAGE_REFCOUNT = 52,
+	TASK_MM = 1280
+};
+
+enum object_kind {
+	OBJECT_TASK,
+	OBJECT_SIGHAND,
+	OBJECT_SIGNAL,
+	OBJECT_FILES,
+	OBJECT_FS,
+	OBJECT_MM,
+	OBJECT_VMA,
+	OBJECT_NODE,
+	OBJECT_ANON_VMA,
+	OBJECT_CHAIN,
+	OBJECT_PID,
+	OBJECT_CRED,
+	OBJECT_NAMES,
+	OBJECT_KINDS
+};
+
+struct mm_counters {
+	uint64_t processes_created, processes_forked, threads_created, execs, exits, forks_failed;
+	uint64_t faults; /* = the next ones */
+	uint64_t faults_anonymous, faults_zero, faults_file, faults_shared, faults_copied, faults_reused, faults_made_writable,
+	        faults_swapped, faults_huge, faults_huge_zero, faults_huge_reused, faults_no_memory, faults_wrong;
+	uint64_t faults_major; /* of the file's, those that read it in */
+	uint64_t touched_pages;
+	uint64_t pages_zeroed, pages_copied; /* whole pages of 4 KiB */
+	uint64_t areas_made, areas_gone;
+	uint64_t entries_set, entries_cleared, entries_forked; /* that map a page */
+	uint64_t tables_made, tables_freed;
+	uint64_t huge_asked, huge_fallback, huge_splits;
+	uint64_t switches, switches_same, switches_lazy, switches_moved;
+	uint64_t cr3_loads, cr3_flushes; /* of them those that flush */
+	uint64_t flushes, flush_ipis, flush_pages, flush_full;
+	/* Levels. */
+	uint64_t live_areas, mapped_pages, zero_entries, table_pages, anonymous_pages, shared_pages, file_pages, kept_pages,
+	        stack_pages;
+};
+
+struct area;
+struct space;
+
+/* What is known of a frame that page tables map, or that is a shared page. */
+struct mapped_page {
+	uint32_t map_count; /* entries that map it: of a huge page's head, those of its parts and of the whole too */
+	uint32_t own_count; /* of them those of this very frame by entries of 4 KiB */
+	uint32_t whole;     /* head of a huge page: entries that map it as a whole */
+	uint8_t kind;       /* enum mapped_kind */
+	bool exclusive;     /* PageAnonExclusive */
+	bool tail, head;    /* of a huge page */
+	uint64_t place;     /* anonymous: linear address >> PAGE_SHIFT; file: page of it */
+	uint32_t file;      /* likewise; of a shared page the number of its struct shared */
+};
+
+enum mapped_kind { MAPPED_NOT, MAPPED_ANONYMOUS, MAPPED_FILE, MAPPED_SHARED };
+
+/* One table. A child's word points to it. */
+struct table {
+	pfn frame;
+	uint32_t present;      /* words that are not 0 */
+	uint64_t *word;        /* owned */
+	struct table **child;  /* owned; NULL in a table of pages */
+	struct table *deposit; /* of huge entries in it: tables for their parts, linked by this field; owned */
+};
+
+/* An anon_vma: pages of the areas that are chained to it. */
+struct anon_vma {
+	struct object object;
+	struct anon_vma *parent; /* itself: the root */
+	uint32_t chains;         /* that lead to it */
+	uint32_t num_children, num_active_vmas;
+	uint32_t references; /* of chains, areas and children; freed at 0 */
+};
+
+struct chain {
+	struct object object;
+	struct anon_vma *to;
+};
+
+/* The pages that areas of USER_SHARED have in common: a shmem file. */
+struct shared {
+	uint32_t number;
+	uint32_t areas; /* that show it */
+	uint64_t pages;
+	uint32_t *frames; /* owned; frame numbers plus 1, 0: none yet */
+};
+
+struct area {
+	uint64_t start, end;
+	enum user_area_kind kind;
+	unsigned rights;
+	uint32_t file;
+	uint64_t first_page; /* of the file or the shared pages at `start` */
+	struct shared *shared;
+	struct object object;
+	struct anon_vma *anon_vma;
+	struct chain *chains; /* owned; the oldest first */
+	uint32_t chains_count;
+};
+
+struct space {
+	struct object object;
+	struct area **areas; /* owned, ascending */
+	uint32_t areas_count, areas_room;
+	struct object *nodes; /* owned: of the maple tree */
+	uint32_t nodes_count;
+	struct table *root;
+	uint32_t sharers; /* threads */
+	uint32_t lazy;    /* mm_count: CPUs that have it loaded, and 1 for its threads together */
+	uint64_t ctx_id, tlb_gen;
+	uint8_t cpumask[CPUS_MAX]; /* mm_cpumask(), a byte each */
+	uint64_t rss[4];           /* by enum mapped_kind; swap entries at MAPPED_NOT */
+	uint64_t huge;             /* entries of 2 MiB */
+	uint64_t tables;           /* frames */
+	uint32_t slot;             /* in mm.spaces */
+};
+
+struct process {
+	bool used;
+	struct space *space;
+	struct object task, signal, sighand, files, fs, credentials, pid;
+	vaddr stack;
+	pfn stack_pages;
+	bool thread;
+	uint32_t on_cpu; /* that it is current of; UINT32_MAX: none */
+};
+
+/* What a CPU knows of its TLB (struct tlb_state). */
+struct cpu_state {
+	struct space *loaded; /* NULL: init_mm */
+	uint32_t asid, next_asid;
+	bool lazy;
+	struct {
+		uint64_t ctx_id, tlb_gen;
+	} ctx[ASIDS];
+	uint32_t current; /* process, UINT32_MAX: none */
+};
+
+struct file_page {
+	uint64_t key; /* file << 40 | index, plus 1 */
+	uint32_t frame;
+};
+
+struct mm {
+	struct user_memory port;
+	struct page_allocator *pages;
+	struct object_allocator *objects;
+	struct virtual_allocator *stacks;
+	struct layout *layout;
+	struct steps *steps;
+	const struct translation_ops *mode;
+	struct paging_controls controls;
+	unsigned cpus;
+	bool pcid, huge_pages;
+	struct cost_settings cost;
+	cache_id cache[OBJECT_KINDS];
+	struct mapped_page *page; /* by frame */
+	uint32_t end_pfn;
+	struct process *processes;
+	uint32_t processes_count, processes_room;
+	uint32_t *free_processes;
+	uint32_t free_count;
+	struct space **spaces; /* every one that lives */
+	uint32_t spaces_count, spaces_room;
+	uint64_t next_ctx_id;
+	uint32_t next_shared;
+	struct cpu_state cpu[CPUS_MAX];
+	uint64_t tlb_state; /* per-CPU offset of cpu_tlbstate, and of current */
+	uint64_t user_end;
+	uint32_t kernel_entries; /* of a top table: those of the kernel's half */
+	pfn huge_zero;
+	pfn taken_away; /* its last entry goes, but not its frame (rmap_unmap()) */
+	struct {
+		struct gathered {
+			pfn frame;
+			unsigned order;
+		} * at; /* owned */
+		uint32_t count, room;
+		bool active;
+	} gather;
+	struct file_page *kept; /* the model's own pages of files, where nobody keeps them */
+	size_t kept_room;
+	struct mm_counters counters;
+};
+
+/* ---- mm.c ---- */
+
+struct mm *mm_of(struct user_memory *users);
+const struct mm *mm_const(const struct user_memory *users);
+
+/* An object of one of the kernel's caches; at VADDR_NULL if there is no memory. */
+struct object mm_object(struct mm *mm, enum object_kind kind, gfp flags, unsigned cpu);
+void mm_free_object(struct mm *mm, enum object_kind kind, const struct object *object, unsigned cpu);
+
+static inline vaddr mm_field(const struct object *object, uint32_t offset)
+{
+	return vaddr_of(object->at.addr + offset);
+}
+
+/* Steps on a structure's field. */
+static inline void read_field(struct mm *mm, const struct object *object, uint32_t offset)
+{
+	step_read(mm->steps, mm_field(object, offset), 8);
+}
+
+static inline void write_field(struct mm *mm, const struct object *object, uint32_t offset)
+{
+	step_write(mm->steps, mm_field(object, offset), 8);
+}
+
+static inline vaddr page_field(const struct mm *mm, pfn frame, uint32_t offset)
+{
+	return vaddr_of(layout_struct_page(mm->layout, frame).addr + offset);
+}
+
+/* The model's own page cache, which never lets go of a page before the end. */
+pfn mm_kept_find(const struct mm *mm, uint32_t file, uint64_t index);
+pfn mm_kept_read(struct mm *mm, uint32_t file, uint64_t index, unsigned cpu);
+bool mm_kept_moved(struct mm *mm, pfn from, pfn to);
+
+/* mmap_lock. MODEL: nobody ever waits for it: a process's ops come one after the other. */
+void lock_space(struct mm *mm, struct space *space, bool write);
+void unlock_space(struct mm *mm, struct space *space, bool write);
+
+static inline struct process *process_of(struct mm *mm, process_id process)
+{
+	return process.nr < mm->processes_count && mm->processes[process.nr].used ? &mm->processes[process.nr] : NULL;
+}
+
+/* ---- check.c ---- */
+
+void mm_check(const struct user_memory *users);
+
+/* ---- tables.c ---- */
+
+/* Where an entry stands. */
+struct entry {
+	struct table *table;
+	unsigned level;
+	uint32_t index;
+};
+
+struct table *table_make(struct mm *mm, struct space *space, unsigned level, unsigned cpu);
+void table_free(struct mm *mm, struct space *space, struct table *table, unsigned level, unsigned cpu);
+bool tables_init(struct mm *mm, struct space *space, unsigned cpu);
+
+/* The entry in which a walk for an address ends; with `make`, tables down to `leaf` are made: false, no memory. */
+bool tables_entry(struct mm *mm, struct space *space, uint64_t linear, unsigned leaf, bool make, unsigned cpu,
+                  struct entry *entry);
+/* The same without steps: what the processor's walk would end in. */
+void entry_find(const struct mm *mm, const struct space *space, uint64_t linear, struct entry *entry);
+static inline uint64_t entry_word(const struct entry *entry)
+{
+	return entry->table->word[entry->index];
+}
+/* Reads it, as steps; writes it. */
+void entry_read(struct mm *mm, const struct entry *entry);
+void entry_write(struct mm *mm, const struct entry *entry, uint64_t word);
+void entry_lock(struct mm *mm, const struct entry *entry);
+void entry_unlock(struct mm *mm, const struct entry *entry);
+/* free_pgtables(): tables that hold nothing any more, in a range that no area is in. True if one went. */
+bool tables_prune(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu);
+void tables_release(struct mm *mm, struct space *space, unsigned cpu);
+
+/* Hands every word of a table of pages, or of a huge page, that is not 0 in [start, end) to a visitor. */
+typedef void entry_visitor(void *context, const struct entry *entry, uint64_t linear);
+void tables_visit(const struct mm *mm, const struct space *space, uint64_t start, uint64_t end, entry_visitor *visit,
+                  void *context);
+/* The level whose entries map 2 MiB (or 4 MiB); the number of levels if there is none of 2 MiB. */
+unsigned huge_level(const struct mm *mm);
+
+/* ---- areas.c ---- */
+
+struct area *area_at(const struct space *space, uint64_t linear);
+/* Index of the first area that ends above an address. */
+uint32_t area_index(const struct space *space, uint64_t linear);
+enum user_result areas_map(struct mm *mm, struct space *space, const struct user_area_request *request, unsigned cpu);
+enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu);
+/* vm_area_dup() and anon_vma_fork(); NULL: no memory. */
+struct area *area_fork(struct mm *mm, struct space *space, const struct area *from, unsigned cpu);
+void area_free(struct mm *mm, struct area *area, unsigned cpu);
+bool area_prepare_anon(struct mm *mm, struct area *area, unsigned cpu);
+bool areas_insert(struct mm *mm, struct space *space, struct area *area, unsigned cpu);
+void areas_release(struct mm *mm, struct space *space, unsigned cpu);
+void shared_put(struct mm *mm, struct shared *shared, unsigned cpu);
+
+/* ---- fault.c ---- */
+
+/* One access of a program. */
+void user_access(struct mm *mm, uint64_t linear, uint32_t bytes, enum access_kind kind);
+
+/* Lets one page be accessed. */
+enum user_result fault_touch(struct mm *mm, struct space *space, uint64_t linear, enum access_kind kind, unsigned cpu);
+/* zap_pte_range(): what a word maps loses that mapping; the entry is cleared. */
+void entry_zap(struct mm *mm, struct space *space, const struct entry *entry, unsigned cpu);
+/* page_add_*_rmap(), page_remove_rmap(): one entry more or less. */
+void page_mapped(struct mm *mm, struct space *space, pfn frame, bool whole);
+void page_unmapped(struct mm *mm, struct space *space, pfn frame, bool whole, bool dirty, unsigned cpu);
+/* A new frame of the model's own. */
+pfn page_new(struct mm *mm, unsigned order, gfp flags, unsigned cpu);
+void page_free_new(struct mm *mm, pfn frame, unsigned order, unsigned cpu);
+uint64_t area_word(const struct area *area, pfn frame, bool write);
+
+/*
+ * tlb_gather_mmu(), tlb_finish_mmu(): between the two, frames and tables that nothing maps any more wait; they are given back
+ * behind the flush. fullmm: of the whole space, which is at its end.
+ */
+void gather_begin(struct mm *mm);
+void gather_end(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, bool freed_tables, unsigned cpu);
+/* Gives frames back, now or then. */
+void gather_free(struct mm *mm, pfn frame, unsigned order, unsigned cpu);
+
+/* ---- huge.c ---- */
+
+/* A fault where no table of pages is yet. True if it is dealt with, with *result. */
+bool huge_fault(struct mm *mm, struct space *space, struct area *area, uint64_t linear, bool write, unsigned cpu,
+                enum user_result *result);
+/* A write to a huge page that is not writable: true, done; false, it is in pieces now. */
+bool huge_write(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu,
+                enum user_result *result);
+/* Tables for the parts of huge pages, one for each, kept where the huge pages' entries are (pgtable_trans_huge_deposit()). */
+bool huge_deposit(struct mm *mm, struct space *space, struct table *table, unsigned cpu);
+void huge_withdraw(struct mm *mm, struct space *space, struct table *table, unsigned cpu);
+/* __split_huge_pmd(): 512 entries in place of one. */
+void huge_split(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu);
+
+/* ---- reverse_map.c ---- */
+
+bool rmap_moved(struct mm *mm, pfn from, pfn to);
+uint32_t rmap_referenced(struct mm *mm, pfn frame, unsigned cpu);
+uint32_t rmap_unmap(struct mm *mm, pfn frame, uint64_t entry, bool *dirty, unsigned cpu);
+
+/* ---- space_switch.c ---- */
+
+void switch_to_space(struct mm *mm, struct space *space, unsigned cpu);
+void switch_to_process(struct mm *mm, process_id process, unsigned cpu);
+void switch_to_kernel(struct mm *mm, unsigned cpu);
+/* flush_tlb_mm_range(). pages > FLUSH_CEILING: all of the space. */
+void flush_range(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, bool freed_tables, unsigned cpu);
+/* mmdrop(): one holder less; without any it is freed. */
+void space_put(struct mm *mm, struct space *space, unsigned cpu);
+
+/* ---- process.c ---- */
+
+process_id process_create(struct mm *mm, unsigned cpu);
+process_id process_fork(struct mm *mm, process_id parent, bool thread, unsigned cpu);
+enum user_result process_exec(struct mm *mm, process_id process, unsigned cpu);
+void process_exit(struct mm *mm, process_id process, unsigned cpu);
+void space_free(struct mm *mm, struct space *space, unsigned cpu);
+
+#endif

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * reverse_map.c - from a frame to the entries that map it (interface: mm.h): pages that move, are looked at, or are taken away.
+ *
+ * An anonymous page is at the same linear address in every address space that maps it (nothing moves areas), a page of a file or
+ * of shared memory where each area that shows it has it.
+ *
+ * Source: Linux 6.1 mm/rmap.c: rmap_walk(), folio_referenced_one(), try_to_unmap_one(); mm/migrate.c: remove_migration_pte().
+ * MODEL: the walk's own steps are those of the entries: the trees of areas (anon_vma, i_mmap) are passed over for nothing, and
+ * all address spaces are looked at, which costs the host time alone. MODEL: parts of huge pages are left where they are.
+ */
+#include "models/user_memory/mm.h"
+
+struct rmap {
+	struct mm *mm;
+	pfn frame;
+	unsigned cpu;
+	void (*visit)(struct rmap *, struct space *, const struct entry *, uint64_t linear);
+	/* What the visitors gather or are told. */
+	pfn to;
+	uint64_t swap_entry;
+	uint32_t count;
+	bool dirty;
+};
+
+static void visit_at(struct rmap *rmap, struct space *space, uint64_t linear)
+{
+	struct entry entry;
+	entry_find(rmap->mm, space, linear, &entry);
+	uint64_t word = entry_word(&entry);
+	if (entry.level == 0 && word & WORD_PRESENT && !(word & WORD_SPECIAL) &&
+	    (word & WORD_FRAME) >> PAGE_SHIFT == rmap->frame.nr)
+		rmap->visit(rmap, space, &entry, linear);
+}
+
+static bool shows(const struct area *area, const struct mapped_page *page)
+{
+	uint64_t pages = (area->end - area->start) >> PAGE_SHIFT;
+	bool same = page->kind == MAPPED_SHARED ? area->shared && area->shared->number == page->file
+	                                        : user_area_has_file(area->kind) && area->file == page->file;
+	return same && page->place >= area->first_page && page->place - area->first_page < pages;
+}
+
+static void walk(struct rmap *rmap)
+{
+	struct mm *mm = rmap->mm;
+	const struct mapped_page page = mm->page[rmap->frame.nr];
+	for (uint32_t i = 0; i < mm->spaces_count; i++) {
+		struct space *space = mm->spaces[i];
+		if (page.kind == MAPPED_ANONYMOUS) {
+			visit_at(rmap, space, page.place << PAGE_SHIFT);
+			continue;
+		}
+		for (uint32_t k = 0; k < space->areas_count; k++) {
+			const struct area *area = space->areas[k];
+			if (shows(area, &page))
+				visit_at(rmap, space, area->start + ((page.place - area->first_page) << PAGE_SHIFT));
+		}
+	}
+}
+
+static void move_entry(struct rmap *rmap, struct space *space, const struct entry *entry, uint64_t linear)
+{
+	(void)space;
+	(void)linear;
+	entry_write(rmap->mm, entry, (entry_word(entry) & ~WORD_FRAME) | (uint64_t)rmap->to.nr << PAGE_SHIFT);
+}
+
+static void move_shared(struct mm *mm, pfn from, pfn to)
+{
+	for (uint32_t i = 0; i < mm->spaces_count; i++)
+		for (uint32_t k = 0; k < mm->spaces[i]->areas_count; k++) {
+			struct shared *shared = mm->spaces[i]->areas[k]->shared;
+			if (!shared || shared->number != mm->page[from.nr].file)
+				continue;
+			shared->frames[mm->page[from.nr].place] = to.nr + 1;
+			return;
+		}
+}
+
+bool rmap_moved(struct mm *mm, pfn from, pfn to)
+{
+	struct mapped_page *page = &mm->page[from.nr];
+	bool kept = mm_kept_moved(mm, from, to);
+	if (page->kind == MAPPED_NOT)
+		return kept;
+	SIM_ASSERT(!page->head && !page->tail && mm->page[to.nr].kind == MAPPED_NOT);
+	struct rmap rmap = {.mm = mm, .frame = from, .to = to, .visit = move_entry};
+	walk(&rmap);
+	if (page->kind == MAPPED_SHARED)
+		move_shared(mm, from, to);
+	mm->page[to.nr] = *page;
+	*page = (struct mapped_page){0};
+	return true;
+}
+
+static void look_at(struct rmap *rmap, struct space *space, const struct entry *entry, uint64_t linear)
+{
+	(void)space;
+	(void)linear;
+	entry_read(rmap->mm, entry);
+	if (!(entry_word(entry) & WORD_ACCESSED))
+		return;
+	rmap->count++;
+	entry_write(rmap->mm, entry, entry_word(entry) & ~WORD_ACCESSED);
+}
+
+/* ptep_clear_flush_young() of x86 does not flush: an old translation may keep the next use from being seen. */
+uint32_t rmap_referenced(struct mm *mm, pfn frame, unsigned cpu)
+{
+	struct rmap rmap = {.mm = mm, .frame = frame, .cpu = cpu, .visit = look_at};
+	if (mm->page[frame.nr].kind != MAPPED_NOT)
+		walk(&rmap);
+	return rmap.count;
+}
+
+static void take_away(struct rmap *rmap, struct space *space, const struct entry *entry, uint64_t linear)
+{
+	struct mm *mm = rmap->mm;
+	const struct page_watcher *watcher = &mm->port.watcher;
+	uint64_t word = entry_word(entry);
+	bool anonymous = mm->page[rmap->frame.nr].kind == MAPPED_ANONYMOUS;
+	rmap->count++;
+	rmap->dirty |= (word & WORD_DIRTY) != 0;
+	entry_lock(mm, entry);
+	entry_write(mm, entry, anonymous ? WORD_SWAP | rmap->swap_entry << WORD_SWAP_SHIFT : 0);
+	flush_range(mm, space, linear, 1, false, rmap->cpu);
+	if (anonymous) {
+		space->rss[MAPPED_NOT]++;
+		if (watcher->swap_taken)
+			watcher->swap_taken(watcher->context, rmap->swap_entry);
+	}
+	entry_unlock(mm, entry);
+	page_unmapped(mm, space, rmap->frame, false, rmap->dirty, rmap->cpu);
+}
+
+uint32_t rmap_unmap(struct mm *mm, pfn frame, uint64_t entry, bool *dirty, unsigned cpu)
+{
+	struct rmap rmap = {.mm = mm, .frame = frame, .cpu = cpu, .swap_entry = entry, .visit = take_away};
+	const struct mapped_page *page = &mm->page[frame.nr];
+	*dirty = false;
+	if (page->map_count == 0 || page->head || page->tail)
+		return 0;
+	SIM_ASSERT(page->kind != MAPPED_ANONYMOUS || entry > 0);
+	mm->taken_away = frame;
+	walk(&rmap);
+	mm->taken_away = PFN_NONE;
+	*dirty = rmap.dirty;
+	return rmap.count;
+}

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * user_memory.h - the port of processes and their memory: address spaces made of areas whose pages come at first touch, fork with
+ * copy-on-write, exec, exit, and the switch of a CPU from one address space to another.
+ *
+ * Models: models/user_memory/mm.c. A model embeds struct user_memory as its first member and fills `ops`. Frames and
+ * page tables come from the page allocator of its wiring, its structures from the object allocator, kernel stacks from the
+ * virtual allocator. Pages of files come from a page cache (struct file_pages, below), which is somebody else's.
+ *
+ * Everything a process does happens on a CPU; a process that is not the one this CPU runs is switched to first.
+ *
+ * Who reclaims memory needs three things from here: to be told which anonymous pages there are (struct page_watcher), to ask
+ * whether a page was used (ops.referenced), and to take it away from everybody (ops.unmap_page).
+ *
+ * Everything a caller may rely on is asserted in the wrappers below; tests/conformance runs every model against them.
+ */
+#ifndef SIM_PORT_USER_MEMORY_H
+#define SIM_PORT_USER_MEMORY_H
+
+#include "sim/access.h"
+#include "sim/base.h"
+#include "sim/layout.h"
+#include "sim/port/object_allocator.h"
+#include "sim/port/page_allocator.h"
+#include "sim/port/translation.h"
+#include "sim/port/virtual_allocator.h"
+#include "sim/steps.h"
+
+struct settings; /* models/settings.h */
+struct metric;
+
+/* A process (or a thread, which shares its address space): an index, dense, used again after its exit. */
+typedef struct {
+	uint32_t nr;
+} process_id;
+
+#define PROCESS_NONE ((process_id){UINT32_MAX})
+
+/* What an area of an address space is made of. Numbers stand in recordings (.kmt). */
+enum user_area_kind {
+	USER_ANONYMOUS,    /* private memory without a file */
+	USER_SHARED,       /* shared memory without a file: children share its pages */
+	USER_FILE_PRIVATE, /* pages of a file, copied when written */
+	USER_FILE_SHARED,  /* pages of a file, written through */
+	USER_STACK,        /* anonymous */
+	USER_HEAP,         /* anonymous; the area of brk(), which grows upward */
+	USER_AREA_KINDS
+};
+
+static inline bool user_area_has_file(enum user_area_kind kind)
+{
+	return kind == USER_FILE_PRIVATE || kind == USER_FILE_SHARED;
+}
+
+static inline bool user_area_is_shared(enum user_area_kind kind)
+{
+	return kind == USER_SHARED || kind == USER_FILE_SHARED;
+}
+
+/* What may be done with an area's pages. Numbers stand in recordings (.kmt). */
+enum { USER_READ = 1, USER_WRITE = 2, USER_EXECUTE = 4, USER_RIGHTS = 7 };
+
+/* mmap(MAP_FIXED), or for USER_HEAP brk(): pages at `start`. */
+struct user_area_request {
+	uint64_t start; /* a multiple of PAGE_SIZE, in the user's half */
+	uint64_t pages; /* 1 and more */
+	enum user_area_kind kind;
+	unsigned rights;     /* USER_* */
+	uint32_t file;       /* of kinds with one: the page cache's number of it */
+	uint64_t first_page; /* of the file, at `start` */
+};
+
+enum user_result {
+	USER_OK,
+	USER_NO_MEMORY,  /* frames, tables or structures: what was done before it stays */
+	USER_NO_PROCESS, /* no such process */
+	USER_BAD_RANGE,  /* empty, not in the user's half, or (mapping) over an area that is there */
+	USER_NO_AREA,    /* a touch outside of all areas: SIGSEGV */
+	USER_NO_RIGHT    /* a touch that the area's rights forbid: SIGSEGV */
+};
+
+/* A run of accesses: `bytes` from `address` on, one access every `stride` bytes, each of at most 8 bytes. */
+struct user_touch {
+	uint64_t address;
+	uint64_t bytes;        /* 1 and more */
+	uint32_t stride;       /* 1 and more */
+	enum access_kind kind; /* ACCESS_LOAD, ACCESS_STORE or ACCESS_CODE */
+};
+
+/* Of a process's address space; pages of 4 KiB. */
+struct process_view {
+	uint64_t areas, area_pages;
+	uint64_t anonymous, file, shared; /* mapped pages: the kernel's MM_ANONPAGES, MM_FILEPAGES, MM_SHMEMPAGES */
+	uint64_t swapped;                 /* MM_SWAPENTS */
+	uint64_t huge;                    /* of anonymous, those in pages of 2 MiB */
+	uint64_t tables;                  /* page tables of all levels, in frames */
+	uint32_t sharers;                 /* threads with this address space, this one too */
+	uint64_t root;                    /* physical address of the top table */
+};
+
+/*
+ * Where pages of files come from; the owner of the page cache fills it in. Both return a frame that stays the cache's: it is not
+ * given back to the page allocator while a mapping is told of and not taken back.
+ */
+struct file_pages {
+	/* The frame of page `index` of a file, PFN_NONE if it is not cached (filemap_get_folio()). */
+	pfn (*find)(void *context, uint32_t file, uint64_t index, unsigned cpu);
+	/* Reads it in: takes a frame, fills it, and writes down the steps of that. PFN_NONE: no memory (filemap_fault()). */
+	pfn (*read)(void *context, uint32_t file, uint64_t index, unsigned cpu);
+	/* The first entry of any page table that maps the frame was written; the last one went (NULL: nobody asks). */
+	void (*mapped)(void *context, pfn);
+	void (*unmapped)(void *context, pfn, bool dirty);
+	void *context;
+};
+
+/* Who looks after anonymous pages (an LRU, swap). A callback may be NULL. */
+struct page_watcher {
+	/* A new anonymous or shared page was mapped (folio_add_lru()); `order` 0, or 9 of a huge page. */
+	void (*added)(void *context, pfn, unsigned order, unsigned cpu);
+	/* It goes back to the page allocator after this call. */
+	void (*removed)(void *context, pfn, unsigned order, unsigned cpu);
+	/* An entry that unmap_page() left behind: brings the page in, as a frame of the caller's with one user (do_swap_page()).
+	 * PFN_NONE: no memory. */
+	pfn (*swap_in)(void *context, uint64_t entry, unsigned cpu);
+	/* One entry more (fork), one less (swapped in, unmapped). */
+	void (*swap_taken)(void *context, uint64_t entry);
+	void (*swap_given)(void *context, uint64_t entry);
+	void *context;
+};
+
+struct user_memory;
+
+struct user_memory_ops {
+	const char *name;
+	const char *help;
+
+	/*
+	 * Makes a process with an address space of its own that holds a stack and an argument page, as one that a kernel thread
+	 * starts (kernel_execve()). PROCESS_NONE: no memory.
+	 */
+	process_id (*create)(struct user_memory *, unsigned cpu);
+	/* fork(), by the parent on its CPU; with `thread` the child shares the address space (CLONE_VM). PROCESS_NONE: no memory,
+	 * and nothing is left of it. */
+	process_id (*fork)(struct user_memory *, process_id parent, bool thread, unsigned cpu);
+	/* execve(): a new address space as create() makes one, the old one is left. USER_NO_MEMORY: nothing has changed. */
+	enum user_result (*exec)(struct user_memory *, process_id, unsigned cpu);
+	/* exit() on the process's CPU, and the parent's wait() for it. */
+	void (*exit)(struct user_memory *, process_id, unsigned cpu);
+
+	enum user_result (*map)(struct user_memory *, process_id, const struct user_area_request *, unsigned cpu);
+	/* munmap(): what lies in the range; parts of areas too. Other CPUs that have the address space drop its translations. */
+	enum user_result (*unmap)(struct user_memory *, process_id, uint64_t start, uint64_t pages, unsigned cpu);
+
+	/* Makes the accesses, with the faults they take. Those before one that cannot be put right are made. */
+	enum user_result (*touch)(struct user_memory *, process_id, const struct user_touch *, unsigned cpu);
+
+	/* The CPU goes on with this process; PROCESS_NONE: with a kernel thread or nothing (lazy TLB). */
+	void (*switch_to)(struct user_memory *, process_id, unsigned cpu);
+
+	/* A frame that the page allocator moved; false: it is none of this port's. */
+	bool (*moved)(struct user_memory *, pfn from, pfn to);
+
+	/* How many page table entries map a frame (page_mapcount()). */
+	uint32_t (*map_count)(const struct user_memory *, pfn);
+	/* How many of them were used since the last call, which forgets it (folio_referenced()). */
+	uint32_t (*referenced)(struct user_memory *, pfn, unsigned cpu);
+	/*
+	 * Takes a page out of all page tables (try_to_unmap()): entries of an anonymous page then hold `entry`, > 0, those of a
+	 * file nothing. *dirty: it was written through one of them. The frame of an anonymous page is the caller's from then on.
+	 * The number of entries there were; 0 for a frame that is not mapped and for a part of a huge page.
+	 */
+	uint32_t (*unmap_page)(struct user_memory *, pfn, uint64_t entry, bool *dirty, unsigned cpu);
+
+	/* False: no such process. */
+	bool (*view)(const struct user_memory *, process_id, struct process_view *);
+	/* Frames taken from the page allocator itself and not given back: pages, page tables, and what the model keeps. */
+	uint64_t (*pages_held)(const struct user_memory *);
+
+	/* Walks everything, recounts and compares; a broken law is SIM_ASSERTed. */
+	void (*check)(const struct user_memory *);
+
+	/* Counters of the model: rows beside the struct they live in (sim/metric.h). */
+	const struct metric *metrics;
+	const void *(*counters)(const struct user_memory *);
+
+	/* Processes that live give everything back. */
+	void (*destroy)(struct user_memory *);
+};
+
+struct user_memory {
+	const struct user_memory_ops *ops;
+	uint64_t live_processes; /* made and not over, threads too; kept by the wrappers */
+	/* Set by their owners before the first process; without a page cache the model keeps what it reads until the end. */
+	struct file_pages files;
+	struct page_watcher watcher;
+};
+
+/* What a model is made of and stands on. The pointers outlive it. */
+struct user_memory_wiring {
+	const struct settings *settings;
+	struct page_allocator *pages;
+	struct object_allocator *objects;
+	struct virtual_allocator *areas; /* of kernel stacks; NULL: they are blocks of pages */
+	struct layout *layout;
+	struct steps *steps;
+	const struct translation_ops *mode; /* of the page tables; it has levels */
+	const struct paging_controls *controls;
+	unsigned cpus;
+};
+
+static inline process_id user_create(struct user_memory *users, unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX);
+	process_id made = users->ops->create(users, cpu);
+	users->live_processes += made.nr != UINT32_MAX;
+	return made;
+}
+
+static inline process_id user_fork(struct user_memory *users, process_id parent, bool thread, unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX && parent.nr != UINT32_MAX);
+	process_id made = users->ops->fork(users, parent, thread, cpu);
+	users->live_processes += made.nr != UINT32_MAX;
+	return made;
+}
+
+static inline enum user_result user_exec(struct user_memory *users, process_id process, unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX);
+	return users->ops->exec(users, process, cpu);
+}
+
+static inline void user_exit(struct user_memory *users, process_id process, unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX && users->live_processes > 0);
+	users->ops->exit(users, process, cpu);
+	users->live_processes--;
+}
+
+static inline enum user_result user_map(struct user_memory *users, process_id process, const struct user_area_request *request,
+                                        unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX && request->kind < USER_AREA_KINDS && !(request->rights & ~(unsigned)USER_RIGHTS));
+	return users->ops->map(users, process, request, cpu);
+}
+
+static inline enum user_result user_unmap(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
+                                          unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX);
+	return users->ops->unmap(users, process, start, pages, cpu);
+}
+
+static inline enum user_result user_touch(struct user_memory *users, process_id process, const struct user_touch *touch,
+                                          unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX && touch->bytes > 0 && touch->stride > 0);
+	SIM_ASSERT(touch->kind == ACCESS_LOAD || touch->kind == ACCESS_STORE || touch->kind == ACCESS_CODE);
+	return users->ops->touch(users, process, touch, cpu);
+}
+
+static inline void user_switch(struct user_memory *users, process_id process, unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX);
+	users->ops->switch_to(users, process, cpu);
+}
+
+static inline void user_memory_check(const struct user_memory *users)
+{
+	users->ops->check(users);
+}
+
+static inline void user_memory_destroy(struct user_memory *users)
+{
+	if (users)
+		users->ops->destroy(users);
+}
+
+#endif

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_user_memory.c - every model of the user_memory port (models.def) against what the port promises.
+ *
+ * The models stand on the real page, object and virtual allocators, so that what they take and forget shows there: after the last
+ * exit nothing may be left. A random history of processes is held against a plain array of which page each process must be able
+ * to touch. Each test names the mistake it would catch.
+ */
+#include "models/registry.h"
+#include "models/settings.h"
+#include "sim/rng.h"
+#include "tests/unit/test.h"
+
+#include <string.h>
+
+#define CPUS 4
+#define MEMORY_BYTES (128ull << 20)
+#define BASE 0x10000000ull
+
+struct bench {
+	struct settings settings;
+	struct paging_controls controls;
+	struct layout layout;
+	struct steps steps;
+	struct page_allocator *pages;
+	struct object_allocator *objects;
+	struct virtual_allocator *areas;
+	struct user_memory *users;
+	uint64_t pages_before, objects_before, areas_before;
+};
+
+static void begin(struct bench *bench, const struct user_memory_model *model, const char *mode, enum thp thp, bool recording)
+{
+	struct error error = {0};
+	memset(bench, 0, sizeof *bench);
+	settings_init(&bench->settings);
+	bench->settings.machine.memory_bytes = MEMORY_BYTES;
+	bench->settings.machine.cpus = CPUS;
+	bench->settings.kernel.thp = thp;
+	bench->controls = (struct paging_controls){.physical_bits = 46, .nx = true, .write_protect = true, .global_pages = true};
+	layout_init(&bench->layout, 64);
+	steps_init(&bench->steps, recording);
+	struct page_allocator_wiring below = {
+	        .settings = &bench->settings, .layout = &bench->layout, .steps = &bench->steps, .seed = 1};
+	bench->pages = page_allocator_model("buddy", &error)->create(&below, &error);
+	struct object_allocator_wiring beside = {
+	        .settings = &bench->settings, .pages = bench->pages, .layout = &bench->layout, .steps = &bench->steps, .seed = 1};
+	bench->objects = object_allocator_model("slub", &error)->create(&beside, &error);
+	struct virtual_allocator_wiring stacks = {.settings = &bench->settings,
+	                                          .pages = bench->pages,
+	                                          .objects = bench->objects,
+	                                          .layout = &bench->layout,
+	                                          .steps = &bench->steps};
+	bench->areas = virtual_allocator_model("ideal", &error)->create(&stacks, &error);
+	const struct user_memory_wiring wiring = {.settings = &bench->settings,
+	                                          .pages = bench->pages,
+	                                          .objects = bench->objects,
+	                                          .areas = bench->areas,
+	                                          .layout = &bench->layout,
+	                                          .steps = &bench->steps,
+	                                          .mode = translation_model(mode, &error)->ops,
+	                                          .controls = &bench->controls,
+	                                          .cpus = CPUS};
+	bench->users = model->create(&wiring, &error);
+	if (!bench->users)
+		fail_msg("%s: %s", model->ops->name, error.text);
+	bench->objects_before = bench->objects->live_objects;
+	bench->pages_before = bench->pages->allocated_pages - bench->objects->ops->pages_held(bench->objects);
+	bench->areas_before = bench->areas->live_areas;
+}
+
+/* After the model's end nothing that it took may be left. */
+static void end(struct bench *bench)
+{
+	user_memory_check(bench->users);
+	user_memory_destroy(bench->users);
+	assert_int_equal(bench->objects->live_objects, bench->objects_before);
+	assert_int_equal(bench->areas->live_areas, bench->areas_before);
+	assert_int_equal(bench->pages->allocated_pages - bench->objects->ops->pages_held(bench->objects), bench->pages_before);
+	object_allocator_check(bench->objects);
+	page_allocator_check(bench->pages);
+	virtual_allocator_destroy(bench->areas);
+	object_allocator_destroy(bench->objects);
+	page_allocator_destroy(bench->pages);
+	steps_release(&bench->steps);
+	layout_release(&bench->layout);
+	settings_release(&bench->settings);
+}
+
+#define FOR_EACH_MODEL(model) for (const struct user_memory_model *model = user_memory_models; model->ops; model++)
+
+static enum user_result touch(struct bench *bench, process_id process, uint64_t address, enum access_kind kind, unsigned cpu)
+{
+	const struct user_touch one = {.address = address, .bytes = 1, .stride = 1, .kind = kind};
+	return user_touch(bench->users, process, &one, cpu);
+}
+
+static enum user_result map(struct bench *bench, process_id process, uint64_t start, uint64_t pages, enum user_area_kind kind)
+{
+	const struct user_area_request request = {
+	        .start = start, .pages = pages, .kind = kind, .rights = USER_READ | USER_WRITE, .file = 7, .first_page = 3};
+	return user_map(bench->users, process, &request, 0);
+}
+
+static struct process_view view(const struct bench *bench, process_id process)
+{
+	struct process_view seen;
+	assert_true(bench->users->ops->view(bench->users, process, &seen));
+	return seen;
+}
+
+/* A process that ends gives back every page, table, object and stack, and so does one that lives at the end. */
+static void nothing_is_left(void **state)
+{
+	(void)state;
+	FOR_EACH_MODEL(model)
+	{
+		struct bench bench;
+		begin(&bench, model, "x86_4level", THP_NEVER, false);
+		process_id first = user_create(bench.users, 0);
+		assert_int_equal(map(&bench, first, BASE, 100, USER_ANONYMOUS), USER_OK);
+		for (unsigned page = 0; page < 100; page++)
+			assert_int_equal(touch(&bench, first, BASE + page * PAGE_SIZE, ACCESS_STORE, 0), USER_OK);
+		process_id second = user_fork(bench.users, first, false, 1);
+		assert_int_equal(touch(&bench, second, BASE, ACCESS_STORE, 1), USER_OK);
+		user_memory_check(bench.users);
+		user_exit(bench.users, second, 1);
+		user_memory_check(bench.users);
+		assert_int_equal(bench.users->live_processes, 1);
+		end(&bench);
+	}
+}
+
+/* Touches outside of areas, against rights, and mappings over others are told, and change nothing. */
+static void wrong_use_is_told(void **state)
+{
+	(void)state;
+	FOR_EACH_MODEL(model)
+	{
+		struct bench bench;
+		begin(&bench, model, "x86_4level", THP_NEVER, false);
+		process_id process = user_create(bench.users, 0);
+		struct process_view before = view(&bench, process);
+		assert_int_equal(touch(&bench, process, BASE, ACCESS_LOAD, 0), USER_NO_AREA);
+		assert_int_equal(map(&bench, process, BASE + 1, 1, USER_ANONYMOUS), USER_BAD_RANGE);
+		assert_int_equal(map(&bench, process, BASE, 0, USER_ANONYMOUS), USER_BAD_RANGE);
+		assert_int_equal(map(&bench, process, 1ull << 47, 1, USER_ANONYMOUS), USER_BAD_RANGE);
+		assert_int_equal(map(&bench, process, BASE, 1ull << 60, USER_ANONYMOUS), USER_BAD_RANGE);
+		assert_int_equal(map(&bench, process, BASE, 1ull << 30, USER_ANONYMOUS), USER_NO_MEMORY);
+		assert_int_equal(view(&bench, process).areas, before.areas);
+		const struct user_area_request code = {.start = BASE, .pages = 4, .kind = USER_ANONYMOUS, .rights = USER_READ};
+		assert_int_equal(user_map(bench.users, process, &code, 0), USER_OK);
+		assert_int_equal(map(&bench, process, BASE + 3 * PAGE_SIZE, 2, USER_ANONYMOUS), USER_BAD_RANGE);
+		assert_int_equal(touch(&bench, process, BASE, ACCESS_STORE, 0), USER_NO_RIGHT);
+		assert_int_equal(touch(&bench, process, BASE, ACCESS_CODE, 0), USER_NO_RIGHT);
+		assert_int_equal(touch(&bench, process, BASE, ACCESS_LOAD, 0), USER_OK);
+		assert_int_equal(touch(&bench, (process_id){99}, BASE, ACCESS_LOAD, 0), USER_NO_PROCESS);
+		assert_int_equal(user_unmap(bench.users, process, BASE, 1ull << 40, 0), USER_BAD_RANGE);
+		end(&bench);
+	}
+}
+
+/* Pages of private, shared and file areas after a fork: who sees whose, by the counts of their mappings. */
+static void fork_shares_what_it_should(void **state)
+{
+	(void)state;
+	FOR_EACH_MODEL(model)
+	{
+		struct bench bench;
+		begin(&bench, model, "x86_4level", THP_NEVER, false);
+		process_id parent = user_create(bench.users, 0);
+		assert_int_equal(map(&bench, parent, BASE, 10, USER_ANONYMOUS), USER_OK);
+		assert_int_equal(map(&bench, parent, BASE + (1 << 20), 10, USER_SHARED), USER_OK);
+		assert_int_equal(map(&bench, parent, BASE + (2 << 20), 10, USER_FILE_SHARED), USER_OK);
+		for (unsigned i = 0; i < 3; i++)
+			assert_int_equal(touch(&bench, parent, BASE + ((uint64_t)i << 20), ACCESS_STORE, 0), USER_OK);
+		uint64_t held = bench.users->ops->pages_held(bench.users);
+		process_id child = user_fork(bench.users, parent, false, 0);
+		struct process_view seen = view(&bench, child);
+		/* The argument page and the one written; what has a file or is shared can be had again by a fault. */
+		assert_int_equal(seen.anonymous, 2);
+		assert_int_equal(seen.shared + seen.file, 0);
+		/* A top table of two frames, and tables of three levels for the stack, and for the area. */
+		assert_int_equal(bench.users->ops->pages_held(bench.users), held + 2 + 3 + 3);
+		held = bench.users->ops->pages_held(bench.users);
+		assert_int_equal(touch(&bench, child, BASE + (1 << 20), ACCESS_STORE, 0), USER_OK);
+		assert_int_equal(bench.users->ops->pages_held(bench.users), held);
+		assert_int_equal(touch(&bench, child, BASE + (2 << 20), ACCESS_STORE, 0), USER_OK);
+		held++; /* a table for the next 2 MiB */
+		assert_int_equal(bench.users->ops->pages_held(bench.users), held);
+		assert_int_equal(touch(&bench, child, BASE, ACCESS_STORE, 0), USER_OK);
+		assert_int_equal(bench.users->ops->pages_held(bench.users), held + 1);
+		/* The parent is alone with its page now and takes it as it is. */
+		assert_int_equal(touch(&bench, parent, BASE, ACCESS_STORE, 0), USER_OK);
+		assert_int_equal(bench.users->ops->pages_held(bench.users), held + 1);
+		end(&bench);
+	}
+}
+
+#define HISTORY_PROCESSES 12
+#define HISTORY_PAGES 1200u
+
+/* What the plain array knows: the areas are all of one size, at BASE + area * HISTORY_PAGES pages. */
+struct plain {
+	bool live;
+	process_id process;
+	bool mapped[3][HISTORY_PAGES];
+};
+
+static void one_event(struct bench *bench, struct plain *plain, struct rng *rng)
+{
+	struct plain *at = &plain[rng_below(rng, HISTORY_PROCESSES)];
+	unsigned cpu = (unsigned)rng_below(rng, CPUS), area = (unsigned)rng_below(rng, 3);
+	uint64_t start = BASE + (uint64_t)area * HISTORY_PAGES * PAGE_SIZE;
+	if (!at->live) {
+		struct plain *from = &plain[rng_below(rng, HISTORY_PROCESSES)];
+		bool forks = from->live && rng_below(rng, 4) > 0;
+		process_id made = forks ? user_fork(bench->users, from->process, false, cpu) : user_create(bench->users, cpu);
+		if (made.nr == UINT32_MAX)
+			return;
+		if (forks)
+			*at = *from;
+		else
+			memset(at, 0, sizeof *at);
+		at->live = true;
+		at->process = made;
+		return;
+	}
+	uint32_t page = rng_below(rng, HISTORY_PAGES), count = 1 + rng_below(rng, HISTORY_PAGES - page);
+	static const enum user_area_kind kinds[] = {USER_ANONYMOUS, USER_SHARED, USER_FILE_PRIVATE};
+	switch (rng_below(rng, 10)) {
+	case 0:
+		user_exit(bench->users, at->process, cpu);
+		at->live = false;
+		return;
+	case 1:
+		if (user_exec(bench->users, at->process, cpu) == USER_OK)
+			memset(at->mapped, 0, sizeof at->mapped);
+		return;
+	case 2:
+		assert_int_equal(user_unmap(bench->users, at->process, start + (uint64_t)page * PAGE_SIZE, count, cpu), USER_OK);
+		memset(&at->mapped[area][page], 0, count);
+		return;
+	case 3:
+	case 4:
+		if (map(bench, at->process, start, HISTORY_PAGES, kinds[area]) == USER_OK)
+			memset(at->mapped[area], 1, HISTORY_PAGES);
+		return;
+	case 5:
+		user_switch(bench->users, rng_below(rng, 2) ? PROCESS_NONE : at->process, cpu);
+		return;
+	default: {
+		enum access_kind kind = rng_below(rng, 2) ? ACCESS_STORE : ACCESS_LOAD;
+		const struct user_touch run = {.address = start + (uint64_t)page * PAGE_SIZE,
+		                               .bytes = (uint64_t)rng_below(rng, 20) * PAGE_SIZE + 1,
+		                               .stride = 64,
+		                               .kind = kind};
+		enum user_result result = user_touch(bench->users, at->process, &run, cpu);
+		bool all = true;
+		for (uint64_t i = page; i <= page + (run.bytes - 1) / PAGE_SIZE && i < HISTORY_PAGES; i++)
+			all &= at->mapped[area][i];
+		if (page + (run.bytes - 1) / PAGE_SIZE < HISTORY_PAGES)
+			assert_true(result == (all ? USER_OK : USER_NO_AREA) || result == USER_NO_MEMORY);
+	}
+	}
+}
+
+/* Any order of events keeps the laws: a page counted wrongly, a table freed too early, an area at the wrong place. */
+static void random_history(const struct user_memory_model *model, const char *mode, enum thp thp, bool recording)
+{
+	static struct plain plain[HISTORY_PROCESSES];
+	struct bench bench;
+	struct rng rng;
+	memset(plain, 0, sizeof plain);
+	rng_init(&rng, 4, "history");
+	begin(&bench, model, mode, thp, recording);
+	for (unsigned event = 0; event < 3000; event++) {
+		one_event(&bench, plain, &rng);
+		steps_clear(&bench.steps);
+		if (event % 100 == 0)
+			user_memory_check(bench.users);
+	}
+	end(&bench);
+}
+
+static void any_history_keeps_the_laws(void **state)
+{
+	(void)state;
+	FOR_EACH_MODEL(model)
+	{
+		random_history(model, "x86_4level", THP_NEVER, false);
+		random_history(model, "x86_4level", THP_ALWAYS, true);
+		random_history(model, "x86_5level", THP_ALWAYS, false);
+		random_history(model, "x86_pae", THP_ALWAYS, false);
+		random_history(model, "x86_32", THP_NEVER, true);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(nothing_is_left),
+	        cmocka_unit_test(wrong_use_is_told),
+	        cmocka_unit_test(fork_shares_what_it_should),
+	        cmocka_unit_test(any_history_keeps_the_laws),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_mm.c - the model `mm` of processes: what a fault, a fork, a copy and an exit do, counted by hand; who is interrupted by
+ * munmap; which slots of a TLB a CPU hands out.
+ *
+ * The expected numbers are worked out from the rules of Linux 6.1, in the comments; each test names the mistake it would catch.
+ */
+#include "models/registry.h"
+#include "models/settings.h"
+#include "models/user_memory/mm.h"
+#include "sim/replay_process.h"
+#include "tests/unit/test.h"
+
+#include <string.h>
+
+#define CPUS 4
+#define BASE 0x10000000ull
+
+struct rig {
+	struct settings settings;
+	struct paging_controls controls;
+	struct layout layout;
+	struct steps steps;
+	struct page_allocator *pages;
+	struct object_allocator *objects;
+	struct user_memory *users;
+	struct mm *mm;
+};
+
+static void begin(struct rig *rig, bool pcid, enum thp thp)
+{
+	struct error error = {0};
+	memset(rig, 0, sizeof *rig);
+	settings_init(&rig->settings);
+	rig->settings.machine.memory_bytes = 64ull << 20;
+	rig->settings.machine.cpus = CPUS;
+	rig->settings.kernel.pcid = pcid;
+	rig->settings.kernel.thp = thp;
+	rig->controls = (struct paging_controls){.physical_bits = 46, .nx = true, .write_protect = true, .global_pages = true};
+	layout_init(&rig->layout, 64);
+	steps_init(&rig->steps, true);
+	const struct page_allocator_wiring below = {
+	        .settings = &rig->settings, .layout = &rig->layout, .steps = &rig->steps, .seed = 1};
+	rig->pages = page_allocator_model("ideal", &error)->create(&below, &error);
+	const struct object_allocator_wiring beside = {
+	        .settings = &rig->settings, .pages = rig->pages, .layout = &rig->layout, .steps = &rig->steps, .seed = 1};
+	rig->objects = object_allocator_model("ideal", &error)->create(&beside, &error);
+	const struct user_memory_wiring wiring = {.settings = &rig->settings,
+	                                          .pages = rig->pages,
+	                                          .objects = rig->objects,
+	                                          .layout = &rig->layout,
+	                                          .steps = &rig->steps,
+	                                          .mode = translation_model("x86_4level", &error)->ops,
+	                                          .controls = &rig->controls,
+	                                          .cpus = CPUS};
+	rig->users = user_memory_model("mm", &error)->create(&wiring, &error);
+	assert_non_null(rig->users);
+	rig->mm = mm_of(rig->users);
+	steps_clear(&rig->steps);
+}
+
+static void end(struct rig *rig)
+{
+	user_memory_check(rig->users);
+	user_memory_destroy(rig->users);
+	object_allocator_destroy(rig->objects);
+	page_allocator_destroy(rig->pages);
+	steps_release(&rig->steps);
+	layout_release(&rig->layout);
+	settings_release(&rig->settings);
+}
+
+static void map(struct rig *rig, process_id process, uint64_t start, uint64_t pages, enum user_area_kind kind, unsigned cpu)
+{
+	const struct user_area_request request = {.start = start, .pages = pages, .kind = kind, .rights = USER_READ | USER_WRITE};
+	assert_int_equal(user_map(rig->users, process, &request, cpu), USER_OK);
+}
+
+static void touch(struct rig *rig, process_id process, uint64_t address, uint64_t pages, enum access_kind kind, unsigned cpu)
+{
+	const struct user_touch run = {.address = address, .bytes = pages * PAGE_SIZE, .stride = PAGE_SIZE, .kind = kind};
+	steps_clear(&rig->steps);
+	assert_int_equal(user_touch(rig->users, process, &run, cpu), USER_OK);
+}
+
+static uint32_t steps_of(const struct rig *rig, enum step_kind kind, uint32_t bytes)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < rig->steps.count; i++)
+		count += rig->steps.at[i].kind == kind && (bytes == 0 || rig->steps.at[i].bytes == bytes);
+	return count;
+}
+
+static pfn frame_at(const struct rig *rig, process_id process, uint64_t linear)
+{
+	struct entry entry;
+	entry_find(rig->mm, rig->mm->processes[process.nr].space, linear, &entry);
+	return pfn_of((uint32_t)((entry_word(&entry) & WORD_FRAME) >> PAGE_SHIFT));
+}
+
+/*
+ * A read of new anonymous memory gets the zero page and no frame; the write after it gets one, zeroed, and flushes the old
+ * translation; a write at first gets its frame at once. Would catch: a frame for every read, or a copy of the zero page.
+ */
+static void reads_get_the_zero_page(void **state)
+{
+	(void)state;
+	struct rig rig;
+	begin(&rig, true, THP_NEVER);
+	process_id process = user_create(rig.users, 0);
+	map(&rig, process, BASE, 8, USER_ANONYMOUS, 0);
+	uint64_t before = rig.mm->counters.anonymous_pages;
+	touch(&rig, process, BASE, 4, ACCESS_LOAD, 0);
+	assert_int_equal(rig.mm->counters.faults_zero, 4);
+	assert_int_equal(rig.mm->counters.anonymous_pages, before);
+	assert_int_equal(frame_at(&rig, process, BASE).nr, ZERO_FRAME);
+	touch(&rig, process, BASE, 2, ACCESS_STORE, 0);
+	assert_int_equal(rig.mm->counters.faults_copied, 2);
+	assert_int_equal(rig.mm->counters.pages_copied, 0);
+	/* Each clears a page of 4096 bytes and drops one translation. */
+	assert_int_equal(steps_of(&rig, STEP_WRITE, PAGE_SIZE), 2);
+	assert_int_equal(steps_of(&rig, STEP_INVALIDATE, 1), 2);
+	touch(&rig, process, BASE + 6 * PAGE_SIZE, 1, ACCESS_STORE, 0);
+	assert_int_equal(steps_of(&rig, STEP_INVALIDATE, 0), 0);
+	/* The argument page is the first. */
+	assert_int_equal(rig.mm->counters.faults_anonymous, 1 + 1);
+	assert_int_equal(rig.mm->counters.anonymous_pages, before + 3);
+	assert_int_equal(rig.mm->counters.zero_entries, 2);
+	end(&rig);
+}
+
+/*
+ * fork() copies an entry for each page of private memory, write-protects both, and flushes the parent. The first write after it
+ * copies 4096 bytes; the second process then is alone with the page and takes it; so does the parent once the child is gone.
+ * Would catch: eager copies, a page that stays write-protected for ever, a copy for the last user.
+ */
+static void a_write_after_fork_copies_once(void **state)
+{
+	(void)state;
+	struct rig rig;
+	begin(&rig, true, THP_NEVER);
+	process_id parent = user_create(rig.users, 0);
+	map(&rig, parent, BASE, 3, USER_ANONYMOUS, 0);
+	touch(&rig, parent, BASE, 3, ACCESS_STORE, 0);
+	steps_clear(&rig.steps);
+	uint64_t flushes = rig.mm->counters.flush_full;
+	process_id child = user_fork(rig.users, parent, false, 0);
+	/* Three pages and that of the arguments. */
+	assert_int_equal(rig.mm->counters.entries_forked, 4);
+	assert_int_equal(rig.mm->counters.flush_full, flushes + 1);
+	for (unsigned i = 0; i < 3; i++) {
+		pfn frame = frame_at(&rig, parent, BASE + i * PAGE_SIZE);
+		assert_int_equal(frame.nr, frame_at(&rig, child, BASE + i * PAGE_SIZE).nr);
+		assert_int_equal(rig.users->ops->map_count(rig.users, frame), 2);
+	}
+	assert_int_equal(rig.mm->counters.pages_copied, 0);
+	pfn shared = frame_at(&rig, parent, BASE);
+	touch(&rig, child, BASE, 1, ACCESS_STORE, 0);
+	assert_int_equal(rig.mm->counters.pages_copied, 1);
+	assert_int_equal(steps_of(&rig, STEP_READ, PAGE_SIZE), 1);
+	assert_int_equal(steps_of(&rig, STEP_WRITE, PAGE_SIZE), 1);
+	assert_int_not_equal(frame_at(&rig, child, BASE).nr, shared.nr);
+	assert_int_equal(rig.users->ops->map_count(rig.users, shared), 1);
+	touch(&rig, parent, BASE, 1, ACCESS_STORE, 0);
+	assert_int_equal(rig.mm->counters.faults_reused, 1);
+	assert_int_equal(frame_at(&rig, parent, BASE).nr, shared.nr);
+	user_exit(rig.users, child, 0);
+	touch(&rig, parent, BASE, 3, ACCESS_STORE, 0);
+	assert_int_equal(rig.mm->counters.faults_reused, 3);
+	assert_int_equal(rig.mm->counters.pages_copied, 1);
+	end(&rig);
+}
+
+/* Every exit gives back what its process had: pages, tables of all levels and objects, to the last one. Would catch: a leak. */
+static void exit_gives_everything_back(void **state)
+{
+	(void)state;
+	struct rig rig;
+	begin(&rig, true, THP_NEVER);
+	uint64_t pages = rig.users->ops->pages_held(rig.users), objects = rig.objects->live_objects;
+	process_id process = user_create(rig.users, 0);
+	map(&rig, process, BASE, 600, USER_ANONYMOUS, 0);
+	touch(&rig, process, BASE, 600, ACCESS_STORE, 0);
+	process_id child = user_fork(rig.users, process, false, 1), thread = user_fork(rig.users, process, true, 2);
+	touch(&rig, child, BASE, 600, ACCESS_STORE, 1);
+	user_exit(rig.users, process, 0);
+	assert_int_equal(rig.mm->counters.anonymous_pages,
+	                 2 * 600 + 1); /* the thread keeps the space; the page of arguments is shared */
+	user_exit(rig.users, thread, 2);
+	user_exit(rig.users, child, 1);
+	assert_int_equal(rig.mm->counters.anonymous_pages + rig.mm->counters.live_areas + rig.mm->counters.mapped_pages, 0);
+	assert_int_equal(rig.users->ops->pages_held(rig.users), pages);
+	assert_int_equal(rig.objects->live_objects, objects);
+	end(&rig);
+}
+
+/*
+ * munmap() of a process with threads on other CPUs interrupts each of them once, and waits for all, before a page goes back; a
+ * CPU that keeps the space lazily is left alone unless tables are freed. Up to 33 pages are dropped one by one, more as a whole.
+ * Would catch: a page freed before the flush, a CPU that is not told, a wait for none.
+ */
+static void munmap_waits_for_all(void **state)
+{
+	(void)state;
+	struct rig rig;
+	begin(&rig, true, THP_NEVER);
+	process_id first = user_create(rig.users, 0);
+	map(&rig, first, BASE, 512, USER_ANONYMOUS, 0);
+	touch(&rig, first, BASE, 512, ACCESS_STORE, 0);
+	for (unsigned cpu = 1; cpu < CPUS; cpu++) {
+		process_id thread = user_fork(rig.users, first, true, 0);
+		touch(&rig, thread, BASE, 1, ACCESS_LOAD, cpu);
+	}
+	user_switch(rig.users, PROCESS_NONE, 3);
+	steps_clear(&rig.steps);
+	assert_int_equal(user_unmap(rig.users, first, BASE, 33, 0), USER_OK);
+	assert_int_equal(steps_of(&rig, STEP_IPI, 0), 2);
+	assert_int_equal(steps_of(&rig, STEP_IPI_WAIT, 0), 1);
+	assert_int_equal(steps_of(&rig, STEP_INVALIDATE, 33), 1);
+	uint32_t at = 0;
+	while (rig.steps.at[at].kind != STEP_IPI_WAIT)
+		at++;
+	for (uint32_t i = 0; i < at; i++)
+		if (rig.steps.at[i].kind == STEP_IPI)
+			assert_int_equal(STEP_PAGES(rig.steps.at[i].bytes), 33);
+	steps_clear(&rig.steps);
+	assert_int_equal(user_unmap(rig.users, first, BASE + 33 * PAGE_SIZE, 34, 0), USER_OK);
+	for (uint32_t i = 0; i < rig.steps.count; i++)
+		if (rig.steps.at[i].kind == STEP_IPI || rig.steps.at[i].kind == STEP_INVALIDATE)
+			assert_true(rig.steps.at[i].address == STEP_USER_ADDRESSES);
+	/* With the last pages their table goes: the lazy CPU has to leave. */
+	steps_clear(&rig.steps);
+	assert_int_equal(user_unmap(rig.users, first, BASE + 67 * PAGE_SIZE, 512 - 67, 0), USER_OK);
+	assert_int_equal(steps_of(&rig, STEP_IPI, 0), 3);
+	assert_null(rig.mm->cpu[3].loaded);
+	end(&rig);
+}
+
+/* The STEP_SWITCH among the steps: its PCID with STEP_NO_FLUSH, UINT32_MAX if there is none. */
+static uint32_t switch_of(struct rig *rig, process_id process, unsigned cpu)
+{
+	steps_clear(&rig->steps);
+	user_switch(rig->users, process, cpu);
+	uint32_t found = UINT32_MAX;
+	for (uint32_t i = 0; i < rig->steps.count; i++)
+		if (rig->steps.at[i].kind == STEP_SWITCH)
+			found = rig->steps.at[i].bytes;
+	return found;
+}
+
+/*
+ * With PCIDs a CPU has six slots, given by turns beginning with the second (the first is init_mm's at boot): a space that has one
+ * comes back without a flush, unless its tables changed elsewhere meanwhile; the seventh takes another one's. Without, every
+ * load flushes under PCID 0. Would catch: a slot given to two spaces, a flush that is missing or one too many.
+ */
+static void slots_are_given_by_turns(void **state)
+{
+	(void)state;
+	struct rig rig;
+	process_id processes[7];
+	begin(&rig, true, THP_NEVER);
+	for (unsigned i = 0; i < 7; i++)
+		processes[i] = user_create(rig.users, 0);
+	/* asid 1 .. 5, then 0: PCID is one more. */
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(switch_of(&rig, processes[i], 1), i < 5 ? i + 2 : 1);
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(switch_of(&rig, processes[i], 1), (i < 5 ? i + 2 : 1) | STEP_NO_FLUSH);
+	/* The seventh takes the slot of the first, which then takes that of the second. */
+	assert_int_equal(switch_of(&rig, processes[6], 1), 2);
+	assert_int_equal(switch_of(&rig, processes[0], 1), 3);
+	assert_int_equal(switch_of(&rig, processes[2], 1), 4 | STEP_NO_FLUSH);
+	/* Its tables change while it is not loaded on this CPU. */
+	assert_int_equal(switch_of(&rig, processes[3], 1), 5 | STEP_NO_FLUSH);
+	map(&rig, processes[2], BASE, 1, USER_ANONYMOUS, 2);
+	touch(&rig, processes[2], BASE, 1, ACCESS_STORE, 2);
+	assert_int_equal(user_unmap(rig.users, processes[2], BASE, 1, 2), USER_OK);
+	assert_int_equal(switch_of(&rig, processes[2], 1), 4);
+	end(&rig);
+	begin(&rig, false, THP_NEVER);
+	for (unsigned i = 0; i < 2; i++)
+		processes[i] = user_create(rig.users, 0);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(switch_of(&rig, processes[i & 1], 1), 0);
+	end(&rig);
+}
+
+/* A kernel thread between two turns of a process costs no load of CR3. Would catch: a switch to the kernel's own tables. */
+static void a_kernel_thread_keeps_the_space(void **state)
+{
+	(void)state;
+	struct rig rig;
+	begin(&rig, false, THP_NEVER);
+	process_id process = user_create(rig.users, 0);
+	assert_int_equal(switch_of(&rig, process, 1), 0);
+	assert_int_equal(switch_of(&rig, PROCESS_NONE, 1), UINT32_MAX);
+	assert_int_equal(switch_of(&rig, process, 1), UINT32_MAX);
+	end(&rig);
+}
+
+/*
+ * A fault in 2 MiB of anonymous memory gets one page of order 9 and a table in reserve; a child's write takes the entry apart and
+ * copies 4 KiB; munmap of a part does so, too. Would catch: 2 MiB copied, or the rest lost.
+ */
+static void huge_pages_are_taken_apart(void **state)
+{
+	(void)state;
+	struct rig rig;
+	begin(&rig, true, THP_ALWAYS);
+	process_id parent = user_create(rig.users, 0);
+	map(&rig, parent, BASE, 1024, USER_ANONYMOUS, 0);
+	touch(&rig, parent, BASE, 1024, ACCESS_STORE, 0);
+	assert_int_equal(rig.mm->counters.faults_huge, 2);
+	process_id child = user_fork(rig.users, parent, false, 0);
+	assert_int_equal(rig.users->ops->map_count(rig.users, frame_at(&rig, parent, BASE)), 2);
+	touch(&rig, child, BASE + 5 * PAGE_SIZE, 1, ACCESS_STORE, 0);
+	assert_int_equal(rig.mm->counters.huge_splits, 1);
+	assert_int_equal(rig.mm->counters.pages_copied, 1);
+	user_memory_check(rig.users);
+	assert_int_equal(user_unmap(rig.users, parent, BASE + 512 * PAGE_SIZE, 10, 0), USER_OK);
+	assert_int_equal(rig.mm->counters.huge_splits, 2);
+	user_memory_check(rig.users);
+	user_exit(rig.users, child, 0);
+	user_memory_check(rig.users);
+	end(&rig);
+}
+
+/* Taking a page away leaves its slot in every entry, and the next touch asks for it. */
+static pfn bring_in(void *context, uint64_t entry, unsigned cpu)
+{
+	struct rig *rig = context;
+	assert_int_equal(entry, 77);
+	return page_alloc(rig->pages, 0, GFP_HIGHUSER_MOVABLE, cpu);
+}
+
+/* Would catch: an entry that keeps the frame, a frame freed twice, a dirty bit that is forgotten. */
+static void pages_can_be_taken_away(void **state)
+{
+	(void)state;
+	struct rig rig;
+	bool dirty;
+	begin(&rig, true, THP_NEVER);
+	rig.users->watcher.swap_in = bring_in;
+	rig.users->watcher.context = &rig;
+	process_id parent = user_create(rig.users, 0);
+	map(&rig, parent, BASE, 1, USER_ANONYMOUS, 0);
+	touch(&rig, parent, BASE, 1, ACCESS_STORE, 0);
+	process_id child = user_fork(rig.users, parent, false, 0);
+	pfn frame = frame_at(&rig, parent, BASE);
+	/* The child's entry is old. */
+	assert_int_equal(rig.users->ops->referenced(rig.users, frame, 0), 1);
+	assert_int_equal(rig.users->ops->referenced(rig.users, frame, 0), 0);
+	assert_int_equal(rig.users->ops->unmap_page(rig.users, frame, 77, &dirty, 0), 2);
+	assert_true(dirty);
+	assert_int_equal(page_free(rig.pages, frame, 0, 0), PAGE_FREE_OK);
+	user_memory_check(rig.users);
+	touch(&rig, child, BASE, 1, ACCESS_LOAD, 0);
+	touch(&rig, parent, BASE, 1, ACCESS_STORE, 0);
+	assert_int_equal(rig.mm->counters.faults_swapped, 2);
+	end(&rig);
+}
+
+/* A page that compaction moved is found at its new frame by all who map it, of any kind. Would catch: an entry left behind. */
+static void moved_pages_are_followed(void **state)
+{
+	(void)state;
+	struct rig rig;
+	begin(&rig, true, THP_NEVER);
+	process_id parent = user_create(rig.users, 0);
+	map(&rig, parent, BASE, 1, USER_ANONYMOUS, 0);
+	map(&rig, parent, BASE + PAGE_SIZE, 1, USER_SHARED, 0);
+	map(&rig, parent, BASE + 2 * PAGE_SIZE, 1, USER_FILE_PRIVATE, 0);
+	touch(&rig, parent, BASE, 2, ACCESS_STORE, 0);
+	touch(&rig, parent, BASE + 2 * PAGE_SIZE, 1, ACCESS_LOAD, 0);
+	process_id child = user_fork(rig.users, parent, false, 0);
+	touch(&rig, child, BASE + PAGE_SIZE, 2, ACCESS_LOAD, 0);
+	for (uint64_t linear = BASE; linear < BASE + 3 * PAGE_SIZE; linear += PAGE_SIZE) {
+		pfn from = frame_at(&rig, parent, linear), to = page_alloc(rig.pages, 0, GFP_HIGHUSER_MOVABLE, 0);
+		assert_true(rig.users->ops->moved(rig.users, from, to));
+		assert_int_equal(page_free(rig.pages, from, 0, 0), PAGE_FREE_OK);
+		assert_int_equal(frame_at(&rig, parent, linear).nr, to.nr);
+		assert_int_equal(frame_at(&rig, child, linear).nr, to.nr);
+		assert_int_equal(rig.users->ops->map_count(rig.users, to), 2);
+	}
+	assert_false(rig.users->ops->moved(rig.users, pfn_of(1), pfn_of(2)));
+	user_memory_check(rig.users);
+	user_exit(rig.users, parent, 0);
+	touch(&rig, child, BASE, 3, ACCESS_LOAD, 0);
+	end(&rig);
+}
+
+static struct process_op_done op_of(struct rig *rig, process_id subject, const struct op *op)
+{
+	return process_op(rig->users, op, subject, op->cpu);
+}
+
+/*
+ * Each kind of op of a recording is the call that it names, with its fields where they belong; what no program may do is told,
+ * and changes nothing. Would catch: pages taken for bytes, a file's page lost, a wrong op that passes for a right one.
+ */
+static void ops_of_recordings_are_calls(void **state)
+{
+	(void)state;
+	struct rig rig;
+	begin(&rig, true, THP_NEVER);
+	process_id process = op_of(&rig, PROCESS_NONE, &(struct op){.kind = OP_PROCESS_CREATE}).process;
+	const struct op map_file = {.kind = OP_PROCESS_MAP,
+	                            .address = BASE,
+	                            .bytes_req = 3,
+	                            .bytes_alloc = 9,
+	                            .gfp = USER_READ | 5u << PROCESS_MAP_PAGE_SHIFT,
+	                            .order = USER_FILE_SHARED};
+	assert_int_equal(op_of(&rig, process, &map_file).result, PROCESS_OP_DONE);
+	assert_int_equal(op_of(&rig, process, &map_file).result, PROCESS_OP_WRONG);
+	struct op touched = {
+	        .kind = OP_PROCESS_TOUCH, .address = BASE, .bytes_req = 2 * PAGE_SIZE, .bytes_alloc = 8, .order = TOUCH_READ};
+	steps_clear(&rig.steps);
+	assert_int_equal(op_of(&rig, process, &touched).result, PROCESS_OP_DONE);
+	assert_int_equal(rig.mm->counters.faults_file, 2);
+	/* One access of 8 bytes every 8, beside those of the structures, which do not lie there; each first one faulted in vain.
+	 */
+	uint32_t accesses = 0;
+	for (uint32_t i = 0; i < rig.steps.count; i++)
+		accesses += rig.steps.at[i].address >= BASE && rig.steps.at[i].address < BASE + 3 * PAGE_SIZE &&
+		            rig.steps.at[i].kind == STEP_READ;
+	assert_int_equal(accesses, 2 * PAGE_SIZE / 8 + 2);
+	assert_int_equal(rig.mm->page[frame_at(&rig, process, BASE + PAGE_SIZE).nr].place, 5 + 1);
+	assert_int_equal(rig.mm->page[frame_at(&rig, process, BASE + PAGE_SIZE).nr].file, 9);
+	touched.order = TOUCH_WRITE;
+	assert_string_equal(op_of(&rig, process, &touched).what, "it touches an area against its rights: a segmentation fault");
+	touched.address = BASE + 3 * PAGE_SIZE;
+	assert_string_equal(op_of(&rig, process, &touched).what, "it touches what is no area: a segmentation fault");
+	const struct op unmap = {.kind = OP_PROCESS_UNMAP, .address = BASE, .bytes_req = 3};
+	assert_int_equal(op_of(&rig, process, &unmap).result, PROCESS_OP_DONE);
+	assert_int_equal(rig.mm->counters.file_pages, 0);
+	process_id thread = op_of(&rig, process, &(struct op){.kind = OP_PROCESS_FORK, .order = FORK_THREAD}).process;
+	assert_int_equal(rig.mm->counters.threads_created, 1);
+	op_of(&rig, thread, &(struct op){.kind = OP_PROCESS_SWITCH, .cpu = 2});
+	assert_int_equal(rig.mm->cpu[2].current, thread.nr);
+	op_of(&rig, PROCESS_NONE, &(struct op){.kind = OP_PROCESS_LEAVE, .cpu = 2});
+	assert_true(rig.mm->cpu[2].lazy);
+	op_of(&rig, thread, &(struct op){.kind = OP_PROCESS_EXEC, .cpu = 2});
+	op_of(&rig, thread, &(struct op){.kind = OP_PROCESS_EXIT, .cpu = 2});
+	op_of(&rig, process, &(struct op){.kind = OP_PROCESS_EXIT});
+	assert_int_equal(rig.users->live_processes, 0);
+	end(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(reads_get_the_zero_page),    cmocka_unit_test(a_write_after_fork_copies_once),
+	        cmocka_unit_test(exit_gives_everything_back), cmocka_unit_test(munmap_waits_for_all),
+	        cmocka_unit_test(slots_are_given_by_turns),   cmocka_unit_test(a_kernel_thread_keeps_the_space),
+	        cmocka_unit_test(huge_pages_are_taken_apart), cmocka_unit_test(pages_can_be_taken_away),
+	        cmocka_unit_test(moved_pages_are_followed),   cmocka_unit_test(ops_of_recordings_are_calls),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

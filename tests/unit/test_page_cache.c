@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_page_cache.c - pages of files: what is read ahead, what is written and when, what leaves, against mm/readahead.c,
+ * mm/filemap.c and mm/page-writeback.c of Linux 6.1 worked out by hand.
+ */
+#include "tests/unit/lru_rig.h"
+
+#define FRAMES 4096u
+
+struct file_rig {
+	struct lru_rig *rig;
+	struct page_cache *cache;
+	uint32_t file;
+};
+
+static struct file_rig make(uint32_t pages)
+{
+	struct file_rig rig = {.rig = rig_make(FRAMES, 32, 40, 48, 0)};
+	rig.cache = rig.rig->lru->cache;
+	rig.file = page_cache_add_file(rig.cache, pages);
+	return rig;
+}
+
+static enum file_fault_result fault(struct file_rig *rig, uint32_t index, enum file_advice advice)
+{
+	uint32_t frame;
+	enum file_fault_result result = page_cache_fault(rig->cache, 0, rig->file, index, advice, &frame);
+	if (result <= FILE_FAULT_MAJOR)
+		page_lru_unpin(rig->rig->lru, 0, frame);
+	page_lru_check(rig->rig->lru);
+	return result;
+}
+
+static void assert_cached(const struct file_rig *rig, uint32_t first, uint32_t end)
+{
+	for (uint32_t index = first; index < end; index++)
+		assert_int_not_equal(page_cache_find(rig->cache, rig->file, index), PAGE_NONE);
+}
+
+static void end(struct file_rig *rig)
+{
+	struct lru_rig *below = rig->rig;
+	page_cache_remove_file(rig->cache, 0, rig->file);
+	rig_end(below);
+}
+
+/* 32 pages around the fault; behind the mark, a quarter before their end, the next window is read. Would catch: a window that
+ * begins at the fault, a mark at another page, a page that is read twice. */
+static void around_a_fault(void **state)
+{
+	(void)state;
+	struct file_rig rig = make(4000);
+	assert_int_equal(fault(&rig, 1000, FILE_NORMAL), FILE_FAULT_MAJOR);
+	assert_int_equal(rig.rig->lru->counters.pgpgin, 32);
+	assert_cached(&rig, 984, 1016);
+	/* One request of 32 pages: 100 us, and 131,072 ns of data. */
+	assert_int_equal(rig.rig->lru->counters.io_wait_ns, 100000 + 131072);
+	assert_true(page_has(rig.rig->lru, page_cache_find(rig.cache, rig.file, 984 + 24), PG_READAHEAD));
+	assert_int_equal(fault(&rig, 1007, FILE_NORMAL), FILE_FAULT_MINOR);
+	assert_int_equal(rig.rig->lru->counters.pgpgin, 32);
+	assert_int_equal(fault(&rig, 1008, FILE_NORMAL), FILE_FAULT_MINOR);
+	assert_int_equal(rig.rig->lru->counters.pgpgin, 64);
+	assert_cached(&rig, 984, 1048);
+	end(&rig);
+}
+
+/* At both ends of the file. Would catch: reads beyond it. */
+static void ends_of_the_file(void **state)
+{
+	(void)state;
+	struct file_rig rig = make(50);
+	assert_int_equal(fault(&rig, 3, FILE_NORMAL), FILE_FAULT_MAJOR);
+	assert_int_equal(rig.rig->lru->counters.pgpgin, 32);
+	assert_cached(&rig, 0, 32);
+	assert_int_equal(fault(&rig, 49, FILE_NORMAL), FILE_FAULT_MAJOR);
+	/* From 16 before it to the end: page 32 is in neither window. */
+	assert_int_equal(rig.rig->lru->counters.pgpgin, 49);
+	assert_int_equal(fault(&rig, 50, FILE_NORMAL), FILE_FAULT_BEYOND_END);
+	end(&rig);
+}
+
+/* madvise(): page by page, or in windows from the first page on. */
+static void advice(void **state)
+{
+	(void)state;
+	struct file_rig rig = make(4000);
+	assert_int_equal(fault(&rig, 1000, FILE_RANDOM), FILE_FAULT_MAJOR);
+	assert_int_equal(rig.rig->lru->counters.pgpgin, 1);
+	end(&rig);
+	rig = make(4000);
+	/* Of a whole window's request the mark would be its first page: half of the window is behind the mark instead. */
+	assert_int_equal(fault(&rig, 0, FILE_SEQUENTIAL), FILE_FAULT_MAJOR);
+	assert_int_equal(rig.rig->lru->counters.pgpgin, 32);
+	unsigned major = 0;
+	for (uint32_t index = 1; index < 640; index++)
+		major += fault(&rig, index, FILE_SEQUENTIAL) == FILE_FAULT_MAJOR;
+	assert_int_equal(major, 0);
+	assert_int_equal(rig.rig->lru->counters.pgpgin % 32, 0);
+	assert_in_range(rig.rig->lru->counters.pgpgin, 640, 640 + 64);
+	end(&rig);
+}
+
+/* After 100 misses more than hits nothing is read around any more. */
+static void misses_end_reading_around(void **state)
+{
+	(void)state;
+	struct file_rig rig = make(1u << 20);
+	for (uint32_t i = 0; i < 110; i++)
+		assert_int_equal(fault(&rig, 1000 + i * 4096, FILE_NORMAL), FILE_FAULT_MAJOR);
+	assert_int_equal(rig.rig->lru->counters.pgpgin, 100 * 32 + 10);
+	end(&rig);
+}
+
+/* Clean pages of a file go without a word to the disk, and leave a shadow. Would catch: pages written, refaults not counted. */
+static void a_file_larger_than_memory(void **state)
+{
+	(void)state;
+	struct file_rig rig = make(3 * FRAMES);
+	for (unsigned round = 0; round < 2; round++)
+		for (uint32_t index = 0; index < 3 * FRAMES; index++)
+			assert_true(fault(&rig, index, FILE_RANDOM) == FILE_FAULT_MAJOR);
+	const struct lru_counters *counters = page_lru_counters(rig.rig->lru);
+	assert_int_equal(counters->pgpgin, 6 * FRAMES);
+	assert_int_equal(counters->pgpgout, 0);
+	assert_int_equal(counters->workingset_refault_file, 3 * FRAMES);
+	assert_true(counters->nr_lru_pages > FRAMES - 128);
+	rig_check(rig.rig);
+	end(&rig);
+}
+
+/* Would catch: a limit of another number, a flusher that writes too much or too little, pages that stay dirty. */
+static void dirty_pages_are_written(void **state)
+{
+	(void)state;
+	struct file_rig rig = make(2000);
+	struct page_lru *lru = rig.rig->lru;
+	lru->spec.read_ahead_pages = 0;
+	for (uint32_t index = 0; index < 1000; index++) {
+		fault(&rig, index, FILE_NORMAL);
+		page_cache_set_dirty(rig.cache, 0, page_cache_find(rig.cache, rig.file, index));
+		/* Looked at once in 32 pages: a tenth of 4,096 frames, less what batches hold. */
+		assert_true(page_cache_dirty_pages(rig.cache) <= 409 + 32);
+	}
+	/* It stops at the end of 64 pages. */
+	assert_in_range(page_cache_dirty_pages(rig.cache), 409 - 16 - 64, 409 + 32);
+	assert_int_equal(lru->counters.pgpgout, 1000 - page_cache_dirty_pages(rig.cache));
+	/* 30 s later all of it. */
+	uint64_t now_ns = 40000000000;
+	page_lru_op(lru, 0, now_ns);
+	assert_int_equal(page_cache_dirty_pages(rig.cache), 0);
+	assert_int_equal(lru->counters.pgpgout, 1000);
+	rig_check(rig.rig);
+	end(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(around_a_fault),
+	        cmocka_unit_test(ends_of_the_file),
+	        cmocka_unit_test(advice),
+	        cmocka_unit_test(misses_end_reading_around),
+	        cmocka_unit_test(a_file_larger_than_memory),
+	        cmocka_unit_test(dirty_pages_are_written),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
