@@ -277,7 +277,6 @@ static void ideal_destroy(struct cache_level *level)
 	free(ideal);
 }
 
-/* All of them take the long way. */
 const struct cache_level_ops cache_level_ideal_ops = {
         .name = "ideal",
         .help = "without an end: only first uses miss",

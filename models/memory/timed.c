@@ -561,7 +561,7 @@ static bool access_by_path(struct timed_memory *timed, const struct timed_core *
 	unsigned served_by = timed->served_by;
 	timed->counters.lines++;
 	++*timed->depth_counter[served_by];
-	if (timed->coherence && served_by > 0)
+	if (timed->coherence && (served_by > 0 || timed->coherence->notes_count > 0))
 		end_shared(timed, core, access, false, *done);
 	return true;
 }
