@@ -159,7 +159,7 @@ struct cost_settings {
 	uint32_t freelist_decode; /* a free pointer with slab_freelist_hardened */
 	uint32_t page_alloc, page_bulk, page_bulk_block, page_split, page_zone_alloc, page_tail_alloc, page_tail_free;
 	uint32_t page_free, page_drain, page_drain_block, page_merge, page_zone_free;
-	uint32_t kmap, kmap_new, kmap_slot, kmap_drop, kunmap, kmap_local, kunmap_local;
+	uint32_t kmap, kmap_new, kmap_slot, kmap_flush_slot, kmap_drop, kunmap, kmap_local, kunmap_local;
 	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
 	uint32_t vmstat_item;
 	uint32_t fault_entry, fault, fault_anonymous, fault_file, fault_copy, copy_page, unmap_entry, mmap, munmap, tlb_flush;

@@ -321,8 +321,11 @@ void machine_run_until(struct machine *machine, cycle until)
 
 void machine_wait_for(struct machine *machine, unsigned cpu)
 {
-	while (machine->cores[cpu].queued > 0)
+	const struct core *core = &machine->cores[cpu];
+	while (core->queued > 0)
 		event_queue_run_next(&machine->queue);
+	if (core->started > machine->queue.now)
+		event_queue_run_until(&machine->queue, core->started);
 }
 
 static bool machine_busy(const struct machine *machine)

@@ -12,7 +12,8 @@
  *   vmalloc, modules   as a virtual allocator has them mapped: its steps (STEP_MAP, STEP_UNMAP) change the tables when a core has
  *                come to them (kernel_map_remap()), and last-level tables lie in the frames that it took for them. Without one (a
  *                trace of a kernel's accesses does not tell its areas) 4 KiB pages, where they are first touched
- *   fixmap, kmap   4 KiB pages, where they are first touched; so are i386's later chunks of per-CPU data, in the vmalloc area
+ *   fixmap, kmap   4 KiB pages, as kmap() and kmap_local_page() have them mapped, by such steps too; any other page of them where
+ *                it is first touched; so are i386's later chunks of per-CPU data, in the vmalloc area
  *
  * An access to an address of an area that is not there is a wrong one: it is counted, and goes no further. A translation that a
  * TLB still has serves on until the flush.

@@ -205,6 +205,32 @@ static void unmap_one(struct kernel_map *map, uint64_t linear, enum page_size si
 	count_page(map, size, -1);
 }
 
+/*
+ * A slot of kmap() or kmap_local_page(): what came last counts.
+ * MODEL: where cores overtake each other a permanent slot has the frame of who came last, until the next mapping.
+ */
+static void set_slot(struct kernel_map *map, uint64_t linear, uint64_t frame, bool present)
+{
+	enum page_size size;
+	uint64_t word = frame << PAGE_SHIFT | WORD_KERNEL;
+	if (!present) {
+		page_tables_unmap(&map->tables, linear);
+		return;
+	}
+	if (page_tables_find(&map->tables, linear, &size)) {
+		page_tables_change(&map->tables, linear, word);
+		return;
+	}
+	enum map_result result = page_tables_map(&map->tables, linear, word, PAGE_4K);
+	SIM_ASSERT(result == MAP_OK);
+}
+
+static bool is_slot(const struct kernel_map *map, uint64_t linear)
+{
+	enum region region = layout_region(map->layout, linear);
+	return region == REGION_KMAP || (region == REGION_FIXMAP && !map->tables.mode->sign_extended);
+}
+
 void kernel_map_tell_areas(struct kernel_map *map, const struct area_tables *areas)
 {
 	map->areas_told = true;
@@ -217,6 +243,10 @@ void kernel_map_remap(void *context, const struct step *step)
 	const struct step_mapping mapping = steps_mapping_of(step);
 	enum page_size size = size_of_shift(mapping.page_shift);
 	uint64_t frames = 1ull << (mapping.page_shift - PAGE_SHIFT);
+	if (is_slot(map, mapping.linear)) {
+		set_slot(map, mapping.linear, mapping.frame, step->kind == STEP_MAP);
+		return;
+	}
 	for (uint64_t i = 0; i < 1ull << mapping.order; i++) {
 		uint64_t linear = mapping.linear + (i << mapping.page_shift);
 		if (step->kind == STEP_MAP)

@@ -115,8 +115,9 @@ struct layout_32bit {
  * (arch/x86/kernel/setup_percpu.c); later chunks of per-CPU data have units as large, at the end of the vmalloc area
  * (mm/percpu-vm.c). Its data follows its text, from physical 16 MiB on.
  *
- * MODEL: an access to a frame of high memory is told at direct_map + its physical address, beyond what 32 bits reach, in place of
- * the slot that kmap_local_page() gave it. MODEL: nothing else is taken from the end of low memory before mem_map. Effect: sets
+ * A frame of high memory has no address here; sim/port/page_mapper.h gives it one.
+ *
+ * MODEL: nothing else is taken from the end of low memory before mem_map. Effect: sets
  * of the caches that struct pages fall into.
  */
 void layout_set_32bit(struct layout *layout, const struct layout_32bit *machine);

@@ -131,6 +131,8 @@ const struct metric replay_metrics[] = {
         GAUGE(struct replay_counters, pages_processes, "pages", "Frames held by processes at the end"),
         METRIC(struct replay_counters, marks, "1", "Marks in the recording"),
         METRIC(struct replay_counters, failed_object_allocs, "1", "Object allocations that found no memory"),
+        METRIC(struct replay_counters, first_failed_op, "1", "Number of the first op that was one of these; 0: none"),
+        METRIC(struct replay_counters, first_failed_pages_free, "pages", "Free in all zones at that moment"),
         METRIC(struct replay_counters, failed_page_allocs, "1", "Page allocations that found no memory"),
         METRIC(struct replay_counters, frees_of_failed, "1", "Frees of what could not be allocated"),
         METRIC(struct replay_counters, wrong_ops, "1", "Ops that no correct program makes; listed in wrong_op"),
@@ -833,6 +835,17 @@ static void slab_goes(void *context, pfn first, unsigned order, unsigned cpu)
 		free_by_kfree_rcu(replay, cpu);
 }
 
+/* No memory for an object: the first time, what was free all the same. */
+static void note_failed_object(struct replay *replay)
+{
+	struct zone_view zone;
+	uint64_t pcp;
+	if (replay->counters.failed_object_allocs++)
+		return;
+	replay->counters.first_failed_op = replay->counters.ops;
+	replay->counters.first_failed_pages_free = pages_free(replay, &zone, &pcp);
+}
+
 static bool alloc_object(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
@@ -852,7 +865,7 @@ static bool alloc_object(struct replay *replay, const struct op *op, unsigned cp
 	else
 		object = object_kmalloc(replay->parts.objects, op->bytes_req, op->gfp, cpu);
 	if (object.at.addr == 0) {
-		replay->counters.failed_object_allocs++;
+		note_failed_object(replay);
 		live->state = LIVE_FAILED;
 		return true;
 	}
@@ -1281,12 +1294,18 @@ static bool copy_pages(struct replay *replay, const struct op *op, unsigned cpu,
 
 /* ---- processes ---- */
 
-/* What a process does on one CPU comes behind what it did on another: its core there has to come to the end first. */
-static void follow_process(struct replay *replay, struct live *live, unsigned cpu)
+/*
+ * What happens in an address space on one CPU comes behind what happened in it on another: that core has to come to its end
+ * first. MODEL: so threads of a process take turns under the clock, and no two of them run at once.
+ */
+static void follow_process(const struct replay *replay, process_id process, unsigned cpu)
 {
-	if (replay->parts.machine && live->cpu != cpu)
-		machine_wait_for(replay->parts.machine, live->cpu);
-	live->cpu = (uint16_t)cpu;
+	struct process_view view;
+	if (!replay->parts.machine || !replay->parts.users->ops->view(replay->parts.users, process, &view))
+		return;
+	unsigned last = view.last_cpu;
+	if (last != cpu)
+		machine_wait_for(replay->parts.machine, last);
 }
 
 /* The process that an op is of, or its parent; NULL: none lives there. */
@@ -1328,8 +1347,8 @@ static bool decide_process(struct replay *replay, const struct op *op, unsigned 
 		/* One that could not be made does nothing. */
 		if (live->state == LIVE_FAILED)
 			return process_done(replay, op, &done, cpu, error);
-		follow_process(replay, live, cpu);
 		process = (process_id){(uint32_t)live->address};
+		follow_process(replay, process, cpu);
 	}
 	done = process_op(replay->parts.users, op, process, cpu);
 	return process_done(replay, op, &done, cpu, error);
@@ -1752,6 +1771,7 @@ void replay_check(const struct replay *replay)
 	                                    counters->page_copies + counters->failed_page_uses);
 	SIM_ASSERT(counters->page_maps + counters->page_maps_late == counters->page_unmaps + counters->live_page_maps);
 	SIM_ASSERT(counters->page_maps == replay->page_maps.counters.made);
+	SIM_ASSERT((counters->first_failed_op != 0) == (counters->failed_object_allocs != 0));
 	SIM_ASSERT(counters->area_allocs == counters->area_frees + counters->live_areas);
 	SIM_ASSERT(!replay->parts.areas ||
 	           replay->parts.areas->live_areas ==

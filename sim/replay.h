@@ -81,6 +81,8 @@ struct replay_counters {
 	uint64_t page_clears, page_copies;               /* of whole blocks */
 	uint64_t failed_page_uses;                       /* of these, of pages that could not be allocated */
 
+	uint64_t first_failed_op, first_failed_pages_free; /* of the first allocation of objects that found no memory; 0: none */
+
 	uint64_t skipped_ops;      /* outside of the time from start state to end state */
 	uint64_t frees_of_unknown; /* of what the start state does not have live */
 

@@ -14,7 +14,7 @@
  * MODEL: caches of different cores do not know of each other: a line that another core has written is found by its level, so
  * machine.latency.remote is never paid, and false sharing does not show.
  * MODEL: looking up a second-level TLB costs nothing.
- * MODEL: a frame of a 32-bit machine's high memory is reached without a translation (sim/layout.h: layout_set_32bit).
+ * MODEL: without page walks every page that a slot of kmap() maps in turn has the slot's address, and so its cache lines.
  * Law: accesses = hits of all levels + dram_accesses; beside it the caches' and the MMUs' own.
  */
 #include "models/settings.h"
@@ -37,7 +37,6 @@ struct hierarchy_memory {
 	struct cache_hierarchy *caches; /* not owned */
 	struct mmu *mmu;                /* one for each core; NULL: addresses are taken as they are; not owned */
 	unsigned cpus;
-	uint64_t direct_map;
 	unsigned line_shift;
 	uint32_t atomic_cycles;
 	struct {
@@ -96,10 +95,7 @@ static cycle hierarchy_access(struct memory *memory, const struct memory_request
 	struct access access = {.address = request->address, .bytes = request->bytes, .cpu = request->cpu, .kind = request->kind};
 	SIM_ASSERT(request->cpu < hierarchy->cpus);
 	struct mmu *mmu = hierarchy->mmu ? &hierarchy->mmu[request->cpu] : NULL;
-	if (mmu && mmu->walker && !translation_canonical(mmu->walker->mode, request->address)) {
-		access.address -= hierarchy->direct_map;
-		mmu = NULL;
-	}
+	SIM_ASSERT(!mmu || !mmu->walker || translation_canonical(mmu->walker->mode, request->address));
 	if (mmu)
 		access_linear(hierarchy, mmu, &access, cost);
 	else
@@ -185,7 +181,6 @@ struct memory *memory_hierarchy_create(const struct memory_wiring *wiring, struc
 	hierarchy->caches = wiring->caches;
 	hierarchy->mmu = wiring->mmu;
 	hierarchy->cpus = wiring->settings->machine.cpus;
-	hierarchy->direct_map = wiring->layout ? wiring->layout->direct_map : 0;
 	hierarchy->line_shift = (unsigned)__builtin_ctz(wiring->settings->machine.cache_line_bytes);
 	hierarchy->atomic_cycles = wiring->settings->machine.atomic_cycles;
 	set_depths(hierarchy, &wiring->settings->machine);

@@ -19,8 +19,8 @@
  *
  * MODEL: a line's tag is there from its request on, not from its arrival: who asks for it meanwhile waits for it (a hit that
  * waits is a merged miss). MODEL: write-backs and prefetches take ports, slices and slots, but nobody waits for them. MODEL: the
- * walk for a next page (machine.tlb_prefetch) is waited for. MODEL: a frame of a 32-bit machine's high memory is reached without
- * a translation (sim/layout.h: layout_set_32bit).
+ * walk for a next page (machine.tlb_prefetch) is waited for. MODEL: without page walks every page that a slot of kmap() maps in
+ * turn has the slot's address, and so its cache lines.
  *
  * Source of latencies counted from the core: Intel 64 and IA-32 Architectures Optimization Reference Manual, tables of caches.
  *
@@ -821,10 +821,7 @@ static cycle timed_access(struct memory *memory, const struct memory_request *re
 	bool is_physical = !core->mmu;
 	if (core->mmu && (mmu_recent_access(core->mmu, &access, &access) || mmu_known_access(core->mmu, &access, &access)))
 		is_physical = true;
-	else if (core->mmu && core->mmu->walker && !translation_canonical(core->mmu->walker->mode, access.address)) {
-		access.address -= timed->direct_map;
-		is_physical = true;
-	}
+	SIM_ASSERT(is_physical || !core->mmu->walker || translation_canonical(core->mmu->walker->mode, access.address));
 	if (is_physical && !request->is_locked && access_recent(timed, core, &access, request->now, cost, &in_first))
 		return in_first;
 	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};

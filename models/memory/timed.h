@@ -108,7 +108,6 @@ struct timed_memory {
 	struct dram *dram;              /* not owned */
 	unsigned cpus;
 	unsigned line_shift; /* accesses are cut into these */
-	uint64_t direct_map;
 	uint32_t atomic_cycles;
 	uint32_t walkers;
 	bool modify_is_load;                                          /* an access that loads and stores counts as a load */

@@ -243,7 +243,6 @@ struct memory *memory_timed_create(const struct memory_wiring *wiring, struct er
 	        .caches = wiring->caches,
 	        .cpus = machine->cpus,
 	        .line_shift = (unsigned)__builtin_ctz(machine->cache_line_bytes),
-	        .direct_map = wiring->layout ? wiring->layout->direct_map : 0,
 	        .dram = wiring->dram,
 	        .atomic_cycles = machine->atomic_cycles,
 	        .walkers = machine->walkers,

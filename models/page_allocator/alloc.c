@@ -178,12 +178,12 @@ static void count_pgalloc(struct buddy *buddy, const struct zone *zone, uint64_t
 }
 
 /* prep_new_page(), post_alloc_hook(), prep_compound_page(): the zeroing aside, each tail of a compound page is made one. */
-static void touch_new_page(const struct buddy *buddy, uint32_t nr, unsigned order, gfp flags)
+static void touch_new_page(const struct buddy *buddy, uint32_t nr, unsigned order, gfp flags, bool zeroed, unsigned cpu)
 {
 	page_write(buddy, nr, PAGE_PRIVATE);
 	step_write(buddy->steps, page_refcount_address(buddy, nr), INT_BYTES);
-	if (flags & __GFP_ZERO || buddy->init_on_alloc)
-		step_write(buddy->steps, layout_page_address(buddy->layout, pfn_of(nr)), PAGE_SIZE << order);
+	if (zeroed)
+		page_contents_clear(&buddy->contents, pfn_of(nr), order, cpu);
 	if (order && flags & __GFP_COMP) {
 		step_update(buddy->steps, page_word_address(buddy, nr, PAGE_FLAGS), page_word_bytes(buddy));
 		for (uint32_t tail = nr + 1; tail < nr + (1u << order); tail++) {
@@ -199,7 +199,7 @@ static void touch_new_page(const struct buddy *buddy, uint32_t nr, unsigned orde
 	page_write(buddy, nr, PAGE_LRU);
 }
 
-void hand_out(struct buddy *buddy, const struct zone *zone, uint32_t nr, unsigned order, gfp flags)
+void hand_out(struct buddy *buddy, const struct zone *zone, uint32_t nr, unsigned order, gfp flags, unsigned cpu)
 {
 	struct frame *frame = frame_at(buddy, nr);
 	frame->state = FRAME_ALLOCATED;
@@ -207,8 +207,11 @@ void hand_out(struct buddy *buddy, const struct zone *zone, uint32_t nr, unsigne
 	frame->lru = buddy->movable_is_lru && !order && flags & __GFP_MOVABLE;
 	frame->compound = order && flags & __GFP_COMP;
 	count_pgalloc(buddy, zone, 1ull << order);
+	bool zeroed = flags & __GFP_ZERO || buddy->init_on_alloc;
 	if (buddy->steps->recording)
-		touch_new_page(buddy, nr, order, flags);
+		touch_new_page(buddy, nr, order, flags, zeroed, cpu);
+	else if (zeroed) /* slots are counted */
+		page_contents_clear(&buddy->contents, pfn_of(nr), order, cpu);
 }
 
 /*
@@ -224,7 +227,7 @@ static uint32_t try_zone(struct buddy *buddy, struct zone *zone, const struct re
 	uint32_t nr = rmqueue(buddy, zone, request, alloc_flags);
 	if (nr == BLOCK_NONE)
 		return BLOCK_NONE;
-	hand_out(buddy, zone, nr, request->order, request->flags);
+	hand_out(buddy, zone, nr, request->order, request->flags, request->cpu);
 	if (alloc_flags & ALLOC_HIGHATOMIC)
 		reserve_highatomic_pageblock(buddy, zone, nr);
 	return nr;
@@ -338,7 +341,7 @@ static unsigned take_bulk(struct buddy *buddy, const struct request *request, un
 	buddy->counters.alloc_pcp += taken;
 	count_nodes(buddy, zone, request, taken);
 	for (unsigned i = 0; i < taken; i++)
-		hand_out(buddy, zone, frames[i].nr, 0, request->flags);
+		hand_out(buddy, zone, frames[i].nr, 0, request->flags, request->cpu);
 	buddy->port.allocated_pages += taken;
 	return taken;
 }

@@ -209,6 +209,7 @@ struct buddy {
 	struct buddy_counters counters;
 	struct steps *steps;
 	const struct layout *layout;
+	struct page_contents contents;
 	struct cost_settings cost;
 	bool init_on_alloc;    /* kernel.init_on_alloc */
 	uint64_t event_offset; /* per-CPU: struct vm_event_state */

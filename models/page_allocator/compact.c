@@ -731,8 +731,7 @@ static void move_page(struct compact_control *cc, uint32_t from, uint32_t to)
 	new->order = 0;
 	new->zone = cc->zone->number;
 	new->compound = false;
-	step_read(buddy->steps, layout_page_address(buddy->layout, pfn_of(from)), PAGE_SIZE);
-	step_write(buddy->steps, layout_page_address(buddy->layout, pfn_of(to)), PAGE_SIZE);
+	page_contents_copy(&buddy->contents, pfn_of(to), pfn_of(from), cc->cpu);
 	put_on_lru(buddy, to);
 	if (new->state == FRAME_ALLOCATED)
 		buddy->port.moved.tell(buddy->port.moved.context, pfn_of(from), pfn_of(to));

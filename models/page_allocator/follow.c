@@ -97,7 +97,7 @@ static bool buddy_claim(struct page_allocator *pages, pfn first, unsigned order,
 	count_nodes(buddy, zone, &request, 1);
 	frame_at(buddy, first.nr)->zone = zone->number;
 	frame_at(buddy, first.nr)->type = (uint8_t)pageblock_type(buddy, zone, first.nr);
-	hand_out(buddy, zone, first.nr, order, flags);
+	hand_out(buddy, zone, first.nr, order, flags, 0);
 	return true;
 }
 
@@ -114,7 +114,7 @@ static pfn buddy_take(struct page_allocator *pages, gfp flags, unsigned cpu)
 	buddy->counters.alloc_requests++;
 	buddy->counters.alloc_pcp++;
 	count_nodes(buddy, zone, &request, 1);
-	hand_out(buddy, zone, frame.nr, 0, flags);
+	hand_out(buddy, zone, frame.nr, 0, flags, cpu);
 	return frame;
 }
 

@@ -46,6 +46,7 @@ struct ideal {
 	struct ideal_counters counters;
 	struct steps *steps;
 	const struct layout *layout;
+	struct page_contents contents;
 	struct cost_settings cost;
 };
 
@@ -78,7 +79,6 @@ static uint64_t free_pages(const struct ideal *ideal)
 
 static pfn ideal_alloc(struct page_allocator *pages, unsigned order, gfp flags, unsigned cpu)
 {
-	(void)cpu;
 	struct ideal *ideal = ideal_of(pages);
 	if (order >= ORDERS || free_pages(ideal) < 1ull << order) {
 		ideal->counters.alloc_fail++;
@@ -98,7 +98,7 @@ static pfn ideal_alloc(struct page_allocator *pages, unsigned order, gfp flags, 
 	pfn first = pfn_of(pool->first_pfn + (block << order));
 	touch(ideal, first, ideal->cost.page_alloc);
 	if (flags & __GFP_ZERO)
-		step_write(ideal->steps, layout_page_address(ideal->layout, first), PAGE_SIZE << order);
+		page_contents_clear(&ideal->contents, first, order, cpu);
 	return first;
 }
 
@@ -260,6 +260,7 @@ struct page_allocator *page_allocator_ideal_create(const struct page_allocator_w
 		ideal->pageblock_order = PAGEBLOCK_ORDER_DEFAULT;
 	ideal->steps = wiring->steps;
 	ideal->layout = wiring->layout;
+	ideal->contents = (struct page_contents){wiring->mapper, wiring->layout, wiring->steps};
 	ideal->cost = wiring->settings->cost;
 	return &ideal->port;
 }

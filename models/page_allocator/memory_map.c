@@ -47,9 +47,10 @@
 /* On 64 bits the scales grow by one for each fourfold beyond 64 GiB (ADAPT_SCALE_NPAGES, ADAPT_SCALE_SHIFT). */
 #define HASH_ADAPT_PAGES ((64ull << 30) / PAGE_SIZE)
 
-/* Memory that is the largest the page allocator's frame numbers can name; and what x86-32 reaches without PAE. */
+/* Memory that is the largest the page allocator's frame numbers can name; and what x86-32 reaches without PAE, and with it. */
 #define MEMORY_MAX_PAGES (UINT32_MAX - (1u << 24))
 #define MEMORY_MAX_PAGES_32 DMA32_END
+#define MEMORY_MAX_PAGES_PAE (16u << 20) /* 36 bits of physical address */
 
 /* What kernels like the recorded ones keep; frames. */
 struct kernel_size {
@@ -214,9 +215,11 @@ static bool set_memory(struct memory_map *map, const struct settings *settings, 
 	if (end_pfn <= HIGH_MEMORY_START || end_pfn > MEMORY_MAX_PAGES)
 		return error_set(error, ERROR_USAGE, "memory: %llu bytes; expected between 2 MiB and 15 TiB",
 		                 (unsigned long long)settings->machine.memory_bytes);
-	if (is_32bit(settings) && end_pfn > MEMORY_MAX_PAGES_32)
-		return error_set(error, ERROR_USAGE, "memory: %llu bytes; x86-32 without PAE reaches 4 GiB",
-		                 (unsigned long long)settings->machine.memory_bytes);
+	bool pae = settings_are_pae(settings);
+	if (is_32bit(settings) && end_pfn > (pae ? MEMORY_MAX_PAGES_PAE : MEMORY_MAX_PAGES_32))
+		return error_set(error, ERROR_USAGE, "memory: %llu bytes; x86-32 %s",
+		                 (unsigned long long)settings->machine.memory_bytes,
+		                 pae ? "reaches 64 GiB with PAE" : "reaches 4 GiB, or 64 GiB with machine.paging: x86_pae");
 	add_memory(map, FIRST_FRAME, LOW_MEMORY_END);
 	add_memory(map, HIGH_MEMORY_START, end_pfn > DMA32_END ? DEVICE_HOLE_START : (uint32_t)end_pfn);
 	if (end_pfn > DMA32_END)
@@ -292,7 +295,7 @@ static void count_kept(const struct memory_map *map, const struct settings *sett
 	low = low > memmap ? low - memmap : 0;
 	rest[map->nodes_count - 1] += kernel->other + hash_pages(map, low, DENTRY_HASH_SCALE, kernel->hash_bucket_bytes) +
 	                              hash_pages(map, low, INODE_HASH_SCALE, kernel->hash_bucket_bytes);
-	if (map->end_pfn > DMA32_END)
+	if (map->end_pfn > DMA32_END && !is_32bit(settings)) /* which alone has a swiotlb (arch/x86/Kconfig) */
 		rest[map->nodes_count - 1] += SWIOTLB_TABLE_PAGES;
 }
 
@@ -421,7 +424,7 @@ bool memory_map_describe(struct memory_map *map, const struct settings *settings
 	*map = (struct memory_map){.freed_late_pages = kernel->freed_late};
 	if (!set_memory(map, settings, error) || !set_nodes(map, settings, cpus, error))
 		return false;
-	bool swiotlb = !pages && map->end_pfn > DMA32_END;
+	bool swiotlb = !pages && map->end_pfn > DMA32_END && !is_32bit(settings);
 	uint32_t image = pages || lowmem_end(map) > KERNEL_START ? kernel->image : 0;
 	if (pages)
 		share_kept(map, pages, &image, rest);

@@ -38,7 +38,7 @@ struct request request_of(const struct buddy *buddy, unsigned order, gfp flags, 
 /* Walks the zones of the request once. BLOCK_NONE if none serves. */
 uint32_t get_page_from_freelist(struct buddy *buddy, const struct request *request, unsigned alloc_flags);
 /* prep_new_page(): the block is its owner's. */
-void hand_out(struct buddy *buddy, const struct zone *zone, uint32_t nr, unsigned order, gfp flags);
+void hand_out(struct buddy *buddy, const struct zone *zone, uint32_t nr, unsigned order, gfp flags, unsigned cpu);
 
 /* The watermark that the lowest two bits of alloc_flags choose, with its boost. */
 static inline int64_t boosted_watermark(const struct zone *zone, unsigned alloc_flags)

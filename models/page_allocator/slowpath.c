@@ -89,7 +89,7 @@ static uint32_t direct_compact(struct buddy *buddy, const struct request *reques
 		return BLOCK_NONE;
 	buddy->counters.compact_stall++;
 	if (nr != BLOCK_NONE) {
-		hand_out(buddy, &buddy->zones[frame_at(buddy, nr)->zone], nr, request->order, request->flags);
+		hand_out(buddy, &buddy->zones[frame_at(buddy, nr)->zone], nr, request->order, request->flags, request->cpu);
 		buddy->counters.alloc_captured++;
 	} else {
 		nr = get_page_from_freelist(buddy, request, effort->alloc_flags);

@@ -393,6 +393,7 @@ struct buddy *buddy_empty(const struct buddy_spec *spec, const struct page_alloc
 	buddy->watermark_boost_factor = spec->watermark_boost_factor;
 	buddy->steps = wiring->steps;
 	buddy->layout = wiring->layout;
+	buddy->contents = (struct page_contents){wiring->mapper, wiring->layout, wiring->steps};
 	buddy->cost = wiring->settings->cost;
 	buddy->event_offset = layout_per_cpu_alloc(wiring->layout, VM_EVENT_BYTES);
 	buddy->init_on_alloc = wiring->settings->kernel.init_on_alloc;

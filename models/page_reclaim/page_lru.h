@@ -14,7 +14,7 @@
  *   swap_in.c    pages back from the swap device
  *   page_cache.c pages of files
  *
- * Whoever maps the pages answers three questions about a frame (struct page_mapper); the page allocator asks for reclaim by the
+ * Whoever maps the pages answers three questions about a frame (struct page_rmap); the page allocator asks for reclaim by the
  * port's struct page_reclaimer.
  *
  * Time. Decisions know no cycles. Each CPU has a clock in nanoseconds: that of the ops, and what its ops have waited for devices
@@ -113,7 +113,7 @@ struct unmapped {
 };
 
 /* Answers of who maps the pages. Calls come from within allocations and frees; none of the page allocator's from here. */
-struct page_mapper {
+struct page_rmap {
 	/* Entries that map the frame, and whether one is of executable memory. 0: it is not mapped. */
 	uint32_t (*entries)(void *context, uint32_t frame, bool *executable);
 	/* folio_referenced(): how many of them have their accessed bit set; it is cleared. */
@@ -142,13 +142,13 @@ struct lru_wiring {
 	struct lru_spec spec;
 	struct page_allocator *pages; /* its reclaimer becomes this LRU */
 	struct steps *steps;
-	const struct page_mapper *mapper; /* copied */
+	const struct page_rmap *mapper; /* copied */
 };
 
 struct page_lru {
 	struct page_allocator *pages;
 	struct steps *steps;
-	struct page_mapper mapper;
+	struct page_rmap mapper;
 	struct lru_spec spec;
 	struct page_reclaimer reclaimer;
 	struct user_page *frames; /* owned; list heads behind the last frame */

@@ -249,11 +249,11 @@ static enum user_result anonymous(struct fault *fault)
 	return USER_OK;
 }
 
-/* Copies a page: what the kernel reads and writes through the direct map. */
-static void copy_page(struct mm *mm, pfn from, pfn to)
+/* copy_user_highpage(): through the direct map, pages of high memory through local slots. */
+static void copy_page(struct mm *mm, pfn from, pfn to, unsigned cpu)
 {
-	step_read(mm->steps, layout_page_address(mm->layout, from), PAGE_SIZE);
-	step_write(mm->steps, layout_page_address(mm->layout, to), PAGE_SIZE);
+	const struct page_contents contents = {mm->mapper, mm->layout, mm->steps};
+	page_contents_copy(&contents, to, from, cpu);
 	step_spend(mm->steps, mm->cost.copy_page);
 	mm->counters.pages_copied++;
 }
@@ -286,7 +286,7 @@ static enum user_result copy_of_file(struct fault *fault, pfn from)
 	pfn frame = page_new(mm, 0, GFP_PAGE, fault->cpu);
 	if (frame.nr == UINT32_MAX)
 		return no_memory(fault);
-	copy_page(mm, from, frame);
+	copy_page(mm, from, frame, fault->cpu);
 	become_anonymous(fault, frame);
 	tell_added(mm, frame, fault->cpu);
 	set_entry(fault, frame, area_word(fault->area, frame, true));
@@ -376,7 +376,7 @@ static enum user_result copy_on_write(struct fault *fault)
 		return no_memory(fault);
 	if (!zero) {
 		step_atomic(mm->steps, page_field(mm, old, PAGE_REFCOUNT), 4);
-		copy_page(mm, old, frame);
+		copy_page(mm, old, frame, fault->cpu);
 	}
 	become_anonymous(fault, frame);
 	entry_lock(mm, &fault->entry);

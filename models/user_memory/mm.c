@@ -295,7 +295,8 @@ static bool port_view(const struct user_memory *users, process_id process, struc
 	                              .huge = space->huge * FRAMES_OF_HUGE,
 	                              .tables = space->tables,
 	                              .sharers = space->sharers,
-	                              .root = (uint64_t)space->root->frame.nr << PAGE_SHIFT};
+	                              .root = (uint64_t)space->root->frame.nr << PAGE_SHIFT,
+	                              .last_cpu = space->last_cpu};
 	for (uint32_t i = 0; i < space->areas_count; i++)
 		view->area_pages += (space->areas[i]->end - space->areas[i]->start) >> PAGE_SHIFT;
 	return true;
@@ -413,6 +414,7 @@ struct user_memory *user_memory_mm_create(const struct user_memory_wiring *wirin
 	                  .objects = wiring->objects,
 	                  .stacks = wiring->areas,
 	                  .layout = wiring->layout,
+	                  .mapper = wiring->mapper,
 	                  .steps = wiring->steps,
 	                  .mode = wiring->mode,
 	                  .controls = *wiring->controls,

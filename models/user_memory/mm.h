@@ -182,6 +182,7 @@ struct space {
 	uint64_t huge;             /* entries of 2 MiB */
 	uint64_t tables;           /* frames */
 	uint32_t slot;             /* in mm.spaces */
+	uint32_t last_cpu;         /* that something happened in it on */
 };
 
 struct process {
@@ -216,6 +217,7 @@ struct mm {
 	struct object_allocator *objects;
 	struct virtual_allocator *stacks;
 	struct layout *layout;
+	struct page_mapper *mapper;
 	struct steps *steps;
 	const struct translation_ops *mode;
 	struct paging_controls controls;

@@ -58,7 +58,7 @@ static struct space *space_make(struct mm *mm, unsigned cpu)
 	if (!object.at.addr)
 		return NULL;
 	struct space *space = xcalloc(1, sizeof *space);
-	*space = (struct space){.object = object, .sharers = 1, .lazy = 1, .ctx_id = ++mm->next_ctx_id};
+	*space = (struct space){.object = object, .sharers = 1, .lazy = 1, .ctx_id = ++mm->next_ctx_id, .last_cpu = cpu};
 	step_write(mm->steps, object.at, MM_CPUMASK);
 	if (!tables_init(mm, space, cpu)) {
 		mm_free_object(mm, OBJECT_MM, &object, cpu);

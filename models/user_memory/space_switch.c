@@ -150,6 +150,7 @@ void switch_to_process(struct mm *mm, process_id process, unsigned cpu)
 {
 	struct cpu_state *state = &mm->cpu[cpu];
 	struct process *next = process_of(mm, process);
+	next->space->last_cpu = cpu;
 	if (state->current == process.nr) {
 		mm->counters.switches_same++;
 		return;

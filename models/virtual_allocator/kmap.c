@@ -111,6 +111,16 @@ static void step_is_high(const struct kmap *kmap, pfn frame)
 		step_read(kmap->steps, layout_struct_page(kmap->layout, frame), WORD_BYTES);
 }
 
+/* What the write of a slot's entry does: the page has a frame from here on, or (NULL) none. */
+static void step_slot(const struct kmap *kmap, vaddr page, const uint32_t *frame)
+{
+	const struct step_mapping mapping = {.linear = page.addr, .frame = frame ? *frame : 0, .page_shift = PAGE_SHIFT};
+	if (frame)
+		step_map(kmap->steps, &mapping, 1);
+	else
+		step_unmap(kmap->steps, &mapping, 1);
+}
+
 /* flush_tlb_kernel_range() of more pages than are flushed one by one (tlb_single_page_flush_ceiling). */
 static void step_flush_all(const struct kmap *kmap, unsigned cpu)
 {
@@ -200,13 +210,14 @@ static void flush_unused(struct kmap *kmap, unsigned cpu)
 {
 	uint64_t dropped = 0;
 	step_read(kmap->steps, kmap->places.pkmap_count, kmap->spec.last_pkmap * WORD_BYTES);
-	step_spend(kmap->steps, kmap->costs.slot * kmap->spec.last_pkmap);
+	step_spend(kmap->steps, kmap->costs.flush_slot * kmap->spec.last_pkmap);
 	for (uint32_t slot = 0; slot < kmap->spec.last_pkmap; slot++) {
 		if (kmap->pkmap_count[slot] != 1)
 			continue;
 		kmap->pkmap_count[slot] = 0;
 		step_write(kmap->steps, count_word(kmap, slot), WORD_BYTES);
 		step_write(kmap->steps, table_entry(kmap, slot), kmap->places.pte_bytes);
+		step_slot(kmap, slot_address(kmap, slot), NULL);
 		step_spend(kmap->steps, kmap->costs.drop);
 		forget_mapping(kmap, kmap->pkmap_frame[slot]);
 		dropped++;
@@ -249,6 +260,7 @@ static uint32_t map_new_virtual(struct kmap *kmap, uint32_t frame, unsigned cpu)
 		return 0;
 	step_spend(kmap->steps, kmap->costs.new_slot);
 	step_write(kmap->steps, table_entry(kmap, slot), kmap->places.pte_bytes);
+	step_slot(kmap, slot_address(kmap, slot), &frame);
 	kmap->pkmap_count[slot] = 1;
 	step_write(kmap->steps, count_word(kmap, slot), WORD_BYTES);
 	kmap->pkmap_frame[slot] = frame;
@@ -345,8 +357,8 @@ enum page_map_result kmap_local(struct kmap *kmap, pfn frame, unsigned cpu, vadd
 	}
 	step_spend(kmap->steps, kmap->costs.local);
 	step_local(kmap, cpu, kmap->depth[cpu]);
-	*address = local_address(kmap, cpu, kmap->depth[cpu]);
-	kmap->local_frame[cpu][kmap->depth[cpu]++] = frame.nr;
+	*address = local_address(kmap, cpu, kmap->depth[cpu]++);
+	step_slot(kmap, *address, &frame.nr);
 	kmap->counters.local_maps++;
 	count_user(kmap);
 	return PAGE_MAP_OK;
@@ -365,6 +377,7 @@ enum page_unmap_result kunmap_local(struct kmap *kmap, vaddr address, unsigned c
 	if (depth && local_address(kmap, cpu, depth - 1).addr == address.addr) {
 		step_spend(kmap->steps, kmap->costs.local_unmap);
 		step_local(kmap, cpu, depth - 1);
+		step_slot(kmap, address, NULL);
 		step_invalidate(kmap->steps, address.addr);
 		kmap->depth[cpu]--;
 		kmap->counters.local_unmaps++;
@@ -507,6 +520,7 @@ struct page_mapper *page_mapper_kmap_create(const struct page_mapper_wiring *wir
 	kmap->costs = (struct kmap_costs){.kmap = costs->kmap,
 	                                  .new_slot = costs->kmap_new,
 	                                  .slot = costs->kmap_slot,
+	                                  .flush_slot = costs->kmap_flush_slot,
 	                                  .drop = costs->kmap_drop,
 	                                  .kunmap = costs->kunmap,
 	                                  .local = costs->kmap_local,

@@ -72,7 +72,7 @@ struct kmap_places {
 
 /* Instructions (cost.kmap ... of the settings). */
 struct kmap_costs {
-	uint32_t kmap, new_slot, slot, drop, kunmap, local, local_unmap;
+	uint32_t kmap, new_slot, slot, flush_slot, drop, kunmap, local, local_unmap;
 };
 
 struct kmap {
@@ -91,7 +91,6 @@ struct kmap {
 	uint16_t first[PA_HASH_BUCKETS];
 	uint64_t users;
 	uint8_t depth[CPUS_MAX];
-	uint32_t local_frame[CPUS_MAX][KM_MAX_IDX];
 	struct kmap_counters counters;
 };
 

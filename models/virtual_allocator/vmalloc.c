@@ -89,6 +89,10 @@ static const struct metric vmalloc_metrics[] = {
         METRIC(struct vmalloc_counters, page_table_pages, "pages", "Page tables made"),
         METRIC(struct vmalloc_counters, page_table_pages_freed, "pages", "Page tables given back"),
         GAUGE(struct vmalloc_counters, nr_vmalloc_pages, "pages", "Pages held by areas of vmalloc and its kin"),
+        GAUGE(struct vmalloc_counters, pages_of_areas, "pages", "Of them, those of vmalloc and vmalloc_huge"),
+        GAUGE(struct vmalloc_counters, pages_of_modules, "pages", "Those of module_alloc"),
+        GAUGE(struct vmalloc_counters, pages_of_stacks, "pages", "Those of kernel stacks, which CPUs keep for the next task too"),
+        GAUGE(struct vmalloc_counters, pages_of_arrays, "pages", "Those of the page arrays of large areas"),
         GAUGE(struct vmalloc_counters, vmap_lazy_nr, "pages", "Pages of address range that wait for a purge"),
         GAUGE(struct vmalloc_counters, pages_mapped, "pages", "Pages that areas map: their own, their callers', devices'"),
         METRIC_END};
@@ -500,6 +504,22 @@ static void write_page_array(const struct vmalloc *vmalloc, const struct mapping
 		step_write(vmalloc->steps, mapping->page_array, mapping->pages * vmalloc->at.pointer_bytes);
 }
 
+/* Where pages of a mapping's own are counted. */
+static uint64_t *pages_counter(struct vmalloc_counters *counters, const struct mapping *mapping)
+{
+	if (mapping->kind == MAPPING_PAGE_ARRAY)
+		return &counters->pages_of_arrays;
+	if (mapping->call == CALL_MODULE_ALLOC)
+		return &counters->pages_of_modules;
+	return mapping->call == CALL_THREAD_STACK ? &counters->pages_of_stacks : &counters->pages_of_areas;
+}
+
+static void count_pages(struct vmalloc *vmalloc, const struct mapping *mapping, int64_t change)
+{
+	vmalloc->counters.nr_vmalloc_pages += (uint64_t)change;
+	*pages_counter(&vmalloc->counters, mapping) += (uint64_t)change;
+}
+
 /* __vmalloc_area_node(): page array, pages, page tables. Whatever is missing, all goes back as vfree() would do it. */
 static bool fill_area(struct vmalloc *vmalloc, uint32_t area, const struct wanted *wanted, unsigned cpu)
 {
@@ -511,7 +531,7 @@ static bool fill_area(struct vmalloc *vmalloc, uint32_t area, const struct wante
 	struct mapping *mapping = &vmalloc->mappings[nr];
 	uint64_t start = area_of(&vmalloc->pool, area)->start;
 	bool taken = !vmalloc->pages || take_pages(vmalloc, mapping, pages, wanted, cpu);
-	vmalloc->counters.nr_vmalloc_pages += mapping->pages;
+	count_pages(vmalloc, mapping, mapping->pages);
 	step_spend(vmalloc->steps, vmalloc->costs->vmalloc_page * mapping->pages);
 	write_page_array(vmalloc, mapping);
 	const struct behind behind = {.frames = mapping->frames, .large = wanted->order > 0};
@@ -824,7 +844,7 @@ static void vfree_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
 		enum page_free_result result = page_free(vmalloc->pages, vmalloc->mappings[nr].frames[i], order, cpu);
 		SIM_ASSERT(result == PAGE_FREE_OK);
 	}
-	vmalloc->counters.nr_vmalloc_pages -= pages;
+	count_pages(vmalloc, &vmalloc->mappings[nr], -(int64_t)pages);
 	struct mapping mapping = vmalloc->mappings[nr];
 	if (mapping.array_is_area) {
 		vmalloc->counters.vfree_calls++;
@@ -979,6 +999,7 @@ static const void *vmalloc_counters_of(const struct virtual_allocator *base)
 struct survey {
 	uint64_t mappings[MAPPING_KINDS];
 	uint64_t own_pages, mapped, cached_stacks;
+	struct vmalloc_counters counters; /* of pages, by what they are of */
 };
 
 static void survey(const struct vmalloc *vmalloc, struct survey *found)
@@ -988,8 +1009,10 @@ static void survey(const struct vmalloc *vmalloc, struct survey *found)
 	     area = area_next(&vmalloc->pool, area)) {
 		const struct mapping *mapping = &vmalloc->mappings[area_of(&vmalloc->pool, area)->mapping];
 		found->mappings[mapping->kind]++;
-		if (mapping->kind == MAPPING_VMALLOC || mapping->kind == MAPPING_PAGE_ARRAY)
+		if (mapping->kind == MAPPING_VMALLOC || mapping->kind == MAPPING_PAGE_ARRAY) {
 			found->own_pages += mapping->pages;
+			*pages_counter(&found->counters, mapping) += mapping->pages;
+		}
 		found->mapped += mapping->mapped;
 		found->cached_stacks += is_cached_stack(vmalloc, area);
 	}
@@ -1025,6 +1048,10 @@ static void vmalloc_check(const struct virtual_allocator *base)
 	for (unsigned kind = MAPPING_UNUSED + 1; kind < MAPPING_KINDS; kind++)
 		mappings += found.mappings[kind];
 	SIM_ASSERT(counters->nr_vmalloc_pages == found.own_pages && counters->pages_mapped == found.mapped);
+	SIM_ASSERT(counters->pages_of_areas == found.counters.pages_of_areas);
+	SIM_ASSERT(counters->pages_of_modules == found.counters.pages_of_modules);
+	SIM_ASSERT(counters->pages_of_stacks == found.counters.pages_of_stacks);
+	SIM_ASSERT(counters->pages_of_arrays == found.counters.pages_of_arrays);
 	SIM_ASSERT(mappings == counters->areas_allocated - counters->areas_freed);
 	SIM_ASSERT(found.mappings[MAPPING_RAM_BLOCK] == vmalloc->ram.count && found.cached_stacks == vmalloc->stacks_cached);
 	SIM_ASSERT(counters->stacks_to_cache == counters->stacks_from_cache + vmalloc->stacks_cached);

@@ -36,7 +36,8 @@
  * order 1.
  *
  * Invariants: the three trees do not overlap; lazy pages = pages of the purge tree; nr_vmalloc_pages = pages of all mappings that
- * vmalloc() and its kin made; pages_mapped = pages that all mappings and pieces of blocks map.
+ * vmalloc() and its kin made = those of areas, modules, stacks and page arrays; pages_mapped = pages that all mappings and pieces
+ * of blocks map.
  */
 #ifndef MODELS_VIRTUAL_ALLOCATOR_VMALLOC_H
 #define MODELS_VIRTUAL_ALLOCATOR_VMALLOC_H
@@ -69,6 +70,8 @@ struct vmalloc_counters {
 	uint64_t purges, purged_areas, purged_pages, tlb_flushes;
 	uint64_t page_table_pages, page_table_pages_freed;
 	uint64_t nr_vmalloc_pages, vmap_lazy_nr, pages_mapped; /* gauges */
+	/* What nr_vmalloc_pages are of: gauges. */
+	uint64_t pages_of_areas, pages_of_modules, pages_of_stacks, pages_of_arrays;
 };
 
 /* A page array is an area of vmalloc's that belongs to another one; a block of vm_map_ram's belongs to its users. */

@@ -11,6 +11,7 @@
 #include "sim/base.h"
 #include "sim/gfp.h"
 #include "sim/layout.h"
+#include "sim/port/page_mapper.h"
 #include "sim/port/page_reclaimer.h"
 #include "sim/steps.h"
 
@@ -161,8 +162,20 @@ struct page_allocator_wiring {
 	const struct settings *settings;
 	struct layout *layout;
 	struct steps *steps;
+	struct page_mapper *mapper; /* NULL: contents of high memory are not touched */
 	uint64_t seed;
 };
+
+/* What touching pages from within takes. */
+struct page_contents {
+	struct page_mapper *mapper;
+	const struct layout *layout;
+	struct steps *steps;
+};
+
+/* clear_highpage() of each page of a block, copy_highpage(). A page that the CPU has no slot for is not touched. */
+void page_contents_clear(const struct page_contents *contents, pfn first, unsigned order, unsigned cpu);
+void page_contents_copy(const struct page_contents *contents, pfn to, pfn from, unsigned cpu);
 
 /* The model's own answer, whoever answers for it. */
 static inline pfn page_alloc_unsupplied(struct page_allocator *pages, unsigned order, gfp flags, unsigned cpu)

@@ -96,6 +96,7 @@ struct process_view {
 	uint64_t tables;                  /* page tables of all levels, in frames */
 	uint32_t sharers;                 /* threads with this address space, this one too */
 	uint64_t root;                    /* physical address of the top table */
+	uint32_t last_cpu;                /* where something happened in it last: what comes next comes behind that */
 };
 
 /*
@@ -203,6 +204,7 @@ struct user_memory_wiring {
 	struct virtual_allocator *areas; /* of kernel stacks; NULL: they are blocks of pages */
 	struct layout *layout;
 	struct steps *steps;
+	struct page_mapper *mapper;         /* NULL: contents of high memory are not touched */
 	const struct translation_ops *mode; /* of the page tables; it has levels */
 	const struct paging_controls *controls;
 	unsigned cpus;

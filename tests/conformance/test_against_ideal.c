@@ -37,7 +37,7 @@ static void rig_init(struct rig *rig, const struct page_allocator_model *pages, 
 	rig->settings.kernel.slab_merge = false; /* the ideal keeps like caches apart */
 	layout_init(&rig->layout, 64);
 	steps_init(&rig->steps, false);
-	rig->pages = pages->create(&(struct page_allocator_wiring){&rig->settings, &rig->layout, &rig->steps, 1}, &error);
+	rig->pages = pages->create(&(struct page_allocator_wiring){&rig->settings, &rig->layout, &rig->steps, NULL, 1}, &error);
 	assert_non_null(rig->pages);
 	if (!objects)
 		return;

@@ -89,7 +89,7 @@ static inline struct lru_rig *rig_make(uint32_t frames, uint32_t min, uint32_t l
 		rig->entries[page].frame = PAGE_NONE;
 		rig->page_of_frame[page] = PAGE_NONE;
 	}
-	const struct page_mapper mapper = {
+	const struct page_rmap mapper = {
 	        .entries = rig_mapped, .referenced = rig_referenced, .unmap = rig_unmap, .flush = rig_flush, .context = rig};
 	struct lru_wiring wiring = {
 	        .spec = {.swap = {.slots = slots, .cluster_slots = 256},

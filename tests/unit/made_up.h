@@ -56,11 +56,12 @@ static inline struct seen read_all(struct trace *trace)
 		for (size_t i = 0; i < count; i++) {
 			const struct op *op = &ops[i];
 			bool frees = op->kind == OP_KFREE || op->kind == OP_CACHE_FREE || op->kind == OP_PAGE_FREE ||
-			             op->kind == OP_AREA_FREE || op->kind == OP_PROCESS_EXIT;
-			bool uses = op->kind >= OP_PROCESS_EXEC && op->kind <= OP_PROCESS_LEAVE;
+			             op->kind == OP_AREA_FREE || op->kind == OP_PAGE_UNMAP || op->kind == OP_PROCESS_EXIT;
+			bool uses = op->kind == OP_PAGE_CLEAR || op->kind == OP_PAGE_COPY ||
+			            (op->kind >= OP_PROCESS_EXEC && op->kind <= OP_PROCESS_LEAVE);
 			assert_true(op->cpu < trace_info(trace)->cpus && op->time_ns > seen.time_ns);
 			seen.time_ns = op->time_ns;
-			if (uses) { /* of a process that lives, but for the last kind, which has no id */
+			if (uses) { /* of pages or a process that live, but for the last kind, which has no id */
 				assert_true(op->kind == OP_PROCESS_LEAVE || owner[op->id] != 0);
 				seen.uses++;
 				continue;

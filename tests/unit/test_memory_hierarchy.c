@@ -113,7 +113,7 @@ static void a_zeroed_page_is_written_through_the_caches(void **state)
 		                                                .line_bytes = 64,
 		                                                .core = {.instructions_per_cycle = 1, .misses_in_flight = 1},
 		                                                .memory = rig.memory});
-		const struct page_allocator_wiring wiring = {&rig.settings, &layout, &steps, 1};
+		const struct page_allocator_wiring wiring = {&rig.settings, &layout, &steps, NULL, 1};
 		struct page_allocator *pages = page_allocator_model("buddy", &error)->create(&wiring, &error);
 		assert_non_null(pages);
 		steps_clear(&steps);

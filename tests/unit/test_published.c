@@ -42,7 +42,7 @@ static struct machine *machine_open_as(const char *objects, uint64_t memory_byte
 		layout_set_32bit(&machine->layout,
 		                 &(struct layout_32bit){machine->settings.kernel.lowmem_bytes, memory_bytes, 1});
 	steps_init(&machine->steps, false);
-	struct page_allocator_wiring wiring = {&machine->settings, &machine->layout, &machine->steps, 1};
+	struct page_allocator_wiring wiring = {&machine->settings, &machine->layout, &machine->steps, NULL, 1};
 	machine->pages = page_allocator_model("buddy", &error)->create(&wiring, &error);
 	if (machine->pages && objects) {
 		struct object_allocator_wiring above = {&machine->settings, machine->pages, &machine->layout, &machine->steps, 1};

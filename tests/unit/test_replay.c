@@ -49,7 +49,7 @@ static void rig_init(struct rig *rig, const char *text, const char *allocator, e
 	rig->settings.machine.memory_bytes = 64u << 20;
 	layout_init(&rig->layout, 64);
 	steps_init(&rig->steps, timing == TIMING_CYCLES);
-	const struct page_allocator_wiring page_wiring = {&rig->settings, &rig->layout, &rig->steps, 1};
+	const struct page_allocator_wiring page_wiring = {&rig->settings, &rig->layout, &rig->steps, NULL, 1};
 	rig->pages = page_allocator_model("buddy", &error)->create(&page_wiring, &error);
 	assert_non_null(rig->pages);
 	const struct object_allocator_wiring wiring = {&rig->settings, rig->pages, &rig->layout, &rig->steps, 1};

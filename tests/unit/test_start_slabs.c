@@ -73,7 +73,7 @@ static bool start(struct world *world, const char *allocator, uint64_t seed)
 	if (!start_state_read(&world->state, world->folder, &world->error))
 		fail_msg("%s", world->error.text);
 	start_state_complete(&world->state, &world->settings);
-	const struct page_allocator_wiring wiring = {&world->settings, &world->layout, &world->steps, seed};
+	const struct page_allocator_wiring wiring = {&world->settings, &world->layout, &world->steps, NULL, seed};
 	world->pages = start_state_pages(&world->state, &wiring, &world->error);
 	if (!world->pages)
 		return false;

@@ -391,6 +391,45 @@ static void large_pages_are_aligned(void **state)
 }
 
 /*
+ * Would catch: pages of a stack, a module or a page array counted as another's, a stack that a CPU keeps left out, pages of a
+ * large area (513 of them need an array of two) counted with those of its array.
+ */
+static void pages_are_counted_by_what_they_are_of(void **state)
+{
+	(void)state;
+	const struct virtual_request stack = {.call = CALL_THREAD_STACK, .size = PAGES(4)};
+	const struct virtual_request module = {.call = CALL_MODULE_ALLOC, .size = PAGES(7)};
+	struct noted_pages pages = {.port = {.ops = &noted_ops, .end_pfn = 100000, .managed_pages = 100000},
+	                            .bulk_limit = 100,
+	                            .next = 1,
+	                            .left = 9999};
+	struct error error = {0};
+	struct bench bench;
+	uint64_t stacks[4];
+	begin(&bench, 1, true);
+	virtual_allocator_destroy(bench.areas);
+	struct virtual_allocator_wiring wiring = {
+	        .settings = &bench.settings, .pages = &pages.port, .layout = &bench.layout, .steps = &bench.steps};
+	bench.areas = virtual_allocator_vmalloc_create(&wiring, &error);
+	uint64_t area = take(&bench, PAGES(513)), code = get(&bench, &module, 0).at.addr;
+	for (unsigned i = 0; i < 4; i++)
+		stacks[i] = get(&bench, &stack, 0).at.addr;
+	assert_int_equal(counters(&bench)->pages_of_areas, 513);
+	assert_int_equal(counters(&bench)->pages_of_arrays, 2);
+	assert_int_equal(counters(&bench)->pages_of_modules, 7);
+	assert_int_equal(counters(&bench)->pages_of_stacks, 16);
+	virtual_allocator_check(bench.areas);
+	give(&bench, area);
+	assert_int_equal(virtual_put(bench.areas, vaddr_of(code), &module, 0), VIRTUAL_FREE_OK);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(virtual_put(bench.areas, vaddr_of(stacks[i]), &stack, 0), VIRTUAL_FREE_OK);
+	assert_int_equal(counters(&bench)->pages_of_areas + counters(&bench)->pages_of_arrays, 0);
+	assert_int_equal(counters(&bench)->pages_of_modules, 0);
+	assert_int_equal(counters(&bench)->pages_of_stacks, 8);
+	end(&bench);
+}
+
+/*
  * Would catch: an ioremap() that is aligned to a page or beyond 1 GiB, that counts the offset in its page twice, or that is
  * mapped in large pages though its physical address is not aligned.
  */
@@ -673,15 +712,25 @@ static void a_wrong_dump_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(trees_hold_their_laws),           cmocka_unit_test(aligned_searches_want_the_worst_case),
-	        cmocka_unit_test(freed_areas_wait_for_the_purge),  cmocka_unit_test(the_purge_is_due_above_the_limit),
-	        cmocka_unit_test(long_page_arrays_are_areas),      cmocka_unit_test(a_full_range_purges_first),
-	        cmocka_unit_test(pages_come_in_the_kernels_order), cmocka_unit_test(a_dump_comes_back),
-	        cmocka_unit_test(a_wrong_dump_is_refused),         cmocka_unit_test(doubling_sizes_lie_as_recorded),
-	        cmocka_unit_test(large_pages_are_aligned),         cmocka_unit_test(devices_are_aligned_to_their_size),
-	        cmocka_unit_test(modules_have_their_range),        cmocka_unit_test(two_stacks_wait_on_each_cpu),
-	        cmocka_unit_test(short_mappings_come_from_blocks), cmocka_unit_test(a_purge_flushes_every_cpu),
-	        cmocka_unit_test(the_reserve_moves_the_range),     cmocka_unit_test(vmallocinfo_is_the_kernels),
+	        cmocka_unit_test(trees_hold_their_laws),
+	        cmocka_unit_test(aligned_searches_want_the_worst_case),
+	        cmocka_unit_test(freed_areas_wait_for_the_purge),
+	        cmocka_unit_test(the_purge_is_due_above_the_limit),
+	        cmocka_unit_test(long_page_arrays_are_areas),
+	        cmocka_unit_test(a_full_range_purges_first),
+	        cmocka_unit_test(pages_come_in_the_kernels_order),
+	        cmocka_unit_test(a_dump_comes_back),
+	        cmocka_unit_test(a_wrong_dump_is_refused),
+	        cmocka_unit_test(doubling_sizes_lie_as_recorded),
+	        cmocka_unit_test(large_pages_are_aligned),
+	        cmocka_unit_test(pages_are_counted_by_what_they_are_of),
+	        cmocka_unit_test(devices_are_aligned_to_their_size),
+	        cmocka_unit_test(modules_have_their_range),
+	        cmocka_unit_test(two_stacks_wait_on_each_cpu),
+	        cmocka_unit_test(short_mappings_come_from_blocks),
+	        cmocka_unit_test(a_purge_flushes_every_cpu),
+	        cmocka_unit_test(the_reserve_moves_the_range),
+	        cmocka_unit_test(vmallocinfo_is_the_kernels),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -59,7 +59,7 @@ static void rig_init(struct rig *rig, uint64_t memory_bytes, const char *allocat
 	rig->settings.machine.cpus = 1;
 	layout_init(&rig->layout, rig->settings.kernel.page_struct_bytes);
 	steps_init(&rig->steps, false);
-	const struct page_allocator_wiring pages = {&rig->settings, &rig->layout, &rig->steps, 1};
+	const struct page_allocator_wiring pages = {&rig->settings, &rig->layout, &rig->steps, NULL, 1};
 	rig->pages = page_allocator_model("buddy", &error)->create(&pages, &error);
 	const struct object_allocator_wiring objects = {&rig->settings, rig->pages, &rig->layout, &rig->steps, 1};
 	rig->objects = rig->pages ? object_allocator_model(allocator, &error)->create(&objects, &error) : NULL;

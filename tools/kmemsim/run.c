@@ -202,11 +202,10 @@ static bool map_kernel(struct parts *parts, struct error *error)
 	parts->mapped = kernel_map_init(&parts->kernel_map, mmus->mode, &mmus->controls, &mmus->memory, &parts->layout, &ram, 1);
 	if (!parts->mapped)
 		return error_set(error, ERROR_USAGE, "machine.paging: %s maps no kernel", mmus->mode->name);
-	if (parts->areas) {
+	if (parts->areas)
 		kernel_map_tell_areas(&parts->kernel_map,
 		                      &(struct area_tables){.frame = frame_of_table, .context = parts->areas});
-		parts->steps.maps = true;
-	}
+	parts->steps.maps = parts->areas || settings_are_32bit(parts); /* the slots of high memory */
 	for (unsigned cpu = 0; cpu < mmus->cpus; cpu++) {
 		mmus->mmu[cpu].fault = kernel_map_fault;
 		mmus->mmu[cpu].context = &parts->kernel_map;
@@ -345,6 +344,7 @@ static bool make_users(struct parts *parts, struct error *error)
 	                                          .areas = parts->areas,
 	                                          .layout = &parts->layout,
 	                                          .steps = &parts->steps,
+	                                          .mapper = parts->mapper,
 	                                          .mode = mode,
 	                                          .controls = &controls,
 	                                          .cpus = settings->machine.cpus};
@@ -373,8 +373,11 @@ static bool make_models(struct parts *parts, struct error *error)
 		parts->layout.direct_map = trace_info(parts->trace)->direct_map;
 	parts->mapper = page_mapper_kmap_create(
 	        &(struct page_mapper_wiring){.settings = settings, .layout = &parts->layout, .steps = &parts->steps});
-	const struct page_allocator_wiring wiring = {
-	        .settings = settings, .layout = &parts->layout, .steps = &parts->steps, .seed = settings->seed};
+	const struct page_allocator_wiring wiring = {.settings = settings,
+	                                             .layout = &parts->layout,
+	                                             .steps = &parts->steps,
+	                                             .mapper = parts->mapper,
+	                                             .seed = settings->seed};
 	parts->pages = parts->start.path ? start_state_pages(&parts->start, &wiring, error) : page_model->create(&wiring, error);
 	if (!parts->pages)
 		return false;
