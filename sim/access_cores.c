@@ -166,12 +166,52 @@ static void let_sleep(struct access_cores *cores)
 		cores->queues[cpu].awake = cores->queues[cpu].awake && cores->queues[cpu].count > 0;
 }
 
+/* ---- one core: what it will ask the memory for is known ---- */
+
+#define PLANNED_REQUESTS 256u
+
+/* The requests of make(). */
+static unsigned requests_of(const struct access *access)
+{
+	return access->kind == ACCESS_MODIFY ? 2 : 1;
+}
+
+/* Tells the memory of the next requests. Returns how many it has taken. */
+static size_t plan(const struct access_cores *cores, const struct access *accesses, size_t count)
+{
+	struct access request[PLANNED_REQUESTS + 1];
+	size_t requests = 0;
+	for (size_t i = 0; i < count && requests < PLANNED_REQUESTS; i++) {
+		request[requests] = accesses[i];
+		if (accesses[i].kind == ACCESS_MODIFY) {
+			request[requests++].kind = ACCESS_LOAD;
+			request[requests] = accesses[i];
+			request[requests].kind = ACCESS_STORE;
+		}
+		requests++;
+	}
+	return memory_plan(cores->machine->memory, request, requests);
+}
+
+static void run_one_core(struct access_cores *cores, const struct access *accesses, size_t count)
+{
+	size_t planned = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (planned == 0)
+			planned = plan(cores, accesses + i, count - i);
+		make(cores, &cores->machine->cores[0], &accesses[i]);
+		size_t made = requests_of(&accesses[i]);
+		planned -= made < planned ? made : planned;
+	}
+}
+
 void access_cores_run(struct access_cores *cores, const struct access *accesses, size_t count)
 {
 	struct machine *machine = cores->machine;
 	if (machine->cpus == 1) {
-		for (size_t i = 0; i < count; i++)
-			make(cores, &machine->cores[0], &accesses[i]);
+		if (cores->cpu)
+			*cores->cpu = 0;
+		run_one_core(cores, accesses, count);
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {

@@ -745,11 +745,16 @@ static bool needs_feedback(const struct cache_level *cache)
 	return cache->spec->inclusion != INCLUSION_NEITHER;
 }
 
-static bool is_plain(const struct cache_level *cache)
+static bool takes(const struct cache_level *cache)
 {
 	const struct cache_level_spec *spec = cache->spec;
-	return spec->inclusion == INCLUSION_NEITHER && spec->write == WRITE_BACK && spec->write_allocate &&
+	return spec->inclusion != INCLUSION_EXCLUSIVE && spec->write == WRITE_BACK && spec->write_allocate &&
 	       spec->prefetch == PREFETCH_NONE && !cache->next_is_exclusive && !cache->watch;
+}
+
+static bool is_plain(const struct cache_level *cache)
+{
+	return takes(cache) && cache->spec->inclusion == INCLUSION_NEITHER;
 }
 
 /* The first level that serves a kind, `levels` if none does. */
@@ -834,6 +839,7 @@ static void introduce(struct cache_hierarchy *hierarchy)
 				cache->back_invalidate_context = hierarchy;
 				includes_here = true;
 			}
+			cache->takes = cache->ops->take && takes(cache);
 			cache->is_plain = is_plain(cache);
 			hierarchy->one_by_one |= needs_feedback(cache);
 		}

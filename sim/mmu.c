@@ -526,34 +526,82 @@ static struct access next_part(struct mmu *mmu, const struct access *access)
 	return part;
 }
 
-static size_t run_each(struct mmu *mmu, const struct access *in, size_t count, struct access *out, size_t capacity, size_t *made)
+uint64_t mmu_lookup_cycles(const struct mmu *mmu, uint8_t kind)
 {
-	struct walk_sink sink = {.at = out};
+	uint64_t cycles = 0;
+	for (unsigned level = 1; level < mmu->levels; level++)
+		cycles += mmu->level_counters[level].accesses[kind] * mmu->level[level].latency_cycles;
+	return cycles;
+}
+
+/* What a run tells of an access that is refused. */
+struct refusal {
+	bool is_refused;
+	uint64_t cycles;
+};
+
+/* The next page of an access. */
+static void run_part(struct mmu *mmu, const struct access *access, struct walk_sink *sink, struct refusal *refusal)
+{
+	struct access part = next_part(mmu, access);
+	uint64_t before = sink->cycles ? mmu_lookup_cycles(mmu, part.kind) : 0;
+	bool goes_on = slow_page(mmu, &part, sink);
+	uint64_t cycles = sink->cycles ? mmu_lookup_cycles(mmu, part.kind) - before : 0;
+	if (!goes_on) {
+		refusal->is_refused = true;
+		refusal->cycles += cycles;
+		return;
+	}
+	if (sink->cycles)
+		sink->cycles[sink->count] = (uint32_t)cycles;
+	if (sink->at)
+		sink->at[sink->count++] = part;
+}
+
+/* Accesses one by one. Where the sink tells cycles, a refused one is the last. */
+static size_t run_each(struct mmu *mmu, const struct access *in, size_t count, struct walk_sink *sink, size_t capacity,
+                       struct refusal *refusal)
+{
 	size_t done = 0;
-	while (done < count && (!out || sink.count + MMU_ROOM <= capacity)) {
+	bool ends = false;
+	while (done < count && !ends && (!sink->at || sink->count + MMU_ROOM <= capacity)) {
 		if (!mmu->partial && !mmu->watched) {
-			size_t usual = mmu_usual_run(mmu, in + done, count - done, &sink, capacity);
+			size_t usual = mmu_usual_run(mmu, in + done, count - done, sink, capacity);
 			done += usual;
 			if (usual > 0)
 				continue;
 		}
-		struct access part = next_part(mmu, &in[done]);
-		bool goes_on = slow_page(mmu, &part, &sink);
-		if (out && goes_on)
-			out[sink.count++] = part;
-		if (!mmu->partial)
-			done++;
+		run_part(mmu, &in[done], sink, refusal);
+		ends = sink->cycles && refusal->is_refused && !mmu->partial;
+		done += !mmu->partial;
 	}
 	mmu->counters.accesses += done;
+	return done;
+}
+
+size_t mmu_run_told(struct mmu *mmu, const struct access *in, size_t count, struct access *out, uint32_t *cycles, size_t capacity,
+                    size_t *made, bool *is_refused, uint64_t *refused_cycles)
+{
+	SIM_ASSERT(!mmu->whole_batches && capacity >= MMU_ROOM);
+	struct walk_sink sink = {.at = out, .cycles = cycles};
+	struct refusal refusal = {0};
+	size_t done = run_each(mmu, in, count, &sink, capacity, &refusal);
 	*made = sink.count;
+	*is_refused = refusal.is_refused;
+	*refused_cycles = refusal.cycles;
 	return done;
 }
 
 size_t mmu_run(struct mmu *mmu, const struct access *in, size_t count, struct access *out, size_t capacity, size_t *made)
 {
 	SIM_ASSERT(!out || capacity >= MMU_ROOM);
-	if (!mmu->whole_batches)
-		return run_each(mmu, in, count, out, capacity, made);
+	if (!mmu->whole_batches) {
+		struct walk_sink sink = {.at = out};
+		struct refusal refusal = {0};
+		size_t done = run_each(mmu, in, count, &sink, capacity, &refusal);
+		*made = sink.count;
+		return done;
+	}
 	if (out && count > capacity)
 		count = capacity;
 	mmu_runs_do(mmu, in, count);

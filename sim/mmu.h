@@ -157,6 +157,17 @@ void mmu_watch(struct mmu *mmu, const uint32_t *owner);
  */
 size_t mmu_run(struct mmu *mmu, const struct access *in, size_t count, struct access *out, size_t capacity, size_t *made);
 
+/*
+ * As mmu_run(), and cycles[i] tells what the lookups for out[i] in levels behind the first take (mmu_lookup_cycles); all of
+ * `capacity` are zero before. It ends with an access that is refused: then *is_refused, and what looking for its refused pages
+ * took in *refused_cycles. Not for whole_batches.
+ */
+size_t mmu_run_told(struct mmu *mmu, const struct access *in, size_t count, struct access *out, uint32_t *cycles, size_t capacity,
+                    size_t *made, bool *is_refused, uint64_t *refused_cycles);
+
+/* Cycles of all lookups that accesses of a kind have made behind the first level. */
+uint64_t mmu_lookup_cycles(const struct mmu *mmu, uint8_t kind);
+
 /* Instructions of this core. */
 void mmu_invlpg(struct mmu *mmu, uint64_t linear);
 void mmu_invpcid(struct mmu *mmu, enum invpcid type, unsigned pcid, uint64_t linear);

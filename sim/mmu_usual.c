@@ -85,6 +85,8 @@ struct mmu_usual {
 	/* Of the run: */
 	uint64_t pcid;     /* as in a way's word, with WAY_VALID */
 	struct access *to; /* the next one to write; NULL: none is written */
+	struct access *first_to;
+	uint32_t *cycles; /* beside first_to: of lookups in the second level; NULL: not told */
 	struct tally tally;
 };
 
@@ -159,12 +161,13 @@ struct how {
 struct found {
 	uint64_t word;
 	uint8_t kinds;
+	bool is_further; /* the first level did not have it */
 };
 
 /* A word that was found, if it allows the access as it is. */
 INLINE bool take(const struct mmu_usual *usual, const struct access *access, uint64_t word, struct found *found)
 {
-	*found = (struct found){word, mmu_kinds_of(usual->mmu, access->address, word)};
+	*found = (struct found){.word = word, .kinds = mmu_kinds_of(usual->mmu, access->address, word)};
 	return found->kinds >> access->kind & 1;
 }
 
@@ -288,6 +291,7 @@ INLINE bool find_page(struct mmu_usual *usual, const struct side *side, const st
 	if (!find_further(usual, side, access, page, found, how))
 		return false;
 	usual->tally.missed += usual->kind[access->kind].one;
+	found->is_further = usual->has_second;
 	fill(side->first_array, first, set, page, found->word, how.push, how.first);
 	return true;
 }
@@ -332,6 +336,8 @@ INLINE bool look_up_levels(struct mmu_usual *usual, const struct access *access,
 	                              .frame = found.word & WORD_FRAME,
 	                              .kinds = found.kinds,
 	                              .region = mmu_place_of(usual->mmu, access->address, PAGE_4K)};
+	if (usual->cycles && found.is_further)
+		usual->cycles[usual->to - usual->first_to] = usual->mmu->level[1].latency_cycles;
 	hand_on(usual, access, recent, PAGE_SIZE);
 	return true;
 }
@@ -406,10 +412,12 @@ INLINE void choose_look_ups(struct mmu_usual *usual)
 	}
 }
 
-static void begin(struct mmu_usual *usual, struct access *to)
+static void begin(struct mmu_usual *usual, const struct walk_sink *sink)
 {
 	const struct walker *walker = usual->mmu->walker;
-	usual->to = to;
+	usual->to = sink->at ? sink->at + sink->count : NULL;
+	usual->first_to = sink->at;
+	usual->cycles = sink->cycles;
 	if (!walker)
 		return;
 	usual->pcid = way_word((uint64_t)walker->pcid << TLB_PCID_SHIFT, WAY_VALID);
@@ -472,7 +480,7 @@ size_t mmu_usual_run(struct mmu *mmu, const struct access *in, size_t count_max,
 	choose_look_ups(usual);
 	if (!may_know(usual, in))
 		return 0;
-	begin(usual, sink->at ? sink->at + sink->count : NULL);
+	begin(usual, sink);
 	do {
 		if (!sink->at)
 			some = run_tally(usual, in + done, count_max - done, full, false, false);

@@ -64,6 +64,9 @@ struct walk_sink {
 	struct access *at; /* room for WALK_REFERENCES_MAX; NULL: they are only counted */
 	size_t count;
 	uint16_t cpu; /* of the access that made the walk */
+	/* Of the MMU, beside `at`: what the lookups for an access in TLB levels behind the first take. Zeroed by the owner; NULL:
+	 * not told. */
+	uint32_t *cycles;
 };
 
 /* Five levels on five: 5 * (5 + 1) + 5 reads, those of the host twice where it has to give memory, and a store for every entry.

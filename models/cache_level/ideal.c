@@ -277,18 +277,10 @@ static void ideal_destroy(struct cache_level *level)
 	free(ideal);
 }
 
-/* All of them take the long way. */
-static bool ideal_hit(struct cache_level *level, unsigned instance, uint64_t request, uint8_t kind)
-{
-	(void)level, (void)instance, (void)request, (void)kind;
-	return false;
-}
-
 const struct cache_level_ops cache_level_ideal_ops = {
         .name = "ideal",
         .help = "without an end: only first uses miss",
         .run = ideal_run,
-        .hit = ideal_hit,
         .serve = ideal_serve,
         .route = ideal_route,
         .prefetch = ideal_prefetch,

@@ -59,6 +59,15 @@ struct visit {
 	struct cache_batch *out;
 };
 
+/* What an inclusive cache lets go may stay in none above it. Returns whether one of them had it dirty. */
+static bool take_from_above(struct cache_level *level, unsigned instance, uint64_t word)
+{
+	bool dirty = false;
+	level->counters.back_invalidations += level->back_invalidate(level->back_invalidate_context, level, instance,
+	                                                             way_tag(word) << level->line_shift, &dirty);
+	return dirty;
+}
+
 /* What becomes of a way that had to go. */
 static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t word, struct cache_about about,
                         struct cache_batch *out)
@@ -66,12 +75,8 @@ static void send_victim(struct set_assoc *cache, unsigned instance, uint64_t wor
 	struct cache_level *level = &cache->level;
 	uint64_t address = way_tag(word) << level->line_shift;
 	bool dirty = word & WAY_DIRTY;
-	if (level->back_invalidate) {
-		bool dirty_above = false;
-		level->counters.back_invalidations +=
-		        level->back_invalidate(level->back_invalidate_context, level, instance, address, &dirty_above);
-		dirty |= dirty_above;
-	}
+	if (level->back_invalidate)
+		dirty |= take_from_above(level, instance, word);
 	if (word & WAY_PREFETCHED)
 		level->counters.prefetch_unused++;
 	uint8_t cause = about.kind;
@@ -149,7 +154,7 @@ static inline void count_miss(struct miss_bytes *bytes, uint8_t kind, uint64_t e
  */
 static bool misses_are_simple(const struct cache_level *level, const struct cache_batch *out)
 {
-	return level->rule == CACHE_RULE_DEMAND && !level->asks_for_accesses &&
+	return level->rule == CACHE_RULE_DEMAND && !level->asks_for_accesses && !(out && level->next_is_memory) &&
 	       (!out || level->next_line_bytes >= 1u << level->line_shift);
 }
 
@@ -659,23 +664,34 @@ static bool set_assoc_serve(struct cache_level *level, unsigned instance, uint64
 	return !missed;
 }
 
-/* What serve_plain() does where the array's take() finds the line. */
-static bool set_assoc_hit(struct cache_level *level, unsigned instance, uint64_t request, uint8_t kind)
+static struct cache_taken set_assoc_take(struct cache_level *level, unsigned instance, uint64_t request, struct cache_about about)
 {
 	struct replacement *array = ((struct set_assoc *)level)->arrays[instance];
-	uint64_t tag = request >> level->line_shift;
-	uint32_t set = replacement_set_of(array, tag), way;
-	if (!level->is_plain || level->watch)
-		return false;
-	way = replacement_find(array, set, tag);
-	if (way == array->ways)
-		return false;
-	replacement_words(array, set)[way] |= request & WAY_DIRTY;
-	replacement_use(array, set, way);
-	level->evicted = 0;
-	level->counters.accesses[kind]++;
-	level->counters.hits[kind]++;
-	return true;
+	struct cache_counters *counters = &level->counters;
+	struct cache_taken taken = {0};
+	counters->accesses[about.kind]++;
+	taken.hit = array->ops->take(array, request, &taken.evicted);
+	if (taken.hit) {
+		counters->hits[about.kind]++;
+		return taken;
+	}
+	taken.fetches = !writes(request) || !needs_no_fetch(level, &about);
+	taken.fetch_kind = fetch_kind(level, about.kind);
+	counters->misses[about.kind]++;
+	counters->fills++;
+	counters->fetches += taken.fetches;
+	if (!taken.evicted)
+		return taken;
+	counters->evictions[about.kind]++;
+	bool dirty = taken.evicted & WAY_DIRTY;
+	if (level->back_invalidate)
+		dirty |= take_from_above(level, instance, taken.evicted);
+	if (dirty) {
+		taken.gives = level->next_is_memory || level->rule == CACHE_RULE_WRITEBACK;
+		counters->write_backs[about.kind]++;
+		counters->to_memory += level->next_is_memory || level->rule == CACHE_RULE_DEMAND;
+	}
+	return taken;
 }
 
 /* ---- lines taken out, marked, looked for ---- */
@@ -835,7 +851,7 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .help = "sets of ways, filled and replaced by a policy",
         .run = set_assoc_run,
         .serve = set_assoc_serve,
-        .hit = set_assoc_hit,
+        .take = set_assoc_take,
         .route = set_assoc_route,
         .missed = set_assoc_missed,
         .prefetch = set_assoc_prefetch,

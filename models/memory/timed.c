@@ -29,6 +29,8 @@
  */
 #include "models/memory/timed.h"
 #include "models/memory/timed_coherence.h"
+#include "models/memory/timed_plan.h"
+#include "models/memory/timed_serve.h"
 
 #include "sim/metric.h"
 
@@ -78,12 +80,6 @@ static const struct metric timed_metrics[] = {
         METRIC_END,
 };
 
-/* How far a request has come: it started at `now`, waits added, and has been under way for `cycles` since. */
-struct reach {
-	cycle now;
-	uint32_t cycles;
-};
-
 /* ---- the last level's other side ---- */
 
 /* How long a request at `at` waits for a line that is busy. */
@@ -117,9 +113,8 @@ static cycle take_copy(struct timed_memory *timed, const struct timed_core *core
 	return at + cycles;
 }
 
-/* A line, or a part of one, comes from memory or goes there. Returns when it is done. */
-static cycle memory_transfer(struct timed_memory *timed, const struct timed_core *core, uint64_t request, struct reach reach,
-                             struct cost *cost)
+cycle timed_memory_transfer(struct timed_memory *timed, const struct timed_core *core, uint64_t request, struct reach reach,
+                            struct cost *cost)
 {
 	cycle at = reach.now + reach.cycles;
 	if (request & WAY_DIRTY) {
@@ -159,7 +154,7 @@ static bool is_last(const struct stop *stop)
 static cycle ask_below(const struct stop *stop, uint64_t request, struct cache_about about, struct reach reach, struct cost *cost)
 {
 	if (is_last(stop))
-		return memory_transfer(stop->timed, stop->core, request, reach, cost);
+		return timed_memory_transfer(stop->timed, stop->core, request, reach, cost);
 	return serve(stop->timed, stop->core, stop->depth + 1, request, about, reach, cost);
 }
 
@@ -205,61 +200,6 @@ static cycle pass_on(const struct stop *stop, uint64_t request, struct cache_abo
 	if (coherence && is_fetch && stop->depth + 1 == coherence->first_shared)
 		return leave_core(stop, request, about, reach, cost);
 	return ask_below(stop, request, about, reach, cost);
-}
-
-/* Waits for a port and for the line's slice, and goes to it. After it reach.cycles is the level's latency. */
-static void enter_level(struct stop *stop, uint64_t request)
-{
-	struct timed_level *level = stop->level;
-	const struct cache_level_spec *spec = level->cache->spec;
-	cycle at = stop->reach.now + stop->reach.cycles, began = at;
-	uint32_t latency = level->latency;
-	if (level->ports) {
-		began = port_set_take(&level->ports[stop->instance], spec->ports, at);
-		stop->timed->counters.port_wait_cycles += began - at;
-	}
-	if (level->slices || level->interconnect.cycles) {
-		/* MODEL: the hash that spreads lines over slices is not published; this one spreads them as evenly. */
-		unsigned slice = (unsigned)(((request >> level->cache->line_shift) * 0x9e3779b97f4a7c15ull >> 32) % spec->slices);
-		if (level->slices) {
-			cycle free =
-			        timeline_take(&level->slices[stop->instance * spec->slices + slice], began, spec->busy_cycles);
-			stop->timed->counters.slice_wait_cycles += free - began;
-			began = free;
-		}
-		latency += interconnect_cycles(&level->interconnect, stop->core->stop,
-		                               interconnect_stop(&level->interconnect, slice, spec->slices));
-	}
-	if (latency < stop->reach.cycles)
-		latency = stop->reach.cycles;
-	stop->cost->cycles[level->part] += began - at + latency - stop->reach.cycles;
-	stop->reach.now += began - at;
-	stop->reach.cycles = latency;
-}
-
-/* The line may still be on its way. Returns when it is there. */
-static cycle wait_for_fill(const struct stop *stop, uint64_t request)
-{
-	cycle done = stop->reach.now + stop->reach.cycles;
-	const struct fill *fill =
-	        fill_set_find(&stop->level->fills[stop->instance], request >> stop->level->cache->line_shift, done);
-	if (!fill || stop->cost == &stop->timed->unseen)
-		return done;
-	stop->timed->counters.fill_waits++;
-	stop->timed->counters.fill_wait_cycles += fill->ready - done;
-	stop->cost->cycles[fill->part] += fill->ready - done;
-	return fill->ready;
-}
-
-/* Where the line that was asked for last came from, as a part of the cost. */
-static enum cost_part source_of(const struct timed_memory *timed)
-{
-	unsigned levels = timed->caches->levels;
-	if (timed->served_by == levels)
-		return COST_DRAM;
-	if (timed->served_by > levels)
-		return COST_COHERENCE;
-	return timed->served_by + 1 == levels ? COST_LLC : COST_L2;
 }
 
 /* The directory will look again where a line is that this cache has got, or let go. */
@@ -369,17 +309,141 @@ static void remember_hit(const struct timed_memory *timed, const struct timed_le
 }
 
 /* The first level's filter learns what a request of it has done. */
-static void remember(const struct stop *stop, uint64_t request, bool hit)
+static void remember(const struct timed_memory *timed, const struct timed_level *level, unsigned instance, uint64_t request,
+                     bool hit)
 {
-	struct timed_level *level = stop->level;
 	uint64_t line = request >> level->cache->line_shift;
-	uint64_t *recent = &level->recent[stop->instance * (level->recent_mask + 1) + (line & level->recent_mask)];
+	uint64_t *recent = &level->recent[instance * (level->recent_mask + 1) + (line & level->recent_mask)];
 	if (!hit)
 		*recent = UINT64_MAX;
 	else
-		remember_hit(stop->timed, level, recent, line, request & WAY_DIRTY);
+		remember_hit(timed, level, recent, line, request & WAY_DIRTY);
 }
 
+/* ---- the short path ---- */
+
+/* A miss on it. */
+struct missed {
+	struct reach reach; /* when it was known */
+	struct cache_taken taken;
+	uint32_t slot;
+};
+
+static struct stop stop_of(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at,
+                           struct reach reach, struct cost *cost)
+{
+	return (struct stop){.timed = timed,
+	                     .core = core,
+	                     .level = at->level,
+	                     .depth = at->level->depth,
+	                     .instance = at->instance,
+	                     .reach = reach,
+	                     .cost = cost};
+}
+
+/* The line that had to go for the one that missed. Nobody waits for it. */
+static void give_away(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at, uint8_t region,
+                      const struct missed *missed)
+{
+	const struct stop stop = stop_of(timed, core, at, missed->reach, &timed->unseen);
+	const struct cache_about about = {
+	        .cpu = (uint16_t)core->cpu, .kind = ACCESS_WRITEBACK, .region = region, .flags = REQUEST_WHOLE_LINE};
+	unsigned served_by = timed->served_by;
+	pass_on(&stop, way_tag(missed->taken.evicted) << at->cache->line_shift | WAY_DIRTY, about, missed->reach, &timed->unseen);
+	timed->served_by = served_by;
+}
+
+/* A request that waits for its line, which is on its way. What it misses is fetched all the same: the line went meanwhile. */
+static cycle end_merged(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at, uint64_t request,
+                        struct cache_about about, struct missed *missed, struct cost *cost)
+{
+	const struct stop stop = stop_of(timed, core, at, missed->reach, cost);
+	cycle done =
+	        wait_for_fill(timed, at->fills, request >> at->cache->line_shift, missed->reach.now + missed->reach.cycles, cost);
+	if (missed->taken.fetches) {
+		about.kind = missed->taken.fetch_kind;
+		about.flags = 0;
+		about.taker = at->cache->number;
+		fetch(&stop, request & ~WAY_MARKS, about, &timed->unseen);
+	}
+	if (missed->taken.gives)
+		give_away(timed, core, at, about.region, missed);
+	timed->served_by = at->level->depth;
+	return done;
+}
+
+/* The directory is told what is new in a cache, and what had to go. */
+static void note_taken(struct timed_memory *timed, const struct timed_stop *at, uint64_t line, const struct cache_taken *taken)
+{
+	if (taken->evicted)
+		coherence_note(timed->coherence, at->cache, at->instance, way_tag(taken->evicted));
+	if (at->cache->spec->cores != 1)
+		coherence_note(timed->coherence, at->cache, at->instance, line);
+}
+
+/* The misses above the level that had the line at `done`: each has it now, the lowest first. */
+static void fill_path(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *stop, uint64_t line,
+                      uint8_t region, const struct missed *missed, unsigned first, unsigned end, cycle done)
+{
+	const enum cost_part source = source_of(timed);
+	for (unsigned depth = end; depth-- > first;) {
+		if (missed[depth].taken.fetches)
+			fill_set_add(stop[depth].fills, missed[depth].slot, line, done, source);
+		if (missed[depth].taken.gives)
+			give_away(timed, core, &stop[depth], region, &missed[depth]);
+	}
+}
+
+/* What serve() does from a level of the short path on: the same, without a batch for each cache. */
+static cycle serve_path(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
+                        struct cache_about about, struct reach reach, struct cost *cost)
+{
+	const struct timed_stop *stop = core->path[about.kind].stop, *at = &stop[first];
+	const uint64_t line = request >> at->cache->line_shift;
+	struct missed missed[CACHE_LEVELS_MAX];
+	unsigned depth = first;
+	cycle done;
+	for (;; at = &stop[++depth]) {
+		if (!at->level || (depth > first && depth == timed->leaves_core)) {
+			const struct stop last = stop_of(timed, core, at - 1, reach, cost);
+			done = pass_on(&last, request, about, reach, cost);
+			break;
+		}
+		struct missed *miss = &missed[depth];
+		enter_level(timed, core, at->level, at->instance, request, &reach, cost);
+		miss->taken = at->cache->ops->take(at->cache, at->instance, request, about);
+		if (timed->coherence)
+			note_taken(timed, at, line, &miss->taken);
+		if (at->level->recent)
+			remember(timed, at->level, at->instance, request, miss->taken.hit);
+		done = reach.now + reach.cycles;
+		miss->reach = reach;
+		if (cost != &timed->unseen && fill_set_find(at->fills, line, done)) {
+			done = end_merged(timed, core, at, request, about, miss, cost);
+			break;
+		}
+		if (miss->taken.hit) {
+			timed->served_by = depth;
+			break;
+		}
+		if (!miss->taken.fetches) {
+			depth++;
+			break;
+		}
+		if (depth == 0 && !timed->is_foreseen)
+			foresee(timed, core, 1, request, about.kind);
+		miss->slot = take_slot(timed, at, &reach, cost);
+		request &= ~WAY_MARKS;
+		about.kind = miss->taken.fetch_kind;
+		about.flags = 0;
+		about.taker = at->cache->number;
+	}
+	if (depth > first)
+		fill_path(timed, core, stop, line, about.region, missed, first, depth, done);
+	return done;
+}
+
+/* ---- the long path ---- */
 /* A request reaches the levels from `depth` on. Returns when the core has its data. */
 static cycle serve(struct timed_memory *timed, const struct timed_core *core, unsigned depth, uint64_t request,
                    struct cache_about about, struct reach reach, struct cost *cost)
@@ -389,10 +453,12 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 	if (!level) {
 		caches->uncached++;
 		timed->counters.uncached++;
-		return memory_transfer(timed, core, request, reach, cost);
+		return timed_memory_transfer(timed, core, request, reach, cost);
 	}
 	struct cache_level *cache = level->cache;
 	depth = level->depth;
+	if (core->path[about.kind].stop[depth].level)
+		return serve_path(timed, core, depth, request, about, reach, cost);
 	struct stop stop = {.timed = timed,
 	                    .core = core,
 	                    .level = level,
@@ -401,7 +467,7 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 	                    .reach = reach,
 	                    .cost = cost};
 	struct cache_batch *sent = &level->sent;
-	enter_level(&stop, request);
+	enter_level(timed, core, level, stop.instance, request, &stop.reach, cost);
 	if (depth == 0 && !timed->is_foreseen)
 		foresee(timed, core, 1, request, about.kind);
 	bool hit = cache->ops->serve(cache, stop.instance, request, about, sent);
@@ -411,10 +477,11 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 	if (cache->spec->cores != 1)
 		note(&stop, request >> cache->line_shift);
 	if (stop.level->recent)
-		remember(&stop, request, hit);
+		remember(timed, level, stop.instance, request, hit);
 	if (hit)
 		timed->served_by = depth;
-	cycle done = wait_for_fill(&stop, request);
+	cycle done = wait_for_fill(timed, &level->fills[stop.instance], request >> cache->line_shift,
+	                           stop.reach.now + stop.reach.cycles, cost);
 	bool is_merged = !hit && done > stop.reach.now + stop.reach.cycles;
 	/* A line that went while it was on its way: this miss is served with the one before it. */
 	if (is_merged)
@@ -437,6 +504,12 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 static bool crosses(const struct access *access, unsigned shift)
 {
 	return access->address >> shift != (access->address + access->bytes - 1) >> shift;
+}
+
+/* Whether the caches were asked already (timed_plan.h). */
+static inline bool is_looked_up(const struct timed_memory *timed)
+{
+	return timed->plan && timed->plan->has_lines;
 }
 
 static bool is_reference(const struct access *access)
@@ -468,37 +541,28 @@ static void end_shared(struct timed_memory *timed, const struct timed_core *core
 }
 
 /*
- * What serve() and access_line() do where the first level has the line, and nobody else has to be asked: neither is a level below
- * looked at, nor can the directory change. Tells in *done when. false: it is not such a case, and nothing has happened.
+ * A load of one line, or with one core any access, by the short path from the first level on. false: it has to go the long way,
+ * and nothing has happened.
  */
-static bool access_first_level(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
-                               struct cost *cost, cycle *done)
+static bool access_by_path(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
+                           struct cost *cost, cycle *done)
 {
-	const struct timed_entry *entry = &core->entry[access->kind];
-	struct timed_level *level = entry->level;
-	if (!level || (timed->coherence && (entry->mark || timed->kept_cycles)) || cost == &timed->unseen)
+	const struct cache_entry *entry = &timed->caches->entry[access->kind];
+	if (!core->path[access->kind].stop[0].level || (timed->coherence && (entry->marks || timed->kept_cycles)))
 		return false;
-	uint64_t marks = entry->mark ? WAY_DIRTY : 0, line = access->address >> entry->shift;
-	if (!level->cache->ops->hit(level->cache, entry->instance, (access->address & ~WAY_MARKS) | marks, access->kind))
-		return false;
-	cycle at = now;
-	if (entry->ports) {
-		at = port_set_take(entry->ports, level->cache->spec->ports, now);
-		timed->counters.port_wait_cycles += at - now;
-	}
-	*done = at + level->latency;
-	cost->cycles[COST_L1] += *done - now;
-	remember_hit(timed, level, &entry->recent[line & level->recent_mask], line, marks);
-	const struct fill *fill = fill_set_find(entry->fills, line, *done);
-	if (fill) {
-		timed->counters.fill_waits++;
-		timed->counters.fill_wait_cycles += fill->ready - *done;
-		cost->cycles[fill->part] += fill->ready - *done;
-		*done = fill->ready;
-	}
+	struct cache_about about = {.cpu = (uint16_t)core->cpu, .kind = access->kind, .region = access->region};
+	if (entry->marks && access->bytes == 1ull << entry->shift)
+		about.flags = REQUEST_WHOLE_LINE;
 	timed->served_by = 0;
+	if (timed->coherence)
+		timed->coherence->current = core->cpu;
+	*done = serve_path(timed, core, 0, (access->address & ~WAY_MARKS) | entry->marks, about, (struct reach){.now = now},
+	                   cost);
+	unsigned served_by = timed->served_by;
 	timed->counters.lines++;
-	timed->counters.l1_hits++;
+	++*timed->depth_counter[served_by];
+	if (timed->coherence && (served_by > 0 || timed->coherence->notes_count > 0))
+		end_shared(timed, core, access, false, *done);
 	return true;
 }
 
@@ -507,7 +571,9 @@ static cycle access_line(struct timed_memory *timed, const struct timed_core *co
                          struct cost *cost)
 {
 	cycle done;
-	if (access_first_level(timed, core, access, now, cost, &done))
+	if (is_looked_up(timed))
+		return timed_plan_line(timed, access, now, cost);
+	if (access_by_path(timed, core, access, now, cost, &done))
 		return done;
 	uint64_t address = access->address & ~WAY_MARKS;
 	struct cache_about about = {.cpu = (uint16_t)core->cpu, .kind = access->kind, .region = access->region};
@@ -617,13 +683,30 @@ static cycle walk(struct timed_memory *timed, struct timed_core *core, const str
 	return at;
 }
 
-/* Cycles of the lookups that accesses of a kind have made beyond the first level. */
-static uint64_t lookup_cycles(const struct mmu *mmu, uint8_t kind)
+/* What an access, or a part of one, refers to in physical memory, one after the other: page table entries and what it is for. */
+static void access_entries(struct timed_memory *timed, struct timed_core *core, const struct access *out, size_t count,
+                           uint64_t linear, struct issue *issue)
 {
-	uint64_t cycles = 0;
-	for (unsigned level = 1; level < mmu->levels; level++)
-		cycles += mmu->level_counters[level].accesses[kind] * mmu->level[level].latency_cycles;
-	return cycles;
+	size_t first = 0;
+	/* All at once, so that the host fetches side by side what will be looked at one after the other. */
+	timed->is_foreseen = count > 1;
+	for (size_t i = 0; count > 1 && i < count && !is_looked_up(timed); i++)
+		foresee(timed, core, 1, out[i].address, out[i].kind == ACCESS_MODIFY ? (uint8_t)ACCESS_LOAD : out[i].kind);
+	for (size_t i = 0; i < count; i++) {
+		if (is_reference(&out[i]))
+			continue;
+		if (first < i)
+			issue->now = walk(timed, core, &out[first], i - first, issue->now);
+		timed->to_linear = linear - out[i].address;
+		linear += out[i].bytes;
+		access_physical(timed, core, &out[i], issue);
+		first = i + 1;
+	}
+	if (first < count) /* refused after its walk */
+		issue->now = walk(timed, core, &out[first], count - first, issue->now);
+	if (first < count || count == 0)
+		end_lookup(issue);
+	timed->is_foreseen = false;
 }
 
 /* An access by its linear address that the filter does not know: with the page walks that it takes. */
@@ -631,36 +714,62 @@ static void access_linear(struct timed_memory *timed, struct timed_core *core, c
 {
 	struct access out[2 * MMU_ROOM];
 	struct mmu *mmu = core->mmu;
-	uint64_t looked_up = lookup_cycles(mmu, access->kind), linear = access->address;
+	uint64_t looked_up = mmu_lookup_cycles(mmu, access->kind), linear = access->address;
 	size_t done, made;
 	do {
 		done = mmu_run(mmu, access, 1, out, 2 * MMU_ROOM, &made);
-		uint64_t cycles = lookup_cycles(mmu, access->kind) - looked_up;
+		uint64_t cycles = mmu_lookup_cycles(mmu, access->kind) - looked_up;
 		looked_up += cycles;
 		timed->counters.tlb_cycles += cycles;
 		issue->now += cycles;
-		/* All at once, so that the host fetches side by side what will be looked at one after the other. */
-		timed->is_foreseen = made > 1;
-		for (size_t i = 0; made > 1 && i < made; i++)
-			foresee(timed, core, 1, out[i].address,
-			        out[i].kind == ACCESS_MODIFY ? (uint8_t)ACCESS_LOAD : out[i].kind);
-		size_t first = 0;
-		for (size_t i = 0; i < made; i++) {
-			if (is_reference(&out[i]))
-				continue;
-			if (first < i)
-				issue->now = walk(timed, core, &out[first], i - first, issue->now);
-			timed->to_linear = linear - out[i].address;
-			linear += out[i].bytes;
-			access_physical(timed, core, &out[i], issue);
-			first = i + 1;
-		}
-		if (first < made) /* refused after its walk */
-			issue->now = walk(timed, core, &out[first], made - first, issue->now);
-		if (first < made || made == 0)
-			end_lookup(issue);
-		timed->is_foreseen = false;
+		access_entries(timed, core, out, made, linear, issue);
+		for (size_t i = 0; i < made; i++)
+			linear += is_reference(&out[i]) ? 0 : out[i].bytes;
 	} while (done == 0);
+}
+
+/* Where the entries of a plan end that are the next request's: behind its last byte, or at the end where it is refused. */
+static size_t planned_entries(const struct timed_plan *plan, const struct access *request)
+{
+	size_t end = plan->at;
+	for (uint64_t bytes = 0; bytes < request->bytes && end < plan->made; end++)
+		bytes += is_reference(&plan->out[end]) ? 0 : plan->out[end].bytes;
+	return end;
+}
+
+static void end_planned(struct timed_plan *plan)
+{
+	plan->next++;
+	plan->has_lines = plan->has_lines && plan->next < plan->requests;
+	SIM_ASSERT(plan->next < plan->requests || plan->at == plan->made);
+}
+
+/* A request that was planned: its translation is known. */
+static cycle access_planned(struct timed_memory *timed, struct timed_core *core, const struct memory_request *request,
+                            struct cost *cost)
+{
+	struct timed_plan *plan = timed->plan;
+	const struct access *planned = &plan->request[plan->next], *out = &plan->out[plan->at];
+	SIM_ASSERT(planned->address == request->address && planned->bytes == request->bytes && planned->kind == request->kind &&
+	           !request->is_locked);
+	cycle in_first;
+	if (plan->has_lines && out->bytes == planned->bytes && plan->cycles[plan->at] == 0 && !is_reference(out) &&
+	    !crosses(out, timed->line_shift) && (in_first = timed_plan_hit(timed, out, request->now)) > 0) {
+		plan->at++;
+		end_planned(plan);
+		return in_first;
+	}
+	size_t end = planned_entries(plan, planned);
+	uint64_t cycles = plan->is_refused && plan->next + 1 == plan->requests ? plan->refused_cycles : 0;
+	for (size_t i = plan->at; i < end; i++)
+		cycles += plan->cycles[i];
+	struct issue issue = {.now = request->now + cycles, .done = request->now, .cost = cost};
+	timed->counters.tlb_cycles += cycles;
+	timed->kept_cycles = 0;
+	access_entries(timed, core, out, end - plan->at, request->address, &issue);
+	plan->at = end;
+	end_planned(plan);
+	return 0;
 }
 
 /*
@@ -707,6 +816,8 @@ static cycle timed_access(struct memory *memory, const struct memory_request *re
 	cycle in_first;
 	if (access.bytes == 0)
 		return 0;
+	if (timed->plan && timed->plan->next < timed->plan->requests)
+		return access_planned(timed, core, request, cost);
 	bool is_physical = !core->mmu;
 	if (core->mmu && (mmu_recent_access(core->mmu, &access, &access) || mmu_known_access(core->mmu, &access, &access)))
 		is_physical = true;
@@ -725,10 +836,16 @@ static cycle timed_access(struct memory *memory, const struct memory_request *re
 	return 0;
 }
 
+static size_t timed_plan(struct memory *memory, const struct access *requests, size_t count)
+{
+	struct timed_memory *timed = (struct timed_memory *)memory;
+	return timed->plan ? timed_plan_make(timed, requests, count) : 0;
+}
+
 static void timed_invalidate(struct memory *memory, unsigned cpu, const struct tlb_scope *scope)
 {
 	struct timed_memory *timed = (struct timed_memory *)memory;
-	SIM_ASSERT(cpu < timed->cpus);
+	SIM_ASSERT(cpu < timed->cpus && (!timed->plan || timed->plan->next == timed->plan->requests));
 	if (timed->core[cpu].mmu)
 		mmu_invalidate(timed->core[cpu].mmu, scope);
 }
@@ -775,6 +892,7 @@ static void timed_check(const struct memory *memory)
 {
 	const struct timed_memory *timed = (const struct timed_memory *)memory;
 	const struct timed_counters *counters = &timed->counters;
+	SIM_ASSERT(!timed->plan || timed->plan->next == timed->plan->requests);
 	SIM_ASSERT(counters->lines == counters->l1_hits + counters->l2_hits + counters->llc_hits + counters->dram_fetches +
 	                                      counters->remote_fetches);
 	SIM_ASSERT(counters->remote_fetches <= counters->transfers_clean + counters->transfers_dirty);
@@ -834,6 +952,7 @@ static void timed_destroy(struct memory *memory)
 		free(timed->core[cpu].walker);
 	free(timed->core);
 	coherence_destroy(timed->coherence);
+	timed_plan_destroy(timed->plan);
 	free(timed);
 }
 
@@ -842,6 +961,7 @@ const struct memory_ops memory_timed_ops = {
         .help = "the TLBs, page walkers and caches of the machine under the clock: latencies, and waiting for what is shared",
         .has_dram = true,
         .access = timed_access,
+        .plan = timed_plan,
         .invalidate = timed_invalidate,
         .switch_space = timed_switch_space,
         .check = timed_check,

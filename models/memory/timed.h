@@ -23,6 +23,7 @@ struct timed_level {
 	struct fill_set *fills;
 	struct port_set *ports;  /* NULL: no end of them */
 	struct timeline *slices; /* slices of them for each instance; NULL: they take no time */
+	bool is_sliced;          /* a line's slice costs time, or the way to it */
 	struct interconnect interconnect;
 	/*
 	 * The line that was used last, by a hit, among those whose numbers have these lowest bits, and whether a store to it
@@ -31,6 +32,20 @@ struct timed_level {
 	 */
 	uint64_t *recent;
 	uint64_t recent_mask;
+};
+
+/* A cache on the short path of a core's requests. */
+struct timed_stop {
+	struct timed_level *level; /* NULL: requests go the long way from here on */
+	struct cache_level *cache;
+	struct fill_set *fills;
+	unsigned instance;
+};
+
+/* The short path of a kind of request, by depth: caches that take it one after the other (cache_level_ops.take), and ask for
+ * lines as long as their own. */
+struct timed_path {
+	struct timed_stop stop[CACHE_LEVELS_MAX + 1];
 };
 
 /* Where a core's accesses of a kind enter. */
@@ -51,6 +66,7 @@ struct timed_core {
 	cycle *walker;                          /* when each is free again; owned */
 	uint8_t instance[HIERARCHY_CACHES_MAX]; /* that it uses of each cache */
 	struct timed_entry entry[ACCESS_KINDS];
+	struct timed_path path[ACCESS_KINDS];
 };
 
 struct timed_counters {
@@ -84,6 +100,7 @@ struct memory_core_counters {
 extern const struct metric memory_core_metrics[];
 
 struct coherence;
+struct timed_plan;
 
 struct timed_memory {
 	struct memory memory;
@@ -97,7 +114,9 @@ struct timed_memory {
 	struct timed_level level[HIERARCHY_CACHES_MAX];               /* by the cache's number */
 	struct timed_level *next[ACCESS_KINDS][CACHE_LEVELS_MAX + 1]; /* from a depth on; NULL: memory */
 	struct timed_core *core;                                      /* owned */
-	struct coherence *coherence;                                  /* NULL: no two cores have caches of their own; owned */
+	struct timed_plan *plan;                                      /* owned; NULL: there never is one */
+	unsigned leaves_core;        /* depth from which on other cores have a say; UINT_MAX: there is no other */
+	struct coherence *coherence; /* NULL: no two cores have caches of their own; owned */
 	uint64_t *depth_counter[CACHE_LEVELS_MAX + 2];
 	unsigned served_by;   /* depth of the level that had the last line asked for; `levels`: memory, one more: another core */
 	bool is_foreseen;     /* the host knows what the request on its way will look at */

@@ -4,7 +4,9 @@
  */
 #include "models/memory/timed.h"
 #include "models/memory/timed_coherence.h"
+#include "models/memory/timed_plan.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 struct memory *memory_timed_create(const struct memory_wiring *wiring, struct error *error);
@@ -101,6 +103,7 @@ static bool make_level(struct timed_memory *timed, const struct machine_settings
 		level->ports = xcalloc(cache->instances, sizeof *level->ports);
 	if (spec->busy_cycles > 0)
 		level->slices = xcalloc((size_t)cache->instances * spec->slices, sizeof *level->slices);
+	level->is_sliced = level->slices;
 	if (timed->caches->depth[number] == 0)
 		make_recent(level);
 	cache->prefetches_wait = true;
@@ -116,7 +119,10 @@ static bool make_level(struct timed_memory *timed, const struct machine_settings
 	                                           .hop_cycles = machine->hop_cycles,
 	                                           .rows = machine->hops,
 	                                           .rows_count = machine->hops_count};
-	return interconnect_init(&level->interconnect, &wiring, error);
+	if (!interconnect_init(&level->interconnect, &wiring, error))
+		return false;
+	level->is_sliced = level->slices || level->interconnect.cycles;
+	return true;
 }
 
 /* ---- cores ---- */
@@ -128,7 +134,7 @@ static void make_entry(struct timed_memory *timed, struct timed_core *core, unsi
 		return;
 	struct timed_level *level = &timed->level[first->cache[first->list_of[kind]]->number];
 	unsigned instance = cache_hierarchy_instance(level->cache, core->cpu);
-	if (!level->recent || level->slices || level->interconnect.cycles)
+	if (!level->recent || level->is_sliced)
 		return;
 	core->entry[kind] = (struct timed_entry){.level = level,
 	                                         .fills = &level->fills[instance],
@@ -137,6 +143,37 @@ static void make_entry(struct timed_memory *timed, struct timed_core *core, unsi
 	                                         .instance = instance,
 	                                         .shift = level->cache->line_shift,
 	                                         .mark = timed->caches->entry[kind].marks != 0};
+}
+
+/* Whether a cache takes requests, and asks for lines as long as its own. */
+static bool is_direct(const struct cache_level *cache)
+{
+	return cache->takes && !cache->asks_for_accesses && cache->next_line_bytes == cache->spec->line_bytes;
+}
+
+static void make_path(struct timed_memory *timed, struct timed_core *core, unsigned kind)
+{
+	/* A store's fetch is a load. */
+	unsigned fetch = kind == ACCESS_STORE || kind == ACCESS_WRITEBACK ? ACCESS_LOAD
+	                 : kind == ACCESS_WALK_STORE                      ? ACCESS_WALK
+	                                                                  : kind;
+	for (unsigned depth = 0; depth < timed->caches->levels; depth++) {
+		struct timed_level *level = timed->next[kind][depth];
+		if (!level || level->depth != depth || !is_direct(level->cache) || timed->next[fetch][depth] != level)
+			continue;
+		unsigned instance = core->instance[level->cache->number];
+		core->path[kind].stop[depth] = (struct timed_stop){level, level->cache, &level->fills[instance], instance};
+	}
+}
+
+/* Prefetches are told to the directory when they are made, which is the long way. */
+static void make_short_paths(struct timed_memory *timed)
+{
+	timed->leaves_core = timed->coherence ? timed->coherence->first_shared : UINT_MAX;
+	for (unsigned cpu = 0; cpu < timed->cpus; cpu++)
+		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+			if (kind != ACCESS_PREFETCH && kind != ACCESS_MODIFY)
+				make_path(timed, &timed->core[cpu], kind);
 }
 
 static void make_cores(struct timed_memory *timed, struct mmu *mmu)
@@ -226,5 +263,7 @@ struct memory *memory_timed_create(const struct memory_wiring *wiring, struct er
 		memory_destroy(&timed->memory);
 		return NULL;
 	}
+	make_short_paths(timed);
+	timed->plan = timed_plan_create(timed);
 	return &timed->memory;
 }

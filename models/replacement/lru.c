@@ -265,8 +265,42 @@ static size_t lru_run(struct replacement *array, const uint64_t *requests, size_
 	return (far ? run_plain_far : run_plain)(array, requests, count, misses);
 }
 
+/* ---- one request ---- */
+
+#define TAKE_ONE(vectors) \
+	static AVX2 uint64_t take_avx2_##vectors(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks) \
+	{ \
+		return turn_avx2(words, ways, wanted, marks, vectors); \
+	}
+
+TAKE_ONE(1)
+TAKE_ONE(2)
+TAKE_ONE(3)
+TAKE_ONE(4)
+
+static turn_step *const takes_avx2[4] = {take_avx2_1, take_avx2_2, take_avx2_3, take_avx2_4};
+
+static bool take_avx2(struct replacement *array, uint64_t request, uint64_t *evicted)
+{
+	uint64_t tag = request >> array->tag_shift, wanted = way_word(tag, WAY_VALID), marks = request & OWNERS_MARKS;
+	uint64_t *words = replacement_words(array, replacement_set_of(array, tag));
+	if ((words[0] & ~OWNERS_MARKS) == wanted) {
+		if ((words[0] & marks) != marks)
+			words[0] |= marks;
+		return true;
+	}
+	uint64_t gone = takes_avx2[array->stride / AVX2_WORDS - 1](words, array->ways, wanted, marks);
+	if (gone == FOUND)
+		return true;
+	*evicted = gone;
+	return false;
+}
+
 static bool lru_take(struct replacement *array, uint64_t request, uint64_t *evicted)
 {
+	if (array->simd == SIMD_AVX2 && !array->payloads && array->stride % AVX2_WORDS == 0 && array->stride <= 4 * AVX2_WORDS &&
+	    array->ways > 2 && !(request & USED_AGAIN))
+		return take_avx2(array, request, evicted);
 	if (array->simd == SIMD_AVX512 && array->ways >= LRU_AVX512_WAYS_MIN && array->ways <= LRU_AVX512_WAYS_MAX)
 		return lru_take_avx512(array, request, evicted);
 	return take_template(array, request, evicted, lru_use, lru_insert);

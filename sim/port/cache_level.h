@@ -138,6 +138,15 @@ struct routed_misses {
 	unsigned cpu;
 };
 
+/* What became of a request that take() served. */
+struct cache_taken {
+	uint64_t evicted;   /* the word that had to go, 0: none */
+	bool hit;           /* the line was here, and there is nothing to send */
+	bool fetches;       /* the line is asked of the next level, by this kind of request */
+	uint8_t fetch_kind; /* enum access_kind */
+	bool gives;         /* the word that had to go is dirty, and the next level, or memory, is given it */
+};
+
 struct cache_level_ops {
 	const char *name;
 	const char *help;
@@ -150,10 +159,10 @@ struct cache_level_ops {
 	bool (*serve)(struct cache_level *, unsigned instance, uint64_t request, struct cache_about about,
 	              struct cache_batch *out);
 	/*
-	 * As serve() of a request of a kind whose line is here, where it sends nothing and moves nothing: returns true. Or
-	 * nothing happens, and serve() has to.
+	 * As serve() of a request to a cache that `takes`, but what follows from it is the caller's to send: the line's fetch, and
+	 * then the line that had to go. NULL where serve() has to do.
 	 */
-	bool (*hit)(struct cache_level *, unsigned instance, uint64_t request, uint8_t kind);
+	struct cache_taken (*take)(struct cache_level *, unsigned instance, uint64_t request, struct cache_about about);
 	/* How accesses of a kind that sets these marks find this instance's array, and its policy; NULL where they have to come
 	 * as requests. */
 	const struct replacement_ops *(*route)(const struct cache_level *, unsigned instance, uint64_t marks,
@@ -200,6 +209,7 @@ struct cache_level {
 	bool fetches_whole_lines; /* even a store of a whole line fetches: a level below has to hold every line */
 	uint32_t keep_dirty;  /* bit by number: who takes dirty lines from an exclusive cache; for others they are written back */
 	bool is_plain;        /* neither prefetcher nor feedback nor odd writes: run() may take requests USED_AGAIN */
+	bool takes; /* take() may serve: as is_plain, but for the lines that an inclusive cache takes out of those above it */
 	bool prefetches_wait; /* run() leaves prefetches to prefetch(), so that what it sends can be served before them */
 	uint64_t evicted;     /* the word that had to go for the last serve() or prefetch(), 0: none */
 	bool handed_up_dirty; /* the last request moved a dirty line up; cleared by who reads it */

