@@ -111,6 +111,19 @@ struct machine_settings {
 /* kernel.slab_max_order: auto. 0 is an order like others. */
 #define SLAB_MAX_ORDER_AUTO UINT32_MAX
 
+/* A disk, or a swap device (models/page_reclaim/block_device.h). */
+struct device_settings {
+	uint64_t read_latency_ns, write_latency_ns;
+	uint64_t bandwidth; /* bytes a second */
+	uint64_t queue;     /* requests under way at once */
+};
+
+struct swap_settings {
+	uint64_t bytes; /* 0: none */
+	bool synchronous;
+	struct device_settings device;
+};
+
 struct kernel_settings {
 	char *name;                                        /* kernel.name */
 	uint32_t pageblock_order;                          /* 9 with hugetlb or THP, else MAX_ORDER-1 = 10 */
@@ -131,6 +144,9 @@ struct kernel_settings {
 	uint32_t kswapd_delay;                             /* page allocator calls until kswapd has its turn; 0 = never */
 	uint32_t kswapd_cpu, kcompactd_cpu;                /* who pays for them; SETTING_UNSET = the CPU that lets them run */
 	bool vmstat;                                       /* CPUs fold their statistics once a second */
+	uint32_t swappiness, page_cluster;                 /* vm.swappiness, vm.page-cluster */
+	uint32_t dirty_background_ratio, dirty_ratio;      /* percent */
+	uint64_t read_ahead_bytes;                         /* of files */
 	uint32_t reclaim_page_cache, reclaim_slab;         /* percent of memory that reclaim can take back */
 	uint32_t page_struct_bytes;                        /* 64, or 56 */
 	uint64_t reserved_bytes; /* not managed by the page allocator: kernel image, memmap, firmware; auto */
@@ -204,6 +220,8 @@ struct settings {
 
 	struct machine_settings machine;
 	struct kernel_settings kernel;
+	struct swap_settings swap;
+	struct device_settings disk;
 	struct cost_settings cost;
 };
 

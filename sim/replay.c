@@ -1358,6 +1358,8 @@ static bool decide_process(struct replay *replay, const struct op *op, unsigned 
 static bool decide(struct replay *replay, const struct op *op, const struct op *next, unsigned cpu, struct error *error)
 {
 	replay->counters.ops++;
+	if (replay->parts.steps)
+		replay->parts.steps->now_ns = op->time_ns - replay->info->first_ns;
 	switch ((enum op_kind)op->kind) {
 	case OP_CACHE_ALLOC:
 	case OP_KMALLOC:

@@ -102,9 +102,10 @@ _Static_assert(sizeof(struct step) == 16, "four steps a cache line");
 
 struct steps {
 	bool recording;
-	bool maps;    /* somebody keeps page tables: STEP_MAP and STEP_UNMAP are recorded */
-	bool uses;    /* the next step does */
-	uint8_t path; /* enum step_path: the farthest so far */
+	bool maps;       /* somebody keeps page tables: STEP_MAP and STEP_UNMAP are recorded */
+	bool uses;       /* the next step does */
+	uint64_t now_ns; /* of the op that is decided, from the beginning of the run; for models of devices */
+	uint8_t path;    /* enum step_path: the farthest so far */
 	uint32_t count;
 	uint32_t capacity;
 	struct step *at; /* owned */

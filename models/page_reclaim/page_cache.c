@@ -68,6 +68,19 @@ static struct cached_file *file_at(const struct page_cache *cache, uint32_t file
 	return &cache->files[file];
 }
 
+void page_cache_grow_file(struct page_cache *cache, uint32_t number, uint32_t pages)
+{
+	struct cached_file *file = file_at(cache, number);
+	SIM_ASSERT(pages <= CACHED_FILE_PAGES_MAX);
+	if (pages <= file->pages)
+		return;
+	uint32_t had = file->pages / CHUNK_PAGES + 1, has = pages / CHUNK_PAGES + 1;
+	file->chunks = xrealloc(file->chunks, has * sizeof(struct chunk *));
+	for (uint32_t chunk = had; chunk < has; chunk++)
+		file->chunks[chunk] = NULL;
+	file->pages = pages;
+}
+
 static struct chunk *chunk_of(const struct page_cache *cache, uint32_t file, uint32_t index)
 {
 	return cache->files[file].chunks[index / CHUNK_PAGES];

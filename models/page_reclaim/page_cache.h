@@ -33,6 +33,8 @@ void page_cache_destroy(struct page_cache *cache);
 
 /* A file of so many pages, 1..CACHED_FILE_PAGES_MAX, of which nothing is in memory. */
 uint32_t page_cache_add_file(struct page_cache *cache, uint32_t pages);
+/* It has at least so many pages, up to CACHED_FILE_PAGES_MAX. */
+void page_cache_grow_file(struct page_cache *cache, uint32_t file, uint32_t pages);
 /* Its pages go, written or not; none of them may be mapped. */
 void page_cache_remove_file(struct page_cache *cache, unsigned cpu, uint32_t file);
 

@@ -40,7 +40,7 @@ const struct metric lru_metrics[] = {
         METRIC(struct lru_counters, io_waits, "1", "Times an op slept until a device was done"),
         METRIC(struct lru_counters, io_wait_ns, "ns", "How long, together"),
         METRIC(struct lru_counters, pages_added, "pages", "Frames that became pages of these lists"),
-        METRIC(struct lru_counters, pages_freed, "pages", "Frames that were freed from there"),
+        METRIC(struct lru_counters, pages_freed, "pages", "Frames that left them"),
         METRIC(struct lru_counters, pages_moved, "pages", "Pages that compaction moved to another frame"),
         GAUGE(struct lru_counters, nr_inactive_anon, "pages", "On the inactive anonymous lists"),
         GAUGE(struct lru_counters, nr_active_anon, "pages", "On the active anonymous lists"),
@@ -86,7 +86,7 @@ struct page_lru *page_lru_create(const struct lru_wiring *wiring)
 	struct page_lru *lru = xcalloc(1, sizeof *lru);
 	lru->pages = wiring->pages;
 	lru->steps = wiring->steps;
-	lru->mapper = *wiring->mapper;
+	lru->rmap = *wiring->rmap;
 	lru->spec = wiring->spec;
 	lru->spec.swap.drop = drop_from_swap_cache;
 	lru->spec.swap.context = lru;
@@ -246,15 +246,25 @@ bool lru_free_swap(struct page_lru *lru, unsigned cpu, uint32_t frame)
 	return true;
 }
 
-void lru_free_frame(struct page_lru *lru, unsigned cpu, uint32_t frame)
+static void forget_frame(struct page_lru *lru, uint32_t frame)
 {
 	struct user_page *page = page_of(lru, frame);
 	SIM_ASSERT(page->marks & PG_KNOWN && !(page->marks & (PG_LRU | PG_SWAPCACHE)) && !page->pins);
 	*page = (struct user_page){0};
 	lru->counters.nr_lru_pages--;
 	lru->counters.pages_freed++;
+}
+
+static void give_back(struct page_lru *lru, unsigned cpu, uint32_t frame)
+{
 	enum page_free_result result = page_free(lru->pages, pfn_of(frame), 0, cpu);
 	SIM_ASSERT(result == PAGE_FREE_OK);
+}
+
+void lru_free_frame(struct page_lru *lru, unsigned cpu, uint32_t frame)
+{
+	forget_frame(lru, frame);
+	give_back(lru, cpu, frame);
 }
 
 /* The last reference: __page_cache_release() and the free. */
@@ -278,17 +288,27 @@ void page_lru_unpin(struct page_lru *lru, unsigned cpu, uint32_t frame)
 		put_last(lru, cpu, frame);
 }
 
-void page_lru_release(struct page_lru *lru, unsigned cpu, uint32_t frame)
+bool page_lru_forget(struct page_lru *lru, unsigned cpu, uint32_t frame)
 {
 	struct user_page *page = page_of(lru, frame);
 	SIM_ASSERT(page->marks & PG_KNOWN && !(page->marks & PG_RELEASED));
 	/* Entries of others may name its slot still: then it stays in the swap cache, for reclaim to take. */
 	if (page->marks & PG_SWAPCACHE && !lru_free_swap(lru, cpu, frame))
-		return;
+		return true;
 	page->marks |= PG_RELEASED;
 	page->marks &= (uint16_t)~PG_DIRTY;
-	if (!page->pins)
-		put_last(lru, cpu, frame);
+	if (page->pins)
+		return true;
+	if (page->marks & PG_LRU)
+		lru_list_del(lru, frame);
+	forget_frame(lru, frame);
+	return false;
+}
+
+void page_lru_release(struct page_lru *lru, unsigned cpu, uint32_t frame)
+{
+	if (!page_lru_forget(lru, cpu, frame))
+		give_back(lru, cpu, frame);
 }
 
 /* --- batches --- */

@@ -14,7 +14,7 @@
  *   swap_in.c    pages back from the swap device
  *   page_cache.c pages of files
  *
- * Whoever maps the pages answers three questions about a frame (struct page_rmap); the page allocator asks for reclaim by the
+ * Whoever maps the pages answers three questions about a frame (struct reverse_map); the page allocator asks for reclaim by the
  * port's struct page_reclaimer.
  *
  * Time. Decisions know no cycles. Each CPU has a clock in nanoseconds: that of the ops, and what its ops have waited for devices
@@ -35,6 +35,7 @@
 #include "models/page_reclaim/swap.h"
 #include "sim/metric.h"
 #include "sim/port/page_allocator.h"
+#include "sim/port/user_memory.h"
 
 /* include/linux/pagevec.h; include/linux/swap.h; include/linux/mmzone.h. */
 #define PAGEVEC_SIZE 15
@@ -106,20 +107,17 @@ struct lruvec {
 	bool dirty;                     /* PGDAT_DIRTY: kswapd writes pages of files, too */
 };
 
-/* What unmapping a page found. */
-struct unmapped {
-	uint32_t entries; /* that mapped it, and name its slot now */
-	bool dirty;       /* one of them was */
-};
-
 /* Answers of who maps the pages. Calls come from within allocations and frees; none of the page allocator's from here. */
-struct page_rmap {
+struct reverse_map {
 	/* Entries that map the frame, and whether one is of executable memory. 0: it is not mapped. */
 	uint32_t (*entries)(void *context, uint32_t frame, bool *executable);
 	/* folio_referenced(): how many of them have their accessed bit set; it is cleared. */
 	uint32_t (*referenced)(void *context, uint32_t frame, unsigned cpu);
-	/* try_to_unmap(): every entry names `slot` from now on; SWAP_SLOT_NONE, of a file's page: it is empty. */
-	struct unmapped (*unmap)(void *context, uint32_t frame, uint32_t slot, unsigned cpu);
+	/*
+	 * try_to_unmap(): every entry names `slot` from now on, and is told by page_swap_duplicate(); SWAP_SLOT_NONE, of a file's
+	 * page: it is empty. Whether one of them was dirty.
+	 */
+	bool (*unmap)(void *context, uint32_t frame, uint32_t slot, unsigned cpu);
 	/* try_to_unmap_flush(): what was unmapped leaves the TLBs. */
 	void (*flush)(void *context, unsigned cpu);
 	void *context;
@@ -142,13 +140,13 @@ struct lru_wiring {
 	struct lru_spec spec;
 	struct page_allocator *pages; /* its reclaimer becomes this LRU */
 	struct steps *steps;
-	const struct page_rmap *mapper; /* copied */
+	const struct reverse_map *rmap; /* copied */
 };
 
 struct page_lru {
 	struct page_allocator *pages;
 	struct steps *steps;
-	struct page_rmap mapper;
+	struct reverse_map rmap;
 	struct lru_spec spec;
 	struct page_reclaimer reclaimer;
 	struct user_page *frames; /* owned; list heads behind the last frame */
@@ -186,7 +184,12 @@ void page_lru_wait_until(struct page_lru *lru, unsigned cpu, uint64_t ns);
 
 /* folio_add_lru() of a frame just allocated, order 0. `marks`: PG_FILE, PG_DIRTY, PG_WORKINGSET, PG_ACTIVE. */
 void page_lru_add(struct page_lru *lru, unsigned cpu, uint32_t frame, unsigned marks);
-/* The last mapping of an anonymous page is gone: it leaves swap cache and list, and its frame is freed. */
+/*
+ * The last mapping of an anonymous page is gone, and its owner gives the frame back: it leaves swap cache and list. True: it is
+ * not to be given back, as a batch or the swap cache has it still; it is freed from here.
+ */
+bool page_lru_forget(struct page_lru *lru, unsigned cpu, uint32_t frame);
+/* The same, and its frame is freed, now or then. */
 void page_lru_release(struct page_lru *lru, unsigned cpu, uint32_t frame);
 /* folio_mark_accessed() */
 void page_lru_mark_accessed(struct page_lru *lru, unsigned cpu, uint32_t frame);
@@ -209,13 +212,6 @@ static inline bool page_has(const struct page_lru *lru, uint32_t frame, enum pag
 }
 
 /* --- swap --- */
-
-/* Where read-ahead in an area stands (vma->swap_readahead_info). All zero at first. */
-struct swap_read_ahead {
-	uint64_t page; /* of the last fault */
-	uint32_t window, hits;
-	bool is_set;
-};
 
 /* The fault: page numbers are virtual addresses by PAGE_SIZE. */
 struct swap_fault {

@@ -94,8 +94,8 @@ static enum verdict check_references(struct pass *pass, uint32_t frame)
 	struct user_page *page = page_of(lru, frame);
 	bool executable = false, was_referenced = page->marks & PG_REFERENCED;
 	uint32_t young = 0;
-	if (lru->mapper.entries(lru->mapper.context, frame, &executable))
-		young = lru->mapper.referenced(lru->mapper.context, frame, pass->request->cpu);
+	if (lru->rmap.entries(lru->rmap.context, frame, &executable))
+		young = lru->rmap.referenced(lru->rmap.context, frame, pass->request->cpu);
 	page->marks &= (uint16_t)~PG_REFERENCED;
 	if (young) {
 		page->marks |= PG_REFERENCED;
@@ -133,13 +133,11 @@ static void unmap(struct pass *pass, uint32_t frame)
 	struct page_lru *lru = pass->lru;
 	struct user_page *page = page_of(lru, frame);
 	bool executable;
-	if (!lru->mapper.entries(lru->mapper.context, frame, &executable))
+	if (!lru->rmap.entries(lru->rmap.context, frame, &executable))
 		return;
 	uint32_t slot = page->marks & PG_SWAPCACHE ? page->index : SWAP_SLOT_NONE;
-	struct unmapped found = lru->mapper.unmap(lru->mapper.context, frame, slot, pass->request->cpu);
-	for (uint32_t i = 0; slot != SWAP_SLOT_NONE && i < found.entries; i++)
-		swap_duplicate(&lru->swap, slot);
-	if (!found.dirty)
+	bool found = lru->rmap.unmap(lru->rmap.context, frame, slot, pass->request->cpu);
+	if (!found)
 		return;
 	if (page->marks & PG_FILE)
 		page_cache_set_dirty(lru->cache, pass->request->cpu, frame);
@@ -241,7 +239,7 @@ static void shrink_pages(struct pass *pass, struct isolated *taken)
 		taken->frames[taken->kept++] = frame;
 	}
 	/* Out of the TLBs before anybody else may have the frames; the youngest goes first. */
-	pass->lru->mapper.flush(pass->lru->mapper.context, pass->request->cpu);
+	pass->lru->rmap.flush(pass->lru->rmap.context, pass->request->cpu);
 	for (uint32_t i = taken->freed_count; i-- > 0;)
 		lru_free_frame(pass->lru, pass->request->cpu, taken->freed[i]);
 }
@@ -286,8 +284,8 @@ static void shrink_active_list(struct pass *pass, enum lru_list list, uint64_t w
 	for (uint32_t i = 0; i < taken.count; i++) {
 		uint32_t frame = taken.frames[i];
 		bool executable = false;
-		if (lru->mapper.entries(lru->mapper.context, frame, &executable) &&
-		    lru->mapper.referenced(lru->mapper.context, frame, pass->request->cpu) && executable &&
+		if (lru->rmap.entries(lru->rmap.context, frame, &executable) &&
+		    lru->rmap.referenced(lru->rmap.context, frame, pass->request->cpu) && executable &&
 		    page_has(lru, frame, PG_FILE)) {
 			rotated[rotated_count++] = frame;
 			continue;

@@ -169,13 +169,13 @@ bool page_swapped_in(struct page_lru *lru, unsigned cpu, uint32_t slot, uint32_t
 	if (cached && write && !(page->marks & PG_LRU))
 		page_lru_drain(lru, cpu);
 	swap_free(&lru->swap, cpu, slot);
-	bool sole = page->pins == 1 && !lru->mapper.entries(lru->mapper.context, frame, &executable);
+	bool sole = page->pins == 1 && !lru->rmap.entries(lru->rmap.context, frame, &executable);
 	if (cached && (swap_is_full(&lru->swap) || (write && sole)))
 		lru_free_swap(lru, cpu, frame);
 	/* What the device alone had, and the cache never saw, is the reader's own, and dirty, as no slot has it any more. */
 	if (!cached)
 		page->marks |= PG_DIRTY;
-	sole = !lru->mapper.entries(lru->mapper.context, frame, &executable) &&
+	sole = !lru->rmap.entries(lru->rmap.context, frame, &executable) &&
 	       (!(page->marks & PG_SWAPCACHE) || !swap_entries(&lru->swap, slot));
 	page_lru_unpin(lru, cpu, frame);
 	return sole;
@@ -194,7 +194,7 @@ void page_swap_entry_gone(struct page_lru *lru, unsigned cpu, uint32_t slot)
 	swap_free(&lru->swap, cpu, slot);
 	if (frame == SWAP_FRAME_NONE || swap_entries(&lru->swap, slot))
 		return;
-	if (!lru->mapper.entries(lru->mapper.context, frame, &executable))
+	if (!lru->rmap.entries(lru->rmap.context, frame, &executable))
 		page_lru_release(lru, cpu, frame);
 	else if (swap_is_full(&lru->swap))
 		lru_free_swap(lru, cpu, frame);

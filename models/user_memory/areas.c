@@ -343,11 +343,11 @@ static bool grow_heap(struct mm *mm, struct space *space, const struct user_area
 	return true;
 }
 
-/* __vm_enough_memory(), OVERCOMMIT_GUESS: one area may not promise more than there is. MODEL: without swap. */
+/* __vm_enough_memory(), OVERCOMMIT_GUESS: one area may not promise more than there is, and swap. */
 static bool is_too_much(const struct mm *mm, const struct user_area_request *request)
 {
 	bool accounted = request->kind == USER_SHARED || (request->rights & USER_WRITE && request->kind != USER_FILE_SHARED);
-	return accounted && request->pages > mm->pages->managed_pages;
+	return accounted && request->pages > mm->pages->managed_pages + mm->port.watcher.swap_pages;
 }
 
 enum user_result areas_map(struct mm *mm, struct space *space, const struct user_area_request *request, unsigned cpu)
@@ -379,6 +379,8 @@ enum user_result areas_map(struct mm *mm, struct space *space, const struct user
 			result = USER_NO_MEMORY;
 		}
 	}
+	if (result == USER_OK && user_area_has_file(request->kind) && mm->port.files.shown)
+		mm->port.files.shown(mm->port.files.context, request->file, request->first_page + request->pages);
 	step_update(mm->steps, mm_field(&space->object, MM_TOTAL_VM), 8);
 	unlock_space(mm, space, true);
 	return result;

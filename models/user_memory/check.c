@@ -117,7 +117,7 @@ static void check_counters(const struct mm *mm)
 	                                       counters->faults_shared + counters->faults_copied + counters->faults_reused +
 	                                       counters->faults_made_writable + counters->faults_swapped + counters->faults_huge +
 	                                       counters->faults_huge_zero + counters->faults_huge_reused +
-	                                       counters->faults_no_memory + counters->faults_wrong);
+	                                       counters->faults_retried + counters->faults_no_memory + counters->faults_wrong);
 	SIM_ASSERT(counters->areas_made == counters->areas_gone + counters->live_areas);
 	SIM_ASSERT(counters->processes_created + counters->processes_forked + counters->threads_created ==
 	           counters->exits + mm->port.live_processes);
@@ -159,5 +159,7 @@ void mm_check(const struct user_memory *users)
 	check_frames(&recount);
 	check_cpus(mm);
 	check_counters(mm);
+	if (users->watcher.check)
+		users->watcher.check(users->watcher.context);
 	lazy_free(recount.frames, mm->end_pfn, sizeof *recount.frames);
 }

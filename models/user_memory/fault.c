@@ -19,6 +19,8 @@
 #include <stdlib.h>
 
 #define GFP_PAGE GFP_HIGHUSER_MOVABLE
+/* MODEL: an access whose page is reclaimed under it this many times finds no memory; a kernel goes on for ever. */
+#define FAULT_TRIES 16
 
 /* ---- frames ---- */
 
@@ -35,16 +37,21 @@ pfn page_new(struct mm *mm, unsigned order, gfp flags, unsigned cpu)
 
 void page_free_new(struct mm *mm, pfn frame, unsigned order, unsigned cpu)
 {
-	if (mm->port.watcher.removed)
-		mm->port.watcher.removed(mm->port.watcher.context, frame, order, cpu);
-	gather_free(mm, frame, order, cpu);
+	if (!mm->port.watcher.removed || !mm->port.watcher.removed(mm->port.watcher.context, frame, order, cpu))
+		gather_free(mm, frame, order, cpu);
 }
 
-static void tell_added(struct mm *mm, pfn frame, unsigned cpu)
+/* The CPU's batch of pages for the LRU takes a reference (folio_add_lru()). */
+static void touch_batch(struct mm *mm, pfn frame)
 {
-	/* The CPU's batch of pages for the LRU takes a reference (folio_add_lru()). */
 	step_atomic(mm->steps, page_field(mm, frame, PAGE_REFCOUNT), 4);
 	step_write(mm->steps, page_field(mm, frame, PAGE_LRU), 16);
+}
+
+/* MODEL: pages of shared memory are told to nobody: they are not swapped. */
+static void tell_added(struct mm *mm, pfn frame, unsigned cpu)
+{
+	touch_batch(mm, frame);
 	if (mm->port.watcher.added)
 		mm->port.watcher.added(mm->port.watcher.context, frame, 0, cpu);
 }
@@ -77,13 +84,27 @@ void gather_free(struct mm *mm, pfn frame, unsigned order, unsigned cpu)
 	mm->gather.at[mm->gather.count++] = (struct gathered){frame, order};
 }
 
+/* The free of one frame may let kcompactd run. */
+bool gather_moved(struct mm *mm, pfn from, pfn to)
+{
+	for (uint32_t i = 0; i < mm->gather.count; i++)
+		if (mm->gather.at[i].frame.nr == from.nr) {
+			mm->gather.at[i].frame = to;
+			return true;
+		}
+	return false;
+}
+
 /* MODEL: the pages that list what was gathered (one for 510 of it) are left out. */
 void gather_end(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, bool freed_tables, unsigned cpu)
 {
 	flush_range(mm, space, start, pages, freed_tables, cpu);
 	mm->gather.active = false;
-	for (uint32_t i = 0; i < mm->gather.count; i++)
-		give_back(mm, mm->gather.at[i].frame, mm->gather.at[i].order, cpu);
+	for (uint32_t i = 0; i < mm->gather.count; i++) {
+		struct gathered next = mm->gather.at[i];
+		mm->gather.at[i].frame = PFN_NONE;
+		give_back(mm, next.frame, next.order, cpu);
+	}
 	mm->gather.count = 0;
 }
 
@@ -174,8 +195,11 @@ void entry_zap(struct mm *mm, struct space *space, const struct entry *entry, un
 	} else if (word & WORD_SWAP) {
 		space->rss[MAPPED_NOT]--;
 		if (mm->port.watcher.swap_given)
-			mm->port.watcher.swap_given(mm->port.watcher.context, (word & WORD_FRAME) >> WORD_SWAP_SHIFT);
+			mm->port.watcher.swap_given(mm->port.watcher.context, (word & WORD_FRAME) >> WORD_SWAP_SHIFT, cpu);
 	} else {
+		const struct file_pages *files = &mm->port.files;
+		if (files->used && mm->page[frame_of_word(word).nr].kind == MAPPED_FILE)
+			files->used(files->context, frame_of_word(word), word & WORD_ACCESSED, word & WORD_DIRTY, cpu);
 		page_unmapped(mm, space, frame_of_word(word), whole, word & WORD_DIRTY, cpu);
 	}
 }
@@ -272,6 +296,13 @@ static pfn file_page(struct fault *fault, uint64_t index)
 	return frame;
 }
 
+static void put_file_page(const struct fault *fault, pfn frame)
+{
+	const struct file_pages *files = &fault->mm->port.files;
+	if (files->put)
+		files->put(files->context, frame, fault->cpu);
+}
+
 static uint64_t index_in(const struct area *area, uint64_t linear)
 {
 	return area->first_page + ((linear - area->start) >> PAGE_SHIFT);
@@ -302,13 +333,17 @@ static enum user_result of_file(struct fault *fault)
 	pfn frame = file_page(fault, index);
 	if (frame.nr == UINT32_MAX)
 		return no_memory(fault);
-	if (fault->write && fault->area->kind == USER_FILE_PRIVATE)
-		return copy_of_file(fault, frame);
+	if (fault->write && fault->area->kind == USER_FILE_PRIVATE) {
+		enum user_result copied = copy_of_file(fault, frame);
+		put_file_page(fault, frame);
+		return copied;
+	}
 	/* find_get_page() takes a reference, the entry keeps it. */
 	step_atomic(mm->steps, page_field(mm, frame, PAGE_REFCOUNT), 4);
 	if (mm->page[frame.nr].map_count == 0)
 		mm->page[frame.nr] = (struct mapped_page){.kind = MAPPED_FILE, .place = index, .file = fault->area->file};
 	set_entry(fault, frame, area_word(fault->area, frame, fault->write));
+	put_file_page(fault, frame);
 	mm->counters.faults_file++;
 	return USER_OK;
 }
@@ -327,7 +362,7 @@ static enum user_result of_shared(struct fault *fault)
 		mm->page[made.nr] = (struct mapped_page){.kind = MAPPED_SHARED, .place = index, .file = shared->number};
 		shared->frames[index] = made.nr + 1;
 		mm->counters.shared_pages++;
-		tell_added(mm, made, fault->cpu);
+		touch_batch(mm, made);
 	}
 	pfn frame = pfn_of(shared->frames[index] - 1);
 	step_atomic(mm->steps, page_field(mm, frame, PAGE_REFCOUNT), 4);
@@ -339,23 +374,45 @@ static enum user_result of_shared(struct fault *fault)
 	return USER_OK;
 }
 
-/* MODEL: a page that comes back has one user, whoever else has an entry for it gets a frame of its own. */
+static uint64_t entry_of_page(void *opaque, uint64_t page)
+{
+	const struct fault *fault = opaque;
+	struct entry entry;
+	entry_find(fault->mm, fault->space, page << PAGE_SHIFT, &entry);
+	uint64_t word = entry_word(&entry);
+	return entry.level == 0 && word & WORD_SWAP && !(word & WORD_PRESENT) ? (word & WORD_FRAME) >> WORD_SWAP_SHIFT : 0;
+}
+
+static enum user_result write_protected(struct fault *fault);
+
+/* do_swap_page(). What is written, and is nobody else's, is writable at once. */
 static enum user_result swapped(struct fault *fault)
 {
 	struct mm *mm = fault->mm;
 	const struct page_watcher *watcher = &mm->port.watcher;
-	uint64_t entry = (fault->word & WORD_FRAME) >> WORD_SWAP_SHIFT;
+	struct user_swap_fault swap = {.entry = (fault->word & WORD_FRAME) >> WORD_SWAP_SHIFT,
+	                               .page = fault->linear >> PAGE_SHIFT,
+	                               .first_page = fault->area->start >> PAGE_SHIFT,
+	                               .end_page = fault->area->end >> PAGE_SHIFT,
+	                               .write = fault->write,
+	                               .read_ahead = &fault->area->read_ahead,
+	                               .entry_of = entry_of_page,
+	                               .space = fault};
+	bool alone = false;
 	SIM_ASSERT(watcher->swap_in);
 	step_spend(mm->steps, mm->cost.fault_file);
-	pfn frame = watcher->swap_in(watcher->context, entry, fault->cpu);
+	pfn frame = watcher->swap_in(watcher->context, &swap, fault->cpu, &alone);
 	if (frame.nr == UINT32_MAX)
 		return no_memory(fault);
-	become_anonymous(fault, frame);
-	tell_added(mm, frame, fault->cpu);
-	set_entry(fault, frame, area_word(fault->area, frame, fault->area->rights & USER_WRITE));
+	if (mm->page[frame.nr].kind == MAPPED_NOT)
+		become_anonymous(fault, frame);
+	mm->page[frame.nr].exclusive = alone;
+	fault->word = area_word(fault->area, frame, fault->write && alone);
+	set_entry(fault, frame, fault->word);
 	fault->space->rss[MAPPED_NOT]--;
-	if (watcher->swap_given)
-		watcher->swap_given(watcher->context, entry);
+	/* The fault goes on as one of a write to a page of several, and is counted as that. */
+	if (fault->write && !alone)
+		return write_protected(fault);
 	mm->counters.faults_swapped++;
 	return USER_OK;
 }
@@ -374,6 +431,12 @@ static enum user_result copy_on_write(struct fault *fault)
 	pfn frame = page_new(mm, 0, zero ? GFP_PAGE | __GFP_ZERO : GFP_PAGE, fault->cpu);
 	if (frame.nr == UINT32_MAX)
 		return no_memory(fault);
+	/* What made room for it may have taken the very page that is to be copied: the access faults once more (pte_same()). */
+	if ((entry_word(&fault->entry) ^ fault->word) & ~WORD_ACCESSED) {
+		gather_free(mm, frame, 0, fault->cpu);
+		mm->counters.faults_retried++;
+		return USER_OK;
+	}
 	if (!zero) {
 		step_atomic(mm->steps, page_field(mm, old, PAGE_REFCOUNT), 4);
 		copy_page(mm, old, frame, fault->cpu);
@@ -404,6 +467,12 @@ static void make_writable(struct fault *fault)
 	entry_unlock(fault->mm, &fault->entry);
 }
 
+static bool is_alone(const struct fault *fault, pfn frame)
+{
+	const struct page_watcher *watcher = &fault->mm->port.watcher;
+	return !watcher->alone || watcher->alone(watcher->context, frame, fault->cpu);
+}
+
 static enum user_result write_protected(struct fault *fault)
 {
 	struct mm *mm = fault->mm;
@@ -422,7 +491,7 @@ static enum user_result write_protected(struct fault *fault)
 		return copy_on_write(fault);
 	step_read(mm->steps, page_field(mm, frame, PAGE_REFCOUNT), 4);
 	/* A part of a huge page has the references of the whole. */
-	if (!page->exclusive && head_of(mm, frame)->map_count > 1)
+	if (!page->exclusive && (head_of(mm, frame)->map_count > 1 || !is_alone(fault, frame)))
 		return copy_on_write(fault);
 	entry_lock(mm, &fault->entry);
 	if (!page->exclusive) {
@@ -543,11 +612,15 @@ enum user_result fault_touch(struct mm *mm, struct space *space, uint64_t linear
 	/* The processor walks the tables in vain; the access is made once more behind the fault. */
 	if (mm->cpu[cpu].loaded == space)
 		user_access(mm, linear, 1, kind);
-	enum user_result result = page_fault(mm, space, area_at(space, linear), linear, kind, cpu);
-	if (result != USER_OK)
-		return result;
-	entry_find(mm, space, linear, &entry);
-	SIM_ASSERT(is_allowed(entry_word(&entry), kind));
-	mark_used(&entry, kind);
-	return USER_OK;
+	for (unsigned tries = 0; tries < FAULT_TRIES; tries++) {
+		enum user_result result = page_fault(mm, space, area_at(space, linear), linear, kind, cpu);
+		if (result != USER_OK)
+			return result;
+		entry_find(mm, space, linear, &entry);
+		if (is_allowed(entry_word(&entry), kind)) {
+			mark_used(&entry, kind);
+			return USER_OK;
+		}
+	}
+	return USER_NO_MEMORY;
 }

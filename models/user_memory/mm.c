@@ -35,6 +35,7 @@ static const struct metric mm_metrics[] = {
         METRIC(struct mm_counters, faults_copied, "1", "Of them, writes that got a page of their own in place of another (COW)"),
         METRIC(struct mm_counters, faults_reused, "1", "Of them, writes to a page that nobody else used any more (pgreuse)"),
         METRIC(struct mm_counters, faults_made_writable, "1", "Of them, first writes to a shared page"),
+        METRIC(struct mm_counters, faults_retried, "1", "Of them, those that ended in vain, as reclaim took the page meanwhile"),
         METRIC(struct mm_counters, faults_swapped, "1", "Of them, those that brought a page in from a swap device"),
         METRIC(struct mm_counters, faults_huge, "1", "Of them, those that got a page of 2 MiB (thp_fault_alloc)"),
         METRIC(struct mm_counters, faults_huge_zero, "1", "Of them, reads that got the huge zero page"),
@@ -260,7 +261,10 @@ static void port_switch(struct user_memory *users, process_id process, unsigned 
 
 static bool port_moved(struct user_memory *users, pfn from, pfn to)
 {
-	return rmap_moved(mm_of(users), from, to);
+	const struct page_watcher *watcher = &users->watcher;
+	bool mapped = rmap_moved(mm_of(users), from, to);
+	bool watched = watcher->moved && watcher->moved(watcher->context, from, to);
+	return mapped || watched || gather_moved(mm_of(users), from, to);
 }
 
 static uint32_t port_map_count(const struct user_memory *users, pfn frame)
@@ -306,8 +310,10 @@ static uint64_t port_pages_held(const struct user_memory *users)
 {
 	const struct mm *mm = mm_const(users);
 	const struct mm_counters *counters = &mm->counters;
+	const struct page_watcher *watcher = &users->watcher;
 	return counters->table_pages + counters->anonymous_pages + counters->shared_pages + counters->kept_pages +
-	       counters->stack_pages + (mm->huge_zero.nr != UINT32_MAX ? FRAMES_OF_HUGE : 0);
+	       counters->stack_pages + (mm->huge_zero.nr != UINT32_MAX ? FRAMES_OF_HUGE : 0) +
+	       (watcher->pages_held ? watcher->pages_held(watcher->context) : 0);
 }
 
 static const void *port_counters(const struct user_memory *users)

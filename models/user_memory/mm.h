@@ -90,7 +90,7 @@ struct mm_counters {
 	uint64_t processes_created, processes_forked, threads_created, execs, exits, forks_failed;
 	uint64_t faults; /* = the next ones */
 	uint64_t faults_anonymous, faults_zero, faults_file, faults_shared, faults_copied, faults_reused, faults_made_writable,
-	        faults_swapped, faults_huge, faults_huge_zero, faults_huge_reused, faults_no_memory, faults_wrong;
+	        faults_swapped, faults_huge, faults_huge_zero, faults_huge_reused, faults_retried, faults_no_memory, faults_wrong;
 	uint64_t faults_major; /* of the file's, those that read it in */
 	uint64_t touched_pages;
 	uint64_t pages_zeroed, pages_copied; /* whole pages of 4 KiB */
@@ -162,6 +162,7 @@ struct area {
 	uint64_t first_page; /* of the file or the shared pages at `start` */
 	struct shared *shared;
 	struct object object;
+	struct swap_read_ahead read_ahead;
 	struct anon_vma *anon_vma;
 	struct chain *chains; /* owned; the oldest first */
 	uint32_t chains_count;
@@ -378,6 +379,8 @@ uint64_t area_word(const struct area *area, pfn frame, bool write);
  */
 void gather_begin(struct mm *mm);
 void gather_end(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, bool freed_tables, unsigned cpu);
+/* Compaction moved a frame that waits; false: none waits there. */
+bool gather_moved(struct mm *mm, pfn from, pfn to);
 /* Gives frames back, now or then. */
 void gather_free(struct mm *mm, pfn frame, unsigned order, unsigned cpu);
 

@@ -108,24 +108,61 @@ struct file_pages {
 	pfn (*find)(void *context, uint32_t file, uint64_t index, unsigned cpu);
 	/* Reads it in: takes a frame, fills it, and writes down the steps of that. PFN_NONE: no memory (filemap_fault()). */
 	pfn (*read)(void *context, uint32_t file, uint64_t index, unsigned cpu);
+	/* The fault that asked for the frame is over; until then it stays (folio_put()). */
+	void (*put)(void *context, pfn, unsigned cpu);
+	/* An area shows so many pages of the file, from its beginning on: it has as many at least. NULL: nobody asks. */
+	void (*shown)(void *context, uint32_t file, uint64_t pages);
 	/* The first entry of any page table that maps the frame was written; the last one went (NULL: nobody asks). */
 	void (*mapped)(void *context, pfn);
 	void (*unmapped)(void *context, pfn, bool dirty);
+	/* An entry that maps it goes: what the processor had marked there (zap_pte_range()). NULL: nobody asks. */
+	void (*used)(void *context, pfn, bool accessed, bool dirty, unsigned cpu);
 	void *context;
+};
+
+/* Where read-ahead from swap stands in an area (vma->swap_readahead_info); kept with it, used by who swaps. All zero at first. */
+struct swap_read_ahead {
+	uint64_t page; /* of the last fault */
+	uint32_t window, hits;
+	bool is_set;
+};
+
+/* A fault on an entry that unmap_page() left behind. Pages are linear addresses by PAGE_SIZE. */
+struct user_swap_fault {
+	uint64_t entry;
+	uint64_t page, first_page, end_page; /* the fault's, its area's */
+	bool write;
+	struct swap_read_ahead *read_ahead;
+	/* The entry of another page of the area, 0 if it has none. */
+	uint64_t (*entry_of)(void *space, uint64_t page);
+	void *space;
 };
 
 /* Who looks after anonymous pages (an LRU, swap). A callback may be NULL. */
 struct page_watcher {
-	/* A new anonymous or shared page was mapped (folio_add_lru()); `order` 0, or 9 of a huge page. */
+	/* A new anonymous page was mapped (folio_add_lru()); `order` 0, or 9 of a huge page. */
 	void (*added)(void *context, pfn, unsigned order, unsigned cpu);
-	/* It goes back to the page allocator after this call. */
-	void (*removed)(void *context, pfn, unsigned order, unsigned cpu);
-	/* An entry that unmap_page() left behind: brings the page in, as a frame of the caller's with one user (do_swap_page()).
-	 * PFN_NONE: no memory. */
-	pfn (*swap_in)(void *context, uint64_t entry, unsigned cpu);
-	/* One entry more (fork), one less (swapped in, unmapped). */
+	/* It goes back to the page allocator after this call; true: the watcher does that itself, now or later. */
+	bool (*removed)(void *context, pfn, unsigned order, unsigned cpu);
+	/*
+	 * do_swap_page(): brings the page in; the fault's entry is given back with that. *alone: nobody else has the page or an
+	 * entry of it. The frame may be one that others map. PFN_NONE: no memory, and the entry stays.
+	 */
+	pfn (*swap_in)(void *context, const struct user_swap_fault *, unsigned cpu, bool *alone);
+	/* No entry names the page that is mapped once and shall be written; it gives its slot up with that (folio_free_swap()).
+	 */
+	bool (*alone)(void *context, pfn, unsigned cpu);
+	/* One entry more (fork, unmap_page()), one less (unmapped). */
 	void (*swap_taken)(void *context, uint64_t entry);
-	void (*swap_given)(void *context, uint64_t entry);
+	void (*swap_given)(void *context, uint64_t entry, unsigned cpu);
+	/* The page allocator moved a frame; false: it is none of the watcher's. */
+	bool (*moved)(void *context, pfn from, pfn to);
+	/* Frames that the watcher has beside those that are mapped: to be given back, or in a cache. */
+	uint64_t (*pages_held)(void *context);
+	/* Its laws; part of the port's check. */
+	void (*check)(const void *context);
+	/* Pages that swap has room for, in all. */
+	uint64_t swap_pages;
 	void *context;
 };
 

@@ -46,17 +46,19 @@ static inline uint32_t rig_referenced(void *context, uint32_t frame, unsigned cp
 	return was;
 }
 
-static inline struct unmapped rig_unmap(void *context, uint32_t frame, uint32_t slot, unsigned cpu)
+static inline bool rig_unmap(void *context, uint32_t frame, uint32_t slot, unsigned cpu)
 {
 	struct lru_rig *rig = context;
 	struct rig_entry *entry = &rig->entries[rig->page_of_frame[frame]];
-	struct unmapped found = {1, entry->dirty};
+	bool dirty = entry->dirty;
 	(void)cpu;
 	rig->page_of_frame[frame] = PAGE_NONE;
 	*entry = (struct rig_entry){.frame = PAGE_NONE, .slot = slot};
 	rig->mapped--;
 	rig->swapped += slot != SWAP_SLOT_NONE;
-	return found;
+	if (slot != SWAP_SLOT_NONE)
+		page_swap_duplicate(rig->lru, slot);
+	return dirty;
 }
 
 static inline void rig_flush(void *context, unsigned cpu)
@@ -89,7 +91,7 @@ static inline struct lru_rig *rig_make(uint32_t frames, uint32_t min, uint32_t l
 		rig->entries[page].frame = PAGE_NONE;
 		rig->page_of_frame[page] = PAGE_NONE;
 	}
-	const struct page_rmap mapper = {
+	const struct reverse_map rmap = {
 	        .entries = rig_mapped, .referenced = rig_referenced, .unmap = rig_unmap, .flush = rig_flush, .context = rig};
 	struct lru_wiring wiring = {
 	        .spec = {.swap = {.slots = slots, .cluster_slots = 256},
@@ -103,7 +105,7 @@ static inline struct lru_rig *rig_make(uint32_t frames, uint32_t min, uint32_t l
 	                 .cpus = 1},
 	        .pages = rig->bench.pages,
 	        .steps = &rig->bench.steps,
-	        .mapper = &mapper,
+	        .rmap = &rmap,
 	};
 	rig->lru = page_lru_create(&wiring);
 	return rig;

@@ -326,10 +326,12 @@ static void huge_pages_are_taken_apart(void **state)
 }
 
 /* Taking a page away leaves its slot in every entry, and the next touch asks for it. */
-static pfn bring_in(void *context, uint64_t entry, unsigned cpu)
+static pfn bring_in(void *context, const struct user_swap_fault *fault, unsigned cpu, bool *alone)
 {
 	struct rig *rig = context;
-	assert_int_equal(entry, 77);
+	assert_int_equal(fault->entry, 77);
+	assert_int_equal(fault->page, BASE >> PAGE_SHIFT);
+	*alone = true;
 	return page_alloc(rig->pages, 0, GFP_HIGHUSER_MOVABLE, cpu);
 }
 

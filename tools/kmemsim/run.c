@@ -6,6 +6,7 @@
 
 #include "models/cache_settings.h"
 #include "models/mmu_settings.h"
+#include "models/page_reclaim/process_pages.h"
 #include "models/registry.h"
 #include "models/start_state.h"
 #include "models/virtual_allocator/kmap.h"
@@ -41,6 +42,7 @@ struct parts {
 	struct object_allocator *objects;
 	struct virtual_allocator *areas; /* NULL: the recording has none */
 	struct user_memory *users;       /* NULL: the recording has no processes */
+	struct process_pages *kept;      /* their pages, by age */
 	struct user_tables user_tables;
 	struct user_tables_fault user_faults[CPUS_MAX];
 	struct page_mapper *mapper;
@@ -349,6 +351,8 @@ static bool make_users(struct parts *parts, struct error *error)
 	                                          .controls = &controls,
 	                                          .cpus = settings->machine.cpus};
 	parts->users = user_memory_models[0].create(&wiring, error);
+	if (parts->users)
+		parts->kept = process_pages_create(settings, parts->pages, &parts->steps, parts->users);
 	return parts->users != NULL;
 }
 
@@ -600,6 +604,7 @@ static bool write_results(struct parts *parts, bool is_whole, struct error *erro
 	                                       parts->areas->ops->counters(parts->areas), error)) &&
 	       (!parts->users || write_metrics(parts, "user_memory", parts->users->ops->metrics,
 	                                       parts->users->ops->counters(parts->users), error)) &&
+	       (!parts->kept || write_metrics(parts, "page_lru", lru_metrics, process_pages_counters(parts->kept), error)) &&
 	       write_caches(parts, error) && write_call_sites(parts, error) &&
 	       (!parts->timed || write_machine(parts, is_whole, error));
 }
@@ -781,6 +786,7 @@ static void release(struct parts *parts)
 	if (parts->mmus.cpus)
 		mmus_release(&parts->mmus);
 	user_memory_destroy(parts->users);
+	process_pages_destroy(parts->kept);
 	virtual_allocator_destroy(parts->areas);
 	page_mapper_destroy(parts->mapper);
 	object_allocator_destroy(parts->objects);

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * process_pages.c - pages of processes kept by age (interface: process_pages.h).
+ *
+ * Laws: entries of page tables that name slots = what the swap device counts; frames held = those of the lists less those that
+ * processes map.
+ */
+#include "models/page_reclaim/process_pages.h"
+#include "models/page_reclaim/page_cache.h"
+#include "models/settings.h"
+
+#include <stdlib.h>
+
+/* mm/swapfile.c: SWAPFILE_CLUSTER, with and without huge pages that are swapped whole. */
+#define CLUSTER_SLOTS_64BIT 512
+#define CLUSTER_SLOTS_32BIT 256
+
+struct process_pages {
+	struct page_lru *lru;
+	struct user_memory *users;
+	struct steps *steps;
+	uint64_t anonymous_mapped; /* pages of the lists that the model of processes counts as its own */
+	uint64_t entries;          /* of page tables that name slots */
+	uint32_t *files;           /* owned: of each file its number, and the cache's */
+	uint32_t file_count;
+};
+
+/* Each call from the processes is at its op's time. */
+static struct page_lru *lru_at(struct process_pages *kept, unsigned cpu)
+{
+	page_lru_op(kept->lru, cpu, kept->steps->now_ns);
+	return kept->lru;
+}
+
+/* --- answers to the LRU (struct reverse_map) --- */
+
+static uint32_t entries_of(void *context, uint32_t frame, bool *executable)
+{
+	const struct process_pages *kept = context;
+	(void)executable;
+	return kept->users->ops->map_count(kept->users, pfn_of(frame));
+}
+
+static uint32_t referenced(void *context, uint32_t frame, unsigned cpu)
+{
+	struct process_pages *kept = context;
+	return kept->users->ops->referenced(kept->users, pfn_of(frame), cpu);
+}
+
+static bool unmap(void *context, uint32_t frame, uint32_t slot, unsigned cpu)
+{
+	struct process_pages *kept = context;
+	bool dirty = false;
+	uint32_t entries = kept->users->ops->unmap_page(kept->users, pfn_of(frame), slot, &dirty, cpu);
+	kept->anonymous_mapped -= entries && slot != SWAP_SLOT_NONE;
+	return dirty;
+}
+
+/* What unmap_page() took away it has flushed. */
+static void flush(void *context, unsigned cpu)
+{
+	(void)context;
+	(void)cpu;
+}
+
+/* --- anonymous pages (struct page_watcher) --- */
+
+static void added(void *context, pfn frame, unsigned order, unsigned cpu)
+{
+	struct process_pages *kept = context;
+	if (order)
+		return;
+	kept->anonymous_mapped++;
+	page_lru_add(lru_at(kept, cpu), cpu, frame.nr, 0);
+}
+
+static bool removed(void *context, pfn frame, unsigned order, unsigned cpu)
+{
+	struct process_pages *kept = context;
+	if (order || !page_has(kept->lru, frame.nr, PG_KNOWN))
+		return false;
+	kept->anonymous_mapped--;
+	return page_lru_forget(lru_at(kept, cpu), cpu, frame.nr);
+}
+
+static void swap_taken(void *context, uint64_t entry)
+{
+	struct process_pages *kept = context;
+	kept->entries++;
+	page_swap_duplicate(kept->lru, (uint32_t)entry);
+}
+
+static void swap_given(void *context, uint64_t entry, unsigned cpu)
+{
+	struct process_pages *kept = context;
+	kept->entries--;
+	page_swap_entry_gone(lru_at(kept, cpu), cpu, (uint32_t)entry);
+}
+
+static uint32_t slot_of(void *context, uint64_t page)
+{
+	const struct user_swap_fault *fault = context;
+	return (uint32_t)fault->entry_of(fault->space, page);
+}
+
+static pfn swap_in(void *context, const struct user_swap_fault *asked, unsigned cpu, bool *alone)
+{
+	struct process_pages *kept = context;
+	struct page_lru *lru = lru_at(kept, cpu);
+	const struct swap_fault fault = {.page = asked->page,
+	                                 .first_page = asked->first_page,
+	                                 .end_page = asked->end_page,
+	                                 .read_ahead = asked->read_ahead,
+	                                 .slot_of = slot_of,
+	                                 .context = (void *)(uintptr_t)asked,
+	                                 .flags = GFP_HIGHUSER_MOVABLE};
+	uint32_t frame;
+	if (page_swap_in(lru, cpu, (uint32_t)asked->entry, &fault, &frame) == SWAP_IN_NO_MEMORY)
+		return PFN_NONE;
+	kept->entries--;
+	kept->anonymous_mapped += !kept->users->ops->map_count(kept->users, pfn_of(frame));
+	*alone = page_swapped_in(lru, cpu, (uint32_t)asked->entry, frame, asked->write);
+	return pfn_of(frame);
+}
+
+static bool alone(void *context, pfn frame, unsigned cpu)
+{
+	struct process_pages *kept = context;
+	return !page_has(kept->lru, frame.nr, PG_SWAPCACHE) || lru_free_swap(kept->lru, cpu, frame.nr);
+}
+
+static bool moved(void *context, pfn from, pfn to)
+{
+	struct process_pages *kept = context;
+	if (!page_has(kept->lru, from.nr, PG_KNOWN))
+		return false;
+	page_lru_move(kept->lru, 0, from.nr, to.nr);
+	return true;
+}
+
+static uint64_t pages_held(void *context)
+{
+	const struct process_pages *kept = context;
+	return kept->lru->counters.nr_lru_pages - kept->anonymous_mapped;
+}
+
+static void check(const void *context)
+{
+	const struct process_pages *kept = context;
+	uint64_t entries = 0;
+	page_lru_check(kept->lru);
+	for (uint32_t slot = 1; slot < kept->lru->swap.slots; slot++)
+		entries += swap_entries(&kept->lru->swap, slot);
+	SIM_ASSERT(entries == kept->entries && kept->anonymous_mapped <= kept->lru->counters.nr_lru_pages);
+}
+
+/* --- files (struct file_pages) --- */
+
+/* The cache's number of a file; it is made when an area first shows it. */
+static void shown(void *context, uint32_t file, uint64_t pages)
+{
+	struct process_pages *kept = context;
+	uint32_t most = pages < CACHED_FILE_PAGES_MAX ? (uint32_t)pages : CACHED_FILE_PAGES_MAX;
+	uint32_t nr = 0;
+	while (nr < kept->file_count && kept->files[2 * nr] != file)
+		nr++;
+	if (nr < kept->file_count) {
+		page_cache_grow_file(kept->lru->cache, kept->files[2 * nr + 1], most);
+		return;
+	}
+	kept->files = xrealloc(kept->files, 2 * (kept->file_count + 1) * sizeof *kept->files);
+	kept->files[2 * nr] = file;
+	kept->files[2 * nr + 1] = page_cache_add_file(kept->lru->cache, most);
+	kept->file_count++;
+}
+
+static uint32_t number_in_cache(const struct process_pages *kept, uint32_t file)
+{
+	for (uint32_t nr = 0; nr < kept->file_count; nr++)
+		if (kept->files[2 * nr] == file)
+			return kept->files[2 * nr + 1];
+	SIM_UNREACHABLE("a file that no area shows");
+}
+
+/* The frame is pinned until put(). Beyond what the cache holds of a file there is no page: as if there were no memory. */
+static pfn fault_in(struct process_pages *kept, uint32_t file, uint64_t index, unsigned cpu)
+{
+	uint32_t frame;
+	if (index >= CACHED_FILE_PAGES_MAX || page_cache_fault(lru_at(kept, cpu)->cache, cpu, number_in_cache(kept, file),
+	                                                       (uint32_t)index, FILE_NORMAL, &frame) > FILE_FAULT_MAJOR)
+		return PFN_NONE;
+	return pfn_of(frame);
+}
+
+static pfn find(void *context, uint32_t file, uint64_t index, unsigned cpu)
+{
+	struct process_pages *kept = context;
+	if (index >= CACHED_FILE_PAGES_MAX ||
+	    page_cache_find(kept->lru->cache, number_in_cache(kept, file), (uint32_t)index) == PAGE_NONE)
+		return PFN_NONE;
+	return fault_in(kept, file, index, cpu);
+}
+
+static pfn read_in(void *context, uint32_t file, uint64_t index, unsigned cpu)
+{
+	return fault_in(context, file, index, cpu);
+}
+
+static void put(void *context, pfn frame, unsigned cpu)
+{
+	page_lru_unpin(((struct process_pages *)context)->lru, cpu, frame.nr);
+}
+
+static void used(void *context, pfn frame, bool accessed, bool dirty, unsigned cpu)
+{
+	struct process_pages *kept = context;
+	struct page_lru *lru = lru_at(kept, cpu);
+	if (dirty)
+		page_cache_set_dirty(lru->cache, cpu, frame.nr);
+	if (accessed)
+		page_lru_mark_accessed(lru, cpu, frame.nr);
+}
+
+/* --- making --- */
+
+static struct lru_spec spec_of(const struct settings *settings)
+{
+	const struct device_settings *swap = &settings->swap.device, *disk = &settings->disk;
+	bool is_64bit = settings->machine.architecture != ARCHITECTURE_X86_32;
+	uint64_t slots = settings->swap.bytes / PAGE_SIZE;
+	return (struct lru_spec){
+	        .swap = {.slots = (uint32_t)slots,
+	                 .cluster_slots = is_64bit ? CLUSTER_SLOTS_64BIT : CLUSTER_SLOTS_32BIT,
+	                 .seed = settings->seed},
+	        .swap_device = {swap->read_latency_ns, swap->write_latency_ns, swap->bandwidth, (uint32_t)swap->queue},
+	        .disk = {disk->read_latency_ns, disk->write_latency_ns, disk->bandwidth, (uint32_t)disk->queue},
+	        .swap_synchronous = settings->swap.synchronous,
+	        .page_cluster = settings->kernel.page_cluster,
+	        .swappiness = settings->kernel.swappiness,
+	        .read_ahead_pages = (uint32_t)(settings->kernel.read_ahead_bytes / PAGE_SIZE),
+	        .dirty_background_ratio = settings->kernel.dirty_background_ratio,
+	        .dirty_ratio = settings->kernel.dirty_ratio,
+	        .cpus = settings->machine.cpus,
+	};
+}
+
+struct process_pages *process_pages_create(const struct settings *settings, struct page_allocator *pages, struct steps *steps,
+                                           struct user_memory *users)
+{
+	struct process_pages *kept = xcalloc(1, sizeof *kept);
+	const struct reverse_map rmap = {
+	        .entries = entries_of, .referenced = referenced, .unmap = unmap, .flush = flush, .context = kept};
+	kept->users = users;
+	kept->steps = steps;
+	kept->lru =
+	        page_lru_create(&(struct lru_wiring){.spec = spec_of(settings), .pages = pages, .steps = steps, .rmap = &rmap});
+	users->watcher = (struct page_watcher){.added = added,
+	                                       .removed = removed,
+	                                       .swap_in = swap_in,
+	                                       .alone = alone,
+	                                       .swap_taken = swap_taken,
+	                                       .swap_given = swap_given,
+	                                       .moved = moved,
+	                                       .pages_held = pages_held,
+	                                       .check = check,
+	                                       .swap_pages = swap_total_slots(&kept->lru->swap),
+	                                       .context = kept};
+	users->files =
+	        (struct file_pages){.find = find, .read = read_in, .put = put, .shown = shown, .used = used, .context = kept};
+	return kept;
+}
+
+void process_pages_destroy(struct process_pages *kept)
+{
+	if (!kept)
+		return;
+	for (unsigned cpu = 0; cpu < kept->lru->spec.cpus; cpu++)
+		page_lru_drain(kept->lru, cpu);
+	page_lru_destroy(kept->lru);
+	free(kept->files);
+	free(kept);
+}
+
+const void *process_pages_counters(const struct process_pages *kept)
+{
+	return page_lru_counters(kept->lru);
+}

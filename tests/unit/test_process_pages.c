@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_process_pages.c - processes that have more memory than there is: fork, copies, exit and reclaim at once, on the zoned page
+ * allocator; and what of it can be said by hand.
+ *
+ * After each batch of events all laws are proved: pages on lists, slots and the entries that name them, frames by owner.
+ */
+#include "models/page_reclaim/process_pages.h"
+#include "models/registry.h"
+#include "models/settings.h"
+#include "sim/rng.h"
+#include "tests/unit/test.h"
+
+#include <string.h>
+
+#define CPUS 2
+#define BASE 0x10000000ull
+#define PROCESSES 6
+
+struct rig {
+	struct settings settings;
+	struct paging_controls controls;
+	struct layout layout;
+	struct steps steps;
+	struct page_allocator *pages;
+	struct object_allocator *objects;
+	struct user_memory *users;
+	struct process_pages *kept;
+	uint64_t moved;
+};
+
+static void tell_moved(void *context, pfn from, pfn to)
+{
+	struct rig *rig = context;
+	rig->moved += rig->users->ops->moved(rig->users, from, to);
+}
+
+static void begin(struct rig *rig, uint64_t swap_bytes, bool synchronous, enum thp thp)
+{
+	struct error error = {0};
+	memset(rig, 0, sizeof *rig);
+	settings_init(&rig->settings);
+	rig->settings.machine.memory_bytes = 64ull << 20;
+	rig->settings.machine.cpus = CPUS;
+	rig->settings.kernel.thp = thp;
+	rig->settings.kernel.kswapd_delay = 7;
+	rig->settings.swap.bytes = swap_bytes;
+	rig->settings.swap.synchronous = synchronous;
+	rig->controls = (struct paging_controls){.physical_bits = 46, .nx = true, .write_protect = true, .global_pages = true};
+	layout_init(&rig->layout, 64);
+	steps_init(&rig->steps, false);
+	const struct page_allocator_wiring below = {
+	        .settings = &rig->settings, .layout = &rig->layout, .steps = &rig->steps, .seed = 1};
+	rig->pages = page_allocator_model("buddy", &error)->create(&below, &error);
+	rig->pages->moved = (struct page_moved){.tell = tell_moved, .context = rig};
+	const struct object_allocator_wiring beside = {
+	        .settings = &rig->settings, .pages = rig->pages, .layout = &rig->layout, .steps = &rig->steps, .seed = 1};
+	rig->objects = object_allocator_model("slub", &error)->create(&beside, &error);
+	const struct user_memory_wiring wiring = {.settings = &rig->settings,
+	                                          .pages = rig->pages,
+	                                          .objects = rig->objects,
+	                                          .layout = &rig->layout,
+	                                          .steps = &rig->steps,
+	                                          .mode = translation_model("x86_4level", &error)->ops,
+	                                          .controls = &rig->controls,
+	                                          .cpus = CPUS};
+	rig->users = user_memory_model("mm", &error)->create(&wiring, &error);
+	rig->kept = process_pages_create(&rig->settings, rig->pages, &rig->steps, rig->users);
+}
+
+static const struct lru_counters *counters_of(const struct rig *rig)
+{
+	return process_pages_counters(rig->kept);
+}
+
+static void check(const struct rig *rig)
+{
+	user_memory_check(rig->users);
+	page_allocator_check(rig->pages);
+	assert_int_equal(rig->pages->allocated_pages,
+	                 rig->users->ops->pages_held(rig->users) + rig->objects->ops->pages_held(rig->objects));
+}
+
+static void end(struct rig *rig)
+{
+	check(rig);
+	user_memory_destroy(rig->users);
+	process_pages_destroy(rig->kept);
+	object_allocator_check(rig->objects);
+	assert_int_equal(rig->pages->allocated_pages, rig->objects->ops->pages_held(rig->objects));
+	object_allocator_destroy(rig->objects);
+	page_allocator_check(rig->pages);
+	page_allocator_destroy(rig->pages);
+	steps_release(&rig->steps);
+	layout_release(&rig->layout);
+	settings_release(&rig->settings);
+}
+
+static enum user_result map(struct rig *rig, process_id process, uint64_t start, uint64_t pages, enum user_area_kind kind)
+{
+	const struct user_area_request request = {
+	        .start = start, .pages = pages, .kind = kind, .rights = USER_READ | USER_WRITE, .file = 3};
+	return user_map(rig->users, process, &request, 0);
+}
+
+static enum user_result touch(struct rig *rig, process_id process, uint64_t page, uint64_t pages, bool write, unsigned cpu)
+{
+	const struct user_touch run = {.address = BASE + page * PAGE_SIZE,
+	                               .bytes = pages * PAGE_SIZE,
+	                               .stride = PAGE_SIZE,
+	                               .kind = write ? ACCESS_STORE : ACCESS_LOAD};
+	rig->steps.now_ns += 1000000;
+	return user_touch(rig->users, process, &run, cpu);
+}
+
+/* Areas of each process: private memory, a file shared and a file private, which overlap memory by far. */
+static void map_all(struct rig *rig, process_id process)
+{
+	map(rig, process, BASE, 12000, USER_ANONYMOUS);
+	map(rig, process, BASE + 12000 * PAGE_SIZE, 6000, USER_FILE_SHARED);
+	map(rig, process, BASE + 18000 * PAGE_SIZE, 6000, USER_FILE_PRIVATE);
+}
+
+static void one_event(struct rig *rig, struct rng *rng, process_id processes[PROCESSES])
+{
+	uint32_t nr = rng_below(rng, PROCESSES);
+	unsigned cpu = rng_below(rng, CPUS);
+	if (processes[nr].nr == UINT32_MAX) {
+		uint32_t parent = rng_below(rng, PROCESSES);
+		if (processes[parent].nr != UINT32_MAX)
+			processes[nr] = user_fork(rig->users, processes[parent], false, cpu);
+		return;
+	}
+	uint32_t what = rng_below(rng, 100);
+	if (what < 3 && nr > 0) {
+		user_exit(rig->users, processes[nr], cpu);
+		processes[nr] = PROCESS_NONE;
+	} else if (what < 8) {
+		uint64_t start = rng_below(rng, 20000);
+		user_unmap(rig->users, processes[nr], BASE + start * PAGE_SIZE, 1 + rng_below(rng, 3000), cpu);
+		map_all(rig, processes[nr]);
+	} else {
+		uint64_t start = rng_below(rng, 23000);
+		touch(rig, processes[nr], start, 1 + rng_below(rng, 1000), rng_below(rng, 2), cpu);
+	}
+}
+
+static void random_events(uint64_t swap_bytes, bool synchronous, enum thp thp)
+{
+	struct rig rig;
+	struct rng rng;
+	process_id processes[PROCESSES];
+	begin(&rig, swap_bytes, synchronous, thp);
+	rng_init(&rng, 7, "events");
+	for (unsigned nr = 0; nr < PROCESSES; nr++)
+		processes[nr] = PROCESS_NONE;
+	processes[0] = user_create(rig.users, 0);
+	map_all(&rig, processes[0]);
+	for (unsigned event = 0; event < 600; event++) {
+		one_event(&rig, &rng, processes);
+		if (event % 30 == 0)
+			check(&rig);
+	}
+	const struct lru_counters *counters = counters_of(&rig);
+	assert_true(!swap_bytes || (counters->pswpin > 1000 && counters->pswpout > 1000));
+	assert_true(counters->pgpgin > 1000 && counters->workingset_refault_file > 0);
+	end(&rig);
+}
+
+/* Would catch: a slot or a frame that is lost or used twice by fork, copies, exit, munmap, moves and reclaim. */
+static void everything_at_once(void **state)
+{
+	(void)state;
+	random_events(256ull << 20, false, THP_NEVER);
+	random_events(256ull << 20, true, THP_NEVER);
+}
+
+/* The device fills up: slots of pages in memory are given up, requests fail. Would catch: the same at the end of swap. */
+static void a_small_device(void **state)
+{
+	(void)state;
+	random_events(8ull << 20, false, THP_NEVER);
+	random_events(0, false, THP_NEVER);
+}
+
+/* Huge pages are on no list; their parts neither. */
+static void beside_huge_pages(void **state)
+{
+	(void)state;
+	random_events(256ull << 20, false, THP_ALWAYS);
+}
+
+/*
+ * A page that fork shares has one slot, named twice. The first to come back reads it, the second finds it in the swap cache; a
+ * write of the one copies it, as the other has it still. Would catch: two frames of one page, a slot freed too early, a page
+ * that is written though another process sees it.
+ */
+static void shared_pages_come_back_shared(void **state)
+{
+	(void)state;
+	struct rig rig;
+	begin(&rig, 256ull << 20, false, THP_NEVER);
+	process_id parent = user_create(rig.users, 0);
+	map_all(&rig, parent);
+	assert_int_equal(touch(&rig, parent, 0, 1, true, 0), USER_OK);
+	process_id child = user_fork(rig.users, parent, false, 0);
+	/* Pressure, until the page is gone: nobody uses it meanwhile. */
+	assert_int_equal(map(&rig, parent, BASE + 30000 * PAGE_SIZE, 20000, USER_ANONYMOUS), USER_OK);
+	assert_int_equal(touch(&rig, parent, 30000, 20000, true, 0), USER_OK);
+	assert_int_equal(touch(&rig, parent, 30000, 20000, true, 0), USER_OK);
+	uint64_t faults = counters_of(&rig)->pgmajfault;
+	assert_int_equal(touch(&rig, parent, 0, 1, false, 0), USER_OK);
+	assert_int_equal(counters_of(&rig)->pgmajfault, faults + 1);
+	assert_int_equal(touch(&rig, child, 0, 1, false, 0), USER_OK);
+	assert_int_equal(counters_of(&rig)->pgmajfault, faults + 1);
+	check(&rig);
+	assert_int_equal(touch(&rig, child, 0, 1, true, 0), USER_OK);
+	check(&rig);
+	user_exit(rig.users, child, 0);
+	end(&rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(everything_at_once),
+	        cmocka_unit_test(a_small_device),
+	        cmocka_unit_test(beside_huge_pages),
+	        cmocka_unit_test(shared_pages_come_back_shared),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
