@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * timed.h - what the files of the memory model `timed` share: timed.c (requests through the levels), timed_make.c (making it).
+ * timed.h - what the files of the memory model `timed` share: timed.c (requests through the levels), timed_serve.h (what a request
+ * meets at one), timed_plan.c (requests known beforehand), timed_coherence.c (several cores), timed_make.c (making it),
+ * timed_check.c (counters and laws).
  */
 #ifndef MODELS_MEMORY_TIMED_H
 #define MODELS_MEMORY_TIMED_H
@@ -127,5 +129,10 @@ struct timed_memory {
 };
 
 extern const struct memory_ops memory_timed_ops;
+
+extern const struct metric timed_metrics[];
+
+/* memory_ops.check (laws: timed_check.c). */
+void timed_check(const struct memory *memory);
 
 #endif
