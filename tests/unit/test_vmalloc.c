@@ -124,8 +124,9 @@ static void begin(struct bench *bench, unsigned cpus, bool is_64)
 	bench->settings.machine.cpus = cpus;
 	bench->settings.machine.memory_bytes = 1ull << 30;
 	layout_init(&bench->layout, 64);
+	bench->settings.kernel.lowmem_bytes = 0x373fe000; /* of a recorded boot (configs/kernels/lab-6.1-i386.yaml): MAXMEM */
 	if (!is_64)
-		layout_set_32bit(&bench->layout, &(struct layout_32bit){896ull << 20, 1ull << 30, cpus});
+		layout_set_32bit(&bench->layout, &(struct layout_32bit){0x373fe000, 1ull << 30, cpus});
 	steps_init(&bench->steps, false);
 	struct virtual_allocator_wiring wiring = {.settings = &bench->settings, .layout = &bench->layout, .steps = &bench->steps};
 	bench->areas = virtual_allocator_vmalloc_create(&wiring, &error);
