@@ -115,13 +115,19 @@ void chase_find_caches(const struct chase_point *points, unsigned count, const s
 	findings->l2_step_bytes = chase_step(points, count, findings->l2, after_l2);
 }
 
+/* Where sets of a line a page begin to miss more than the first TLB. */
+static uint64_t end_of_first_misses(const struct chase_capacities *capacities)
+{
+	const uint64_t last = (uint64_t)capacities->last_tlb_entries * PAGE_SIZE,
+	               l1_pages = capacities->l1_bytes / CHASE_LINE_BYTES * PAGE_SIZE;
+	return last && last < l1_pages ? last : l1_pages;
+}
+
 void chase_find_tlbs(const struct chase_point *points, unsigned count, const struct chase_capacities *capacities,
                      struct chase_findings *findings)
 {
 	const uint64_t first = (uint64_t)capacities->tlb_entries * PAGE_SIZE,
-	               last = (uint64_t)capacities->last_tlb_entries * PAGE_SIZE,
-	               l1_pages = capacities->l1_bytes / CHASE_LINE_BYTES * PAGE_SIZE;
-	const uint64_t end = last && last < l1_pages ? last : l1_pages;
+	               last = (uint64_t)capacities->last_tlb_entries * PAGE_SIZE, end = end_of_first_misses(capacities);
 	const uint64_t in_first = chase_plateau(points, count, 0, below(first));
 	const uint64_t after_first = chase_plateau(points, count, above(first), below(end));
 	if (after_first > in_first * RISE_NUMERATOR / RISE_DENOMINATOR) {
@@ -133,4 +139,16 @@ void chase_find_tlbs(const struct chase_point *points, unsigned count, const str
 	const uint64_t in_last = chase_plateau(points, count, last / 4, below(last));
 	findings->last_tlb_miss = chase_plateau(points, count, above(last), 2 * above(last));
 	findings->last_tlb_step_pages = (uint32_t)(chase_step(points, count, in_last, findings->last_tlb_miss) / PAGE_SIZE);
+}
+
+bool chase_find_split(const struct chase_point *points, unsigned count, const struct chase_capacities *capacities,
+                      const struct chase_findings *findings, bool *split)
+{
+	const uint64_t first = (uint64_t)capacities->tlb_entries * PAGE_SIZE;
+	const uint64_t in_first = chase_plateau(points, count, 0, below(first));
+	const uint64_t after_first = chase_plateau(points, count, above(first), below(end_of_first_misses(capacities)));
+	if (!findings->tlb_miss || !in_first || !after_first)
+		return false;
+	*split = 2 * after_first >= in_first + findings->tlb_miss;
+	return true;
 }

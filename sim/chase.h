@@ -69,6 +69,15 @@ void chase_find_caches(const struct chase_point *points, unsigned count, const s
 void chase_find_tlbs(const struct chase_point *points, unsigned count, const struct chase_capacities *capacities,
                      struct chase_findings *findings);
 
+/*
+ * Whether pages of 2 MiB are no larger than 4 KiB to the TLBs, as those of a guest are whose host has pages of 4 KiB (AMD APM
+ * vol. 2 15.25: a TLB keeps the smaller of both sizes): a line in each 4 KiB of them misses the first TLB where it does in pages
+ * of 4 KiB. points: of such a series; findings: what chase_find_tlbs() found in pages of 4 KiB. *split only where true is
+ * returned; false: the sets did not reach beyond the first TLB.
+ */
+bool chase_find_split(const struct chase_point *points, unsigned count, const struct chase_capacities *capacities,
+                      const struct chase_findings *findings, bool *split);
+
 /* The median of the points from..to bytes, 0 if there are none. */
 uint64_t chase_plateau(const struct chase_point *points, unsigned count, uint64_t from_bytes, uint64_t to_bytes);
 /* The last size before the first point at or above the middle of low and high; 0: none is, or the first one. */

@@ -130,6 +130,27 @@ static void what_was_not_reached_is_not_found(void **state)
 	assert_true(nothing.l1 == 0 && nothing.dram == 0);
 }
 
+/* Would catch: a host's small pages that are not seen, or seen in a guest whose large pages the TLBs keep; a guess of too few
+ * sets. */
+static void split_pages_are_found(void **state)
+{
+	(void)state;
+	struct chase_point points[CHASE_POINTS_MAX];
+	const uint64_t split_ends[4] = {72 * 4 * KIB, 512 * 4 * KIB, 3072 * 4 * KIB},
+	               whole_ends[4] = {512 * 4 * KIB, 3072 * 4 * KIB};
+	const uint64_t split_values[4] = {4000, 11000, 22000, 60000}, whole_values[4] = {4000, 15000, 15000};
+	const struct chase_capacities told = {.l1_bytes = 32 * KIB, .tlb_entries = 72, .last_tlb_entries = 3072};
+	const struct chase_findings found = {.tlb_miss = 11000}, nothing = {0};
+	unsigned count = chase_plan(&pages, 64 * MIB, points);
+	bool split = false;
+	fill(points, count, split_ends, split_values);
+	assert_true(chase_find_split(points, count, &told, &found, &split) && split);
+	assert_false(chase_find_split(points, count, &told, &nothing, &split));
+	assert_false(chase_find_split(points, 2, &told, &found, &split));
+	fill(points, count, whole_ends, whole_values);
+	assert_true(chase_find_split(points, count, &told, &found, &split) && !split);
+}
+
 /* Would catch: the first cache's step taken for a TLB's. */
 static void tlbs_are_found(void **state)
 {
@@ -187,6 +208,7 @@ int main(void)
 	        cmocka_unit_test(caches_are_found),
 	        cmocka_unit_test(what_was_not_reached_is_not_found),
 	        cmocka_unit_test(tlbs_are_found),
+	        cmocka_unit_test(split_pages_are_found),
 	        cmocka_unit_test(a_plateau_is_a_median),
 	        cmocka_unit_test(the_host_takes_time),
 	};

@@ -2,7 +2,8 @@
 #
 # chase.gp - what a load costs in a chain of loads over a growing set: above of lines next to each other, below of a line in each page.
 # Set by `kmemsim machine measure`:
-#   DATA  six blocks "lines bytes cycles": lines in pages of 2 MiB, lines in pages of 4 KiB, a line a page; each measured, simulated
+#   DATA  eight blocks "lines bytes cycles": lines in pages of 2 MiB, lines in pages of 4 KiB, a line a page,
+#         the same in pages of 2 MiB; each measured, simulated
 set multiplot
 set lmargin at screen 0.075
 set rmargin at screen 0.97
@@ -26,7 +27,9 @@ set tmargin at screen 0.44
 set bmargin at screen 0.1
 set xtics ('16' 16, '64' 64, '256' 256, '1 Ki' 1024, '4 Ki' 4096, '16 Ki' 16384, '64 Ki' 65536, '256 Ki' 262144, '1 Mi' 1048576)
 set label 3 'Cycles of a load' at screen 0.013, 0.27 center rotate by 90
-set label 4 'A line in each page of 4 KiB: pages of the set' at screen 0.52, 0.025 center
-plot DATA index 4 using 1:3 with linespoints lt 1 ps 1 title 'measured', \
-     DATA index 5 using 1:3 with linespoints lt 2 ps 1 title 'simulated'
+set label 4 'A line in each 4 KiB: lines of the set' at screen 0.52, 0.025 center
+plot DATA index 6 using 1:3 with linespoints lt 1 ps 1 title 'measured, in pages of 2 MiB', \
+     DATA index 4 using 1:3 with linespoints lt 3 ps 1 title 'measured, pages of 4 KiB', \
+     DATA index 7 using 1:3 with linespoints lt 2 ps 1 title 'simulated, in pages of 2 MiB', \
+     DATA index 5 using 1:3 with linespoints lt 4 ps 1 title 'simulated, pages of 4 KiB'
 unset multiplot

@@ -24,6 +24,7 @@ const struct chase_series measure_series[MEASURE_SERIES] = {
         {"lines, pages of 2 MiB", CHASE_LINE_BYTES, true},
         {"lines, pages of 4 KiB", CHASE_LINE_BYTES, false},
         {"a line in each page of 4 KiB", PAGE_SIZE, false},
+        {"the same, in pages of 2 MiB", PAGE_SIZE, true},
 };
 
 /* ---- what is known beforehand ---- */
@@ -152,6 +153,17 @@ static void find(struct measured *measured, struct chase_point points[MEASURE_SE
 	chase_find_tlbs(points[MEASURE_PAGES], measured->count[MEASURE_PAGES], &measured->capacities, found);
 }
 
+/* Whose pages of 2 MiB the TLBs keep as such lies in pages of that size, or larger. */
+static const char *host_page_of(const struct detected *detected, const struct measured *measured)
+{
+	bool split;
+	if (!detected->facts.hypervisor || !host_has_huge_pages() ||
+	    !chase_find_split(measured->points[MEASURE_PAGES_HUGE], measured->count[MEASURE_PAGES_HUGE], &measured->capacities,
+	                      &measured->found, &split))
+		return NULL;
+	return split ? "4K" : "2M";
+}
+
 static uint32_t rounded(uint64_t milli_cycles)
 {
 	return (uint32_t)((milli_cycles + 500) / 1000);
@@ -210,6 +222,7 @@ bool machine_measure(struct detected *detected, const struct measure_request *re
 	if (!measure_host(request, measured, error))
 		return false;
 	find(measured, measured->points, &measured->found);
+	measured->host_page = host_page_of(detected, measured);
 	fit_llc(detected, measured);
 	measured->latencies = latencies_of(measured);
 	if (measured->interrupted)

@@ -13,9 +13,10 @@
 
 #include <signal.h>
 
-#define MEASURE_SERIES 3u
+#define MEASURE_SERIES 4u
 #define MEASURE_LINES_HUGE 0u /* the series that caches are found in */
 #define MEASURE_PAGES 2u      /* and TLBs */
+#define MEASURE_PAGES_HUGE 3u /* and how large a guest's pages are in its host */
 
 /* What is measured, in the order of the series' numbers. */
 extern const struct chase_series measure_series[MEASURE_SERIES];
@@ -38,6 +39,7 @@ struct measured {
 	struct machine_latencies latencies;
 	uint64_t llc_told_bytes; /* by CPUID, where less was measured: the facts then have what was measured; else 0 */
 	char *scenario;          /* the simulated machine as YAML; owned */
+	const char *host_page;   /* machine.host_page of a guest, as it was found; NULL: no guest, or not found */
 	bool interrupted;
 };
 

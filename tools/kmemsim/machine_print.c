@@ -91,6 +91,10 @@ void machine_print_text(const struct measured *measured, FILE *out)
 	print_rows(measured, out);
 	if (!measured->interrupted)
 		print_agreement(measured, out);
+	if (measured->host_page)
+		fprintf(out, "\nThis is a guest. Its pages of 2 MiB %s, so its host is simulated with pages of %s.\n",
+		        strcmp(measured->host_page, "4K") == 0 ? "miss the TLBs as pages of 4 KiB do" : "are whole in the TLBs",
+		        measured->host_page);
 	if (measured->llc_told_bytes)
 		fprintf(out,
 		        "\nThe last level is simulated with the size that was found, not with the %" PRIu64 " KiB of CPUID.\n",

@@ -57,24 +57,28 @@ static char *scenario_of(const struct detected *detected, const struct measured 
 static bool load(const struct detected *detected, const struct measure_request *request, const struct measured *measured,
                  struct settings *settings, struct error *error)
 {
-	const char *sets[SETS_MAX + 4];
+	const char *sets[SETS_MAX + 5];
 	size_t count = 0;
 	uint64_t bytes = MEMORY_MIN;
 	while (bytes < 2 * measured->max_bytes)
 		bytes *= 2;
 	char *memory = xasprintf("machine.memory=%llu MiB", (unsigned long long)(bytes >> 20));
 	char *guest = xasprintf("machine.virtualized=%s", machine_facts_nesting(&detected->facts));
+	char *host_page = xasprintf("machine.host_page=%s", measured->host_page ? measured->host_page : "2M");
 	sets[count++] = "machine.cpus=1";
 	sets[count++] = memory;
 	if (detected->facts.hypervisor)
 		sets[count++] = guest;
-	for (size_t i = 0; request->sets && request->sets[i] && count < SETS_MAX + 3; i++)
+	if (measured->host_page)
+		sets[count++] = host_page;
+	for (size_t i = 0; request->sets && request->sets[i] && count < SETS_MAX + 4; i++)
 		sets[count++] = request->sets[i];
 	sets[count] = NULL;
 	const struct scenario_source source = {.path = "the detected machine", .sets = sets};
 	bool loaded = scenario_parse(&source, measured->scenario, strlen(measured->scenario), settings, error);
 	free(memory);
 	free(guest);
+	free(host_page);
 	return loaded;
 }
 
