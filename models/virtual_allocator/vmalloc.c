@@ -1139,11 +1139,16 @@ static vaddr lock_word(struct layout *layout, const char *name)
 	return at;
 }
 
-/* VMALLOC_START: above low memory, which ends so that its reserve is left (MAXMEM), or with memory. */
+/*
+ * VMALLOC_START: above high_memory, the end of low memory, which ends so that its reserve is left (MAXMEM), or with memory. Where
+ * kernel.lowmem maps more than MAXMEM, the range begins above that: an area never lies where the direct map does.
+ */
 static void range_32(struct vmalloc *vmalloc, const struct settings *settings)
 {
 	uint64_t base = vmalloc->layout->direct_map, reserve = settings->kernel.vmalloc_reserve_bytes;
 	uint64_t lowmem = vmalloc->at.end - base - reserve;
+	if (settings->kernel.lowmem_bytes > lowmem)
+		lowmem = settings->kernel.lowmem_bytes;
 	if (settings->machine.memory_bytes < lowmem)
 		lowmem = settings->machine.memory_bytes & ~(uint64_t)(PAGE_SIZE - 1);
 	vmalloc->at.start = vmalloc->at.modules_start = base + lowmem + VMALLOC_OFFSET;
