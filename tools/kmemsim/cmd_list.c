@@ -3,10 +3,14 @@
  * cmd_list.c - `kmemsim list`: what there is to choose from. Everything is read from the tables that the program itself works by.
  */
 #include "models/access_workload.h"
+#include "models/page_reclaim/page_lru.h"
 #include "models/registry.h"
 #include "models/scenario.h"
 #include "models/settings_doc.h"
+#include "models/virtual_allocator/kmap.h"
+#include "sim/address_space.h"
 #include "sim/core.h"
+#include "sim/kernel_map.h"
 #include "sim/mmu.h"
 #include "sim/nearest.h"
 #include "sim/port/access_source.h"
@@ -33,37 +37,46 @@ struct list_options {
 
 static void print_ports(void)
 {
-	puts("page_allocator     hands out blocks of page frames                  models/page_allocator/");
-	puts("object_allocator   hands out objects: caches and kmalloc            models/object_allocator/");
-	puts("virtual_allocator  hands out ranges of kernel addresses: vmalloc    models/virtual_allocator/");
-	puts("user_memory        processes, their areas, page faults and switches  models/user_memory/");
-	puts("memory             says what an access of a core costs              models/memory/");
-	puts("dram               says when a line of main memory arrives              models/dram/");
-	puts("translation        paging modes: formats of page tables            models/translation/");
-	puts("tlb_level          one array of a core's TLBs                       models/tlb_level/");
-	puts("workload           makes a load that nobody recorded                models/workload/");
+	puts("page_allocator     hands out blocks of page frames                       models/page_allocator/");
+	puts("page_reclaimer     pages of user memory and files by age: reclaim, swap  models/page_reclaim/");
+	puts("page_mapper        an address for a page of high memory: kmap            models/virtual_allocator/");
+	puts("object_allocator   hands out objects: caches and kmalloc                 models/object_allocator/");
+	puts("virtual_allocator  hands out ranges of kernel addresses: vmalloc         models/virtual_allocator/");
+	puts("user_memory        processes, their areas, page faults and switches      models/user_memory/");
+	puts("memory             says what an access of a core costs                   models/memory/");
+	puts("dram               says when a line of main memory arrives               models/dram/");
+	puts("cache_level        one cache, with all its instances                     models/cache_level/");
+	puts("replacement        sets of ways, and which one a new tag gets            models/replacement/");
+	puts("translation        paging modes: formats of page tables                  models/translation/");
+	puts("tlb_level          one array of a core's TLBs                            models/tlb_level/");
+	puts("access_source      accesses of a recorded program, by format             sim/io/");
+	puts("workload           makes a load that nobody recorded                     models/workload/");
 }
 
 static void print_models(void)
 {
 	for (const struct page_allocator_model *model = page_allocator_models; model->ops; model++)
-		printf("page_allocator     %-8s  %s\n", model->ops->name, model->ops->help);
+		printf("page_allocator     %-14s  %s\n", model->ops->name, model->ops->help);
 	for (const struct object_allocator_model *model = object_allocator_models; model->ops; model++)
-		printf("object_allocator   %-8s  %s\n", model->ops->name, model->ops->help);
+		printf("object_allocator   %-14s  %s\n", model->ops->name, model->ops->help);
 	for (const struct virtual_allocator_model *model = virtual_allocator_models; model->ops; model++)
-		printf("virtual_allocator  %-8s  %s\n", model->ops->name, model->ops->help);
+		printf("virtual_allocator  %-14s  %s\n", model->ops->name, model->ops->help);
 	for (const struct user_memory_model *model = user_memory_models; model->ops; model++)
-		printf("user_memory        %-8s  %s\n", model->ops->name, model->ops->help);
+		printf("user_memory        %-14s  %s\n", model->ops->name, model->ops->help);
 	for (const struct memory_model *model = memory_models; model->ops; model++)
-		printf("memory             %-8s  %s\n", model->ops->name, model->ops->help);
+		printf("memory             %-14s  %s\n", model->ops->name, model->ops->help);
 	for (const struct dram_model *model = dram_models; model->ops; model++)
-		printf("dram               %-8s  %s\n", model->ops->name, model->ops->help);
+		printf("dram               %-14s  %s\n", model->ops->name, model->ops->help);
+	for (const struct cache_level_model *model = cache_level_models; model->ops; model++)
+		printf("cache_level        %-14s  %s\n", model->ops->name, model->ops->help);
+	for (const struct replacement_model *model = replacement_models; model->ops; model++)
+		printf("replacement        %-14s  %s\n", model->ops->name, model->ops->help);
 	for (const struct translation_model *model = translation_models; model->ops; model++)
-		printf("translation        %-8s  %s\n", model->ops->name, model->ops->help);
+		printf("translation        %-14s  %s\n", model->ops->name, model->ops->help);
 	for (const struct tlb_level_model *model = tlb_level_models; model->ops; model++)
-		printf("tlb_level          %-8s  %s\n", model->ops->name, model->ops->help);
+		printf("tlb_level          %-14s  %s\n", model->ops->name, model->ops->help);
 	for (const struct workload_model *model = workload_models; model->ops; model++)
-		printf("workload           %-8s  %s\n", model->ops->name, model->ops->help);
+		printf("workload           %-14s  %s\n", model->ops->name, model->ops->help);
 }
 
 static void print_metric_rows(const char *component, const struct metric *metrics)
@@ -88,6 +101,10 @@ static void print_metrics(void)
 	print_metric_rows("mmu", mmu_metrics);
 	print_metric_rows("walker", walker_metrics);
 	print_metric_rows("tlb_level", tlb_metrics);
+	print_metric_rows("address_space", address_space_metrics);
+	print_metric_rows("kernel_map", kernel_map_metrics);
+	print_metric_rows("page_mapper", kmap_metrics);
+	print_metric_rows("page_lru", lru_metrics);
 	for (const struct page_allocator_model *model = page_allocator_models; model->ops; model++)
 		print_component("page_allocator", model->ops->name, model->ops->metrics);
 	for (const struct object_allocator_model *model = object_allocator_models; model->ops; model++)
@@ -180,8 +197,8 @@ static bool print_thing(const struct list_options *options, struct error *error)
 			nearest_offer(&nearest, *thing);
 		const char *meant = nearest_found(&nearest);
 		return error_set(error, ERROR_USAGE,
-		                 "list: found '%s', expected ports, models, settings, metrics, machines, kernels, scenarios or "
-		                 "formats%s%s%s",
+		                 "list: found '%s', expected ports, models, settings, metrics, machines, kernels, scenarios, "
+		                 "formats or workloads%s%s%s",
 		                 what, meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
 	}
 	return true;
@@ -221,11 +238,12 @@ static int run(const struct command *command, int argc, char **argv)
 
 const struct command command_list = {
         .name = "list",
-        .arguments = "[ports|models|settings|metrics|machines|kernels|scenarios|formats]",
+        .arguments = "[ports|models|settings|metrics|machines| kernels|scenarios|formats|workloads]",
         .summary = "Show what there is to choose from",
         .help = "  kmemsim list settings                     every key, default and range\n"
                 "  kmemsim list settings --format markdown   the same as a page, with sources\n"
-                "  kmemsim list formats                      what access traces may be in\n",
+                "  kmemsim list formats                      what access traces may be in\n"
+                "  kmemsim list workloads                    loads that can be made up, and the keys of each\n",
         .options = list_options,
         .run = run,
 };

@@ -119,11 +119,12 @@ static void print_man(void)
 	printf(".fi\n");
 }
 
-/* "[ports|models]" and "info|convert FILE": the words of the first argument, where it is a choice of words in small letters. */
+/* "[ports|models]" and "info|convert FILE": the words of the first argument, where it is a choice of words in small letters; a
+ * blank after a bar lets the usage line break. */
 static void print_choices(const char *arguments)
 {
 	const char *at = arguments + (*arguments == '[');
-	size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz|");
+	size_t length = strspn(at, "abcdefghijklmnopqrstuvwxyz| ");
 	if (!memchr(at, '|', length))
 		return;
 	printf(" choices=\"");
