@@ -176,12 +176,17 @@ static unsigned requests_of(const struct access *access)
 	return access->kind == ACCESS_MODIFY ? 2 : 1;
 }
 
-/* Tells the memory of the next requests. Returns how many it has taken. */
+static bool is_lock(const struct access *access)
+{
+	return access->region == ACCESS_TAKES_LOCK || access->region == ACCESS_GIVES_LOCK;
+}
+
+/* Tells the memory of the next requests, up to a lock, whose own are not known. Returns how many it has taken. */
 static size_t plan(const struct access_cores *cores, const struct access *accesses, size_t count)
 {
 	struct access request[PLANNED_REQUESTS + 1];
 	size_t requests = 0;
-	for (size_t i = 0; i < count && requests < PLANNED_REQUESTS; i++) {
+	for (size_t i = 0; i < count && requests < PLANNED_REQUESTS && !is_lock(&accesses[i]); i++) {
 		request[requests] = accesses[i];
 		if (accesses[i].kind == ACCESS_MODIFY) {
 			request[requests++].kind = ACCESS_LOAD;
