@@ -78,8 +78,7 @@ struct ending {
 static void zap_entry(void *context, const struct entry *entry, uint64_t linear)
 {
 	const struct ending *ending = context;
-	(void)linear;
-	entry_zap(ending->mm, ending->space, entry, ending->cpu);
+	entry_zap(ending->mm, ending->space, entry, linear, ending->cpu);
 }
 
 /* exit_mmap(): nobody runs in it any more. */
@@ -92,7 +91,7 @@ static void empty_space(struct mm *mm, struct space *space, unsigned cpu)
 	unlock_space(mm, space, false);
 	lock_space(mm, space, true);
 	bool freed = tables_prune(mm, space, 0, mm->user_end, cpu);
-	gather_end(mm, space, 0, UINT32_MAX, freed, cpu);
+	gather_end(mm, space, true, freed, cpu);
 	areas_release(mm, space, cpu);
 	unlock_space(mm, space, true);
 }
