@@ -186,6 +186,39 @@ static void dirty_by_its_entry_alone(void **state)
 	end(&rig);
 }
 
+/*
+ * kswapd leaves dirty pages that it meets for the first time to the flusher, and wakes it where it met no others; written, they
+ * are the next to go. Would catch: single pages written by kswapd, a flusher that sleeps, pages that stay active.
+ */
+static void reclaim_wakes_the_flusher(void **state)
+{
+	(void)state;
+	struct file_rig rig = make(100);
+	struct page_lru *lru = rig.rig->lru;
+	struct reclaim_result result = {0};
+	struct reclaim_request request = {.end_pfn = FRAMES,
+	                                  .priority = 0,
+	                                  .to_reclaim = 32,
+	                                  .flags = GFP_KERNEL,
+	                                  .kswapd = true,
+	                                  .may_writepage = true,
+	                                  .result = &result};
+	for (uint32_t index = 0; index < 10; index++) {
+		fault(&rig, index, FILE_RANDOM);
+		page_cache_set_dirty(rig.cache, 0, page_cache_find(rig.cache, rig.file, index));
+	}
+	page_lru_drain(lru, 0);
+	lru->reclaimer.shrink(lru, &request);
+	assert_int_equal(result.reclaimed, 0);
+	assert_int_equal(lru->counters.nr_vmscan_immediate_reclaim, 10);
+	assert_int_equal(lru->counters.nr_vmscan_write, 0);
+	assert_int_equal(lru->counters.pgpgout, 10);
+	lru->reclaimer.shrink(lru, &request);
+	assert_int_equal(result.reclaimed, 10);
+	rig_check(rig.rig);
+	end(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -196,6 +229,7 @@ int main(void)
 	        cmocka_unit_test(a_file_larger_than_memory),
 	        cmocka_unit_test(dirty_pages_are_written),
 	        cmocka_unit_test(dirty_by_its_entry_alone),
+	        cmocka_unit_test(reclaim_wakes_the_flusher),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

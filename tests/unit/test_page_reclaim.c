@@ -233,13 +233,16 @@ static void share_of_the_inactive_list(void **state)
 /*
  * get_scan_count() by hand, swappiness 60, half of 400 pages of each kind: 60 : 140 without costs; with costs of 300 and 100 it
  * is 60 * 1201 / 701 = 102 to 140 * 1201 / 501 = 335. What is written out is a cost, and all costs are halved above a quarter of
- * the lists. Would catch: shares exchanged, costs that are not noted or never forgotten, files alone because many are inactive
- * although evicted ones come back.
+ * the lists. Where no evicted page of a file came back and many are inactive, files are taken alone. Would catch: shares
+ * exchanged, costs that are not noted or never forgotten, anonymous memory taken although files would do, or the other way round.
  */
 static void shares_of_memory_and_files(void **state)
 {
 	(void)state;
-	for (unsigned costs = 0; costs < 2; costs++) {
+	const struct {
+		uint64_t anon_cost, file_cost, came_back, scanned_anon, scanned_file;
+	} cases[] = {{0, 0, 1, 60, 140}, {300, 100, 1, 200 * 102 / 437, 200 * 335 / 437}, {0, 0, 0, 0, 200}};
+	for (unsigned nr = 0; nr < 3; nr++) {
 		struct lru_rig *rig = make();
 		struct lruvec *lists = &rig->lru->nodes[0];
 		struct reclaim_result result = {0};
@@ -258,14 +261,14 @@ static void shares_of_memory_and_files(void **state)
 			page_lru_unpin(rig->lru, 0, frame);
 		}
 		page_lru_drain(rig->lru, 0);
-		lists->anon_cost = costs ? 300 : 0;
-		lists->file_cost = costs ? 100 : 0;
-		lists->activated[PAGE_FILE] = 1; /* one came back since the last reclaim */
+		lists->anon_cost = cases[nr].anon_cost;
+		lists->file_cost = cases[nr].file_cost;
+		lists->activated[PAGE_FILE] = cases[nr].came_back; /* since the last reclaim */
 		rig->lru->reclaimer.shrink(rig->lru, &request);
 		lists->activated[PAGE_FILE] = 0;
-		assert_int_equal(rig->lru->counters.pgscan_anon, costs ? 200 * 102 / 437 : 60);
-		assert_int_equal(rig->lru->counters.pgscan_file, costs ? 200 * 335 / 437 : 140);
-		if (!costs) {
+		assert_int_equal(rig->lru->counters.pgscan_anon, cases[nr].scanned_anon);
+		assert_int_equal(rig->lru->counters.pgscan_file, cases[nr].scanned_file);
+		if (nr == 0) {
 			assert_int_equal(rig->lru->counters.pswpout, 60);
 			assert_int_equal(lists->anon_cost, 60);
 			/* 260 pages' cost, 600 pages on the lists. */
