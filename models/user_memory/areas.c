@@ -406,7 +406,7 @@ static void zap_one(void *context, const struct entry *entry, uint64_t linear)
 		entry_lock(mm, entry);
 		zapping->locked = entry->table;
 	}
-	entry_zap(mm, zapping->space, entry, zapping->cpu);
+	entry_zap(mm, zapping->space, entry, linear, zapping->cpu);
 }
 
 static void zap_range(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu)
@@ -458,7 +458,7 @@ enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start,
 		gather_begin(mm);
 		zap_range(mm, space, start, end, cpu);
 		bool freed = tables_prune(mm, space, start, end, cpu);
-		gather_end(mm, space, start, (end - start) >> PAGE_SHIFT, freed, cpu);
+		gather_end(mm, space, false, freed, cpu);
 		index = area_index(space, start);
 		while (index < space->areas_count && space->areas[index]->start < end) {
 			struct area *area = space->areas[index];

@@ -62,6 +62,16 @@ void gather_begin(struct mm *mm)
 {
 	SIM_ASSERT(!mm->gather.active && mm->gather.count == 0);
 	mm->gather.active = true;
+	mm->gather.start = UINT64_MAX;
+	mm->gather.end = 0;
+}
+
+void gather_range(struct mm *mm, uint64_t linear, uint64_t bytes)
+{
+	if (linear < mm->gather.start)
+		mm->gather.start = linear;
+	if (linear + bytes > mm->gather.end)
+		mm->gather.end = linear + bytes;
 }
 
 static void give_back(struct mm *mm, pfn frame, unsigned order, unsigned cpu)
@@ -95,10 +105,16 @@ bool gather_moved(struct mm *mm, pfn from, pfn to)
 	return false;
 }
 
-/* MODEL: the pages that list what was gathered (one for 510 of it) are left out. */
-void gather_end(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, bool freed_tables, unsigned cpu)
+/*
+ * tlb_flush_mmu_tlbonly(): where nothing was mapped, nothing is flushed. MODEL: the pages that list what was gathered (one for
+ * 510 of it) are left out. MODEL: huge pages alone are flushed as the whole space, where a kernel drops up to 33 of them one by
+ * one.
+ */
+void gather_end(struct mm *mm, struct space *space, bool all, bool freed_tables, unsigned cpu)
 {
-	flush_range(mm, space, start, pages, freed_tables, cpu);
+	uint64_t start = mm->gather.start, end = mm->gather.end;
+	if (start < end)
+		flush_range(mm, space, all ? 0 : start, all ? UINT32_MAX : (end - start) >> PAGE_SHIFT, freed_tables, cpu);
 	mm->gather.active = false;
 	for (uint32_t i = 0; i < mm->gather.count; i++) {
 		struct gathered next = mm->gather.at[i];
@@ -181,7 +197,7 @@ static pfn frame_of_word(uint64_t word)
 	return pfn_of((uint32_t)((word & WORD_FRAME) >> PAGE_SHIFT));
 }
 
-void entry_zap(struct mm *mm, struct space *space, const struct entry *entry, unsigned cpu)
+void entry_zap(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu)
 {
 	uint64_t word = entry_word(entry);
 	bool whole = entry->level > 0;
@@ -190,6 +206,9 @@ void entry_zap(struct mm *mm, struct space *space, const struct entry *entry, un
 	if (whole)
 		huge_withdraw(mm, space, entry->table, cpu);
 	entry_write(mm, entry, 0);
+	/* tlb_remove_tlb_entry() */
+	if (word & WORD_PRESENT)
+		gather_range(mm, linear, whole ? HUGE_BYTES : PAGE_SIZE);
 	if (word & WORD_SPECIAL) {
 		mm->counters.zero_entries--;
 	} else if (word & WORD_SWAP) {

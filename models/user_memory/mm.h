@@ -248,6 +248,7 @@ struct mm {
 			unsigned order;
 		} * at; /* owned */
 		uint32_t count, room;
+		uint64_t start, end; /* linear addresses, from the first entry that went to the last; empty: none did */
 		bool active;
 	} gather;
 	struct file_page *kept; /* the model's own pages of files, where nobody keeps them */
@@ -364,7 +365,7 @@ void user_access(struct mm *mm, uint64_t linear, uint32_t bytes, enum access_kin
 /* Lets one page be accessed. */
 enum user_result fault_touch(struct mm *mm, struct space *space, uint64_t linear, enum access_kind kind, unsigned cpu);
 /* zap_pte_range(): what a word maps loses that mapping; the entry is cleared. */
-void entry_zap(struct mm *mm, struct space *space, const struct entry *entry, unsigned cpu);
+void entry_zap(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu);
 /* page_add_*_rmap(), page_remove_rmap(): one entry more or less. */
 void page_mapped(struct mm *mm, struct space *space, pfn frame, bool whole);
 void page_unmapped(struct mm *mm, struct space *space, pfn frame, bool whole, bool dirty, unsigned cpu);
@@ -375,10 +376,12 @@ uint64_t area_word(const struct area *area, pfn frame, bool write);
 
 /*
  * tlb_gather_mmu(), tlb_finish_mmu(): between the two, frames and tables that nothing maps any more wait; they are given back
- * behind the flush. fullmm: of the whole space, which is at its end.
+ * behind the flush of what was mapped. all: of the whole space, which is at its end (fullmm).
  */
 void gather_begin(struct mm *mm);
-void gather_end(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, bool freed_tables, unsigned cpu);
+/* __tlb_adjust_range(): an entry that mapped something went, or a table of which this is the first address. */
+void gather_range(struct mm *mm, uint64_t linear, uint64_t bytes);
+void gather_end(struct mm *mm, struct space *space, bool all, bool freed_tables, unsigned cpu);
 /* Compaction moved a frame that waits; false: none waits there. */
 bool gather_moved(struct mm *mm, pfn from, pfn to);
 /* Gives frames back, now or then. */

@@ -78,8 +78,7 @@ struct ending {
 static void zap_entry(void *context, const struct entry *entry, uint64_t linear)
 {
 	const struct ending *ending = context;
-	(void)linear;
-	entry_zap(ending->mm, ending->space, entry, ending->cpu);
+	entry_zap(ending->mm, ending->space, entry, linear, ending->cpu);
 }
 
 /* exit_mmap(): nobody runs in it any more. */
@@ -92,7 +91,7 @@ static void empty_space(struct mm *mm, struct space *space, unsigned cpu)
 	unlock_space(mm, space, false);
 	lock_space(mm, space, true);
 	bool freed = tables_prune(mm, space, 0, mm->user_end, cpu);
-	gather_end(mm, space, 0, UINT32_MAX, freed, cpu);
+	gather_end(mm, space, true, freed, cpu);
 	areas_release(mm, space, cpu);
 	unlock_space(mm, space, true);
 }
@@ -133,8 +132,7 @@ static struct space *make_program(struct mm *mm, unsigned cpu)
 
 struct copying {
 	struct mm *mm;
-	struct space *from, *to;
-	const struct area *area;
+	struct space *to;
 	struct table *locked, *locked_copy;
 	unsigned cpu;
 	bool failed;
@@ -160,7 +158,7 @@ static void lock_both(struct copying *copying, const struct entry *from, const s
 	copying->locked_copy = to->table;
 }
 
-/* copy_present_pte(), copy_huge_pmd(): the child's entry for a page. */
+/* copy_present_pte(), copy_huge_pmd(): the child's entry for a page. Areas that share their pages do not come here. */
 static uint64_t share_page(struct copying *copying, const struct entry *from, uint64_t word)
 {
 	struct mm *mm = copying->mm;
@@ -169,8 +167,6 @@ static uint64_t share_page(struct copying *copying, const struct entry *from, ui
 	step_atomic(mm->steps, page_field(mm, frame, PAGE_REFCOUNT), 4);
 	mm->page[frame.nr].exclusive = false;
 	page_mapped(mm, copying->to, frame, whole);
-	if (user_area_is_shared(copying->area->kind))
-		return word & ~(WORD_DIRTY | WORD_ACCESSED);
 	if (word & WORD_WRITE)
 		entry_write(mm, from, word & ~WORD_WRITE);
 	return word & ~(WORD_WRITE | WORD_ACCESSED);
@@ -194,6 +190,9 @@ static void copy_entry(void *context, const struct entry *from, uint64_t linear)
 	step_spend(mm->steps, mm->cost.fork_entry);
 	entry_read(mm, from);
 	uint64_t word = entry_word(from);
+	/* What made room for the child's table may have taken a file's page away. */
+	if (!word)
+		return;
 	mm->counters.entries_forked++;
 	if (word & WORD_SPECIAL) {
 		mm->counters.zero_entries++;
@@ -207,10 +206,10 @@ static void copy_entry(void *context, const struct entry *from, uint64_t linear)
 	entry_write(mm, &to, word);
 }
 
-/* copy_page_range(): what can be had again by a fault is not copied. */
+/* copy_page_range(): what can be had again by a fault is not copied, so nothing of shared memory and shared files. */
 static bool copy_area(struct mm *mm, struct space *to, struct space *from, const struct area *area, unsigned cpu)
 {
-	struct copying copying = {.mm = mm, .from = from, .to = to, .area = area, .cpu = cpu};
+	struct copying copying = {.mm = mm, .to = to, .cpu = cpu};
 	if (!area->anon_vma)
 		return true;
 	tables_visit(mm, from, area->start, area->end, copy_entry, &copying);

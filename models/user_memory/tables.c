@@ -240,6 +240,7 @@ static bool prune_table(struct mm *mm, struct space *space, struct table *table,
 			continue;
 		table->child[index] = NULL;
 		entry_write(mm, &(struct entry){table, level, index}, 0);
+		gather_range(mm, at, PAGE_SIZE); /* pte_free_tlb() */
 		table_free(mm, space, child, level - 1, cpu);
 		freed = true;
 	}

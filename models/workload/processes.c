@@ -55,6 +55,8 @@ static const struct setting keys[] = {
 #define MEMORY_START 0x7f0000000000u
 #define TEXT_FILE 1u
 #define THREADS_MAX 65u
+/* Of one op: at 8 bytes an access half of TOUCH_ACCESSES_MAX. */
+#define RUN_PAGES 1024u
 
 struct program {
 	workload_block threads[THREADS_MAX];
@@ -72,11 +74,18 @@ struct load {
 	uint32_t next;
 };
 
+/* One page has as many accesses as asked for; a run over several leaves no page out, and may make one more of each. */
 static void touch(struct load *load, workload_block process, unsigned cpu, uint64_t address, uint32_t pages, enum touch_kind kind)
 {
-	const struct workload_touch run = {
-	        .address = address, .bytes = pages << PAGE_SHIFT, .stride = PAGE_SIZE / load->values->accesses, .kind = kind};
-	workload_touch(load->workload, cpu, process, &run);
+	uint32_t accesses = load->values->accesses, stride = PAGE_SIZE / accesses;
+	for (uint32_t done = 0; done < pages; done += RUN_PAGES) {
+		uint32_t now = pages - done < RUN_PAGES ? pages - done : RUN_PAGES;
+		const struct workload_touch run = {.address = address + ((uint64_t)done << PAGE_SHIFT),
+		                                   .bytes = now > 1 ? now << PAGE_SHIFT : accesses * stride,
+		                                   .stride = stride,
+		                                   .kind = kind};
+		workload_touch(load->workload, cpu, process, &run);
+	}
 }
 
 static void map(struct load *load, workload_block process, unsigned cpu, uint64_t start, uint64_t pages, enum user_area_kind kind)

@@ -236,6 +236,33 @@ static void munmap_waits_for_all(void **state)
 	end(&rig);
 }
 
+/*
+ * What munmap() flushes goes from the first entry that was there to the last, whatever the range; where none was, nobody is
+ * interrupted (tlb_remove_tlb_entry(), tlb_flush_mmu_tlbonly()). The page behind the ranges keeps the table. Would catch: a flush
+ * of the whole range, or of memory that nobody touched.
+ */
+static void munmap_flushes_what_was_mapped(void **state)
+{
+	(void)state;
+	struct rig rig;
+	begin(&rig, true, THP_NEVER);
+	process_id first = user_create(rig.users, 0);
+	map(&rig, first, BASE, 512, USER_ANONYMOUS, 0);
+	process_id thread = user_fork(rig.users, first, true, 0);
+	touch(&rig, thread, BASE + 511 * PAGE_SIZE, 1, ACCESS_STORE, 1);
+	steps_clear(&rig.steps);
+	assert_int_equal(user_unmap(rig.users, first, BASE, 100, 0), USER_OK);
+	assert_int_equal(steps_of(&rig, STEP_IPI, 0) + steps_of(&rig, STEP_INVALIDATE, 0), 0);
+	/* Pages 203, the zero page, and 206: four pages lie in it. */
+	touch(&rig, first, BASE + 203 * PAGE_SIZE, 1, ACCESS_LOAD, 0);
+	touch(&rig, first, BASE + 206 * PAGE_SIZE, 1, ACCESS_STORE, 0);
+	steps_clear(&rig.steps);
+	assert_int_equal(user_unmap(rig.users, first, BASE + 100 * PAGE_SIZE, 200, 0), USER_OK);
+	assert_int_equal(steps_of(&rig, STEP_IPI, 0), 1);
+	assert_int_equal(steps_of(&rig, STEP_INVALIDATE, 4), 1);
+	end(&rig);
+}
+
 /* The STEP_SWITCH among the steps: its PCID with STEP_NO_FLUSH, UINT32_MAX if there is none. */
 static uint32_t switch_of(struct rig *rig, process_id process, unsigned cpu)
 {
@@ -448,14 +475,67 @@ static void ops_of_recordings_are_calls(void **state)
 	end(&rig);
 }
 
+/* A page allocator whose next table costs a page of a file, as reclaim would take it. */
+struct scarce {
+	struct rig *rig;
+	pfn victim;
+	unsigned tables; /* to be given before the victim goes */
+	uint32_t taken;
+};
+
+static pfn scarce_alloc(void *context, unsigned order, gfp flags, unsigned cpu)
+{
+	struct scarce *scarce = context;
+	bool dirty;
+	if (order == 0 && flags == GFP_TABLE && scarce->tables-- == 0)
+		scarce->taken = scarce->rig->users->ops->unmap_page(scarce->rig->users, scarce->victim, 0, &dirty, cpu);
+	return page_alloc_unsupplied(scarce->rig->pages, order, flags, cpu);
+}
+
+static enum page_free_result scarce_free(void *context, pfn first, unsigned order, unsigned cpu)
+{
+	const struct scarce *scarce = context;
+	return page_free_unsupplied(scarce->rig->pages, first, order, cpu);
+}
+
+/*
+ * fork() copies an area with a page of its own and one of the file, and the child's last table of three takes the file's page
+ * away: the child gets no entry for it (copy_pte_range() looks at each entry once the table is there). Would catch: frame 0
+ * mapped in the child.
+ */
+static void a_fork_sees_what_reclaim_took(void **state)
+{
+	(void)state;
+	struct rig rig;
+	begin(&rig, true, THP_NEVER);
+	process_id parent = user_create(rig.users, 0);
+	map(&rig, parent, BASE, 2, USER_FILE_PRIVATE, 0);
+	touch(&rig, parent, BASE, 1, ACCESS_LOAD, 0);
+	touch(&rig, parent, BASE + PAGE_SIZE, 1, ACCESS_STORE, 0);
+	struct scarce scarce = {.rig = &rig, .victim = frame_at(&rig, parent, BASE), .tables = 2};
+	const struct page_supply supply = {.alloc = scarce_alloc, .free = scarce_free, .context = &scarce};
+	rig.pages->supply = &supply;
+	process_id child = user_fork(rig.users, parent, false, 0);
+	rig.pages->supply = NULL;
+	assert_int_not_equal(child.nr, UINT32_MAX);
+	assert_int_equal(scarce.taken, 1);
+	struct process_view view;
+	assert_true(rig.users->ops->view(rig.users, child, &view));
+	/* The page that the parent wrote, and that of its arguments. */
+	assert_int_equal(view.anonymous, 2);
+	assert_int_equal(view.file + view.shared + view.swapped, 0);
+	end(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(reads_get_the_zero_page),    cmocka_unit_test(a_write_after_fork_copies_once),
-	        cmocka_unit_test(exit_gives_everything_back), cmocka_unit_test(munmap_waits_for_all),
-	        cmocka_unit_test(slots_are_given_by_turns),   cmocka_unit_test(a_kernel_thread_keeps_the_space),
-	        cmocka_unit_test(huge_pages_are_taken_apart), cmocka_unit_test(pages_can_be_taken_away),
-	        cmocka_unit_test(moved_pages_are_followed),   cmocka_unit_test(ops_of_recordings_are_calls),
+	        cmocka_unit_test(reads_get_the_zero_page),       cmocka_unit_test(a_write_after_fork_copies_once),
+	        cmocka_unit_test(exit_gives_everything_back),    cmocka_unit_test(munmap_waits_for_all),
+	        cmocka_unit_test(slots_are_given_by_turns),      cmocka_unit_test(a_kernel_thread_keeps_the_space),
+	        cmocka_unit_test(huge_pages_are_taken_apart),    cmocka_unit_test(pages_can_be_taken_away),
+	        cmocka_unit_test(moved_pages_are_followed),      cmocka_unit_test(ops_of_recordings_are_calls),
+	        cmocka_unit_test(a_fork_sees_what_reclaim_took), cmocka_unit_test(munmap_flushes_what_was_mapped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -98,6 +98,39 @@ static void test_remote_frees(void **state)
 }
 
 /*
+ * One turn of one program: the pages of its working set have three accesses each, which do not divide a page. A shell of 3,000
+ * pages with 512 accesses each needs several ops (TOUCH_ACCESSES_MAX). Would catch: a fourth access; an op of too many.
+ */
+static void test_touches_of_processes(void **state)
+{
+	(void)state;
+	struct error error = {0};
+	struct op ops[512];
+	size_t count;
+	uint32_t pages = 0;
+	int file = make("processes live=1 pages=20 touched=20 accesses=3 count=1", 1, 1);
+	struct trace *trace = open_trace(file);
+	assert_true(trace_next(trace, ops, 512, &count, &error));
+	for (size_t i = 0; i < count; i++)
+		if (ops[i].kind == OP_PROCESS_TOUCH && ops[i].bytes_req <= PAGE_SIZE) {
+			assert_int_equal((ops[i].bytes_req + ops[i].bytes_alloc - 1) / ops[i].bytes_alloc, 3);
+			pages++;
+		}
+	assert_int_equal(pages, 20);
+	trace_close(trace);
+	close(file);
+	file = make("processes live=1 accesses=512 inherited=3000 count=1", 1, 1);
+	trace = open_trace(file);
+	assert_true(trace_next(trace, ops, 512, &count, &error));
+	uint64_t bytes = 0;
+	for (size_t i = 0; i < count && ops[i].kind != OP_PROCESS_FORK; i++)
+		bytes += ops[i].kind == OP_PROCESS_TOUCH ? ops[i].bytes_req : 0;
+	assert_int_equal(bytes, 3000u * PAGE_SIZE);
+	trace_close(trace);
+	close(file);
+}
+
+/*
  * Would catch: more than the share, a replacement that is no replacement, sizes outside of the range. With two rounds three times
  * as many are allocated as fill memory.
  */
@@ -186,6 +219,7 @@ int main(void)
 	        cmocka_unit_test(test_a_loop_of_areas),
 	        cmocka_unit_test(test_remote_frees),
 	        cmocka_unit_test(test_fill),
+	        cmocka_unit_test(test_touches_of_processes),
 	        cmocka_unit_test(test_equal_seeds_equal_bytes),
 	        cmocka_unit_test(test_wrong_lines),
 	};
