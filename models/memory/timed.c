@@ -491,41 +491,12 @@ static void end_shared(struct timed_memory *timed, const struct timed_core *core
 		bounced->read[core->cpu] |= words;
 }
 
-/*
- * A load of one line, or with one core any access, by the short path from the first level on. false: it has to go the long way,
- * and nothing has happened.
- */
-static bool access_by_path(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
-                           struct cost *cost, cycle *done)
-{
-	const struct cache_entry *entry = &timed->caches->entry[access->kind];
-	if (!core->path[access->kind].stop[0].level || (timed->coherence && (entry->marks || timed->kept_cycles)))
-		return false;
-	struct cache_about about = {.cpu = (uint16_t)core->cpu, .kind = access->kind, .region = access->region};
-	if (entry->marks && access->bytes == 1ull << entry->shift)
-		about.flags = REQUEST_WHOLE_LINE;
-	timed->served_by = 0;
-	if (timed->coherence)
-		timed->coherence->current = core->cpu;
-	*done = serve_path(timed, core, 0, (access->address & ~WAY_MARKS) | entry->marks, about, (struct reach){.now = now},
-	                   cost);
-	unsigned served_by = timed->served_by;
-	timed->counters.lines++;
-	++*timed->depth_counter[served_by];
-	if (timed->coherence && (served_by > 0 || timed->coherence->notes_count > 0))
-		end_shared(timed, core, access, false, *done);
-	return true;
-}
-
 /* The part of an access that lies in one line. Returns when it is done. */
 static cycle access_line(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
                          struct cost *cost)
 {
-	cycle done;
 	if (is_looked_up(timed))
 		return timed_plan_line(timed, access, now, cost);
-	if (access_by_path(timed, core, access, now, cost, &done))
-		return done;
 	uint64_t address = access->address & ~WAY_MARKS;
 	struct cache_about about = {.cpu = (uint16_t)core->cpu, .kind = access->kind, .region = access->region};
 	bool is_modify = access->kind == ACCESS_MODIFY;
@@ -546,7 +517,7 @@ static cycle access_line(struct timed_memory *timed, const struct timed_core *co
 	const struct reach reach = {.now = now};
 	/* A store that needs no fetch is served where it goes. */
 	timed->served_by = 0;
-	done = serve(timed, core, 0, address | marks, about, reach, cost);
+	cycle done = serve(timed, core, 0, address | marks, about, reach, cost);
 	unsigned served_by = timed->served_by;
 	timed->counters.lines++;
 	++*timed->depth_counter[served_by];

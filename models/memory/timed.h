@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * timed.h - what the files of the memory model `timed` share: timed.c (requests through the levels), timed_serve.h (what a request
- * meets at one), timed_plan.c (requests known beforehand), timed_coherence.c (several cores), timed_make.c (making it),
+ * timed.h - what the files of the memory model `timed` share: timed.c (requests through the levels), timed_serve.h (what a
+ * request meets at one), timed_plan.c (requests known beforehand), timed_coherence.c (several cores), timed_make.c (making it),
  * timed_check.c (counters and laws).
  */
 #ifndef MODELS_MEMORY_TIMED_H
@@ -56,7 +56,6 @@ struct timed_entry {
 	struct fill_set *fills;
 	struct port_set *ports;
 	uint64_t *recent;
-	unsigned instance;
 	unsigned shift; /* log2 of the cache's line */
 	uint64_t mark;  /* 1: a writable line is needed */
 };

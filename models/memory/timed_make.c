@@ -140,7 +140,6 @@ static void make_entry(struct timed_memory *timed, struct timed_core *core, unsi
 	                                         .fills = &level->fills[instance],
 	                                         .ports = level->ports ? &level->ports[instance] : NULL,
 	                                         .recent = &level->recent[instance * (level->recent_mask + 1)],
-	                                         .instance = instance,
 	                                         .shift = level->cache->line_shift,
 	                                         .mark = timed->caches->entry[kind].marks != 0};
 }

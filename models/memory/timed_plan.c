@@ -276,83 +276,35 @@ static bool has_asked(const struct plan_stream *below, uint32_t entry)
 	return below->next < below->batch.count && below->parent[below->next] == entry;
 }
 
-/* An entry that has asked the next level for its line. */
-struct asked {
-	const struct timed_stop *at;
-	struct reach reach; /* when it missed */
-	uint32_t entry, slot;
-};
-
-static cycle serve_next(struct timed_memory *timed, unsigned first, struct reach reach, struct cost *cost);
-
-/* The line that an entry of a level gave away, if it did. Nobody waits for it. */
-static void serve_given(struct timed_memory *timed, unsigned depth, uint32_t entry, struct reach reach)
-{
-	if (!has_asked(&timed->plan->stream[depth + 1], entry))
-		return;
-	unsigned served_by = timed->served_by;
-	serve_next(timed, depth + 1, reach, &timed->unseen);
-	timed->served_by = served_by;
-}
-
-/* Entries that asked for their line have it from now on, the lowest first. */
-static void end_asked(struct timed_memory *timed, const struct asked *asked, unsigned first, unsigned end, uint64_t line,
-                      cycle done)
-{
-	const enum cost_part source = source_of(timed);
-	for (unsigned depth = end; depth-- > first;) {
-		const struct asked *here = &asked[depth];
-		if (!here->at)
-			continue;
-		fill_set_add(here->at->fills, here->slot, line, done, source);
-		serve_given(timed, depth, here->entry, here->reach);
-	}
-}
-
 /* The next entry of a level's stream, and all that follows from it. Returns when its line is there. */
-static cycle serve_next(struct timed_memory *timed, unsigned first, struct reach reach, struct cost *cost)
+static cycle serve_next(struct timed_memory *timed, unsigned depth, struct reach reach, struct cost *cost)
 {
+	struct plan_stream *stream = &timed->plan->stream[depth], *below = stream + 1;
 	const struct timed_core *core = &timed->core[0];
-	struct asked asked[CACHE_LEVELS_MAX];
-	struct plan_stream *stream = &timed->plan->stream[first];
-	const uint64_t line = stream->batch.requests[stream->next] >> timed->line_shift;
-	unsigned depth = first;
-	cycle done;
-	for (;; depth++, stream++) {
-		const uint32_t entry = stream->next++;
-		const uint64_t request = stream->batch.requests[entry];
-		if (depth == timed->caches->levels) {
-			done = timed_memory_transfer(timed, core, request, reach, cost);
-			break;
-		}
-		struct asked *here = &asked[depth];
-		const struct timed_stop *at = &core->path[stream->batch.about[entry].kind].stop[depth];
-		here->at = at->level ? at : NULL;
-		if (!at->level)
-			continue;
-		enter_level(timed, core, at->level, at->instance, request, &reach, cost);
-		*here = (struct asked){.at = at, .reach = reach, .entry = entry};
-		done = reach.now + reach.cycles;
-		bool asks = has_asked(stream + 1, entry) && !(stream[1].batch.requests[stream[1].next] & WAY_DIRTY);
-		cycle there = wait_for_fill(timed, at->fills, line, done, cost);
-		if (there > done) {
-			/* Served with the one before it; what it asks for nobody waits for. */
-			if (asks) {
-				here->slot = take_slot(timed, at, &reach, &timed->unseen);
-				cycle fetched = serve_next(timed, depth + 1, reach, &timed->unseen);
-				fill_set_add(at->fills, here->slot, line, fetched, source_of(timed));
-			}
-			done = there;
-		}
-		if (there > here->reach.now + here->reach.cycles || !asks) {
-			timed->served_by = depth;
-			serve_given(timed, depth, entry, here->reach);
-			break;
-		}
-		here->slot = take_slot(timed, at, &reach, cost);
+	const uint32_t entry = stream->next++;
+	const uint64_t request = stream->batch.requests[entry], line = request >> timed->line_shift;
+	if (depth == timed->caches->levels)
+		return timed_memory_transfer(timed, core, request, reach, cost);
+	const struct timed_stop *at = &core->path[stream->batch.about[entry].kind].stop[depth];
+	if (!at->level)
+		return serve_next(timed, depth + 1, reach, cost);
+	enter_level(timed, core, at->level, at->instance, request, &reach, cost);
+	cycle here = reach.now + reach.cycles, done = wait_for_fill(timed, at->fills, line, here, cost);
+	unsigned served_by = depth;
+	if (has_asked(below, entry) && !(below->batch.requests[below->next] & WAY_DIRTY)) {
+		/* A line that went while it was on its way: this miss is served with the one before it. */
+		bool is_merged = done > here;
+		struct cost *paid = is_merged ? &timed->unseen : cost;
+		struct reach asks = reach;
+		uint32_t slot = take_slot(timed, at, &asks, paid);
+		cycle fetched = serve_next(timed, depth + 1, asks, paid);
+		fill_set_add(at->fills, slot, line, fetched, source_of(timed));
+		done = is_merged ? done : fetched;
+		served_by = is_merged ? depth : timed->served_by;
 	}
-	if (depth > first)
-		end_asked(timed, asked, first, depth, line, done);
+	if (has_asked(below, entry)) /* the line that had to go, which nobody waits for */
+		serve_next(timed, depth + 1, reach, &timed->unseen);
+	timed->served_by = served_by;
 	return done;
 }
 

@@ -153,17 +153,22 @@ static struct reclaim_request request_of_pass(const struct buddy *buddy, unsigne
 	return request;
 }
 
+static void ask_reclaimer(struct buddy *buddy, unsigned node, const struct scan_control *sc,
+                          void (*ask)(void *, const struct reclaim_request *), struct reclaim_result *result)
+{
+	struct reclaim_request request = request_of_pass(buddy, node, sc, result);
+	buddy->reclaiming = true;
+	ask(buddy->port.reclaimer->context, &request);
+	buddy->reclaiming = false;
+}
+
 /* shrink_lruvec() of who keeps pages of user memory and of files. */
 static void shrink_kept_pages(struct buddy *buddy, unsigned node, struct scan_control *sc)
 {
-	const struct page_reclaimer *reclaimer = buddy->port.reclaimer;
 	struct reclaim_result result = {0};
-	if (!reclaimer)
+	if (!buddy->port.reclaimer)
 		return;
-	struct reclaim_request request = request_of_pass(buddy, node, sc, &result);
-	buddy->reclaiming = true;
-	reclaimer->shrink(reclaimer->context, &request);
-	buddy->reclaiming = false;
+	ask_reclaimer(buddy, node, sc, buddy->port.reclaimer->shrink, &result);
 	sc->scanned += result.scanned;
 	sc->reclaimed += result.reclaimed;
 	sc->skipped_deactivate |= result.skipped_deactivate;
@@ -175,14 +180,9 @@ static void shrink_kept_pages(struct buddy *buddy, unsigned node, struct scan_co
 
 static void age_kept_pages(struct buddy *buddy, unsigned node, const struct scan_control *sc)
 {
-	const struct page_reclaimer *reclaimer = buddy->port.reclaimer;
 	struct reclaim_result result = {0};
-	if (!reclaimer)
-		return;
-	struct reclaim_request request = request_of_pass(buddy, node, sc, &result);
-	buddy->reclaiming = true;
-	reclaimer->age(reclaimer->context, &request);
-	buddy->reclaiming = false;
+	if (buddy->port.reclaimer)
+		ask_reclaimer(buddy, node, sc, buddy->port.reclaimer->age, &result);
 }
 
 static void end_with_kept_pages(const struct buddy *buddy, unsigned node, bool balanced)
@@ -491,7 +491,6 @@ static unsigned balance_pgdat(struct buddy *buddy, unsigned node, unsigned order
 		continue;
 	if (!balanced && !sc.reclaimed)
 		buddy->nodes[node].kswapd_failures++;
-	end_with_kept_pages(buddy, node, pgdat_balanced(buddy, node, sc.order, highest_zone));
 	update_reclaim_active(buddy, node, highest_zone, false);
 	for (unsigned i = 0; i < buddy->zone_count; i++) {
 		struct zone *zone = &buddy->zones[i];
@@ -505,7 +504,10 @@ static unsigned balance_pgdat(struct buddy *buddy, unsigned node, unsigned order
 /* kswapd_try_to_sleep(): nothing is left to do, or it is of no use. */
 static bool kswapd_sleeps(struct buddy *buddy, unsigned node, unsigned alloc_order, unsigned reclaim_order, unsigned highest_zone)
 {
-	if (buddy->nodes[node].kswapd_failures < MAX_RECLAIM_RETRIES && !pgdat_balanced(buddy, node, reclaim_order, highest_zone))
+	bool hopeless = buddy->nodes[node].kswapd_failures >= MAX_RECLAIM_RETRIES;
+	bool balanced = !hopeless && pgdat_balanced(buddy, node, reclaim_order, highest_zone);
+	end_with_kept_pages(buddy, node, balanced);
+	if (!hopeless && !balanced)
 		return false;
 	reset_isolation_suitable(buddy, node);
 	wakeup_kcompactd(buddy, node, alloc_order, highest_zone);

@@ -12,7 +12,9 @@
  * MODEL: nodes of the files' trees are not allocated; no large folios; a run of neighbouring pages is one request.
  * MODEL: the flusher runs at once and whole, file after file, each in ascending order: when more than dirty_background_ratio
  * percent of free memory and file pages is dirty, until no more is; all files when reclaim wakes it; and every 5 s those that
- * have been dirty for 30 s. Above dirty_ratio who dirties waits until the disk has written all it was given.
+ * have been dirty for 30 s. Above dirty_ratio who dirties waits until the disk has written all it was given. Limits are looked at
+ * where a page is found to be dirty: of one that was written out once that is where it is unmapped, by reclaim, too. A kernel
+ * write-protects it then, and looks in the next write's fault.
  *
  * Laws: a page of the cache is marked with its file and its place; dirty pages are counted by chunks, files and all.
  */

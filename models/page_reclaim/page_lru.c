@@ -471,7 +471,6 @@ void lru_refault(struct page_lru *lru, uint32_t frame, unsigned *marks, page_sha
 		return;
 	bool file = *marks & PG_FILE;
 	struct lruvec *evicted = &lru->nodes[shadow_node(shadow)];
-	unsigned node = lru->zones[zone_of_frame(lru, frame)].node;
 	uint64_t distance = evicted->nonresident_age - shadow_age(shadow);
 	uint64_t size = evicted->pages[LRU_ACTIVE_FILE];
 	*(file ? &lru->counters.workingset_refault_file : &lru->counters.workingset_refault_anon) += 1;
@@ -484,13 +483,13 @@ void lru_refault(struct page_lru *lru, uint32_t frame, unsigned *marks, page_sha
 	if (distance > size)
 		return;
 	*marks |= PG_ACTIVE;
-	lru->nodes[node].nonresident_age++;
-	lru->nodes[node].activated[file ? PAGE_FILE : PAGE_ANON]++;
+	evicted->nonresident_age++;
+	evicted->activated[file ? PAGE_FILE : PAGE_ANON]++;
 	*(file ? &lru->counters.workingset_activate_file : &lru->counters.workingset_activate_anon) += 1;
 	if (!shadow_workingset(shadow))
 		return;
 	*marks |= PG_WORKINGSET;
-	lru_note_cost(lru, node, file ? PAGE_FILE : PAGE_ANON, 1);
+	lru_note_cost(lru, lru->zones[zone_of_frame(lru, frame)].node, file ? PAGE_FILE : PAGE_ANON, 1);
 	*(file ? &lru->counters.workingset_restore_file : &lru->counters.workingset_restore_anon) += 1;
 }
 

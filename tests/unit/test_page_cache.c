@@ -153,6 +153,72 @@ static void dirty_pages_are_written(void **state)
 	end(&rig);
 }
 
+/*
+ * A page that only its entry knows to be dirty is dirty when it is unmapped: it stays, active, for the flusher, and goes when it
+ * is written. Would catch: what was written through a mapping is lost.
+ */
+static void dirty_by_its_entry_alone(void **state)
+{
+	(void)state;
+	struct file_rig rig = make(100);
+	struct page_lru *lru = rig.rig->lru;
+	struct reclaim_result result = {0};
+	struct reclaim_request request = {.end_pfn = FRAMES,
+	                                  .priority = 0,
+	                                  .to_reclaim = 32,
+	                                  .flags = GFP_KERNEL,
+	                                  .may_writepage = true,
+	                                  .result = &result};
+	assert_int_equal(fault(&rig, 7, FILE_RANDOM), FILE_FAULT_MAJOR);
+	uint32_t frame = page_cache_find(rig.cache, rig.file, 7);
+	rig_map(rig.rig, 0, frame, true);
+	rig.rig->entries[0].accessed = false;
+	page_lru_drain(lru, 0);
+	lru->reclaimer.shrink(lru, &request);
+	assert_int_equal(result.reclaimed, 0);
+	assert_int_equal(rig.rig->mapped, 0);
+	assert_true(page_has(lru, frame, PG_DIRTY) && page_has(lru, frame, PG_ACTIVE));
+	page_cache_wake_flusher(rig.cache, 0);
+	assert_int_equal(lru->counters.pgpgout, 1);
+	lru->reclaimer.shrink(lru, &request);
+	assert_int_equal(result.reclaimed, 1);
+	assert_int_equal(page_cache_find(rig.cache, rig.file, 7), PAGE_NONE);
+	end(&rig);
+}
+
+/*
+ * kswapd leaves dirty pages that it meets for the first time to the flusher, and wakes it where it met no others; written, they
+ * are the next to go. Would catch: single pages written by kswapd, a flusher that sleeps, pages that stay active.
+ */
+static void reclaim_wakes_the_flusher(void **state)
+{
+	(void)state;
+	struct file_rig rig = make(100);
+	struct page_lru *lru = rig.rig->lru;
+	struct reclaim_result result = {0};
+	struct reclaim_request request = {.end_pfn = FRAMES,
+	                                  .priority = 0,
+	                                  .to_reclaim = 32,
+	                                  .flags = GFP_KERNEL,
+	                                  .kswapd = true,
+	                                  .may_writepage = true,
+	                                  .result = &result};
+	for (uint32_t index = 0; index < 10; index++) {
+		fault(&rig, index, FILE_RANDOM);
+		page_cache_set_dirty(rig.cache, 0, page_cache_find(rig.cache, rig.file, index));
+	}
+	page_lru_drain(lru, 0);
+	lru->reclaimer.shrink(lru, &request);
+	assert_int_equal(result.reclaimed, 0);
+	assert_int_equal(lru->counters.nr_vmscan_immediate_reclaim, 10);
+	assert_int_equal(lru->counters.nr_vmscan_write, 0);
+	assert_int_equal(lru->counters.pgpgout, 10);
+	lru->reclaimer.shrink(lru, &request);
+	assert_int_equal(result.reclaimed, 10);
+	rig_check(rig.rig);
+	end(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -162,6 +228,8 @@ int main(void)
 	        cmocka_unit_test(misses_end_reading_around),
 	        cmocka_unit_test(a_file_larger_than_memory),
 	        cmocka_unit_test(dirty_pages_are_written),
+	        cmocka_unit_test(dirty_by_its_entry_alone),
+	        cmocka_unit_test(reclaim_wakes_the_flusher),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -113,6 +113,15 @@ static void only_what_changed_is_written(void **state)
 	for (uint32_t page = 0; page < pages; page++)
 		assert_true(rig_touch(rig, page, false));
 	assert_true(rig->lru->counters.pswpout >= written + pages - FRAMES);
+	/* Back by a load, and written to without a fault: only the entry tells, and the slot has the old contents. */
+	for (uint32_t page = 0; page < 2 * pages; page++)
+		assert_true(rig_touch(rig, page % pages, false));
+	written = rig->lru->counters.pswpout;
+	for (uint32_t page = 0; page < pages; page++)
+		assert_true(rig_touch(rig, page, false) && rig_touch(rig, page, true));
+	for (uint32_t page = 0; page < pages; page++)
+		assert_true(rig_touch(rig, page, false));
+	assert_true(rig->lru->counters.pswpout >= written + pages - FRAMES);
 	rig_check(rig);
 	rig_end(rig);
 }
@@ -173,6 +182,106 @@ static void second_chance(void **state)
 	rig_end(rig);
 }
 
+/* Whether a pass ages the active list of files, where the lists are so long. */
+static bool ages_active_files(uint64_t inactive, uint64_t active)
+{
+	struct lru_rig *rig = make();
+	struct lruvec *lists = &rig->lru->nodes[0];
+	struct reclaim_result result = {0};
+	struct reclaim_request request = {
+	        .end_pfn = FRAMES, .priority = 0, .to_reclaim = 32, .flags = GFP_KERNEL, .result = &result};
+	uint32_t file = page_cache_add_file(rig->lru->cache, 64), frame;
+	for (uint32_t index = 0; index < 64; index++) {
+		assert_int_equal(page_cache_fault(rig->lru->cache, 0, file, index, FILE_RANDOM, &frame), FILE_FAULT_MAJOR);
+		page_lru_mark_accessed(rig->lru, 0, frame);
+		page_lru_mark_accessed(rig->lru, 0, frame);
+		page_lru_unpin(rig->lru, 0, frame);
+	}
+	page_lru_drain(rig->lru, 0);
+	uint64_t more_inactive = inactive - lists->pages[LRU_INACTIVE_FILE], more_active = active - lists->pages[LRU_ACTIVE_FILE];
+	lists->pages[LRU_INACTIVE_FILE] += more_inactive;
+	lists->pages[LRU_ACTIVE_FILE] += more_active;
+	rig->lru->reclaimer.shrink(rig->lru, &request);
+	lists->pages[LRU_INACTIVE_FILE] -= more_inactive;
+	lists->pages[LRU_ACTIVE_FILE] -= more_active;
+	assert_true(result.skipped_deactivate == !rig->lru->counters.pgrefill);
+	rig_check(rig);
+	page_cache_remove_file(rig->lru->cache, 0, file);
+	rig_end(rig);
+	return !result.skipped_deactivate;
+}
+
+/*
+ * The table above inactive_is_low() in mm/vmscan.c: 1:1 below a gigabyte, then 3:1, 10:1 from 10 GiB and 31:1 from 100 GiB on.
+ * Would catch: another ratio, one that does not grow with memory.
+ */
+static void share_of_the_inactive_list(void **state)
+{
+	(void)state;
+	const uint64_t gigabyte = (1ull << 30) / PAGE_SIZE;
+	assert_false(ages_active_files(1000, 1000));
+	assert_true(ages_active_files(1000, 1001));
+	assert_false(ages_active_files(gigabyte / 4, gigabyte * 3 / 4));
+	assert_true(ages_active_files(gigabyte / 4, gigabyte * 3 / 4 + 1));
+	assert_false(ages_active_files(gigabyte, 10 * gigabyte - gigabyte / 4));
+	assert_true(ages_active_files(gigabyte, 10 * gigabyte + 1));
+	assert_false(ages_active_files(4 * gigabyte, 4 * 31 * gigabyte * 3 / 4));
+	assert_false(ages_active_files(100 * gigabyte / 32 + 1, 31 * (100 * gigabyte / 32 + 1)));
+	assert_true(ages_active_files(100 * gigabyte / 32 + 1, 31 * (100 * gigabyte / 32 + 1) + 1));
+}
+
+/*
+ * get_scan_count() by hand, swappiness 60, half of 400 pages of each kind: 60 : 140 without costs; with costs of 300 and 100 it
+ * is 60 * 1201 / 701 = 102 to 140 * 1201 / 501 = 335. What is written out is a cost, and all costs are halved above a quarter of
+ * the lists. Where no evicted page of a file came back and many are inactive, files are taken alone. Would catch: shares
+ * exchanged, costs that are not noted or never forgotten, anonymous memory taken although files would do, or the other way round.
+ */
+static void shares_of_memory_and_files(void **state)
+{
+	(void)state;
+	const struct {
+		uint64_t anon_cost, file_cost, came_back, scanned_anon, scanned_file;
+	} cases[] = {{0, 0, 1, 60, 140}, {300, 100, 1, 200 * 102 / 437, 200 * 335 / 437}, {0, 0, 0, 0, 200}};
+	for (unsigned nr = 0; nr < 3; nr++) {
+		struct lru_rig *rig = make();
+		struct lruvec *lists = &rig->lru->nodes[0];
+		struct reclaim_result result = {0};
+		struct reclaim_request request = {.end_pfn = FRAMES,
+		                                  .priority = 1,
+		                                  .to_reclaim = UINT64_MAX,
+		                                  .flags = GFP_KERNEL,
+		                                  .may_swap = true,
+		                                  .may_writepage = true,
+		                                  .result = &result};
+		uint32_t file = page_cache_add_file(rig->lru->cache, 400), frame;
+		for (uint32_t page = 0; page < 400; page++) {
+			rig_touch(rig, page, true);
+			rig->entries[page].accessed = false;
+			page_cache_fault(rig->lru->cache, 0, file, page, FILE_RANDOM, &frame);
+			page_lru_unpin(rig->lru, 0, frame);
+		}
+		page_lru_drain(rig->lru, 0);
+		lists->anon_cost = cases[nr].anon_cost;
+		lists->file_cost = cases[nr].file_cost;
+		lists->activated[PAGE_FILE] = cases[nr].came_back; /* since the last reclaim */
+		rig->lru->reclaimer.shrink(rig->lru, &request);
+		lists->activated[PAGE_FILE] = 0;
+		assert_int_equal(rig->lru->counters.pgscan_anon, cases[nr].scanned_anon);
+		assert_int_equal(rig->lru->counters.pgscan_file, cases[nr].scanned_file);
+		if (nr == 0) {
+			assert_int_equal(rig->lru->counters.pswpout, 60);
+			assert_int_equal(lists->anon_cost, 60);
+			/* 260 pages' cost, 600 pages on the lists. */
+			lru_note_cost(rig->lru, 0, PAGE_FILE, 200);
+			assert_int_equal(lists->anon_cost, 30);
+			assert_int_equal(lists->file_cost, 100);
+		}
+		rig_check(rig);
+		page_cache_remove_file(rig->lru->cache, 0, file);
+		rig_end(rig);
+	}
+}
+
 /* Would catch: a distance taken from the wrong end, a size that leaves a list out, a refault that is not counted. */
 static void refault_distance(void **state)
 {
@@ -203,6 +312,24 @@ static void refault_distance(void **state)
 	assert_int_equal(rig->lru->counters.workingset_refault_file, 2);
 	assert_int_equal(rig->lru->counters.workingset_activate_anon, 1);
 	assert_int_equal(rig->lru->counters.workingset_restore_file, 1);
+	/* An eviction is an event, too, and its shadow tells when it was. */
+	uint64_t age = lists->nonresident_age;
+	rig->lru->frames[5].marks = PG_WORKINGSET;
+	page_shadow shadow = lru_evict(rig->lru, 5);
+	rig->lru->frames[5].marks = 0;
+	assert_int_equal(shadow_age(shadow), age);
+	assert_true(shadow_workingset(shadow));
+	assert_int_equal(lists->nonresident_age, age + 1);
+	/* Of another node's lists: they age and are active again, the cost is where the page is now. */
+	struct lruvec *other = &rig->lru->nodes[1];
+	marks = PG_FILE;
+	other->nonresident_age = 500;
+	lru_refault(rig->lru, 5, &marks, shadow_pack(500, 1, true));
+	assert_int_equal(other->nonresident_age, 501);
+	assert_int_equal(other->activated[PAGE_FILE], 1);
+	assert_int_equal(lists->nonresident_age, age + 1);
+	assert_int_equal(lists->file_cost, 2);
+	assert_int_equal(other->file_cost, 0);
 	for (unsigned list = 0; list < LRU_LISTS; list++)
 		lists->pages[list] = 0;
 	rig_end(rig);
@@ -289,6 +416,8 @@ int main(void)
 	        cmocka_unit_test(only_what_changed_is_written),
 	        cmocka_unit_test(without_room_on_the_device_memory_ends),
 	        cmocka_unit_test(second_chance),
+	        cmocka_unit_test(share_of_the_inactive_list),
+	        cmocka_unit_test(shares_of_memory_and_files),
 	        cmocka_unit_test(refault_distance),
 	        cmocka_unit_test(batches_and_marks),
 	        cmocka_unit_test(read_ahead_in_turn),

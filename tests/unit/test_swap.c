@@ -43,6 +43,21 @@ static void clusters(void **state)
 	swap_release(&swap);
 }
 
+/*
+ * Free clusters come in columns of as many as a tree of the swap cache has (16,384 slots: 64 of 256), so that CPUs do not meet in
+ * a tree: of 130, cluster 0 being the header's, 64 and 128 come first, then 1 and 65. Would catch: clusters in ascending order.
+ */
+static void clusters_by_tree(void **state)
+{
+	const uint32_t order[] = {64, 128, 1, 65, 129, 2};
+	struct swap swap;
+	(void)state;
+	make(&swap, 130 * 256, 6);
+	for (unsigned cpu = 0; cpu < 6; cpu++)
+		assert_int_equal(swap_take(&swap, cpu), order[cpu] * 256);
+	swap_release(&swap);
+}
+
 /* The last cluster is not whole, and not free therefore. Would catch: slots beyond the end. */
 static void every_slot_once(void **state)
 {
@@ -152,8 +167,11 @@ static void device_times(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(clusters),     cmocka_unit_test(every_slot_once),
-	        cmocka_unit_test(the_way_back), cmocka_unit_test(full_device_takes_cached_slots),
+	        cmocka_unit_test(clusters),
+	        cmocka_unit_test(clusters_by_tree),
+	        cmocka_unit_test(every_slot_once),
+	        cmocka_unit_test(the_way_back),
+	        cmocka_unit_test(full_device_takes_cached_slots),
 	        cmocka_unit_test(device_times),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
