@@ -1086,10 +1086,10 @@ static const struct setting table[] = {
          .default_text = "128 MiB",
          .min = 16 * MIB,
          .max = 900 * MIB,
-         .help = "x86-32: addresses kept for vmalloc where memory is larger than what is left (boot parameter vmalloc=); "
-                 "kernel.lowmem "
-                 "shrinks by as much",
-         .source = "arch/x86/mm/pgtable_32.c: __VMALLOC_RESERVE",
+         .help = "x86-32: addresses from the end of low memory, where memory is larger, to the end of the vmalloc range, the 8 "
+                 "MiB "
+                 "hole below it with them; boot parameter vmalloc= sets 8 MiB more than it says",
+         .source = "arch/x86/mm/pgtable_32.c: __VMALLOC_RESERVE, parse_vmalloc()",
          AT(kernel.vmalloc_reserve_bytes)},
         {.key = "kernel.nr_cpus",
          .type = SETTING_COUNT,
@@ -1098,17 +1098,21 @@ static const struct setting table[] = {
          .zero_word = "auto",
          .min = 1,
          .max = 8192,
-         .help = "CPUs that the kernel is built for: the more, the smaller vm_map_ram's blocks; auto: 8192, on x86-32 32",
+         .help = "CPUs that the kernel is built for: the more, the smaller vm_map_ram's blocks and, on x86-32, low memory (at "
+                 "most 64 "
+                 "count there); auto: 8192, on x86-32 32",
          .source = "Debian's kernel configuration: CONFIG_NR_CPUS",
          AT(kernel.nr_cpus)},
         {.key = "kernel.lowmem",
          .type = SETTING_SIZE,
-         .default_text = "896 MiB",
+         .default_text = "auto",
+         .zero_word = "auto",
          .min = 32 * MIB,
          .max = 4096 * MIB,
-         .help = "x86-32: memory that the kernel maps for good; zone HighMem begins where it ends",
-         .source = "arch/x86/include/asm/pgtable_32_areas.h: MAXMEM is the last GiB without 128 MiB for vmalloc (and the fixed "
-                   "maps)",
+         .help = "x86-32: memory that the kernel maps for good; zone HighMem begins where it ends; auto: the last GiB less fixed "
+                 "maps "
+                 "(by kernel.nr_cpus and PAE) and kernel.vmalloc_reserve: 875.99 MiB, with PAE 879.99 MiB",
+         .source = "arch/x86/include/asm/pgtable_32_areas.h: MAXMEM",
          AT(kernel.lowmem_bytes)},
         {.key = "kernel.transparent_hugepage",
          .type = SETTING_BOOL,
@@ -2154,6 +2158,26 @@ bool settings_are_pae(const struct settings *settings)
 {
 	const struct machine_settings *machine = &settings->machine;
 	return machine->architecture == ARCHITECTURE_X86_32 && strcmp(machine->paging, "x86_pae") == 0;
+}
+
+/* CONFIG_NR_CPUS of Debian's kernels. */
+uint32_t settings_kernel_cpus(const struct settings *settings, bool is_64bit)
+{
+	if (settings->kernel.nr_cpus)
+		return settings->kernel.nr_cpus;
+	return is_64bit ? 8192 : 32;
+}
+
+struct layout_32bit settings_layout_32bit(const struct settings *settings)
+{
+	struct layout_32bit machine = {.lowmem_bytes = settings->kernel.lowmem_bytes,
+	                               .memory_bytes = settings->machine.memory_bytes,
+	                               .cpus = settings->machine.cpus,
+	                               .kernel_cpus = settings_kernel_cpus(settings, false),
+	                               .pae = settings_are_pae(settings)};
+	if (!machine.lowmem_bytes)
+		machine.lowmem_bytes = layout_maxmem_32bit(&machine, settings->kernel.vmalloc_reserve_bytes);
+	return machine;
 }
 
 uint64_t settings_mhz(const struct settings *settings)

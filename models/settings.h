@@ -13,6 +13,7 @@
 #include "sim/cache_hierarchy.h"
 #include "sim/core_config.h"
 #include "sim/interconnect.h"
+#include "sim/layout.h"
 
 enum timing { TIMING_NONE, TIMING_CYCLES };
 enum pace { PACE_RECORDED, PACE_ASAP };
@@ -135,8 +136,8 @@ struct kernel_settings {
 	uint32_t percpu_pagelist_high_fraction;            /* auto */
 	uint32_t lowmem_reserve_dma, lowmem_reserve_dma32; /* sysctl lowmem_reserve_ratio: 256 256 */
 	uint32_t lowmem_reserve_normal;                    /* 32 */
-	uint64_t vmalloc_reserve_bytes;                    /* x86-32: boot parameter vmalloc= */
-	uint64_t lowmem_bytes;                             /* x86-32: what the direct map reaches; HIGHMEM is above */
+	uint64_t vmalloc_reserve_bytes;                    /* x86-32: __VMALLOC_RESERVE */
+	uint64_t lowmem_bytes;                             /* x86-32: what the direct map reaches; 0 = MAXMEM */
 	bool transparent_hugepage;                         /* order-9 pcp lists */
 	bool compaction;                                   /* CONFIG_COMPACTION */
 	bool pcid;                                         /* address spaces keep their translations over switches */
@@ -232,6 +233,12 @@ void settings_copy(struct settings *to, const struct settings *from);
 
 /* Whether the kernel is an x86-32 one with PAE: entries of 8 bytes, memory beyond 4 GiB. */
 bool settings_are_pae(const struct settings *settings);
+
+/* CPUs that the kernel is built for. */
+uint32_t settings_kernel_cpus(const struct settings *settings, bool is_64bit);
+
+/* What the map of an x86-32 kernel depends on; lowmem_bytes is kernel.lowmem or, of auto, MAXMEM. */
+struct layout_32bit settings_layout_32bit(const struct settings *settings);
 
 /* Cycles of a core in a microsecond, at least 1. */
 uint64_t settings_mhz(const struct settings *settings);

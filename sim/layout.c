@@ -61,36 +61,96 @@ void layout_set_5level(struct layout *layout)
 	set_spans(layout, spans_5level, sizeof spans_5level);
 }
 
-/* i386: PAGE_OFFSET; the image at CONFIG_PHYSICAL_START; VMALLOC_START and VMALLOC_END with 896 MiB of low memory. */
+/* i386: PAGE_OFFSET; the image at CONFIG_PHYSICAL_START. */
 #define I386_DIRECT_MAP 0xc0000000u
 #define I386_TEXT 0xc1000000u
 #define I386_DATA 0xc1200000u /* MODEL: 2 MiB of text; in a small kernel the rest of its image is data */
 #define I386_TEXT_END 0xc2000000u
-#define I386_VMALLOC 0xf8800000u
-#define I386_VMALLOC_END 0xff7fe000u
+/* arch/x86/include/asm/pgtable_32_areas.h, VMALLOC_OFFSET: a hole above low memory. */
+#define VMALLOC_OFFSET (8u << 20)
 
 /* Per-CPU data of a CPU: recorded boots of the i386 kernel (models/page_allocator/memory_map.c). */
 #define I386_PER_CPU_UNIT (29u << PAGE_SHIFT)
 
 #define LARGEST_BLOCK (1ull << 10) /* pages: MAX_ORDER_NR_PAGES */
 
-static void set_spans_32bit(struct layout *layout, uint64_t lowmem_end)
+/* arch/x86/include/asm/fixmap.h, behind the local kmaps: PCIe's window and two pages of GHES; early_ioremap()'s; the test of WP,
+ * TXT. */
+#define FIX_PERMANENT_REST 3u
+#define FIX_BTMAPS 512u
+#define FIX_TEMPORARY_REST 2u
+/* struct cpu_entry_area: descriptor table, entry stack, double-fault stack, two guards, 5 of the TSS, 33 of the debug store. */
+#define CPU_ENTRY_AREA_PAGES 43u
+#define CPU_ENTRY_IDT_PAGES 1u
+#define VMALLOC_END_GAP (2u * PAGE_SIZE)
+/* arch/x86/Kconfig: NR_CPUS_RANGE_END with X86_BIGSMP. */
+#define I386_NR_CPUS_MAX 64u
+
+static uint32_t kernel_cpus_32bit(const struct layout_32bit *machine)
 {
+	return machine->kernel_cpus < I386_NR_CPUS_MAX ? machine->kernel_cpus : I386_NR_CPUS_MAX;
+}
+
+/* Entries of a page table. */
+static uint32_t table_entries(const struct layout_32bit *machine)
+{
+	return machine->pae ? 512 : 1024;
+}
+
+/* FIXADDR_TOT_START. The boot's mappings must not share a table's end, so they may begin at the next multiple of their number. */
+static uint64_t fixmap_start(const struct layout_32bit *machine)
+{
+	uint32_t pages = FIX_KMAP_BEGIN + KM_MAX_IDX * kernel_cpus_32bit(machine) + FIX_PERMANENT_REST;
+	if (pages / table_entries(machine) != (pages + FIX_BTMAPS - 1) / table_entries(machine))
+		pages = (pages + FIX_BTMAPS - 1) / FIX_BTMAPS * FIX_BTMAPS;
+	return FIXADDR_TOP_32BIT - (uint64_t)(pages + FIX_BTMAPS + FIX_TEMPORARY_REST) * PAGE_SIZE;
+}
+
+/* PKMAP_BASE: below the fixmap come the CPUs' entry areas, the LDT and the permanent kmaps, each from a table's first page on. */
+static uint64_t pkmap_base(const struct layout_32bit *machine)
+{
+	uint64_t table = (uint64_t)table_entries(machine) * PAGE_SIZE;
+	uint64_t entry_pages = (uint64_t)CPU_ENTRY_AREA_PAGES * kernel_cpus_32bit(machine) + CPU_ENTRY_IDT_PAGES;
+	uint64_t entry_areas = (fixmap_start(machine) - entry_pages * PAGE_SIZE) & ~(table - 1);
+	return entry_areas - 2 * table;
+}
+
+uint64_t layout_maxmem_32bit(const struct layout_32bit *machine, uint64_t vmalloc_reserve)
+{
+	return pkmap_base(machine) - VMALLOC_END_GAP - I386_DIRECT_MAP - vmalloc_reserve;
+}
+
+/* The end of the direct map's memory. */
+static uint64_t lowmem_end(const struct layout_32bit *machine)
+{
+	uint64_t lowmem = machine->lowmem_bytes < machine->memory_bytes ? machine->lowmem_bytes : machine->memory_bytes;
+	return lowmem & ~(uint64_t)(PAGE_SIZE - 1);
+}
+
+struct layout_span layout_vmalloc_32bit(const struct layout_32bit *machine)
+{
+	return (struct layout_span){I386_DIRECT_MAP + lowmem_end(machine) + VMALLOC_OFFSET,
+	                            pkmap_base(machine) - VMALLOC_END_GAP - 1, REGION_VMALLOC};
+}
+
+static void set_spans_32bit(struct layout *layout, const struct layout_32bit *machine)
+{
+	uint64_t pkmap = pkmap_base(machine), pkmap_bytes = (uint64_t)table_entries(machine) * PAGE_SIZE;
 	const struct layout_span spans[] = {{0, I386_DIRECT_MAP - 1, REGION_USER},
 	                                    {I386_DIRECT_MAP, I386_TEXT - 1, REGION_DIRECT_MAP},
 	                                    {I386_TEXT, I386_TEXT_END - 1, REGION_TEXT},
 	                                    {I386_TEXT_END, layout->per_cpu - 1, REGION_DIRECT_MAP},
 	                                    {layout->per_cpu, layout->vmemmap - 1, REGION_PER_CPU},
-	                                    {layout->vmemmap, lowmem_end - 1, REGION_VMEMMAP},
-	                                    {I386_VMALLOC, I386_VMALLOC_END - 1, REGION_VMALLOC},
-	                                    {0xff800000u, 0xffbfffffu, REGION_KMAP},
-	                                    {0xffc00000u, 0xffffefffu, REGION_FIXMAP}};
+	                                    {layout->vmemmap, I386_DIRECT_MAP + lowmem_end(machine) - 1, REGION_VMEMMAP},
+	                                    layout_vmalloc_32bit(machine),
+	                                    {pkmap, pkmap + pkmap_bytes - 1, REGION_KMAP},
+	                                    {fixmap_start(machine), FIXADDR_TOP_32BIT - 1, REGION_FIXMAP}};
 	set_spans(layout, spans, sizeof spans);
 }
 
 void layout_set_32bit(struct layout *layout, const struct layout_32bit *machine)
 {
-	uint64_t lowmem = machine->lowmem_bytes < machine->memory_bytes ? machine->lowmem_bytes : machine->memory_bytes;
+	uint64_t lowmem = lowmem_end(machine);
 	uint64_t blocks = (machine->memory_bytes >> PAGE_SHIFT) / LARGEST_BLOCK + 1;
 	uint64_t map_bytes = blocks * LARGEST_BLOCK * layout->page_struct_bytes;
 	if ((machine->memory_bytes >> PAGE_SHIFT) % LARGEST_BLOCK == 0)
@@ -104,11 +164,11 @@ void layout_set_32bit(struct layout *layout, const struct layout_32bit *machine)
 	layout->per_cpu = I386_DIRECT_MAP + first;
 	layout->per_cpu_stride = I386_PER_CPU_UNIT;
 	layout->per_cpu_units = machine->cpus;
-	layout->per_cpu_chunks_end = I386_VMALLOC_END;
+	layout->per_cpu_chunks_end = layout_vmalloc_32bit(machine).last + 1;
 	layout->vmemmap = layout->per_cpu + per_cpu_bytes;
 	layout->kernel_data = I386_DATA;
 	layout->kernel_data_end = I386_TEXT_END;
-	set_spans_32bit(layout, I386_DIRECT_MAP + lowmem);
+	set_spans_32bit(layout, machine);
 }
 
 const char *region_name(enum region region)
@@ -215,7 +275,8 @@ uint64_t layout_per_cpu_alloc(struct layout *layout, uint32_t bytes)
 		offset += room;
 	layout->per_cpu_used = offset + size;
 	if (layout->per_cpu_chunks_end)
-		chunks += (layout->per_cpu_chunks_end - I386_VMALLOC) / (stride * layout->per_cpu_units);
+		chunks += (layout->per_cpu_chunks_end - layout_span_of(layout, REGION_VMALLOC)->first) /
+		          (stride * layout->per_cpu_units);
 	SIM_ASSERT(size <= stride && layout->per_cpu_used <= chunks * stride);
 	return offset;
 }

@@ -8,27 +8,27 @@
  *   per_cpu       + cpu * stride       per-CPU data: pcp lists, cpu slabs, arrays
  *   kernel_data   ...                  zones, kmem_cache descriptors, locks: handed out once, upward, never freed
  *
- * The map, without KASLR (Documentation/x86/x86_64/mm.rst; i386: arch/x86/include/asm/pgtable_32_areas.h and what a machine with
- * 896 MiB of low memory prints at boot):
+ * The map, without KASLR (Documentation/x86/x86_64/mm.rst; i386: arch/x86/include/asm/pgtable_32_areas.h, here with PAE, built
+ * for 32 CPUs; layout_vmalloc_32bit()):
  *
  *             4 levels             5 levels             i386
  *   user      0000000000000000     0000000000000000     00000000
  *             00007fffffffffff     00ffffffffffffff     bfffffff
  *   direct    ffff888000000000     ff11000000000000     c0000000    every frame; pages as large as fit (sim/kernel_map.h)
- *   map       ffffc87fffffffff     ff90ffffffffffff     f7ffffff    i386: the first 896 MiB
+ *   map       ffffc87fffffffff     ff90ffffffffffff     f6ffdfff    i386: the first 879.99 MiB
  *   per-CPU   ffffc88000000000     ff91000000000000     (lowmem)    in a hole of the kernel's map; i386: in the direct map, below
  *   data      ffffc8ffffffffff     ff9fffffffffffff                 the struct pages; what has no room there in vmalloc
- *   vmalloc   ffffc90000000000     ffa0000000000000     f8800000    4 KiB pages
- *             ffffe8ffffffffff     ffd1ffffffffffff     ff7fdfff
+ *   vmalloc   ffffc90000000000     ffa0000000000000     f77fe000    4 KiB pages
+ *             ffffe8ffffffffff     ffd1ffffffffffff     feffdfff
  *   vmemmap   ffffea0000000000     ffd4000000000000     (lowmem)    2 MiB pages; i386: mem_map, the last of low memory
  *             ffffeaffffffffff     ffd5ffffffffffff
- *   kmap                                                ff800000    permanent kmaps
- *                                                       ffbfffff
+ *   kmap                                                ff000000    permanent kmaps
+ *                                                       ff1fffff
  *   text      ffffffff80000000     ffffffff80000000     c1000000    the kernel's image, 2 MiB pages (i386: in the direct map)
  *             ffffffff9fffffff     ffffffff9fffffff     c1ffffff
  *   modules   ffffffffa0000000     ffffffffa0000000
  *             fffffffffeffffff     fffffffffeffffff
- *   fixmap    ffffffffff000000     ffffffffff000000     ffc00000    4 KiB pages, those of kmap_local on i386
+ *   fixmap    ffffffffff000000     ffffffffff000000     ff9fd000    4 KiB pages, those of kmap_local on i386
  *             ffffffffff5fffff     ffffffffff5fffff     ffffefff
  *
  * MODEL: descriptors lie in kernel_data and per_cpu, each on its own cache line, instead of inside slabs and the per-CPU
@@ -106,7 +106,30 @@ struct layout_32bit {
 	uint64_t lowmem_bytes; /* what the direct map reaches */
 	uint64_t memory_bytes; /* end of memory */
 	unsigned cpus;
+	uint32_t kernel_cpus; /* CONFIG_NR_CPUS; above 64 as 64 */
+	bool pae;
 };
+
+/* arch/x86/include/asm/fixmap.h: FIXADDR_TOP; pages from there down to the local kmaps: a hole, two consoles, the local APIC and
+ * 64 of the I/O APICs; asm-generic/kmap_size.h, KM_MAX_IDX: local kmaps of a CPU, at which
+ * depth the kernel gives up. */
+#define FIXADDR_TOP_32BIT 0xfffff000u
+#define FIX_KMAP_BEGIN 68u
+#define KM_MAX_IDX 16u
+
+/*
+ * MAXMEM of a 32-bit kernel: bytes of low memory where memory is larger, from PAGE_OFFSET to VMALLOC_END less the bytes kept for
+ * vmalloc (__VMALLOC_RESERVE). Of `machine` it reads the kernel's CPUs and PAE. Source: arch/x86/include/asm/pgtable_32_areas.h,
+ * fixmap.h, cpu_entry_area.h; arch/x86/mm/init_32.c: find_low_pfn_range(). A boot without PAE, for 4 CPUs, ends at 373fe000
+ * (configs/kernels/lab-6.1-i386.yaml), Debian's 6.0.0-0.deb11.6-686-pae, for 32, at 36ffe000 (published boot log).
+ *
+ * MODEL: the fixmap and struct cpu_entry_area are those of Debian's options (PCI_MMCONFIG, ACPI_APEI_GHES, INTEL_TXT,
+ * X86_IOPL_IOPERM). Effect: another kernel's MAXMEM can be another multiple of 2 or 4 MiB; kernel.lowmem says it.
+ */
+uint64_t layout_maxmem_32bit(const struct layout_32bit *machine, uint64_t vmalloc_reserve);
+
+/* VMALLOC_START, 8 MiB above the end of low memory, to VMALLOC_END; empty (last < first) if low memory leaves no room. */
+struct layout_span layout_vmalloc_32bit(const struct layout_32bit *machine);
 
 /*
  * The map of a 32-bit kernel (PAGE_OFFSET c0000000), not of NUMA; object allocators tell the size of a pointer from it. The

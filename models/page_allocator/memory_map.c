@@ -230,8 +230,9 @@ static bool set_memory(struct memory_map *map, const struct settings *settings, 
 		return error_set(error, ERROR_USAGE, "machine.reserved: leaves no memory above the first MiB");
 	map->end_pfn = map->memory[map->memory_count - 1].end;
 	map->lowmem_end_pfn = UINT32_MAX;
-	if (is_32bit(settings) && settings->kernel.lowmem_bytes >> PAGE_SHIFT < map->end_pfn)
-		map->lowmem_end_pfn = (uint32_t)(settings->kernel.lowmem_bytes >> PAGE_SHIFT);
+	uint64_t lowmem_pages = settings_layout_32bit(settings).lowmem_bytes >> PAGE_SHIFT;
+	if (is_32bit(settings) && lowmem_pages < map->end_pfn)
+		map->lowmem_end_pfn = (uint32_t)lowmem_pages;
 	return true;
 }
 

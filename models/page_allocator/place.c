@@ -51,7 +51,7 @@ static bool kind_of(const char *name, enum zone_kind *kind)
 /* The frames a zone may lie in if no zoneinfo says so. */
 static void zone_bounds(enum zone_kind kind, bool is_32bit, const struct settings *settings, uint64_t *start, uint64_t *end)
 {
-	uint64_t lowmem_end = settings->kernel.lowmem_bytes >> PAGE_SHIFT;
+	uint64_t lowmem_end = settings_layout_32bit(settings).lowmem_bytes >> PAGE_SHIFT;
 	*start = kind == ZONE_DMA ? 1 : kind == ZONE_HIGHMEM ? lowmem_end : DMA_END_PFN;
 	*end = kind == ZONE_DMA ? DMA_END_PFN : kind == ZONE_DMA32 ? DMA32_END_PFN : UINT32_MAX;
 	if (is_32bit)

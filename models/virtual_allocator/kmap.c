@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* FIXADDR_TOP less FIX_KMAP_BEGIN pages: a hole, two consoles, the local APIC and 64 of the I/O APICs (asm/fixmap.h). */
-#define FIXMAP_BEGIN 0xfffbb000u
+/* Address of the first local slot. */
+#define FIXMAP_BEGIN (FIXADDR_TOP_32BIT - FIX_KMAP_BEGIN * PAGE_SIZE)
 
 /* struct page_address_map: page, virtual, list. struct page_address_slot: a list head and its lock, on a line of its own. */
 #define ADDRESS_MAP_BYTES 16u

@@ -32,8 +32,6 @@
 /* LAST_PKMAP: slots of one page table, by the size of its entries. */
 #define LAST_PKMAP 1024u
 #define LAST_PKMAP_PAE 512u
-/* The depth at which the kernel gives up: the slot of that number is never used. */
-#define KM_MAX_IDX 16u
 /* PA_HASH_ORDER of mm/highmem.c */
 #define PA_HASH_BUCKETS 128u
 

@@ -41,12 +41,8 @@ static const struct vmalloc_layout layout_64 = {
         .modules_end = 0xffffffffff000000,
 };
 
-/*
- * arch/x86/include/asm/pgtable_32_areas.h: up to two pages below the permanent kmaps, which lie at ff400000 without PAE. Where it
- * begins, and with it the range of modules: range_32().
- */
+/* Without PAE. The range, which is that of modules too, and what PAE changes: set_32bit(). */
 static const struct vmalloc_layout layout_32 = {
-        .end = 0xff3fe000,
         .address_end = UINT32_MAX,
         .area_bytes = 32,
         .mapping_bytes = 32,
@@ -54,11 +50,7 @@ static const struct vmalloc_layout layout_32 = {
         .pte_bytes = 4,
         .pte_table_shift = 22,
         .ioremap_shift_max = 22, /* PMD_SHIFT, which is PGDIR_SHIFT without PAE */
-        .modules_end = 0xff3fe000,
 };
-
-/* include/asm/pgtable_32_areas.h, VMALLOC_OFFSET: a hole above low memory. */
-#define VMALLOC_OFFSET (8u << 20)
 
 static const struct metric vmalloc_metrics[] = {
         METRIC(struct vmalloc_counters, vmalloc_calls, "1", "Areas asked for with vmalloc, page arrays of large ones too"),
@@ -1139,27 +1131,23 @@ static vaddr lock_word(struct layout *layout, const char *name)
 	return at;
 }
 
-/*
- * VMALLOC_START: above high_memory, the end of low memory, which ends so that its reserve is left (MAXMEM), or with memory. Where
- * kernel.lowmem maps more than MAXMEM, the range begins above that: an area never lies where the direct map does.
- */
-static void range_32(struct vmalloc *vmalloc, const struct settings *settings)
+/* The range, and with PAE the tables of 8-byte entries; tables above the last level are there from boot on. */
+static bool set_32bit(struct vmalloc *vmalloc, const struct settings *settings, struct error *error)
 {
-	uint64_t base = vmalloc->layout->direct_map, reserve = settings->kernel.vmalloc_reserve_bytes;
-	uint64_t lowmem = vmalloc->at.end - base - reserve;
-	if (settings->kernel.lowmem_bytes > lowmem)
-		lowmem = settings->kernel.lowmem_bytes;
-	if (settings->machine.memory_bytes < lowmem)
-		lowmem = settings->machine.memory_bytes & ~(uint64_t)(PAGE_SIZE - 1);
-	vmalloc->at.start = vmalloc->at.modules_start = base + lowmem + VMALLOC_OFFSET;
-}
-
-/* CONFIG_NR_CPUS of Debian's kernels. */
-static uint32_t kernel_cpus(const struct settings *settings, bool is_64)
-{
-	if (settings->kernel.nr_cpus)
-		return settings->kernel.nr_cpus;
-	return is_64 ? 8192 : 32;
+	const struct layout_32bit machine = settings_layout_32bit(settings);
+	const struct layout_span range = layout_vmalloc_32bit(&machine);
+	if (range.first >= range.last)
+		return error_set(error, ERROR_USAGE,
+		                 "kernel.lowmem: %" PRIu64
+		                 " MiB of low memory leave no addresses for vmalloc, which end at %" PRIx64,
+		                 machine.lowmem_bytes >> 20, range.last + 1);
+	vmalloc->at.start = vmalloc->at.modules_start = range.first;
+	vmalloc->at.end = vmalloc->at.modules_end = range.last + 1;
+	if (machine.pae) {
+		vmalloc->at.pte_bytes = 8;
+		vmalloc->at.pte_table_shift = vmalloc->at.ioremap_shift_max = 21;
+	}
+	return true;
 }
 
 struct virtual_allocator *virtual_allocator_vmalloc_create(const struct virtual_allocator_wiring *wiring, struct error *error)
@@ -1176,9 +1164,11 @@ struct virtual_allocator *virtual_allocator_vmalloc_create(const struct virtual_
 	vmalloc->layout = wiring->layout;
 	vmalloc->steps = wiring->steps;
 	vmalloc->costs = &wiring->settings->cost;
-	vmalloc->kernel_cpus = kernel_cpus(wiring->settings, is_64);
-	if (!is_64)
-		range_32(vmalloc, wiring->settings);
+	vmalloc->kernel_cpus = settings_kernel_cpus(wiring->settings, is_64);
+	if (!is_64 && !set_32bit(vmalloc, wiring->settings, error)) {
+		free(vmalloc);
+		return NULL;
+	}
 	vmalloc->cached_stacks_offset = layout_per_cpu_alloc(vmalloc->layout, NR_CACHED_STACKS * vmalloc->at.pointer_bytes);
 	vmalloc->lazy_max_pages = (uint64_t)log_of_cpus(cpus) * LAZY_PAGES_PER_LOG;
 	if (vmalloc->objects) {

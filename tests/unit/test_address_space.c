@@ -186,7 +186,7 @@ static void the_32_bit_map_ends_at_low_memory(void **state)
 	struct kernel_map map;
 	enum page_size size;
 	layout_init(&layout, 32);
-	layout_set_32bit(&layout, &(struct layout_32bit){896 * MIB, 2 * GIB, 2});
+	layout_set_32bit(&layout, &(struct layout_32bit){896 * MIB, 2 * GIB, 2, 4, false});
 	rig_begin(&rig, &translation_x86_32_ops, 0x100000000000);
 	const struct paging_controls controls = rig_controls();
 	assert_true(kernel_map_init(&map, &translation_x86_32_ops, &controls, &rig.memory, &layout, ram, 2));
@@ -204,8 +204,8 @@ static void the_32_bit_map_ends_at_low_memory(void **state)
 /*
  * Worked by hand for 2 GiB, 896 MiB of it low, two CPUs, struct pages of 32 bytes: 524,288 of them are the last 16 MiB of low
  * memory, from f7000000; two units of 29 pages below; data from c1200000. All of it is mapped before it is touched, but for a
- * second chunk of per-CPU data, which ends where the vmalloc area does. Would catch: steps on the kernel's own data that no page
- * table knows.
+ * second chunk of per-CPU data, which ends where the vmalloc area does (a recorded kernel for 4 CPUs printed VMALLOC_END
+ * ff3fe000). Would catch: steps on the kernel's own data that no page table knows.
  */
 static void a_32_bit_kernel_has_its_data_in_low_memory(void **state)
 {
@@ -216,7 +216,7 @@ static void a_32_bit_kernel_has_its_data_in_low_memory(void **state)
 	struct kernel_map map;
 	enum page_size size;
 	layout_init(&layout, 32);
-	layout_set_32bit(&layout, &(struct layout_32bit){896 * MIB, 2 * GIB, 2});
+	layout_set_32bit(&layout, &(struct layout_32bit){896 * MIB, 2 * GIB, 2, 4, false});
 	rig_begin(&rig, &translation_x86_32_ops, 0x100000000000);
 	const struct paging_controls controls = rig_controls();
 	assert_true(kernel_map_init(&map, &translation_x86_32_ops, &controls, &rig.memory, &layout, ram, 1));
@@ -232,8 +232,8 @@ static void a_32_bit_kernel_has_its_data_in_low_memory(void **state)
 	assert_true(page_tables_find(&map.tables, layout_per_cpu(&layout, offset, 0).addr, &size) & WORD_PRESENT);
 	offset = layout_per_cpu_alloc(&layout, 128); /* has no room in the first unit */
 	uint64_t chunk = layout_per_cpu(&layout, offset, 1).addr;
-	assert_int_equal(chunk, 0xff7fe000u - 29 * PAGE_SIZE);
-	assert_int_equal(layout_per_cpu(&layout, layout_per_cpu_alloc(&layout, 64), 0).addr, 0xff7fe000u - 58 * PAGE_SIZE + 128);
+	assert_int_equal(chunk, 0xff3fe000u - 29 * PAGE_SIZE);
+	assert_int_equal(layout_per_cpu(&layout, layout_per_cpu_alloc(&layout, 64), 0).addr, 0xff3fe000u - 58 * PAGE_SIZE + 128);
 	assert_int_equal(page_tables_find(&map.tables, chunk, &size), 0);
 	assert_true(kernel_map_fault(&map, chunk, WALK_PAGE_FAULT, 0));
 	assert_true(page_tables_find(&map.tables, chunk, &size) && size == PAGE_4K);
@@ -263,9 +263,36 @@ static void every_address_is_in_its_region(void **state)
 	assert_int_equal(layout_region(&layout, layout.vmemmap), REGION_VMEMMAP);
 	assert_int_equal(layout_region(&layout, layout.per_cpu), REGION_PER_CPU);
 	assert_int_equal(layout_region(&layout, 0xffa0000000000000u), REGION_VMALLOC);
-	layout_set_32bit(&layout, &(struct layout_32bit){896 * MIB, 2 * GIB, 1});
+	layout_set_32bit(&layout, &(struct layout_32bit){896 * MIB, 2 * GIB, 1, 4, false});
 	assert_int_equal(layout_region(&layout, 0xbfffffff), REGION_USER);
 	assert_int_equal(layout_region(&layout, 0xf8800000), REGION_VMALLOC);
+}
+
+/*
+ * VMALLOC_END and MAXMEM that kernels printed: ours for 4 CPUs without PAE (configs/kernels/lab-6.1-i386.yaml; VMALLOC_END and
+ * PKMAP_BASE from its module), Debian's 6.0.0-0.deb11.6-686-pae for 32 ("low ram: 0 - 36ffe000", "NR_CPUS:32"). Would catch:
+ * entry areas or local kmaps that do not grow with the CPUs, steps of a table of the other kind, a reserve that moves nothing.
+ */
+static void the_last_gib_of_a_32_bit_kernel(void **state)
+{
+	(void)state;
+	const struct layout_32bit lab = {0x373fe000, GIB, 1, 4, false}, debian = {0x36ffe000, 4 * GIB, 2, 32, true};
+	const struct layout_32bit small = {64 * MIB, 64 * MIB, 1, 4, false}, full = {1020 * MIB, 2 * GIB, 1, 4, false};
+	struct layout layout;
+	assert_int_equal(layout_maxmem_32bit(&lab, 128 * MIB), 0x373fe000);
+	assert_int_equal(layout_maxmem_32bit(&lab, 256 * MIB), 0x373fe000 - 128 * MIB);
+	assert_int_equal(layout_maxmem_32bit(&debian, 128 * MIB), 0x36ffe000);
+	assert_int_equal(layout_vmalloc_32bit(&lab).first, 0xf7bfe000u);
+	assert_int_equal(layout_vmalloc_32bit(&lab).last, 0xff3fdfffu);
+	assert_int_equal(layout_vmalloc_32bit(&small).first, 0xc4800000u);
+	assert_true(layout_vmalloc_32bit(&full).first > layout_vmalloc_32bit(&full).last);
+	layout_init(&layout, 40);
+	layout_set_32bit(&layout, &lab);
+	assert_int_equal(layout_span_of(&layout, REGION_KMAP)->first, 0xff400000u);
+	assert_true(layout_span_of(&layout, REGION_FIXMAP)->first <= FIXADDR_TOP_32BIT - FIX_KMAP_BEGIN * PAGE_SIZE);
+	layout_set_32bit(&layout, &debian);
+	assert_int_equal(layout_span_of(&layout, REGION_KMAP)->first, 0xff000000u);
+	assert_int_equal(layout_span_of(&layout, REGION_KMAP)->last, 0xff1fffffu);
 }
 
 /* What is mapped at first touch: a vmalloc page of 4 KiB, a CPU's data in 2 MiB; holes are not. */
@@ -417,6 +444,7 @@ int main(void)
 	        cmocka_unit_test(the_32_bit_map_ends_at_low_memory),
 	        cmocka_unit_test(a_32_bit_kernel_has_its_data_in_low_memory),
 	        cmocka_unit_test(every_address_is_in_its_region),
+	        cmocka_unit_test(the_last_gib_of_a_32_bit_kernel),
 	        cmocka_unit_test(the_rest_of_the_kernel_is_mapped_when_touched),
 	        cmocka_unit_test(a_page_comes_at_its_first_touch),
 	        cmocka_unit_test(fragmentation_and_want_of_memory_show),

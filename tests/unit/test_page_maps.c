@@ -32,8 +32,9 @@ static void begin(struct bench *bench, const char *paging, unsigned cpus)
 	free(bench->settings.machine.paging);
 	bench->settings.machine.paging = xstrdup(paging);
 	layout_init(&bench->layout, 40);
-	layout_set_32bit(&bench->layout,
-	                 &(struct layout_32bit){.lowmem_bytes = 896ull << 20, .memory_bytes = 2 * GIB, .cpus = cpus});
+	layout_set_32bit(
+	        &bench->layout,
+	        &(struct layout_32bit){.lowmem_bytes = 896ull << 20, .memory_bytes = 2 * GIB, .cpus = cpus, .kernel_cpus = 32});
 	steps_init(&bench->steps, true);
 	bench->mapper = page_mapper_kmap_create(
 	        &(struct page_mapper_wiring){.settings = &bench->settings, .layout = &bench->layout, .steps = &bench->steps});
@@ -174,11 +175,14 @@ static void the_map_of_64_gib(void **state)
 	(void)state;
 	struct layout layout;
 	layout_init(&layout, 40);
-	layout_set_32bit(&layout, &(struct layout_32bit){.lowmem_bytes = 896ull << 20, .memory_bytes = 64 * GIB, .cpus = 1});
+	layout_set_32bit(
+	        &layout,
+	        &(struct layout_32bit){
+	                .lowmem_bytes = 896ull << 20, .memory_bytes = 64 * GIB, .cpus = 1, .kernel_cpus = 32, .pae = true});
 	const struct layout_span *map = layout_span_of(&layout, REGION_VMEMMAP), *slots = layout_span_of(&layout, REGION_KMAP);
 	assert_int_equal(map->last + 1 - map->first, 640ull << 20);
 	assert_int_equal(map->last + 1, 0xf8000000u);
-	assert_int_equal(slots->last + 1 - slots->first, (uint64_t)LAST_PKMAP << PAGE_SHIFT);
+	assert_int_equal(slots->last + 1 - slots->first, (uint64_t)LAST_PKMAP_PAE << PAGE_SHIFT);
 	assert_true(LAST_PKMAP_PAE * 2 == LAST_PKMAP && KM_MAX_IDX == 16);
 }
 

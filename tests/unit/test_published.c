@@ -38,9 +38,11 @@ static struct machine *machine_open_as(const char *objects, uint64_t memory_byte
 	machine->settings.machine.architecture = architecture;
 	machine->settings.kernel.page_struct_bytes = page_struct_bytes;
 	layout_init(&machine->layout, page_struct_bytes);
-	if (architecture == ARCHITECTURE_X86_32)
-		layout_set_32bit(&machine->layout,
-		                 &(struct layout_32bit){machine->settings.kernel.lowmem_bytes, memory_bytes, 1});
+	if (architecture == ARCHITECTURE_X86_32) {
+		machine->settings.kernel.lowmem_bytes = 896 * MIB; /* of the books, whose kernels had fewer fixed maps */
+		const struct layout_32bit places = settings_layout_32bit(&machine->settings);
+		layout_set_32bit(&machine->layout, &places);
+	}
 	steps_init(&machine->steps, false);
 	struct page_allocator_wiring wiring = {&machine->settings, &machine->layout, &machine->steps, NULL, 1};
 	machine->pages = page_allocator_model("buddy", &error)->create(&wiring, &error);

@@ -75,9 +75,10 @@ static void begin(struct run *run, const char *allocator, bool is_32bit)
 	run->settings.machine.memory_bytes = 1u << 30;
 	run->settings.machine.architecture = is_32bit ? ARCHITECTURE_X86_32 : ARCHITECTURE_X86_64;
 	layout_init(&run->layout, 64);
-	if (is_32bit)
-		layout_set_32bit(&run->layout,
-		                 &(struct layout_32bit){.lowmem_bytes = 896u << 20, .memory_bytes = 1u << 30, .cpus = 2});
+	if (is_32bit) {
+		const struct layout_32bit places = settings_layout_32bit(&run->settings);
+		layout_set_32bit(&run->layout, &places);
+	}
 	steps_init(&run->steps, false);
 	run->trace = load();
 	run->mapper = page_mapper_kmap_create(&(struct page_mapper_wiring){&run->settings, &run->layout, &run->steps});

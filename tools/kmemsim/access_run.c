@@ -303,10 +303,10 @@ static bool make_pages(struct parts *parts, const struct start_state *start, str
 	if (!model)
 		return false;
 	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
-	if (settings->machine.architecture == ARCHITECTURE_X86_32)
-		layout_set_32bit(&parts->layout, &(struct layout_32bit){.lowmem_bytes = settings->kernel.lowmem_bytes,
-		                                                        .memory_bytes = settings->machine.memory_bytes,
-		                                                        .cpus = settings->machine.cpus});
+	if (settings->machine.architecture == ARCHITECTURE_X86_32) {
+		const struct layout_32bit machine = settings_layout_32bit(settings);
+		layout_set_32bit(&parts->layout, &machine);
+	}
 	if (parts->source->has_locks) {
 		layout_keep_names(&parts->layout);
 		access_workload_name_lines(parts->source, &parts->layout);

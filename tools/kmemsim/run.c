@@ -364,10 +364,10 @@ static bool make_models(struct parts *parts, struct error *error)
 	if (!page_model || !object_model || !memory_model(settings->machine.memory_model, error))
 		return false;
 	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
-	if (settings->machine.architecture == ARCHITECTURE_X86_32)
-		layout_set_32bit(&parts->layout, &(struct layout_32bit){.lowmem_bytes = settings->kernel.lowmem_bytes,
-		                                                        .memory_bytes = settings->machine.memory_bytes,
-		                                                        .cpus = settings->machine.cpus});
+	if (settings->machine.architecture == ARCHITECTURE_X86_32) {
+		const struct layout_32bit machine = settings_layout_32bit(settings);
+		layout_set_32bit(&parts->layout, &machine);
+	}
 	parts->timed = settings->timing == TIMING_CYCLES;
 	if (parts->timed)
 		layout_keep_names(&parts->layout); /* of the locks, which only cores take */
