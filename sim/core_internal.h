@@ -42,6 +42,14 @@ static inline void core_tell(const struct core *core, enum core_span_kind kind, 
 		listener->span(listener, &(struct core_span){core->cpu, kind, what, from, to});
 }
 
+/* Whether somebody else comes first: an event that is due, or an op that may still arrive before `now`. */
+static inline bool core_must_wait(const struct machine *machine, cycle now)
+{
+	return now > machine->horizon || event_queue_next(&machine->queue) <= now;
+}
+
+/* Steps of the first job, from its position on, until somebody else comes first or there are no more. CYCLE_NEVER: the core waits. */
+cycle core_run_steps(struct core *core, cycle now);
 cycle core_wait_for_loads(struct core *core, cycle now);
 /* Waits for what of the fetch lies beyond the first level. */
 cycle core_fetch(struct core *core, uint64_t address, uint32_t bytes, cycle now);

@@ -149,7 +149,8 @@ static void remember_recent(struct mmu *mmu, enum mmu_side side, enum page_size 
 
 static struct mmu_known *known_of(struct mmu *mmu, enum mmu_side side, uint64_t linear)
 {
-	return &mmu->known[side][(linear >> MMU_CHUNK_SHIFT ^ linear >> (MMU_CHUNK_SHIFT + 9)) % MMU_KNOWN];
+	/* 2^64 over the golden ratio (Knuth, TAOCP vol. 3, 6.4) */
+	return &mmu->known[side][(linear >> MMU_CHUNK_SHIFT) * 0x9e3779b97f4a7c15u >> (64 - MMU_KNOWN_BITS)];
 }
 
 static uint64_t tag_of(const struct mmu *mmu, uint64_t linear, uint64_t word, enum page_size size)

@@ -100,7 +100,8 @@ struct mmu_known {
 };
 
 #define MMU_CHUNK_SHIFT 21
-#define MMU_KNOWN 256
+#define MMU_KNOWN_BITS 10
+#define MMU_KNOWN (1u << MMU_KNOWN_BITS)
 
 struct mmu {
 	unsigned levels;

@@ -345,9 +345,12 @@ static void fill_path(struct timed_memory *timed, const struct timed_core *core,
 	}
 }
 
-/* What serve() does from a level of the short path on: the same, without a batch for each cache. */
+/*
+ * What serve() does from a level of the short path on: the same, without a batch for each cache. `taken`: what the first of them
+ * has answered already; NULL: it has to be asked.
+ */
 static cycle serve_path(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
-                        struct cache_about about, struct reach reach, struct cost *cost)
+                        struct cache_about about, const struct cache_taken *taken, struct reach reach, struct cost *cost)
 {
 	const struct timed_stop *stop = core->path[about.kind].stop, *at = &stop[first];
 	const uint64_t line = request >> at->cache->line_shift;
@@ -362,7 +365,8 @@ static cycle serve_path(struct timed_memory *timed, const struct timed_core *cor
 		}
 		struct missed *miss = &missed[depth];
 		enter_level(timed, core, at->level, at->instance, request, &reach, cost);
-		miss->taken = at->cache->ops->take(at->cache, at->instance, request, about);
+		miss->taken = taken ? *taken : at->cache->ops->take(at->cache, at->instance, request, about);
+		taken = NULL;
 		if (timed->coherence)
 			note_taken(timed, at, line, &miss->taken);
 		if (at->level->recent)
@@ -409,7 +413,7 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 	struct cache_level *cache = level->cache;
 	depth = level->depth;
 	if (core->path[about.kind].stop[depth].level)
-		return serve_path(timed, core, depth, request, about, reach, cost);
+		return serve_path(timed, core, depth, request, about, NULL, reach, cost);
 	struct stop stop = {.timed = timed,
 	                    .core = core,
 	                    .level = level,
@@ -681,6 +685,7 @@ static cycle access_planned(struct timed_memory *timed, struct timed_core *core,
 		end_planned(plan);
 		return in_first;
 	}
+	*cost = (struct cost){0};
 	size_t end = planned_entries(plan, planned);
 	uint64_t cycles = plan->is_refused && plan->next + 1 == plan->requests ? plan->refused_cycles : 0;
 	for (size_t i = plan->at; i < end; i++)
@@ -694,38 +699,75 @@ static cycle access_planned(struct timed_memory *timed, struct timed_core *core,
 	return 0;
 }
 
-/*
- * The usual case: a line that the first level's filter knows. Returns whether it was one, and in *in_first its cycles if it takes
- * nothing but those of the first level, which *cost then does not have.
- */
-static inline bool access_recent(struct timed_memory *timed, const struct timed_core *core, const struct access *access,
-                                 cycle now, struct cost *cost, cycle *in_first)
+/* An access of one line that the first level, asked already, does not have. */
+static void access_missed(struct timed_memory *timed, const struct timed_core *core, uint64_t request, struct cache_about about,
+                          const struct cache_taken *taken, cycle now, struct cost *cost)
 {
-	const struct timed_entry *entry = &core->entry[access->kind];
-	struct timed_level *level = entry->level;
-	if (!level)
-		return false;
-	uint64_t line = access->address >> entry->shift;
-	if ((entry->recent[line & level->recent_mask] | (entry->mark ^ 1)) != (line << 1 | 1) || crosses(access, entry->shift))
-		return false;
+	*cost = (struct cost){0};
+	serve_path(timed, core, 0, request, about, taken, (struct reach){.now = now}, cost);
+	timed->counters.lines++;
+	++*timed->depth_counter[timed->served_by];
+}
+
+/*
+ * The first level has the line. Returns the access's cycles if they are the first level's alone; else they are in *cost, as the
+ * line is on its way.
+ */
+static inline cycle access_here(struct timed_memory *timed, const struct timed_entry *entry, uint64_t line, cycle now,
+                                struct cost *cost)
+{
+	const struct timed_level *level = entry->level;
 	cycle at = now;
 	if (entry->ports) {
 		at = port_set_take(entry->ports, level->cache->spec->ports, now);
 		timed->counters.port_wait_cycles += at - now;
 	}
-	cycle done = at + level->latency;
-	const struct fill *fill = fill_set_find(entry->fills, line, done);
-	*in_first = fill ? 0 : done - now;
-	if (fill) {
-		cost->cycles[COST_L1] += done - now;
-		timed->counters.fill_waits++;
-		timed->counters.fill_wait_cycles += fill->ready - done;
-		cost->cycles[fill->part] += fill->ready - done;
-	}
-	level->cache->counters.accesses[access->kind]++;
-	level->cache->counters.hits[access->kind]++;
 	timed->counters.lines++;
 	timed->counters.l1_hits++;
+	cycle done = at + level->latency;
+	const struct fill *fill = fill_set_find(entry->fills, line, done);
+	if (!fill)
+		return done - now;
+	*cost = (struct cost){0};
+	cost->cycles[COST_L1] += done - now;
+	timed->counters.fill_waits++;
+	timed->counters.fill_wait_cycles += fill->ready - done;
+	cost->cycles[fill->part] += fill->ready - done;
+	return 0;
+}
+
+/*
+ * The usual case: an access of one line, from the first level's filter or its short path. Returns whether it was one; then
+ * *in_first are its cycles, or 0 where *cost has them.
+ */
+static inline bool access_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
+                                struct cost *cost, cycle *in_first)
+{
+	const struct timed_entry *entry = &core->entry[access->kind];
+	struct timed_level *level = entry->level;
+	if (!level || crosses(access, entry->shift))
+		return false;
+	uint64_t line = access->address >> entry->shift, *recent = &entry->recent[line & level->recent_mask];
+	if ((*recent | (entry->mark ^ 1)) == (line << 1 | 1)) {
+		level->cache->counters.accesses[access->kind]++;
+		level->cache->counters.hits[access->kind]++;
+		*in_first = access_here(timed, entry, line, now, cost);
+		return true;
+	}
+	if (!entry->stop)
+		return false;
+	uint64_t request = (access->address & ~WAY_MARKS) | (entry->mark ? WAY_DIRTY : 0);
+	struct cache_about about = {.cpu = access->cpu, .kind = access->kind, .region = access->region};
+	if (entry->mark && access->bytes == 1ull << entry->shift)
+		about.flags = REQUEST_WHOLE_LINE;
+	struct cache_taken taken = entry->stop->cache->ops->take(entry->stop->cache, entry->stop->instance, request, about);
+	if (taken.hit) {
+		remember_hit(timed, level, recent, line, entry->mark);
+		*in_first = access_here(timed, entry, line, now, cost);
+	} else {
+		*in_first = 0;
+		access_missed(timed, core, request, about, &taken, now, cost);
+	}
 	return true;
 }
 
@@ -736,16 +778,19 @@ static cycle timed_access(struct memory *memory, const struct memory_request *re
 	struct timed_core *core = &timed->core[request->cpu];
 	struct access access = {.address = request->address, .bytes = request->bytes, .cpu = request->cpu, .kind = request->kind};
 	cycle in_first;
-	if (access.bytes == 0)
+	if (access.bytes == 0) {
+		*cost = (struct cost){0};
 		return 0;
+	}
 	if (timed->plan && timed->plan->next < timed->plan->requests)
 		return access_planned(timed, core, request, cost);
 	bool is_physical = !core->mmu;
 	if (core->mmu && (mmu_recent_access(core->mmu, &access, &access) || mmu_known_access(core->mmu, &access, &access)))
 		is_physical = true;
 	SIM_ASSERT(is_physical || !core->mmu->walker || translation_canonical(core->mmu->walker->mode, access.address));
-	if (is_physical && !request->is_locked && access_recent(timed, core, &access, request->now, cost, &in_first))
+	if (is_physical && !request->is_locked && access_quick(timed, core, &access, request->now, cost, &in_first))
 		return in_first;
+	*cost = (struct cost){0};
 	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
 	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
 	timed->to_linear = request->address - access.address;

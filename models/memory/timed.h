@@ -58,6 +58,8 @@ struct timed_entry {
 	uint64_t *recent;
 	unsigned shift; /* log2 of the cache's line */
 	uint64_t mark;  /* 1: a writable line is needed */
+	/* The short path, where no other core has a say in it; NULL: there is none. */
+	const struct timed_stop *stop;
 };
 
 struct timed_core {
