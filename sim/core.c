@@ -65,17 +65,27 @@ const char *job_histogram_unit(enum job_measure measure)
 /* What the job's steps touched, however the machine served them. */
 static void measure_touched(struct machine *machine, const struct core_job *job)
 {
-	touched_clear(&machine->lines);
-	touched_clear(&machine->pages);
+	struct touched *lines = &machine->lines, *pages = &machine->pages;
+	uint64_t line = UINT64_MAX, page = UINT64_MAX; /* the last ones */
+	touched_clear(lines);
+	touched_clear(pages);
 	for (uint32_t index = 0; index < job->count; index++) {
 		const struct step *step = &job->at[index];
-		if (step->kind >= STEP_SPEND && step->kind != STEP_LOCK && step->kind != STEP_UNLOCK)
+		if ((step->kind >= STEP_SPEND && step->kind != STEP_LOCK && step->kind != STEP_UNLOCK) || step->bytes == 0)
 			continue;
-		touched_add(&machine->lines, step->address, step->bytes);
-		touched_add(&machine->pages, step->address, step->bytes);
+		uint64_t end = step->address + step->bytes - 1;
+		/* Most steps stay in the line of the one before, or in its page. */
+		if (step->address >> lines->shift == line && end >> lines->shift == line)
+			continue;
+		touched_add(lines, step->address, step->bytes);
+		line = end >> lines->shift;
+		if (step->address >> pages->shift == page && end >> pages->shift == page)
+			continue;
+		touched_add(pages, step->address, step->bytes);
+		page = end >> pages->shift;
 	}
-	histogram_add(&machine->measured[JOB_LINES][job->about.kind], machine->lines.count);
-	histogram_add(&machine->measured[JOB_PAGES][job->about.kind], machine->pages.count);
+	histogram_add(&machine->measured[JOB_LINES][job->about.kind], lines->count);
+	histogram_add(&machine->measured[JOB_PAGES][job->about.kind], pages->count);
 }
 
 /* A daemon has a thread of its own, for which the core has to switch. */

@@ -86,6 +86,8 @@ cycle timed_memory_transfer(struct timed_memory *timed, const struct timed_core 
 
 static cycle serve(struct timed_memory *timed, const struct timed_core *core, unsigned depth, uint64_t request,
                    struct cache_about about, struct reach reach, struct cost *cost);
+static cycle serve_path(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
+                        struct cache_about about, const struct cache_taken *taken, struct reach reach, struct cost *cost);
 
 /* A request at one cache of a level. */
 struct stop {
@@ -292,15 +294,51 @@ static struct stop stop_of(struct timed_memory *timed, const struct timed_core *
 	                     .cost = cost};
 }
 
-/* The line that had to go for the one that missed. Nobody waits for it. */
+/* The directory is told what is new in a cache, and what had to go. */
+static void note_taken(struct timed_memory *timed, const struct timed_stop *at, uint64_t line, const struct cache_taken *taken)
+{
+	if (taken->evicted)
+		coherence_note(timed->coherence, at->cache, at->instance, way_tag(taken->evicted));
+	if (at->cache->spec->cores != 1)
+		coherence_note(timed->coherence, at->cache, at->instance, line);
+}
+
+/*
+ * The line that had to go for the one that missed: it is written to the next level, whose own line has to go for it where it is
+ * not there, and so on. Nobody waits for it.
+ */
 static void give_away(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at, uint8_t region,
                       const struct missed *missed)
 {
-	const struct stop stop = stop_of(timed, core, at, missed->reach, &timed->unseen);
+	const struct timed_stop *path = core->path[ACCESS_WRITEBACK].stop, *next;
 	const struct cache_about about = {
 	        .cpu = (uint16_t)core->cpu, .kind = ACCESS_WRITEBACK, .region = region, .flags = REQUEST_WHOLE_LINE};
-	unsigned served_by = timed->served_by;
-	pass_on(&stop, way_tag(missed->taken.evicted) << at->cache->line_shift | WAY_DIRTY, about, missed->reach, &timed->unseen);
+	unsigned served_by = timed->served_by, depth = at->level->depth;
+	struct reach reach = missed->reach;
+	uint64_t line = way_tag(missed->taken.evicted);
+	struct cache_taken taken = {.gives = true};
+	for (; (next = &path[depth + 1])->level; depth++) {
+		uint64_t request = line << next->cache->line_shift | WAY_DIRTY;
+		taken = next->cache->ops->take(next->cache, next->instance, request, about);
+		if (taken.fetches) {
+			serve_path(timed, core, depth + 1, request, about, &taken, reach, &timed->unseen);
+			taken.gives = false;
+			break;
+		}
+		enter_level(timed, core, next->level, next->instance, request, &reach, &timed->unseen);
+		if (timed->coherence)
+			note_taken(timed, next, line, &taken);
+		if (!taken.gives)
+			break;
+		line = way_tag(taken.evicted);
+	}
+	if (taken.gives) {
+		uint64_t request = line << at->cache->line_shift | WAY_DIRTY;
+		if (depth + 1 == timed->caches->levels)
+			timed_memory_transfer(timed, core, request, reach, &timed->unseen);
+		else
+			serve(timed, core, depth + 1, request, about, reach, &timed->unseen);
+	}
 	timed->served_by = served_by;
 }
 
@@ -321,15 +359,6 @@ static cycle end_merged(struct timed_memory *timed, const struct timed_core *cor
 		give_away(timed, core, at, about.region, missed);
 	timed->served_by = at->level->depth;
 	return done;
-}
-
-/* The directory is told what is new in a cache, and what had to go. */
-static void note_taken(struct timed_memory *timed, const struct timed_stop *at, uint64_t line, const struct cache_taken *taken)
-{
-	if (taken->evicted)
-		coherence_note(timed->coherence, at->cache, at->instance, way_tag(taken->evicted));
-	if (at->cache->spec->cores != 1)
-		coherence_note(timed->coherence, at->cache, at->instance, line);
 }
 
 /* The misses above the level that had the line at `done`: each has it now, the lowest first. */
@@ -536,6 +565,146 @@ static cycle access_line(struct timed_memory *timed, const struct timed_core *co
 	return done;
 }
 
+/* ---- lines, the short way ---- */
+
+/* A line that the first level, asked already, does not have. Returns when it is here. */
+static __attribute__((noinline)) cycle line_missed(struct timed_memory *timed, const struct timed_core *core, uint64_t request,
+                                                   struct cache_about about, const struct cache_taken *taken, cycle now,
+                                                   struct cost *cost)
+{
+	cycle done = serve_path(timed, core, 0, request, about, taken, (struct reach){.now = now}, cost);
+	if (cost != &timed->unseen) {
+		timed->counters.lines++;
+		++*timed->depth_counter[timed->served_by];
+	}
+	return done;
+}
+
+/* A request's turn at the first level's port. */
+static inline cycle enter_first(struct timed_memory *timed, const struct timed_entry *entry, cycle now)
+{
+	if (!entry->ports)
+		return now;
+	cycle at = port_set_take(entry->ports, entry->level->cache->spec->ports, now);
+	timed->counters.port_wait_cycles += at - now;
+	return at;
+}
+
+/* The first level has the line. *in_first: as line_quick() tells it. */
+static inline cycle line_here(struct timed_memory *timed, const struct timed_entry *entry, uint64_t line, cycle now,
+                              struct cost *cost, bool *in_first)
+{
+	cycle done = enter_first(timed, entry, now) + entry->level->latency;
+	timed->counters.lines++;
+	timed->counters.l1_hits++;
+	const struct fill *fill = fill_set_find(entry->fills, line, done);
+	*in_first = !fill;
+	if (!fill)
+		return done;
+	*cost = (struct cost){0};
+	cost->cycles[COST_L1] = done - now;
+	timed->counters.fill_waits++;
+	timed->counters.fill_wait_cycles += fill->ready - done;
+	cost->cycles[fill->part] += fill->ready - done;
+	return fill->ready;
+}
+
+/* Whether the first level's filter knows the line, for an access by this entry. */
+static inline bool is_recent(const struct timed_entry *entry, uint64_t line)
+{
+	uint64_t recent = entry->recent[line & entry->level->recent_mask];
+	return (recent | (entry->mark ^ 1)) == (line << 1 | 1);
+}
+
+/* Asks the first level for a line that the filter does not know. */
+static inline struct cache_taken take_first(struct timed_memory *timed, const struct timed_entry *entry,
+                                            const struct access *access, uint64_t line, uint64_t *request,
+                                            struct cache_about *about)
+{
+	*request = (access->address & ~WAY_MARKS) | (entry->mark ? WAY_DIRTY : 0);
+	*about = (struct cache_about){.cpu = access->cpu, .kind = access->kind, .region = access->region};
+	if (entry->mark && access->bytes == 1ull << entry->shift)
+		about->flags = REQUEST_WHOLE_LINE;
+	struct cache_taken taken = entry->stop->cache->ops->take(entry->stop->cache, entry->stop->instance, *request, *about);
+	if (taken.hit)
+		remember_hit(timed, entry->level, &entry->recent[line & entry->level->recent_mask], line, entry->mark);
+	return taken;
+}
+
+/* An access that lies in one line, by an entry with a short path or of a line that the filter knows. Returns when it is done; in
+ * *in_first whether all its cycles are the first level's: if not, *cost tells what they are. */
+static inline cycle line_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
+                               struct cost *cost, bool *in_first)
+{
+	const struct timed_entry *entry = &core->entry[access->kind];
+	uint64_t line = access->address >> entry->shift, request;
+	struct cache_about about;
+	if (is_recent(entry, line)) {
+		entry->level->cache->counters.accesses[access->kind]++;
+		entry->level->cache->counters.hits[access->kind]++;
+		return line_here(timed, entry, line, now, cost, in_first);
+	}
+	struct cache_taken taken = take_first(timed, entry, access, line, &request, &about);
+	if (taken.hit)
+		return line_here(timed, entry, line, now, cost, in_first);
+	*in_first = false;
+	*cost = (struct cost){0};
+	return line_missed(timed, core, request, about, &taken, now, cost);
+}
+
+/* The store of an access that loads and stores: nobody waits for it. */
+static inline void store_unseen(struct timed_memory *timed, const struct timed_core *core, struct access store, cycle now)
+{
+	store.kind = ACCESS_STORE;
+	const struct timed_entry *entry = &core->entry[ACCESS_STORE];
+	uint64_t line = store.address >> entry->shift, request;
+	struct cache_about about;
+	if (is_recent(entry, line)) {
+		entry->level->cache->counters.accesses[ACCESS_STORE]++;
+		entry->level->cache->counters.hits[ACCESS_STORE]++;
+		enter_first(timed, entry, now);
+		return;
+	}
+	struct cache_taken taken = take_first(timed, entry, &store, line, &request, &about);
+	if (taken.hit)
+		enter_first(timed, entry, now);
+	else
+		line_missed(timed, core, request, about, &taken, now, &timed->unseen);
+}
+
+/* Whether line_quick() may take an access of this kind in one line. */
+static inline bool is_quick(const struct timed_core *core, const struct access *access)
+{
+	const struct timed_entry *entry = &core->entry[access->kind];
+	return entry->stop || (entry->level && is_recent(entry, access->address >> entry->shift));
+}
+
+/*
+ * The usual case: an access in one line, the short way. Returns whether that was one; then *done is when it is done, and
+ * *in_first as of line_quick().
+ */
+static inline bool access_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
+                                struct cost *cost, cycle *done, bool *in_first)
+{
+	if (crosses(access, timed->line_shift))
+		return false;
+	if (access->kind != ACCESS_MODIFY) {
+		if (!is_quick(core, access))
+			return false;
+		*done = line_quick(timed, core, access, now, cost, in_first);
+		return true;
+	}
+	if (!core->modifies_quickly)
+		return false;
+	struct access load = *access;
+	load.kind = ACCESS_LOAD;
+	*done = line_quick(timed, core, &load, now, cost, in_first);
+	unsigned served_by = timed->served_by;
+	store_unseen(timed, core, *access, now);
+	timed->served_by = served_by;
+	return true;
+}
+
 /* A request on its way: its next line starts at `now`, those before it are done at `done`, and *cost tells why. */
 struct issue {
 	cycle now, done;
@@ -551,9 +720,35 @@ static void end_lookup(struct issue *issue)
 	issue->done = issue->now;
 }
 
+static void issue_line_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *line,
+                             struct issue *issue)
+{
+	struct cost parts;
+	bool in_first;
+	cycle done, before = issue->done;
+	if (!access_quick(timed, core, line, issue->now, &parts, &done, &in_first)) {
+		parts = (struct cost){0};
+		done = access_line(timed, core, line, issue->now, &parts);
+		in_first = false;
+	}
+	if (done <= before)
+		return;
+	if (in_first)
+		issue->cost->cycles[COST_L1] += done - before;
+	else if (issue->now == before)
+		cost_add(issue->cost, &parts);
+	else
+		cost_take_last(issue->cost, &parts, done - before);
+	issue->done = done;
+}
+
 static void issue_line(struct timed_memory *timed, const struct timed_core *core, const struct access *line, struct issue *issue)
 {
 	end_lookup(issue);
+	if (core->is_alone && !is_looked_up(timed)) {
+		issue_line_quick(timed, core, line, issue);
+		return;
+	}
 	if (issue->now == issue->done) {
 		issue->done = access_line(timed, core, line, issue->now, issue->cost);
 		return;
@@ -699,85 +894,14 @@ static cycle access_planned(struct timed_memory *timed, struct timed_core *core,
 	return 0;
 }
 
-/* An access of one line that the first level, asked already, does not have. */
-static void access_missed(struct timed_memory *timed, const struct timed_core *core, uint64_t request, struct cache_about about,
-                          const struct cache_taken *taken, cycle now, struct cost *cost)
-{
-	*cost = (struct cost){0};
-	serve_path(timed, core, 0, request, about, taken, (struct reach){.now = now}, cost);
-	timed->counters.lines++;
-	++*timed->depth_counter[timed->served_by];
-}
-
-/*
- * The first level has the line. Returns the access's cycles if they are the first level's alone; else they are in *cost, as the
- * line is on its way.
- */
-static inline cycle access_here(struct timed_memory *timed, const struct timed_entry *entry, uint64_t line, cycle now,
-                                struct cost *cost)
-{
-	const struct timed_level *level = entry->level;
-	cycle at = now;
-	if (entry->ports) {
-		at = port_set_take(entry->ports, level->cache->spec->ports, now);
-		timed->counters.port_wait_cycles += at - now;
-	}
-	timed->counters.lines++;
-	timed->counters.l1_hits++;
-	cycle done = at + level->latency;
-	const struct fill *fill = fill_set_find(entry->fills, line, done);
-	if (!fill)
-		return done - now;
-	*cost = (struct cost){0};
-	cost->cycles[COST_L1] += done - now;
-	timed->counters.fill_waits++;
-	timed->counters.fill_wait_cycles += fill->ready - done;
-	cost->cycles[fill->part] += fill->ready - done;
-	return 0;
-}
-
-/*
- * The usual case: an access of one line, from the first level's filter or its short path. Returns whether it was one; then
- * *in_first are its cycles, or 0 where *cost has them.
- */
-static inline bool access_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
-                                struct cost *cost, cycle *in_first)
-{
-	const struct timed_entry *entry = &core->entry[access->kind];
-	struct timed_level *level = entry->level;
-	if (!level || crosses(access, entry->shift))
-		return false;
-	uint64_t line = access->address >> entry->shift, *recent = &entry->recent[line & level->recent_mask];
-	if ((*recent | (entry->mark ^ 1)) == (line << 1 | 1)) {
-		level->cache->counters.accesses[access->kind]++;
-		level->cache->counters.hits[access->kind]++;
-		*in_first = access_here(timed, entry, line, now, cost);
-		return true;
-	}
-	if (!entry->stop)
-		return false;
-	uint64_t request = (access->address & ~WAY_MARKS) | (entry->mark ? WAY_DIRTY : 0);
-	struct cache_about about = {.cpu = access->cpu, .kind = access->kind, .region = access->region};
-	if (entry->mark && access->bytes == 1ull << entry->shift)
-		about.flags = REQUEST_WHOLE_LINE;
-	struct cache_taken taken = entry->stop->cache->ops->take(entry->stop->cache, entry->stop->instance, request, about);
-	if (taken.hit) {
-		remember_hit(timed, level, recent, line, entry->mark);
-		*in_first = access_here(timed, entry, line, now, cost);
-	} else {
-		*in_first = 0;
-		access_missed(timed, core, request, about, &taken, now, cost);
-	}
-	return true;
-}
-
 static cycle timed_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
 {
 	struct timed_memory *timed = (struct timed_memory *)memory;
 	SIM_ASSERT(request->cpu < timed->cpus);
 	struct timed_core *core = &timed->core[request->cpu];
 	struct access access = {.address = request->address, .bytes = request->bytes, .cpu = request->cpu, .kind = request->kind};
-	cycle in_first;
+	cycle done;
+	bool in_first;
 	if (access.bytes == 0) {
 		*cost = (struct cost){0};
 		return 0;
@@ -788,8 +912,8 @@ static cycle timed_access(struct memory *memory, const struct memory_request *re
 	if (core->mmu && (mmu_recent_access(core->mmu, &access, &access) || mmu_known_access(core->mmu, &access, &access)))
 		is_physical = true;
 	SIM_ASSERT(is_physical || !core->mmu->walker || translation_canonical(core->mmu->walker->mode, access.address));
-	if (is_physical && !request->is_locked && access_quick(timed, core, &access, request->now, cost, &in_first))
-		return in_first;
+	if (is_physical && !request->is_locked && access_quick(timed, core, &access, request->now, cost, &done, &in_first))
+		return in_first ? done - request->now : 0;
 	*cost = (struct cost){0};
 	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
 	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;

@@ -68,6 +68,8 @@ struct timed_core {
 	unsigned stop;                          /* of the interconnect */
 	cycle *walker;                          /* when each is free again; owned */
 	uint8_t instance[HIERARCHY_CACHES_MAX]; /* that it uses of each cache */
+	bool is_alone;         /* no other core has a say in its requests */
+	bool modifies_quickly; /* loads and stores both have short paths */
 	struct timed_entry entry[ACCESS_KINDS];
 	struct timed_path path[ACCESS_KINDS];
 };

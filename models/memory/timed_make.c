@@ -184,6 +184,11 @@ static void make_short_paths(struct timed_memory *timed)
 				make_path(timed, &timed->core[cpu], kind);
 				make_quick(timed, &timed->core[cpu], kind);
 			}
+	for (unsigned cpu = 0; cpu < timed->cpus; cpu++) {
+		struct timed_core *core = &timed->core[cpu];
+		core->is_alone = !timed->coherence;
+		core->modifies_quickly = core->entry[ACCESS_LOAD].stop && core->entry[ACCESS_STORE].stop && !timed->modify_is_load;
+	}
 }
 
 static void make_cores(struct timed_memory *timed, struct mmu *mmu)

@@ -97,8 +97,10 @@ static inline cycle memory_access(struct memory *memory, const struct memory_req
 {
 	bool in_first;
 	cycle done = memory_access_quick(memory, request, cost, &in_first);
-	if (in_first)
+	if (in_first) {
+		*cost = (struct cost){0};
 		cost->cycles[COST_L1] = done - request->now;
+	}
 	return done;
 }
 
