@@ -66,23 +66,18 @@ const char *job_histogram_unit(enum job_measure measure)
 static void measure_touched(struct machine *machine, const struct core_job *job)
 {
 	struct touched *lines = &machine->lines, *pages = &machine->pages;
-	uint64_t line = UINT64_MAX, page = UINT64_MAX; /* the last ones */
 	touched_clear(lines);
 	touched_clear(pages);
 	for (uint32_t index = 0; index < job->count; index++) {
 		const struct step *step = &job->at[index];
-		if ((step->kind >= STEP_SPEND && step->kind != STEP_LOCK && step->kind != STEP_UNLOCK) || step->bytes == 0)
+		if (step->kind >= STEP_SPEND && step->kind != STEP_LOCK && step->kind != STEP_UNLOCK)
 			continue;
-		uint64_t end = step->address + step->bytes - 1;
-		/* Most steps stay in the line of the one before, or in its page. */
-		if (step->address >> lines->shift == line && end >> lines->shift == line)
+		/* Whose line is known, its page is too. */
+		uint64_t first = step->address >> lines->shift, last = (step->address + step->bytes - 1) >> lines->shift;
+		if (first == last && touched_knows(lines, first))
 			continue;
 		touched_add(lines, step->address, step->bytes);
-		line = end >> lines->shift;
-		if (step->address >> pages->shift == page && end >> pages->shift == page)
-			continue;
 		touched_add(pages, step->address, step->bytes);
-		page = end >> pages->shift;
 	}
 	histogram_add(&machine->measured[JOB_LINES][job->about.kind], lines->count);
 	histogram_add(&machine->measured[JOB_PAGES][job->about.kind], pages->count);

@@ -858,9 +858,11 @@ static size_t planned_entries(const struct timed_plan *plan, const struct access
 	return end;
 }
 
-static void end_planned(struct timed_plan *plan)
+static void end_planned(struct timed_memory *timed)
 {
+	struct timed_plan *plan = timed->plan;
 	plan->next++;
+	timed->is_planned = plan->next < plan->requests;
 	plan->has_lines = plan->has_lines && plan->next < plan->requests;
 	SIM_ASSERT(plan->next < plan->requests || plan->at == plan->made);
 }
@@ -877,7 +879,7 @@ static cycle access_planned(struct timed_memory *timed, struct timed_core *core,
 	if (plan->has_lines && out->bytes == planned->bytes && plan->cycles[plan->at] == 0 && !is_reference(out) &&
 	    !crosses(out, timed->line_shift) && (in_first = timed_plan_hit(timed, out, request->now)) > 0) {
 		plan->at++;
-		end_planned(plan);
+		end_planned(timed);
 		return in_first;
 	}
 	*cost = (struct cost){0};
@@ -890,7 +892,35 @@ static cycle access_planned(struct timed_memory *timed, struct timed_core *core,
 	timed->kept_cycles = 0;
 	access_entries(timed, core, out, end - plan->at, request->address, &issue);
 	plan->at = end;
-	end_planned(plan);
+	end_planned(timed);
+	return 0;
+}
+
+static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, struct timed_core *core,
+                                                   const struct memory_request *request, struct mmu_place place,
+                                                   struct cost *cost)
+{
+	struct access access = {.address = place.is_known ? place.physical : request->address,
+	                        .bytes = request->bytes,
+	                        .cpu = request->cpu,
+	                        .kind = request->kind,
+	                        .region = place.region};
+	SIM_ASSERT(place.is_known || !core->mmu->walker || translation_canonical(core->mmu->walker->mode, access.address));
+	cycle done;
+	bool in_first;
+	if (place.is_known && !request->is_locked &&
+	    access_quick(timed, core, &access, request->now, cost, &done, &in_first))
+		return in_first ? done - request->now : 0;
+	*cost = (struct cost){0};
+	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
+	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
+	timed->to_linear = request->address - access.address;
+	if (place.is_known)
+		access_physical(timed, core, &access, &issue);
+	else
+		access_linear(timed, core, &access, &issue);
+	if (request->is_locked)
+		cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
 	return 0;
 }
 
@@ -899,32 +929,31 @@ static cycle timed_access(struct memory *memory, const struct memory_request *re
 	struct timed_memory *timed = (struct timed_memory *)memory;
 	SIM_ASSERT(request->cpu < timed->cpus);
 	struct timed_core *core = &timed->core[request->cpu];
-	struct access access = {.address = request->address, .bytes = request->bytes, .cpu = request->cpu, .kind = request->kind};
-	cycle done;
-	bool in_first;
-	if (access.bytes == 0) {
+	const uint64_t address = request->address;
+	const unsigned kind = request->kind;
+	struct mmu_place place = {.physical = address, .is_known = true};
+	if (request->bytes == 0) {
 		*cost = (struct cost){0};
 		return 0;
 	}
-	if (timed->plan && timed->plan->next < timed->plan->requests)
+	if (timed->is_planned)
 		return access_planned(timed, core, request, cost);
-	bool is_physical = !core->mmu;
-	if (core->mmu && (mmu_recent_access(core->mmu, &access, &access) || mmu_known_access(core->mmu, &access, &access)))
-		is_physical = true;
-	SIM_ASSERT(is_physical || !core->mmu->walker || translation_canonical(core->mmu->walker->mode, access.address));
-	if (is_physical && !request->is_locked && access_quick(timed, core, &access, request->now, cost, &done, &in_first))
-		return in_first ? done - request->now : 0;
-	*cost = (struct cost){0};
-	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
-	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
-	timed->to_linear = request->address - access.address;
-	if (is_physical)
-		access_physical(timed, core, &access, &issue);
-	else
-		access_linear(timed, core, &access, &issue);
-	if (request->is_locked)
-		cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
-	return 0;
+	if (core->mmu) {
+		place = mmu_recent_access(core->mmu, address, request->bytes, kind);
+		if (!place.is_known)
+			place = mmu_known_access(core->mmu, address, request->bytes, kind);
+	}
+	/* The usual case: one line, which the first level's filter knows. */
+	const struct timed_entry *entry = &core->entry[kind];
+	const uint64_t line = place.physical >> entry->shift;
+	if (!place.is_known || !entry->level || ((address ^ (address + request->bytes - 1)) >> timed->line_shift) != 0 ||
+	    !is_recent(entry, line))
+		return access_slow(timed, core, request, place, cost);
+	bool in_first;
+	entry->level->cache->counters.accesses[kind]++;
+	entry->level->cache->counters.hits[kind]++;
+	cycle done = line_here(timed, entry, line, request->now, cost, &in_first);
+	return in_first ? done - request->now : 0;
 }
 
 static size_t timed_plan(struct memory *memory, const struct access *requests, size_t count)
