@@ -548,8 +548,7 @@ static cycle access_line(struct timed_memory *timed, const struct timed_core *co
 			now = coherence_own(timed, core, access, now, cost);
 	}
 	const struct reach reach = {.now = now};
-	/* A store that needs no fetch is served where it goes. */
-	timed->served_by = 0;
+	timed->served_by = 0; /* as in line_missed() */
 	cycle done = serve(timed, core, 0, address | marks, about, reach, cost);
 	unsigned served_by = timed->served_by;
 	timed->counters.lines++;
@@ -572,6 +571,8 @@ static __attribute__((noinline)) cycle line_missed(struct timed_memory *timed, c
                                                    struct cache_about about, const struct cache_taken *taken, cycle now,
                                                    struct cost *cost)
 {
+	/* A store that needs no fetch is served where it goes. */
+	timed->served_by = 0;
 	cycle done = serve_path(timed, core, 0, request, about, taken, (struct reach){.now = now}, cost);
 	if (cost != &timed->unseen) {
 		timed->counters.lines++;
