@@ -246,8 +246,10 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		now = core_wait_for_loads(core, now);
 	switch ((enum step_kind)step->kind) {
 	case STEP_READ:
+		core_foresee(core);
 		return core_load(core, step->address, step->bytes, now);
 	case STEP_WRITE:
+		core_foresee(core);
 		return core_store(core, step->address, step->bytes, now, &written);
 	case STEP_ATOMIC:
 		return core_locked(core, step->address, step->bytes, now);

@@ -156,6 +156,12 @@ static struct mmu_known *known_of(struct mmu *mmu, enum mmu_side side, uint64_t 
 	return &mmu->known[side][(linear >> MMU_CHUNK_SHIFT) * 0x9e3779b97f4a7c15u >> (64 - MMU_KNOWN_BITS)];
 }
 
+static void see(struct mmu *mmu, uint64_t linear, enum page_size size, uint64_t word)
+{
+	mmu->seen[size] = true;
+	mmu->seen_unusual[linear < mmu->user_end] |= size > PAGE_4K || word & WORD_GLOBAL;
+}
+
 static uint64_t tag_of(const struct mmu *mmu, uint64_t linear, uint64_t word, enum page_size size)
 {
 	return word & WORD_GLOBAL ? tlb_tag_global(linear, size) : tlb_tag(linear, size, mmu->walker ? mmu->walker->pcid : 0);
@@ -180,7 +186,7 @@ static void remember(struct mmu *mmu, const struct lookup *lookup)
  * What find_in_level() and hit() do of a page in the first level. The tag was that of the chunk's page when it was used last, and
  * is asked for again: an entry that went, or is another address space's, is not found.
  */
-struct mmu_place mmu_known_access(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
+static struct mmu_place use_known(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
 {
 	const struct mmu_place unknown = {.is_known = false};
 	enum mmu_side side = kind == ACCESS_CODE ? MMU_CODE : MMU_DATA;
@@ -199,13 +205,19 @@ struct mmu_place mmu_known_access(struct mmu *mmu, uint64_t linear, uint32_t byt
 	if (!(recent.kinds >> kind & 1))
 		return unknown;
 	remember_recent(mmu, side, size, linear, &recent);
-	mmu->counters.accesses++;
 	mmu->counters.pages++;
 	mmu->level_counters[0].accesses[kind]++;
 	mmu->level_counters[0].hits[kind][size]++;
 	return (struct mmu_place){.physical = recent.frame | (linear & (page_size_bytes(size) - 1)),
 	                          .region = mmu->layout ? recent.region : 0,
 	                          .is_known = true};
+}
+
+struct mmu_place mmu_known_access(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
+{
+	struct mmu_place place = use_known(mmu, linear, bytes, kind);
+	mmu->counters.accesses += place.is_known;
+	return place;
 }
 
 /* ---- entries in levels ---- */
@@ -280,7 +292,7 @@ static void fill_above(struct mmu *mmu, unsigned below, const struct lookup *loo
 		bool keeps_whole = mmu->level[level].array[lookup->side][lookup->size] != NULL;
 		const struct tlb_entry entry = keeps_whole ? whole : entry_for(mmu, level, lookup);
 		first = tlb_tag_size(entry.tag);
-		mmu->seen[first] = true;
+		see(mmu, linear, first, entry.word);
 		fill_level(mmu, level, lookup->side, lookup->kind, entry);
 	}
 	forget_side(mmu, lookup->side, first, linear);
@@ -371,7 +383,7 @@ static void prefetch_next(struct mmu *mmu, const struct lookup *missed)
 	if (!array)
 		return;
 	mmu->counters.prefetch_fills++;
-	mmu->seen[walk.size] = true;
+	see(mmu, next.request.linear, walk.size, walk.word);
 	fill_level(mmu, last, next.side, ACCESS_PREFETCH,
 	           (struct tlb_entry){tag_of(mmu, next.request.linear, walk.word, walk.size), walk.word});
 	if (last == 0)
@@ -573,6 +585,18 @@ static size_t run_each(struct mmu *mmu, const struct access *in, size_t count, s
 			done += usual;
 			if (usual > 0)
 				continue;
+			struct mmu_place place = use_known(mmu, in[done].address, in[done].bytes, in[done].kind);
+			if (place.is_known) {
+				if (sink->at) {
+					struct access *physical = &sink->at[sink->count++];
+					*physical = in[done];
+					physical->address = place.physical;
+					if (mmu->layout)
+						physical->region = place.region;
+				}
+				done++;
+				continue;
+			}
 		}
 		run_part(mmu, &in[done], sink, refusal);
 		ends = sink->cycles && refusal->is_refused && !mmu->partial;
