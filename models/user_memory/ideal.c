@@ -79,6 +79,11 @@ struct ideal_space {
 	uint64_t mapped[IDEAL_KINDS]; /* words by kind */
 };
 
+struct ideal_process {
+	struct ideal_space *space; /* NULL: no such process */
+	vaddr stack;
+};
+
 struct kept_page {
 	uint64_t key; /* file << 40 | index, plus 1 */
 	uint32_t frame;
@@ -93,7 +98,8 @@ struct ideal {
 	uint64_t user_end;
 	struct frame_use *use; /* by frame */
 	uint32_t end_pfn;
-	struct ideal_space **process; /* by process_id; NULL: none */
+	struct virtual_allocator *stacks; /* NULL: there are none */
+	struct ideal_process *process;    /* by process_id; owned */
 	uint32_t *free_ids;
 	uint32_t process_count, process_room, free_count;
 	struct ideal_space **spaces; /* every one that lives */
@@ -518,7 +524,7 @@ static void make_accesses(struct ideal *ideal, const struct user_touch *touch, u
 
 static struct ideal_space *space_of(const struct ideal *ideal, process_id process)
 {
-	return process.nr < ideal->process_count ? ideal->process[process.nr] : NULL;
+	return process.nr < ideal->process_count ? ideal->process[process.nr].space : NULL;
 }
 
 static struct ideal_space *space_make(struct ideal *ideal, unsigned cpu)
@@ -585,28 +591,39 @@ static struct ideal_space *fork_space(struct ideal *ideal, struct ideal_space *p
 	return child;
 }
 
-static process_id enter(struct ideal *ideal, struct ideal_space *space)
+static const struct virtual_request stack_call = {.call = CALL_THREAD_STACK, .size = PAGE_SIZE << 2, .caller = "dup_task_struct"};
+
+static uint32_t take_number(struct ideal *ideal)
 {
-	if (ideal->free_count > 0) {
-		uint32_t nr = ideal->free_ids[--ideal->free_count];
-		ideal->process[nr] = space;
-		return (process_id){nr};
-	}
+	if (ideal->free_count > 0)
+		return ideal->free_ids[--ideal->free_count];
 	if (ideal->process_count == ideal->process_room) {
 		ideal->process_room = 2 * ideal->process_room + 16;
-		ideal->process = xrealloc(ideal->process, ideal->process_room * sizeof(struct ideal_space *));
+		ideal->process = xrealloc(ideal->process, ideal->process_room * sizeof *ideal->process);
 		ideal->free_ids = xrealloc(ideal->free_ids, ideal->process_room * sizeof *ideal->free_ids);
 	}
-	ideal->process[ideal->process_count] = space;
-	return (process_id){ideal->process_count++};
+	return ideal->process_count++;
+}
+
+/* A process with its stack in an address space, which is left if there is no memory for the stack. */
+static process_id enter(struct ideal *ideal, struct ideal_space *space, uint64_t *made, unsigned cpu)
+{
+	vaddr stack = ideal->stacks ? virtual_get(ideal->stacks, &stack_call, cpu).at : VADDR_NULL;
+	if (ideal->stacks && !stack.addr) {
+		space_leave(ideal, space, cpu);
+		return PROCESS_NONE;
+	}
+	uint32_t nr = take_number(ideal);
+	ideal->process[nr] = (struct ideal_process){space, stack};
+	++*made;
+	return (process_id){nr};
 }
 
 static process_id ideal_create(struct user_memory *users, unsigned cpu)
 {
 	struct ideal *ideal = ideal_of(users);
 	struct ideal_space *space = make_program(ideal, cpu);
-	ideal->counters.processes_created += space != NULL;
-	return space ? enter(ideal, space) : PROCESS_NONE;
+	return space ? enter(ideal, space, &ideal->counters.processes_created, cpu) : PROCESS_NONE;
 }
 
 static process_id ideal_fork(struct user_memory *users, process_id parent, bool thread, unsigned cpu)
@@ -617,9 +634,8 @@ static process_id ideal_fork(struct user_memory *users, process_id parent, bool 
 		return PROCESS_NONE;
 	space->last_cpu = cpu;
 	space->sharers += thread;
-	ideal->counters.threads_created += thread;
-	ideal->counters.processes_forked += !thread;
-	return enter(ideal, thread ? space : fork_space(ideal, space, cpu));
+	uint64_t *made = thread ? &ideal->counters.threads_created : &ideal->counters.processes_forked;
+	return enter(ideal, thread ? space : fork_space(ideal, space, cpu), made, cpu);
 }
 
 static enum user_result ideal_exec(struct user_memory *users, process_id process, unsigned cpu)
@@ -631,7 +647,7 @@ static enum user_result ideal_exec(struct user_memory *users, process_id process
 	struct ideal_space *space = make_program(ideal, cpu);
 	if (!space)
 		return USER_NO_MEMORY;
-	ideal->process[process.nr] = space;
+	ideal->process[process.nr].space = space;
 	space_leave(ideal, old, cpu);
 	ideal->counters.execs++;
 	return USER_OK;
@@ -642,7 +658,11 @@ static void ideal_exit(struct user_memory *users, process_id process, unsigned c
 	struct ideal *ideal = ideal_of(users);
 	struct ideal_space *space = space_of(ideal, process);
 	SIM_ASSERT(space);
-	ideal->process[process.nr] = NULL;
+	if (ideal->stacks) {
+		enum virtual_free_result result = virtual_put(ideal->stacks, ideal->process[process.nr].stack, &stack_call, cpu);
+		SIM_ASSERT(result == VIRTUAL_FREE_OK);
+	}
+	ideal->process[process.nr] = (struct ideal_process){0};
 	ideal->free_ids[ideal->free_count++] = process.nr;
 	space_leave(ideal, space, cpu);
 	ideal->counters.exits++;
@@ -921,7 +941,7 @@ static void ideal_destroy(struct user_memory *users)
 {
 	struct ideal *ideal = ideal_of(users);
 	for (uint32_t nr = 0; nr < ideal->process_count; nr++)
-		if (ideal->process[nr])
+		if (ideal->process[nr].space)
 			ideal_exit(users, (process_id){nr}, 0);
 	for (size_t slot = 0; slot <= ideal->kept.mask; slot++) {
 		const struct kept_page *kept = (const void *)(ideal->kept.entries + slot * sizeof *kept);
@@ -966,6 +986,7 @@ struct user_memory *user_memory_ideal_create(const struct user_memory_wiring *wi
 	SIM_ASSERT(wiring->mode->levels > 0);
 	*ideal = (struct ideal){.port.ops = &user_memory_ideal_ops,
 	                        .pages = wiring->pages,
+	                        .stacks = wiring->areas,
 	                        .layout = wiring->layout,
 	                        .steps = wiring->steps,
 	                        .user_access_cycles = wiring->settings->cost.user_access,
