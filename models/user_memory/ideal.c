@@ -720,9 +720,16 @@ static void ideal_switch(struct user_memory *users, process_id process, unsigned
 
 /* ---- frames ---- */
 
+/* Where a word stands. */
+struct word_place {
+	struct ideal *ideal;
+	struct ideal_space *space;
+	const struct ideal_area *area;
+	uint64_t *word;
+};
+
 /* Hands out each word that names the frame of a file or of private memory. */
-static uint32_t visit_words(struct ideal *ideal, pfn frame,
-                            void (*visit)(struct ideal *, struct ideal_space *, uint64_t *, void *), void *context)
+static uint32_t visit_words(struct ideal *ideal, pfn frame, void (*visit)(const struct word_place *, void *), void *context)
 {
 	const struct frame_use use = ideal->use[frame.nr];
 	uint32_t found = 0;
@@ -740,18 +747,16 @@ static uint32_t visit_words(struct ideal *ideal, pfn frame,
 			uint64_t *word = shows ? page_tree_word(&space->pages, page, false) : NULL;
 			if (!word || kind_of(*word) != use.kind || frame_of(*word).nr != frame.nr)
 				continue;
-			visit(ideal, space, word, context);
+			visit(&(struct word_place){ideal, space, area, word}, context);
 			found++;
 		}
 	}
 	return found;
 }
 
-static void move_word(struct ideal *ideal, struct ideal_space *space, uint64_t *word, void *context)
+static void move_word(const struct word_place *at, void *context)
 {
-	(void)ideal;
-	(void)space;
-	*word = (*word & (PAGE_SIZE - 1)) | (uint64_t)((const pfn *)context)->nr << PAGE_SHIFT;
+	*at->word = (*at->word & (PAGE_SIZE - 1)) | (uint64_t)((const pfn *)context)->nr << PAGE_SHIFT;
 }
 
 static void move_shared(struct ideal *ideal, const struct frame_use *use, pfn to)
@@ -800,20 +805,28 @@ static uint32_t ideal_map_count(const struct user_memory *users, pfn frame)
 	return frame.nr < ideal->end_pfn ? ideal->use[frame.nr].words : 0;
 }
 
-static void forget_use(struct ideal *ideal, struct ideal_space *space, uint64_t *word, void *context)
+struct uses {
+	uint32_t count;
+	bool executable;
+};
+
+static void forget_use(const struct word_place *at, void *context)
 {
-	(void)ideal;
-	(void)space;
-	*(uint32_t *)context += (*word & IDEAL_USED) != 0;
-	*word &= ~(uint64_t)IDEAL_USED;
+	struct uses *uses = context;
+	if (!(*at->word & IDEAL_USED))
+		return;
+	uses->count++;
+	uses->executable = uses->executable || at->area->rights & USER_EXECUTE;
+	*at->word &= ~(uint64_t)IDEAL_USED;
 }
 
-static uint32_t ideal_referenced(struct user_memory *users, pfn frame, unsigned cpu)
+static uint32_t ideal_referenced(struct user_memory *users, pfn frame, bool *executable, unsigned cpu)
 {
-	uint32_t used = 0;
+	struct uses uses = {0};
 	(void)cpu;
-	visit_words(ideal_of(users), frame, forget_use, &used);
-	return used;
+	visit_words(ideal_of(users), frame, forget_use, &uses);
+	*executable = uses.executable;
+	return uses.count;
 }
 
 struct taking {
@@ -821,13 +834,13 @@ struct taking {
 	bool dirty;
 };
 
-static void take_away(struct ideal *ideal, struct ideal_space *space, uint64_t *word, void *context)
+static void take_away(const struct word_place *at, void *context)
 {
 	struct taking *taking = context;
-	taking->dirty = taking->dirty || *word & IDEAL_DIRTY;
+	taking->dirty = taking->dirty || *at->word & IDEAL_DIRTY;
 	/* Who takes it away knows what was done with it. */
-	*word &= ~(uint64_t)(IDEAL_USED | IDEAL_DIRTY);
-	drop_word(ideal, space, word, taking->cpu);
+	*at->word &= ~(uint64_t)(IDEAL_USED | IDEAL_DIRTY);
+	drop_word(at->ideal, at->space, at->word, taking->cpu);
 }
 
 static uint32_t ideal_unmap_page(struct user_memory *users, pfn frame, uint64_t entry, bool *dirty, unsigned cpu)
@@ -838,6 +851,22 @@ static uint32_t ideal_unmap_page(struct user_memory *users, pfn frame, uint64_t 
 	uint32_t words = ideal->use[frame.nr].kind == IDEAL_FILE ? visit_words(ideal, frame, take_away, &taking) : 0;
 	*dirty = taking.dirty;
 	return words;
+}
+
+/* There are no translations to be old. */
+static void ideal_flush_unmapped(struct user_memory *users, bool only_dirty, unsigned cpu)
+{
+	(void)users;
+	(void)only_dirty;
+	(void)cpu;
+}
+
+static void ideal_shared_left(struct user_memory *users, pfn frame, uint64_t entry)
+{
+	(void)users;
+	(void)frame;
+	(void)entry;
+	SIM_UNREACHABLE("shared memory that no watcher was told of");
 }
 
 static bool ideal_view(const struct user_memory *users, process_id process, struct process_view *view)
@@ -971,6 +1000,8 @@ const struct user_memory_ops user_memory_ideal_ops = {
         .map_count = ideal_map_count,
         .referenced = ideal_referenced,
         .unmap_page = ideal_unmap_page,
+        .flush_unmapped = ideal_flush_unmapped,
+        .shared_left = ideal_shared_left,
         .view = ideal_view,
         .pages_held = ideal_pages_held,
         .check = ideal_check,
