@@ -200,8 +200,10 @@ struct settings {
 	char *expect;     /* path of a recorded state to hold the end against */
 	char **allocator; /* names, in the order asked for */
 	uint32_t allocators;
+	bool trace_processes;    /* a text recording's events of processes become ops of them */
 	char *page_allocator;    /* name in the page_allocator port */
 	char *virtual_allocator; /* name in the virtual_allocator port */
+	char *user_memory;       /* name in the user_memory port */
 	enum timing timing;
 	enum pace pace;
 	enum on_error on_error;

@@ -10,6 +10,7 @@
 #include "sim/follow_kfree_rcu.h"
 #include "sim/follow_rcu.h"
 #include "sim/replay_process.h"
+#include "sim/space_peaks.h"
 #include "sim/usercopy_caches.h"
 
 #include <inttypes.h>
@@ -95,6 +96,7 @@ struct replay {
 	struct follow follow;
 	pfn **mapped; /* by id: pages that an area maps, owned; NULL: the recording has no areas */
 	struct page_maps page_maps;
+	struct space_peaks space_peaks;
 	bool follows; /* the page allocator too: */
 	struct follow_pages follow_pages;
 	struct follow_kfree_rcu follow_kfree_rcu;
@@ -430,6 +432,7 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	if (parts->areas)
 		replay->mapped = lazy_alloc(info->ids, sizeof *replay->mapped);
 	page_maps_init(&replay->page_maps, parts->mapper, parts->steps, info->ids);
+	space_peaks_init(&replay->space_peaks, parts->trace);
 	replay->by_call_site = xcalloc(info->call_sites, sizeof *replay->by_call_site);
 	replay->time_ns = info->first_ns;
 	replay->sample = (struct tick){config->sample_every_ns, config->sample_every_ns ? info->first_ns : UINT64_MAX};
@@ -469,6 +472,7 @@ void replay_destroy(struct replay *replay)
 		lazy_free(replay->mapped, replay->info->ids, sizeof *replay->mapped);
 	}
 	page_maps_release(&replay->page_maps);
+	space_peaks_release(&replay->space_peaks);
 	if (replay->config.from_state)
 		follow_release(&replay->follow);
 	if (replay->puts_off)
@@ -1313,7 +1317,7 @@ static void follow_process(const struct replay *replay, process_id process, unsi
 /* The process that an op is of, or its parent; NULL: none lives there. */
 static struct live *subject_of(struct replay *replay, const struct op *op)
 {
-	struct live *live = &replay->live[op->kind == OP_PROCESS_FORK ? op->address : op->id];
+	struct live *live = &replay->live[op->kind == OP_PROCESS_FORK ? op_parent_of(op) : op->id];
 	return live->state == LIVE_PROCESS || live->state == LIVE_FAILED ? live : NULL;
 }
 
@@ -1353,6 +1357,8 @@ static bool decide_process(struct replay *replay, const struct op *op, unsigned 
 		follow_process(replay, process, cpu);
 	}
 	done = process_op(replay->parts.users, op, process, cpu);
+	if (done.result == PROCESS_OP_DONE)
+		space_peaks_op(&replay->space_peaks, replay->parts.users, op, makes_process(op->kind) ? done.process : process);
 	return process_done(replay, op, &done, cpu, error);
 }
 
@@ -1710,6 +1716,12 @@ const struct replay_cache *replay_cache(const struct replay *replay, cache_id ca
 {
 	static const struct replay_cache nothing;
 	return cache.nr < replay->by_cache_count ? &replay->by_cache[cache.nr] : &nothing;
+}
+
+const struct space_peak *replay_space_peak(const struct replay *replay, uint32_t space)
+{
+	SIM_ASSERT(space < replay->space_peaks.count);
+	return &replay->space_peaks.peak[space];
 }
 
 const struct replay_call_site *replay_call_site(const struct replay *replay, uint32_t call_site)

@@ -155,6 +155,7 @@ struct replay_parts {
 enum replay_status { REPLAY_COMPLETE, REPLAY_INTERRUPTED, REPLAY_FAILED };
 
 struct replay;
+struct space_peak; /* sim/space_peaks.h */
 
 /* Makes the caches of the recording in the object allocator. NULL with *error filled if the parts do not fit together. */
 struct replay *replay_create(const struct replay_config *config, const struct replay_parts *parts, struct error *error);
@@ -172,6 +173,8 @@ const struct replay_counters *replay_counters(const struct replay *replay);
 const struct follow_pages_counters *replay_follow_pages(const struct replay *replay);
 const struct replay_cache *replay_cache(const struct replay *replay, cache_id cache);
 const struct replay_call_site *replay_call_site(const struct replay *replay, uint32_t call_site);
+/* Of an address space of the recording (trace_spaces()). */
+const struct space_peak *replay_space_peak(const struct replay *replay, uint32_t space);
 /* Number of samples taken, and the simulated time reached. */
 uint32_t replay_samples(const struct replay *replay);
 uint64_t replay_time_ns(const struct replay *replay);

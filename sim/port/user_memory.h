@@ -70,6 +70,18 @@ struct user_area_request {
 	uint64_t first_page; /* of the file, at `start` */
 };
 
+/*
+ * What create() and exec() make the stack of: bytes up to where it ends (fs/exec.c: setup_arg_pages(): stack_expand, and the page
+ * that holds the arguments), which is STACK_TOP of 64 bits where addresses above 47 bits are only given to who asks.
+ */
+#define USER_STACK_BYTES (131072u + PAGE_SIZE)
+
+static inline uint64_t user_stack_end(uint64_t user_end)
+{
+	uint64_t top = (1ull << 47) - PAGE_SIZE;
+	return user_end < top ? user_end : top;
+}
+
 enum user_result {
 	USER_OK,
 	USER_NO_MEMORY,  /* frames, tables or structures: what was done before it stays */

@@ -15,6 +15,7 @@
 #include "sim/procfs.h"
 #include "sim/replay.h"
 #include "sim/setting.h"
+#include "sim/space_peaks.h"
 #include "sim/state_moment.h"
 #include "tools/kmemsim/op_events.h"
 #include "tools/kmemsim/recorded.h"
@@ -350,7 +351,8 @@ static bool make_users(struct parts *parts, struct error *error)
 	                                          .mode = mode,
 	                                          .controls = &controls,
 	                                          .cpus = settings->machine.cpus};
-	parts->users = user_memory_models[0].create(&wiring, error);
+	const struct user_memory_model *model = user_memory_model(settings->user_memory, error);
+	parts->users = model ? model->create(&wiring, error) : NULL;
 	if (parts->users)
 		parts->kept = process_pages_create(settings, parts->pages, &parts->steps, parts->users);
 	return parts->users != NULL;
@@ -504,6 +506,35 @@ static bool write_caches(struct parts *parts, struct error *error)
 	return true;
 }
 
+static struct store_space_pages space_pages(const uint64_t pages[SPACE_MEMBERS], uint64_t resident)
+{
+	return (struct store_space_pages){.file = pages[SPACE_FILE],
+	                                  .anonymous = pages[SPACE_ANONYMOUS],
+	                                  .shared = pages[SPACE_SHARED],
+	                                  .swapped = pages[SPACE_SWAP],
+	                                  .resident = resident};
+}
+
+/* Resident pages of processes, beside what the recording tells of them. */
+static bool write_spaces(struct parts *parts, struct error *error)
+{
+	const struct trace_space *spaces;
+	uint32_t count = trace_spaces(parts->trace, &spaces);
+	for (uint32_t nr = 0; parts->users && nr < count; nr++) {
+		const struct trace_space *told = &spaces[nr];
+		const struct space_peak *peak = replay_space_peak(parts->replay, nr);
+		const struct store_space row = {.nr = nr,
+		                                .task = told->task,
+		                                .mm = told->mm,
+		                                .samples = told->samples,
+		                                .recorded = space_pages(told->peak_pages, told->peak_resident),
+		                                .replayed = space_pages(peak->pages, peak->resident)};
+		if (!store_space(parts->store, parts->run->run_id, &row, error))
+			return false;
+	}
+	return true;
+}
+
 static bool write_call_sites(struct parts *parts, struct error *error)
 {
 	for (uint32_t index = 0; index < trace_info(parts->trace)->call_sites; index++) {
@@ -605,7 +636,7 @@ static bool write_results(struct parts *parts, bool is_whole, struct error *erro
 	       (!parts->users || write_metrics(parts, "user_memory", parts->users->ops->metrics,
 	                                       parts->users->ops->counters(parts->users), error)) &&
 	       (!parts->kept || write_metrics(parts, "page_lru", lru_metrics, process_pages_counters(parts->kept), error)) &&
-	       write_caches(parts, error) && write_call_sites(parts, error) &&
+	       write_caches(parts, error) && write_call_sites(parts, error) && write_spaces(parts, error) &&
 	       (!parts->timed || write_machine(parts, is_whole, error));
 }
 
