@@ -167,6 +167,8 @@ struct kernel_settings {
 
 /* Instructions of each path (docs/steps.md tells where the numbers come from). "More" counts what a longer path adds. */
 struct cost_settings {
+	bool code_fetch;      /* paths fetch their code (kernel_code.h) */
+	uint64_t caller_code; /* bytes of other code that a core fetches before each op */
 	uint32_t slub_alloc, slub_alloc_slow, slub_cpu_partial, slub_get_partial, slub_partial_slab, slub_new_slab,
 	        slub_setup_object;
 	uint32_t kmalloc_slab, kmalloc_large, kfree_large; /* finding the cache of a size; whole blocks of pages */

@@ -33,6 +33,10 @@ const struct metric core_metrics[] = {
         METRIC(struct core_counters, ipis_served, "1", "Interrupts of other cores served"),
         METRIC(struct core_counters, cr3_loads, "1", "Writes of CR3"),
         METRIC(struct core_counters, context_switches, "1", "Switches between a daemon and what ran before"),
+        METRIC(struct core_counters, code_lines, "1", "Lines of the kernel's code that paths fetched (cost.code_fetch)"),
+        METRIC(struct core_counters, code_stalls, "1", "Of these, those that were waited for: not in the first level"),
+        METRIC(struct core_counters, code_cycles, "cycles",
+               "Cycles waited for them, which stand among those of the levels that had them"),
         METRIC_END,
 };
 
@@ -190,6 +194,7 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	                            .user_tables = wiring->user_tables,
 	                            .listener = wiring->listener,
 	                            .tables = wiring->tables,
+	                            .code = wiring->code,
 	                            .cpus = wiring->cpus,
 	                            .config = *config,
 	                            .frequency_mhz = wiring->frequency_mhz,
@@ -201,6 +206,8 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	touched_init(&machine->lines, wiring->line_bytes);
 	touched_init(&machine->pages, PAGE_SIZE);
 	place_lines(machine, wiring->layout);
+	if (machine->code)
+		machine->code_runs = xcalloc(machine->code->count, sizeof *machine->code_runs);
 	machine->words = xcalloc(CMPXCHG_WORDS, sizeof *machine->words);
 	machine->cores = xcalloc(wiring->cpus, sizeof *machine->cores);
 	for (unsigned cpu = 0; cpu < wiring->cpus; cpu++) {
@@ -221,6 +228,7 @@ void machine_release(struct machine *machine)
 		free(machine->cores[cpu].jobs);
 	}
 	free(machine->cores);
+	free(machine->code_runs);
 	free(machine->words);
 	op_costs_release(&machine->op_costs);
 	touched_release(&machine->pages);
@@ -326,6 +334,9 @@ struct core_counters machine_counters(const struct machine *machine)
 		sum.ipis_served += counters->ipis_served;
 		sum.context_switches += counters->context_switches;
 		sum.cr3_loads += counters->cr3_loads;
+		sum.code_lines += counters->code_lines;
+		sum.code_stalls += counters->code_stalls;
+		sum.code_cycles += counters->code_cycles;
 	}
 	return sum;
 }
@@ -346,6 +357,7 @@ void machine_check(const struct machine *machine)
 		SIM_ASSERT(core->queued == 0 || core->event.place != 0 || core->waits_for || core->waits_for_acks);
 	}
 	SIM_ASSERT(sent == served);
+	machine_check_code(machine);
 	op_costs_check(&machine->op_costs);
 	for (unsigned measure = 0; measure < JOB_MEASURES; measure++) {
 		uint64_t measured = 0;

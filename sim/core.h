@@ -26,14 +26,23 @@
  * An interrupt of another core (STEP_IPI) is served where the step at work ends, or at once by a core that has nothing to do or
  * waits; the one that sent it goes on and waits for all acknowledgements at STEP_IPI_WAIT.
  *
- * MODEL: no out-of-order window, branch misses or instruction fetch: the code of the kernel's allocators is taken to be in the
- * first-level cache. Waiting for a lock keeps interrupts open.
+ * MODEL: no out-of-order window, no branch misses. Waiting for a lock keeps interrupts open. The code of the kernel's paths is
+ * taken to be in the first-level cache, unless it is fetched:
  *
- * Law: a core's busy cycles = the sum of the parts of its cost; the sum over all kinds of ops = the sum over all cores.
+ *   run        (STEP_RUN in place of instructions alone) fetches the lines of a piece of code (sim/code_image.h), one after the
+ *              other, in the order in which the path comes to them; a line of the first level and its TLB takes nothing, any
+ *              other is waited for, before the work that the piece does
+ *
+ * MODEL: of a fetch nothing overlaps with another one or with the work before it: no core that predicts branches ahead of what it
+ * runs waits for each line alone (docs/models.md: how far off).
+ *
+ * Laws: a core's busy cycles = the sum of the parts of its cost; the sum over all kinds of ops = the sum over all cores; lines of
+ * code fetched = the sum over all pieces of how often each ran * its lines (machines with lines of CODE_LINE bytes).
  */
 #ifndef SIM_CORE_H
 #define SIM_CORE_H
 
+#include "sim/code_image.h"
 #include "sim/core_config.h"
 #include "sim/core_listener.h"
 #include "sim/cost.h"
@@ -74,6 +83,8 @@ struct core_counters {
 	uint64_t ipis_sent, ipis_served;
 	uint64_t context_switches;
 	uint64_t cr3_loads;
+	uint64_t code_lines, code_stalls; /* fetched by STEP_RUN; waited for */
+	uint64_t code_cycles;             /* so long */
 };
 
 extern const struct metric core_metrics[];
@@ -168,6 +179,8 @@ struct machine {
 	struct core_listener *listener;  /* not owned; NULL: nobody listens */
 	struct user_tables *user_tables; /* not owned; NULL: no process has any that are walked */
 	struct table_keeper tables;      /* remap NULL: nobody */
+	const struct code_image *code;   /* not owned; NULL: no step is a STEP_RUN */
+	uint64_t *code_runs;             /* of each piece; owned */
 	struct core_config config;
 	uint64_t frequency_mhz;
 	unsigned cpus;
@@ -200,6 +213,7 @@ struct machine_wiring {
 	struct core_listener *listener;  /* lives as long as the machine runs; NULL: nobody listens */
 	struct user_tables *user_tables; /* of processes, outlives the machine; NULL: there are none */
 	struct table_keeper tables;      /* likewise; remap NULL: nobody keeps page tables */
+	const struct code_image *code;   /* of the pieces that STEP_RUN names, lives as long; NULL: there are none */
 	struct layout *layout;           /* takes the cores' own lines from it; NULL: they lie at address 0 and up */
 };
 

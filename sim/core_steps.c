@@ -264,6 +264,8 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		return now;
 	case STEP_SPEND:
 		return core_spend(core, step->bytes, now);
+	case STEP_RUN:
+		return core_run_code(core, step->address, step->bytes, now);
 	case STEP_IRQS:
 		return core_switch_irqs(core, (enum step_irqs)step->bytes, now);
 	case STEP_LOCK:

@@ -1460,6 +1460,14 @@ static uint32_t step_call_site(const struct replay *replay, const struct op *op)
 	return kind == JOB_PAGE_CLEAR || kind == JOB_PAGE_COPY ? op->call_site : replay->live[op->id].call_site;
 }
 
+/* What the core runs between two ops, in a job of its own, so that no op is charged with it. */
+static void run_caller(struct replay *replay, unsigned cpu)
+{
+	const struct job_about about = {.kind = JOB_TOUCH, .owner = REPLAY_OWNER_NONE, .call_site = NO_CALL_SITE};
+	struct step step = {.kind = STEP_RUN, .address = replay->config.caller_code};
+	core_push(replay->parts.machine, cpu, &about, &(struct steps){.at = &step, .count = 1});
+}
+
 /* Hands the steps of the op just decided to its core. What happened before the recording costs nothing. */
 static void pay(struct replay *replay, const struct op *op, unsigned cpu)
 {
@@ -1467,6 +1475,8 @@ static void pay(struct replay *replay, const struct op *op, unsigned cpu)
 		enum job_kind kind = job_of(op->kind);
 		const struct job_about about = {
 		        .kind = kind, .owner = step_owner(replay, op), .call_site = step_call_site(replay, op)};
+		if (replay->config.caller_code)
+			run_caller(replay, cpu);
 		push_with_daemons(replay->parts.machine, &replay->config.daemons, cpu, &about, replay->parts.steps);
 	}
 	steps_clear(replay->parts.steps);

@@ -59,6 +59,7 @@ struct replay_config {
 	uint64_t paranoid_every;    /* check() of everything every so many ops; 0 = at the end only */
 	uint64_t frequency_mhz;     /* cycles per microsecond, > 0 */
 	unsigned cpus;              /* ops of cpus beyond are folded onto these */
+	uint32_t caller_code;       /* a piece of the machine's code that a core runs before each op, as JOB_TOUCH; 0: none */
 	struct daemon_cpus daemons; /* where the page allocator's run */
 	bool from_state;            /* the allocators hold the recorded kernel's state of the window's start */
 	struct trace_window window; /* with from_state: ops outside are left out */

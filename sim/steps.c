@@ -9,7 +9,7 @@
 
 void steps_init(struct steps *steps, bool recording)
 {
-	*steps = (struct steps){.recording = recording};
+	*steps = (struct steps){.recording = recording, .runs = STEP_SPEND};
 }
 
 void steps_release(struct steps *steps)

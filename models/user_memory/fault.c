@@ -14,6 +14,7 @@
  * neighbours with it. MODEL: a file's page is dirty from its first write on; a kernel write-protects it again after writing it
  * out. MODEL: dirty and accessed bits are set here, too, where the access is decided.
  */
+#include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
 
 #include <stdlib.h>
@@ -282,7 +283,7 @@ static void become_anonymous(struct fault *fault, pfn frame)
 static enum user_result anonymous(struct fault *fault)
 {
 	struct mm *mm = fault->mm;
-	step_spend(mm->steps, mm->cost.fault_anonymous);
+	step_run(mm->steps, CODE_FAULT_ANONYMOUS, mm->cost.fault_anonymous);
 	if (!fault->write) {
 		set_entry(fault, pfn_of(ZERO_FRAME), area_word(fault->area, pfn_of(ZERO_FRAME), false) | WORD_SPECIAL);
 		mm->counters.zero_entries++;
@@ -357,7 +358,7 @@ static enum user_result of_file(struct fault *fault)
 {
 	struct mm *mm = fault->mm;
 	uint64_t index = index_in(fault->area, fault->linear);
-	step_spend(mm->steps, mm->cost.fault_file);
+	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
 	pfn frame = file_page(fault, index);
 	if (frame.nr == UINT32_MAX)
 		return no_memory(fault);
@@ -398,7 +399,7 @@ static enum user_result of_shared(struct fault *fault)
 	struct shared *shared = fault->area->shared;
 	uint64_t index = index_in(fault->area, fault->linear);
 	SIM_ASSERT(index < shared->pages);
-	step_spend(mm->steps, mm->cost.fault_file);
+	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
 	if (!shared->frames[index] || shared->frames[index] & SHARED_SWAPPED) {
 		pfn made = make_shared_page(fault, shared->frames[index]);
 		if (made.nr == UINT32_MAX)
@@ -443,7 +444,7 @@ static enum user_result swapped(struct fault *fault)
 	                               .space = fault};
 	bool alone = false;
 	SIM_ASSERT(watcher->swap_in);
-	step_spend(mm->steps, mm->cost.fault_file);
+	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
 	pfn frame = watcher->swap_in(watcher->context, &swap, fault->cpu, &alone);
 	if (frame.nr == UINT32_MAX)
 		return no_memory(fault);
@@ -468,7 +469,7 @@ static enum user_result copy_on_write(struct fault *fault)
 	struct mm *mm = fault->mm;
 	bool zero = fault->word & WORD_SPECIAL;
 	pfn old = frame_of_word(fault->word);
-	step_spend(mm->steps, mm->cost.fault_copy);
+	step_run(mm->steps, CODE_FAULT_COPY, mm->cost.fault_copy);
 	if (!area_prepare_anon(mm, fault->area, fault->cpu))
 		return no_memory(fault);
 	pfn frame = page_new(mm, 0, zero ? GFP_PAGE | __GFP_ZERO : GFP_PAGE, fault->cpu);
@@ -600,7 +601,7 @@ static enum user_result page_fault(struct mm *mm, struct space *space, struct ar
 	                      .write = kind == ACCESS_STORE,
 	                      .cpu = cpu};
 	mm->counters.faults++;
-	step_spend(mm->steps, mm->cost.fault_entry + mm->cost.fault);
+	step_run(mm->steps, CODE_FAULT, mm->cost.fault_entry + mm->cost.fault);
 	lock_space(mm, space, false);
 	if (space->nodes_count)
 		step_read(mm->steps, space->nodes[0].at, 64);

@@ -12,6 +12,7 @@
  * page allocator as a whole, with its last part; a kernel splits such pages when memory is short. MODEL: the huge zero page stays
  * once it was needed.
  */
+#include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
 
 #include <stdlib.h>
@@ -114,7 +115,7 @@ bool huge_fault(struct mm *mm, struct space *space, struct area *area, uint64_t 
 {
 	if (!is_suitable(area, linear))
 		return false;
-	step_spend(mm->steps, mm->cost.fault_anonymous);
+	step_run(mm->steps, CODE_FAULT_ANONYMOUS, mm->cost.fault_anonymous);
 	mm->counters.huge_asked++;
 	bool mapped = write ? map_huge(mm, space, area, linear, cpu) : map_zero(mm, space, area, linear, cpu);
 	mm->counters.huge_fallback += !mapped;
@@ -168,7 +169,7 @@ bool huge_write(struct mm *mm, struct space *space, const struct entry *entry, u
 {
 	uint64_t word = entry_word(entry);
 	struct mapped_page *head = &mm->page[(word & WORD_FRAME) >> PAGE_SHIFT];
-	step_spend(mm->steps, mm->cost.fault_copy);
+	step_run(mm->steps, CODE_FAULT_COPY, mm->cost.fault_copy);
 	if (!(word & WORD_SPECIAL) && (head->exclusive || head->map_count == 1)) {
 		entry_lock(mm, entry);
 		entry_write(mm, entry, word | WORD_WRITE | WORD_DIRTY | WORD_ACCESSED);

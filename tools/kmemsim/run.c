@@ -5,6 +5,7 @@
 #include "tools/kmemsim/run.h"
 
 #include "models/cache_settings.h"
+#include "models/kernel_code.h"
 #include "models/mmu_settings.h"
 #include "models/page_reclaim/process_pages.h"
 #include "models/registry.h"
@@ -52,6 +53,7 @@ struct parts {
 	struct kernel_map kernel_map;   /* of a machine whose addresses are translated */
 	bool mapped;
 	struct timed_machine machine; /* timing: cycles */
+	struct kernel_code_image code;      /* that its cores fetch */
 	bool timed;
 	struct chrome_trace *events; /* NULL: not asked for */
 	struct dump_request dump;
@@ -296,6 +298,10 @@ static bool make_machine(struct parts *parts, struct error *error)
 	machine.caches = parts->caches;
 	machine.mmu = parts->mmus.mmu;
 	machine.users = make_user_tables(parts);
+	machine.code = kernel_code_init(&parts->code, settings, &parts->layout);
+	if (machine.code && settings_are_32bit(parts))
+		return error_set(error, ERROR_USAGE,
+		                 "cost.code_fetch, cost.caller_code: no code is known of a kernel for x86-32; expected false and 0 B");
 	if (parts->mapped)
 		machine.tables = (struct table_keeper){.remap = kernel_map_remap, .context = &parts->kernel_map};
 	if (op_events_wanted(settings)) {
@@ -374,6 +380,8 @@ static bool make_models(struct parts *parts, struct error *error)
 	if (parts->timed)
 		layout_keep_names(&parts->layout); /* of the locks, which only cores take */
 	steps_init(&parts->steps, parts->timed);
+	if (settings->cost.code_fetch)
+		parts->steps.runs = STEP_RUN;
 	/* Recorded addresses are the recorded kernel's. */
 	if (parts->start.path && trace_info(parts->trace)->direct_map)
 		parts->layout.direct_map = trace_info(parts->trace)->direct_map;
@@ -453,6 +461,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .from_state = parts->start.is_dump,
 	        .window = parts->window,
 	        .direct_map = parts->layout.direct_map,
+	        .caller_code = parts->timed && settings->cost.caller_code > 0 ? CODE_CALLER : CODE_NONE,
 	};
 	const struct replay_parts wired = {
 	        .trace = parts->trace,
