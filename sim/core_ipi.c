@@ -93,8 +93,8 @@ static cycle touch_irq_stack(struct core *core, cycle now)
 		                                       .now = now};
 		struct cost cost;
 		bool in_first;
-		cycle done = memory_access_quick(machine->memory, &request, &cost, &in_first);
-		now = in_first ? now : done;
+		memory_access_quick(machine->memory, &request, &cost, &in_first);
+		now += in_first ? 0 : cost_total(&cost) - cost.cycles[COST_L1];
 		core->counters.irq_stack_lines++;
 	}
 	return now;

@@ -131,9 +131,9 @@ void meminfo_read(struct meminfo *info, const struct meminfo_parts *parts)
 
 void meminfo_check(const struct meminfo *info)
 {
-	SIM_ASSERT(info->mem_total == info->mem_free + info->pcp_lists + info->cached + info->anon_pages + info->slab_reclaimable +
-	                                      info->slab_unreclaimable + info->vmalloc_used + info->area_tables +
-	                                      info->page_tables + info->stack_blocks + info->other);
+	SIM_ASSERT(info->mem_total == info->mem_free + info->pcp_lists + info->cached + info->anon_pages +
+	                                      info->slab_reclaimable + info->slab_unreclaimable + info->vmalloc_used +
+	                                      info->area_tables + info->page_tables + info->stack_blocks + info->other);
 	SIM_ASSERT(info->kernel_stack <= info->vmalloc_used + info->stack_blocks);
 	SIM_ASSERT(info->high_total <= info->mem_total && info->high_free <= info->mem_free);
 }

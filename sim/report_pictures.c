@@ -276,11 +276,12 @@ static bool write_callsite_waste(struct sheet *sheet, struct error *error)
 /* Kernel stacks count apart from the rest of vmalloc; the hatched part is never told. */
 static bool write_kinds(struct sheet *sheet, struct error *error)
 {
-	return write_bars(sheet,
-	                  "SELECT run_id, CASE name WHEN 'vmalloc_used' THEN 'vmalloc_used, with kernel_stack' ELSE name END AS name,"
-	                  " value / 256.0 AS waste, 0 AS inside FROM metric WHERE component = 'meminfo'"
-	                  " AND name NOT IN ('mem_total', 'mem_free', 'vmalloc_total', 'high_total', 'high_free', 'kernel_stack')",
-	                  error);
+	return write_bars(
+	        sheet,
+	        "SELECT run_id, CASE name WHEN 'vmalloc_used' THEN 'vmalloc_used, with kernel_stack' ELSE name END AS name,"
+	        " value / 256.0 AS waste, 0 AS inside FROM metric WHERE component = 'meminfo'"
+	        " AND name NOT IN ('mem_total', 'mem_free', 'vmalloc_total', 'high_total', 'high_free', 'kernel_stack')",
+	        error);
 }
 
 /* A block of numbers, one line without any where there are none. */

@@ -53,9 +53,8 @@ static void make_room(struct slab_allocator *allocator, struct slab_cache *cache
 	uint32_t shared = geometry->shared * geometry->batchcount;
 	if (geometry->limit > cache->array_room) {
 		cache->array_room = geometry->limit;
-		cache->array_at =
-		        layout_per_cpu_alloc(allocator->wiring.layout, ARRAY_CACHE_BYTES + POINTER_BYTES * geometry->limit,
-		                             POINTER_BYTES);
+		cache->array_at = layout_per_cpu_alloc(allocator->wiring.layout,
+		                                       ARRAY_CACHE_BYTES + POINTER_BYTES * geometry->limit, POINTER_BYTES);
 	}
 	if (shared > cache->shared_room) {
 		cache->shared_room = shared;

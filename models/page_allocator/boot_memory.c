@@ -7,20 +7,19 @@
  *   image, initrd   where the boot loader put them: from 16 MiB up, and the last frames below 2 GiB (32 bits: of low memory)
  *   other           odds and ends; on 32 bits below the struct pages
  *   struct pages    of each node, in whole sections on x86-64, from a multiple of 2 MiB
- *   per-CPU data    of each node: units in allocations of 2 MiB (32 bits: of pages); what is left of each is given back. Below two
- *                   pages of notes, which are given back too (sim/percpu.h)
- *   tables          of dentries and inodes
- *   swiotlb         64 MiB below 4 GiB where memory goes beyond, and its table
+ *   per-CPU data    of each node: units in allocations of 2 MiB (32 bits: of pages); what is left of each is given back. Below
+ * two pages of notes, which are given back too (sim/percpu.h) tables          of dentries and inodes swiotlb         64 MiB below
+ * 4 GiB where memory goes beyond, and its table
  *
  * The initrd and parts of the image are given back later. Source: arch/x86/kernel/setup.c: setup_arch(), relocate_initrd();
  * mm/sparse.c: sparse_init_nid(); mm/page_alloc.c: alloc_node_mem_map(), alloc_large_system_hash(); mm/percpu.c:
  * pcpu_embed_first_chunk(), pcpu_fc_alloc(); kernel/dma/swiotlb.c; and recorded boots of Linux 6.1.192, whose reserved frames
  * these are (tests/unit/test_boot_memory.c).
  *
- * MODEL: image, initrd, odds and ends are those of the recorded kernels, whatever kernel is described; firmware and loader reserve
- * nothing else. Effect: a distribution's image is some thousand frames longer; structures above lie elsewhere by the difference of
- * the initrds.
- * MODEL: with kernel.reserved the size is what it says: per-CPU data first, then the rest as high as it goes, where there is room.
+ * MODEL: image, initrd, odds and ends are those of the recorded kernels, whatever kernel is described; firmware and loader
+ * reserve nothing else. Effect: a distribution's image is some thousand frames longer; structures above lie elsewhere by the
+ * difference of the initrds. MODEL: with kernel.reserved the size is what it says: per-CPU data first, then the rest as high as
+ * it goes, where there is room.
  *
  * Invariant: kept = taken at the end of the boot.
  */
@@ -259,7 +258,8 @@ static bool take_per_cpu(struct boot *boot)
 	unsigned placed = 0;
 	while (placed < chunk->groups) {
 		uint32_t pages = (uint32_t)(percpu_group_bytes(chunk, placed) / PAGE_SIZE);
-		uint32_t first = take(boot, pages, chunk->atom_bytes / (uint32_t)PAGE_SIZE, map->nodes[node_of_group(map, placed)]);
+		uint32_t first =
+		        take(boot, pages, chunk->atom_bytes / (uint32_t)PAGE_SIZE, map->nodes[node_of_group(map, placed)]);
 		if (first == MEMBLOCK_NONE)
 			break;
 		map->per_cpu_pfn[placed++] = first;
@@ -338,8 +338,8 @@ bool boot_memory_keep(struct memory_map *map, const struct settings *settings, u
 	map->freed_late_pages = boot.kernel->freed_late;
 	uint32_t percpu_static = settings->kernel.percpu_static_bytes;
 	if (!is_32bit && percpu_static && percpu_static < PERCPU_STATIC_MIN_64BIT)
-		return error_set(error, ERROR_USAGE, "kernel.percpu_static: %u bytes; expected at least %u on x86-64", percpu_static,
-		                 PERCPU_STATIC_MIN_64BIT);
+		return error_set(error, ERROR_USAGE, "kernel.percpu_static: %u bytes; expected at least %u on x86-64",
+		                 percpu_static, PERCPU_STATIC_MIN_64BIT);
 	memblock_init(&boot.memblock, map);
 	plan_per_cpu(&boot, cpus);
 	if (!(reserved ? take_reserved(&boot, reserved) : take_all(&boot)))

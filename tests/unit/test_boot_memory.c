@@ -21,7 +21,11 @@ struct recorded_boot {
 	struct range reserved[RANGES_MAX]; /* above the first MiB, as the map of all pages shows them; ends with an empty one */
 };
 
-#define IMAGE_64 {0x1000, 0x1601}, {0x1800, 0x19a0}, {0x1a00, 0x1c0d}, {0x1cce, 0x1e06}
+#define IMAGE_64 \
+	{0x1000, 0x1601}, {0x1800, 0x19a0}, {0x1a00, 0x1c0d}, \
+	{ \
+		0x1cce, 0x1e06 \
+	}
 
 static const struct recorded_boot boots[] = {
         {"-m 64M", 0x3fe0, 1, false, {IMAGE_64, {0x3800, 0x3832}, {0x3a00, 0x3c00}, {0x3d1d, 0x3d3f}}},
@@ -82,8 +86,8 @@ static unsigned merged(const struct range *ranges, unsigned count, struct range 
 }
 
 /*
- * All reserved frames of 11 boots. Would catch: requests that are not served from the top, alignments, units that are not trimmed,
- * an order of requests that leaves other holes, an initrd that is forgotten or kept.
+ * All reserved frames of 11 boots. Would catch: requests that are not served from the top, alignments, units that are not
+ * trimmed, an order of requests that leaves other holes, an initrd that is forgotten or kept.
  */
 static void kept_frames_are_those_that_kernels_reserved(void **state)
 {
@@ -98,17 +102,19 @@ static void kept_frames_are_those_that_kernels_reserved(void **state)
 			fail_msg("%s: %s", boots[i].source, error.text);
 		unsigned count = merged(map.kept, map.kept_count, kept), expected = 0;
 		for (; boots[i].reserved[expected].end; expected++) {
-			struct range want = boots[i].reserved[expected], got = expected < count ? kept[expected] : (struct range){0, 0};
+			struct range want = boots[i].reserved[expected],
+			             got = expected < count ? kept[expected] : (struct range){0, 0};
 			if (got.start != want.start || got.end != want.end)
-				fail_msg("%s: [%x, %x) is kept, [%x, %x) was reserved", boots[i].source, got.start, got.end, want.start,
-				         want.end);
+				fail_msg("%s: [%x, %x) is kept, [%x, %x) was reserved", boots[i].source, got.start, got.end,
+				         want.start, want.end);
 		}
 		assert_int_equal(count, expected);
 		settings_release(&settings);
 	}
 }
 
-/* Of these boots the first unit of each CPU, in the direct map. Would catch: units counted from another base than the kernel's. */
+/* Of these boots the first unit of each CPU, in the direct map. Would catch: units counted from another base than the kernel's.
+ */
 static void units_are_at_the_frames_that_were_reserved(void **state)
 {
 	(void)state;
@@ -117,7 +123,8 @@ static void units_are_at_the_frames_that_were_reserved(void **state)
 	describe(&settings, &boots[5]);
 	kernel_layout_init(&layout, &settings, 0);
 	for (unsigned cpu = 0; cpu < 4; cpu++)
-		assert_int_equal(layout_per_cpu(&layout, 0, cpu).addr, 0xffff888000000000u + ((0x1f200ull + cpu * 0x80) << PAGE_SHIFT));
+		assert_int_equal(layout_per_cpu(&layout, 0, cpu).addr,
+		                 0xffff888000000000u + ((0x1f200ull + cpu * 0x80) << PAGE_SHIFT));
 	layout_release(&layout);
 	settings_release(&settings);
 	describe(&settings, &boots[10]); /* tables of 192 frames below, two frames given back above */
@@ -132,8 +139,8 @@ static void units_are_at_the_frames_that_were_reserved(void **state)
 }
 
 /*
- * Two nodes of 1 GiB and two CPUs each: each group lies in its node's memory, from a multiple of 2 MiB (published: "pcpu-alloc: [0] 0
- * 1 [1] 2 3"). Would catch: per-CPU data of all nodes on one.
+ * Two nodes of 1 GiB and two CPUs each: each group lies in its node's memory, from a multiple of 2 MiB (published: "pcpu-alloc:
+ * [0] 0 1 [1] 2 3"). Would catch: per-CPU data of all nodes on one.
  */
 static void each_nodes_units_lie_on_it(void **state)
 {
@@ -158,7 +165,8 @@ static void each_nodes_units_lie_on_it(void **state)
 	settings_release(&settings);
 }
 
-/* By hand, in 16 frames. Would catch: a request that overlaps another, one that goes across a hole, frames given back that stay. */
+/* By hand, in 16 frames. Would catch: a request that overlaps another, one that goes across a hole, frames given back that stay.
+ */
 static void memblock_gives_the_highest_free_frames(void **state)
 {
 	(void)state;

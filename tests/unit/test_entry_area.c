@@ -44,8 +44,9 @@ static void areas_are_where_machines_have_them(void **state)
 }
 
 /*
- * System.map of 5.19 and of 6.6: cpu_debug_store 1000, irq_stack_backing_store 2000, cpu_tss_rw 6000, gdt_page b000, exception_stacks
- * c000, entry_stack_storage 18000, and behind it 19000. Would catch: two of them in one place, stacks in another order.
+ * System.map of 5.19 and of 6.6: cpu_debug_store 1000, irq_stack_backing_store 2000, cpu_tss_rw 6000, gdt_page b000,
+ * exception_stacks c000, entry_stack_storage 18000, and behind it 19000. Would catch: two of them in one place, stacks in another
+ * order.
  */
 static void backing_stores_are_where_system_map_has_them(void **state)
 {

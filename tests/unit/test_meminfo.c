@@ -31,12 +31,17 @@ static void rig_begin(struct rig *rig, unsigned cpus)
 	rig->settings.kernel.transparent_hugepage = false;
 	kernel_layout_init(&rig->layout, &rig->settings, 0);
 	steps_init(&rig->steps, false);
-	rig->pages = page_allocator_model("buddy", &error)->create(
-	        &(struct page_allocator_wiring){&rig->settings, &rig->layout, &rig->steps, NULL, 1}, &error);
-	rig->objects = object_allocator_model("slub", &error)->create(
-	        &(struct object_allocator_wiring){&rig->settings, rig->pages, &rig->layout, &rig->steps, 1}, &error);
-	rig->areas = virtual_allocator_model("vmalloc", &error)->create(
-	        &(struct virtual_allocator_wiring){&rig->settings, rig->pages, rig->objects, &rig->layout, &rig->steps}, &error);
+	rig->pages =
+	        page_allocator_model("buddy", &error)
+	                ->create(&(struct page_allocator_wiring){&rig->settings, &rig->layout, &rig->steps, NULL, 1}, &error);
+	rig->objects =
+	        object_allocator_model("slub", &error)
+	                ->create(&(struct object_allocator_wiring){&rig->settings, rig->pages, &rig->layout, &rig->steps, 1},
+	                         &error);
+	rig->areas = virtual_allocator_model("vmalloc", &error)
+	                     ->create(&(struct virtual_allocator_wiring){&rig->settings, rig->pages, rig->objects, &rig->layout,
+	                                                                 &rig->steps},
+	                              &error);
 	assert_non_null(rig->areas);
 }
 
@@ -73,9 +78,9 @@ static void expect_line(const struct meminfo *info, const char *line)
 }
 
 /*
- * Lines of a recorded /proc/meminfo of Linux 6.1.192 on 2 CPUs with 512 MiB (125,902 managed pages; Percpu 504 kB: 50 pages of the
- * first chunk and 13 of a second for each of two units). Would catch: other columns, a vmalloc area that is one byte longer, units
- * counted once.
+ * Lines of a recorded /proc/meminfo of Linux 6.1.192 on 2 CPUs with 512 MiB (125,902 managed pages; Percpu 504 kB: 50 pages of
+ * the first chunk and 13 of a second for each of two units). Would catch: other columns, a vmalloc area that is one byte longer,
+ * units counted once.
  */
 static void lines_are_the_kernels(void **state)
 {

@@ -83,7 +83,8 @@ static void plan(struct percpu_chunk *chunk, const struct boot_log *log)
 	percpu_plan(chunk, &sizes, log->cpus, log->nodes ? node_of_cpu : NULL);
 }
 
-/* Would catch: dynamic data that does not grow to its page, units that waste too much or too little, CPUs of two nodes in one group. */
+/* Would catch: dynamic data that does not grow to its page, units that waste too much or too little, CPUs of two nodes in one
+ * group. */
 static void the_plan_is_what_kernels_print(void **state)
 {
 	(void)state;
@@ -102,9 +103,10 @@ static void the_plan_is_what_kernels_print(void **state)
 }
 
 /*
- * A machine of 2 nodes whose groups lie 40 GiB from each other: further chunks keep that distance, and the upper group of the first
- * of them ends where a published /proc/vmallocinfo has it ("0xffffe8ffffc00000-0xffffe8ffffe00000 2097152 pcpu_get_vm_areas";
- * that machine's lower group: 0xffffe8ff5fc00000, 2.5 GiB below). Would catch: chunks that overlap, units of a group that moved.
+ * A machine of 2 nodes whose groups lie 40 GiB from each other: further chunks keep that distance, and the upper group of the
+ * first of them ends where a published /proc/vmallocinfo has it ("0xffffe8ffffc00000-0xffffe8ffffe00000 2097152
+ * pcpu_get_vm_areas"; that machine's lower group: 0xffffe8ff5fc00000, 2.5 GiB below). Would catch: chunks that overlap, units of
+ * a group that moved.
  */
 static void further_chunks_end_where_vmalloc_does(void **state)
 {
@@ -115,8 +117,8 @@ static void further_chunks_end_where_vmalloc_does(void **state)
 	struct layout layout;
 	plan(&chunk, &log);
 	layout_init(&layout, 64);
-	layout_place_per_cpu(&layout, &(struct layout_places){.per_cpu = &chunk,
-	                                                      .per_cpu_group = {4096 * MIB, 4096 * MIB + distance}});
+	layout_place_per_cpu(&layout,
+	                     &(struct layout_places){.per_cpu = &chunk, .per_cpu_group = {4096 * MIB, 4096 * MIB + distance}});
 	assert_int_equal(layout.per_cpu, 0xffff888000000000u + 4096 * MIB);
 	uint64_t first = layout_per_cpu_alloc(&layout, 28672, 64); /* all of the first chunk's */
 	assert_int_equal(layout_per_cpu(&layout, first, 0).addr, layout.per_cpu + 212992 + 8192);
