@@ -357,6 +357,7 @@ struct core_counters machine_counters(const struct machine *machine)
 		sum.cmpxchg_retries += counters->cmpxchg_retries;
 		sum.ipis_sent += counters->ipis_sent;
 		sum.ipis_served += counters->ipis_served;
+		sum.irq_stack_lines += counters->irq_stack_lines;
 		sum.context_switches += counters->context_switches;
 		sum.cr3_loads += counters->cr3_loads;
 	}
