@@ -265,7 +265,7 @@ static const struct setting table[] = {
          .type = SETTING_STRING,
          .default_text = "",
          .help = "Files in the kernel's formats: KIND[,KIND...][@end|every=TIME], kinds buddyinfo, pagetypeinfo, zoneinfo, "
-                 "slabinfo, unusable_index, extfrag_index, vmallocinfo; and state: every list of the allocators",
+                 "slabinfo, unusable_index, extfrag_index, vmallocinfo, meminfo, percpu; and state: every list of the allocators",
          .source = "none is written",
          AT(dump)},
         {.key = "events.file",
@@ -1260,6 +1260,17 @@ static const struct setting table[] = {
          .help = "Bytes of a struct page: on x86-64 64, or 56 without its alignment; on x86-32 32, or 40 with memory cgroups",
          .source = "include/linux/mm_types.h: _struct_page_alignment on x86-64",
          AT(kernel.page_struct_bytes)},
+        {.key = "kernel.percpu_static",
+         .type = SETTING_SIZE,
+         .default_text = "auto",
+         .zero_word = "auto",
+         .min = 16 * KIB,
+         .max = MIB,
+         .help = "Static per-CPU data of a CPU: the number behind s of the boot log's line \"percpu: Embedded\"; auto: that of a "
+                 "small "
+                 "kernel, 165824 bytes, on x86-32 86188",
+         .source = "include/asm-generic/vmlinux.lds.h: PERCPU_INPUT; boot logs of the recorded kernels",
+         AT(kernel.percpu_static_bytes)},
         {.key = "kernel.reserved",
          .type = SETTING_SIZE,
          .default_text = "auto",

@@ -150,6 +150,7 @@ struct kernel_settings {
 	uint64_t read_ahead_bytes;                         /* of files */
 	uint32_t reclaim_page_cache, reclaim_slab;         /* percent of memory that reclaim can take back */
 	uint32_t page_struct_bytes;                        /* 64, or 56 */
+	uint32_t percpu_static_bytes;                      /* __per_cpu_end - __per_cpu_start; auto */
 	uint64_t reserved_bytes; /* not managed by the page allocator: kernel image, memmap, firmware; auto */
 	/* SLUB boot parameters */
 	uint32_t slub_min_order, slub_max_order, slub_min_objects; /* 0, 3, auto */

@@ -3,6 +3,7 @@
  * core.c - cores and their queues of ops (interface, rules and laws: core.h).
  */
 #include "sim/core_internal.h"
+#include "sim/entry_area.h"
 #include "sim/layout.h"
 
 #include <stdlib.h>
@@ -30,6 +31,7 @@ const struct metric core_metrics[] = {
         METRIC(struct core_counters, cmpxchg_retries, "1",
                "Compare-and-exchanges made once more, as another core had changed the word"),
         METRIC(struct core_counters, ipis_sent, "1", "Interrupts sent to other cores"),
+        METRIC(struct core_counters, irq_stack_lines, "1", "Lines of IRQ stacks written in serving interrupts"),
         METRIC(struct core_counters, ipis_served, "1", "Interrupts of other cores served"),
         METRIC(struct core_counters, cr3_loads, "1", "Writes of CR3"),
         METRIC(struct core_counters, context_switches, "1", "Switches between a daemon and what ran before"),
@@ -172,13 +174,11 @@ static void core_run(struct event *event, cycle now)
 static void place_lines(struct machine *machine, struct layout *layout)
 {
 	uint32_t bytes = 2 * machine->line_bytes;
-	if (!layout) {
-		machine->per_cpu_stride = bytes;
-		return;
-	}
-	machine->queue_nodes = layout_per_cpu(layout, layout_per_cpu_alloc(layout, bytes), 0).addr;
-	machine->per_cpu_stride = layout->per_cpu_stride;
+	uint64_t offset = layout ? layout_per_cpu_static(layout, bytes) : 0;
 	for (unsigned cpu = 0; cpu < machine->cpus; cpu++) {
+		machine->own_lines[cpu] = layout ? layout_per_cpu(layout, offset, cpu).addr : (uint64_t)cpu * bytes;
+		if (!layout)
+			continue;
 		layout_name(layout, vaddr_of(core_queue_node(machine, cpu)), machine->line_bytes, "qnodes", "");
 		layout_name(layout, vaddr_of(core_ipi_line(machine, cpu)), machine->line_bytes, "call_single_queue", "");
 	}
@@ -208,6 +208,9 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	place_lines(machine, wiring->layout);
 	if (machine->code)
 		machine->code_runs = xcalloc(machine->code->count, sizeof *machine->code_runs);
+	for (unsigned cpu = 0; wiring->layout && cpu < wiring->cpus; cpu++)
+		if (wiring->layout->irq_stack[cpu])
+			machine->irq_stack_top[cpu] = wiring->layout->irq_stack[cpu] + IRQ_STACK_BYTES;
 	machine->words = xcalloc(CMPXCHG_WORDS, sizeof *machine->words);
 	machine->cores = xcalloc(wiring->cpus, sizeof *machine->cores);
 	for (unsigned cpu = 0; cpu < wiring->cpus; cpu++) {
@@ -332,6 +335,7 @@ struct core_counters machine_counters(const struct machine *machine)
 		sum.cmpxchg_retries += counters->cmpxchg_retries;
 		sum.ipis_sent += counters->ipis_sent;
 		sum.ipis_served += counters->ipis_served;
+		sum.irq_stack_lines += counters->irq_stack_lines;
 		sum.context_switches += counters->context_switches;
 		sum.cr3_loads += counters->cr3_loads;
 		sum.code_lines += counters->code_lines;
@@ -352,6 +356,8 @@ void machine_check(const struct machine *machine)
 		jobs += counters->jobs;
 		sent += counters->ipis_sent;
 		served += counters->ipis_served + core->ipi_count;
+		SIM_ASSERT(counters->irq_stack_lines ==
+		           (machine->irq_stack_top[cpu] ? IRQ_STACK_LINES * counters->ipis_served : 0));
 		if (core->queued == 0) /* within a job its cycles are not added up yet */
 			SIM_ASSERT(counters->busy_cycles == cost_total(&counters->cost));
 		SIM_ASSERT(core->queued == 0 || core->event.place != 0 || core->waits_for || core->waits_for_acks);

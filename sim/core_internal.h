@@ -14,7 +14,7 @@
 /* A core's own line for queued locks, and the one that other cores announce interrupts in (qnodes, cfd_data). */
 static inline uint64_t core_queue_node(const struct machine *machine, unsigned cpu)
 {
-	return machine->queue_nodes + cpu * machine->per_cpu_stride;
+	return machine->own_lines[cpu];
 }
 
 static inline uint64_t core_ipi_line(const struct machine *machine, unsigned cpu)

@@ -105,6 +105,7 @@ struct replay {
 	uint32_t *seen_align;   /* by the recording's cache index: alignment that all its addresses have; 0 = too few of them */
 	bool *unseen_calls;     /* by the recording's cache index: it has allocations without an event */
 	uint64_t start_unknown; /* frames in use that no op and no slab stands for */
+	uint64_t areas_before;  /* areas that were there when the replay began */
 };
 
 const struct metric replay_metrics[] = {
@@ -441,6 +442,7 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	set_next_tick(replay);
 	replay->seen_align = xcalloc(info->caches, sizeof *replay->seen_align);
 	replay->before_start = config->from_state;
+	replay->areas_before = parts->areas ? parts->areas->live_areas : 0;
 	/* Counts of a start state without positions: in use, by nobody the run knows. */
 	replay->start_unknown =
 	        parts->pages->allocated_pages - parts->objects->ops->pages_held(parts->objects) - pages_of_areas(replay);
@@ -1801,7 +1803,7 @@ void replay_check(const struct replay *replay)
 	SIM_ASSERT(counters->area_allocs == counters->area_frees + counters->live_areas);
 	SIM_ASSERT(!replay->parts.areas ||
 	           replay->parts.areas->live_areas ==
-	                   counters->live_areas + (replay->parts.users ? replay->parts.users->live_processes : 0));
+	                   counters->live_areas + replay->areas_before + (replay->parts.users ? replay->parts.users->live_processes : 0));
 	SIM_ASSERT(counters->start_objects + counters->object_allocs == counters->object_frees + counters->live_objects);
 	SIM_ASSERT(counters->start_page_blocks + counters->page_allocs == counters->page_frees + counters->live_page_blocks);
 	SIM_ASSERT(counters->address_compared == counters->address_equal + counters->address_unseen_free +

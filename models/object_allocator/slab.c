@@ -911,7 +911,7 @@ struct object_allocator *object_allocator_slab_create(const struct object_alloca
 	allocator->rules = rules;
 	allocator->merge = wiring->settings->kernel.slab_merge;
 	allocator->freelist_random = wiring->settings->kernel.slab_freelist_random;
-	allocator->node_stat_offset = layout_per_cpu_alloc(wiring->layout, PER_CPU_NODESTAT_BYTES);
+	allocator->node_stat_offset = layout_per_cpu_alloc(wiring->layout, PER_CPU_NODESTAT_BYTES, PER_CPU_ALIGN_MIN);
 	rng_init(&allocator->freelist_rng, wiring->seed, "slab freelists");
 	allocator->arena_units = ((size_t)wiring->pages->end_pfn + 1) * ARENA_UNITS_PER_FRAME;
 	allocator->arena = lazy_alloc(allocator->arena_units, SLAB_UNIT);

@@ -335,7 +335,7 @@ void slob_heap_init(struct slob_heap *heap, const struct object_allocator_wiring
 	heap->pages = xcalloc(heap->capacity, sizeof *heap->pages);
 	heap->bodies = xcalloc(heap->capacity, sizeof *heap->bodies);
 	frame_map_init(&heap->frames, wiring->pages->end_pfn);
-	heap->node_stat_offset = layout_per_cpu_alloc(wiring->layout, PER_CPU_NODESTAT_BYTES);
+	heap->node_stat_offset = layout_per_cpu_alloc(wiring->layout, PER_CPU_NODESTAT_BYTES, PER_CPU_ALIGN_MIN);
 	heap->lock = layout_kernel_data(wiring->layout, sizeof(uint32_t));
 	layout_name(wiring->layout, heap->lock, sizeof(uint32_t), "slob_lock", "");
 	for (uint32_t list = 0; list < SLOB_LISTS; list++) {

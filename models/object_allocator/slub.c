@@ -836,7 +836,7 @@ struct object_allocator *object_allocator_slub_create(const struct object_alloca
 	slub->freelist_random = wiring->settings->kernel.slab_freelist_random;
 	rng_init(&slub->freelist_rng, wiring->seed, "slub freelists");
 	slub->hardened = wiring->settings->kernel.slab_freelist_hardened;
-	slub->node_stat_offset = layout_per_cpu_alloc(wiring->layout, PER_CPU_NODESTAT_BYTES);
+	slub->node_stat_offset = layout_per_cpu_alloc(wiring->layout, PER_CPU_NODESTAT_BYTES, PER_CPU_ALIGN_MIN);
 	kmalloc_init(&slub->kmalloc, &slub->wiring, KMALLOC_SHIFT_LOW_SLUB);
 	slub->slabs = lazy_alloc(slub->kmalloc.frames.frames, sizeof *slub->slabs);
 	slub->sum = xcalloc(1, sizeof *slub->sum);

@@ -455,7 +455,7 @@ struct user_memory *user_memory_mm_create(const struct user_memory_wiring *wirin
 	mm->huge_pages =
 	        settings->kernel.thp == THP_ALWAYS && settings->kernel.transparent_hugepage && huge_level(mm) < mm->mode->levels;
 	mm->page = lazy_alloc(mm->end_pfn, sizeof *mm->page);
-	mm->tlb_state = layout_per_cpu_alloc(mm->layout, 320);
+	mm->tlb_state = layout_per_cpu_static(mm->layout, 320);
 	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++) {
 		mm->cpu[cpu] = (struct cpu_state){.next_asid = 1, .current = UINT32_MAX};
 		mm->cpu[cpu].ctx[0].ctx_id = 1; /* init_mm */

@@ -1170,7 +1170,7 @@ struct virtual_allocator *virtual_allocator_vmalloc_create(const struct virtual_
 		free(vmalloc);
 		return NULL;
 	}
-	vmalloc->cached_stacks_offset = layout_per_cpu_alloc(vmalloc->layout, NR_CACHED_STACKS * vmalloc->at.pointer_bytes);
+	vmalloc->cached_stacks_offset = layout_per_cpu_static(vmalloc->layout, NR_CACHED_STACKS * vmalloc->at.pointer_bytes);
 	vmalloc->lazy_max_pages = (uint64_t)log_of_cpus(cpus) * LAZY_PAGES_PER_LOG;
 	if (vmalloc->objects) {
 		struct cache_spec spec = {.name = "vmap_area", .object_size = vmalloc->at.area_bytes, .flags = SLAB_PANIC};

@@ -6,6 +6,7 @@
 
 #include "models/cache_settings.h"
 #include "models/kernel_code.h"
+#include "models/kernel_layout.h"
 #include "models/mmu_settings.h"
 #include "models/page_reclaim/process_pages.h"
 #include "models/registry.h"
@@ -13,11 +14,13 @@
 #include "models/virtual_allocator/kmap.h"
 #include "sim/kernel_map.h"
 #include "sim/level_store.h"
+#include "sim/meminfo.h"
 #include "sim/procfs.h"
 #include "sim/replay.h"
 #include "sim/setting.h"
 #include "sim/space_peaks.h"
 #include "sim/state_moment.h"
+#include "tools/kmemsim/irq_stacks.h"
 #include "tools/kmemsim/op_events.h"
 #include "tools/kmemsim/recorded.h"
 #include "tools/kmemsim/timed_machine.h"
@@ -102,6 +105,19 @@ static void print_state(const struct parts *parts, FILE *out)
 	fprintf(out, "@END simulated\n");
 }
 
+static struct meminfo read_meminfo(const struct parts *parts)
+{
+	const struct meminfo_parts of = {.pages = parts->pages,
+	                                 .objects = parts->objects,
+	                                 .areas = parts->areas,
+	                                 .users = parts->users,
+	                                 .layout = &parts->layout};
+	struct meminfo info;
+	meminfo_read(&info, &of);
+	meminfo_check(&info);
+	return info;
+}
+
 static void print_dump(const struct parts *parts, enum dump_kind kind, FILE *out)
 {
 	struct page_allocator *pages = parts->pages;
@@ -134,6 +150,14 @@ static void print_dump(const struct parts *parts, enum dump_kind kind, FILE *out
 	case DUMP_VMALLOCINFO:
 		if (parts->areas && parts->areas->ops->print_info)
 			parts->areas->ops->print_info(parts->areas, out);
+		break;
+	case DUMP_MEMINFO: {
+		struct meminfo info = read_meminfo(parts);
+		meminfo_print(&info, out);
+		break;
+	}
+	case DUMP_PERCPU:
+		kernel_layout_print_per_cpu(parts->run->settings, out);
 		break;
 	case DUMP_KINDS:
 		SIM_UNREACHABLE("a kind of dump");
@@ -287,6 +311,19 @@ static struct user_tables *make_user_tables(struct parts *parts)
 	return &parts->user_tables;
 }
 
+/* After the kernel's map, which maps them, and before the cores, which use them. */
+static bool make_irq_stacks(struct parts *parts, struct error *error)
+{
+	const struct irq_stacks stacks = {.settings = parts->run->settings,
+	                                  .layout = &parts->layout,
+	                                  .pages = parts->pages,
+	                                  .areas = parts->areas,
+	                                  .map = parts->mapped ? &parts->kernel_map : NULL,
+	                                  .steps = &parts->steps,
+	                                  .of_state = parts->start.path != NULL};
+	return irq_stacks_make(&stacks, error);
+}
+
 /* Memory, cores and their clock, and a listener where one is asked for. */
 static bool make_machine(struct parts *parts, struct error *error)
 {
@@ -294,6 +331,8 @@ static bool make_machine(struct parts *parts, struct error *error)
 	const struct op_cost_names names = names_of(parts);
 	struct timed_machine_parts machine = {.settings = settings, .layout = &parts->layout};
 	if (timed_machine_has_levels(settings) && !make_levels(parts, error))
+		return false;
+	if (!make_irq_stacks(parts, error))
 		return false;
 	machine.caches = parts->caches;
 	machine.mmu = parts->mmus.mmu;
@@ -371,20 +410,14 @@ static bool make_models(struct parts *parts, struct error *error)
 	const struct object_allocator_model *object_model = object_allocator_model(settings->allocator[0], error);
 	if (!page_model || !object_model || !memory_model(settings->machine.memory_model, error))
 		return false;
-	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
-	if (settings->machine.architecture == ARCHITECTURE_X86_32) {
-		const struct layout_32bit machine = settings_layout_32bit(settings);
-		layout_set_32bit(&parts->layout, &machine);
-	}
+	/* Recorded addresses are the recorded kernel's. */
+	kernel_layout_init(&parts->layout, settings, parts->start.path ? trace_info(parts->trace)->direct_map : 0);
 	parts->timed = settings->timing == TIMING_CYCLES;
 	if (parts->timed)
 		layout_keep_names(&parts->layout); /* of the locks, which only cores take */
 	steps_init(&parts->steps, parts->timed);
 	if (settings->cost.code_fetch)
 		parts->steps.runs = STEP_RUN;
-	/* Recorded addresses are the recorded kernel's. */
-	if (parts->start.path && trace_info(parts->trace)->direct_map)
-		parts->layout.direct_map = trace_info(parts->trace)->direct_map;
 	parts->mapper = page_mapper_kmap_create(
 	        &(struct page_mapper_wiring){.settings = settings, .layout = &parts->layout, .steps = &parts->steps});
 	const struct page_allocator_wiring wiring = {.settings = settings,
@@ -408,7 +441,9 @@ static bool make_models(struct parts *parts, struct error *error)
 		return false;
 	if (processes && !make_users(parts, error))
 		return false;
-	return !parts->timed || make_machine(parts, error);
+	if (parts->timed)
+		return make_machine(parts, error);
+	return make_irq_stacks(parts, error);
 }
 
 /* Where the states stand in the recording. */
@@ -634,10 +669,12 @@ static bool write_results(struct parts *parts, bool is_whole, struct error *erro
 	struct page_allocator *pages = parts->pages;
 	struct object_allocator *objects = parts->objects;
 	const struct follow_pages_counters *followed = replay_follow_pages(parts->replay);
+	const struct meminfo info = read_meminfo(parts);
 	return write_metrics(parts, "replay", replay_metrics, replay_counters(parts->replay), error) &&
 	       (!followed || write_metrics(parts, "follow_pages", follow_pages_metrics, followed, error)) &&
 	       write_metrics(parts, "page_allocator", pages->ops->metrics, pages->ops->counters(pages), error) &&
 	       write_metrics(parts, "object_allocator", objects->ops->metrics, objects->ops->counters(objects), error) &&
+	       write_metrics(parts, "meminfo", meminfo_metrics, &info, error) &&
 	       write_metrics(parts, "page_mapper", parts->mapper->ops->metrics, parts->mapper->ops->counters(parts->mapper),
 	                     error) &&
 	       (!parts->areas || write_metrics(parts, "virtual_allocator", parts->areas->ops->metrics,
