@@ -63,14 +63,10 @@ static bool window_around(const struct page_lru *lru, const struct swap_fault *f
 	state->hits = 0;
 	if (window == 1)
 		return false;
-	if (page == last + 1)
-		*first = page;
-	else if (last == page + 1)
-		*first = page + 1 > window ? page + 1 - window : 0;
-	else
-		*first = page > (window - 1) / 2 ? page - (window - 1) / 2 : 0;
-	/* Where the window would begin before address 0 its area begins later anyway. */
-	*end = *first + window;
+	/* Pages of the window before the fault's; none lie before address 0. */
+	uint64_t before = page == last + 1 ? 0 : last == page + 1 ? window - 1 : (window - 1) / 2;
+	*first = page - smaller(before, page);
+	*end = page - before + window;
 	uint64_t table = page / TABLE_PAGES * TABLE_PAGES;
 	*first = larger(*first, larger(fault->first_page, table));
 	*end = smaller(*end, smaller(fault->end_page, table + TABLE_PAGES));

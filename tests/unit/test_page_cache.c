@@ -154,6 +154,35 @@ static void dirty_pages_are_written(void **state)
 }
 
 /*
+ * Who dirties a page beyond dirty_ratio waits until the disk has written what it was given; below it nobody waits. Would catch: a
+ * wait that is left out, one at the other limit.
+ */
+static void beyond_the_limit_who_dirties_waits(void **state)
+{
+	(void)state;
+	struct file_rig rig = make(2000);
+	struct page_lru *lru = rig.rig->lru;
+	lru->spec.read_ahead_pages = 0;
+	for (uint32_t index = 0; index < 480; index++)
+		fault(&rig, index, FILE_NORMAL);
+	uint64_t waited_ns = lru->counters.io_wait_ns;
+	for (uint32_t index = 0; index < 448; index++)
+		page_cache_set_dirty(rig.cache, 0, page_cache_find(rig.cache, rig.file, index));
+	/* Written at a tenth of 4,096 frames, in the background. */
+	assert_true(lru->counters.pgpgout > 0);
+	assert_int_equal(lru->counters.io_wait_ns, waited_ns);
+	/* 416 and more are dirty, of which half may be now. */
+	lru->spec.dirty_ratio = 5;
+	uint64_t now_ns = page_lru_now(lru, 0);
+	for (uint32_t index = 448; index < 480; index++)
+		page_cache_set_dirty(rig.cache, 0, page_cache_find(rig.cache, rig.file, index));
+	assert_true(lru->counters.io_wait_ns > waited_ns);
+	assert_int_equal(page_lru_now(lru, 0), lru->disk.last_done_ns);
+	assert_int_equal(page_lru_now(lru, 0) - now_ns, lru->counters.io_wait_ns - waited_ns);
+	end(&rig);
+}
+
+/*
  * A page that only its entry knows to be dirty is dirty when it is unmapped: it stays, active, for the flusher, and goes when it
  * is written. Would catch: what was written through a mapping is lost.
  */
@@ -228,6 +257,7 @@ int main(void)
 	        cmocka_unit_test(misses_end_reading_around),
 	        cmocka_unit_test(a_file_larger_than_memory),
 	        cmocka_unit_test(dirty_pages_are_written),
+	        cmocka_unit_test(beyond_the_limit_who_dirties_waits),
 	        cmocka_unit_test(dirty_by_its_entry_alone),
 	        cmocka_unit_test(reclaim_wakes_the_flusher),
 	};
