@@ -59,7 +59,8 @@ enum page_mark {
 	PG_SWAPCACHE = 1 << 6,
 	PG_READAHEAD = 1 << 7, /* PG_reclaim as well: the same bit */
 	PG_KNOWN = 1 << 8,     /* the frame is a page of ours */
-	PG_RELEASED = 1 << 9   /* nobody's any more: goes when its last batch is emptied */
+	PG_RELEASED = 1 << 9,  /* nobody's any more: goes when its last batch is emptied */
+	PG_SHMEM = 1 << 10     /* of shared memory: swap-backed, and not in the swap cache, as that is not its mapping then */
 };
 
 /* The record of a frame, or the head of a list. */
@@ -109,17 +110,25 @@ struct lruvec {
 
 /* Answers of who maps the pages. Calls come from within allocations and frees; none of the page allocator's from here. */
 struct reverse_map {
-	/* Entries that map the frame, and whether one is of executable memory. 0: it is not mapped. */
-	uint32_t (*entries)(void *context, uint32_t frame, bool *executable);
-	/* folio_referenced(): how many of them have their accessed bit set; it is cleared. */
-	uint32_t (*referenced)(void *context, uint32_t frame, unsigned cpu);
+	/* Entries that map the frame. 0: it is not mapped. */
+	uint32_t (*entries)(void *context, uint32_t frame);
+	/*
+	 * folio_referenced(): how many of them have their accessed bit set; it is cleared. *executable: one of those is of
+	 * executable memory.
+	 */
+	uint32_t (*referenced)(void *context, uint32_t frame, bool *executable, unsigned cpu);
 	/*
 	 * try_to_unmap(): every entry names `slot` from now on, and is told by page_swap_duplicate(); SWAP_SLOT_NONE, of a file's
 	 * page: it is empty. Whether one of them was dirty.
 	 */
 	bool (*unmap)(void *context, uint32_t frame, uint32_t slot, unsigned cpu);
-	/* try_to_unmap_flush(): what was unmapped leaves the TLBs. */
-	void (*flush)(void *context, unsigned cpu);
+	/* try_to_unmap_flush(): what was unmapped leaves the TLBs; only_dirty: if a written page is among it. */
+	void (*flush)(void *context, bool only_dirty, unsigned cpu);
+	/*
+	 * A page of shared memory (PG_SHMEM) that nobody maps leaves for a slot, which its owner counts as one entry that names
+	 * it (page_swap_duplicate()); SWAP_SLOT_NONE: it was never written, and is gone.
+	 */
+	void (*shared_left)(void *context, uint32_t frame, uint32_t slot, unsigned cpu);
 	void *context;
 };
 
@@ -161,6 +170,7 @@ struct page_lru {
 	struct page_batch lru_add[CPUS_MAX], activate[CPUS_MAX];
 	uint64_t op_ns[CPUS_MAX], waited_ns[CPUS_MAX]; /* clock of each CPU: their sum */
 	struct swap swap;
+	struct swap_read_ahead cluster; /* where read-ahead by slots stands: of no area */
 	struct block_device swap_device, disk;
 	struct page_cache *cache; /* owned */
 	struct lru_counters counters;
@@ -182,7 +192,7 @@ void page_lru_wait_until(struct page_lru *lru, unsigned cpu, uint64_t ns);
 
 /* --- pages --- */
 
-/* folio_add_lru() of a frame just allocated, order 0. `marks`: PG_FILE, PG_DIRTY, PG_WORKINGSET, PG_ACTIVE. */
+/* folio_add_lru() of a frame just allocated, order 0. `marks`: PG_FILE, PG_SHMEM, PG_DIRTY, PG_WORKINGSET, PG_ACTIVE. */
 void page_lru_add(struct page_lru *lru, unsigned cpu, uint32_t frame, unsigned marks);
 /*
  * The last mapping of an anonymous page is gone, and its owner gives the frame back: it leaves swap cache and list. True: it is
@@ -238,6 +248,11 @@ enum swap_in_result page_swap_in(struct page_lru *lru, unsigned cpu, uint32_t sl
  * copy it. Unpins it.
  */
 bool page_swapped_in(struct page_lru *lru, unsigned cpu, uint32_t slot, uint32_t frame, bool write);
+/*
+ * shmem_swapin_folio(): the page of a slot that shared memory names comes back as its page, and the slot is given back.
+ * PAGE_NONE: no memory. Nobody may allocate before it is mapped.
+ */
+uint32_t page_shared_in(struct page_lru *lru, unsigned cpu, uint32_t slot, gfp flags);
 /* fork(): one more entry names the slot. An entry that goes with its area: swap_entry_gone(). */
 void page_swap_duplicate(struct page_lru *lru, uint32_t slot);
 void page_swap_entry_gone(struct page_lru *lru, unsigned cpu, uint32_t slot);

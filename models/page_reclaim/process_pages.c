@@ -2,8 +2,8 @@
  *
  * process_pages.c - pages of processes kept by age (interface: process_pages.h).
  *
- * Laws: entries of page tables that name slots = what the swap device counts; frames held = those of the lists less those that
- * processes map.
+ * Laws: entries of page tables and shared memory that name slots = what the swap device counts; frames held = those of the lists
+ * less those that processes map.
  */
 #include "models/page_reclaim/process_pages.h"
 #include "models/page_reclaim/page_cache.h"
@@ -19,8 +19,8 @@ struct process_pages {
 	struct page_lru *lru;
 	struct user_memory *users;
 	struct steps *steps;
-	uint64_t anonymous_mapped; /* pages of the lists that the model of processes counts as its own */
-	uint64_t entries;          /* of page tables that name slots */
+	uint64_t anonymous_mapped; /* pages of the lists that the model of processes counts as its own, shared ones too */
+	uint64_t entries;          /* of page tables, and of shared memory, that name slots */
 	uint32_t *files;           /* owned: of each file its number, and the cache's */
 	uint32_t file_count;
 };
@@ -34,17 +34,16 @@ static struct page_lru *lru_at(struct process_pages *kept, unsigned cpu)
 
 /* --- answers to the LRU (struct reverse_map) --- */
 
-static uint32_t entries_of(void *context, uint32_t frame, bool *executable)
+static uint32_t entries_of(void *context, uint32_t frame)
 {
 	const struct process_pages *kept = context;
-	(void)executable;
 	return kept->users->ops->map_count(kept->users, pfn_of(frame));
 }
 
-static uint32_t referenced(void *context, uint32_t frame, unsigned cpu)
+static uint32_t referenced(void *context, uint32_t frame, bool *executable, unsigned cpu)
 {
 	struct process_pages *kept = context;
-	return kept->users->ops->referenced(kept->users, pfn_of(frame), cpu);
+	return kept->users->ops->referenced(kept->users, pfn_of(frame), executable, cpu);
 }
 
 static bool unmap(void *context, uint32_t frame, uint32_t slot, unsigned cpu)
@@ -56,14 +55,25 @@ static bool unmap(void *context, uint32_t frame, uint32_t slot, unsigned cpu)
 	return dirty;
 }
 
-/* What unmap_page() took away it has flushed. */
-static void flush(void *context, unsigned cpu)
+static void flush(void *context, bool only_dirty, unsigned cpu)
 {
-	(void)context;
-	(void)cpu;
+	const struct process_pages *kept = context;
+	kept->users->ops->flush_unmapped(kept->users, only_dirty, cpu);
 }
 
-/* --- anonymous pages (struct page_watcher) --- */
+static void shared_left(void *context, uint32_t frame, uint32_t slot, unsigned cpu)
+{
+	struct process_pages *kept = context;
+	(void)cpu;
+	kept->users->ops->shared_left(kept->users, pfn_of(frame), slot);
+	kept->anonymous_mapped--;
+	if (slot == SWAP_SLOT_NONE)
+		return;
+	kept->entries++;
+	page_swap_duplicate(kept->lru, slot);
+}
+
+/* --- pages of processes (struct page_watcher) --- */
 
 static void added(void *context, pfn frame, unsigned order, unsigned cpu)
 {
@@ -133,7 +143,7 @@ static bool alone(void *context, pfn frame, unsigned cpu)
 	return !page_has(kept->lru, frame.nr, PG_SWAPCACHE) || lru_free_swap(kept->lru, cpu, frame.nr);
 }
 
-/* Parts of huge pages, and pages of shared memory, are on no list of ours. */
+/* Parts of huge pages are on no list of ours. */
 static unsigned state(const void *context, pfn frame)
 {
 	const struct process_pages *kept = context;
@@ -150,6 +160,34 @@ static void drain(void *context, unsigned cpu, bool all)
 	for (unsigned each = 0; each < lru->spec.cpus; each++)
 		if (all || each == cpu)
 			page_lru_drain(lru, each);
+}
+
+static void shared_added(void *context, pfn frame, unsigned cpu)
+{
+	struct process_pages *kept = context;
+	kept->anonymous_mapped++;
+	page_lru_add(lru_at(kept, cpu), cpu, frame.nr, PG_SHMEM);
+}
+
+static void shared_used(void *context, pfn frame, bool accessed, bool dirty, unsigned cpu)
+{
+	struct process_pages *kept = context;
+	struct page_lru *lru = lru_at(kept, cpu);
+	if (dirty)
+		lru->frames[frame.nr].marks |= PG_DIRTY;
+	if (accessed)
+		page_lru_mark_accessed(lru, cpu, frame.nr);
+}
+
+static pfn shared_in(void *context, uint64_t entry, unsigned cpu)
+{
+	struct process_pages *kept = context;
+	uint32_t frame = page_shared_in(lru_at(kept, cpu), cpu, (uint32_t)entry, GFP_HIGHUSER_MOVABLE);
+	if (frame == PAGE_NONE)
+		return PFN_NONE;
+	kept->entries--;
+	kept->anonymous_mapped++;
+	return pfn_of(frame);
 }
 
 static bool moved(void *context, pfn from, pfn to)
@@ -271,8 +309,12 @@ struct process_pages *process_pages_create(const struct settings *settings, stru
                                            struct user_memory *users)
 {
 	struct process_pages *kept = xcalloc(1, sizeof *kept);
-	const struct reverse_map rmap = {
-	        .entries = entries_of, .referenced = referenced, .unmap = unmap, .flush = flush, .context = kept};
+	const struct reverse_map rmap = {.entries = entries_of,
+	                                 .referenced = referenced,
+	                                 .unmap = unmap,
+	                                 .flush = flush,
+	                                 .shared_left = shared_left,
+	                                 .context = kept};
 	kept->users = users;
 	kept->steps = steps;
 	kept->lru =
@@ -285,6 +327,9 @@ struct process_pages *process_pages_create(const struct settings *settings, stru
 	                                       .swap_given = swap_given,
 	                                       .state = state,
 	                                       .drain = drain,
+	                                       .shared_added = shared_added,
+	                                       .shared_used = shared_used,
+	                                       .shared_in = shared_in,
 	                                       .moved = moved,
 	                                       .pages_held = pages_held,
 	                                       .check = check,
@@ -304,6 +349,11 @@ void process_pages_destroy(struct process_pages *kept)
 	page_lru_destroy(kept->lru);
 	free(kept->files);
 	free(kept);
+}
+
+struct page_lru *process_pages_lru(struct process_pages *kept)
+{
+	return kept->lru;
 }
 
 const void *process_pages_counters(const struct process_pages *kept)

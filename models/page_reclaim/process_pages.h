@@ -3,8 +3,7 @@
  * process_pages.h - the pages of processes, and of the files they map, kept by age: an LRU (page_lru.h) between a page allocator
  * and a model of user memory. It becomes the one's reclaimer and the other's page cache and watcher.
  *
- * MODEL: that a page is executable is not known here, so pages of programs have no longer stay than others; an area's advice
- * (madvise()) is not known either: files are read as FILE_NORMAL. MODEL: huge pages and shared memory are on no list.
+ * MODEL: an area's advice (madvise()) is not known here: files are read as FILE_NORMAL. MODEL: huge pages are on no list.
  */
 #ifndef MODELS_PAGE_RECLAIM_PROCESS_PAGES_H
 #define MODELS_PAGE_RECLAIM_PROCESS_PAGES_H
@@ -20,6 +19,7 @@ struct process_pages *process_pages_create(const struct settings *settings, stru
 /* After `users`, before the page allocator. */
 void process_pages_destroy(struct process_pages *kept);
 
+struct page_lru *process_pages_lru(struct process_pages *kept);
 /* For lru_metrics. Laws are checked with those of `users`. */
 const void *process_pages_counters(const struct process_pages *kept);
 

@@ -94,8 +94,8 @@ static enum verdict check_references(struct pass *pass, uint32_t frame)
 	struct user_page *page = page_of(lru, frame);
 	bool executable = false, was_referenced = page->marks & PG_REFERENCED;
 	uint32_t young = 0;
-	if (lru->rmap.entries(lru->rmap.context, frame, &executable))
-		young = lru->rmap.referenced(lru->rmap.context, frame, pass->request->cpu);
+	if (lru->rmap.entries(lru->rmap.context, frame))
+		young = lru->rmap.referenced(lru->rmap.context, frame, &executable, pass->request->cpu);
 	page->marks &= (uint16_t)~PG_REFERENCED;
 	if (young) {
 		page->marks |= PG_REFERENCED;
@@ -132,8 +132,7 @@ static void unmap(struct pass *pass, uint32_t frame)
 {
 	struct page_lru *lru = pass->lru;
 	struct user_page *page = page_of(lru, frame);
-	bool executable;
-	if (!lru->rmap.entries(lru->rmap.context, frame, &executable))
+	if (!lru->rmap.entries(lru->rmap.context, frame))
 		return;
 	uint32_t slot = page->marks & PG_SWAPCACHE ? page->index : SWAP_SLOT_NONE;
 	bool found = lru->rmap.unmap(lru->rmap.context, frame, slot, pass->request->cpu);
@@ -143,6 +142,17 @@ static void unmap(struct pass *pass, uint32_t frame)
 		page_cache_set_dirty(lru->cache, pass->request->cpu, frame);
 	else
 		page->marks |= PG_DIRTY;
+}
+
+/* shmem_writepage(): the page leaves shared memory for the swap cache. */
+static bool move_to_swap(struct pass *pass, uint32_t frame)
+{
+	struct page_lru *lru = pass->lru;
+	if (!add_to_swap(pass, frame))
+		return false;
+	lru->frames[frame].marks &= (uint16_t)~PG_SHMEM;
+	lru->rmap.shared_left(lru->rmap.context, frame, lru->frames[frame].index, pass->request->cpu);
+	return true;
 }
 
 /* swap_writepage(), or writepage of a file. Whoever writes waits until the device's queue takes it. */
@@ -181,6 +191,11 @@ static bool clean(struct pass *pass, uint32_t frame, struct isolated *taken, enu
 		*verdict = VERDICT_KEEP;
 		return false;
 	}
+	lru->rmap.flush(lru->rmap.context, true, request->cpu);
+	if (page->marks & PG_SHMEM && !move_to_swap(pass, frame)) {
+		*verdict = VERDICT_ACTIVATE;
+		return false;
+	}
 	page_out(pass, frame, taken);
 	return true;
 }
@@ -194,6 +209,8 @@ static void remove_mapping(struct pass *pass, uint32_t frame)
 	if (page->marks & PG_SWAPCACHE) {
 		swap_cache_remove(&lru->swap, pass->request->cpu, page->index, shadow);
 		page->marks &= (uint16_t)~PG_SWAPCACHE;
+	} else if (page->marks & PG_SHMEM) {
+		lru->rmap.shared_left(lru->rmap.context, frame, SWAP_SLOT_NONE, pass->request->cpu);
 	} else {
 		page_cache_evict(lru->cache, page->file, page->index, shadow);
 	}
@@ -210,7 +227,7 @@ static enum verdict shrink_page(struct pass *pass, uint32_t frame, struct isolat
 	enum verdict verdict = check_references(pass, frame);
 	if (verdict >= VERDICT_KEEP)
 		return verdict;
-	if (!(page->marks & (PG_FILE | PG_SWAPCACHE))) {
+	if (!(page->marks & (PG_FILE | PG_SHMEM | PG_SWAPCACHE))) {
 		if (!(pass->request->flags & __GFP_IO))
 			return VERDICT_KEEP;
 		if (!add_to_swap(pass, frame))
@@ -239,7 +256,7 @@ static void shrink_pages(struct pass *pass, struct isolated *taken)
 		taken->frames[taken->kept++] = frame;
 	}
 	/* Out of the TLBs before anybody else may have the frames; the youngest goes first. */
-	pass->lru->rmap.flush(pass->lru->rmap.context, pass->request->cpu);
+	pass->lru->rmap.flush(pass->lru->rmap.context, false, pass->request->cpu);
 	for (uint32_t i = taken->freed_count; i-- > 0;)
 		lru_free_frame(pass->lru, pass->request->cpu, taken->freed[i]);
 }
@@ -284,8 +301,8 @@ static void shrink_active_list(struct pass *pass, enum lru_list list, uint64_t w
 	for (uint32_t i = 0; i < taken.count; i++) {
 		uint32_t frame = taken.frames[i];
 		bool executable = false;
-		if (lru->rmap.entries(lru->rmap.context, frame, &executable) &&
-		    lru->rmap.referenced(lru->rmap.context, frame, pass->request->cpu) && executable &&
+		if (lru->rmap.entries(lru->rmap.context, frame) &&
+		    lru->rmap.referenced(lru->rmap.context, frame, &executable, pass->request->cpu) && executable &&
 		    page_has(lru, frame, PG_FILE)) {
 			rotated[rotated_count++] = frame;
 			continue;

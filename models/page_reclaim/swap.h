@@ -12,7 +12,8 @@
  * scan_swap_map_ssd_cluster_conflict, set_cluster_next, swap_range_alloc, swap_range_free, get_swap_pages, __swap_duplicate,
  * __swap_entry_free_locked, put_swap_folio, free_swap_and_cache, swapcache_free_entries; mm/swap_slots.c; mm/swap_state.c:
  * add_to_swap_cache, __delete_from_swap_cache; include/linux/swap.h: vm_swap_full.
- * MODEL: one device, without seek times (SWP_SOLIDSTATE), no discard. Where the kernel draws a random number, so does the run's
+ * MODEL: one device, without seek times (SWP_SOLIDSTATE), no discard. MODEL: counts have 30 bits, where the kernel's map has 6
+ * and continues in pages of its own (add_swap_count_continuation). Where the kernel draws a random number, so does the run's
  * seed.
  *
  * Laws: slots in use = named by entries or in the swap cache + in the CPUs' stores; nr_swap_pages = slots - slots in use; every

@@ -5,8 +5,10 @@
  * Algorithm: the window of pages around the fault that are read with it follows the faults of the area: read ahead and used,
  * it grows to 2^page_cluster, else it shrinks to 1. It lies behind the fault, before it, or around it, as the last fault of the
  * area tells.
+ * Pages of shared memory lie in no area in particular: of them it is a window of slots.
  * Source: mm/swap_state.c of Linux 6.1: swap_cache_get_folio, __read_swap_cache_async, __swapin_nr_pages, swap_ra_info,
- * swap_vma_readahead; mm/memory.c: do_swap_page, should_try_to_free_swap; mm/swapfile.c: free_swap_and_cache,
+ * swap_vma_readahead, swapin_nr_pages, swap_cluster_readahead; mm/shmem.c: shmem_swapin_folio; mm/memory.c: do_swap_page,
+ * should_try_to_free_swap; mm/swapfile.c: free_swap_and_cache,
  * __try_to_reclaim_swap. The device has no seek times, so the window is one of virtual addresses (swap_use_vma_readahead).
  */
 #include "models/page_reclaim/page_lru.h"
@@ -47,11 +49,16 @@ static uint32_t window_of(uint64_t last_page, uint64_t page, uint32_t hits, uint
 	return pages < last_window / 2 ? last_window / 2 : pages;
 }
 
+static uint32_t most_pages(const struct page_lru *lru, uint32_t order)
+{
+	return 1u << (lru->spec.page_cluster < order ? lru->spec.page_cluster : order);
+}
+
 /* swap_ra_info(): the pages to read, the fault's among them; false: the fault's alone. */
 static bool window_around(const struct page_lru *lru, const struct swap_fault *fault, uint64_t *first, uint64_t *end)
 {
 	struct swap_read_ahead *state = fault->read_ahead;
-	uint32_t most = 1u << (lru->spec.page_cluster < ORDER_CEILING ? lru->spec.page_cluster : ORDER_CEILING);
+	uint32_t most = most_pages(lru, ORDER_CEILING);
 	if (most == 1)
 		return false;
 	if (!state->is_set)
@@ -123,6 +130,57 @@ static uint32_t read_around(struct page_lru *lru, unsigned cpu, uint32_t slot, c
 	return read_into_cache(lru, cpu, slot, fault->flags, false);
 }
 
+/* swapin_nr_pages(): hits since the last look, the slot of the last one without any. */
+static uint32_t cluster_window(struct page_lru *lru, uint32_t slot)
+{
+	struct swap_read_ahead *state = &lru->cluster;
+	uint32_t most = most_pages(lru, lru->spec.page_cluster);
+	if (most == 1)
+		return 1;
+	uint32_t hits = state->is_set ? state->hits : FIRST_HITS;
+	state->is_set = true;
+	state->window = window_of(state->page, slot, hits, most, state->window);
+	state->hits = 0;
+	if (!hits)
+		state->page = slot;
+	return state->window;
+}
+
+/* swap_cluster_readahead(): slots around the fault's, in use, from a multiple of the window on. */
+static uint32_t read_cluster(struct page_lru *lru, unsigned cpu, uint32_t slot, gfp flags)
+{
+	uint32_t mask = cluster_window(lru, slot) - 1;
+	if (mask) {
+		uint32_t first = slot & ~mask, last = slot | mask;
+		for (uint32_t other = first ? first : 1; other <= last && other < lru->swap.slots; other++)
+			if (swap_entries(&lru->swap, other))
+				read_into_cache(lru, cpu, other, flags, other != slot);
+		page_lru_drain(lru, cpu);
+	}
+	return read_into_cache(lru, cpu, slot, flags, false);
+}
+
+uint32_t page_shared_in(struct page_lru *lru, unsigned cpu, uint32_t slot, gfp flags)
+{
+	uint32_t frame = swap_cache_find(&lru->swap, slot);
+	if (frame != SWAP_FRAME_NONE) {
+		bool ahead = page_has(lru, frame, PG_READAHEAD);
+		lru->frames[frame].marks &= (uint16_t)~PG_READAHEAD;
+		lru->counters.swap_ra_hit += ahead;
+		lru->cluster.hits += ahead;
+	} else {
+		frame = read_cluster(lru, cpu, slot, flags);
+		if (frame == PAGE_NONE)
+			return PAGE_NONE;
+		lru->counters.pgmajfault++;
+	}
+	page_lru_wait_until(lru, cpu, lru->frames[frame].ready_ns);
+	swap_cache_remove(&lru->swap, cpu, slot, SHADOW_NONE);
+	lru->frames[frame].marks = (uint16_t)((lru->frames[frame].marks & ~PG_SWAPCACHE) | PG_SHMEM | PG_DIRTY);
+	swap_free(&lru->swap, cpu, slot);
+	return frame;
+}
+
 /* swap_cache_get_folio(): a page read ahead was wanted. */
 static void note_hit(struct page_lru *lru, uint32_t frame, const struct swap_fault *fault)
 {
@@ -163,19 +221,18 @@ enum swap_in_result page_swap_in(struct page_lru *lru, unsigned cpu, uint32_t sl
 bool page_swapped_in(struct page_lru *lru, unsigned cpu, uint32_t slot, uint32_t frame, bool write)
 {
 	struct user_page *page = page_of(lru, frame);
-	bool executable, cached = page->marks & PG_SWAPCACHE;
+	bool cached = page->marks & PG_SWAPCACHE;
 	SIM_ASSERT(!cached || page->index == slot);
 	if (cached && write && !(page->marks & PG_LRU))
 		page_lru_drain(lru, cpu);
 	swap_free(&lru->swap, cpu, slot);
-	bool sole = page->pins == 1 && !lru->rmap.entries(lru->rmap.context, frame, &executable);
+	bool sole = page->pins == 1 && !lru->rmap.entries(lru->rmap.context, frame);
 	if (cached && (swap_is_full(&lru->swap) || (write && sole)))
 		lru_free_swap(lru, cpu, frame);
 	/* What the device alone had, and the cache never saw, is the reader's own, and dirty, as no slot has it any more. */
 	if (!cached)
 		page->marks |= PG_DIRTY;
-	sole = !lru->rmap.entries(lru->rmap.context, frame, &executable) &&
-	       (!(page->marks & PG_SWAPCACHE) || !swap_entries(&lru->swap, slot));
+	sole = !lru->rmap.entries(lru->rmap.context, frame) && (!(page->marks & PG_SWAPCACHE) || !swap_entries(&lru->swap, slot));
 	page_lru_unpin(lru, cpu, frame);
 	return sole;
 }
@@ -188,12 +245,11 @@ void page_swap_duplicate(struct page_lru *lru, uint32_t slot)
 /* free_swap_and_cache() */
 void page_swap_entry_gone(struct page_lru *lru, unsigned cpu, uint32_t slot)
 {
-	bool executable;
 	uint32_t frame = swap_cache_find(&lru->swap, slot);
 	swap_free(&lru->swap, cpu, slot);
 	if (frame == SWAP_FRAME_NONE || swap_entries(&lru->swap, slot))
 		return;
-	if (!lru->rmap.entries(lru->rmap.context, frame, &executable))
+	if (!lru->rmap.entries(lru->rmap.context, frame))
 		page_lru_release(lru, cpu, frame);
 	else if (swap_is_full(&lru->swap))
 		lru_free_swap(lru, cpu, frame);

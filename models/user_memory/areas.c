@@ -99,24 +99,49 @@ static void take_out(struct mm *mm, struct space *space, uint32_t index, unsigne
 static struct shared *shared_make(struct mm *mm, uint64_t pages)
 {
 	struct shared *shared = xcalloc(1, sizeof *shared);
-	*shared = (struct shared){.number = mm->next_shared++, .areas = 1, .pages = pages};
+	*shared = (struct shared){.number = mm->next_shared++, .areas = 1, .pages = pages, .next = mm->shared};
+	mm->shared = shared;
 	shared->frames = lazy_alloc(pages, sizeof *shared->frames);
 	return shared;
 }
 
+struct shared *shared_of(const struct mm *mm, pfn frame)
+{
+	struct shared *shared = mm->shared;
+	while (shared->number != mm->page[frame.nr].file)
+		shared = shared->next;
+	return shared;
+}
+
+static void take_out_shared(struct mm *mm, const struct shared *shared)
+{
+	struct shared **at = &mm->shared;
+	while (*at != shared)
+		at = &(*at)->next;
+	*at = shared->next;
+}
+
 void shared_put(struct mm *mm, struct shared *shared, unsigned cpu)
 {
+	const struct page_watcher *watcher = &mm->port.watcher;
 	if (--shared->areas > 0)
 		return;
 	for (uint64_t i = 0; i < shared->pages; i++) {
-		if (!shared->frames[i])
+		uint32_t place = shared->frames[i];
+		if (!place)
 			continue;
-		pfn frame = pfn_of(shared->frames[i] - 1);
+		shared->frames[i] = 0;
+		if (place & SHARED_SWAPPED) {
+			watcher->swap_given(watcher->context, place & ~SHARED_SWAPPED, cpu);
+			continue;
+		}
+		pfn frame = pfn_of(place - 1);
 		SIM_ASSERT(mm->page[frame.nr].map_count == 0);
 		mm->page[frame.nr] = (struct mapped_page){0};
 		mm->counters.shared_pages--;
 		page_free_new(mm, frame, 0, cpu);
 	}
+	take_out_shared(mm, shared);
 	lazy_free(shared->frames, shared->pages, sizeof *shared->frames);
 	free(shared);
 }

@@ -123,7 +123,8 @@ static void check_counters(const struct mm *mm)
 	           counters->exits + mm->port.live_processes);
 	SIM_ASSERT(counters->cr3_flushes <= counters->cr3_loads && counters->switches_lazy <= counters->switches);
 	SIM_ASSERT(counters->huge_asked == counters->faults_huge + counters->faults_huge_zero + counters->huge_fallback);
-	SIM_ASSERT(mm->gather.count == 0 && !mm->gather.active);
+	SIM_ASSERT(mm->gather.count == 0 && !mm->gather.active && !mm->unmapped.required);
+	SIM_ASSERT(counters->flush_batches <= counters->flushes_put_off);
 }
 
 /* Each CPU's space is there, says that the CPU has it, and is counted by it. */

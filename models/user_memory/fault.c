@@ -48,7 +48,6 @@ static void touch_batch(struct mm *mm, pfn frame)
 	step_write(mm->steps, page_field(mm, frame, PAGE_LRU), 16);
 }
 
-/* MODEL: pages of shared memory are told to nobody: they are not swapped. */
 static void tell_added(struct mm *mm, pfn frame, unsigned cpu)
 {
 	touch_batch(mm, frame);
@@ -197,6 +196,18 @@ static pfn frame_of_word(uint64_t word)
 	return pfn_of((uint32_t)((word & WORD_FRAME) >> PAGE_SHIFT));
 }
 
+/* What the processor marked in an entry that goes, of a page that is not anonymous. */
+static void tell_used(struct mm *mm, pfn frame, uint64_t word, unsigned cpu)
+{
+	const struct file_pages *files = &mm->port.files;
+	const struct page_watcher *watcher = &mm->port.watcher;
+	unsigned kind = mm->page[frame.nr].kind;
+	if (kind == MAPPED_FILE && files->used)
+		files->used(files->context, frame, word & WORD_ACCESSED, word & WORD_DIRTY, cpu);
+	if (kind == MAPPED_SHARED && watcher->shared_used)
+		watcher->shared_used(watcher->context, frame, word & WORD_ACCESSED, word & WORD_DIRTY, cpu);
+}
+
 void entry_zap(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu)
 {
 	uint64_t word = entry_word(entry);
@@ -216,9 +227,7 @@ void entry_zap(struct mm *mm, struct space *space, const struct entry *entry, ui
 		if (mm->port.watcher.swap_given)
 			mm->port.watcher.swap_given(mm->port.watcher.context, (word & WORD_FRAME) >> WORD_SWAP_SHIFT, cpu);
 	} else {
-		const struct file_pages *files = &mm->port.files;
-		if (files->used && mm->page[frame_of_word(word).nr].kind == MAPPED_FILE)
-			files->used(files->context, frame_of_word(word), word & WORD_ACCESSED, word & WORD_DIRTY, cpu);
+		tell_used(mm, frame_of_word(word), word, cpu);
 		page_unmapped(mm, space, frame_of_word(word), whole, word & WORD_DIRTY, cpu);
 	}
 }
@@ -372,6 +381,22 @@ static enum user_result of_file(struct fault *fault)
 	return USER_OK;
 }
 
+/* shmem_get_folio_gfp(): a new page of zeroes, or one that was swapped out. */
+static pfn make_shared_page(struct fault *fault, uint32_t place)
+{
+	struct mm *mm = fault->mm;
+	const struct page_watcher *watcher = &mm->port.watcher;
+	if (place & SHARED_SWAPPED)
+		return watcher->shared_in(watcher->context, place & ~SHARED_SWAPPED, fault->cpu);
+	pfn made = page_new(mm, 0, GFP_PAGE | __GFP_ZERO, fault->cpu);
+	if (made.nr == UINT32_MAX)
+		return made;
+	touch_batch(mm, made);
+	if (watcher->shared_added)
+		watcher->shared_added(watcher->context, made, fault->cpu);
+	return made;
+}
+
 static enum user_result of_shared(struct fault *fault)
 {
 	struct mm *mm = fault->mm;
@@ -379,14 +404,13 @@ static enum user_result of_shared(struct fault *fault)
 	uint64_t index = index_in(fault->area, fault->linear);
 	SIM_ASSERT(index < shared->pages);
 	step_spend(mm->steps, mm->cost.fault_file);
-	if (!shared->frames[index]) {
-		pfn made = page_new(mm, 0, GFP_PAGE | __GFP_ZERO, fault->cpu);
+	if (!shared->frames[index] || shared->frames[index] & SHARED_SWAPPED) {
+		pfn made = make_shared_page(fault, shared->frames[index]);
 		if (made.nr == UINT32_MAX)
 			return no_memory(fault);
 		mm->page[made.nr] = (struct mapped_page){.kind = MAPPED_SHARED, .place = index, .file = shared->number};
 		shared->frames[index] = made.nr + 1;
 		mm->counters.shared_pages++;
-		touch_batch(mm, made);
 	}
 	pfn frame = pfn_of(shared->frames[index] - 1);
 	step_atomic(mm->steps, page_field(mm, frame, PAGE_REFCOUNT), 4);

@@ -91,6 +91,8 @@ static const struct metric mm_metrics[] = {
         METRIC(struct mm_counters, flush_ipis, "1", "Other CPUs that were interrupted for them (nr_tlb_remote_flush_received)"),
         METRIC(struct mm_counters, flush_pages, "1", "Pages dropped one by one, on all CPUs"),
         METRIC(struct mm_counters, flush_full, "1", "Flushes of a whole space on a CPU"),
+        METRIC(struct mm_counters, flushes_put_off, "1", "Entries that reclaim took and whose flush waited for others"),
+        METRIC(struct mm_counters, flush_batches, "1", "Flushes of all that waited (arch_tlbbatch_flush)"),
         GAUGE(struct mm_counters, live_areas, "1", "Areas at the end"),
         GAUGE(struct mm_counters, mapped_pages, "pages", "Mapped by page tables at the end, each as often as it is (rss)"),
         GAUGE(struct mm_counters, zero_entries, "1", "Entries that map the zero page at the end"),
@@ -306,14 +308,29 @@ static uint32_t port_map_count(const struct user_memory *users, pfn frame)
 	return frame.nr < mm->end_pfn ? page->own_count + head->whole : 0;
 }
 
-static uint32_t port_referenced(struct user_memory *users, pfn frame, unsigned cpu)
+static uint32_t port_referenced(struct user_memory *users, pfn frame, bool *executable, unsigned cpu)
 {
-	return rmap_referenced(mm_of(users), frame, cpu);
+	return rmap_referenced(mm_of(users), frame, executable, cpu);
 }
 
 static uint32_t port_unmap_page(struct user_memory *users, pfn frame, uint64_t entry, bool *dirty, unsigned cpu)
 {
 	return rmap_unmap(mm_of(users), frame, entry, dirty, cpu);
+}
+
+static void port_flush_unmapped(struct user_memory *users, bool only_dirty, unsigned cpu)
+{
+	flush_unmapped(mm_of(users), only_dirty, cpu);
+}
+
+static void port_shared_left(struct user_memory *users, pfn frame, uint64_t entry)
+{
+	struct mm *mm = mm_of(users);
+	struct mapped_page *page = &mm->page[frame.nr];
+	SIM_ASSERT(page->kind == MAPPED_SHARED && page->map_count == 0 && entry < SHARED_SWAPPED);
+	shared_of(mm, frame)->frames[page->place] = entry ? SHARED_SWAPPED | (uint32_t)entry : 0;
+	*page = (struct mapped_page){0};
+	mm->counters.shared_pages--;
 }
 
 static bool port_view(const struct user_memory *users, process_id process, struct process_view *view)
@@ -395,6 +412,8 @@ const struct user_memory_ops user_memory_mm_ops = {
         .map_count = port_map_count,
         .referenced = port_referenced,
         .unmap_page = port_unmap_page,
+        .flush_unmapped = port_flush_unmapped,
+        .shared_left = port_shared_left,
         .view = port_view,
         .pages_held = port_pages_held,
         .check = mm_check,

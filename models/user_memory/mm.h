@@ -54,6 +54,7 @@ enum {
 	MM_BRK = 288,
 	MM_RSS_STAT = 680,
 	MM_CONTEXT = 720, /* ctx_id, tlb_gen */
+	MM_FLUSH_BATCHED = 864,
 	MM_CPUMASK = 904,
 	VMA_START = 0,
 	VMA_FLAGS = 32,
@@ -112,6 +113,7 @@ struct mm_counters {
 	uint64_t switches, switches_same, switches_lazy, switches_moved;
 	uint64_t cr3_loads, cr3_flushes; /* of them those that flush */
 	uint64_t flushes, flush_ipis, flush_pages, flush_full;
+	uint64_t flushes_put_off, flush_batches;
 	/* Levels. */
 	uint64_t live_areas, mapped_pages, zero_entries, table_pages, anonymous_pages, shared_pages, file_pages, kept_pages,
 	        stack_pages, khugepaged_slots;
@@ -162,8 +164,11 @@ struct shared {
 	uint32_t number;
 	uint32_t areas; /* that show it */
 	uint64_t pages;
-	uint32_t *frames; /* owned; frame numbers plus 1, 0: none yet */
+	uint32_t *frames; /* owned; frame numbers plus 1, 0: none yet; with SHARED_SWAPPED the entry of a swap device */
+	struct shared *next;
 };
+
+#define SHARED_SWAPPED 0x80000000u
 
 struct area {
 	uint64_t start, end;
@@ -260,6 +265,7 @@ struct mm {
 	uint32_t spaces_count, spaces_room;
 	uint64_t next_ctx_id;
 	uint32_t next_shared;
+	struct shared *shared; /* every one that there is */
 	struct cpu_state cpu[CPUS_MAX];
 	uint64_t tlb_state; /* per-CPU offset of cpu_tlbstate, and of current */
 	uint64_t user_end;
@@ -276,6 +282,10 @@ struct mm {
 		bool active;
 	} gather;
 	struct khugepaged khugepaged;
+	struct {
+		uint8_t cpus[CPUS_MAX]; /* that may hold translations of what was unmapped, a byte each */
+		bool required, writable;
+	} unmapped;             /* struct tlbflush_unmap_batch: flushes that were put off */
 	struct file_page *kept; /* the model's own pages of files, where nobody keeps them */
 	size_t kept_room;
 	struct mm_counters counters;
@@ -381,6 +391,8 @@ bool area_prepare_anon(struct mm *mm, struct area *area, unsigned cpu);
 bool areas_insert(struct mm *mm, struct space *space, struct area *area, unsigned cpu);
 void areas_release(struct mm *mm, struct space *space, unsigned cpu);
 void shared_put(struct mm *mm, struct shared *shared, unsigned cpu);
+/* The shared pages that a frame is one of. */
+struct shared *shared_of(const struct mm *mm, pfn frame);
 
 /* ---- fault.c ---- */
 
@@ -469,7 +481,7 @@ enum collapse_result collapse_range(struct mm *mm, struct space *space, struct a
 /* ---- reverse_map.c ---- */
 
 bool rmap_moved(struct mm *mm, pfn from, pfn to);
-uint32_t rmap_referenced(struct mm *mm, pfn frame, unsigned cpu);
+uint32_t rmap_referenced(struct mm *mm, pfn frame, bool *executable, unsigned cpu);
 uint32_t rmap_unmap(struct mm *mm, pfn frame, uint64_t entry, bool *dirty, unsigned cpu);
 
 /* ---- space_switch.c ---- */
@@ -485,6 +497,10 @@ void kernel_thread_begin(struct mm *mm, unsigned cpu);
 void kernel_thread_end(struct mm *mm, unsigned cpu);
 /* flush_tlb_mm_range(). pages > FLUSH_CEILING: all of the space. */
 void flush_range(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, bool freed_tables, unsigned cpu);
+/* should_defer_flush(), set_tlb_ubc_flush_pending(): false, it is for the caller to flush now; `dirty`: the entry was. */
+bool flush_put_off(struct mm *mm, struct space *space, bool dirty, unsigned cpu);
+/* try_to_unmap_flush(), try_to_unmap_flush_dirty() */
+void flush_unmapped(struct mm *mm, bool only_dirty, unsigned cpu);
 /* mmdrop(): one holder less; without any it is freed. */
 void space_put(struct mm *mm, struct space *space, unsigned cpu);
 

@@ -20,7 +20,7 @@ struct rmap {
 	pfn to;
 	uint64_t swap_entry;
 	uint32_t count;
-	bool dirty;
+	bool dirty, executable;
 };
 
 static void visit_at(struct rmap *rmap, struct space *space, uint64_t linear)
@@ -66,18 +66,6 @@ static void move_entry(struct rmap *rmap, struct space *space, const struct entr
 	entry_write(rmap->mm, entry, (entry_word(entry) & ~WORD_FRAME) | (uint64_t)rmap->to.nr << PAGE_SHIFT);
 }
 
-static void move_shared(struct mm *mm, pfn from, pfn to)
-{
-	for (uint32_t i = 0; i < mm->spaces_count; i++)
-		for (uint32_t k = 0; k < mm->spaces[i]->areas_count; k++) {
-			struct shared *shared = mm->spaces[i]->areas[k]->shared;
-			if (!shared || shared->number != mm->page[from.nr].file)
-				continue;
-			shared->frames[mm->page[from.nr].place] = to.nr + 1;
-			return;
-		}
-}
-
 bool rmap_moved(struct mm *mm, pfn from, pfn to)
 {
 	struct mapped_page *page = &mm->page[from.nr];
@@ -88,7 +76,7 @@ bool rmap_moved(struct mm *mm, pfn from, pfn to)
 	struct rmap rmap = {.mm = mm, .frame = from, .to = to, .visit = move_entry};
 	walk(&rmap);
 	if (page->kind == MAPPED_SHARED)
-		move_shared(mm, from, to);
+		shared_of(mm, from)->frames[page->place] = to.nr + 1;
 	mm->page[to.nr] = *page;
 	*page = (struct mapped_page){0};
 	return true;
@@ -96,21 +84,21 @@ bool rmap_moved(struct mm *mm, pfn from, pfn to)
 
 static void look_at(struct rmap *rmap, struct space *space, const struct entry *entry, uint64_t linear)
 {
-	(void)space;
-	(void)linear;
 	entry_read(rmap->mm, entry);
 	if (!(entry_word(entry) & WORD_ACCESSED))
 		return;
 	rmap->count++;
+	rmap->executable |= (area_at(space, linear)->rights & USER_EXECUTE) != 0;
 	entry_write(rmap->mm, entry, entry_word(entry) & ~WORD_ACCESSED);
 }
 
 /* ptep_clear_flush_young() of x86 does not flush: an old translation may keep the next use from being seen. */
-uint32_t rmap_referenced(struct mm *mm, pfn frame, unsigned cpu)
+uint32_t rmap_referenced(struct mm *mm, pfn frame, bool *executable, unsigned cpu)
 {
 	struct rmap rmap = {.mm = mm, .frame = frame, .cpu = cpu, .visit = look_at};
 	if (mm->page[frame.nr].kind != MAPPED_NOT)
 		walk(&rmap);
+	*executable = rmap.executable;
 	return rmap.count;
 }
 
@@ -123,9 +111,11 @@ static void take_away(struct rmap *rmap, struct space *space, const struct entry
 	rmap->count++;
 	rmap->dirty |= (word & WORD_DIRTY) != 0;
 	entry_lock(mm, entry);
-	entry_write(mm, entry, anonymous ? WORD_SWAP | rmap->swap_entry << WORD_SWAP_SHIFT : 0);
-	flush_range(mm, space, linear, 1, false, rmap->cpu);
+	entry_write(mm, entry, 0);
+	if (!flush_put_off(mm, space, word & WORD_DIRTY, rmap->cpu))
+		flush_range(mm, space, linear, 1, false, rmap->cpu);
 	if (anonymous) {
+		entry_write(mm, entry, WORD_SWAP | rmap->swap_entry << WORD_SWAP_SHIFT);
 		space->rss[MAPPED_NOT]++;
 		if (watcher->swap_taken)
 			watcher->swap_taken(watcher->context, rmap->swap_entry);

@@ -11,7 +11,8 @@
  * tables are freed; it looks at the generation when it goes on with that space.
  *
  * Source: Linux 6.1 arch/x86/mm/tlb.c: switch_mm_irqs_off(), choose_new_asid(), load_new_mm_cr3(), enter_lazy_tlb(),
- * flush_tlb_func(), flush_tlb_mm_range(), native_flush_tlb_multi(), should_flush_tlb(); kernel/sched/core.c: context_switch().
+ * flush_tlb_func(), flush_tlb_mm_range(), native_flush_tlb_multi(), should_flush_tlb(), arch_tlbbatch_flush(); mm/rmap.c:
+ * should_defer_flush(), set_tlb_ubc_flush_pending(), try_to_unmap_flush(); kernel/sched/core.c: context_switch().
  * MODEL: no mitigations: no IBPB, no page table isolation with its second PCID.
  * MODEL: who has what loaded is known when a flush is decided; a core that is behind that with its work drops translations of
  * the space that it has loaded then.
@@ -292,6 +293,65 @@ void flush_range(struct mm *mm, struct space *space, uint64_t start, uint64_t pa
 		flush_here(mm, &flush, cpu);
 	if (waits)
 		step_ipi_wait(mm->steps);
+}
+
+bool flush_put_off(struct mm *mm, struct space *space, bool dirty, unsigned cpu)
+{
+	bool elsewhere = false;
+	read_field(mm, &space->object, MM_CPUMASK);
+	for (unsigned other = 0; other < mm->cpus; other++)
+		elsewhere |= other != cpu && space->cpumask[other];
+	if (!elsewhere)
+		return false;
+	step_atomic(mm->steps, mm_field(&space->object, MM_CONTEXT + 8), 8);
+	space->tlb_gen++;
+	for (unsigned other = 0; other < mm->cpus; other++)
+		mm->unmapped.cpus[other] |= space->cpumask[other];
+	step_atomic(mm->steps, mm_field(&space->object, MM_FLUSH_BATCHED), 4);
+	mm->unmapped.required = true;
+	mm->unmapped.writable |= dirty;
+	mm->counters.flushes_put_off++;
+	return true;
+}
+
+/* flush_tlb_func() of no space in particular: what is loaded there is flushed as a whole, if it is not up to date. */
+static void catch_up(struct mm *mm, unsigned on, unsigned cpu)
+{
+	struct cpu_state *state = &mm->cpu[on];
+	const struct space *loaded = state->loaded;
+	bool behind = loaded && state->ctx[state->asid].tlb_gen < loaded->tlb_gen;
+	const struct flush flush = {.space = state->loaded, .all = true};
+	if (behind && on == cpu)
+		flush_here(mm, &flush, cpu);
+	else if (behind)
+		flush_there(mm, &flush, on);
+	else if (on != cpu) {
+		step_ipi(mm->steps, on, STEP_NO_ADDRESS);
+		mm->counters.flush_ipis++;
+	}
+}
+
+/* arch_tlbbatch_flush(). A CPU that has its space lazily looks at the generation when it goes on. */
+void flush_unmapped(struct mm *mm, bool only_dirty, unsigned cpu)
+{
+	bool waits = false;
+	if (!mm->unmapped.required || (only_dirty && !mm->unmapped.writable))
+		return;
+	step_spend(mm->steps, mm->cost.tlb_flush);
+	mm->counters.flush_batches++;
+	for (unsigned on = 0; on < mm->cpus; on++) {
+		if (!mm->unmapped.cpus[on])
+			continue;
+		step_read(mm->steps, state_of(mm, STATE_LAZY, on), 1);
+		mm->unmapped.cpus[on] = 0;
+		if (mm->cpu[on].lazy)
+			continue;
+		catch_up(mm, on, cpu);
+		waits |= on != cpu;
+	}
+	if (waits)
+		step_ipi_wait(mm->steps);
+	mm->unmapped.required = mm->unmapped.writable = false;
 }
 
 /* One holder less: a CPU that has it loaded, or its threads (mmdrop()). */

@@ -173,6 +173,14 @@ struct page_watcher {
 	void (*drain)(void *context, unsigned cpu, bool all);
 	/* The page allocator moved a frame; false: it is none of the watcher's. */
 	bool (*moved)(void *context, pfn from, pfn to);
+	/*
+	 * A new page of shared memory without a file is there (shmem_fault()); it goes by removed(). `used`: an entry that maps
+	 * it goes, and what the processor had marked there (zap_pte_range()). shared_in: brings a page back that shared_left()
+	 * took away, and gives its entry back; PFN_NONE: no memory (shmem_swapin_folio()).
+	 */
+	void (*shared_added)(void *context, pfn, unsigned cpu);
+	void (*shared_used)(void *context, pfn, bool accessed, bool dirty, unsigned cpu);
+	pfn (*shared_in)(void *context, uint64_t entry, unsigned cpu);
 	/* Frames that the watcher has beside those that are mapped: to be given back, or in a cache. */
 	uint64_t (*pages_held)(void *context);
 	/* Its laws; part of the port's check. */
@@ -222,14 +230,29 @@ struct user_memory_ops {
 
 	/* How many page table entries map a frame (page_mapcount()). */
 	uint32_t (*map_count)(const struct user_memory *, pfn);
-	/* How many of them were used since the last call, which forgets it (folio_referenced()). */
-	uint32_t (*referenced)(struct user_memory *, pfn, unsigned cpu);
+	/*
+	 * How many of them were used since the last call, which forgets it (folio_referenced()). *executable: one of those is of
+	 * an area with USER_EXECUTE.
+	 */
+	uint32_t (*referenced)(struct user_memory *, pfn, bool *executable, unsigned cpu);
 	/*
 	 * Takes a page out of all page tables (try_to_unmap()): entries of an anonymous page then hold `entry`, > 0, those of a
 	 * file nothing. *dirty: it was written through one of them. The frame of an anonymous page is the caller's from then on.
-	 * The number of entries there were; 0 for a frame that is not mapped and for a part of a huge page.
+	 * The number of entries there were; 0 for a frame that is not mapped and for a part of a huge page. Other CPUs may use
+	 * old translations until flush_unmapped(): no frame may be given away before it.
 	 */
 	uint32_t (*unmap_page)(struct user_memory *, pfn, uint64_t entry, bool *dirty, unsigned cpu);
+	/*
+	 * What unmap_page() took away leaves the TLBs, each CPU being interrupted once for all of it (try_to_unmap_flush());
+	 * only_dirty: if something written was among it (try_to_unmap_flush_dirty()).
+	 */
+	void (*flush_unmapped)(struct user_memory *, bool only_dirty, unsigned cpu);
+
+	/*
+	 * A page of shared memory that nobody maps leaves: its frame is the caller's from now on, its place holds `entry` as one
+	 * more that names it (shmem_writepage()); 0: it holds nothing, as a page that was never written.
+	 */
+	void (*shared_left)(struct user_memory *, pfn, uint64_t entry);
 
 	/* False: no such process. */
 	bool (*view)(const struct user_memory *, process_id, struct process_view *);

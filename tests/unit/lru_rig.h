@@ -27,20 +27,21 @@ struct lru_rig {
 	uint64_t faults, major;
 	uint32_t mapped, swapped;
 	unsigned flushes;
+	bool executable; /* the program's memory is code */
 };
 
-static inline uint32_t rig_mapped(void *context, uint32_t frame, bool *executable)
+static inline uint32_t rig_mapped(void *context, uint32_t frame)
 {
 	const struct lru_rig *rig = context;
-	(void)executable;
 	return rig->page_of_frame[frame] != PAGE_NONE;
 }
 
-static inline uint32_t rig_referenced(void *context, uint32_t frame, unsigned cpu)
+static inline uint32_t rig_referenced(void *context, uint32_t frame, bool *executable, unsigned cpu)
 {
 	struct lru_rig *rig = context;
 	struct rig_entry *entry = &rig->entries[rig->page_of_frame[frame]];
 	(void)cpu;
+	*executable = entry->accessed && rig->executable;
 	bool was = entry->accessed;
 	entry->accessed = false;
 	return was;
@@ -61,10 +62,10 @@ static inline bool rig_unmap(void *context, uint32_t frame, uint32_t slot, unsig
 	return dirty;
 }
 
-static inline void rig_flush(void *context, unsigned cpu)
+static inline void rig_flush(void *context, bool only_dirty, unsigned cpu)
 {
 	(void)cpu;
-	((struct lru_rig *)context)->flushes++;
+	((struct lru_rig *)context)->flushes += !only_dirty;
 }
 
 static inline uint32_t rig_slot_of(void *context, uint64_t page)

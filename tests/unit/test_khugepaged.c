@@ -199,8 +199,9 @@ static void old_pages_are_refused(void **state)
 	struct rig rig;
 	begin(&rig, NULL);
 	process_id process = sparse(&rig, 1, 3);
+	bool executable;
 	for (unsigned i = 0; i < 3; i++)
-		rig.users->ops->referenced(rig.users, frame_at(&rig, process, BASE + i * PAGE_SIZE), 0);
+		rig.users->ops->referenced(rig.users, frame_at(&rig, process, BASE + i * PAGE_SIZE), &executable, 0);
 	turn(&rig, 0);
 	assert_int_equal(rig.mm->counters.thp_scan_lack_referenced, 1);
 	assert_int_equal(rig.mm->counters.thp_collapse_alloc, 0);

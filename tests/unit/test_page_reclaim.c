@@ -182,6 +182,55 @@ static void second_chance(void **state)
 	rig_end(rig);
 }
 
+/*
+ * Pages of files in executable memory: one use makes them active, and on the active list one use keeps them there; of other
+ * memory it takes two, and on the active list none counts. Would catch: code that leaves as soon as data.
+ */
+static void code_stays_longer(void **state)
+{
+	(void)state;
+	for (unsigned executable = 0; executable < 2; executable++) {
+		struct lru_rig *rig = make();
+		struct reclaim_result result = {0};
+		struct reclaim_request request = {.end_pfn = FRAMES,
+		                                  .priority = 0,
+		                                  .to_reclaim = 32,
+		                                  .flags = GFP_KERNEL,
+		                                  .force_deactivate = true,
+		                                  .result = &result};
+		uint32_t file = page_cache_add_file(rig->lru->cache, 20), frame;
+		rig->executable = executable;
+		for (uint32_t index = 0; index < 20; index++) {
+			page_cache_fault(rig->lru->cache, 0, file, index, FILE_RANDOM, &frame);
+			rig_map(rig, index, frame, false);
+			page_lru_unpin(rig->lru, 0, frame);
+		}
+		page_lru_drain(rig->lru, 0);
+		rig->lru->reclaimer.shrink(rig->lru, &request);
+		assert_int_equal(rig->lru->counters.pgactivate, executable ? 20 : 0);
+		assert_int_equal(result.reclaimed, 0);
+		/* Now all are made active, and half of them are used again. */
+		for (uint32_t index = 0; index < 20; index++) {
+			uint32_t at = rig->entries[index].frame;
+			rig->entries[index].accessed = index < 10;
+			page_lru_mark_accessed(rig->lru, 0, at);
+			page_lru_mark_accessed(rig->lru, 0, at);
+		}
+		page_lru_drain(rig->lru, 0);
+		assert_int_equal(rig->lru->nodes[0].pages[LRU_ACTIVE_FILE], 20);
+		uint64_t deactivated = rig->lru->counters.pgdeactivate;
+		rig->lru->reclaimer.shrink(rig->lru, &request);
+		assert_int_equal(rig->lru->counters.pgdeactivate - deactivated, executable ? 10 : 20);
+		assert_int_equal(rig->lru->nodes[0].pages[LRU_ACTIVE_FILE], executable ? 10 : 0);
+		rig_check(rig);
+		for (uint32_t index = 0; index < 20; index++)
+			if (rig->entries[index].frame != PAGE_NONE)
+				rig_unmap(rig, rig->entries[index].frame, SWAP_SLOT_NONE, 0);
+		page_cache_remove_file(rig->lru->cache, 0, file);
+		rig_end(rig);
+	}
+}
+
 /* Whether a pass ages the active list of files, where the lists are so long. */
 static bool ages_active_files(uint64_t inactive, uint64_t active)
 {
@@ -416,6 +465,7 @@ int main(void)
 	        cmocka_unit_test(only_what_changed_is_written),
 	        cmocka_unit_test(without_room_on_the_device_memory_ends),
 	        cmocka_unit_test(second_chance),
+	        cmocka_unit_test(code_stays_longer),
 	        cmocka_unit_test(share_of_the_inactive_list),
 	        cmocka_unit_test(shares_of_memory_and_files),
 	        cmocka_unit_test(refault_distance),

@@ -121,12 +121,13 @@ static enum user_result touch(struct rig *rig, process_id process, uint64_t page
 	return user_touch(rig->users, process, &run, cpu);
 }
 
-/* Areas of each process: private memory, a file shared and a file private, which overlap memory by far. */
+/* Areas of each process: private memory, a file shared, a file private, and shared memory, which overlap memory by far. */
 static void map_all(struct rig *rig, process_id process)
 {
 	map(rig, process, BASE, 12000, USER_ANONYMOUS);
 	map(rig, process, BASE + 12000 * PAGE_SIZE, 6000, USER_FILE_SHARED);
 	map(rig, process, BASE + 18000 * PAGE_SIZE, 6000, USER_FILE_PRIVATE);
+	map(rig, process, BASE + 24000 * PAGE_SIZE, 5000, USER_SHARED);
 }
 
 static void one_event(struct rig *rig, struct rng *rng, process_id processes[PROCESSES])
@@ -144,11 +145,11 @@ static void one_event(struct rig *rig, struct rng *rng, process_id processes[PRO
 		user_exit(rig->users, processes[nr], cpu);
 		processes[nr] = PROCESS_NONE;
 	} else if (what < 8) {
-		uint64_t start = rng_below(rng, 20000);
+		uint64_t start = rng_below(rng, 26000);
 		user_unmap(rig->users, processes[nr], BASE + start * PAGE_SIZE, 1 + rng_below(rng, 3000), cpu);
 		map_all(rig, processes[nr]);
 	} else {
-		uint64_t start = rng_below(rng, 23000);
+		uint64_t start = rng_below(rng, 28000);
 		touch(rig, processes[nr], start, 1 + rng_below(rng, 1000), rng_below(rng, 2), cpu);
 	}
 }
@@ -234,6 +235,75 @@ static void shared_pages_come_back_shared(void **state)
 	end(&rig);
 }
 
+/* So much memory that all there is goes through it twice, and what nobody uses meanwhile is gone. */
+static void press(struct rig *rig, process_id process)
+{
+	assert_int_equal(map(rig, process, BASE + 30000 * PAGE_SIZE, 20000, USER_ANONYMOUS), USER_OK);
+	for (unsigned round = 0; round < 2; round++)
+		assert_int_equal(touch(rig, process, 30000, 20000, true, 0), USER_OK);
+	assert_int_equal(user_unmap(rig->users, process, BASE + 30000 * PAGE_SIZE, 20000, 0), USER_OK);
+}
+
+static uint32_t frame_of(const struct rig *rig, process_id process, uint64_t page)
+{
+	struct entry entry;
+	entry_find(mm_of(rig->users), mm_of(rig->users)->processes[process.nr].space, BASE + page * PAGE_SIZE, &entry);
+	return (uint32_t)((entry_word(&entry) & WORD_FRAME) >> PAGE_SHIFT);
+}
+
+/*
+ * A written page of shared memory goes to a slot that the shared memory names once, whoever maps it; the first process that
+ * touches it again brings it back for all, dirty, and without the slot. One that was only read is zeroes again. With read-ahead
+ * off each page of the device is a fault. Would catch: a copy for each process, a slot named by page tables or never given back,
+ * contents lost, a clean page written.
+ */
+static void shared_memory_goes_and_comes_back(void **state)
+{
+	(void)state;
+	struct rig rig;
+	begin(&rig, 256ull << 20, false, THP_NEVER);
+	struct page_lru *lru = process_pages_lru(rig.kept);
+	lru->spec.page_cluster = 0;
+	process_id parent = user_create(rig.users, 0);
+	assert_int_equal(map(&rig, parent, BASE, 4, USER_SHARED), USER_OK);
+	assert_int_equal(touch(&rig, parent, 0, 2, true, 0), USER_OK);
+	assert_int_equal(touch(&rig, parent, 2, 2, false, 0), USER_OK);
+	process_id child = user_fork(rig.users, parent, false, 0);
+	assert_int_equal(touch(&rig, child, 0, 4, false, 1), USER_OK);
+	assert_int_equal(rig.users->ops->map_count(rig.users, pfn_of(frame_of(&rig, child, 0))), 2);
+	bool executable;
+	for (unsigned page = 0; page < 4; page++)
+		assert_int_equal(rig.users->ops->referenced(rig.users, pfn_of(frame_of(&rig, child, page)), &executable, 0), 2);
+	press(&rig, parent);
+	check(&rig);
+	const struct mm *mm = mm_const(rig.users);
+	for (unsigned page = 0; page < 4; page++) {
+		uint32_t place = mm->shared->frames[page];
+		assert_int_equal(place != 0, page < 2);
+		assert_int_equal(place >= SHARED_SWAPPED, page < 2);
+		if (place)
+			assert_int_equal(swap_entries(&lru->swap, place & ~SHARED_SWAPPED), 1);
+	}
+	uint64_t major = counters_of(&rig)->pgmajfault;
+	uint32_t slot = mm->shared->frames[1] & ~SHARED_SWAPPED;
+	assert_int_equal(touch(&rig, child, 1, 1, false, 1), USER_OK);
+	assert_int_equal(touch(&rig, parent, 1, 3, false, 0), USER_OK);
+	assert_int_equal(counters_of(&rig)->pgmajfault, major + 1);
+	assert_int_equal(frame_of(&rig, child, 1), frame_of(&rig, parent, 1));
+	assert_int_equal(swap_entries(&lru->swap, slot), 0);
+	assert_true(page_has(lru, frame_of(&rig, parent, 1), PG_DIRTY));
+	assert_false(page_has(lru, frame_of(&rig, parent, 2), PG_DIRTY));
+	/* Page 0 goes with the memory, from the device. */
+	assert_true(mm->shared->frames[0] >= SHARED_SWAPPED);
+	/* What the child alone wrote is dirty for all when its entry goes. */
+	assert_int_equal(touch(&rig, child, 3, 1, true, 1), USER_OK);
+	user_exit(rig.users, child, 1);
+	assert_true(page_has(lru, frame_of(&rig, parent, 3), PG_DIRTY));
+	user_exit(rig.users, parent, 0);
+	check(&rig);
+	end(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +311,7 @@ int main(void)
 	        cmocka_unit_test(a_small_device),
 	        cmocka_unit_test(beside_huge_pages),
 	        cmocka_unit_test(shared_pages_come_back_shared),
+	        cmocka_unit_test(shared_memory_goes_and_comes_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
