@@ -1135,7 +1135,8 @@ static const struct setting table[] = {
          .zero_word = "off",
          .min = 1,
          .max = 1000000000,
-         .help = "With kernel.thp always: entries that khugepaged looks at from its waking to its sleep (also areas and processes "
+         .help = "With kernel.thp always: entries that khugepaged looks at from its waking to its sleep (also areas and "
+                 "processes "
                  "that it comes by, one each); off: it does not run",
          .source = "Linux 6.1 mm/khugepaged.c: khugepaged_init(), HPAGE_PMD_NR * 8",
          AT(kernel.khugepaged.pages_to_scan)},

@@ -230,7 +230,7 @@ struct swap_fault {
 	/* The slot that the entry of a page of the area names, SWAP_SLOT_NONE if it names none. */
 	uint32_t (*slot_of)(void *context, uint64_t page);
 	void *context;
-	gfp flags; /* of the frames it allocates */
+	gfp flags;    /* of the frames it allocates */
 	bool retries; /* it does not wait for a page of the swap cache that is being read (FAULT_FLAG_ALLOW_RETRY) */
 };
 

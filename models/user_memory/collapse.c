@@ -4,15 +4,15 @@
  *
  * The entries are looked at twice: under the table's lock, whether it is worth while; and once more when there is a page of order
  * 9, the table is out of the tree, its translations are gone from all TLBs and all CPUs were interrupted, so that none walks it.
- * Then what is mapped is copied and let go of, the rest is cleared, the huge page comes in the table's place, and the table is kept
- * for its parts. Copies are made under no lock that others wait for but mmap_lock.
+ * Then what is mapped is copied and let go of, the rest is cleared, the huge page comes in the table's place, and the table is
+ * kept for its parts. Copies are made under no lock that others wait for but mmap_lock.
  *
  * Source: Linux 6.1 mm/khugepaged.c: hpage_collapse_scan_pmd(), collapse_huge_page(), __collapse_huge_page_swapin(),
  * __collapse_huge_page_isolate(), __collapse_huge_page_copy(); mm/mmu_gather.c: tlb_remove_table_sync_one()
  * (CONFIG_MMU_GATHER_RCU_TABLE_FREE comes with CONFIG_PARAVIRT, which Debian's kernels have).
- * MODEL: pages are not taken off the LRU while they are copied: nobody else decides meanwhile. MODEL: small pages go back to the page
- * allocator when all are copied, not one by one. MODEL: the node of the new page is the page allocator's choice for the CPU, not the
- * one that most of the small pages are on.
+ * MODEL: pages are not taken off the LRU while they are copied: nobody else decides meanwhile. MODEL: small pages go back to the
+ * page allocator when all are copied, not one by one. MODEL: the node of the new page is the page allocator's choice for the CPU,
+ * not the one that most of the small pages are on.
  */
 #include "models/user_memory/mm.h"
 
@@ -48,8 +48,7 @@ static uint64_t *look_at_page(struct collapse *collapse, uint64_t word)
 	pfn frame = pfn_of((uint32_t)((word & WORD_FRAME) >> PAGE_SHIFT));
 	collapse->writable |= (word & WORD_WRITE) != 0;
 	step_read(mm->steps, page_field(mm, frame, PAGE_MAPCOUNT), 8);
-	if (mm->port.ops->map_count(&mm->port, frame) > 1 &&
-	    ++collapse->shared > mm->khugepaged.settings.max_ptes_shared)
+	if (mm->port.ops->map_count(&mm->port, frame) > 1 && ++collapse->shared > mm->khugepaged.settings.max_ptes_shared)
 		return &mm->counters.thp_scan_exceed_shared_pte;
 	unsigned state = state_of(mm, frame);
 	step_read(mm->steps, page_field(mm, frame, PAGE_FLAGS), 8);

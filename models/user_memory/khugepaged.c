@@ -12,9 +12,9 @@
  * Source: Linux 6.1 mm/khugepaged.c: khugepaged_do_scan(), khugepaged_scan_mm_slot(), collect_mm_slot(), khugepaged_wait_work(),
  * __khugepaged_enter(), __khugepaged_exit(); mm/huge_memory.c: hugepage_vma_check().
  * MODEL: mmap_lock is always free for it. MODEL: files and shared memory are passed over, as Debian's kernels do
- * (CONFIG_READ_ONLY_THP_FOR_FS is not set, shmem_enabled is never). MODEL: batches of other CPUs are drained by the daemon, not by
- * a work on each. MODEL: the raise of min_free_kbytes that comes with it is left to the setting of that name.
- * MODEL: a turn is decided as a whole at its time; what it takes comes behind what the cores had to do before.
+ * (CONFIG_READ_ONLY_THP_FOR_FS is not set, shmem_enabled is never). MODEL: batches of other CPUs are drained by the daemon, not
+ * by a work on each. MODEL: the raise of min_free_kbytes that comes with it is left to the setting of that name. MODEL: a turn is
+ * decided as a whole at its time; what it takes comes behind what the cores had to do before.
  */
 #include "models/user_memory/mm.h"
 

@@ -68,7 +68,8 @@ static const struct metric mm_metrics[] = {
         METRIC(struct mm_counters, thp_scan_page_lru, "1", "Of them, those with a page on no LRU list (SCAN_PAGE_LRU)"),
         METRIC(struct mm_counters, thp_scan_page_count, "1", "Of them, those with a page that is held (SCAN_PAGE_COUNT)"),
         METRIC(struct mm_counters, thp_scan_pte_non_present, "1", "Of them, those of which reclaim took a page meanwhile"),
-        METRIC(struct mm_counters, thp_scan_swap_in_failed, "1", "Of them, those with a page that did not come from swap at once"),
+        METRIC(struct mm_counters, thp_scan_swap_in_failed, "1",
+               "Of them, those with a page that did not come from swap at once"),
         METRIC(struct mm_counters, thp_collapse_alloc_failed, "1", "Of them, those for which there was no page of 2 MiB"),
         METRIC(struct mm_counters, thp_collapse_alloc, "1", "Pages of 2 MiB that khugepaged got"),
         METRIC(struct mm_counters, thp_collapse_unused, "1", "Of them, those given back before the range was touched"),
@@ -429,7 +430,7 @@ static const enum kernel_cache cache_of_kind[OBJECT_KINDS] = {
         [OBJECT_FILES] = CACHE_FILES,          [OBJECT_FS] = CACHE_FS,           [OBJECT_MM] = CACHE_MM_STRUCT,
         [OBJECT_VMA] = CACHE_VM_AREA_STRUCT,   [OBJECT_NODE] = CACHE_MAPLE_NODE, [OBJECT_ANON_VMA] = CACHE_ANON_VMA,
         [OBJECT_CHAIN] = CACHE_ANON_VMA_CHAIN, [OBJECT_PID] = CACHE_PID,         [OBJECT_CRED] = CACHE_CRED_JAR,
-        [OBJECT_NAMES] = CACHE_NAMES,         [OBJECT_MM_SLOT] = CACHE_MM_SLOT,
+        [OBJECT_NAMES] = CACHE_NAMES,          [OBJECT_MM_SLOT] = CACHE_MM_SLOT,
 };
 
 static bool make_caches(struct mm *mm, struct error *error)

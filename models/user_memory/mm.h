@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * mm.h - what the files of the model `mm` share: mm.c (the port), areas.c (areas and their anonymous maps), tables.c (page
- * tables), fault.c (page faults), huge.c (pages of 2 MiB), khugepaged.c and collapse.c (the daemon that makes them of small ones),
- * process.c (fork, exec, exit), space_switch.c (CPUs and their TLBs).
+ * tables), fault.c (page faults), huge.c (pages of 2 MiB), khugepaged.c and collapse.c (the daemon that makes them of small
+ * ones), process.c (fork, exec, exit), space_switch.c (CPUs and their TLBs).
  *
  * An address space (struct space, the kernel's mm_struct) has areas in ascending order and page tables. The tables stand here as
  * words (sim/port/translation.h), which decisions read and write; each write goes into the steps with its place in physical
@@ -104,8 +104,9 @@ struct mm_counters {
 	/* khugepaged: ranges of 2 MiB that it looked at = the next ones. */
 	uint64_t khugepaged_scanned;
 	uint64_t khugepaged_pages_collapsed, thp_scan_pmd_none, thp_scan_pmd_mapped, thp_scan_exceed_none_pte,
-	        thp_scan_exceed_swap_pte, thp_scan_exceed_shared_pte, thp_scan_page_ro, thp_scan_lack_referenced, thp_scan_page_lru,
-	        thp_scan_page_count, thp_scan_pte_non_present, thp_scan_swap_in_failed, thp_collapse_alloc_failed;
+	        thp_scan_exceed_swap_pte, thp_scan_exceed_shared_pte, thp_scan_page_ro, thp_scan_lack_referenced,
+	        thp_scan_page_lru, thp_scan_page_count, thp_scan_pte_non_present, thp_scan_swap_in_failed,
+	        thp_collapse_alloc_failed;
 	uint64_t thp_collapse_alloc; /* = pages_collapsed + thp_collapse_undone + those given back before */
 	uint64_t thp_collapse_unused, thp_collapse_undone;
 	uint64_t thp_collapse_copied, thp_collapse_cleared, thp_collapse_swapped_in, thp_collapse_sync_ipis;
@@ -231,7 +232,7 @@ struct khugepaged {
 	uint32_t count, room;
 	struct space *current; /* where it goes on, at `address`; NULL: with the first one */
 	uint64_t address;
-	bool scans;            /* it sleeps in the middle of a scan, for want of a page */
+	bool scans; /* it sleeps in the middle of a scan, for want of a page */
 	uint32_t progress, passes;
 	vaddr lock; /* khugepaged_mm_lock, and the list's head */
 };

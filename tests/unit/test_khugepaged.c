@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_khugepaged.c - what khugepaged makes huge pages of, how many in a scan, and what that takes, counted by hand from the rules of
- * Linux 6.1's mm/khugepaged.c; each test names the mistake it would catch.
+ * test_khugepaged.c - what khugepaged makes huge pages of, how many in a scan, and what that takes, counted by hand from the
+ * rules of Linux 6.1's mm/khugepaged.c; each test names the mistake it would catch.
  *
- * Small pages come by where huge ones are given at faults: a read gets the huge zero page, and the write behind it takes that apart.
+ * Small pages come by where huge ones are given at faults: a read gets the huge zero page, and the write behind it takes that
+ * apart.
  */
 #include "models/registry.h"
 #include "models/settings.h"
@@ -135,11 +136,11 @@ static process_id sparse(struct rig *rig, uint64_t ranges, uint64_t pages)
 }
 
 /*
- * Twenty ranges with one page each. The first fault wakes the daemon at once; each collapse costs 512 steps and one for the address
- * space that is begun anew behind it, so a scan of 4,096 has room for eight (7 * 513 < 4096 <= 8 * 513), each 10 s. The third scan
- * has four left; then it comes to the end by way of the stack (2 steps), begins anew, and with 2,042 steps left looks at four huge
- * pages. Of each range one page is copied and 511 are cleared, and three CPUs are interrupted. Would catch: ranges lost or
- * counted twice, a collapse without its step, a scan that goes on for ever, a sleep of another length.
+ * Twenty ranges with one page each. The first fault wakes the daemon at once; each collapse costs 512 steps and one for the
+ * address space that is begun anew behind it, so a scan of 4,096 has room for eight (7 * 513 < 4096 <= 8 * 513), each 10 s. The
+ * third scan has four left; then it comes to the end by way of the stack (2 steps), begins anew, and with 2,042 steps left looks
+ * at four huge pages. Of each range one page is copied and 511 are cleared, and three CPUs are interrupted. Would catch: ranges
+ * lost or counted twice, a collapse without its step, a scan that goes on for ever, a sleep of another length.
  */
 static void eight_ranges_a_scan(void **state)
 {
@@ -192,7 +193,8 @@ static void few_pages_are_refused(void **state)
 	end(&rig);
 }
 
-/* What nobody used since its accessed bits were cleared stays small. Would catch: pages that a process has left behind made huge. */
+/* What nobody used since its accessed bits were cleared stays small. Would catch: pages that a process has left behind made huge.
+ */
 static void old_pages_are_refused(void **state)
 {
 	(void)state;
@@ -213,9 +215,9 @@ static void old_pages_are_refused(void **state)
 }
 
 /*
- * Behind fork() 257 shared pages are too many (max_ptes_shared 256). 256 of them are not, but nothing may be written; a write to one
- * makes that page the parent's own, and the range collapses: the child keeps the 257 frames, and is alone with all.
- * Would catch: pages of others freed or taken along, a page that is write-protected made writable.
+ * Behind fork() 257 shared pages are too many (max_ptes_shared 256). 256 of them are not, but nothing may be written; a write to
+ * one makes that page the parent's own, and the range collapses: the child keeps the 257 frames, and is alone with all. Would
+ * catch: pages of others freed or taken along, a page that is write-protected made writable.
  */
 static void shared_pages_are_copied(void **state)
 {
@@ -269,8 +271,8 @@ static void swap_out(struct rig *rig, process_id process, uint64_t first, uint64
 }
 
 /*
- * Of 400 pages 65 are in swap: too many (max_ptes_swap 64). With 64 of 320, and 256 used, all are brought in; where the device has
- * to be waited for the first one ends it, and the huge page goes back. With 255 used it is not tried. Would catch: limits off
+ * Of 400 pages 65 are in swap: too many (max_ptes_swap 64). With 64 of 320, and 256 used, all are brought in; where the device
+ * has to be waited for the first one ends it, and the huge page goes back. With 255 used it is not tried. Would catch: limits off
  * by one, a huge page lost, a fault counted for what the daemon brings in.
  */
 static void swapped_pages_come_back(void **state)
@@ -306,8 +308,8 @@ static void swapped_pages_come_back(void **state)
 
 /*
  * The table leaves the tree and every CPU with the address space drops all its translations (512 pages > 33) before a page is
- * copied; then all CPUs are interrupted, the one that has nothing to do with it too. Would catch: a copy that a thread still writes
- * to, a walker that is not waited for.
+ * copied; then all CPUs are interrupted, the one that has nothing to do with it too. Would catch: a copy that a thread still
+ * writes to, a walker that is not waited for.
  */
 static void translations_go_before_the_copy(void **state)
 {
@@ -354,8 +356,8 @@ static enum page_free_result give(void *context, pfn first, unsigned order, unsi
 }
 
 /*
- * Without a page of order 9 a scan sleeps 60 s in its middle, tries the next range, and sleeps 10 s when that fails, too; a process
- * that comes onto the list meanwhile does not wake it. Would catch: a daemon that never stops to try.
+ * Without a page of order 9 a scan sleeps 60 s in its middle, tries the next range, and sleeps 10 s when that fails, too; a
+ * process that comes onto the list meanwhile does not wake it. Would catch: a daemon that never stops to try.
  */
 static void want_of_pages_sleeps(void **state)
 {
@@ -382,8 +384,8 @@ static void want_of_pages_sleeps(void **state)
 }
 
 /*
- * The address space that the daemon stands in outlives its process until the next turn; others leave the list at once, and without
- * any it sleeps until somebody comes. Would catch: a leak, a walk of freed tables, a daemon that wakes for nothing.
+ * The address space that the daemon stands in outlives its process until the next turn; others leave the list at once, and
+ * without any it sleeps until somebody comes. Would catch: a leak, a walk of freed tables, a daemon that wakes for nothing.
  */
 static void exits_are_followed(void **state)
 {

@@ -195,8 +195,8 @@ static void a_small_device(void **state)
 }
 
 /*
- * Huge pages are on no list; their parts neither. khugepaged makes more of them, of pages that are in swap, on lists, in batches, or
- * that reclaim and compaction move for it. Would catch: a page lost on that way.
+ * Huge pages are on no list; their parts neither. khugepaged makes more of them, of pages that are in swap, on lists, in batches,
+ * or that reclaim and compaction move for it. Would catch: a page lost on that way.
  */
 static void beside_huge_pages(void **state)
 {
