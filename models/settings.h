@@ -125,6 +125,15 @@ struct swap_settings {
 	struct device_settings device;
 };
 
+/* /sys/kernel/mm/transparent_hugepage/khugepaged */
+struct khugepaged_settings {
+	uint32_t pages_to_scan; /* 0: it does not run */
+	uint32_t scan_sleep_millisecs, alloc_sleep_millisecs;
+	uint32_t max_ptes_none, max_ptes_swap, max_ptes_shared;
+	bool defrag;
+	uint32_t cpu; /* that it runs on */
+};
+
 struct kernel_settings {
 	char *name;                                        /* kernel.name */
 	uint32_t pageblock_order;                          /* 9 with hugetlb or THP, else MAX_ORDER-1 = 10 */
@@ -164,6 +173,7 @@ struct kernel_settings {
 	char **cache_tunables;                             /* "NAME cpu_partial=N ..." (object_allocator/cache_tunables.h) */
 	uint32_t cache_tunables_count;
 	enum thp thp; /* processes: faults ask for pages of 2 MiB */
+	struct khugepaged_settings khugepaged;
 };
 
 /* Instructions of each path (docs/steps.md tells where the numbers come from). "More" counts what a longer path adds. */
@@ -183,6 +193,7 @@ struct cost_settings {
 	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
 	uint32_t vmstat_item;
 	uint32_t fault_entry, fault, fault_anonymous, fault_file, fault_copy, copy_page, unmap_entry, mmap, munmap, tlb_flush;
+	uint32_t collapse_range, collapse_entry, collapse;
 	uint32_t fork, fork_area, fork_entry, exec, exit, context_switch, user_access;
 	uint32_t slob_alloc, slob_page, slob_block, slob_new_page, slob_whole_page, slob_free, slob_free_block, slob_free_page;
 };

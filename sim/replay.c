@@ -621,6 +621,33 @@ static uint64_t tick_pages(struct replay *replay, unsigned cpu)
 	return replay->follows ? UINT64_MAX : page_allocator_tick(replay->parts.pages, cpu, replay->time_ns);
 }
 
+/* The daemon of the processes' memory works in all of them: it comes behind what was asked of every core. */
+static void tick_users(struct replay *replay)
+{
+	struct user_memory *users = replay->parts.users;
+	unsigned cpu = replay->config.user_memory_cpu;
+	uint64_t now_ns = replay->time_ns - replay->info->first_ns;
+	if (!users || users->next_tick_ns > now_ns)
+		return;
+	for (unsigned other = 0; replay->parts.machine && other < replay->config.cpus; other++)
+		if (other != cpu)
+			machine_wait_for(replay->parts.machine, other);
+	replay->parts.steps->now_ns = now_ns;
+	user_memory_tick(users, cpu, now_ns);
+	pay_daemon(replay, cpu);
+}
+
+/* When that is due, beside the others. */
+static void note_users_tick(struct replay *replay)
+{
+	const struct user_memory *users = replay->parts.users;
+	if (!users || users->next_tick_ns == UINT64_MAX)
+		return;
+	uint64_t next_ns = replay->info->first_ns + users->next_tick_ns;
+	if (next_ns < replay->next_daemon_ns)
+		replay->next_daemon_ns = next_ns;
+}
+
 /* Lets the allocators do what is due on each CPU now. Samples of the same moment were taken before. */
 static void run_daemons(struct replay *replay)
 {
@@ -643,6 +670,8 @@ static void run_daemons(struct replay *replay)
 		if (next_ns < replay->next_daemon_ns)
 			replay->next_daemon_ns = next_ns;
 	}
+	tick_users(replay);
+	note_users_tick(replay);
 }
 
 /* Takes every sample and dump that is due before `time_ns`, and runs the daemons that are. */
@@ -1361,6 +1390,8 @@ static bool decide_process(struct replay *replay, const struct op *op, unsigned 
 	done = process_op(replay->parts.users, op, process, cpu);
 	if (done.result == PROCESS_OP_DONE)
 		space_peaks_op(&replay->space_peaks, replay->parts.users, op, makes_process(op->kind) ? done.process : process);
+	note_users_tick(replay);
+	set_next_tick(replay);
 	return process_done(replay, op, &done, cpu, error);
 }
 

@@ -61,6 +61,7 @@ struct replay_config {
 	unsigned cpus;              /* ops of cpus beyond are folded onto these */
 	uint32_t caller_code;       /* a piece of the machine's code that a core runs before each op, as JOB_TOUCH; 0: none */
 	struct daemon_cpus daemons; /* where the page allocator's run */
+	unsigned user_memory_cpu;   /* where that of the processes' memory runs (user_memory_tick) */
 	bool from_state;            /* the allocators hold the recorded kernel's state of the window's start */
 	struct trace_window window; /* with from_state: ops outside are left out */
 	uint64_t direct_map;        /* with from_state: where the addresses of objects begin */

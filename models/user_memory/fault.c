@@ -303,11 +303,16 @@ static enum user_result anonymous(struct fault *fault)
 }
 
 /* copy_user_highpage(): through the direct map, pages of high memory through local slots. */
-static void copy_page(struct mm *mm, pfn from, pfn to, unsigned cpu)
+void page_copy_contents(struct mm *mm, pfn from, pfn to, unsigned cpu)
 {
 	const struct page_contents contents = {mm->mapper, mm->layout, mm->steps};
 	page_contents_copy(&contents, to, from, cpu);
 	step_spend(mm->steps, mm->cost.copy_page);
+}
+
+static void copy_page(struct mm *mm, pfn from, pfn to, unsigned cpu)
+{
+	page_copy_contents(mm, from, to, cpu);
 	mm->counters.pages_copied++;
 }
 
@@ -429,8 +434,11 @@ static uint64_t entry_of_page(void *opaque, uint64_t page)
 
 static enum user_result write_protected(struct fault *fault);
 
-/* do_swap_page(). What is written, and is nobody else's, is writable at once. */
-static enum user_result swapped(struct fault *fault)
+/*
+ * do_swap_page(): the page is there, mapped, and fault->word is its entry. waits: not NULL, the device is not waited for
+ * (FAULT_FLAG_ALLOW_RETRY). False: there is none. What is written, and is nobody else's, is writable at once.
+ */
+static bool bring_in(struct fault *fault, bool *waits)
 {
 	struct mm *mm = fault->mm;
 	const struct page_watcher *watcher = &mm->port.watcher;
@@ -439,6 +447,7 @@ static enum user_result swapped(struct fault *fault)
 	                               .first_page = fault->area->start >> PAGE_SHIFT,
 	                               .end_page = fault->area->end >> PAGE_SHIFT,
 	                               .write = fault->write,
+	                               .waits = waits,
 	                               .read_ahead = &fault->area->read_ahead,
 	                               .entry_of = entry_of_page,
 	                               .space = fault};
@@ -447,18 +456,35 @@ static enum user_result swapped(struct fault *fault)
 	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
 	pfn frame = watcher->swap_in(watcher->context, &swap, fault->cpu, &alone);
 	if (frame.nr == UINT32_MAX)
-		return no_memory(fault);
+		return false;
 	if (mm->page[frame.nr].kind == MAPPED_NOT)
 		become_anonymous(fault, frame);
 	mm->page[frame.nr].exclusive = alone;
 	fault->word = area_word(fault->area, frame, fault->write && alone);
 	set_entry(fault, frame, fault->word);
 	fault->space->rss[MAPPED_NOT]--;
+	return true;
+}
+
+static enum user_result swapped(struct fault *fault)
+{
+	if (!bring_in(fault, NULL))
+		return no_memory(fault);
 	/* The fault goes on as one of a write to a page of several, and is counted as that. */
-	if (fault->write && !alone)
+	if (fault->write && !(fault->word & WORD_WRITE))
 		return write_protected(fault);
-	mm->counters.faults_swapped++;
+	fault->mm->counters.faults_swapped++;
 	return USER_OK;
+}
+
+bool fault_swap_in(struct mm *mm, struct space *space, struct area *area, uint64_t linear, unsigned cpu)
+{
+	struct fault fault = {.mm = mm, .space = space, .area = area, .linear = linear, .cpu = cpu};
+	bool waits = false;
+	entry_find(mm, space, linear, &fault.entry);
+	fault.word = entry_word(&fault.entry);
+	SIM_ASSERT(fault.entry.level == 0 && fault.word & WORD_SWAP);
+	return bring_in(&fault, &waits);
 }
 
 /* ---- writes to what is there ---- */

@@ -98,6 +98,7 @@ static void leave_space(struct mm *mm, struct space *space, unsigned cpu)
 	step_atomic(mm->steps, mm_field(&space->object, MM_USERS), 4);
 	if (--space->sharers > 0)
 		return;
+	khugepaged_exit(mm, space, cpu);
 	empty_space(mm, space, cpu);
 	space_put(mm, space, cpu);
 }
@@ -216,6 +217,7 @@ static struct space *copy_space(struct mm *mm, struct space *from, unsigned cpu)
 		return NULL;
 	step_read(mm->steps, from->object.at, MM_CPUMASK);
 	lock_space(mm, from, true);
+	khugepaged_fork(mm, to, from, cpu);
 	bool copied = true;
 	for (uint32_t i = 0; copied && i < from->areas_count; i++)
 		copied = area_fork(mm, to, from->areas[i], cpu) && copy_area(mm, to, from, from->areas[i], cpu);

@@ -482,7 +482,8 @@ static bool make_replay(struct parts *parts, struct error *error)
 	const struct settings *settings = parts->run->settings;
 	const struct kernel_settings *kernel = &settings->kernel;
 	if (!is_cpu("kernel.kswapd_cpu", kernel->kswapd_cpu, settings->machine.cpus, error) ||
-	    !is_cpu("kernel.kcompactd_cpu", kernel->kcompactd_cpu, settings->machine.cpus, error))
+	    !is_cpu("kernel.kcompactd_cpu", kernel->kcompactd_cpu, settings->machine.cpus, error) ||
+	    !is_cpu("kernel.khugepaged.cpu", kernel->khugepaged.cpu, settings->machine.cpus, error))
 		return false;
 	const struct replay_config config = {
 	        .asap = settings->pace == PACE_ASAP,
@@ -493,6 +494,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .frequency_mhz = settings_mhz(settings),
 	        .cpus = settings->machine.cpus,
 	        .daemons = {{[DAEMON_KSWAPD] = kernel->kswapd_cpu, [DAEMON_KCOMPACTD] = kernel->kcompactd_cpu}},
+	        .user_memory_cpu = kernel->khugepaged.cpu,
 	        .from_state = parts->start.is_dump,
 	        .window = parts->window,
 	        .direct_map = parts->layout.direct_map,
