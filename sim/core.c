@@ -109,8 +109,10 @@ static void finish_job(struct core *core, cycle now)
 	}
 	core->counters.jobs++;
 	core->counters.busy_cycles += now - core->started;
-	core->first = (core->first + 1) % CORE_JOBS;
+	core->first = (core->first + 1) % machine->ring;
 	core->queued--;
+	core->queued_steps -= job->count;
+	machine->awaited -= machine->awaited > 0;
 	core->position = 0;
 	core->is_begun = false;
 	core->started = now;
@@ -124,8 +126,10 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 		now = core_wait_for_loads(core, now);
 	switch ((enum step_kind)step->kind) {
 	case STEP_READ:
+		core_foresee(core);
 		return core_load(core, step->address, step->bytes, now);
 	case STEP_WRITE:
+		core_foresee(core);
 		return core_store(core, step->address, step->bytes, now, &written);
 	case STEP_ATOMIC:
 		return core_locked(core, step->address, step->bytes, now);
@@ -181,12 +185,6 @@ void core_go_on(struct core *core, cycle at)
 	event_queue_add(&core->machine->queue, &core->event, at);
 }
 
-/* Whether somebody else comes first: an event that is due, or an op that may still arrive before `now`. */
-static bool must_wait(const struct machine *machine, cycle now)
-{
-	return now > machine->horizon || event_queue_next(&machine->queue) <= now;
-}
-
 /* The next piece of work of a core that has some. CYCLE_NEVER: it waits. */
 static cycle work(struct core *core, cycle now)
 {
@@ -219,7 +217,7 @@ static void core_run(struct event *event, cycle now)
 		now = work(core, now);
 		if (now == CYCLE_NEVER)
 			return;
-		if (core->queued > 0 && must_wait(core->machine, now)) {
+		if (core->queued > 0 && core_must_wait(core->machine, now)) {
 			core_go_on(core, now);
 			return;
 		}
@@ -247,7 +245,7 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	const struct core_config *config = &wiring->core;
 	SIM_ASSERT(wiring->cpus > 0 && wiring->cpus <= CPUS_MAX && config->instructions_per_cycle > 0);
 	SIM_ASSERT(config->misses_in_flight > 0 && config->misses_in_flight <= CORE_MISSES_MAX);
-	SIM_ASSERT(config->store_buffer <= CORE_STORES_MAX);
+	SIM_ASSERT(config->store_buffer <= CORE_STORES_MAX && (!wiring->settles || wiring->cpus == 1));
 	*machine = (struct machine){.memory = wiring->memory,
 	                            .user_tables = wiring->user_tables,
 	                            .listener = wiring->listener,
@@ -256,7 +254,8 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	                            .config = *config,
 	                            .frequency_mhz = wiring->frequency_mhz,
 	                            .line_bytes = wiring->line_bytes,
-	                            .horizon = 0};
+	                            .ring = wiring->settles ? CORE_JOBS_SETTLED : CORE_JOBS,
+	                            .settles = wiring->settles};
 	event_queue_init(&machine->queue);
 	lock_table_init(&machine->locks);
 	touched_init(&machine->lines, wiring->line_bytes);
@@ -270,14 +269,17 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 		core->interrupt = (struct event){.run = core_serve_interrupt, .phase = PHASE_CORE};
 		core->machine = machine;
 		core->cpu = cpu;
+		core->jobs = xcalloc(machine->ring, sizeof *core->jobs);
 	}
 }
 
 void machine_release(struct machine *machine)
 {
-	for (unsigned cpu = 0; cpu < machine->cpus; cpu++)
-		for (unsigned job = 0; job < CORE_JOBS; job++)
+	for (unsigned cpu = 0; cpu < machine->cpus; cpu++) {
+		for (unsigned job = 0; job < machine->ring; job++)
 			free(machine->cores[cpu].jobs[job].at);
+		free(machine->cores[cpu].jobs);
+	}
 	free(machine->cores);
 	free(machine->words);
 	op_costs_release(&machine->op_costs);
@@ -288,22 +290,48 @@ void machine_release(struct machine *machine)
 	*machine = (struct machine){0};
 }
 
+/* Jobs that wait to be made together are many: those of many steps do not keep their room. */
+#define STEPS_KEPT 1024u
+
+static void reserve_steps(struct core_job *job, uint32_t count)
+{
+	if (count <= job->capacity && job->capacity <= STEPS_KEPT)
+		return;
+	job->capacity = count;
+	job->at = xrealloc(job->at, (size_t)(count ? count : 1) * sizeof *job->at);
+}
+
+/* Lets time pass until a core has no more than so many jobs, none of which comes meanwhile. */
+static void run_down(struct machine *machine, const struct core *core, unsigned jobs)
+{
+	while (core->queued > jobs) {
+		/* Of several cores another one's job may end first. */
+		machine->awaited = machine->cpus == 1 ? core->queued - jobs : 1;
+		event_queue_run_next(&machine->queue);
+	}
+	machine->awaited = 0;
+}
+
+void machine_settle(struct machine *machine)
+{
+	if (machine->settles)
+		run_down(machine, &machine->cores[0], CORE_JOBS);
+}
+
 void core_push(struct machine *machine, unsigned cpu, const struct job_about *about, const struct steps *steps)
 {
 	SIM_ASSERT(cpu < machine->cpus);
 	struct core *core = &machine->cores[cpu];
-	while (core->queued == CORE_JOBS)
-		event_queue_run_next(&machine->queue);
-	struct core_job *job = &core->jobs[(core->first + core->queued) % CORE_JOBS];
-	if (steps->count > job->capacity) {
-		job->capacity = steps->count;
-		job->at = xrealloc(job->at, job->capacity * sizeof *job->at);
-	}
+	if (core->queued == machine->ring || (machine->settles && core->queued_steps > CORE_STEPS_SETTLED))
+		run_down(machine, core, CORE_JOBS - 1);
+	struct core_job *job = &core->jobs[(core->first + core->queued) % machine->ring];
+	reserve_steps(job, steps->count);
 	if (steps->count > 0)
 		memcpy(job->at, steps->at, steps->count * sizeof *job->at);
 	job->count = steps->count;
 	job->about = *about;
 	job->path = steps->path;
+	core->queued_steps += steps->count;
 	if (core->queued++ == 0) {
 		SIM_ASSERT(core->event.place == 0 && core->position == 0 && !core->is_begun);
 		/* `started` is the end of the core's last op: it may lie ahead of the clock. */
@@ -322,8 +350,7 @@ void machine_run_until(struct machine *machine, cycle until)
 void machine_wait_for(struct machine *machine, unsigned cpu)
 {
 	const struct core *core = &machine->cores[cpu];
-	while (core->queued > 0)
-		event_queue_run_next(&machine->queue);
+	run_down(machine, core, 0);
 	if (core->started > machine->queue.now)
 		event_queue_run_until(&machine->queue, core->started);
 }
@@ -338,7 +365,10 @@ static bool machine_busy(const struct machine *machine)
 
 void machine_drain(struct machine *machine)
 {
+	machine_settle(machine);
 	machine->horizon = CYCLE_NEVER;
+	if (machine->cpus == 1)
+		run_down(machine, &machine->cores[0], 0);
 	while (machine_busy(machine))
 		event_queue_run_next(&machine->queue);
 }

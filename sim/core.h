@@ -47,8 +47,12 @@
 #include "sim/touched.h"
 #include "sim/user_tables.h"
 
-/* Ops that may wait in one core's queue before the replay waits for the core. */
+/* Ops that may wait in one core's queue before the replay waits for the core; a power of two. */
 #define CORE_JOBS 64
+/* The same where those that came first may be made later, together (machine_wiring: settles). */
+#define CORE_JOBS_SETTLED 512
+/* Then, of all steps that wait: more are made at once. */
+#define CORE_STEPS_SETTLED (1u << 16)
 
 /* What is measured of a job, each a histogram for each kind. */
 enum job_measure {
@@ -95,8 +99,9 @@ struct core {
 	struct event interrupt; /* queued while an interrupt is on its way to this core */
 	struct machine *machine;
 	unsigned cpu;
-	struct core_job jobs[CORE_JOBS];
+	struct core_job *jobs; /* a ring; owned */
 	unsigned first, queued;
+	uint64_t queued_steps;
 	uint32_t position;     /* in the first job's steps */
 	cycle started;         /* of the first job */
 	bool is_begun;         /* the first job */
@@ -130,6 +135,7 @@ struct core {
 	uint32_t ipi_count;
 	uint32_t acks_awaited;
 	cycle acked;
+	uint32_t foreseen; /* loads and stores to come that the memory was told of, or that are made without */
 	/* Of processes: */
 	unsigned pcid;  /* that CR3 was loaded with last */
 	uint64_t entry; /* of a page table, whose value comes next */
@@ -172,8 +178,11 @@ struct machine {
 	uint32_t line_bytes;
 	/* Of the job whose step runs now, for who watches the memory's levels (level_watch.h). */
 	uint32_t owner;
-	uint32_t caller;             /* its call site's number plus 1; 0: the job has none */
-	cycle horizon;               /* ops may still arrive after it, so no core runs further ahead than one step */
+	uint32_t caller;  /* its call site's number plus 1; 0: the job has none */
+	cycle horizon;    /* ops may still arrive after it, so no core runs further ahead than one step ... */
+	unsigned awaited; /* ... but until so many jobs are over, before which none will */
+	unsigned ring;    /* jobs of each core */
+	bool settles;
 	struct touched lines, pages; /* of the job that ends */
 	struct histogram measured[JOB_MEASURES][JOB_KINDS];
 	struct op_costs op_costs;
@@ -183,7 +192,10 @@ struct machine_wiring {
 	unsigned cpus;       /* 1..CPUS_MAX */
 	uint32_t line_bytes; /* of a cache line, a power of two */
 	struct core_config core;
-	uint64_t frequency_mhz;          /* cycles of a microsecond of sleep; 0 where nobody sleeps */
+	uint64_t frequency_mhz; /* cycles of a microsecond of sleep; 0 where nobody sleeps */
+	/* One core whose ops come as fast as it makes them, and nobody looks at it or the memory before machine_settle(): jobs
+	 * may wait until then, as what is made together is made quicker. */
+	bool settles;
 	struct memory *memory;           /* outlives the machine */
 	struct core_listener *listener;  /* lives as long as the machine runs; NULL: nobody listens */
 	struct user_tables *user_tables; /* of processes, outlives the machine; NULL: there are none */
@@ -194,8 +206,12 @@ struct machine_wiring {
 void machine_init(struct machine *machine, const struct machine_wiring *wiring);
 void machine_release(struct machine *machine);
 
-/* Hands a copy of the steps to a core. If its queue is full, time passes until there is room. */
+/* Hands a copy of the steps to a core. If its queue is full, time passes until there is room, or, where the machine settles, may
+ * pass later. */
 void core_push(struct machine *machine, unsigned cpu, const struct job_about *about, const struct steps *steps);
+
+/* Where it `settles`: makes the jobs that core_push() has left, as if it had left none. Else there are none. */
+void machine_settle(struct machine *machine);
 
 /* Lets time pass up to and including a cycle before which no more ops will arrive. */
 void machine_run_until(struct machine *machine, cycle until);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * core_internal.h - what the files of a core share: core.c (jobs), core_steps.c (loads, stores, instructions), core_locks.c,
- * core_ipi.c. Nobody else includes it.
+ * core_internal.h - what the files of a core share: core.c (jobs), core_plan.c (what is known of them beforehand), core_steps.c
+ * (loads, stores, instructions), core_locks.c, core_ipi.c. Nobody else includes it.
  *
  * `now` is the cycle that the core has come to; functions that let it work or wait return the cycle at which it goes on, and
  * have added the cycles between to the parts of its cost.
@@ -40,6 +40,35 @@ static inline void core_tell(const struct core *core, enum core_span_kind kind, 
 	struct core_listener *listener = core->machine->listener;
 	if (listener && to > from)
 		listener->span(listener, &(struct core_span){core->cpu, kind, what, from, to});
+}
+
+/*
+ * Whether somebody else comes first: an event that is due, or an op that may still arrive before `now`. If not, the clock is
+ * where an event of this core at `now` would have moved it.
+ */
+static inline bool core_must_wait(struct machine *machine, cycle now)
+{
+	if (event_queue_next(&machine->queue) <= now)
+		return true;
+	if (now <= machine->horizon)
+		return false;
+	if (machine->awaited == 0)
+		return true;
+	machine->queue.now = now;
+	return false;
+}
+
+/* core_plan.c: tells the memory of the loads and stores that the core will make next for sure, of which there is one at least. */
+void core_plan(struct core *core);
+
+/* Before each load and store that is a step of its own. */
+static inline void core_foresee(struct core *core)
+{
+	if (core->machine->awaited == 0 || core->machine->cpus > 1)
+		return;
+	if (core->foreseen == 0)
+		core_plan(core);
+	core->foreseen--;
 }
 
 cycle core_wait_for_loads(struct core *core, cycle now);

@@ -152,6 +152,12 @@ static struct mmu_known *known_of(struct mmu *mmu, enum mmu_side side, uint64_t 
 	return &mmu->known[side][(linear >> MMU_CHUNK_SHIFT ^ linear >> (MMU_CHUNK_SHIFT + 9)) % MMU_KNOWN];
 }
 
+static void see(struct mmu *mmu, uint64_t linear, enum page_size size, uint64_t word)
+{
+	mmu->seen[size] = true;
+	mmu->seen_unusual[linear < mmu->user_end] |= size > PAGE_4K || word & WORD_GLOBAL;
+}
+
 static uint64_t tag_of(const struct mmu *mmu, uint64_t linear, uint64_t word, enum page_size size)
 {
 	return word & WORD_GLOBAL ? tlb_tag_global(linear, size) : tlb_tag(linear, size, mmu->walker ? mmu->walker->pcid : 0);
@@ -176,7 +182,7 @@ static void remember(struct mmu *mmu, const struct lookup *lookup)
  * What find_in_level() and hit() do of a page in the first level. The tag was that of the chunk's page when it was used last, and
  * is asked for again: an entry that went, or is another address space's, is not found.
  */
-bool mmu_known_access(struct mmu *mmu, const struct access *access, struct access *physical)
+static bool use_known(struct mmu *mmu, const struct access *access, struct access *physical)
 {
 	enum mmu_side side = access->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA;
 	uint64_t linear = access->address, *word;
@@ -194,7 +200,6 @@ bool mmu_known_access(struct mmu *mmu, const struct access *access, struct acces
 	if (!(recent.kinds >> access->kind & 1))
 		return false;
 	remember_recent(mmu, side, size, linear, recent);
-	mmu->counters.accesses++;
 	mmu->counters.pages++;
 	mmu->level_counters[0].accesses[access->kind]++;
 	mmu->level_counters[0].hits[access->kind][size]++;
@@ -203,6 +208,13 @@ bool mmu_known_access(struct mmu *mmu, const struct access *access, struct acces
 	if (mmu->layout)
 		physical->region = recent.region;
 	return true;
+}
+
+bool mmu_known_access(struct mmu *mmu, const struct access *access, struct access *physical)
+{
+	bool is_known = use_known(mmu, access, physical);
+	mmu->counters.accesses += is_known;
+	return is_known;
 }
 
 /* ---- entries in levels ---- */
@@ -277,7 +289,7 @@ static void fill_above(struct mmu *mmu, unsigned below, const struct lookup *loo
 		bool keeps_whole = mmu->level[level].array[lookup->side][lookup->size] != NULL;
 		const struct tlb_entry entry = keeps_whole ? whole : entry_for(mmu, level, lookup);
 		first = tlb_tag_size(entry.tag);
-		mmu->seen[first] = true;
+		see(mmu, linear, first, entry.word);
 		fill_level(mmu, level, lookup->side, lookup->kind, entry);
 	}
 	forget_side(mmu, lookup->side, first, linear);
@@ -368,7 +380,7 @@ static void prefetch_next(struct mmu *mmu, const struct lookup *missed)
 	if (!array)
 		return;
 	mmu->counters.prefetch_fills++;
-	mmu->seen[walk.size] = true;
+	see(mmu, next.request.linear, walk.size, walk.word);
 	fill_level(mmu, last, next.side, ACCESS_PREFETCH,
 	           (struct tlb_entry){tag_of(mmu, next.request.linear, walk.word, walk.size), walk.word});
 	if (last == 0)
@@ -564,12 +576,18 @@ static size_t run_each(struct mmu *mmu, const struct access *in, size_t count, s
 {
 	size_t done = 0;
 	bool ends = false;
+	struct access unwritten;
 	while (done < count && !ends && (!sink->at || sink->count + MMU_ROOM <= capacity)) {
 		if (!mmu->partial && !mmu->watched) {
 			size_t usual = mmu_usual_run(mmu, in + done, count - done, sink, capacity);
 			done += usual;
 			if (usual > 0)
 				continue;
+			if (use_known(mmu, &in[done], sink->at ? &sink->at[sink->count] : &unwritten)) {
+				sink->count += sink->at != NULL;
+				done++;
+				continue;
+			}
 		}
 		run_part(mmu, &in[done], sink, refusal);
 		ends = sink->cycles && refusal->is_refused && !mmu->partial;

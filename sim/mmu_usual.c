@@ -70,6 +70,8 @@ struct mmu_usual {
 	struct kind kind[ACCESS_KINDS];
 	struct side side[MMU_SIDES];
 	bool has_second; /* level */
+	/* Addresses that the levels may be looked up for: so many from the first one on. */
+	uint64_t first_looked_up, looked_up;
 
 	/* Walks: */
 	struct ordered_sets tables; /* the walker's cache of page directory entries, so page tables */
@@ -244,7 +246,9 @@ INLINE void fill(struct tlb_level *array, const struct ordered_sets *sets, size_
                  ordered_push *push, unsigned vectors)
 {
 	const uint32_t last = vectors ? vectors * ORDER_VECTOR - 1 : sets->ways - 1;
-	array->counters.evictions += sets->words[set + last] & WAY_VALID;
+	const uint64_t evicted = sets->words[set + last];
+	array->counters.evictions += evicted & WAY_VALID;
+	array->globals -= evicted & WAY_VALID && way_tag(evicted) & TLB_GLOBAL;
 	push(sets, set, word, payload, vectors);
 }
 
@@ -326,10 +330,17 @@ static bool look_up_filter(struct mmu_usual *usual, const struct access *access,
 	return look_up_large(usual, usual->kind[access->kind].side, access);
 }
 
-/* By the levels, while they have nothing but pages of 4 KiB. */
+INLINE bool levels_may_know(const struct mmu_usual *usual, uint64_t linear)
+{
+	return linear - usual->first_looked_up < usual->looked_up;
+}
+
+/* By the levels, while they have nothing but pages of 4 KiB around there. */
 INLINE bool look_up_levels(struct mmu_usual *usual, const struct access *access, struct mmu_recent *recent, const struct how how)
 {
 	struct found found;
+	if (!levels_may_know(usual, access->address))
+		return look_up_large(usual, usual->kind[access->kind].side, access);
 	if (!find_page(usual, usual->kind[access->kind].side, access, &found, how))
 		return false;
 	*recent = (struct mmu_recent){.page = access->address >> PAGE_SHIFT,
@@ -370,9 +381,19 @@ static bool only_small_pages(const struct mmu *mmu)
 	return true;
 }
 
-static bool has_globals(const struct side *side)
+/* Whether pages of 4 KiB and larger ones that were there stand in one array of the first level. */
+static bool shares_sets(const struct mmu *mmu, unsigned side)
 {
-	return side->first_array->globals || (side->second_array && side->second_array->globals);
+	return mmu->sharing_sizes[side][PAGE_4K] && !only_small_pages(mmu);
+}
+
+/* What may be looked up in the levels: halves of the address space that never had a page that is not usual. */
+static void choose_half(struct mmu_usual *usual)
+{
+	const struct mmu *mmu = usual->mmu;
+	const bool user = !mmu->seen_unusual[true], kernel = !mmu->seen_unusual[false];
+	usual->first_looked_up = user ? 0 : mmu->user_end;
+	usual->looked_up = user && kernel ? UINT64_MAX : user ? mmu->user_end : kernel ? 0 - mmu->user_end : 0;
 }
 
 /* What was read of page tables may not be there any more. */
@@ -398,15 +419,15 @@ static void set_look_up(struct mmu_usual *usual, unsigned side, look_up_function
 			usual->kind[kind].look_up = look_up;
 }
 
-/* The levels are looked up while they hold nothing but pages of 4 KiB of address spaces of their own. */
+/* The levels are looked up where they hold nothing but pages of 4 KiB of address spaces of their own. */
 INLINE void choose_look_ups(struct mmu_usual *usual)
 {
-	const bool small = only_small_pages(usual->mmu);
+	choose_half(usual);
 	for (unsigned i = 0; i < MMU_SIDES; i++) {
 		const struct side *side = &usual->side[i];
 		if (!side->look_up)
 			continue;
-		look_up_function *look_up = small && !has_globals(side) ? side->look_up : look_up_filter;
+		look_up_function *look_up = usual->looked_up && !shares_sets(usual->mmu, i) ? side->look_up : look_up_filter;
 		if (usual->kind[i == MMU_CODE ? ACCESS_CODE : ACCESS_LOAD].look_up != look_up)
 			set_look_up(usual, i, look_up);
 	}
@@ -468,7 +489,8 @@ INLINE bool may_know(const struct mmu_usual *usual, const struct access *access)
 	const struct kind *kind = &usual->kind[access->kind];
 	const uint64_t page = access->address >> PAGE_SHIFT;
 	enum page_size size;
-	return kind->look_up != look_up_filter || kind->recents[page & kind->recent_mask].page == page ||
+	return (kind->look_up != look_up_filter && levels_may_know(usual, access->address)) ||
+	       kind->recents[page & kind->recent_mask].page == page ||
 	       mmu_recent_large(kind->side->recents, kind->side->large_mask, access->address, &size);
 }
 

@@ -9,7 +9,8 @@
  *     entries knows; the page allows it, is not global, accessed and, for a store, dirty.
  *
  * The second needs one or two levels that are not inclusive or exclusive, sets in the order of use (sim/order_of_use.h), no
- * guest, and neither larger pages nor global ones so far. Everything is looked up before anything changes, so whatever turns out
+ * guest, and in the access's half of the address space neither larger pages nor global ones so far; a first level that keeps
+ * larger pages in the same array must not have had any. Everything is looked up before anything changes, so whatever turns out
  * not to be usual is left to mmu.c as if nobody had looked.
  */
 #ifndef SIM_MMU_USUAL_H

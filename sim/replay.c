@@ -644,7 +644,9 @@ static bool run_ticks(struct replay *replay, uint64_t time_ns, struct error *err
 {
 	while (replay->next_tick_ns <= time_ns) {
 		replay->time_ns = replay->next_tick_ns;
-		if (replay->parts.machine && !replay->config.asap)
+		if (replay->parts.machine && replay->config.asap)
+			machine_settle(replay->parts.machine);
+		else if (replay->parts.machine)
 			machine_run_until(replay->parts.machine, cycle_at(replay, replay->time_ns));
 		bool dump = replay->dump.next_ns == replay->next_tick_ns;
 		if ((dump || replay->sample.next_ns == replay->next_tick_ns) && !take_sample(replay, error))

@@ -116,6 +116,8 @@ static void map_pages(struct world *world, bool globals)
 		rig_map(&world->rig, user_base(world->mode) + ((page + 16) << shift),
 		        (page + 32) << shift | WORD_USER | WORD_WRITE | WORD_EXECUTE | (page % 2 ? WORD_DIRTY : 0),
 		        large_size(world->mode));
+		rig_map(&world->rig, kernel_base(world->mode) + ((page + 16) << shift),
+		        (page + 48) << shift | WORD_WRITE | WORD_ACCESSED | (page % 2 ? WORD_DIRTY : 0), large_size(world->mode));
 	}
 }
 
@@ -196,6 +198,7 @@ static const enum access_kind kinds[] = {ACCESS_LOAD, ACCESS_LOAD, ACCESS_STORE,
 /* What a stream is made of besides pages of 4 KiB. */
 struct mixture {
 	bool large, globals, oddities; /* larger pages; global ones; addresses that are none and accesses over pages */
+	bool kernel_large;             /* larger pages of the kernel's half */
 };
 
 #define NOT_IN_TAGS (1ull << 60)
@@ -207,6 +210,8 @@ static uint64_t pick_page(struct rng *rng, const struct translation_ops *mode, s
 	uint64_t page = rng_below(rng, 3) ? rng_below(rng, 12) : rng_below(rng, PAGES);
 	if (which == 0)
 		return kernel_base(mode) + (page << PAGE_SHIFT);
+	if (which < 6 && mixture.kernel_large)
+		return kernel_base(mode) + (16ull << page_size_shift(large_size(mode))) + (page << 17);
 	if (which < 4 && mixture.large)
 		return user_base(mode) + (16ull << page_size_shift(large_size(mode))) + (page << 17);
 	/* An address that is none but for the bits that no tag keeps, and one that nothing is mapped at. */
@@ -262,15 +267,30 @@ static void run_one_by_one(struct world *world, const struct access *stream, siz
 	}
 }
 
+/* A larger page of the kernel's becomes small ones, in the frames of others; translations of old stay in use. */
+static void split_large(struct world *world, uint64_t number)
+{
+	unsigned shift = page_size_shift(large_size(world->mode));
+	uint64_t linear = kernel_base(world->mode) + ((16 + number) << shift);
+	enum page_size size;
+	if (!page_tables_find(&world->rig.tables, linear, &size) || size == PAGE_4K)
+		return;
+	page_tables_unmap(&world->rig.tables, linear);
+	for (uint64_t inside = 0; inside < 1ull << shift; inside += 1u << 17)
+		rig_map(&world->rig, linear + inside, (0x30000000 + inside) | WORD_WRITE | WORD_ACCESSED | WORD_DIRTY, PAGE_4K);
+}
+
 /* Something other than accesses happens to a world: an instruction of its core, or the kernel changes a page. */
 static void disturb(struct world *world, struct rng *rng, struct mixture mixture)
 {
 	struct mmu *mmu = &world->rig.mmu;
 	uint64_t linear = user_base(world->mode) + ((uint64_t)rng_below(rng, PAGES) << PAGE_SHIFT);
-	unsigned pcid = rng_below(rng, 3), what = rng_below(rng, 8);
+	unsigned pcid = rng_below(rng, 3), what = rng_below(rng, mixture.kernel_large ? 9 : 8);
 	enum page_size size;
 	uint64_t word = page_tables_find(&world->rig.tables, linear, &size);
-	if (what == 0)
+	if (what == 8)
+		split_large(world, rng_below(rng, LARGE_PAGES));
+	else if (what == 0)
 		mmu_invlpg(mmu, linear);
 	else if (what == 1)
 		mmu_invpcid(mmu, (enum invpcid)rng_below(rng, 4), pcid, linear);
@@ -322,17 +342,24 @@ static void compare_ways(const struct machine *machine, const struct translation
 		compare(&usual, &plain, machine->name);
 	}
 	compare_worlds(&usual, &plain, machine->name);
-	if (simd == SIMD_AUTO && machine->usual && !mixture.large && !mixture.globals)
+	if (simd == SIMD_AUTO && machine->usual && !mixture.large && !mixture.globals && !mixture.kernel_large)
 		assert_true(usual.rig.mmu.counters.miss_walks > 100);
 	rig_end(&usual.rig);
 	rig_end(&plain.rig);
 }
 
-static const struct mixture mixtures[] = {
-        {false, false, false}, {false, false, true}, {false, true, true}, {true, false, true}, {true, true, true}};
+static const struct mixture mixtures[] = {{.oddities = false},
+                                          {.oddities = true},
+                                          {.globals = true, .oddities = true},
+                                          {.large = true, .oddities = true},
+                                          {.large = true, .globals = true, .oddities = true},
+                                          {.kernel_large = true},
+                                          {.kernel_large = true, .oddities = true},
+                                          {.kernel_large = true, .large = true, .globals = true}};
 
 /* Every machine in every mode. Would catch: a way found that is not the word's, an order of use, a victim or a counter other than
- * those of the plain way; a stale table's bytes; a word taken for one of another PCID or of a global page. */
+ * those of the plain way; a stale table's bytes; a word taken for one of another PCID or of a global page; a half of the address
+ * space that is looked up although it has larger pages. */
 static void both_ways_are_one(void **state)
 {
 	(void)state;

@@ -33,6 +33,7 @@ bool timed_machine_create(struct timed_machine *timed, const struct timed_machin
 	                                     .line_bytes = settings->machine.cache_line_bytes,
 	                                     .core = settings->machine.core,
 	                                     .frequency_mhz = settings_mhz(settings),
+	                                     .settles = settings->pace == PACE_ASAP && settings->machine.cpus == 1,
 	                                     .memory = timed->memory,
 	                                     .listener = parts->listener,
 	                                     .user_tables = parts->users,
