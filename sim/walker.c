@@ -98,16 +98,12 @@ static struct walk host_walk(struct walker *host, uint64_t guest_physical, struc
 	return walk;
 }
 
-/* The machine's own address of a guest-physical one, and the size of the host's page there. */
-static bool to_host(struct walker *walker, uint64_t guest_physical, struct walk_sink *sink, uint64_t *address,
-                    enum page_size *size)
+/* to_host() of a guest. */
+static bool guest_to_host(struct walker *walker, uint64_t guest_physical, struct walk_sink *sink, uint64_t *address,
+                          enum page_size *size)
 {
 	struct walker *host = walker->host;
 	struct walk page;
-	*address = guest_physical;
-	*size = PAGE_1G;
-	if (!host)
-		return true;
 	walker->counters.nested_lookups++;
 	if (host->nested && nested_hit(host, guest_physical, &page)) {
 		walker->counters.nested_hits++;
@@ -121,6 +117,15 @@ static bool to_host(struct walker *walker, uint64_t guest_physical, struct walk_
 	*address = (page.word & WORD_FRAME) | (guest_physical & (page_size_bytes(page.size) - 1));
 	*size = page.size;
 	return true;
+}
+
+/* The machine's own address of a guest-physical one, and the size of the host's page there. */
+static inline bool to_host(struct walker *walker, uint64_t guest_physical, struct walk_sink *sink, uint64_t *address,
+                           enum page_size *size)
+{
+	*address = guest_physical;
+	*size = PAGE_1G;
+	return !walker->host || guest_to_host(walker, guest_physical, sink, address, size);
 }
 
 static uint64_t structure_tag(const struct walker *walker, unsigned level, uint64_t linear)

@@ -623,7 +623,7 @@ static bool serve_plain(struct set_assoc *cache, unsigned instance, uint64_t req
 	struct cache_level *level = &cache->level;
 	struct replacement *array = cache->arrays[instance];
 	uint64_t evicted;
-	if (array->ops->take(array, request, &evicted))
+	if (array->take(array, request, &evicted))
 		return false;
 	level->counters.fills++;
 	level->evicted = evicted;
@@ -668,24 +668,23 @@ static struct cache_taken set_assoc_take(struct cache_level *level, unsigned ins
 {
 	struct replacement *array = ((struct set_assoc *)level)->arrays[instance];
 	struct cache_counters *counters = &level->counters;
-	struct cache_taken taken = {0};
+	uint64_t evicted = 0;
 	counters->accesses[about.kind]++;
-	taken.hit = array->ops->take(array, request, &taken.evicted);
-	if (taken.hit) {
+	if (array->take(array, request, &evicted)) {
 		counters->hits[about.kind]++;
-		return taken;
+		return (struct cache_taken){.hit = true};
 	}
-	taken.fetches = !writes(request) || !needs_no_fetch(level, &about);
-	taken.fetch_kind = fetch_kind(level, about.kind);
+	const bool fetches = !writes(request) || !needs_no_fetch(level, &about);
+	struct cache_taken taken = {.evicted = evicted, .fetches = fetches, .fetch_kind = fetch_kind(level, about.kind)};
 	counters->misses[about.kind]++;
 	counters->fills++;
-	counters->fetches += taken.fetches;
-	if (!taken.evicted)
+	counters->fetches += fetches;
+	if (!evicted)
 		return taken;
 	counters->evictions[about.kind]++;
-	bool dirty = taken.evicted & WAY_DIRTY;
+	bool dirty = evicted & WAY_DIRTY;
 	if (level->back_invalidate)
-		dirty |= take_from_above(level, instance, taken.evicted);
+		dirty |= take_from_above(level, instance, evicted);
 	if (dirty) {
 		taken.gives = level->next_is_memory || level->rule == CACHE_RULE_WRITEBACK;
 		counters->write_backs[about.kind]++;
@@ -719,8 +718,13 @@ static uint64_t *find_word(const struct cache_level *level, unsigned instance, u
 {
 	const struct replacement *array = ((const struct set_assoc *)level)->arrays[instance];
 	uint64_t tag = address >> level->line_shift;
-	uint32_t set = replacement_set_of(array, tag), way = replacement_find(array, set, tag);
-	return way < array->ways ? &replacement_words(array, set)[way] : NULL;
+	uint32_t set = replacement_set_of(array, tag);
+	uint64_t *words = replacement_words(array, set);
+	/* As a rule the line was used just now. */
+	if ((words[0] & ~WAY_OWNERS_MARKS) == way_word(tag, WAY_VALID))
+		return words;
+	uint32_t way = replacement_find(array, set, tag);
+	return way < array->ways ? &words[way] : NULL;
 }
 
 static bool set_assoc_mark_dirty(struct cache_level *level, unsigned instance, uint64_t address)

@@ -87,7 +87,7 @@ cycle timed_memory_transfer(struct timed_memory *timed, const struct timed_core 
 static cycle serve(struct timed_memory *timed, const struct timed_core *core, unsigned depth, uint64_t request,
                    struct cache_about about, struct reach reach, struct cost *cost);
 static cycle serve_path(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
-                        struct cache_about about, const struct cache_taken *taken, struct reach reach, struct cost *cost);
+                        struct cache_about about, struct reach reach, struct cost *cost);
 
 /* A request at one cache of a level. */
 struct stop {
@@ -99,38 +99,36 @@ struct stop {
 	struct cost *cost;
 };
 
-static bool is_last(const struct stop *stop)
+/* What the caches above ask the level at depth `below` for. */
+static cycle ask_below(struct timed_memory *timed, const struct timed_core *core, unsigned below, uint64_t request,
+                       struct cache_about about, struct reach reach, struct cost *cost)
 {
-	return stop->depth + 1 == stop->timed->caches->levels;
-}
-
-static cycle ask_below(const struct stop *stop, uint64_t request, struct cache_about about, struct reach reach, struct cost *cost)
-{
-	if (is_last(stop))
-		return timed_memory_transfer(stop->timed, stop->core, request, reach, cost);
-	return serve(stop->timed, stop->core, stop->depth + 1, request, about, reach, cost);
+	if (below == timed->caches->levels)
+		return timed_memory_transfer(timed, core, request, reach, cost);
+	if (core->path[about.kind].stop[below].level)
+		return serve_path(timed, core, below, request, about, reach, cost);
+	return serve(timed, core, below, request, about, reach, cost);
 }
 
 /* A fetch leaves the core's own caches: what other cores have of the line comes first. */
-static cycle leave_core(const struct stop *stop, uint64_t request, struct cache_about about, struct reach reach,
-                        struct cost *cost)
+static cycle leave_core(struct timed_memory *timed, const struct timed_core *core, unsigned below, uint64_t request,
+                        struct cache_about about, struct reach reach, struct cost *cost)
 {
-	struct timed_memory *timed = stop->timed;
 	const struct supply *supply = &timed->coherence->supply;
 	cycle at = reach.now + reach.cycles, done;
-	coherence_leave(timed, stop->core, request >> timed->coherence->line_shift, at);
+	coherence_leave(timed, core, request >> timed->coherence->line_shift, at);
 	if (!supply->is_active)
-		return ask_below(stop, request, about, reach, cost);
+		return ask_below(timed, core, below, request, about, reach, cost);
 	uint32_t invalidate = supply->invalidate_cycles;
 	if (supply->is_dirty) {
-		ask_below(stop, request, about, reach, &timed->unseen);
+		ask_below(timed, core, below, request, about, reach, &timed->unseen);
 		uint32_t latency = supply->cycles > invalidate ? supply->cycles : invalidate;
 		done = at + wait_for_line(timed, at) + beyond(latency, reach);
 		cost->cycles[COST_COHERENCE] += done - at;
-		coherence_take(timed, stop->core, true, done);
+		coherence_take(timed, core, true, done);
 		timed->served_by = timed->caches->levels + 1;
 	} else {
-		done = ask_below(stop, request, about, reach, cost);
+		done = ask_below(timed, core, below, request, about, reach, cost);
 		cycle gone = invalidate ? at + beyond(invalidate, reach) : at;
 		if (supply->busy_until > at)
 			gone += supply->busy_until - at;
@@ -145,14 +143,14 @@ static cycle leave_core(const struct stop *stop, uint64_t request, struct cache_
 	return done;
 }
 
-/* What the cache asks for, or gives away, goes to the next level. */
-static cycle pass_on(const struct stop *stop, uint64_t request, struct cache_about about, struct reach reach, struct cost *cost)
+/* What a cache asks for, or gives away, goes to the level at depth `below`. */
+static cycle pass_on(struct timed_memory *timed, const struct timed_core *core, unsigned below, uint64_t request,
+                     struct cache_about about, struct reach reach, struct cost *cost)
 {
-	const struct coherence *coherence = stop->timed->coherence;
 	bool is_fetch = !(request & WAY_DIRTY) && about.kind != ACCESS_WRITEBACK;
-	if (coherence && is_fetch && stop->depth + 1 == coherence->first_shared)
-		return leave_core(stop, request, about, reach, cost);
-	return ask_below(stop, request, about, reach, cost);
+	if (is_fetch && below == timed->leaves_core)
+		return leave_core(timed, core, below, request, about, reach, cost);
+	return ask_below(timed, core, below, request, about, reach, cost);
 }
 
 /* The directory will look again where a line is that this cache has got, or let go. */
@@ -185,7 +183,7 @@ static cycle fetch(const struct stop *stop, uint64_t request, struct cache_about
 	}
 	reach.now += free - asks;
 	cost->cycles[stop->level->part] += free - asks;
-	cycle done = pass_on(stop, request, about, reach, cost);
+	cycle done = pass_on(timed, stop->core, stop->depth + 1, request, about, reach, cost);
 	fill_set_add(fills, slot, request >> stop->level->cache->line_shift, done, source_of(timed));
 	return done;
 }
@@ -208,7 +206,7 @@ static void send_unseen(const struct stop *stop, uint64_t request, struct cache_
 	if (is_fetch)
 		fetch(stop, request, about, &timed->unseen);
 	else
-		pass_on(stop, request, about, stop->reach, &timed->unseen);
+		pass_on(timed, stop->core, stop->depth + 1, request, about, stop->reach, &timed->unseen);
 	timed->served_by = served_by;
 }
 
@@ -262,8 +260,8 @@ static void remember_hit(const struct timed_memory *timed, const struct timed_le
 }
 
 /* The first level's filter learns what a request of it has done. */
-static void remember(const struct timed_memory *timed, const struct timed_level *level, unsigned instance, uint64_t request,
-                     bool hit)
+static inline void remember(const struct timed_memory *timed, const struct timed_level *level, unsigned instance,
+                            uint64_t request, bool hit)
 {
 	uint64_t line = request >> level->cache->line_shift;
 	uint64_t *recent = &level->recent[instance * (level->recent_mask + 1) + (line & level->recent_mask)];
@@ -282,26 +280,34 @@ struct missed {
 	uint32_t slot;
 };
 
-static struct stop stop_of(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at,
-                           struct reach reach, struct cost *cost)
-{
-	return (struct stop){.timed = timed,
-	                     .core = core,
-	                     .level = at->level,
-	                     .depth = at->level->depth,
-	                     .instance = at->instance,
-	                     .reach = reach,
-	                     .cost = cost};
-}
-
 /* The directory is told what is new in a cache, and what had to go. */
-static void note_taken(struct timed_memory *timed, const struct timed_stop *at, uint64_t line, const struct cache_taken *taken)
+static inline void note_taken(struct timed_memory *timed, const struct timed_stop *at, uint64_t line,
+                              const struct cache_taken *taken)
 {
+	if (at->cache->instances == 1)
+		return;
 	if (taken->evicted)
-		coherence_note(timed->coherence, at->cache, at->instance, way_tag(taken->evicted));
+		coherence_note_gone(timed->coherence, at->cache, at->instance, taken->evicted);
 	if (at->cache->spec->cores != 1)
 		coherence_note(timed->coherence, at->cache, at->instance, line);
 }
+
+/* A request takes a cache of the short path. */
+static inline void take_stop(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at,
+                             uint64_t request, struct cache_about about, struct reach reach, struct cost *cost,
+                             struct missed *miss)
+{
+	enter_level(timed, core, at->level, at->instance, request, &reach, cost);
+	miss->taken = at->cache->ops->take(at->cache, at->instance, request, about);
+	miss->reach = reach;
+	if (timed->coherence)
+		note_taken(timed, at, request >> at->cache->line_shift, &miss->taken);
+	if (at->level->recent)
+		remember(timed, at->level, at->instance, request, miss->taken.hit);
+}
+
+static cycle serve_taken(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
+                         struct cache_about about, const struct missed *taken, struct cost *cost);
 
 /*
  * The line that had to go for the one that missed: it is written to the next level, whose own line has to go for it where it is
@@ -313,32 +319,20 @@ static void give_away(struct timed_memory *timed, const struct timed_core *core,
 	const struct timed_stop *path = core->path[ACCESS_WRITEBACK].stop, *next;
 	const struct cache_about about = {
 	        .cpu = (uint16_t)core->cpu, .kind = ACCESS_WRITEBACK, .region = region, .flags = REQUEST_WHOLE_LINE};
-	unsigned served_by = timed->served_by, depth = at->level->depth;
-	struct reach reach = missed->reach;
-	uint64_t line = way_tag(missed->taken.evicted);
-	struct cache_taken taken = {.gives = true};
-	for (; (next = &path[depth + 1])->level; depth++) {
-		uint64_t request = line << next->cache->line_shift | WAY_DIRTY;
-		taken = next->cache->ops->take(next->cache, next->instance, request, about);
-		if (taken.fetches) {
-			serve_path(timed, core, depth + 1, request, about, &taken, reach, &timed->unseen);
-			taken.gives = false;
-			break;
+	const unsigned served_by = timed->served_by;
+	unsigned depth = at->level->depth + 1;
+	struct missed gone = *missed;
+	for (; gone.taken.gives && (next = &path[depth])->level; depth++) {
+		uint64_t request = way_tag(gone.taken.evicted) << next->cache->line_shift | WAY_DIRTY;
+		take_stop(timed, core, next, request, about, gone.reach, &timed->unseen, &gone);
+		if (gone.taken.fetches) {
+			serve_taken(timed, core, depth, request, about, &gone, &timed->unseen);
+			gone.taken.gives = false;
 		}
-		enter_level(timed, core, next->level, next->instance, request, &reach, &timed->unseen);
-		if (timed->coherence)
-			note_taken(timed, next, line, &taken);
-		if (!taken.gives)
-			break;
-		line = way_tag(taken.evicted);
 	}
-	if (taken.gives) {
-		uint64_t request = line << at->cache->line_shift | WAY_DIRTY;
-		if (depth + 1 == timed->caches->levels)
-			timed_memory_transfer(timed, core, request, reach, &timed->unseen);
-		else
-			serve(timed, core, depth + 1, request, about, reach, &timed->unseen);
-	}
+	if (gone.taken.gives)
+		pass_on(timed, core, depth, way_tag(gone.taken.evicted) << at->cache->line_shift | WAY_DIRTY, about, gone.reach,
+		        &timed->unseen);
 	timed->served_by = served_by;
 }
 
@@ -346,7 +340,13 @@ static void give_away(struct timed_memory *timed, const struct timed_core *core,
 static cycle end_merged(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at, uint64_t request,
                         struct cache_about about, struct missed *missed, struct cost *cost)
 {
-	const struct stop stop = stop_of(timed, core, at, missed->reach, cost);
+	const struct stop stop = {.timed = timed,
+	                          .core = core,
+	                          .level = at->level,
+	                          .depth = at->level->depth,
+	                          .instance = at->instance,
+	                          .reach = missed->reach,
+	                          .cost = cost};
 	cycle done =
 	        wait_for_fill(timed, at->fills, request >> at->cache->line_shift, missed->reach.now + missed->reach.cycles, cost);
 	if (missed->taken.fetches) {
@@ -374,34 +374,18 @@ static void fill_path(struct timed_memory *timed, const struct timed_core *core,
 	}
 }
 
-/*
- * What serve() does from a level of the short path on: the same, without a batch for each cache. `taken`: what the first of them
- * has answered already; NULL: it has to be asked.
- */
-static cycle serve_path(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
-                        struct cache_about about, const struct cache_taken *taken, struct reach reach, struct cost *cost)
+/* What follows from a request that took the cache at `first`, on the short path. */
+static cycle serve_taken(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
+                         struct cache_about about, const struct missed *taken, struct cost *cost)
 {
-	const struct timed_stop *stop = core->path[about.kind].stop, *at = &stop[first];
+	const struct timed_stop *const stop = core->path[about.kind].stop, *at = &stop[first];
 	const uint64_t line = request >> at->cache->line_shift;
-	struct missed missed[CACHE_LEVELS_MAX];
+	struct missed missed[CACHE_LEVELS_MAX], *miss = &missed[first];
+	struct reach reach;
 	unsigned depth = first;
 	cycle done;
-	for (;; at = &stop[++depth]) {
-		if (!at->level || (depth > first && depth == timed->leaves_core)) {
-			const struct stop last = stop_of(timed, core, at - 1, reach, cost);
-			done = pass_on(&last, request, about, reach, cost);
-			break;
-		}
-		struct missed *miss = &missed[depth];
-		enter_level(timed, core, at->level, at->instance, request, &reach, cost);
-		miss->taken = taken ? *taken : at->cache->ops->take(at->cache, at->instance, request, about);
-		taken = NULL;
-		if (timed->coherence)
-			note_taken(timed, at, line, &miss->taken);
-		if (at->level->recent)
-			remember(timed, at->level, at->instance, request, miss->taken.hit);
-		done = reach.now + reach.cycles;
-		miss->reach = reach;
+	for (*miss = *taken;; take_stop(timed, core, ++at, request, about, reach, cost, ++miss)) {
+		done = miss->reach.now + miss->reach.cycles;
 		if (cost != &timed->unseen && fill_set_find(at->fills, line, done)) {
 			done = end_merged(timed, core, at, request, about, miss, cost);
 			break;
@@ -410,21 +394,34 @@ static cycle serve_path(struct timed_memory *timed, const struct timed_core *cor
 			timed->served_by = depth;
 			break;
 		}
-		if (!miss->taken.fetches) {
-			depth++;
+		depth++;
+		if (!miss->taken.fetches)
 			break;
-		}
-		if (depth == 0 && !timed->is_foreseen)
+		if (depth == 1 && !timed->is_foreseen)
 			foresee(timed, core, 1, request, about.kind);
+		reach = miss->reach;
 		miss->slot = take_slot(timed, at, &reach, cost);
 		request &= ~WAY_MARKS;
 		about.kind = miss->taken.fetch_kind;
 		about.flags = 0;
 		about.taker = at->cache->number;
+		if (!stop[depth].level || depth == timed->leaves_core) {
+			done = pass_on(timed, core, depth, request, about, reach, cost);
+			break;
+		}
 	}
 	if (depth > first)
 		fill_path(timed, core, stop, line, about.region, missed, first, depth, done);
 	return done;
+}
+
+/* What serve() does from a level of the short path on: the same, without a batch for each cache. */
+static cycle serve_path(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
+                        struct cache_about about, struct reach reach, struct cost *cost)
+{
+	struct missed taken;
+	take_stop(timed, core, &core->path[about.kind].stop[first], request, about, reach, cost, &taken);
+	return serve_taken(timed, core, first, request, about, &taken, cost);
 }
 
 /* ---- the long path ---- */
@@ -442,7 +439,7 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 	struct cache_level *cache = level->cache;
 	depth = level->depth;
 	if (core->path[about.kind].stop[depth].level)
-		return serve_path(timed, core, depth, request, about, NULL, reach, cost);
+		return serve_path(timed, core, depth, request, about, reach, cost);
 	struct stop stop = {.timed = timed,
 	                    .core = core,
 	                    .level = level,
@@ -507,7 +504,9 @@ static void end_shared(struct timed_memory *timed, const struct timed_core *core
 {
 	struct coherence *coherence = timed->coherence;
 	uint64_t line = access->address >> coherence->line_shift;
-	coherence_settle(timed);
+	coherence->supply.is_active = false;
+	if (coherence->notes_count > 0)
+		coherence_settle(timed);
 	if (timed->kept_cycles || timed->served_by == timed->caches->levels)
 		coherence_keep(coherence, line, done + timed->kept_cycles);
 	if (!writes && timed->served_by < coherence->first_shared)
@@ -522,6 +521,21 @@ static void end_shared(struct timed_memory *timed, const struct timed_core *core
 		bounced->written[core->cpu] |= words;
 	if (!writes || access->kind == ACCESS_MODIFY)
 		bounced->read[core->cpu] |= words;
+}
+
+/* As serve() from the first level on; most requests find their line there, and nothing follows from them. */
+static inline cycle serve_first(struct timed_memory *timed, const struct timed_core *core, uint64_t request,
+                                struct cache_about about, struct reach reach, struct cost *cost)
+{
+	const struct timed_stop *at = &core->path[about.kind].stop[0];
+	struct missed taken;
+	if (!at->level)
+		return serve(timed, core, 0, request, about, reach, cost);
+	take_stop(timed, core, at, request, about, reach, cost, &taken);
+	cycle done = taken.reach.now + taken.reach.cycles;
+	if (taken.taken.hit && !fill_set_find(at->fills, request >> at->cache->line_shift, done))
+		return done;
+	return serve_taken(timed, core, 0, request, about, &taken, cost);
 }
 
 /* The part of an access that lies in one line. Returns when it is done. */
@@ -548,8 +562,9 @@ static cycle access_line(struct timed_memory *timed, const struct timed_core *co
 			now = coherence_own(timed, core, access, now, cost);
 	}
 	const struct reach reach = {.now = now};
-	timed->served_by = 0; /* as in line_missed() */
-	cycle done = serve(timed, core, 0, address | marks, about, reach, cost);
+	/* A store that needs no fetch is served where it goes. */
+	timed->served_by = 0;
+	cycle done = serve_first(timed, core, address | marks, about, reach, cost);
 	unsigned served_by = timed->served_by;
 	timed->counters.lines++;
 	++*timed->depth_counter[served_by];
@@ -571,9 +586,12 @@ static __attribute__((noinline)) cycle line_missed(struct timed_memory *timed, c
                                                    struct cache_about about, const struct cache_taken *taken, cycle now,
                                                    struct cost *cost)
 {
-	/* A store that needs no fetch is served where it goes. */
-	timed->served_by = 0;
-	cycle done = serve_path(timed, core, 0, request, about, taken, (struct reach){.now = now}, cost);
+	const struct timed_stop *first = &core->path[about.kind].stop[0];
+	struct missed missed = {.reach = {.now = now}, .taken = *taken};
+	enter_level(timed, core, first->level, first->instance, request, &missed.reach, cost);
+	remember(timed, first->level, first->instance, request, false);
+	timed->served_by = 0; /* a store that needs no fetch is served where it goes */
+	cycle done = serve_taken(timed, core, 0, request, about, &missed, cost);
 	if (cost != &timed->unseen) {
 		timed->counters.lines++;
 		++*timed->depth_counter[timed->served_by];
@@ -810,9 +828,12 @@ static void access_entries(struct timed_memory *timed, struct timed_core *core, 
                            uint64_t linear, struct issue *issue)
 {
 	size_t first = 0;
-	/* All at once, so that the host fetches side by side what will be looked at one after the other. */
+	/*
+	 * At once, so that the host fetches side by side what will be looked at one after the other: the last table's entry and
+	 * what it leads to. Those of the tables before it are few, and in the first level as a rule.
+	 */
 	timed->is_foreseen = count > 1;
-	for (size_t i = 0; count > 1 && i < count && !is_looked_up(timed); i++)
+	for (size_t i = count > 1 ? count - 2 : count; i < count && !is_looked_up(timed); i++)
 		foresee(timed, core, 1, out[i].address, out[i].kind == ACCESS_MODIFY ? (uint8_t)ACCESS_LOAD : out[i].kind);
 	for (size_t i = 0; i < count; i++) {
 		if (is_reference(&out[i]))

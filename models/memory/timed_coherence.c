@@ -237,6 +237,23 @@ static void share_owned(struct timed_memory *timed, const struct directory_entry
 		forget_recent(&timed->level[coherence->own[i]], entry->owner, entry->line - 1);
 }
 
+/* ---- what the directory has to look at again ---- */
+
+static void add_note(struct coherence *coherence, struct holder_note note)
+{
+	if (coherence->notes_count == coherence->notes_capacity) {
+		coherence->notes_capacity = coherence->notes_capacity ? 2 * coherence->notes_capacity : 64;
+		coherence->notes = xrealloc(coherence->notes, coherence->notes_capacity * sizeof *coherence->notes);
+	}
+	coherence->notes[coherence->notes_count++] = note;
+}
+
+/* A core's own caches. */
+static void note_own(struct coherence *coherence, unsigned cpu, uint64_t line)
+{
+	add_note(coherence, (struct holder_note){line, (uint16_t)cpu, false, HIERARCHY_CACHES_MAX});
+}
+
 /* ---- a store ---- */
 
 /* Whether the first level has the line written, so that with MESI nobody else has it. */
@@ -266,7 +283,7 @@ cycle coherence_own(struct timed_memory *timed, const struct timed_core *core, c
 		return now;
 	struct directory_entry *entry = directory_find(&coherence->directory, line);
 	if (!entry || entry->owner != core->cpu)
-		coherence_note(coherence, timed->caches->caches[coherence->own[0]], core->cpu, line);
+		note_own(coherence, core->cpu, line);
 	if (!entry)
 		return now;
 	struct others others = others_of(coherence, entry, core->cpu);
@@ -332,7 +349,7 @@ void coherence_leave(struct timed_memory *timed, const struct timed_core *core, 
 {
 	struct coherence *coherence = timed->coherence;
 	struct supply *supply = &coherence->supply;
-	coherence_note(coherence, timed->caches->caches[coherence->own[0]], core->cpu, line);
+	note_own(coherence, core->cpu, line);
 	if (supply->is_active && supply->line == line)
 		return;
 	supply->is_active = false;
@@ -414,14 +431,21 @@ void coherence_note(struct coherence *coherence, const struct cache_level *cache
 	directory_foresee(&coherence->directory, line);
 	if (!is_shared)
 		coherence->last_own->ops->foresee(coherence->last_own, instance, line << coherence->line_shift);
-	if (coherence->notes_count == coherence->notes_capacity) {
-		coherence->notes_capacity = coherence->notes_capacity ? 2 * coherence->notes_capacity : 64;
-		coherence->notes = xrealloc(coherence->notes, coherence->notes_capacity * sizeof *coherence->notes);
+	unsigned holder = is_shared ? coherence->shared_base[cache->number] + instance : instance;
+	add_note(coherence, (struct holder_note){line, (uint16_t)holder, is_shared, HIERARCHY_CACHES_MAX});
+}
+
+void coherence_note_gone(struct coherence *coherence, const struct cache_level *cache, unsigned instance, uint64_t word)
+{
+	if (cache->spec->cores != 1 || (word & WAY_DIRTY)) {
+		coherence_note(coherence, cache, instance, way_tag(word));
+		return;
 	}
-	coherence->notes[coherence->notes_count++] = (struct holder_note){
-	        .line = line,
-	        .holder = (uint16_t)(is_shared ? coherence->shared_base[cache->number] + instance : instance),
-	        .is_shared = is_shared};
+	if (cache == coherence->last_own)
+		directory_foresee(&coherence->directory, way_tag(word));
+	else
+		coherence->last_own->ops->foresee(coherence->last_own, instance, way_tag(word) << coherence->line_shift);
+	add_note(coherence, (struct holder_note){way_tag(word), (uint16_t)instance, false, cache->number});
 }
 
 /* Whether a core's own caches hold the line, and whether written. The last of them as a rule knows. */
@@ -429,14 +453,28 @@ static bool own_hold(const struct timed_memory *timed, unsigned cpu, uint64_t li
 {
 	const struct coherence *coherence = timed->coherence;
 	bool here = false;
-	*dirty = false;
+	uint64_t all = 0;
 	for (unsigned i = coherence->own_count; i-- > 0;) {
 		const struct cache_level *cache = timed->caches->caches[coherence->own[i]];
 		uint64_t marks = 0;
 		here |= cache->ops->holds(cache, cpu, line << coherence->line_shift, &marks);
-		*dirty |= (marks & WAY_DIRTY) != 0;
+		all |= marks;
 	}
+	*dirty = all & WAY_DIRTY;
 	return here;
+}
+
+/* Whether a core's own caches but one hold the line. */
+static bool others_of_own_hold(const struct timed_memory *timed, const struct holder_note *note)
+{
+	const struct coherence *coherence = timed->coherence;
+	for (unsigned i = coherence->own_count; i-- > 0;) {
+		const struct cache_level *cache = timed->caches->caches[coherence->own[i]];
+		if (cache->number != note->left &&
+		    cache->ops->holds(cache, note->holder, note->line << coherence->line_shift, NULL))
+			return true;
+	}
+	return false;
 }
 
 /* Changes an entry, or makes one: the line is held, or is not, by a holder that may have written it. */
@@ -469,13 +507,14 @@ void coherence_settle(struct timed_memory *timed)
 			unsigned instance;
 			const struct cache_level *cache = shared_cache(timed, note->holder, &instance);
 			here = cache->ops->holds(cache, instance, note->line << coherence->line_shift, NULL);
+		} else if (note->left < HIERARCHY_CACHES_MAX && others_of_own_hold(timed, note)) {
+			continue;
 		} else {
 			here = own_hold(timed, note->holder, note->line, &dirty);
 		}
 		set_holder(coherence, note, here, dirty);
 	}
 	coherence->notes_count = 0;
-	coherence->supply.is_active = false;
 }
 
 /* ---- inclusive caches ---- */
@@ -494,7 +533,7 @@ static unsigned remove_above(struct timed_memory *timed, const struct cache_leve
 	for (unsigned i = 0; i < coherence->own_count && coherence->own[i] < from->number; i++)
 		held += remove_from(timed, coherence->own[i], cpu, line, dirty);
 	if (held)
-		coherence_note(coherence, timed->caches->caches[coherence->own[0]], cpu, line);
+		note_own(coherence, cpu, line);
 	return held;
 }
 

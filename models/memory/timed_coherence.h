@@ -29,6 +29,9 @@ struct holder_note {
 	uint64_t line;
 	uint16_t holder; /* core, or number of a shared cache */
 	bool is_shared;
+	/* Number of the core's own cache that let the line go as it had got it; HIERARCHY_CACHES_MAX: none. While another of the
+	 * core's own caches has the line, nothing has changed for the directory. */
+	uint8_t left;
 };
 
 struct coherence {
@@ -70,6 +73,9 @@ void coherence_take(struct timed_memory *timed, const struct timed_core *core, b
 
 /* A line was looked for in a cache, brought in, or had to go: note it. */
 void coherence_note(struct coherence *coherence, const struct cache_level *cache, unsigned instance, uint64_t line);
+
+/* A line had to go from a cache that held this word of it. */
+void coherence_note_gone(struct coherence *coherence, const struct cache_level *cache, unsigned instance, uint64_t word);
 
 /* The end of an access: the directory learns what was noted. */
 void coherence_settle(struct timed_memory *timed);

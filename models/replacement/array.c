@@ -45,6 +45,7 @@ struct replacement *replacement_make(const struct replacement_ops *ops, const st
 	bool power_of_two = (wiring->sets & (wiring->sets - 1)) == 0;
 	*array = (struct replacement){
 	        .ops = ops,
+	        .take = ops->take,
 	        .sets = wiring->sets,
 	        .ways = wiring->ways,
 	        .stride = stride_of(wiring->ways, simd),

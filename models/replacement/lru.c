@@ -267,10 +267,34 @@ static size_t lru_run(struct replacement *array, const uint64_t *requests, size_
 
 /* ---- one request ---- */
 
+static bool lru_take(struct replacement *array, uint64_t request, uint64_t *evicted)
+{
+	return take_template(array, request, evicted, lru_use, lru_insert);
+}
+
+/* Sets of so many vectors, without payloads. */
+INLINE AVX2 bool take_avx2(struct replacement *array, uint64_t request, uint64_t *evicted, unsigned vectors)
+{
+	const uint64_t tag = request >> array->tag_shift, wanted = way_word(tag, WAY_VALID), marks = request & OWNERS_MARKS;
+	uint64_t *words = array->words + (size_t)replacement_set_of(array, tag) * vectors * AVX2_WORDS;
+	if (request & USED_AGAIN)
+		return lru_take(array, request, evicted);
+	if ((words[0] & ~OWNERS_MARKS) == wanted) {
+		if ((words[0] & marks) != marks)
+			words[0] |= marks;
+		return true;
+	}
+	uint64_t gone = turn_avx2(words, array->ways, wanted, marks, vectors);
+	if (gone == FOUND)
+		return true;
+	*evicted = gone;
+	return false;
+}
+
 #define TAKE_ONE(vectors) \
-	static AVX2 uint64_t take_avx2_##vectors(uint64_t *words, uint32_t ways, uint64_t wanted, uint64_t marks) \
+	static AVX2 bool take_avx2_##vectors(struct replacement *array, uint64_t request, uint64_t *evicted) \
 	{ \
-		return turn_avx2(words, ways, wanted, marks, vectors); \
+		return take_avx2(array, request, evicted, vectors); \
 	}
 
 TAKE_ONE(1)
@@ -278,32 +302,19 @@ TAKE_ONE(2)
 TAKE_ONE(3)
 TAKE_ONE(4)
 
-static turn_step *const takes_avx2[4] = {take_avx2_1, take_avx2_2, take_avx2_3, take_avx2_4};
+typedef bool take_function(struct replacement *, uint64_t request, uint64_t *evicted);
 
-static bool take_avx2(struct replacement *array, uint64_t request, uint64_t *evicted)
-{
-	uint64_t tag = request >> array->tag_shift, wanted = way_word(tag, WAY_VALID), marks = request & OWNERS_MARKS;
-	uint64_t *words = replacement_words(array, replacement_set_of(array, tag));
-	if ((words[0] & ~OWNERS_MARKS) == wanted) {
-		if ((words[0] & marks) != marks)
-			words[0] |= marks;
-		return true;
-	}
-	uint64_t gone = takes_avx2[array->stride / AVX2_WORDS - 1](words, array->ways, wanted, marks);
-	if (gone == FOUND)
-		return true;
-	*evicted = gone;
-	return false;
-}
+static take_function *const takes_avx2[4] = {take_avx2_1, take_avx2_2, take_avx2_3, take_avx2_4};
 
-static bool lru_take(struct replacement *array, uint64_t request, uint64_t *evicted)
+/* The way to take one request that is made for such sets. */
+static take_function *take_of(const struct replacement *array)
 {
 	if (array->simd == SIMD_AVX2 && !array->payloads && array->stride % AVX2_WORDS == 0 && array->stride <= 4 * AVX2_WORDS &&
-	    array->ways > 2 && !(request & USED_AGAIN))
-		return take_avx2(array, request, evicted);
+	    array->ways > 2)
+		return takes_avx2[array->stride / AVX2_WORDS - 1];
 	if (array->simd == SIMD_AVX512 && array->ways >= LRU_AVX512_WAYS_MIN && array->ways <= LRU_AVX512_WAYS_MAX)
-		return lru_take_avx512(array, request, evicted);
-	return take_template(array, request, evicted, lru_use, lru_insert);
+		return lru_take_avx512;
+	return lru_take;
 }
 
 static void lru_check_set(const struct replacement *array, uint32_t set)
@@ -326,5 +337,8 @@ const struct replacement_ops replacement_lru_ops = {
 
 struct replacement *replacement_lru_create(const struct replacement_wiring *wiring, struct error *error)
 {
-	return replacement_make(&replacement_lru_ops, wiring, 0, error);
+	struct replacement *array = replacement_make(&replacement_lru_ops, wiring, 0, error);
+	if (array)
+		array->take = take_of(array);
+	return array;
 }

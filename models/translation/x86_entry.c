@@ -9,25 +9,17 @@
 #define TYPE_PCD (2ull << WORD_MEMORY_TYPE_SHIFT)
 #define TYPE_PAT (4ull << WORD_MEMORY_TYPE_SHIFT)
 
+/* Bits that stand side by side here and there are moved together, and those that stand alone one by one. */
+_Static_assert(X86_P == WORD_PRESENT && X86_RW == WORD_WRITE && X86_US == WORD_USER, "the rights stay where they are");
+_Static_assert(X86_A << 1 == WORD_ACCESSED && X86_D >> 2 == WORD_DIRTY && X86_G >> 3 == WORD_GLOBAL, "accessed, dirty, global");
+_Static_assert(X86_PWT << 4 == TYPE_PWT && X86_PCD << 4 == TYPE_PCD, "the memory type");
+
 uint64_t x86_low_word(const struct paging_controls *controls, uint64_t raw, bool leaf, uint64_t pat)
 {
-	uint64_t word = WORD_EXECUTE;
-	if (raw & X86_P)
-		word |= WORD_PRESENT;
-	if (raw & X86_RW)
-		word |= WORD_WRITE;
-	if (raw & X86_US)
-		word |= WORD_USER;
-	if (raw & X86_A)
-		word |= WORD_ACCESSED;
-	if (raw & X86_PWT)
-		word |= TYPE_PWT;
-	if (raw & X86_PCD)
-		word |= TYPE_PCD;
+	uint64_t word = WORD_EXECUTE | (raw & (X86_P | X86_RW | X86_US)) | (raw & X86_A) << 1 | (raw & (X86_PWT | X86_PCD)) << 4;
 	if (!leaf)
 		return word;
-	if (raw & X86_D)
-		word |= WORD_DIRTY;
+	word |= (raw & X86_D) >> 2;
 	if (raw & X86_G && controls->global_pages)
 		word |= WORD_GLOBAL;
 	if (raw & pat)

@@ -112,6 +112,8 @@ struct replacement_ops {
 
 struct replacement {
 	const struct replacement_ops *ops;
+	/* ops->take, or what does the same for sets such as this array's. */
+	bool (*take)(struct replacement *, uint64_t request, uint64_t *evicted);
 	uint32_t sets, ways;
 	uint32_t stride; /* words from one set to the next: ways, rounded up to whole vectors */
 	enum replacement_index index;

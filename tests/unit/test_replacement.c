@@ -178,7 +178,7 @@ static size_t run_or_take(struct replacement *array, const uint64_t *requests, s
 		return replacement_run(array, requests, count, misses);
 	for (size_t i = 0; i < count; i++) {
 		misses[missed].request = (uint32_t)i;
-		missed += !array->ops->take(array, requests[i], &misses[missed].evicted);
+		missed += !array->take(array, requests[i], &misses[missed].evicted);
 	}
 	return missed;
 }
