@@ -1015,7 +1015,7 @@ struct user_memory *user_memory_ideal_create(const struct user_memory_wiring *wi
 	(void)error;
 	struct ideal *ideal = xcalloc(1, sizeof *ideal);
 	SIM_ASSERT(wiring->mode->levels > 0);
-	*ideal = (struct ideal){.port.ops = &user_memory_ideal_ops,
+	*ideal = (struct ideal){.port = {.ops = &user_memory_ideal_ops, .next_tick_ns = UINT64_MAX},
 	                        .pages = wiring->pages,
 	                        .stacks = wiring->areas,
 	                        .layout = wiring->layout,

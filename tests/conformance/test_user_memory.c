@@ -65,6 +65,8 @@ static void begin(struct bench *bench, const struct user_memory_model *model, co
 	if (!bench->users)
 		fail_msg("%s: %s", model->ops->name, error.text);
 	bench->objects_before = bench->objects->live_objects;
+	/* Would catch: a model without ticks that is asked for one. */
+	assert_true(bench->users->ops->tick || bench->users->next_tick_ns == UINT64_MAX);
 	bench->pages_before = bench->pages->allocated_pages - bench->objects->ops->pages_held(bench->objects);
 	bench->areas_before = bench->areas->live_areas;
 }
