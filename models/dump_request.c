@@ -18,6 +18,8 @@ static const char *const kind_names[DUMP_KINDS] = {[DUMP_BUDDYINFO] = "buddyinfo
                                                    [DUMP_UNUSABLE_INDEX] = "unusable_index",
                                                    [DUMP_EXTFRAG_INDEX] = "extfrag_index",
                                                    [DUMP_VMALLOCINFO] = "vmallocinfo",
+                                                   [DUMP_MEMINFO] = "meminfo",
+                                                   [DUMP_PERCPU] = "percpu",
                                                    [DUMP_STATE] = "state"};
 
 const char *dump_kind_name(enum dump_kind kind)

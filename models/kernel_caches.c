@@ -38,6 +38,7 @@ const struct workload_cache_spec kernel_caches[KERNEL_CACHES] = {
         [CACHE_NAMES] = {"names_cache", 4096, 0, SLAB_HWCACHE_ALIGN | SLAB_PANIC, false},               /* fs/dcache.c */
         [CACHE_SKBUFF_HEAD] = {"skbuff_head_cache", 208, 0, SLAB_HWCACHE_ALIGN | SLAB_PANIC, false},    /* net/core/skbuff.c */
         [CACHE_KERNFS_NODE] = {"kernfs_node_cache", 128, 0, SLAB_PANIC, false},                         /* fs/kernfs/mount.c */
+        [CACHE_MM_SLOT] = {"khugepaged_mm_slot", 112, 8, 0, false},                                     /* mm/khugepaged.c */
 };
 
 workload_kind kernel_object(struct workload *workload, enum kernel_cache cache, const char *call_site, gfp flags)

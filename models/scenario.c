@@ -754,14 +754,16 @@ bool scenario_apply_sets(const char *const *sets, struct settings *settings, str
 /* Eight ports and the report's pictures, each a list of names, in one block each. */
 struct setting_names *scenario_registry_names(void)
 {
-	struct setting_names *names = xcalloc(10, sizeof *names);
-	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0, modes = 0, caches = 0, drams = 0, areas = 0;
+	struct setting_names *names = xcalloc(11, sizeof *names);
+	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0, modes = 0, caches = 0, drams = 0, areas = 0, users = 0;
 	while (object_allocator_models[objects].ops)
 		objects++;
 	while (page_allocator_models[pages].ops)
 		pages++;
 	while (virtual_allocator_models[areas].ops)
 		areas++;
+	while (user_memory_models[users].ops)
+		users++;
 	while (memory_models[memories].ops)
 		memories++;
 	while (report_pictures[pictures].name)
@@ -777,6 +779,9 @@ struct setting_names *scenario_registry_names(void)
 	const char **object_names = xcalloc(objects + 1, sizeof *object_names);
 	const char **page_names = xcalloc(pages + 1, sizeof *page_names);
 	const char **area_names = xcalloc(areas + 1, sizeof *area_names);
+	const char **user_names = xcalloc(users + 1, sizeof *user_names);
+	for (size_t i = 0; i < users; i++)
+		user_names[i] = user_memory_models[i].ops->name;
 	const char **memory_names = xcalloc(memories + 1, sizeof *memory_names);
 	const char **picture_names = xcalloc(pictures + 1, sizeof *picture_names);
 	const char **policy_names = xcalloc(policies + 1, sizeof *policy_names);
@@ -810,6 +815,7 @@ struct setting_names *scenario_registry_names(void)
 	names[7] = (struct setting_names){"dram", dram_names};
 	names[6] = (struct setting_names){"cache_level", cache_names};
 	names[8] = (struct setting_names){"virtual_allocator", area_names};
+	names[9] = (struct setting_names){"user_memory", user_names};
 	return names;
 }
 

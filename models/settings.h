@@ -125,6 +125,15 @@ struct swap_settings {
 	struct device_settings device;
 };
 
+/* /sys/kernel/mm/transparent_hugepage/khugepaged */
+struct khugepaged_settings {
+	uint32_t pages_to_scan; /* 0: it does not run */
+	uint32_t scan_sleep_millisecs, alloc_sleep_millisecs;
+	uint32_t max_ptes_none, max_ptes_swap, max_ptes_shared;
+	bool defrag;
+	uint32_t cpu; /* that it runs on */
+};
+
 struct kernel_settings {
 	char *name;                                        /* kernel.name */
 	uint32_t pageblock_order;                          /* 9 with hugetlb or THP, else MAX_ORDER-1 = 10 */
@@ -150,6 +159,7 @@ struct kernel_settings {
 	uint64_t read_ahead_bytes;                         /* of files */
 	uint32_t reclaim_page_cache, reclaim_slab;         /* percent of memory that reclaim can take back */
 	uint32_t page_struct_bytes;                        /* 64, or 56 */
+	uint32_t percpu_static_bytes;                      /* __per_cpu_end - __per_cpu_start; auto */
 	uint64_t reserved_bytes; /* not managed by the page allocator: kernel image, memmap, firmware; auto */
 	/* SLUB boot parameters */
 	uint32_t slub_min_order, slub_max_order, slub_min_objects; /* 0, 3, auto */
@@ -163,10 +173,13 @@ struct kernel_settings {
 	char **cache_tunables;                             /* "NAME cpu_partial=N ..." (object_allocator/cache_tunables.h) */
 	uint32_t cache_tunables_count;
 	enum thp thp; /* processes: faults ask for pages of 2 MiB */
+	struct khugepaged_settings khugepaged;
 };
 
 /* Instructions of each path (docs/steps.md tells where the numbers come from). "More" counts what a longer path adds. */
 struct cost_settings {
+	bool code_fetch;      /* paths fetch their code (kernel_code.h) */
+	uint64_t caller_code; /* bytes of other code that a core fetches before each op */
 	uint32_t slub_alloc, slub_alloc_slow, slub_cpu_partial, slub_get_partial, slub_partial_slab, slub_new_slab,
 	        slub_setup_object;
 	uint32_t kmalloc_slab, kmalloc_large, kfree_large; /* finding the cache of a size; whole blocks of pages */
@@ -180,6 +193,7 @@ struct cost_settings {
 	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
 	uint32_t vmstat_item;
 	uint32_t fault_entry, fault, fault_anonymous, fault_file, fault_copy, copy_page, unmap_entry, mmap, munmap, tlb_flush;
+	uint32_t collapse_range, collapse_entry, collapse;
 	uint32_t fork, fork_area, fork_entry, exec, exit, context_switch, user_access;
 	uint32_t slob_alloc, slob_page, slob_block, slob_new_page, slob_whole_page, slob_free, slob_free_block, slob_free_page;
 };
@@ -200,8 +214,10 @@ struct settings {
 	char *expect;     /* path of a recorded state to hold the end against */
 	char **allocator; /* names, in the order asked for */
 	uint32_t allocators;
+	bool trace_processes;    /* a text recording's events of processes become ops of them */
 	char *page_allocator;    /* name in the page_allocator port */
 	char *virtual_allocator; /* name in the virtual_allocator port */
+	char *user_memory;       /* name in the user_memory port */
 	enum timing timing;
 	enum pace pace;
 	enum on_error on_error;

@@ -3,6 +3,7 @@
  * core.c - cores and their queues of ops (interface, rules and laws: core.h).
  */
 #include "sim/core_internal.h"
+#include "sim/entry_area.h"
 #include "sim/layout.h"
 
 #include <stdlib.h>
@@ -30,9 +31,14 @@ const struct metric core_metrics[] = {
         METRIC(struct core_counters, cmpxchg_retries, "1",
                "Compare-and-exchanges made once more, as another core had changed the word"),
         METRIC(struct core_counters, ipis_sent, "1", "Interrupts sent to other cores"),
+        METRIC(struct core_counters, irq_stack_lines, "1", "Lines of IRQ stacks written in serving interrupts"),
         METRIC(struct core_counters, ipis_served, "1", "Interrupts of other cores served"),
         METRIC(struct core_counters, cr3_loads, "1", "Writes of CR3"),
         METRIC(struct core_counters, context_switches, "1", "Switches between a daemon and what ran before"),
+        METRIC(struct core_counters, code_lines, "1", "Lines of the kernel's code that paths fetched (cost.code_fetch)"),
+        METRIC(struct core_counters, code_stalls, "1", "Of these, those that were waited for: not in the first level"),
+        METRIC(struct core_counters, code_cycles, "cycles",
+               "Cycles waited for them, which stand among those of the levels that had them"),
         METRIC_END,
 };
 
@@ -65,17 +71,22 @@ const char *job_histogram_unit(enum job_measure measure)
 /* What the job's steps touched, however the machine served them. */
 static void measure_touched(struct machine *machine, const struct core_job *job)
 {
-	touched_clear(&machine->lines);
-	touched_clear(&machine->pages);
+	struct touched *lines = &machine->lines, *pages = &machine->pages;
+	touched_clear(lines);
+	touched_clear(pages);
 	for (uint32_t index = 0; index < job->count; index++) {
 		const struct step *step = &job->at[index];
 		if (step->kind >= STEP_SPEND && step->kind != STEP_LOCK && step->kind != STEP_UNLOCK)
 			continue;
-		touched_add(&machine->lines, step->address, step->bytes);
-		touched_add(&machine->pages, step->address, step->bytes);
+		/* Whose line is known, its page is too. */
+		uint64_t first = step->address >> lines->shift, last = (step->address + step->bytes - 1) >> lines->shift;
+		if (first == last && touched_knows(lines, first))
+			continue;
+		touched_add(lines, step->address, step->bytes);
+		touched_add(pages, step->address, step->bytes);
 	}
-	histogram_add(&machine->measured[JOB_LINES][job->about.kind], machine->lines.count);
-	histogram_add(&machine->measured[JOB_PAGES][job->about.kind], machine->pages.count);
+	histogram_add(&machine->measured[JOB_LINES][job->about.kind], lines->count);
+	histogram_add(&machine->measured[JOB_PAGES][job->about.kind], pages->count);
 }
 
 /* A daemon has a thread of its own, for which the core has to switch. */
@@ -118,68 +129,6 @@ static void finish_job(struct core *core, cycle now)
 	core->started = now;
 }
 
-/* Runs one step that starts at `now`; returns the cycle at which the core goes on, CYCLE_NEVER if it now waits for others. */
-static cycle run_step(struct core *core, const struct step *step, cycle now)
-{
-	cycle written;
-	if (step->uses)
-		now = core_wait_for_loads(core, now);
-	switch ((enum step_kind)step->kind) {
-	case STEP_READ:
-		core_foresee(core);
-		return core_load(core, step->address, step->bytes, now);
-	case STEP_WRITE:
-		core_foresee(core);
-		return core_store(core, step->address, step->bytes, now, &written);
-	case STEP_ATOMIC:
-		return core_locked(core, step->address, step->bytes, now);
-	case STEP_CMPXCHG:
-		return core_cmpxchg(core, step->address, step->bytes, now);
-	case STEP_UPDATE:
-		return core_update(core, step->address, step->bytes, now);
-	case STEP_EXCHANGE:
-		return core_exchange(core, step->address, step->bytes, now);
-	case STEP_PREFETCH:
-		core_prefetch(core, step->address, now);
-		return now;
-	case STEP_SPEND:
-		return core_spend(core, step->bytes, now);
-	case STEP_IRQS:
-		return core_switch_irqs(core, (enum step_irqs)step->bytes, now);
-	case STEP_LOCK:
-		return core_lock(core, step->address, now);
-	case STEP_UNLOCK:
-		return core_unlock(core, step->address, now);
-	case STEP_INVALIDATE: {
-		cycle done = core_invalidate(core, step->address, step->bytes, now);
-		return core_pay(core, COST_TLB, done - now, now);
-	}
-	case STEP_IPI:
-		return core_send_ipi(core, step, now);
-	case STEP_IPI_WAIT:
-		return core_wait_for_acks(core, now);
-	case STEP_SLEEP:
-		return core_sleep(core, step->address, now);
-	case STEP_NEW_TABLE:
-	case STEP_ENTRY:
-	case STEP_ENTRY_VALUE:
-		core_change_table(core, step);
-		return now;
-	case STEP_SWITCH: {
-		cycle done = core_load_cr3(core, step->address, step->bytes, now);
-		return core_pay(core, COST_TLB, done - now, now);
-	}
-	case STEP_MAP:
-	case STEP_UNMAP: {
-		const struct table_keeper *keeper = &core->machine->tables;
-		if (keeper->remap)
-			keeper->remap(keeper->context, step);
-		return now;
-	}
-	}
-	SIM_UNREACHABLE("a kind of step");
-}
-
 void core_go_on(struct core *core, cycle at)
 {
 	event_queue_add(&core->machine->queue, &core->event, at);
@@ -204,10 +153,7 @@ static cycle work(struct core *core, cycle now)
 		finish_job(core, done);
 		return done;
 	}
-	cycle done = run_step(core, &job->at[core->position], now);
-	if (done != CYCLE_NEVER)
-		core->position++;
-	return done;
+	return core_run_steps(core, now);
 }
 
 static void core_run(struct event *event, cycle now)
@@ -228,13 +174,11 @@ static void core_run(struct event *event, cycle now)
 static void place_lines(struct machine *machine, struct layout *layout)
 {
 	uint32_t bytes = 2 * machine->line_bytes;
-	if (!layout) {
-		machine->per_cpu_stride = bytes;
-		return;
-	}
-	machine->queue_nodes = layout_per_cpu(layout, layout_per_cpu_alloc(layout, bytes), 0).addr;
-	machine->per_cpu_stride = layout->per_cpu_stride;
+	uint64_t offset = layout ? layout_per_cpu_static(layout, bytes) : 0;
 	for (unsigned cpu = 0; cpu < machine->cpus; cpu++) {
+		machine->own_lines[cpu] = layout ? layout_per_cpu(layout, offset, cpu).addr : (uint64_t)cpu * bytes;
+		if (!layout)
+			continue;
 		layout_name(layout, vaddr_of(core_queue_node(machine, cpu)), machine->line_bytes, "qnodes", "");
 		layout_name(layout, vaddr_of(core_ipi_line(machine, cpu)), machine->line_bytes, "call_single_queue", "");
 	}
@@ -250,6 +194,7 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	                            .user_tables = wiring->user_tables,
 	                            .listener = wiring->listener,
 	                            .tables = wiring->tables,
+	                            .code = wiring->code,
 	                            .cpus = wiring->cpus,
 	                            .config = *config,
 	                            .frequency_mhz = wiring->frequency_mhz,
@@ -261,6 +206,11 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	touched_init(&machine->lines, wiring->line_bytes);
 	touched_init(&machine->pages, PAGE_SIZE);
 	place_lines(machine, wiring->layout);
+	if (machine->code)
+		machine->code_runs = xcalloc(machine->code->count, sizeof *machine->code_runs);
+	for (unsigned cpu = 0; wiring->layout && cpu < wiring->cpus; cpu++)
+		if (wiring->layout->irq_stack[cpu])
+			machine->irq_stack_top[cpu] = wiring->layout->irq_stack[cpu] + IRQ_STACK_BYTES;
 	machine->words = xcalloc(CMPXCHG_WORDS, sizeof *machine->words);
 	machine->cores = xcalloc(wiring->cpus, sizeof *machine->cores);
 	for (unsigned cpu = 0; cpu < wiring->cpus; cpu++) {
@@ -281,6 +231,7 @@ void machine_release(struct machine *machine)
 		free(machine->cores[cpu].jobs);
 	}
 	free(machine->cores);
+	free(machine->code_runs);
 	free(machine->words);
 	op_costs_release(&machine->op_costs);
 	touched_release(&machine->pages);
@@ -384,8 +335,12 @@ struct core_counters machine_counters(const struct machine *machine)
 		sum.cmpxchg_retries += counters->cmpxchg_retries;
 		sum.ipis_sent += counters->ipis_sent;
 		sum.ipis_served += counters->ipis_served;
+		sum.irq_stack_lines += counters->irq_stack_lines;
 		sum.context_switches += counters->context_switches;
 		sum.cr3_loads += counters->cr3_loads;
+		sum.code_lines += counters->code_lines;
+		sum.code_stalls += counters->code_stalls;
+		sum.code_cycles += counters->code_cycles;
 	}
 	return sum;
 }
@@ -401,11 +356,14 @@ void machine_check(const struct machine *machine)
 		jobs += counters->jobs;
 		sent += counters->ipis_sent;
 		served += counters->ipis_served + core->ipi_count;
+		SIM_ASSERT(counters->irq_stack_lines ==
+		           (machine->irq_stack_top[cpu] ? IRQ_STACK_LINES * counters->ipis_served : 0));
 		if (core->queued == 0) /* within a job its cycles are not added up yet */
 			SIM_ASSERT(counters->busy_cycles == cost_total(&counters->cost));
 		SIM_ASSERT(core->queued == 0 || core->event.place != 0 || core->waits_for || core->waits_for_acks);
 	}
 	SIM_ASSERT(sent == served);
+	machine_check_code(machine);
 	op_costs_check(&machine->op_costs);
 	for (unsigned measure = 0; measure < JOB_MEASURES; measure++) {
 		uint64_t measured = 0;

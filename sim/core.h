@@ -24,16 +24,30 @@
  * them spins on the lock word, the others queue up, each spinning on a line of its own, and are served in the order of arrival.
  *
  * An interrupt of another core (STEP_IPI) is served where the step at work ends, or at once by a core that has nothing to do or
- * waits; the one that sent it goes on and waits for all acknowledgements at STEP_IPI_WAIT.
+ * waits; the one that sent it goes on and waits for all acknowledgements at STEP_IPI_WAIT. Its handler writes the highest lines of
+ * the core's IRQ stack, where it has one (struct layout: irq_stack): what of that is beyond the first level of caches comes to
+ * machine.core.ipi_handler.
  *
- * MODEL: no out-of-order window, branch misses or instruction fetch: the code of the kernel's allocators is taken to be in the
- * first-level cache. Waiting for a lock keeps interrupts open.
+ * MODEL: no out-of-order window, no branch misses. Waiting for a lock keeps interrupts open. The code of the kernel's paths is
+ * taken to be in the first-level cache, unless it is fetched:
  *
- * Law: a core's busy cycles = the sum of the parts of its cost; the sum over all kinds of ops = the sum over all cores.
+ *   run        (STEP_RUN in place of instructions alone) fetches the lines of a piece of code (sim/code_image.h), one after the
+ *              other, in the order in which the path comes to them; a line of the first level and its TLB takes nothing, any
+ *              other is waited for, before the work that the piece does
+ *
+ * MODEL: of a fetch nothing overlaps with another one or with the work before it: no core that predicts branches ahead of what it
+ * runs waits for each line alone (docs/models.md: how far off).
+ *
+ * MODEL: a handler's frames on the IRQ stack have IRQ_STACK_LINES lines; registers that the entry pushes on the stack it
+ * interrupts are not touched. Effect: a few lines of a stack that is warm or not.
+ *
+ * Laws: a core's busy cycles = the sum of the parts of its cost; the sum over all kinds of ops = the sum over all cores; lines of
+ * the IRQ stack = IRQ_STACK_LINES of each interrupt served, or none where there is none; lines of code fetched = the sum over all pieces of how often each ran * its lines (machines with lines of CODE_LINE bytes).
  */
 #ifndef SIM_CORE_H
 #define SIM_CORE_H
 
+#include "sim/code_image.h"
 #include "sim/core_config.h"
 #include "sim/core_listener.h"
 #include "sim/cost.h"
@@ -46,6 +60,10 @@
 #include "sim/steps.h"
 #include "sim/touched.h"
 #include "sim/user_tables.h"
+
+/* Lines at the top of the IRQ stack that a function call interrupt writes: the link to the interrupted stack, and the frames of
+ * sysvec_call_function(), generic_smp_call_function_interrupt(), flush_smp_call_function_queue() and flush_tlb_func(). */
+#define IRQ_STACK_LINES 4u
 
 /* Ops that may wait in one core's queue before the replay waits for the core; a power of two. */
 #define CORE_JOBS 64
@@ -72,8 +90,11 @@ struct core_counters {
 	struct cost cost;         /* where they went */
 	uint64_t cmpxchg_retries; /* compare-and-exchanges made once more */
 	uint64_t ipis_sent, ipis_served;
+	uint64_t irq_stack_lines; /* of the IRQ stack, touched in serving them */
 	uint64_t context_switches;
 	uint64_t cr3_loads;
+	uint64_t code_lines, code_stalls; /* fetched by STEP_RUN; waited for */
+	uint64_t code_cycles;             /* so long */
 };
 
 extern const struct metric core_metrics[];
@@ -168,13 +189,15 @@ struct machine {
 	struct core_listener *listener;  /* not owned; NULL: nobody listens */
 	struct user_tables *user_tables; /* not owned; NULL: no process has any that are walked */
 	struct table_keeper tables;      /* remap NULL: nobody */
+	const struct code_image *code;   /* not owned; NULL: no step is a STEP_RUN */
+	uint64_t *code_runs;             /* of each piece; owned */
 	struct core_config config;
 	uint64_t frequency_mhz;
 	unsigned cpus;
 	struct core *cores;
 	struct cmpxchg_word *words;
-	uint64_t queue_nodes;    /* address of core 0's lines for queued locks and for the interrupts sent to it */
-	uint64_t per_cpu_stride; /* from one core's to the next one's */
+	uint64_t irq_stack_top[CPUS_MAX]; /* 0: interrupts touch no stack */
+	uint64_t own_lines[CPUS_MAX]; /* addresses of each core's line for queued locks, and behind it for interrupts sent to it */
 	uint32_t line_bytes;
 	/* Of the job whose step runs now, for who watches the memory's levels (level_watch.h). */
 	uint32_t owner;
@@ -200,6 +223,7 @@ struct machine_wiring {
 	struct core_listener *listener;  /* lives as long as the machine runs; NULL: nobody listens */
 	struct user_tables *user_tables; /* of processes, outlives the machine; NULL: there are none */
 	struct table_keeper tables;      /* likewise; remap NULL: nobody keeps page tables */
+	const struct code_image *code;   /* of the pieces that STEP_RUN names, lives as long; NULL: there are none */
 	struct layout *layout;           /* takes the cores' own lines from it; NULL: they lie at address 0 and up */
 };
 

@@ -14,7 +14,7 @@
 /* A core's own line for queued locks, and the one that other cores announce interrupts in (qnodes, cfd_data). */
 static inline uint64_t core_queue_node(const struct machine *machine, unsigned cpu)
 {
-	return machine->queue_nodes + cpu * machine->per_cpu_stride;
+	return machine->own_lines[cpu];
 }
 
 static inline uint64_t core_ipi_line(const struct machine *machine, unsigned cpu)
@@ -71,6 +71,9 @@ static inline void core_foresee(struct core *core)
 	core->foreseen--;
 }
 
+/* Steps of the first job, from its position on, until somebody else comes first or there are no more. CYCLE_NEVER: the core
+ * waits. */
+cycle core_run_steps(struct core *core, cycle now);
 cycle core_wait_for_loads(struct core *core, cycle now);
 /* Waits for what of the fetch lies beyond the first level. */
 cycle core_fetch(struct core *core, uint64_t address, uint32_t bytes, cycle now);
@@ -82,6 +85,8 @@ cycle core_update(struct core *core, uint64_t address, uint32_t bytes, cycle now
 cycle core_exchange(struct core *core, uint64_t address, uint32_t bytes, cycle now);
 cycle core_cmpxchg(struct core *core, uint64_t address, uint32_t bytes, cycle now);
 void core_prefetch(struct core *core, uint64_t address, cycle now);
+/* Fetches the lines of a piece of code in order, waiting for each beyond the first level, then as core_spend(). */
+cycle core_run_code(struct core *core, uint64_t code, uint32_t instructions, cycle now);
 cycle core_spend(struct core *core, uint32_t instructions, cycle now);
 cycle core_switch_irqs(struct core *core, enum step_irqs which, cycle now);
 cycle core_sleep(struct core *core, uint64_t ns, cycle now);
@@ -100,6 +105,9 @@ cycle core_send_ipi(struct core *core, const struct step *step, cycle now);
 cycle core_load_cr3(struct core *core, uint64_t root, uint32_t bytes, cycle now);
 void core_change_table(struct core *core, const struct step *step);
 cycle core_wait_for_acks(struct core *core, cycle now);
+
+/* The laws of what was fetched. */
+void machine_check_code(const struct machine *machine);
 
 /* Queues the core to go on at a cycle. */
 void core_go_on(struct core *core, cycle at);

@@ -80,6 +80,26 @@ static cycle free_from(const struct core *core, cycle now)
 	return core->interrupted_until > from ? core->interrupted_until : from;
 }
 
+/* Writes the handler's frames; what takes no longer than the first level is in the handler's own cycles. */
+static cycle touch_irq_stack(struct core *core, cycle now)
+{
+	struct machine *machine = core->machine;
+	uint64_t top = machine->irq_stack_top[core->cpu];
+	for (unsigned line = 1; top && line <= IRQ_STACK_LINES; line++) {
+		const struct memory_request request = {.address = top - line * machine->line_bytes,
+		                                       .bytes = ENTRY_BYTES,
+		                                       .cpu = (uint16_t)core->cpu,
+		                                       .kind = ACCESS_STORE,
+		                                       .now = now};
+		struct cost cost;
+		bool in_first;
+		memory_access_quick(machine->memory, &request, &cost, &in_first);
+		now += in_first ? 0 : cost_total(&cost) - cost.cycles[COST_L1];
+		core->counters.irq_stack_lines++;
+	}
+	return now;
+}
+
 void core_serve_interrupt(struct event *event, cycle now)
 {
 	struct core *core = (struct core *)(void *)((char *)event - offsetof(struct core, interrupt));
@@ -88,6 +108,7 @@ void core_serve_interrupt(struct event *event, cycle now)
 	const struct core_ipi ipi = core->ipis[0];
 	memmove(core->ipis, core->ipis + 1, --core->ipi_count * sizeof core->ipis[0]);
 	cycle from = free_from(core, now), until = from + machine->config.ipi_handler_cycles;
+	until = touch_irq_stack(core, until);
 	until = core_invalidate(core, ipi.address, ipi.pages, until);
 	bool is_waiting = core->waits_for || core->waits_for_acks;
 	core->counters.ipis_served++;

@@ -235,3 +235,82 @@ cycle core_sleep(struct core *core, uint64_t ns, cycle now)
 	now = core_wait_for_loads(core, now);
 	return core_pay(core, COST_IO, ns * core->machine->frequency_mhz / 1000, now);
 }
+
+/* ---- one after the other ---- */
+
+/* Runs one step that starts at `now`; returns the cycle at which the core goes on, CYCLE_NEVER if it now waits for others. */
+static cycle run_step(struct core *core, const struct step *step, cycle now)
+{
+	cycle written;
+	if (step->uses)
+		now = core_wait_for_loads(core, now);
+	switch ((enum step_kind)step->kind) {
+	case STEP_READ:
+		core_foresee(core);
+		return core_load(core, step->address, step->bytes, now);
+	case STEP_WRITE:
+		core_foresee(core);
+		return core_store(core, step->address, step->bytes, now, &written);
+	case STEP_ATOMIC:
+		return core_locked(core, step->address, step->bytes, now);
+	case STEP_CMPXCHG:
+		return core_cmpxchg(core, step->address, step->bytes, now);
+	case STEP_UPDATE:
+		return core_update(core, step->address, step->bytes, now);
+	case STEP_EXCHANGE:
+		return core_exchange(core, step->address, step->bytes, now);
+	case STEP_PREFETCH:
+		core_prefetch(core, step->address, now);
+		return now;
+	case STEP_SPEND:
+		return core_spend(core, step->bytes, now);
+	case STEP_RUN:
+		return core_run_code(core, step->address, step->bytes, now);
+	case STEP_IRQS:
+		return core_switch_irqs(core, (enum step_irqs)step->bytes, now);
+	case STEP_LOCK:
+		return core_lock(core, step->address, now);
+	case STEP_UNLOCK:
+		return core_unlock(core, step->address, now);
+	case STEP_INVALIDATE: {
+		cycle done = core_invalidate(core, step->address, step->bytes, now);
+		return core_pay(core, COST_TLB, done - now, now);
+	}
+	case STEP_IPI:
+		return core_send_ipi(core, step, now);
+	case STEP_IPI_WAIT:
+		return core_wait_for_acks(core, now);
+	case STEP_SLEEP:
+		return core_sleep(core, step->address, now);
+	case STEP_NEW_TABLE:
+	case STEP_ENTRY:
+	case STEP_ENTRY_VALUE:
+		core_change_table(core, step);
+		return now;
+	case STEP_SWITCH: {
+		cycle done = core_load_cr3(core, step->address, step->bytes, now);
+		return core_pay(core, COST_TLB, done - now, now);
+	}
+	case STEP_MAP:
+	case STEP_UNMAP: {
+		const struct table_keeper *keeper = &core->machine->tables;
+		if (keeper->remap)
+			keeper->remap(keeper->context, step);
+		return now;
+	}
+	}
+	SIM_UNREACHABLE("a kind of step");
+}
+
+cycle core_run_steps(struct core *core, cycle now)
+{
+	const struct core_job *job = &core->jobs[core->first];
+	do {
+		cycle done = run_step(core, &job->at[core->position], now);
+		if (done == CYCLE_NEVER)
+			return CYCLE_NEVER;
+		core->position++;
+		now = done;
+	} while (core->position < job->count && !core_must_wait(core->machine, now));
+	return now;
+}

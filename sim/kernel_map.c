@@ -4,6 +4,7 @@
  */
 #include "sim/kernel_map.h"
 
+#include "sim/entry_area.h"
 #include "sim/kernel_map_areas.h"
 
 #include <stdlib.h>
@@ -92,6 +93,17 @@ static void map_own_data(struct kernel_map *map, enum region region)
 	map_range_directly(map, &own, 1, own.start, own.end);
 }
 
+/* The same of per-CPU data. */
+static void map_own_units(struct kernel_map *map)
+{
+	for (unsigned group = 0; group < map->layout->per_cpu_groups; group++) {
+		const struct layout_units *units = &map->layout->per_cpu_group[group];
+		const uint64_t first = units->first - map->layout->direct_map;
+		const struct ram_range own = {first, first + units->bytes};
+		map_range_directly(map, &own, 1, own.start, own.end);
+	}
+}
+
 static uint64_t least(uint64_t left, uint64_t right)
 {
 	return left < right ? left : right;
@@ -138,7 +150,7 @@ bool kernel_map_init(struct kernel_map *map, const struct translation_ops *mode,
 		map_range_directly(map, ram, ranges, start, least(ram[i].end, limit));
 	}
 	if (!mode->sign_extended) {
-		map_own_data(map, REGION_PER_CPU);
+		map_own_units(map);
 		map_own_data(map, REGION_VMEMMAP);
 		return true;
 	}
@@ -146,6 +158,27 @@ bool kernel_map_init(struct kernel_map *map, const struct translation_ops *mode,
 		map_vmemmap(map, &ram[i]);
 	map_text(map);
 	return true;
+}
+
+/* Maps pages of a CPU's unit a second time. */
+static void map_again(struct kernel_map *map, uint64_t linear, unsigned cpu, uint64_t offset, uint64_t bytes)
+{
+	uint64_t physical = layout_per_cpu(map->layout, offset, cpu).addr - map->layout->direct_map;
+	for (uint64_t at = 0; at < bytes; at += PAGE_SIZE)
+		map_page(map, linear + at, physical + at, PAGE_4K, 0);
+}
+
+void kernel_map_entry_areas(struct kernel_map *map, unsigned cpus, bool irq_stacks)
+{
+	const struct layout *layout = map->layout;
+	SIM_ASSERT(layout->per_cpu_groups > 0 && map->tables.mode->sign_extended);
+	for (unsigned cpu = 0; cpu < cpus; cpu++) {
+		for (const struct entry_part *part = entry_parts; part->pages > 0; part++)
+			map_again(map, entry_area(cpu) + (uint64_t)part->area_page * PAGE_SIZE, cpu,
+			          (uint64_t)part->unit_page * PAGE_SIZE, (uint64_t)part->pages * PAGE_SIZE);
+		if (irq_stacks && layout->irq_stack[cpu] && layout_region(layout, layout->irq_stack[cpu]) == REGION_VMALLOC)
+			map_again(map, layout->irq_stack[cpu], cpu, IRQ_STACK_PER_CPU_OFFSET, IRQ_STACK_BYTES);
+	}
 }
 
 void kernel_map_release(struct kernel_map *map)

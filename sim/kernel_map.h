@@ -8,7 +8,8 @@
  *                (arch/x86/mm/init.c: split_mem_range(), adjust_range_page_size_mask())
  *   text         the image from physical 16 MiB on, 2 MiB pages
  *   vmemmap      2 MiB pages, for the sections of 128 MiB that hold memory (vmemmap_populate_hugepages())
- *   per-CPU      2 MiB pages, where a CPU first touches them
+ *   per-CPU      with the direct map; in a region of its own 2 MiB pages, where a CPU first touches them
+ *   entry areas  4 KiB pages, of each CPU's per-CPU data (sim/entry_area.h); IRQ stacks where no virtual allocator maps them
  *   vmalloc, modules   as a virtual allocator has them mapped: its steps (STEP_MAP, STEP_UNMAP) change the tables when a core has
  *                come to them (kernel_map_remap()), and last-level tables lie in the frames that it took for them. Without one (a
  *                trace of a kernel's accesses does not tell its areas) 4 KiB pages, where they are first touched
@@ -18,7 +19,7 @@
  * An access to an address of an area that is not there is a wrong one: it is counted, and goes no further. A translation that a
  * TLB still has serves on until the flush.
  *
- * MODEL: frames of the tables above, of vmemmap and per-CPU data, and of vmalloc areas that nobody tells of, lie behind the
+ * MODEL: frames of the tables above, of vmemmap and further chunks of per-CPU data, and of vmalloc areas that nobody tells of, lie behind the
  * machine's last frame, in the order of their use: a kernel takes them from memory that the page allocator never gets (memblock)
  * or from the page allocator. Effect: other sets of physically indexed caches; page sizes and the number of walks are the
  * kernel's.
@@ -98,6 +99,13 @@ void kernel_map_release(struct kernel_map *map);
 /* The size of the page that maps a byte of memory in the direct map; PAGE_SIZES if none does. */
 enum page_size kernel_map_page_size(const struct translation_ops *mode, const struct paging_controls *controls,
                                     const struct layout *layout, const struct ram_range *ram, size_t ranges, uint64_t physical);
+
+/*
+ * Maps the CPUs' entry areas and, where the layout has them outside of the direct map, their IRQ stacks, to the frames of their
+ * per-CPU data; units have been placed (layout_place_per_cpu()), on 64 bits. IRQ stacks that a virtual allocator has mapped by
+ * steps are left out: `irq_stacks` false.
+ */
+void kernel_map_entry_areas(struct kernel_map *map, unsigned cpus, bool irq_stacks);
 
 /* From now on areas are mapped by steps alone. `areas` may be NULL. */
 void kernel_map_tell_areas(struct kernel_map *map, const struct area_tables *areas);

@@ -4,10 +4,13 @@
  */
 #include "sim/layout.h"
 
+#include "sim/entry_area.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #define LINE 64u
+#define OWN_UNIT (1ull << 24)
 
 struct layout_label {
 	uint64_t start, end;
@@ -19,6 +22,7 @@ static const struct layout_span spans_4level[] = {{0, 0x00007fffffffffffu, REGIO
                                                   {0xffffc88000000000u, 0xffffc8ffffffffffu, REGION_PER_CPU},
                                                   {0xffffc90000000000u, 0xffffe8ffffffffffu, REGION_VMALLOC},
                                                   {0xffffea0000000000u, 0xffffeaffffffffffu, REGION_VMEMMAP},
+                                                  {0xfffffe0000000000u, 0xfffffe7fffffffffu, REGION_ENTRY_AREA},
                                                   {0xffffffff80000000u, 0xffffffff9fffffffu, REGION_TEXT},
                                                   {0xffffffffa0000000u, 0xfffffffffeffffffu, REGION_MODULES},
                                                   {0xffffffffff000000u, 0xffffffffff5fffffu, REGION_FIXMAP}};
@@ -28,6 +32,7 @@ static const struct layout_span spans_5level[] = {{0, 0x00ffffffffffffffu, REGIO
                                                   {0xff91000000000000u, 0xff9fffffffffffffu, REGION_PER_CPU},
                                                   {0xffa0000000000000u, 0xffd1ffffffffffffu, REGION_VMALLOC},
                                                   {0xffd4000000000000u, 0xffd5ffffffffffffu, REGION_VMEMMAP},
+                                                  {0xfffffe0000000000u, 0xfffffe7fffffffffu, REGION_ENTRY_AREA},
                                                   {0xffffffff80000000u, 0xffffffff9fffffffu, REGION_TEXT},
                                                   {0xffffffffa0000000u, 0xfffffffffeffffffu, REGION_MODULES},
                                                   {0xffffffffff000000u, 0xffffffffff5fffffu, REGION_FIXMAP}};
@@ -38,6 +43,17 @@ static void set_spans(struct layout *layout, const struct layout_span *spans, si
 	memcpy(layout->spans, spans, bytes);
 }
 
+/* Units that nobody has placed: half of each for static data. */
+static void set_own_region(struct layout *layout, uint64_t first)
+{
+	layout->per_cpu = first;
+	layout->per_cpu_stride = layout->per_cpu_first_end = OWN_UNIT;
+	layout->per_cpu_static_end = layout->per_cpu_used = OWN_UNIT / 2;
+	layout->per_cpu_static_used = 0;
+	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++)
+		layout->per_cpu_unit[cpu] = first + (uint64_t)cpu * OWN_UNIT;
+}
+
 void layout_init(struct layout *layout, uint32_t page_struct_bytes)
 {
 	*layout = (struct layout){
@@ -45,20 +61,19 @@ void layout_init(struct layout *layout, uint32_t page_struct_bytes)
 	        .direct_map_frames = UINT32_MAX,
 	        .vmemmap = 0xffffea0000000000u,
 	        .page_struct_bytes = page_struct_bytes,
-	        .per_cpu = 0xffffc88000000000u, /* below vmalloc, in the hole that no other region uses */
-	        .per_cpu_stride = 1u << 24,
 	        .kernel_data = 0xffffffff82000000u,
 	        .kernel_data_end = 0xffffffffa0000000u, /* the modules area */
 	};
 	set_spans(layout, spans_4level, sizeof spans_4level);
+	set_own_region(layout, 0xffffc88000000000u); /* below vmalloc, in the hole that no other region uses */
 }
 
 void layout_set_5level(struct layout *layout)
 {
 	layout->direct_map = 0xff11000000000000u;
 	layout->vmemmap = 0xffd4000000000000u;
-	layout->per_cpu = 0xff91000000000000u;
 	set_spans(layout, spans_5level, sizeof spans_5level);
+	set_own_region(layout, 0xff91000000000000u);
 }
 
 /* i386: PAGE_OFFSET; the image at CONFIG_PHYSICAL_START. */
@@ -69,8 +84,8 @@ void layout_set_5level(struct layout *layout)
 /* arch/x86/include/asm/pgtable_32_areas.h, VMALLOC_OFFSET: a hole above low memory. */
 #define VMALLOC_OFFSET (8u << 20)
 
-/* Per-CPU data of a CPU: recorded boots of the i386 kernel (models/page_allocator/memory_map.c). */
-#define I386_PER_CPU_UNIT (29u << PAGE_SHIFT)
+/* Static per-CPU data of a CPU: a recorded boot of an i386 kernel. */
+#define I386_PER_CPU_STATIC 86188u
 
 #define LARGEST_BLOCK (1ull << 10) /* pages: MAX_ORDER_NR_PAGES */
 
@@ -136,39 +151,94 @@ struct layout_span layout_vmalloc_32bit(const struct layout_32bit *machine)
 static void set_spans_32bit(struct layout *layout, const struct layout_32bit *machine)
 {
 	uint64_t pkmap = pkmap_base(machine), pkmap_bytes = (uint64_t)table_entries(machine) * PAGE_SIZE;
+	uint64_t lowmem = I386_DIRECT_MAP + lowmem_end(machine);
 	const struct layout_span spans[] = {{0, I386_DIRECT_MAP - 1, REGION_USER},
 	                                    {I386_DIRECT_MAP, I386_TEXT - 1, REGION_DIRECT_MAP},
 	                                    {I386_TEXT, I386_TEXT_END - 1, REGION_TEXT},
-	                                    {I386_TEXT_END, layout->per_cpu - 1, REGION_DIRECT_MAP},
-	                                    {layout->per_cpu, layout->vmemmap - 1, REGION_PER_CPU},
-	                                    {layout->vmemmap, I386_DIRECT_MAP + lowmem_end(machine) - 1, REGION_VMEMMAP},
+	                                    {I386_TEXT_END, layout->vmemmap - 1, REGION_DIRECT_MAP},
+	                                    {layout->vmemmap, lowmem - 1, REGION_VMEMMAP},
+	                                    {lowmem, lowmem - 1, REGION_DIRECT_MAP},
 	                                    layout_vmalloc_32bit(machine),
 	                                    {pkmap, pkmap + pkmap_bytes - 1, REGION_KMAP},
 	                                    {fixmap_start(machine), FIXADDR_TOP_32BIT - 1, REGION_FIXMAP}};
 	set_spans(layout, spans, sizeof spans);
 }
 
+/* The struct pages of 32 bits lie elsewhere in low memory. */
+static void move_mem_map(struct layout *layout, uint64_t first, uint64_t bytes)
+{
+	for (unsigned i = 1; i + 1 < LAYOUT_SPANS; i++) {
+		struct layout_span *span = &layout->spans[i];
+		if (span->region != REGION_VMEMMAP)
+			continue;
+		uint64_t last = span[1].last;
+		span[-1].last = first - 1;
+		*span = (struct layout_span){first, first + bytes - 1, REGION_VMEMMAP};
+		span[1] = (struct layout_span){first + bytes, last, REGION_DIRECT_MAP};
+	}
+	layout->vmemmap = first;
+}
+
+/* Further chunks end where vmalloc does, at a multiple of the atoms (mm/vmalloc.c: pcpu_get_vm_areas()). */
+static uint64_t chunks_end(const struct layout *layout, uint32_t atom_bytes)
+{
+	uint64_t last = layout_span_of(layout, REGION_VMALLOC)->last;
+	return atom_bytes == PAGE_SIZE ? (last + 1) & ~(uint64_t)(PAGE_SIZE - 1) : last & ~(uint64_t)(atom_bytes - 1);
+}
+
+static void set_groups(struct layout *layout, const struct percpu_chunk *chunk, const uint64_t *first)
+{
+	layout->per_cpu_groups = chunk->groups;
+	layout->per_cpu = first[0];
+	for (unsigned group = 0; group < chunk->groups; group++) {
+		layout->per_cpu = first[group] < layout->per_cpu ? first[group] : layout->per_cpu;
+		layout->per_cpu_group[group] =
+		        (struct layout_units){first[group], chunk->group[group].cpus, percpu_group_bytes(chunk, group)};
+	}
+	for (unsigned cpu = 0; cpu < chunk->cpus; cpu++)
+		layout->per_cpu_unit[cpu] =
+		        first[chunk->group_of_cpu[cpu]] + (uint64_t)chunk->unit_of_cpu[cpu] * chunk->unit_bytes;
+	layout->per_cpu_stride = chunk->unit_bytes;
+	layout->per_cpu_first_end = percpu_used_bytes(chunk);
+	layout->per_cpu_static_end = chunk->static_bytes;
+	/* Behind the stacks, descriptors and the like, which 64 bits alone have there in such numbers. */
+	layout->per_cpu_static_used = chunk->atom_bytes > PAGE_SIZE ? PER_CPU_PAGE_ALIGNED_END : 0;
+	SIM_ASSERT(layout->per_cpu_static_used < layout->per_cpu_static_end);
+	layout->per_cpu_used = chunk->static_bytes + chunk->reserved_bytes;
+	layout->per_cpu_chunks_end = chunks_end(layout, chunk->atom_bytes);
+}
+
+void layout_place_per_cpu(struct layout *layout, const struct layout_places *places)
+{
+	uint64_t first[PERCPU_GROUPS_MAX] = {0};
+	for (unsigned group = 0; group < places->per_cpu->groups; group++)
+		first[group] = layout->direct_map + places->per_cpu_group[group];
+	if (places->mem_map_bytes)
+		move_mem_map(layout, layout->direct_map + places->mem_map, places->mem_map_bytes);
+	set_groups(layout, places->per_cpu, first);
+}
+
 void layout_set_32bit(struct layout *layout, const struct layout_32bit *machine)
 {
+	const struct percpu_sizes sizes = percpu_sizes_x86(false, I386_PER_CPU_STATIC);
+	struct percpu_chunk chunk;
 	uint64_t lowmem = lowmem_end(machine);
 	uint64_t blocks = (machine->memory_bytes >> PAGE_SHIFT) / LARGEST_BLOCK + 1;
 	uint64_t map_bytes = blocks * LARGEST_BLOCK * layout->page_struct_bytes;
 	if ((machine->memory_bytes >> PAGE_SHIFT) % LARGEST_BLOCK == 0)
 		map_bytes -= LARGEST_BLOCK * layout->page_struct_bytes;
-	uint64_t per_cpu_bytes = (uint64_t)machine->cpus * I386_PER_CPU_UNIT;
+	percpu_plan(&chunk, &sizes, machine->cpus ? machine->cpus : 1, NULL);
+	uint64_t per_cpu_bytes = percpu_group_bytes(&chunk, 0);
 	/* Memory too small for it is refused by the page allocator. */
 	uint64_t first =
 	        lowmem > map_bytes + per_cpu_bytes ? (lowmem - map_bytes - per_cpu_bytes) & ~(uint64_t)(PAGE_SIZE - 1) : 0;
 	layout->direct_map = I386_DIRECT_MAP;
 	layout->direct_map_frames = (uint32_t)(machine->lowmem_bytes >> PAGE_SHIFT);
-	layout->per_cpu = I386_DIRECT_MAP + first;
-	layout->per_cpu_stride = I386_PER_CPU_UNIT;
-	layout->per_cpu_units = machine->cpus;
-	layout->per_cpu_chunks_end = layout_vmalloc_32bit(machine).last + 1;
-	layout->vmemmap = layout->per_cpu + per_cpu_bytes;
+	layout->vmemmap = I386_DIRECT_MAP + first + per_cpu_bytes;
 	layout->kernel_data = I386_DATA;
 	layout->kernel_data_end = I386_TEXT_END;
 	set_spans_32bit(layout, machine);
+	set_groups(layout, &chunk, &(uint64_t){I386_DIRECT_MAP + first});
 }
 
 const char *region_name(enum region region)
@@ -177,7 +247,7 @@ const char *region_name(enum region region)
 	        [REGION_NONE] = "none",       [REGION_USER] = "user",       [REGION_DIRECT_MAP] = "direct map",
 	        [REGION_PER_CPU] = "per-cpu", [REGION_VMALLOC] = "vmalloc", [REGION_VMEMMAP] = "vmemmap",
 	        [REGION_KMAP] = "kmap",       [REGION_TEXT] = "text",       [REGION_MODULES] = "modules",
-	        [REGION_FIXMAP] = "fixmap",   [REGION_HOLE] = "hole"};
+	        [REGION_FIXMAP] = "fixmap",   [REGION_HOLE] = "hole",       [REGION_ENTRY_AREA] = "entry area"};
 	static const char *const tables[REGION_NUMBERS - REGION_TABLES] = {
 	        "PTE",        "PDE",        "PDPTE",        "PML4E",        "PML5E",
 	        "nested PTE", "nested PDE", "nested PDPTE", "nested PML4E", "nested PML5E"};
@@ -187,8 +257,22 @@ const char *region_name(enum region region)
 	return names[region];
 }
 
+/* Whether an address lies in the used part of a unit of the first chunk. */
+static bool is_in_unit(const struct layout *layout, uint64_t address)
+{
+	for (unsigned group = 0; group < layout->per_cpu_groups; group++) {
+		const struct layout_units *units = &layout->per_cpu_group[group];
+		uint64_t offset = address - units->first;
+		if (address >= units->first && offset < units->cpus * layout->per_cpu_stride)
+			return offset % layout->per_cpu_stride < layout->per_cpu_first_end;
+	}
+	return false;
+}
+
 enum region layout_region(const struct layout *layout, uint64_t address)
 {
+	if (is_in_unit(layout, address))
+		return REGION_PER_CPU;
 	for (unsigned i = 0; i < LAYOUT_SPANS && layout->spans[i].region != REGION_NONE; i++)
 		if (address >= layout->spans[i].first && address <= layout->spans[i].last)
 			return layout->spans[i].region;
@@ -267,32 +351,83 @@ void layout_release(struct layout *layout)
 	layout->labels_count = 0;
 }
 
-uint64_t layout_per_cpu_alloc(struct layout *layout, uint32_t bytes)
+uint64_t layout_per_cpu_static(struct layout *layout, uint32_t bytes)
 {
-	uint64_t offset = layout->per_cpu_used, size = round_up_to_line(bytes), stride = layout->per_cpu_stride;
-	uint64_t room = stride - offset % stride, chunks = 1;
-	if (size > room)
-		offset += room;
-	layout->per_cpu_used = offset + size;
-	if (layout->per_cpu_chunks_end)
-		chunks += (layout->per_cpu_chunks_end - layout_span_of(layout, REGION_VMALLOC)->first) /
-		          (stride * layout->per_cpu_units);
-	SIM_ASSERT(size <= stride && layout->per_cpu_used <= chunks * stride);
+	uint64_t offset = layout->per_cpu_static_used;
+	layout->per_cpu_static_used += round_up_to_line(bytes);
+	SIM_ASSERT(layout->per_cpu_static_used <= layout->per_cpu_static_end);
 	return offset;
+}
+
+/* The bytes of a chunk's largest group; *span: from its lowest unit to the end of its highest. */
+static uint64_t largest_group(const struct layout *layout, uint64_t *span)
+{
+	uint64_t largest = 0;
+	*span = 0;
+	for (unsigned group = 0; group < layout->per_cpu_groups; group++) {
+		const struct layout_units *units = &layout->per_cpu_group[group];
+		uint64_t end = units->first - layout->per_cpu + units->bytes;
+		largest = units->bytes > largest ? units->bytes : largest;
+		*span = end > *span ? end : *span;
+	}
+	return largest;
+}
+
+/* Chunks that the addresses of further ones have room for. */
+static uint64_t chunks_max(const struct layout *layout)
+{
+	uint64_t span, largest = largest_group(layout, &span);
+	if (!layout->per_cpu_chunks_end)
+		return 1;
+	uint64_t room = layout->per_cpu_chunks_end - layout_span_of(layout, REGION_VMALLOC)->first;
+	return room < span ? 1 : 2 + (room - span) / largest;
+}
+
+uint64_t layout_per_cpu_chunks(const struct layout *layout)
+{
+	return layout->per_cpu_used <= layout->per_cpu_stride ? 1 : 1 + (layout->per_cpu_used - 1) / layout->per_cpu_stride;
+}
+
+uint64_t layout_per_cpu_alloc(struct layout *layout, uint32_t bytes, uint32_t align)
+{
+	uint64_t stride = layout->per_cpu_stride;
+	align = align < PER_CPU_ALIGN_MIN ? PER_CPU_ALIGN_MIN : align;
+	uint64_t offset = (layout->per_cpu_used + align - 1) & ~(uint64_t)(align - 1);
+	bool is_in_first = offset < stride && offset + bytes <= layout->per_cpu_first_end;
+	SIM_ASSERT(bytes <= stride && align <= PAGE_SIZE);
+	if (!is_in_first && (offset < stride || offset % stride + bytes > stride))
+		offset = (offset / stride + 1) * stride;
+	layout->per_cpu_used = offset + bytes;
+	SIM_ASSERT(layout_per_cpu_chunks(layout) <= chunks_max(layout));
+	return offset;
+}
+
+/*
+ * Where a further chunk's copy of the lowest unit lies: groups are as far from each other as in the first chunk, the highest of
+ * the first further chunk ends where chunks do, and each chunk is below the one before by the largest group.
+ */
+static uint64_t chunk_base(const struct layout *layout, uint64_t chunk)
+{
+	uint64_t span, largest = largest_group(layout, &span);
+	return layout->per_cpu_chunks_end - span - (chunk - 1) * largest;
 }
 
 vaddr layout_per_cpu_in_chunk(const struct layout *layout, uint64_t offset, unsigned cpu)
 {
-	uint64_t stride = layout->per_cpu_stride, chunk = offset / stride;
-	SIM_ASSERT(layout->per_cpu_chunks_end && cpu < layout->per_cpu_units);
-	return vaddr_of(layout->per_cpu_chunks_end - chunk * layout->per_cpu_units * stride + cpu * stride + offset % stride);
+	uint64_t stride = layout->per_cpu_stride;
+	SIM_ASSERT(layout->per_cpu_chunks_end && cpu < CPUS_MAX && layout->per_cpu_unit[cpu]);
+	return vaddr_of(chunk_base(layout, offset / stride) + layout->per_cpu_unit[cpu] - layout->per_cpu + offset % stride);
 }
 
 bool layout_is_per_cpu_chunk(const struct layout *layout, uint64_t address)
 {
-	if (!layout->per_cpu_chunks_end || layout->per_cpu_used <= layout->per_cpu_stride)
-		return false;
-	uint64_t chunks = (layout->per_cpu_used - 1) / layout->per_cpu_stride;
-	uint64_t bytes = chunks * layout->per_cpu_units * layout->per_cpu_stride;
-	return address < layout->per_cpu_chunks_end && address >= layout->per_cpu_chunks_end - bytes;
+	uint64_t chunks = layout_per_cpu_chunks(layout);
+	for (uint64_t chunk = 1; chunk < chunks; chunk++)
+		for (unsigned group = 0; group < layout->per_cpu_groups; group++) {
+			const struct layout_units *units = &layout->per_cpu_group[group];
+			uint64_t first = chunk_base(layout, chunk) + units->first - layout->per_cpu;
+			if (address >= first && address < first + units->bytes)
+				return true;
+		}
+	return false;
 }

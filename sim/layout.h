@@ -5,7 +5,7 @@
  *
  *   direct_map    + (pfn << 12)       every frame, and with it every object
  *   vmemmap       + pfn * page_struct  the struct page array
- *   per_cpu       + cpu * stride       per-CPU data: pcp lists, cpu slabs, arrays
+ *   per_cpu_unit[cpu] + offset         per-CPU data: pcp lists, cpu slabs, arrays
  *   kernel_data   ...                  zones, kmem_cache descriptors, locks: handed out once, upward, never freed
  *
  * The map, without KASLR (Documentation/x86/x86_64/mm.rst; i386: arch/x86/include/asm/pgtable_32_areas.h, here with PAE, built
@@ -16,8 +16,9 @@
  *             00007fffffffffff     00ffffffffffffff     bfffffff
  *   direct    ffff888000000000     ff11000000000000     c0000000    every frame; pages as large as fit (sim/kernel_map.h)
  *   map       ffffc87fffffffff     ff90ffffffffffff     f6ffdfff    i386: the first 879.99 MiB
- *   per-CPU   ffffc88000000000     ff91000000000000     (lowmem)    in a hole of the kernel's map; i386: in the direct map, below
- *   data      ffffc8ffffffffff     ff9fffffffffffff                 the struct pages; what has no room there in vmalloc
+ *   per-CPU   (direct map)         (direct map)         (lowmem)    a unit for each CPU; what has no room there at the end of
+ *                                                                   vmalloc. Until layout_place_per_cpu() says where, from
+ *             ffffc88000000000     ff91000000000000                 here on, in a hole of the kernel's map
  *   vmalloc   ffffc90000000000     ffa0000000000000     f77fe000    4 KiB pages
  *             ffffe8ffffffffff     ffd1ffffffffffff     feffdfff
  *   vmemmap   ffffea0000000000     ffd4000000000000     (lowmem)    2 MiB pages; i386: mem_map, the last of low memory
@@ -26,18 +27,24 @@
  *                                                       ff1fffff
  *   text      ffffffff80000000     ffffffff80000000     c1000000    the kernel's image, 2 MiB pages (i386: in the direct map)
  *             ffffffff9fffffff     ffffffff9fffffff     c1ffffff
+ *   entry     fffffe0000000000     fffffe0000000000                 descriptors and stacks of each CPU's entry into the kernel,
+ *   areas     fffffe7fffffffff     fffffe7fffffffff                 4 KiB pages (sim/entry_area.h)
  *   modules   ffffffffa0000000     ffffffffa0000000
  *             fffffffffeffffff     fffffffffeffffff
  *   fixmap    ffffffffff000000     ffffffffff000000     ff9fd000    4 KiB pages, those of kmap_local on i386
  *             ffffffffff5fffff     ffffffffff5fffff     ffffefff
  *
- * MODEL: descriptors lie in kernel_data and per_cpu, each on its own cache line, instead of inside slabs and the per-CPU
- * allocator's chunks. Which bytes share a line inside one structure is kept; which structures share a page is not.
+ * MODEL: descriptors lie in kernel_data, each on its own cache line, instead of inside slabs. Which bytes share a line inside one
+ * structure is kept; which structures share a page is not.
+ * MODEL: static per-CPU data lies behind the kernel's page-aligned, each on a cache line of its own; dynamic one follows what came
+ * before at the alignment that its caller asks for, and is never given back. Effect: other users of per-CPU data, which a kernel
+ * has between them, are not there; caches that are destroyed leave holes in a kernel.
  */
 #ifndef SIM_LAYOUT_H
 #define SIM_LAYOUT_H
 
 #include "sim/base.h"
+#include "sim/percpu.h"
 
 /* Whose memory an address is. */
 enum region {
@@ -51,6 +58,7 @@ enum region {
 	REGION_TEXT,
 	REGION_MODULES,
 	REGION_FIXMAP,
+	REGION_ENTRY_AREA, /* struct cpu_entry_area of each CPU */
 	REGION_HOLE, /* the kernel's half, but nothing of it */
 	REGIONS,
 	/* The page walker's references bear in place of a region the level of the entry: here + 0 of a PTE, + 1 of a PDE ... */
@@ -68,18 +76,28 @@ struct layout_span {
 	enum region region;
 };
 
-#define LAYOUT_SPANS 10
+#define LAYOUT_SPANS 11
 
 struct layout {
 	uint64_t direct_map;
 	uint32_t direct_map_frames; /* from here on frames are high memory, which has no address of its own */
 	uint64_t vmemmap;
 	uint32_t page_struct_bytes; /* sizeof(struct page): 64, 56 without its alignment; 32 or 40 on 32 bits */
-	uint64_t per_cpu;
-	uint64_t per_cpu_stride;
-	uint64_t per_cpu_used;
-	uint64_t per_cpu_chunks_end; /* i386: further chunks of per-CPU data lie below it, each below the one before; else 0 */
-	unsigned per_cpu_units;      /* i386: CPUs that a chunk has room for */
+	/* Per-CPU data, by offsets in a CPU's unit: below per_cpu_static_end static data, from there on dynamic. */
+	uint64_t per_cpu;                /* the lowest unit (pcpu_base_addr) */
+	uint64_t per_cpu_unit[CPUS_MAX]; /* of the first chunk */
+	uint64_t per_cpu_static_used, per_cpu_static_end;
+	uint64_t per_cpu_used;       /* of dynamic data; in the first chunk, then in further ones */
+	uint64_t per_cpu_first_end;  /* of a unit of the first chunk */
+	uint64_t per_cpu_stride;     /* from a unit to the next; offsets from here on are those of further chunks */
+	uint64_t per_cpu_chunks_end; /* further chunks lie below it, each below the one before; 0: there are none */
+	unsigned per_cpu_groups;     /* 0: units have a region of their own */
+	struct layout_units {
+		uint64_t first;        /* address of its first unit */
+		uint64_t cpus;         /* units of these are used, one behind the other */
+		uint64_t bytes;        /* with the units that no CPU has */
+	} per_cpu_group[PERCPU_GROUPS_MAX];
+	uint64_t irq_stack[CPUS_MAX]; /* the lowest address of each CPU's; 0: it has none, and interrupts touch no stack */
 	uint64_t kernel_data;
 	uint64_t kernel_data_used;
 	uint64_t kernel_data_end;
@@ -140,10 +158,20 @@ struct layout_span layout_vmalloc_32bit(const struct layout_32bit *machine);
  *
  * A frame of high memory has no address here; sim/port/page_mapper.h gives it one.
  *
- * MODEL: nothing else is taken from the end of low memory before mem_map. Effect: sets
- * of the caches that struct pages fall into.
+ * MODEL: nothing else is taken from the end of low memory before mem_map, unless layout_place_per_cpu() says where that is. Effect:
+ * sets of the caches that struct pages fall into.
  */
 void layout_set_32bit(struct layout *layout, const struct layout_32bit *machine);
+
+/* Where the boot put what layout_init() and layout_set_32bit() only guess; physical addresses. */
+struct layout_places {
+	const struct percpu_chunk *per_cpu;
+	uint64_t per_cpu_group[PERCPU_GROUPS_MAX]; /* the first unit of each */
+	uint64_t mem_map, mem_map_bytes;           /* x86-32: the struct pages; 0 bytes: not told */
+};
+
+/* Puts per-CPU data into the direct map; before the first of it is handed out, once direct_map is what it stays. */
+void layout_place_per_cpu(struct layout *layout, const struct layout_places *places);
 
 /* Lets the names be kept that models give their data, for one who will ask for them. */
 void layout_keep_names(struct layout *layout);
@@ -162,20 +190,29 @@ void layout_name(struct layout *layout, vaddr at, uint32_t bytes, const char *ki
 /* The name of the data that an address lies in, "" if it has none. */
 const char *layout_label(const struct layout *layout, vaddr at);
 
-/* Hands out `bytes` of per-CPU data; returns the offset, to be used with layout_per_cpu(). */
-uint64_t layout_per_cpu_alloc(struct layout *layout, uint32_t bytes);
+/* PCPU_MIN_ALLOC_SIZE: what dynamic per-CPU data is a multiple of. */
+#define PER_CPU_ALIGN_MIN 4u
 
-/* The same of data that has no room in the first chunk. */
+/* Hands out `bytes` of static per-CPU data on a cache line of its own; returns the offset, to be used with layout_per_cpu(). */
+uint64_t layout_per_cpu_static(struct layout *layout, uint32_t bytes);
+
+/* The same of dynamic data, at a multiple of `align`, a power of two (alloc_percpu(), __alloc_percpu()). */
+uint64_t layout_per_cpu_alloc(struct layout *layout, uint32_t bytes, uint32_t align);
+
+/* The address of data in a further chunk. */
 vaddr layout_per_cpu_in_chunk(const struct layout *layout, uint64_t offset, unsigned cpu);
 
 /* Whether an address lies in a chunk of per-CPU data that is not the first. */
 bool layout_is_per_cpu_chunk(const struct layout *layout, uint64_t address);
 
+/* Chunks of per-CPU data, the first counted in. */
+uint64_t layout_per_cpu_chunks(const struct layout *layout);
+
 static inline vaddr layout_per_cpu(const struct layout *layout, uint64_t offset, unsigned cpu)
 {
 	if (offset >= layout->per_cpu_stride)
 		return layout_per_cpu_in_chunk(layout, offset, cpu);
-	return vaddr_of(layout->per_cpu + cpu * layout->per_cpu_stride + offset);
+	return vaddr_of(layout->per_cpu_unit[cpu] + offset);
 }
 
 static inline vaddr layout_page_address(const struct layout *layout, pfn frame)

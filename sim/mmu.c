@@ -103,7 +103,7 @@ static uint8_t allowed_kinds(const struct mmu *mmu, bool user, uint64_t word)
 }
 
 /* Where the filter has a page of a size. */
-static struct mmu_recent *recent_of(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear)
+static inline struct mmu_recent *recent_of(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear)
 {
 	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
 	uint64_t page = linear >> page_size_shift(size);
@@ -138,18 +138,22 @@ static void forget_other_side(struct mmu *mmu, enum mmu_side side, enum page_siz
 }
 
 /* The page was just used, by a hit, in a first-level array. */
-static void remember_recent(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear, struct mmu_recent recent)
+static inline void remember_recent(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear,
+                                   const struct mmu_recent *recent)
 {
-	forget_other_side(mmu, side, size, linear);
-	forget_sharing(mmu, side, size);
-	*recent_of(mmu, side, size, linear) = recent;
+	if (mmu->partly_joint)
+		forget_other_side(mmu, side, size, linear);
+	if (mmu->sharing_sizes[side][size])
+		forget_sharing(mmu, side, size);
+	*recent_of(mmu, side, size, linear) = *recent;
 	if (size != PAGE_4K)
 		mmu->recents[mmu->recents_of[side]].large_sizes |= (uint8_t)(1u << size);
 }
 
 static struct mmu_known *known_of(struct mmu *mmu, enum mmu_side side, uint64_t linear)
 {
-	return &mmu->known[side][(linear >> MMU_CHUNK_SHIFT ^ linear >> (MMU_CHUNK_SHIFT + 9)) % MMU_KNOWN];
+	/* 2^64 over the golden ratio (Knuth, TAOCP vol. 3, 6.4) */
+	return &mmu->known[side][(linear >> MMU_CHUNK_SHIFT) * 0x9e3779b97f4a7c15u >> (64 - MMU_KNOWN_BITS)];
 }
 
 static void see(struct mmu *mmu, uint64_t linear, enum page_size size, uint64_t word)
@@ -170,7 +174,7 @@ static void remember(struct mmu *mmu, const struct lookup *lookup)
 	                                  .frame = mmu->walker ? lookup->word & WORD_FRAME : linear & ~(uint64_t)(PAGE_SIZE - 1),
 	                                  .kinds = mmu_kinds_of(mmu, linear, lookup->word),
 	                                  .region = mmu_place_of(mmu, linear, lookup->size)};
-	remember_recent(mmu, lookup->side, lookup->size, linear, recent);
+	remember_recent(mmu, lookup->side, lookup->size, linear, &recent);
 	if (lookup->size != PAGE_4K)
 		*known_of(mmu, lookup->side, linear) = (struct mmu_known){.chunk = linear >> MMU_CHUNK_SHIFT,
 		                                                          .tag = tag_of(mmu, linear, lookup->word, lookup->size),
@@ -182,39 +186,38 @@ static void remember(struct mmu *mmu, const struct lookup *lookup)
  * What find_in_level() and hit() do of a page in the first level. The tag was that of the chunk's page when it was used last, and
  * is asked for again: an entry that went, or is another address space's, is not found.
  */
-static bool use_known(struct mmu *mmu, const struct access *access, struct access *physical)
+static struct mmu_place use_known(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
 {
-	enum mmu_side side = access->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA;
-	uint64_t linear = access->address, *word;
+	const struct mmu_place unknown = {.is_known = false};
+	enum mmu_side side = kind == ACCESS_CODE ? MMU_CODE : MMU_DATA;
 	const struct mmu_known *known = known_of(mmu, side, linear);
+	uint64_t *word;
 	if (known->chunk != linear >> MMU_CHUNK_SHIFT || known->era != mmu->era || mmu->watched || mmu->partial || !mmu->walker ||
-	    (linear & (PAGE_SIZE - 1)) + access->bytes > PAGE_SIZE)
-		return false;
+	    (linear & (PAGE_SIZE - 1)) + bytes > PAGE_SIZE)
+		return unknown;
 	enum page_size size = tlb_tag_size(known->tag);
 	if (!tlb_use(mmu->level[0].array[side][size], known->tag, &word))
-		return false;
+		return unknown;
 	const struct mmu_recent recent = {.page = linear >> page_size_shift(size),
 	                                  .frame = *word & WORD_FRAME,
 	                                  .kinds = mmu_kinds_of(mmu, linear, *word),
 	                                  .region = known->region};
-	if (!(recent.kinds >> access->kind & 1))
-		return false;
-	remember_recent(mmu, side, size, linear, recent);
+	if (!(recent.kinds >> kind & 1))
+		return unknown;
+	remember_recent(mmu, side, size, linear, &recent);
 	mmu->counters.pages++;
-	mmu->level_counters[0].accesses[access->kind]++;
-	mmu->level_counters[0].hits[access->kind][size]++;
-	*physical = *access;
-	physical->address = recent.frame | (linear & (page_size_bytes(size) - 1));
-	if (mmu->layout)
-		physical->region = recent.region;
-	return true;
+	mmu->level_counters[0].accesses[kind]++;
+	mmu->level_counters[0].hits[kind][size]++;
+	return (struct mmu_place){.physical = recent.frame | (linear & (page_size_bytes(size) - 1)),
+	                          .region = mmu->layout ? recent.region : 0,
+	                          .is_known = true};
 }
 
-bool mmu_known_access(struct mmu *mmu, const struct access *access, struct access *physical)
+struct mmu_place mmu_known_access(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
 {
-	bool is_known = use_known(mmu, access, physical);
-	mmu->counters.accesses += is_known;
-	return is_known;
+	struct mmu_place place = use_known(mmu, linear, bytes, kind);
+	mmu->counters.accesses += place.is_known;
+	return place;
 }
 
 /* ---- entries in levels ---- */
@@ -576,15 +579,21 @@ static size_t run_each(struct mmu *mmu, const struct access *in, size_t count, s
 {
 	size_t done = 0;
 	bool ends = false;
-	struct access unwritten;
 	while (done < count && !ends && (!sink->at || sink->count + MMU_ROOM <= capacity)) {
 		if (!mmu->partial && !mmu->watched) {
 			size_t usual = mmu_usual_run(mmu, in + done, count - done, sink, capacity);
 			done += usual;
 			if (usual > 0)
 				continue;
-			if (use_known(mmu, &in[done], sink->at ? &sink->at[sink->count] : &unwritten)) {
-				sink->count += sink->at != NULL;
+			struct mmu_place place = use_known(mmu, in[done].address, in[done].bytes, in[done].kind);
+			if (place.is_known) {
+				if (sink->at) {
+					struct access *physical = &sink->at[sink->count++];
+					*physical = in[done];
+					physical->address = place.physical;
+					if (mmu->layout)
+						physical->region = place.region;
+				}
 				done++;
 				continue;
 			}

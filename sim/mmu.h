@@ -100,7 +100,8 @@ struct mmu_known {
 };
 
 #define MMU_CHUNK_SHIFT 21
-#define MMU_KNOWN 256
+#define MMU_KNOWN_BITS 10
+#define MMU_KNOWN (1u << MMU_KNOWN_BITS)
 
 struct mmu {
 	unsigned levels;
@@ -202,54 +203,64 @@ static inline uint8_t mmu_place_of(const struct mmu *mmu, uint64_t linear, enum 
 }
 
 /* What the filter knows of a larger page around an address; NULL: nothing. *size tells the page's. */
-static inline struct mmu_recent *mmu_recent_large(struct mmu_recents *recents, const uint64_t masks[PAGE_SIZES], uint64_t linear,
+static inline const struct mmu_recent *mmu_recent_large(const struct mmu_recents *recents, const uint64_t masks[PAGE_SIZES], uint64_t linear,
                                                   enum page_size *size)
 {
 	for (unsigned sizes = recents->large_sizes; sizes; sizes &= sizes - 1) {
 		*size = (enum page_size)__builtin_ctz(sizes);
 		uint64_t page = linear >> page_size_shift(*size);
-		struct mmu_recent *recent = &recents->large[*size][page & masks[*size]];
+		const struct mmu_recent *recent = &recents->large[*size][page & masks[*size]];
 		if (recent->page == page)
 			return recent;
 	}
 	return NULL;
 }
 
-/*
- * The filter's answer to one access that lies in one page, counted as mmu_run() counts it. false: the filter does not know the
- * page, and nothing has happened.
- */
-static inline bool mmu_recent_access(struct mmu *mmu, const struct access *access, struct access *physical)
+/* Where an access goes. */
+struct mmu_place {
+	uint64_t physical;
+	uint8_t region; /* as struct access has it */
+	bool is_known;  /* false: not told, and nothing has happened */
+};
+
+/* What the filter knows of the page around an address; NULL: nothing. *size tells the page's. */
+static inline const struct mmu_recent *mmu_recent_of(const struct mmu *mmu, uint64_t linear, unsigned kind, enum page_size *size)
 {
-	unsigned side = access->kind == ACCESS_CODE;
-	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
-	const struct mmu_recent *recent = &recents->of_set[access->address >> PAGE_SHIFT & mmu->recent_mask[side]];
-	enum page_size size = PAGE_4K;
-	if (recent->page != access->address >> PAGE_SHIFT) {
-		recent = mmu_recent_large(recents, mmu->large_mask[side], access->address, &size);
-		if (!recent)
-			return false;
-	}
-	uint64_t inside = access->address & (PAGE_SIZE - 1);
-	if (!(recent->kinds >> access->kind & 1) || inside + access->bytes > PAGE_SIZE || mmu->watched || mmu->partial)
-		return false;
+	unsigned side = kind == ACCESS_CODE;
+	const struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
+	const struct mmu_recent *recent = &recents->of_set[linear >> PAGE_SHIFT & mmu->recent_mask[side]];
+	*size = PAGE_4K;
+	return recent->page == linear >> PAGE_SHIFT ? recent : mmu_recent_large(recents, mmu->large_mask[side], linear, size);
+}
+
+/* An access in one page that the filter has answered, counted as mmu_run() counts it. */
+static inline void mmu_count_recent(struct mmu *mmu, unsigned kind, enum page_size size)
+{
 	mmu->counters.accesses++;
 	mmu->counters.pages++;
-	mmu->level_counters[0].accesses[access->kind]++;
-	mmu->level_counters[0].hits[access->kind][size]++;
-	*physical = *access;
-	if (mmu->walker)
-		physical->address = recent->frame | (access->address & (page_size_bytes(size) - 1));
-	if (mmu->layout)
-		physical->region = recent->region;
-	return true;
+	mmu->level_counters[0].accesses[kind]++;
+	mmu->level_counters[0].hits[kind][size]++;
+}
+
+/* The filter's answer to one access that lies in one page, counted. */
+static inline struct mmu_place mmu_recent_access(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
+{
+	enum page_size size;
+	const struct mmu_recent *recent = mmu_recent_of(mmu, linear, kind, &size);
+	if (!recent || !(recent->kinds >> kind & 1) || (linear & (PAGE_SIZE - 1)) + bytes > PAGE_SIZE || mmu->watched ||
+	    mmu->partial)
+		return (struct mmu_place){.is_known = false};
+	mmu_count_recent(mmu, kind, size);
+	return (struct mmu_place){.physical = mmu->walker ? recent->frame | (linear & (page_size_bytes(size) - 1)) : linear,
+	                          .region = mmu->layout ? recent->region : 0,
+	                          .is_known = true};
 }
 
 /*
  * The same by a larger page that the first level has, but not as the last of its set: where mmu_recent_access() said no. It may
  * have used the page and still say no, which changes nothing: mmu_run() uses it next.
  */
-bool mmu_known_access(struct mmu *mmu, const struct access *access, struct access *physical);
+struct mmu_place mmu_known_access(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind);
 
 void mmu_check(const struct mmu *mmu);
 

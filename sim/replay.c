@@ -10,6 +10,7 @@
 #include "sim/follow_kfree_rcu.h"
 #include "sim/follow_rcu.h"
 #include "sim/replay_process.h"
+#include "sim/space_peaks.h"
 #include "sim/usercopy_caches.h"
 
 #include <inttypes.h>
@@ -95,6 +96,7 @@ struct replay {
 	struct follow follow;
 	pfn **mapped; /* by id: pages that an area maps, owned; NULL: the recording has no areas */
 	struct page_maps page_maps;
+	struct space_peaks space_peaks;
 	bool follows; /* the page allocator too: */
 	struct follow_pages follow_pages;
 	struct follow_kfree_rcu follow_kfree_rcu;
@@ -103,6 +105,7 @@ struct replay {
 	uint32_t *seen_align;   /* by the recording's cache index: alignment that all its addresses have; 0 = too few of them */
 	bool *unseen_calls;     /* by the recording's cache index: it has allocations without an event */
 	uint64_t start_unknown; /* frames in use that no op and no slab stands for */
+	uint64_t areas_before;  /* areas that were there when the replay began */
 };
 
 const struct metric replay_metrics[] = {
@@ -430,6 +433,7 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	if (parts->areas)
 		replay->mapped = lazy_alloc(info->ids, sizeof *replay->mapped);
 	page_maps_init(&replay->page_maps, parts->mapper, parts->steps, info->ids);
+	space_peaks_init(&replay->space_peaks, parts->trace);
 	replay->by_call_site = xcalloc(info->call_sites, sizeof *replay->by_call_site);
 	replay->time_ns = info->first_ns;
 	replay->sample = (struct tick){config->sample_every_ns, config->sample_every_ns ? info->first_ns : UINT64_MAX};
@@ -438,6 +442,7 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	set_next_tick(replay);
 	replay->seen_align = xcalloc(info->caches, sizeof *replay->seen_align);
 	replay->before_start = config->from_state;
+	replay->areas_before = parts->areas ? parts->areas->live_areas : 0;
 	/* Counts of a start state without positions: in use, by nobody the run knows. */
 	replay->start_unknown =
 	        parts->pages->allocated_pages - parts->objects->ops->pages_held(parts->objects) - pages_of_areas(replay);
@@ -469,6 +474,7 @@ void replay_destroy(struct replay *replay)
 		lazy_free(replay->mapped, replay->info->ids, sizeof *replay->mapped);
 	}
 	page_maps_release(&replay->page_maps);
+	space_peaks_release(&replay->space_peaks);
 	if (replay->config.from_state)
 		follow_release(&replay->follow);
 	if (replay->puts_off)
@@ -615,6 +621,33 @@ static uint64_t tick_pages(struct replay *replay, unsigned cpu)
 	return replay->follows ? UINT64_MAX : page_allocator_tick(replay->parts.pages, cpu, replay->time_ns);
 }
 
+/* The daemon of the processes' memory works in all of them: it comes behind what was asked of every core. */
+static void tick_users(struct replay *replay)
+{
+	struct user_memory *users = replay->parts.users;
+	unsigned cpu = replay->config.user_memory_cpu;
+	uint64_t now_ns = replay->time_ns - replay->info->first_ns;
+	if (!users || users->next_tick_ns > now_ns)
+		return;
+	for (unsigned other = 0; replay->parts.machine && other < replay->config.cpus; other++)
+		if (other != cpu)
+			machine_wait_for(replay->parts.machine, other);
+	replay->parts.steps->now_ns = now_ns;
+	user_memory_tick(users, cpu, now_ns);
+	pay_daemon(replay, cpu);
+}
+
+/* When that is due, beside the others. */
+static void note_users_tick(struct replay *replay)
+{
+	const struct user_memory *users = replay->parts.users;
+	if (!users || users->next_tick_ns == UINT64_MAX)
+		return;
+	uint64_t next_ns = replay->info->first_ns + users->next_tick_ns;
+	if (next_ns < replay->next_daemon_ns)
+		replay->next_daemon_ns = next_ns;
+}
+
 /* Lets the allocators do what is due on each CPU now. Samples of the same moment were taken before. */
 static void run_daemons(struct replay *replay)
 {
@@ -637,6 +670,8 @@ static void run_daemons(struct replay *replay)
 		if (next_ns < replay->next_daemon_ns)
 			replay->next_daemon_ns = next_ns;
 	}
+	tick_users(replay);
+	note_users_tick(replay);
 }
 
 /* Takes every sample and dump that is due before `time_ns`, and runs the daemons that are. */
@@ -1313,7 +1348,7 @@ static void follow_process(const struct replay *replay, process_id process, unsi
 /* The process that an op is of, or its parent; NULL: none lives there. */
 static struct live *subject_of(struct replay *replay, const struct op *op)
 {
-	struct live *live = &replay->live[op->kind == OP_PROCESS_FORK ? op->address : op->id];
+	struct live *live = &replay->live[op->kind == OP_PROCESS_FORK ? op_parent_of(op) : op->id];
 	return live->state == LIVE_PROCESS || live->state == LIVE_FAILED ? live : NULL;
 }
 
@@ -1353,6 +1388,10 @@ static bool decide_process(struct replay *replay, const struct op *op, unsigned 
 		follow_process(replay, process, cpu);
 	}
 	done = process_op(replay->parts.users, op, process, cpu);
+	if (done.result == PROCESS_OP_DONE)
+		space_peaks_op(&replay->space_peaks, replay->parts.users, op, makes_process(op->kind) ? done.process : process);
+	note_users_tick(replay);
+	set_next_tick(replay);
 	return process_done(replay, op, &done, cpu, error);
 }
 
@@ -1454,6 +1493,14 @@ static uint32_t step_call_site(const struct replay *replay, const struct op *op)
 	return kind == JOB_PAGE_CLEAR || kind == JOB_PAGE_COPY ? op->call_site : replay->live[op->id].call_site;
 }
 
+/* What the core runs between two ops, in a job of its own, so that no op is charged with it. */
+static void run_caller(struct replay *replay, unsigned cpu)
+{
+	const struct job_about about = {.kind = JOB_TOUCH, .owner = REPLAY_OWNER_NONE, .call_site = NO_CALL_SITE};
+	struct step step = {.kind = STEP_RUN, .address = replay->config.caller_code};
+	core_push(replay->parts.machine, cpu, &about, &(struct steps){.at = &step, .count = 1});
+}
+
 /* Hands the steps of the op just decided to its core. What happened before the recording costs nothing. */
 static void pay(struct replay *replay, const struct op *op, unsigned cpu)
 {
@@ -1461,6 +1508,8 @@ static void pay(struct replay *replay, const struct op *op, unsigned cpu)
 		enum job_kind kind = job_of(op->kind);
 		const struct job_about about = {
 		        .kind = kind, .owner = step_owner(replay, op), .call_site = step_call_site(replay, op)};
+		if (replay->config.caller_code)
+			run_caller(replay, cpu);
 		push_with_daemons(replay->parts.machine, &replay->config.daemons, cpu, &about, replay->parts.steps);
 	}
 	steps_clear(replay->parts.steps);
@@ -1712,6 +1761,12 @@ const struct replay_cache *replay_cache(const struct replay *replay, cache_id ca
 	return cache.nr < replay->by_cache_count ? &replay->by_cache[cache.nr] : &nothing;
 }
 
+const struct space_peak *replay_space_peak(const struct replay *replay, uint32_t space)
+{
+	SIM_ASSERT(space < replay->space_peaks.count);
+	return &replay->space_peaks.peak[space];
+}
+
 const struct replay_call_site *replay_call_site(const struct replay *replay, uint32_t call_site)
 {
 	SIM_ASSERT(call_site < replay->info->call_sites);
@@ -1779,7 +1834,7 @@ void replay_check(const struct replay *replay)
 	SIM_ASSERT(counters->area_allocs == counters->area_frees + counters->live_areas);
 	SIM_ASSERT(!replay->parts.areas ||
 	           replay->parts.areas->live_areas ==
-	                   counters->live_areas + (replay->parts.users ? replay->parts.users->live_processes : 0));
+	                   counters->live_areas + replay->areas_before + (replay->parts.users ? replay->parts.users->live_processes : 0));
 	SIM_ASSERT(counters->start_objects + counters->object_allocs == counters->object_frees + counters->live_objects);
 	SIM_ASSERT(counters->start_page_blocks + counters->page_allocs == counters->page_frees + counters->live_page_blocks);
 	SIM_ASSERT(counters->address_compared == counters->address_equal + counters->address_unseen_free +

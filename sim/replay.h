@@ -59,7 +59,9 @@ struct replay_config {
 	uint64_t paranoid_every;    /* check() of everything every so many ops; 0 = at the end only */
 	uint64_t frequency_mhz;     /* cycles per microsecond, > 0 */
 	unsigned cpus;              /* ops of cpus beyond are folded onto these */
+	uint32_t caller_code;       /* a piece of the machine's code that a core runs before each op, as JOB_TOUCH; 0: none */
 	struct daemon_cpus daemons; /* where the page allocator's run */
+	unsigned user_memory_cpu;   /* where that of the processes' memory runs (user_memory_tick) */
 	bool from_state;            /* the allocators hold the recorded kernel's state of the window's start */
 	struct trace_window window; /* with from_state: ops outside are left out */
 	uint64_t direct_map;        /* with from_state: where the addresses of objects begin */
@@ -155,6 +157,7 @@ struct replay_parts {
 enum replay_status { REPLAY_COMPLETE, REPLAY_INTERRUPTED, REPLAY_FAILED };
 
 struct replay;
+struct space_peak; /* sim/space_peaks.h */
 
 /* Makes the caches of the recording in the object allocator. NULL with *error filled if the parts do not fit together. */
 struct replay *replay_create(const struct replay_config *config, const struct replay_parts *parts, struct error *error);
@@ -172,6 +175,8 @@ const struct replay_counters *replay_counters(const struct replay *replay);
 const struct follow_pages_counters *replay_follow_pages(const struct replay *replay);
 const struct replay_cache *replay_cache(const struct replay *replay, cache_id cache);
 const struct replay_call_site *replay_call_site(const struct replay *replay, uint32_t call_site);
+/* Of an address space of the recording (trace_spaces()). */
+const struct space_peak *replay_space_peak(const struct replay *replay, uint32_t space);
 /* Number of samples taken, and the simulated time reached. */
 uint32_t replay_samples(const struct replay *replay);
 uint64_t replay_time_ns(const struct replay *replay);

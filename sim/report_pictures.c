@@ -23,6 +23,7 @@ const struct report_picture report_pictures[] = {
         {"served", "Large blocks asked for, and which share of them there was, over time"},
         {"memory", "Memory by owner over time"},
         {"footprint", "Memory held by each object allocator over time"},
+        {"kinds", "Memory by kind at the end, as /proc/meminfo tells it"},
         {"cache_waste", "The 20 caches that waste most memory at the end"},
         {"callsite_waste", "The 20 call sites that waste most bytes over all their allocations"},
         {"cycles", "Cycles of allocations and frees, as cumulative shares"},
@@ -270,6 +271,17 @@ static bool write_callsite_waste(struct sheet *sheet, struct error *error)
 {
 	return write_bars(sheet, "SELECT run_id, callsite AS name, waste / 1024.0 AS waste, 0 AS inside FROM v_callsite_waste",
 	                  error);
+}
+
+/* Kernel stacks count apart from the rest of vmalloc; the hatched part is never told. */
+static bool write_kinds(struct sheet *sheet, struct error *error)
+{
+	return write_bars(
+	        sheet,
+	        "SELECT run_id, CASE name WHEN 'vmalloc_used' THEN 'vmalloc_used, with kernel_stack' ELSE name END AS name,"
+	        " value / 256.0 AS waste, 0 AS inside FROM metric WHERE component = 'meminfo'"
+	        " AND name NOT IN ('mem_total', 'mem_free', 'vmalloc_total', 'high_total', 'high_free', 'kernel_stack')",
+	        error);
 }
 
 /* A block of numbers, one line without any where there are none. */
@@ -593,6 +605,7 @@ const struct picture pictures[] = {
          "no run asked for blocks of order 4 and more over time"},
         {"Memory by owner over time", write_memory, "the runs have no samples over time"},
         {"Footprint of the object allocators", write_footprint, "the runs have no samples over time"},
+        {"Memory by kind at the end of the run", write_kinds, "no run has reached its end"},
         {"Memory wasted by caches at the end of the run", write_cache_waste,
          "no cache of the runs wastes anything, or no run has reached its end"},
         {"Bytes wasted inside objects, by call site", write_callsite_waste,

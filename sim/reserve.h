@@ -27,21 +27,31 @@ struct port_set {
 		cycle at;
 		uint32_t used;
 	} taken[PORT_CYCLES];
+	cycle full, full_end; /* all of taken[] of the cycles from `full` to before `full_end` is taken; equal: nothing is known */
 };
 
 /* The first cycle from `at` on in which fewer than `ports` requests begin; this one begins then. ports is 1 or more. */
 static inline cycle port_set_take(struct port_set *set, uint32_t ports, cycle at)
 {
+	cycle asked = at;
+	if (at - set->full < set->full_end - set->full)
+		at = set->full_end;
 	for (;; at++) {
+		cycle *remembered = &set->taken[at % PORT_CYCLES].at;
 		uint32_t *used = &set->taken[at % PORT_CYCLES].used;
-		if (set->taken[at % PORT_CYCLES].at != at) {
-			set->taken[at % PORT_CYCLES].at = at;
+		if (*remembered != at) {
+			if (*remembered - set->full < set->full_end - set->full)
+				set->full_end = set->full;
+			*remembered = at;
 			*used = 0;
 		}
-		if (*used < ports) {
-			++*used;
-			return at;
+		if (*used >= ports)
+			continue;
+		if (++*used == ports && at > asked) {
+			set->full = asked;
+			set->full_end = at + 1;
 		}
+		return at;
 	}
 }
 

@@ -9,7 +9,7 @@
 
 void steps_init(struct steps *steps, bool recording)
 {
-	*steps = (struct steps){.recording = recording};
+	*steps = (struct steps){.recording = recording, .runs = STEP_SPEND};
 }
 
 void steps_release(struct steps *steps)
@@ -25,7 +25,12 @@ void steps_append(struct steps *steps, enum step_kind kind, uint64_t address, ui
 		steps->capacity = steps->capacity ? 2 * steps->capacity : 64;
 		steps->at = xrealloc(steps->at, steps->capacity * sizeof *steps->at);
 	}
-	steps->at[steps->count++] = (struct step){.address = address, .bytes = bytes, .kind = (uint8_t)kind, .uses = steps->uses};
+	struct step *step = &steps->at[steps->count++];
+	step->address = address;
+	step->bytes = bytes;
+	step->kind = (uint8_t)kind;
+	step->uses = steps->uses;
+	step->frame = step->order = 0;
 	steps->uses = false;
 }
 

@@ -28,7 +28,8 @@ enum step_kind {
 	STEP_UPDATE,   /* read-modify-write without lock prefix, whose result no later step needs: a counter, this_cpu_add() */
 	STEP_EXCHANGE, /* compare-and-exchange without lock prefix, as this_cpu_cmpxchg_double() is */
 	STEP_PREFETCH, /* the line of `address` shall come; nobody waits for it */
-	STEP_SPEND,    /* `bytes` instructions, those of the steps around them among them */
+	STEP_SPEND,    /* `bytes` instructions, those of the steps around them among them; `address`: the piece they are of */
+	STEP_RUN,      /* the same, once the lines of that piece's code have been fetched (sim/code_image.h) */
 	STEP_IRQS,     /* interrupts off or on: what that takes beyond the instruction; `bytes` is an enum step_irqs */
 	STEP_LOCK,     /* spin until the lock whose word lies at `address` is ours */
 	STEP_UNLOCK,   /* give that lock up */
@@ -104,6 +105,7 @@ struct steps {
 	bool recording;
 	bool maps;       /* somebody keeps page tables: STEP_MAP and STEP_UNMAP are recorded */
 	bool uses;       /* the next step does */
+	uint8_t runs;    /* what a piece of a path is recorded as: STEP_SPEND, or STEP_RUN where its code is fetched */
 	uint64_t now_ns; /* of the op that is decided, from the beginning of the run; for models of devices */
 	uint8_t path;    /* enum step_path: the farthest so far */
 	uint32_t count;
@@ -192,6 +194,13 @@ static inline void step_spend(struct steps *steps, uint32_t instructions)
 {
 	if (steps->recording && instructions > 0)
 		steps_append(steps, STEP_SPEND, 0, instructions);
+}
+
+/* Instructions of a piece of a path whose code has a number. Stands before what they do. */
+static inline void step_run(struct steps *steps, uint32_t code, uint32_t instructions)
+{
+	if (steps->recording && instructions > 0)
+		steps_append(steps, (enum step_kind)steps->runs, code, instructions);
 }
 
 static inline void step_irqs(struct steps *steps, enum step_irqs which)

@@ -28,7 +28,7 @@ struct store;
 
 /* PRAGMA application_id ("kmem") and PRAGMA user_version: the version of the tables. */
 #define STORE_APPLICATION_ID 0x6b6d656d
-#define STORE_VERSION 4
+#define STORE_VERSION 5
 
 /* Opens or creates the database. A file that is no kmemsim database, or of another version, is an error and stays as it is. */
 struct store *store_open(const char *path, struct error *error);
@@ -127,6 +127,16 @@ struct store_call_site {
 	uint64_t live_objects, live_bytes_req, live_bytes_alloc;
 };
 bool store_call_site(struct store *store, int64_t run_id, const struct store_call_site *site, struct error *error);
+
+/* An address space of the recording: its highest counts of resident pages as recorded (by rss_stat) and as replayed. */
+struct store_space {
+	uint32_t nr, task, mm; /* in order of first sight; thread number of its first task; its number in rss_stat */
+	uint64_t samples;      /* rss_stat events of it; 0: nothing is recorded of it */
+	struct store_space_pages {
+		uint64_t file, anonymous, shared, swapped, resident;
+	} recorded, replayed;
+};
+bool store_space(struct store *store, int64_t run_id, const struct store_space *space, struct error *error);
 
 /* A histogram: one row per non-empty bucket (lower bound, count), name e.g. "cycles_per_alloc", unit "cycles". */
 bool store_histogram(struct store *store, int64_t run_id, const char *name, const char *unit, const struct histogram *histogram,

@@ -41,15 +41,21 @@ static inline uint64_t touched_home(const struct touched *touched, uint64_t bloc
 /* Blocks `first` to `last` are touched. */
 void touched_add_blocks(struct touched *touched, uint64_t first, uint64_t last);
 
+/* Whether the op has touched the block. It may say no although it has: never of the block that was added last to its slot. */
+static inline bool touched_knows(const struct touched *touched, uint64_t block)
+{
+	const struct touched_slot *slot = &touched->slots[touched_home(touched, block)];
+	return slot->op == touched->op && slot->block == block;
+}
+
 /* The op touches the bytes from `address` on; none if bytes is 0. */
 static inline void touched_add(struct touched *touched, uint64_t address, uint64_t bytes)
 {
 	if (bytes == 0)
 		return;
 	uint64_t first = address >> touched->shift, last = (address + bytes - 1) >> touched->shift;
-	const struct touched_slot *slot = &touched->slots[touched_home(touched, first)];
 	/* Most blocks are touched several times in a row. */
-	if (first == last && slot->op == touched->op && slot->block == first)
+	if (first == last && touched_knows(touched, first))
 		return;
 	touched_add_blocks(touched, first, last);
 }

@@ -32,7 +32,8 @@ enum op_kind {
 	OP_PAGE_COPY, /* id of a live block of pages, the target; address: id of the source's block; order: the call; call_site */
 	/* Of processes (sim/port/user_memory.h); `id` is the process's where nothing else is said. */
 	OP_PROCESS_CREATE, /* fresh id: a process that the kernel itself starts */
-	OP_PROCESS_FORK,   /* fresh id; address: the parent's id; order: enum fork_kind. The parent runs on `cpu` */
+	OP_PROCESS_FORK,   /* fresh id; address: the parent's id (op_parent_of()); order: enum fork_kind. The parent runs on `cpu`
+	                    */
 	OP_PROCESS_EXIT,   /* id, of either */
 	OP_PROCESS_EXEC,   /* another program: only a stack is left */
 	OP_PROCESS_MAP,    /* address, bytes_req: pages; order: enum user_area_kind; gfp: USER_* rights, and the first page of the
@@ -46,6 +47,12 @@ enum op_kind {
 
 enum fork_kind { FORK_PROCESS, FORK_THREAD, FORK_KINDS };
 enum touch_kind { TOUCH_READ, TOUCH_WRITE, TOUCH_EXECUTE, TOUCH_KINDS };
+
+/* The address of OP_PROCESS_CREATE, FORK and EXEC: the parent's id (of FORK), and the recorded address space, index + 1. */
+static inline uint64_t process_address(uint32_t parent, uint32_t space)
+{
+	return (uint64_t)(space + 1) << 32 | parent;
+}
 
 #define PROCESS_MAP_PAGE_SHIFT 3
 /* Accesses of one OP_PROCESS_TOUCH: more are several ops. */
@@ -79,6 +86,17 @@ struct op {
 	uint8_t order;
 	uint8_t origin; /* enum op_origin */
 };
+
+static inline uint32_t op_parent_of(const struct op *op)
+{
+	return (uint32_t)op->address;
+}
+
+/* Index of the recorded address space that the op makes, UINT32_MAX: none is told. */
+static inline uint32_t op_space_of(const struct op *op)
+{
+	return (uint32_t)(op->address >> 32) - 1;
+}
 
 /*
  * What a recording tells beside its ops: every event of the page allocator, those of slab pages and of its inside too, and who
@@ -127,6 +145,23 @@ struct trace_cache {
 	uint64_t allocs;
 };
 
+/* What rss_stat counts, MM_FILEPAGES and so on in the kernel's order (include/linux/mm_types_task.h). */
+enum space_member { SPACE_FILE, SPACE_ANONYMOUS, SPACE_SWAP, SPACE_SHARED, SPACE_MEMBERS };
+
+/*
+ * An address space of the recording that has a process: its counters of resident pages as rss_stat told them. Without such events
+ * all is 0. The op that makes it (OP_PROCESS_CREATE, FORK or EXEC) names it by op_space_of().
+ */
+struct trace_space {
+	uint64_t first_ns;                  /* when it was first seen */
+	uint64_t samples;                   /* rss_stat events of it */
+	uint64_t peak_pages[SPACE_MEMBERS]; /* each counter's highest value; what it was below 0 counts as 0 */
+	uint64_t last_pages[SPACE_MEMBERS]; /* its last */
+	uint64_t peak_resident;             /* of file, anonymous and shared pages together */
+	uint32_t task;                      /* thread number of its first task */
+	uint32_t mm;                        /* its number in rss_stat; 0 if it has no samples */
+};
+
 /* The counts of one import; every line of the text is in exactly one of the first group. */
 struct trace_summary {
 	uint64_t lines;
@@ -155,6 +190,17 @@ struct trace_summary {
 	uint64_t last_line_cut;           /* 1: the text ends in the middle of a line, which is among lines_damaged */
 	uint64_t first_damaged_line;      /* number of the first damaged line, 0 = none */
 	uint64_t ops;                     /* written, including those before the recording and unseen ones */
+	/* Of processes; a file without them does not hold these. */
+	uint64_t process_ops;      /* ops that make and end processes and areas: each event of a touch or a switch is one more */
+	uint64_t left_fault_pages; /* reasons of events_left_out: page allocations of faults ... */
+	uint64_t left_page_tables; /* ... of page tables ... */
+	uint64_t left_process_page_frees;   /* ... frees of both ... */
+	uint64_t left_rss_stats;            /* ... counters, which are kept in struct trace_space ... */
+	uint64_t left_switches;             /* ... switches between tasks that are no known processes ... */
+	uint64_t left_wild_faults;          /* ... faults that no area can cover, or whose address was not printed */
+	uint64_t processes, threads, execs; /* of process_ops */
+	uint64_t threads_apart;             /* processes that turned out to be threads too late */
+	uint64_t faults_without_page;       /* writes whose page allocation was not found */
 };
 
 /* op.cache where there is none: kmalloc and page ops, marks. */
@@ -199,6 +245,8 @@ const char *trace_call_site(const struct trace *trace, uint32_t index);
 bool trace_has_areas(const struct trace *trace);
 /* Whether any op is of a process. */
 bool trace_has_processes(const struct trace *trace);
+/* Address spaces that rss_stat told of or whose processes were seen; NULL with 0. */
+uint32_t trace_spaces(const struct trace *trace, const struct trace_space **spaces);
 uint32_t trace_facts(const struct trace *trace, const struct trace_fact **facts);
 /* The fact of that name, NULL if the recording has none. */
 const struct trace_fact *trace_fact_named(const struct trace *trace, const char *name);
@@ -239,25 +287,28 @@ struct progress {
 	void *context;
 };
 
+/* Whether the events of processes become ops of them. Without, everything else is as if they were not in the recording. */
+enum trace_processes { TRACE_PROCESSES, TRACE_NO_PROCESSES };
+
 /*
  * Turns the text recording at `path` (ftrace text, trace-cmd report, perf script; plain, gz, xz or zst; told apart by content)
  * into .kmt at `out`, with the facts beside it (docs/formats.md says where they are looked for). The file appears whole or not
  * at all. progress may be NULL. A path that already is .kmt is an error.
  */
-bool trace_import(const char *path, const char *out, const struct progress *progress, struct trace_summary *summary,
-                  struct error *error);
+bool trace_import(const char *path, const char *out, enum trace_processes processes, const struct progress *progress,
+                  struct trace_summary *summary, struct error *error);
 
 /*
  * The same into a file without a name, in $TMPDIR or /tmp, which is gone with its last descriptor however the process ends.
  * Returns the descriptor, or -1 with the error.
  */
-int trace_import_unnamed(const char *path, const struct progress *progress, struct error *error);
+int trace_import_unnamed(const char *path, enum trace_processes processes, const struct progress *progress, struct error *error);
 
 /* Whether the path is of a file that starts as a .kmt file does. Takes nothing out of a pipe. */
 bool trace_is_native(const char *path);
 
 /*
- * Opens a recording of any form: .kmt as it is; text by importing it into an unnamed temporary file first.
+ * Opens a recording of any form: .kmt as it is; text by importing it, with its processes, into an unnamed temporary file first.
  */
 struct trace *trace_open_any(const char *path, const struct progress *progress, struct error *error);
 

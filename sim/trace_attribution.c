@@ -25,6 +25,7 @@ void attribution_init(struct attribution *self, struct trace_summary *summary, s
 	number_map_init(&self->blocks, sizeof(struct page_block));
 	number_map_init(&self->frames, sizeof(struct frame));
 	number_map_init(&self->pages_seen, sizeof(struct seen_pages));
+	processes_init(&self->processes);
 }
 
 void attribution_release(struct attribution *self)
@@ -41,6 +42,7 @@ void attribution_release(struct attribution *self)
 	number_map_release(&self->blocks);
 	number_map_release(&self->frames);
 	number_map_release(&self->pages_seen);
+	processes_release(&self->processes);
 }
 
 static uint32_t group_root(struct attribution *self, uint32_t index)
@@ -318,6 +320,24 @@ static void page_event(struct attribution *self, const struct attribution_event 
 		page_free_batched_event(self, event);
 }
 
+static void memory_event(struct attribution *self, const struct attribution_event *event)
+{
+	if (event->kind == TEXT_MARK) {
+		mark(self, event);
+	} else if (is_object_event(event)) {
+		if (left_out_without_object(self, event))
+			return;
+		if (event->kind == TEXT_KMALLOC || event->kind == TEXT_CACHE_ALLOC)
+			object_alloc(self, event);
+		else
+			object_free(self, event);
+	} else if (event->kind == TEXT_PAGE_ALLOC && !event->has_pfn) {
+		leave_out(self, &self->summary->left_failed_allocs);
+	} else {
+		page_event(self, event);
+	}
+}
+
 bool attribution_event(struct attribution *self, const struct attribution_event *event, struct error *error)
 {
 	if (!self->any_event)
@@ -327,20 +347,11 @@ bool attribution_event(struct attribution *self, const struct attribution_event 
 	self->previous_ns = event->time_ns;
 	if (event->time_ns > self->last_ns)
 		self->last_ns = event->time_ns;
-	if (event->kind == TEXT_MARK) {
-		mark(self, event);
-	} else if (is_object_event(event)) {
-		if (!left_out_without_object(self, event)) {
-			if (event->kind == TEXT_KMALLOC || event->kind == TEXT_CACHE_ALLOC)
-				object_alloc(self, event);
-			else
-				object_free(self, event);
-		}
-	} else if (event->kind == TEXT_PAGE_ALLOC && !event->has_pfn) {
-		leave_out(self, &self->summary->left_failed_allocs);
-	} else {
-		page_event(self, event);
-	}
+	self->processes.events++;
+	if (text_is_of_processes(event->kind))
+		processes_event(self, event);
+	else if (!processes_take(self, event))
+		memory_event(self, event);
 	if (self->error.kind == ERROR_NONE)
 		return true;
 	return error_set(error, self->error.kind, "%s", self->error.text);
@@ -349,8 +360,8 @@ bool attribution_event(struct attribution *self, const struct attribution_event 
 bool attribution_finish(struct attribution *self, struct error *error)
 {
 	uint64_t blocks = self->blocks.count;
-	SIM_ASSERT(blocks >= self->slab_blocks);
-	self->summary->never_freed = self->live.count + blocks - self->slab_blocks;
+	SIM_ASSERT(blocks >= self->slab_blocks + self->process_blocks);
+	self->summary->never_freed = self->live.count + blocks - self->slab_blocks - self->process_blocks;
 	window_finish(self);
 	if (self->error.kind == ERROR_NONE)
 		return true;
@@ -359,15 +370,16 @@ bool attribution_finish(struct attribution *self, struct error *error)
 
 void attribution_check(const struct attribution *self)
 {
-	uint64_t orders = 0, with_slab = 0, references = 0, counted = 0;
+	uint64_t orders = 0, with_slab = 0, of_processes = 0, references = 0, counted = 0;
 	for (unsigned order = 0; order < ORDERS; order++)
 		orders += self->blocks_of_order[order];
 	SIM_ASSERT(orders == self->blocks.count);
 	for (size_t slot = 0; slot <= self->blocks.mask; slot++) {
 		const struct page_block *block = (const void *)(self->blocks.entries + slot * sizeof *block);
 		with_slab += block->key != 0 && block->slab != 0;
+		of_processes += block->key != 0 && block->use != BLOCK_HAS_OP;
 	}
-	SIM_ASSERT(with_slab == self->slab_blocks);
+	SIM_ASSERT(with_slab == self->slab_blocks && of_processes == self->process_blocks);
 	for (size_t slot = 0; slot <= self->frames.mask; slot++) {
 		const struct frame *frame = (const void *)(self->frames.entries + slot * sizeof *frame);
 		references += frame->key != 0 && frame->slab != 0;
@@ -375,5 +387,7 @@ void attribution_check(const struct attribution *self)
 	for (uint32_t index = 0; index < self->slab_count; index++)
 		counted += self->slabs[index].references;
 	SIM_ASSERT(references + with_slab == counted);
-	SIM_ASSERT(self->live.count + self->blocks.count - self->slab_blocks + self->free_id_count == self->ids);
+	uint64_t without_op = self->slab_blocks + self->process_blocks;
+	SIM_ASSERT(self->live.count + self->blocks.count - without_op + self->processes.live + self->free_id_count == self->ids);
+	processes_check(self);
 }

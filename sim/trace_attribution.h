@@ -12,14 +12,17 @@
  *   groups     (call site, bytes_req, bytes_alloc) of cache allocations: they are taken to be of one cache, whose name the frees
  *              of the group's objects tell, or else the objects that share slabs with them
  *   profiles   everything that equal allocations share
+ *   processes  tasks, their address spaces and which pages of those lie in which blocks (trace_processes.h)
  *
- * Invariant: an id is free, or is an object's in `live`, or a block's in `blocks` that serves no slab.
+ * Invariant: an id is free, or is an object's in `live`, or a process's, or a block's in `blocks` that has an op, which those of
+ * slabs, user pages and page tables have not.
  */
 #ifndef SIM_TRACE_ATTRIBUTION_H
 #define SIM_TRACE_ATTRIBUTION_H
 
 #include "sim/io/kmt.h"
 #include "sim/trace.h"
+#include "sim/trace_processes.h"
 #include "sim/trace_table.h"
 #include "sim/trace_text.h"
 
@@ -36,7 +39,23 @@ struct attribution_event {
 	uint8_t ptr_state, page_state; /* enum text_pointer */
 	uint8_t ptr_digits;
 	bool has_pfn;
+	uint8_t context; /* CONTEXT_ bits of trace.h */
+	uint32_t task;   /* thread number, 0 = idle or not told */
+	struct text_process process;
 };
+
+/* Events that were read and wait to be attributed, a ring: what comes later in the recording, as far as it can be seen. */
+struct event_queue {
+	struct attribution_event *events;
+	uint32_t room, first, count;
+	uint32_t rss_stats; /* of them */
+};
+
+static inline const struct attribution_event *queued_event(const struct event_queue *queue, uint32_t index)
+{
+	uint32_t at = queue->first + index;
+	return &queue->events[at < queue->room ? at : at - queue->room];
+}
 
 struct live_object {
 	uint64_t address;
@@ -50,7 +69,13 @@ struct page_block {
 	uint32_t id, profile;
 	uint32_t slab; /* index + 1 of the slab it serves, 0 = none */
 	uint8_t order;
+	uint8_t use;    /* enum block_use */
+	uint32_t space; /* BLOCK_USER_PAGE: index of its struct user_space */
+	uint64_t page;  /* likewise: the page's linear address by PAGE_SIZE */
 };
+
+/* Blocks that models of user memory make themselves have no op. */
+enum block_use { BLOCK_HAS_OP, BLOCK_USER_PAGE, BLOCK_PAGE_TABLE };
 
 struct frame {
 	uint64_t key;
@@ -109,6 +134,7 @@ struct attribution_machine {
 	uint64_t direct_map;  /* meaningful if frames_known */
 	bool frames_known;    /* an object's address tells its frame */
 	bool page_frees_seen; /* mm_page_free is among the recorded events */
+	bool is_32bit;
 	enum recorded_allocator allocator;
 };
 
@@ -134,11 +160,14 @@ struct attribution {
 	struct row_table profiles, groups;
 	struct number_map live, blocks, frames, pages_seen;
 	uint64_t blocks_of_order[ORDERS];
-	uint64_t slab_blocks;
+	uint64_t slab_blocks, process_blocks; /* of them those without an op */
 	uint64_t (*seen_bits)[8];
 	uint32_t seen_bits_count, seen_bits_room;
 	struct slab *slabs;
 	uint32_t slab_count, slab_room, free_slab; /* free slabs are chained by `group` */
+
+	struct processes processes;
+	const struct event_queue *later; /* not owned */
 
 	struct neighbour neighbours[NEIGHBOURS];
 	struct error error;    /* of writing; ends the import */
@@ -191,6 +220,8 @@ struct slab *frames_object(struct attribution *self, const struct attribution_ev
 bool frames_see_object(struct attribution *self, uint64_t address);
 void frames_page_alloc(struct attribution *self, const struct attribution_event *event);
 void frames_page_free(struct attribution *self, const struct attribution_event *event);
+/* A block that no op stands for: a page of a process, or a page table. */
+void frames_process_block(struct attribution *self, const struct attribution_event *event, const struct page_block *like);
 /* An event on this CPU that is no page allocation: where frames cannot be told, decides whether the block before serves a slab.
  */
 void frames_neighbour(struct attribution *self, const struct attribution_event *event, bool object_alloc);

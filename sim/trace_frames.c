@@ -88,6 +88,12 @@ static void set_slab(struct attribution *self, uint32_t *place, uint32_t index)
 	*place = index + 1;
 }
 
+/* Whether ops stand for the block's allocation and free. */
+static bool has_ops(const struct page_block *block)
+{
+	return block->slab == 0 && block->use == BLOCK_HAS_OP;
+}
+
 static void remove_block(struct attribution *self, struct page_block *block)
 {
 	drop_slab(self, &block->slab);
@@ -95,17 +101,32 @@ static void remove_block(struct attribution *self, struct page_block *block)
 	number_map_remove(&self->blocks, block, sizeof *block);
 }
 
+/* A block that was taken for a process's is a slab's after all. */
+static void take_from_process(struct attribution *self, struct page_block *block)
+{
+	uint64_t *reason = block->use == BLOCK_USER_PAGE ? &self->summary->left_fault_pages : &self->summary->left_page_tables;
+	(*reason)--;
+	self->summary->left_slab_pages++;
+	block->use = BLOCK_HAS_OP;
+	self->process_blocks--;
+}
+
 /* The block is pages of a slab: its allocation makes no op. */
 static void block_serves_slab(struct attribution *self, struct page_block *block)
 {
-	window_take_back(self, block->op, block->profile);
-	window_release_id(self, block->id);
+	bool had_op = has_ops(block);
+	if (had_op) {
+		window_take_back(self, block->op, block->profile);
+		window_release_id(self, block->id);
+	} else {
+		take_from_process(self, block);
+	}
 	set_slab(self, &block->slab, new_slab(self));
 	self->slabs[block->slab - 1].recorded = true;
 	self->slab_blocks++;
-	self->summary->events_used--;
-	self->summary->events_left_out++;
-	self->summary->left_slab_pages++;
+	self->summary->events_used -= had_op;
+	self->summary->events_left_out += had_op;
+	self->summary->left_slab_pages += had_op;
 }
 
 /*
@@ -213,6 +234,10 @@ static void free_block(struct attribution *self, const struct attribution_event 
 	if (block->slab != 0) {
 		self->slabs[block->slab - 1].freed = true;
 		self->slab_blocks--;
+	} else if (block->use != BLOCK_HAS_OP) {
+		if (block->use == BLOCK_USER_PAGE)
+			processes_page_gone(self, event, block);
+		self->process_blocks--;
 	} else {
 		window_push(self, event, block->id, KMT_FREE, 0);
 		window_release_id(self, block->id);
@@ -225,14 +250,14 @@ static void free_overlapping(struct attribution *self, const struct attribution_
 {
 	struct page_block *block;
 	while ((block = block_covering(self, event->pfn, 0))) {
-		self->summary->reallocated += block->slab == 0;
+		self->summary->reallocated += has_ops(block);
 		free_block(self, event, block);
 	}
 	for (uint64_t frame = event->pfn + 1; frame < event->pfn + (1ull << event->order); frame++) {
 		block = find_block(self, frame);
 		if (!block)
 			continue;
-		self->summary->reallocated += block->slab == 0;
+		self->summary->reallocated += has_ops(block);
 		free_block(self, event, block);
 	}
 }
@@ -258,13 +283,26 @@ static void add_block(struct attribution *self, const struct attribution_event *
 	self->blocks_of_order[order]++;
 }
 
+/* A block without an op. */
+static void add_process_block(struct attribution *self, uint64_t first, unsigned order, const struct page_block *like)
+{
+	struct page_block *block = number_map_add(&self->blocks, first + 1, sizeof *block);
+	block->use = like->use;
+	block->space = like->space;
+	block->page = like->page;
+	block->order = (uint8_t)order;
+	self->blocks_of_order[order]++;
+	self->process_blocks++;
+}
+
 static void remember_neighbour(struct attribution *self, const struct attribution_event *event)
 {
 	if (!self->machine.frames_known)
 		self->neighbours[event->cpu % NEIGHBOURS] = (struct neighbour){event->pfn + 1, event->cpu, event->gfp};
 }
 
-void frames_page_alloc(struct attribution *self, const struct attribution_event *event)
+/* The frames are handed out: what was known of them is over. */
+static void begin_block(struct attribution *self, const struct attribution_event *event)
 {
 	free_overlapping(self, event);
 	if (self->machine.frames_known)
@@ -273,6 +311,17 @@ void frames_page_alloc(struct attribution *self, const struct attribution_event 
 	see_pages(self, event->pfn, event->order);
 	if (self->last_batched == event->pfn + 1)
 		self->last_batched = 0;
+}
+
+void frames_process_block(struct attribution *self, const struct attribution_event *event, const struct page_block *like)
+{
+	begin_block(self, event);
+	add_process_block(self, event->pfn, event->order, like);
+}
+
+void frames_page_alloc(struct attribution *self, const struct attribution_event *event)
+{
+	begin_block(self, event);
 	struct profile_row row = page_profile(event, OP_RECORDED, event->gfp);
 	add_block(self, event, event->pfn, event->order, window_profile(self, &row));
 	self->summary->events_used++;
@@ -285,6 +334,29 @@ static void leave_out_slab_free(struct attribution *self)
 	self->summary->left_slab_page_frees++;
 }
 
+static void leave_out_process_free(struct attribution *self)
+{
+	self->summary->events_left_out++;
+	self->summary->left_process_page_frees++;
+}
+
+/* The half of a block of the next order above, at *first, that is not the freed one; *first goes on with the other. */
+static uint64_t kept_half(const struct attribution_event *event, uint64_t *first, unsigned order)
+{
+	uint64_t kept = *first + (event->pfn < *first + (1ull << order) ? 1ull << order : 0);
+	*first = kept == *first ? *first + (1ull << order) : *first;
+	return kept;
+}
+
+/* A part of a huge page that was split, or of a top table. */
+static void split_process_block(struct attribution *self, const struct attribution_event *event, const struct page_block *block)
+{
+	struct page_block whole = *block;
+	uint64_t first = whole.key - 1;
+	for (unsigned order = whole.order; order-- > event->order;)
+		add_process_block(self, kept_half(event, &first, order), order, &whole);
+}
+
 /*
  * A part of a block is freed (split_page(), alloc_pages_exact()). MODEL: ops know whole blocks only, so the block is freed and
  * the rest of it is allocated anew in halves, quarters and so on; the rest may get another place by that, its size is right.
@@ -295,8 +367,7 @@ static void split_block(struct attribution *self, const struct attribution_event
 	struct profile_row row = *attribution_profile(self, whole.profile);
 	uint64_t first = whole.key - 1;
 	for (unsigned order = whole.order; order-- > event->order;) {
-		uint64_t kept = first + (event->pfn < first + (1ull << order) ? 1ull << order : 0);
-		first = kept == first ? first + (1ull << order) : first;
+		uint64_t kept = kept_half(event, &first, order);
 		row.what = OP_PAGE_ALLOC | order << 8 | (uint32_t)OP_UNSEEN << 16;
 		row.count = 0;
 		add_block(self, event, kept, order, window_profile(self, &row));
@@ -314,20 +385,27 @@ static void free_in_block(struct attribution *self, const struct attribution_eve
 		leave_out_slab_free(self);
 		return;
 	}
+	if (whole.use != BLOCK_HAS_OP) {
+		leave_out_process_free(self);
+		split_process_block(self, event, &whole);
+		return;
+	}
 	self->summary->events_used++;
 	if (whole.order > event->order)
 		split_block(self, event, &whole);
 }
 
-/* Frees blocks smaller than what is freed, which only happens where frees were not seen. Tells how many. */
-static uint64_t free_smaller(struct attribution *self, const struct attribution_event *event)
+/* Frees blocks smaller than what is freed, which only happens where frees were not seen. Tells how many had ops. */
+static uint64_t free_smaller(struct attribution *self, const struct attribution_event *event, bool *any_of_process)
 {
 	uint64_t freed = 0;
+	*any_of_process = false;
 	for (uint64_t frame = event->pfn; event->order > 0 && frame < event->pfn + (1ull << event->order); frame++) {
 		struct page_block *block = find_block(self, frame);
 		if (!block)
 			continue;
-		freed += block->slab == 0;
+		freed += has_ops(block);
+		*any_of_process = *any_of_process || block->use != BLOCK_HAS_OP;
 		free_block(self, event, block);
 	}
 	return freed;
@@ -375,10 +453,15 @@ void frames_page_free(struct attribution *self, const struct attribution_event *
 		free_in_block(self, event, block);
 		return;
 	}
-	uint64_t smaller = free_smaller(self, event);
+	bool of_process;
+	uint64_t smaller = free_smaller(self, event, &of_process);
 	if (smaller > 0) {
 		self->summary->events_used++;
 		self->summary->unseen_frees += smaller - 1;
+		return;
+	}
+	if (of_process) {
+		leave_out_process_free(self);
 		return;
 	}
 	if (free_older_slab(self, event)) {
@@ -401,7 +484,7 @@ void frames_neighbour(struct attribution *self, const struct attribution_event *
 	bool slab_flags = before.gfp & __GFP_COMP || (~before.gfp & (__GFP_NOWARN | __GFP_NORETRY)) == 0 ||
 	                  (self->machine.allocator == RECORDED_SLOB && before.gfp == (event->gfp & ~(gfp)__GFP_ZERO));
 	struct page_block *block = slab_flags ? find_block(self, before.key - 1) : NULL;
-	if (!block || block->slab != 0)
+	if (!block || !has_ops(block))
 		return;
 	block_serves_slab(self, block);
 	self->summary->slab_pages_by_neighbour++;

@@ -28,7 +28,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Events that wait until the addresses are derived. */
+/*
+ * Events that wait until the addresses are derived; in a recording with events of processes, so many wait all the time, because
+ * what a thread is is told by later ones.
+ */
 #define FIRST_EVENTS 65536u
 /* One read; the lines in it stay in the second-level cache while they are hashed and parsed. */
 #define READ_BYTES (256u << 10)
@@ -63,9 +66,10 @@ struct import {
 	struct fact_caches fact_caches;
 	struct attribution attribution;
 	struct trace_addresses addresses;
-	struct attribution_event *first_events;
-	size_t first_count;
-	bool begun; /* the first events were attributed */
+	struct event_queue waiting;
+	bool begun;      /* the first events were there */
+	bool processes;  /* take the events of processes */
+	bool look_ahead; /* some of them were seen */
 	struct kmt_writer *writer;
 	struct detail *details; /* up to a piece of them */
 	size_t detail_count;
@@ -137,6 +141,9 @@ static struct attribution_event import_event(struct import *import, const struct
 	                                  .ptr_state = text->ptr_state,
 	                                  .page_state = text->page_state,
 	                                  .ptr_digits = text->ptr_digits,
+	                                  .context = text->context,
+	                                  .task = text->task,
+	                                  .process = text->process,
 	                                  .has_pfn = text->has_pfn && !page_alloc_failed(text)};
 	const struct text_slice *site = text->kind == TEXT_MARK ? &text->mark : &text->call_site;
 	if (site->at)
@@ -177,11 +184,29 @@ static bool any_page_free(const struct attribution_event *events, size_t count)
 	return false;
 }
 
-/* Derives what the first events tell, and attributes them. */
+static bool attribute_first(struct import *import, struct error *error)
+{
+	struct event_queue *waiting = &import->waiting;
+	const struct attribution_event event = *queued_event(waiting, 0);
+	waiting->first = (waiting->first + 1) % waiting->room;
+	waiting->count--;
+	waiting->rss_stats -= event.kind == TEXT_RSS_STAT;
+	return attribution_event(&import->attribution, &event, error);
+}
+
+static bool attribute_waiting(struct import *import, struct error *error)
+{
+	while (import->waiting.count > 0)
+		if (!attribute_first(import, error))
+			return false;
+	return true;
+}
+
+/* Derives what the first events tell, and attributes them, where nothing of what comes later is needed for that. */
 static bool begin(struct import *import, struct error *error)
 {
-	const struct attribution_event *events = import->first_events;
-	size_t count = import->first_count;
+	const struct attribution_event *events = import->waiting.events;
+	size_t count = import->waiting.count;
 	import->begun = true;
 	import->addresses = trace_derive_addresses(events, count, fact_memory_frames(&import->facts));
 	import->summary.hashed_pointers = import->addresses.hashed;
@@ -191,13 +216,23 @@ static bool begin(struct import *import, struct error *error)
 	import->attribution.machine = (struct attribution_machine){.direct_map = import->addresses.direct_map,
 	                                                           .frames_known = import->addresses.frames_known,
 	                                                           .page_frees_seen = any_page_free(events, count),
+	                                                           .is_32bit = import->addresses.pointer_bits == 32,
 	                                                           .allocator = allocator};
-	for (size_t i = 0; i < count; i++)
-		if (!attribution_event(&import->attribution, &events[i], error))
-			return false;
-	free(import->first_events);
-	import->first_events = NULL;
-	return true;
+	return import->look_ahead || attribute_waiting(import, error);
+}
+
+/* Takes an event that came behind all that wait. */
+static bool push_event(struct import *import, const struct attribution_event *event, struct error *error)
+{
+	struct event_queue *waiting = &import->waiting;
+	import->look_ahead = import->look_ahead || text_is_of_processes(event->kind);
+	if (import->begun && !import->look_ahead)
+		return attribution_event(&import->attribution, event, error);
+	if (waiting->count == waiting->room && !attribute_first(import, error))
+		return false;
+	waiting->events[(waiting->first + waiting->count++) % waiting->room] = *event;
+	waiting->rss_stats += event->kind == TEXT_RSS_STAT;
+	return import->begun || waiting->count < waiting->room || begin(import, error);
 }
 
 static bool write_details(struct import *import, struct error *error)
@@ -280,8 +315,32 @@ static bool is_detail_only(const struct text_event *text)
 	return text->kind == TEXT_ZONE_LOCKED || text->kind == TEXT_PCPU_DRAIN || text->kind == TEXT_EXTFRAG;
 }
 
+/* Events of processes that nobody asked for: rss_stat has always been read, the others are of other kinds then. */
+static void leave_out_process(struct import *import, const struct text_event *text)
+{
+	bool known = text->kind == TEXT_RSS_STAT;
+	import->summary.events_left_out += known;
+	import->summary.left_zone_internal += known;
+	import->summary.events_unknown += !known;
+}
+
+/* They say nothing of the page allocator, so they are no details. */
+static bool take_process(struct import *import, const struct text_event *text, struct error *error)
+{
+	const struct attribution_event event = import_event(import, text);
+	if (text->cpu >= import->cpus_seen)
+		import->cpus_seen = text->cpu + 1;
+	return push_event(import, &event, error);
+}
+
 static bool take_event(struct import *import, const struct text_event *text, struct error *error)
 {
+	if (text_is_of_processes(text->kind)) {
+		if (import->processes)
+			return take_process(import, text, error);
+		leave_out_process(import, text);
+		return true;
+	}
 	import->summary.unknown_keys += text->unknown_keys;
 	if (text->cpu >= import->cpus_seen)
 		import->cpus_seen = text->cpu + 1;
@@ -293,10 +352,7 @@ static bool take_event(struct import *import, const struct text_event *text, str
 		import->summary.left_zone_internal++;
 		return true;
 	}
-	if (import->begun)
-		return attribution_event(&import->attribution, &event, error);
-	import->first_events[import->first_count++] = event;
-	return import->first_count < FIRST_EVENTS || begin(import, error);
+	return push_event(import, &event, error);
 }
 
 static void count_damaged(struct import *import)
@@ -321,10 +377,6 @@ static bool take_line(struct import *import, const char *at, const char *end, st
 	case TEXT_LOST:
 		summary->lines_lost_notice++;
 		import->lost_notices += text.lost > 0 ? text.lost : 1;
-		return true;
-	case TEXT_INTERNAL:
-		summary->events_left_out++;
-		summary->left_zone_internal++;
 		return true;
 	case TEXT_UNKNOWN:
 		summary->events_unknown++;
@@ -419,7 +471,7 @@ static bool read_text(struct import *import, struct error *error)
 		tell_progress(import);
 	}
 	take_cut_line(import);
-	return import->begun || begin(import, error);
+	return (import->begun || begin(import, error)) && attribute_waiting(import, error);
 }
 
 /* Every line is counted once; every op has its reason. */
@@ -431,9 +483,12 @@ static void check_laws(const struct import *import)
 	                                 sum->events_unknown + sum->lines_lost_notice + sum->lines_damaged);
 	SIM_ASSERT(sum->events_left_out == sum->left_slab_pages + sum->left_batched_duplicates + sum->left_zone_internal +
 	                                           sum->left_failed_allocs + sum->left_null_frees + sum->left_slab_page_frees +
-	                                           sum->left_no_pointer);
+	                                           sum->left_no_pointer + sum->left_fault_pages + sum->left_page_tables +
+	                                           sum->left_process_page_frees + sum->left_rss_stats + sum->left_switches +
+	                                           sum->left_wild_faults);
 	SIM_ASSERT(sum->ops == sum->events_used + sum->marks + sum->freed_before_recording + sum->pages_before_recording +
-	                               sum->unseen_allocs + sum->reallocated + sum->unseen_frees + sum->split_allocs);
+	                               sum->unseen_allocs + sum->reallocated + sum->unseen_frees + sum->split_allocs +
+	                               sum->process_ops);
 }
 
 static void fill_info(const struct import *import, struct trace_info *info)
@@ -484,7 +539,10 @@ static bool write_file(struct import *import, struct kmt_writer *writer, struct 
 	fill_info(import, &info);
 	info.caches = resolved.count;
 	sha256_final(&import->hash, info.sha256);
+	struct trace_space *spaces = processes_spaces(&import->attribution.processes);
 	struct kmt_tables tables = {.info = &info,
+	                            .spaces = spaces,
+	                            .space_count = import->attribution.processes.spaces_count,
 	                            .strings = &import->strings,
 	                            .profiles = resolved.profiles,
 	                            .profile_count = import->attribution.profiles.count,
@@ -494,6 +552,7 @@ static bool write_file(struct import *import, struct kmt_writer *writer, struct 
 	                            .facts = import->facts.facts,
 	                            .fact_count = import->facts.count};
 	bool written = kmt_write_tables(writer, &tables, error);
+	free(spaces);
 	caches_release(&resolved);
 	return written;
 }
@@ -510,9 +569,9 @@ static bool any_known_event(const struct import *import, struct error *error)
 	                 import->path, sum->lines);
 }
 
-static void import_init(struct import *import, const char *path, const struct progress *progress)
+static void import_init(struct import *import, const char *path, enum trace_processes processes, const struct progress *progress)
 {
-	*import = (struct import){.path = path, .progress = progress};
+	*import = (struct import){.path = path, .progress = progress, .processes = processes == TRACE_PROCESSES};
 	sha256_init(&import->hash);
 	string_table_init(&import->strings);
 	string_table_init(&import->names);
@@ -520,7 +579,8 @@ static void import_init(struct import *import, const char *path, const struct pr
 	/* Index 0 stands for events without a call site. */
 	string_table_index(&import->strings, "(not recorded)", strlen("(not recorded)"));
 	import->gfp_meanings = xcalloc(GFP_TEXTS_MAX, sizeof *import->gfp_meanings);
-	import->first_events = xcalloc(FIRST_EVENTS, sizeof *import->first_events);
+	import->waiting =
+	        (struct event_queue){.events = xcalloc(FIRST_EVENTS, sizeof *import->waiting.events), .room = FIRST_EVENTS};
 	import->details = xcalloc(KMT_PIECE_DETAILS, sizeof *import->details);
 	import->buffer = xcalloc(LINE_BYTES_MAX + READ_BYTES, 1);
 }
@@ -534,20 +594,21 @@ static void import_release(struct import *import)
 	string_table_release(&import->names);
 	string_table_release(&import->gfp_texts);
 	free(import->gfp_meanings);
-	free(import->first_events);
+	free(import->waiting.events);
 	free(import->details);
 	free(import->buffer);
 }
 
 /* Imports into an open, empty file. */
-static bool import_to_file(const char *path, int file, const char *name, const struct progress *progress,
-                           struct trace_summary *summary, struct error *error)
+static bool import_to_file(const char *path, int file, const char *name, enum trace_processes processes,
+                           const struct progress *progress, struct trace_summary *summary, struct error *error)
 {
 	struct import import;
-	import_init(&import, path, progress);
+	import_init(&import, path, processes, progress);
 	struct kmt_writer *writer = kmt_writer_create(file, name);
 	import.writer = writer;
 	attribution_init(&import.attribution, &import.summary, &import.strings, &import.names, writer);
+	import.attribution.later = &import.waiting;
 	import.input = decompress_open(path, &import.hash, error);
 	bool done = import.input && trace_facts_read(&import.facts, path, error);
 	if (done)
@@ -561,21 +622,21 @@ static bool import_to_file(const char *path, int file, const char *name, const s
 	return done;
 }
 
-bool trace_import(const char *path, const char *out, const struct progress *progress, struct trace_summary *summary,
-                  struct error *error)
+bool trace_import(const char *path, const char *out, enum trace_processes processes, const struct progress *progress,
+                  struct trace_summary *summary, struct error *error)
 {
 	struct new_file file;
 	if (!new_file_begin(&file, out, error))
 		return false;
-	bool done = import_to_file(path, file.file, out, progress, summary, error);
+	bool done = import_to_file(path, file.file, out, processes, progress, summary, error);
 	return new_file_end(&file, done, error) && done;
 }
 
-int trace_import_unnamed(const char *path, const struct progress *progress, struct error *error)
+int trace_import_unnamed(const char *path, enum trace_processes processes, const struct progress *progress, struct error *error)
 {
 	char *name;
 	int file = new_file_unnamed(&name, error);
-	if (file >= 0 && !import_to_file(path, file, name, progress, NULL, error)) {
+	if (file >= 0 && !import_to_file(path, file, name, processes, progress, NULL, error)) {
 		close(file);
 		file = -1;
 	}
@@ -587,6 +648,6 @@ struct trace *trace_open_any(const char *path, const struct progress *progress, 
 {
 	if (trace_is_native(path))
 		return trace_open(path, error);
-	int file = trace_import_unnamed(path, progress, error);
+	int file = trace_import_unnamed(path, TRACE_PROCESSES, progress, error);
 	return file < 0 ? NULL : kmt_open(file, path, error);
 }

@@ -100,6 +100,7 @@ void trace_report_text(FILE *out, const struct trace *trace)
 	print_rows(out, summary, "Each line is one of", "headers", "left_slab_pages");
 	print_rows(out, summary, "Left out", "left_slab_pages", "freed_before_recording");
 	print_rows(out, summary, "What could not be seen", "freed_before_recording", "ops");
+	print_rows(out, summary, "Processes", "process_ops", "");
 	print_machine(out, trace);
 	if (info->caches > 0)
 		fprintf(out, "\nCaches\n  %12s  %6s %6s %5s  %-7s %-5s %s\n", "allocs", "size", "given", "align", "flags", "",

@@ -7,7 +7,11 @@
 
 #define COUNT(member, help) \
 	{ \
-#member, offsetof(struct trace_summary, member), help \
+#member, offsetof(struct trace_summary, member), help, false \
+	}
+#define OF_PROCESSES(member, help) \
+	{ \
+#member, offsetof(struct trace_summary, member), help, true \
 	}
 
 const struct trace_count trace_counts[] = {
@@ -46,5 +50,17 @@ const struct trace_count trace_counts[] = {
         COUNT(last_line_cut, "1: the text ends in the middle of a line"),
         COUNT(first_damaged_line, "number of the first line that could not be read"),
         COUNT(ops, "ops written, with those before the recording and the unseen ones"),
-        {NULL, 0, NULL},
+        OF_PROCESSES(process_ops, "ops that make and end processes and their areas"),
+        OF_PROCESSES(processes, "processes, as far as they were seen"),
+        OF_PROCESSES(threads, "threads beside them"),
+        OF_PROCESSES(execs, "programs that they became (execve)"),
+        OF_PROCESSES(left_fault_pages, "page allocations left out: those of faults, which the model of processes makes"),
+        OF_PROCESSES(left_page_tables, "page allocations left out: page tables, likewise"),
+        OF_PROCESSES(left_process_page_frees, "page frees left out: those of both"),
+        OF_PROCESSES(left_rss_stats, "counters of resident pages (rss_stat): no ops, kept to be compared"),
+        OF_PROCESSES(left_switches, "switches left out: between tasks that are no processes"),
+        OF_PROCESSES(left_wild_faults, "faults left out: outside of user memory, or at an address that is not told"),
+        OF_PROCESSES(threads_apart, "processes that turned out too late to be threads of others"),
+        OF_PROCESSES(faults_without_page, "writing faults of which no page allocation was found"),
+        {NULL, 0, NULL, false},
 };

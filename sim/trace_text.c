@@ -2,8 +2,9 @@
  *
  * trace_text.c - names and key=value pairs of a line (interface: trace_text.h).
  *
- * Formats of the kmem events: include/trace/events/kmem.h of Linux 4.4 to 6.6. A value runs up to the space before the next key,
- * because call sites of modules ("f+0x1/0x2 [ext4]") hold spaces; the last one up to the end of the line.
+ * Events of processes are read in trace_text_process.c. Formats of the kmem events: include/trace/events/kmem.h of Linux 4.4
+ * to 6.6. A value runs up to the space before the next key, because call sites of modules ("f+0x1/0x2 [ext4]") hold spaces; the
+ * last one up to the end of the line.
  */
 #include "sim/trace_text.h"
 
@@ -115,6 +116,17 @@ static bool read_hex(struct text_slice text, uint64_t *value)
 	return all & HEX_DIGIT;
 }
 
+bool text_whole_hex(struct text_slice text, uint64_t *value)
+{
+	return read_hex(text, value);
+}
+
+bool text_whole_decimal(struct text_slice text, uint64_t *value)
+{
+	const char *at = text.at, *end = text.at + text.length;
+	return read_decimal(&at, end, value) && at == end;
+}
+
 static bool starts_with(struct text_slice text, const char *prefix)
 {
 	size_t length = strlen(prefix);
@@ -146,15 +158,13 @@ static bool read_frame(struct text_slice text, uint64_t *value)
 {
 	if (starts_with(text, "0x"))
 		return read_hex(without_0x(text), value);
-	const char *at = text.at;
-	return read_decimal(&at, text.at + text.length, value) && at == text.at + text.length;
+	return text_whole_decimal(text, value);
 }
 
 static bool read_size(struct text_slice text, uint32_t *value)
 {
 	uint64_t wide;
-	const char *at = text.at;
-	if (!read_decimal(&at, text.at + text.length, &wide) || at != text.at + text.length || wide > UINT32_MAX)
+	if (!text_whole_decimal(text, &wide) || wide > UINT32_MAX)
 		return false;
 	*value = (uint32_t)wide;
 	return true;
@@ -341,7 +351,7 @@ struct event_name {
 	enum text_kind kind;
 };
 
-static const struct event_name unknown_event = {TEXT_UNKNOWN, TEXT_MARK}, internal_event = {TEXT_INTERNAL, TEXT_MARK};
+static const struct event_name unknown_event = {TEXT_UNKNOWN, TEXT_MARK};
 
 static struct event_name event_of(enum text_kind kind)
 {
@@ -366,9 +376,11 @@ static struct event_name find_event(const char *at, size_t length)
 		break;
 	case 8:
 		if (IS("rss_stat"))
-			return internal_event;
+			return event_of(TEXT_RSS_STAT);
 		break;
 	case 12:
+		if (IS("sched_switch"))
+			return event_of(TEXT_SCHED_SWITCH);
 		if (IS("mm_page_free"))
 			return event_of(TEXT_PAGE_FREE);
 		if (IS("kmalloc_node"))
@@ -381,10 +393,16 @@ static struct event_name find_event(const char *at, size_t length)
 	case 15:
 		if (IS("kmem_cache_free"))
 			return event_of(TEXT_CACHE_FREE);
+		if (IS("page_fault_user"))
+			return event_of(TEXT_PAGE_FAULT);
 		break;
 	case 16:
 		if (IS("kmem_cache_alloc"))
 			return event_of(TEXT_CACHE_ALLOC);
+		break;
+	case 17:
+		if (IS("page_fault_kernel"))
+			return event_of(TEXT_PAGE_FAULT);
 		break;
 	case 18:
 		if (IS("tracing_mark_write"))
@@ -442,6 +460,8 @@ static enum text_line read_event(const struct text_head *head, const char *end, 
 		read_mark(event, colon + 1, end);
 		return TEXT_EVENT;
 	}
+	if (text_is_of_processes(name.kind))
+		return text_read_process(event, colon + 1, end) ? TEXT_EVENT : TEXT_DAMAGED;
 	unsigned has = 0;
 	if (!read_pairs(event, colon + 1, end, &has) || (has & needed[name.kind]) != needed[name.kind])
 		return TEXT_DAMAGED;

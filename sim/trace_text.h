@@ -36,12 +36,11 @@ extern const struct trace_format trace_format_ftrace, trace_format_perf;
 /* What a line is. */
 enum text_line {
 	TEXT_BLANK,
-	TEXT_HEADER,   /* comments, what the tools say of themselves, lines of stack traces */
-	TEXT_LOST,     /* events were lost here; text_event.lost says how many */
-	TEXT_EVENT,    /* of the kinds below */
-	TEXT_INTERNAL, /* an event that says nothing of allocations */
-	TEXT_UNKNOWN,  /* some other event */
-	TEXT_DAMAGED   /* no event can be read from it, or one without a value that it must have */
+	TEXT_HEADER,  /* comments, what the tools say of themselves, lines of stack traces */
+	TEXT_LOST,    /* events were lost here; text_event.lost says how many */
+	TEXT_EVENT,   /* of the kinds below */
+	TEXT_UNKNOWN, /* some other event */
+	TEXT_DAMAGED  /* no event can be read from it, or one without a value that it must have */
 };
 
 enum text_kind {
@@ -55,7 +54,32 @@ enum text_kind {
 	TEXT_ZONE_LOCKED,
 	TEXT_PCPU_DRAIN,
 	TEXT_EXTFRAG,
-	TEXT_MARK
+	TEXT_MARK,
+	/* Of processes: trace_text_process.c. */
+	TEXT_PAGE_FAULT,
+	TEXT_RSS_STAT,
+	TEXT_SCHED_SWITCH
+};
+
+static inline bool text_is_of_processes(unsigned kind)
+{
+	return kind >= TEXT_PAGE_FAULT && kind <= TEXT_SCHED_SWITCH;
+}
+
+/* Bits of a page fault's error code (arch/x86/include/asm/trap_pf.h). */
+enum { FAULT_PROTECTION = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_INSTRUCTION = 16 };
+
+/* What an event of a process tells; of the other kinds all of it is 0. */
+struct text_process {
+	int64_t rss_pages;   /* TEXT_RSS_STAT: what the counter is now; may be below 0 for a while */
+	uint32_t mm;         /* TEXT_RSS_STAT: the address space's number */
+	uint32_t next_task;  /* TEXT_SCHED_SWITCH */
+	uint32_t prev_task;  /* likewise */
+	uint32_t error_code; /* TEXT_PAGE_FAULT; the address is text_event.ptr */
+	uint8_t member;      /* TEXT_RSS_STAT: enum space_member */
+	bool current;        /* TEXT_RSS_STAT: the address space is that of the task that the line names */
+	bool has_mm;         /* TEXT_RSS_STAT: kernels before 5.6 do not tell it */
+	bool gone;           /* TEXT_SCHED_SWITCH: the task before never runs again (states X and Z) */
 };
 
 enum text_pointer {
@@ -85,6 +109,7 @@ struct text_event {
 	uint8_t ptr_digits;              /* hexadecimal digits the pointer was printed with, without 0x */
 	bool has_pfn;
 	struct text_slice call_site, gfp_flags, name, mark;
+	struct text_process process;
 };
 
 /* What the lines' heads have in common, and what header lines said. */
@@ -101,6 +126,14 @@ enum text_line text_read_line(struct text_reader *reader, const char *at, const 
 bool text_read_time(const char **at, const char *end, uint64_t *time_ns);
 /* Reads "[NNN]" at *at, moves *at behind it. */
 bool text_read_cpu(const char **at, const char *end, uint32_t *cpu);
+/* For the events of processes: numbers that fill a whole text. */
+bool text_whole_decimal(struct text_slice text, uint64_t *value);
+bool text_whole_hex(struct text_slice text, uint64_t *value);
+/*
+ * trace_text_process.c: what stands behind the event's name, as the kernel and as trace-cmd's plugins print it. false: the line
+ * is damaged.
+ */
+bool text_read_process(struct text_event *event, const char *at, const char *end);
 /* The CONTEXT_ bits of irq-info flags as ftrace prints them, "d.s1.". */
 uint8_t text_context(const char *flags, size_t length);
 /* The first byte from `at` on that is no space. */

@@ -6,6 +6,8 @@
 
 #include "sim/base.h"
 
+#include <string.h>
+
 /* The 64 clocks from `clock` on, which is in the window; those beyond the window are free. */
 static uint64_t taken_from(const struct data_bus *bus, const uint64_t *taken, uint64_t clock)
 {
@@ -39,15 +41,23 @@ uint64_t data_bus_find(const struct data_bus *bus, bool is_write, uint64_t from,
 	return from;
 }
 
+static void clear_words(struct data_bus *bus, uint64_t first, uint64_t count)
+{
+	for (unsigned direction = 0; direction < 2; direction++)
+		memset(&bus->taken[direction][first], 0, count * sizeof bus->taken[direction][0]);
+}
+
 /* Moves the window so that it holds the clocks before `end`. */
 static void move_window(struct data_bus *bus, uint64_t end)
 {
 	uint64_t first = (end - DATA_BUS_CLOCKS + 63) / 64 * 64;
 	uint64_t words = (first - bus->first) / 64;
-	for (uint64_t i = 0; i < words && i < DATA_BUS_WORDS; i++) {
-		uint64_t index = (bus->first / 64 + i) % DATA_BUS_WORDS;
-		bus->taken[false][index] = bus->taken[true][index] = 0;
-	}
+	if (words > DATA_BUS_WORDS)
+		words = DATA_BUS_WORDS;
+	uint64_t index = bus->first / 64 % DATA_BUS_WORDS;
+	uint64_t upper = index + words > DATA_BUS_WORDS ? DATA_BUS_WORDS - index : words;
+	clear_words(bus, index, upper);
+	clear_words(bus, 0, words - upper);
 	bus->first = first;
 }
 

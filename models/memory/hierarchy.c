@@ -90,6 +90,7 @@ static void access_linear(struct hierarchy_memory *hierarchy, struct mmu *mmu, c
 static cycle hierarchy_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
 {
 	struct hierarchy_memory *hierarchy = (struct hierarchy_memory *)memory;
+	*cost = (struct cost){0};
 	if (request->bytes == 0)
 		return 0;
 	struct access access = {.address = request->address, .bytes = request->bytes, .cpu = request->cpu, .kind = request->kind};

@@ -111,6 +111,7 @@ static cycle ideal_access(struct memory *memory, const struct memory_request *re
 	unsigned cpu = request->cpu;
 	bool writes = request->kind == ACCESS_STORE || request->kind == ACCESS_MODIFY;
 	SIM_ASSERT(cpu + 1 < WRITTEN);
+	*cost = (struct cost){0};
 	if (request->bytes == 0)
 		return 0;
 	uint64_t line_bytes = 1ull << ideal->line_shift;

@@ -280,15 +280,59 @@ struct missed {
 	uint32_t slot;
 };
 
-/* The line that had to go for the one that missed. Nobody waits for it. */
+/* The directory is told what is new in a cache, and what had to go. */
+static inline void note_taken(struct timed_memory *timed, const struct timed_stop *at, uint64_t line,
+                              const struct cache_taken *taken)
+{
+	if (at->cache->instances == 1)
+		return;
+	if (taken->evicted)
+		coherence_note_gone(timed->coherence, at->cache, at->instance, taken->evicted);
+	if (at->cache->spec->cores != 1)
+		coherence_note(timed->coherence, at->cache, at->instance, line);
+}
+
+/* A request takes a cache of the short path. */
+static inline void take_stop(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at,
+                             uint64_t request, struct cache_about about, struct reach reach, struct cost *cost,
+                             struct missed *miss)
+{
+	enter_level(timed, core, at->level, at->instance, request, &reach, cost);
+	miss->taken = at->cache->ops->take(at->cache, at->instance, request, about);
+	miss->reach = reach;
+	if (timed->coherence)
+		note_taken(timed, at, request >> at->cache->line_shift, &miss->taken);
+	if (at->level->recent)
+		remember(timed, at->level, at->instance, request, miss->taken.hit);
+}
+
+static cycle serve_taken(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
+                         struct cache_about about, const struct missed *taken, struct cost *cost);
+
+/*
+ * The line that had to go for the one that missed: it is written to the next level, whose own line has to go for it where it is
+ * not there, and so on. Nobody waits for it.
+ */
 static void give_away(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at, uint8_t region,
                       const struct missed *missed)
 {
+	const struct timed_stop *path = core->path[ACCESS_WRITEBACK].stop, *next;
 	const struct cache_about about = {
 	        .cpu = (uint16_t)core->cpu, .kind = ACCESS_WRITEBACK, .region = region, .flags = REQUEST_WHOLE_LINE};
-	const uint64_t request = way_tag(missed->taken.evicted) << at->cache->line_shift | WAY_DIRTY;
-	unsigned served_by = timed->served_by;
-	pass_on(timed, core, at->level->depth + 1, request, about, missed->reach, &timed->unseen);
+	const unsigned served_by = timed->served_by;
+	unsigned depth = at->level->depth + 1;
+	struct missed gone = *missed;
+	for (; gone.taken.gives && (next = &path[depth])->level; depth++) {
+		uint64_t request = way_tag(gone.taken.evicted) << next->cache->line_shift | WAY_DIRTY;
+		take_stop(timed, core, next, request, about, gone.reach, &timed->unseen, &gone);
+		if (gone.taken.fetches) {
+			serve_taken(timed, core, depth, request, about, &gone, &timed->unseen);
+			gone.taken.gives = false;
+		}
+	}
+	if (gone.taken.gives)
+		pass_on(timed, core, depth, way_tag(gone.taken.evicted) << at->cache->line_shift | WAY_DIRTY, about, gone.reach,
+		        &timed->unseen);
 	timed->served_by = served_by;
 }
 
@@ -315,32 +359,6 @@ static cycle end_merged(struct timed_memory *timed, const struct timed_core *cor
 		give_away(timed, core, at, about.region, missed);
 	timed->served_by = at->level->depth;
 	return done;
-}
-
-/* The directory is told what is new in a cache, and what had to go. */
-static inline void note_taken(struct timed_memory *timed, const struct timed_stop *at, uint64_t line,
-                              const struct cache_taken *taken)
-{
-	if (at->cache->instances == 1)
-		return;
-	if (taken->evicted)
-		coherence_note_gone(timed->coherence, at->cache, at->instance, taken->evicted);
-	if (at->cache->spec->cores != 1)
-		coherence_note(timed->coherence, at->cache, at->instance, line);
-}
-
-/* A request takes a cache of the short path. */
-static inline void take_stop(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at,
-                             uint64_t request, struct cache_about about, struct reach reach, struct cost *cost,
-                             struct missed *miss)
-{
-	enter_level(timed, core, at->level, at->instance, request, &reach, cost);
-	miss->taken = at->cache->ops->take(at->cache, at->instance, request, about);
-	miss->reach = reach;
-	if (timed->coherence)
-		note_taken(timed, at, request >> at->cache->line_shift, &miss->taken);
-	if (at->level->recent)
-		remember(timed, at->level, at->instance, request, miss->taken.hit);
 }
 
 /* The misses above the level that had the line at `done`: each has it now, the lowest first. */
@@ -561,6 +579,151 @@ static cycle access_line(struct timed_memory *timed, const struct timed_core *co
 	return done;
 }
 
+/* ---- lines, the short way ---- */
+
+/* A line that the first level, asked already, does not have. Returns when it is here. */
+static __attribute__((noinline)) cycle line_missed(struct timed_memory *timed, const struct timed_core *core, uint64_t request,
+                                                   struct cache_about about, const struct cache_taken *taken, cycle now,
+                                                   struct cost *cost)
+{
+	const struct timed_stop *first = &core->path[about.kind].stop[0];
+	struct missed missed = {.reach = {.now = now}, .taken = *taken};
+	enter_level(timed, core, first->level, first->instance, request, &missed.reach, cost);
+	remember(timed, first->level, first->instance, request, false);
+	timed->served_by = 0; /* a store that needs no fetch is served where it goes */
+	cycle done = serve_taken(timed, core, 0, request, about, &missed, cost);
+	if (cost != &timed->unseen) {
+		timed->counters.lines++;
+		++*timed->depth_counter[timed->served_by];
+	}
+	return done;
+}
+
+/* A request's turn at the first level's port. */
+static inline cycle enter_first(struct timed_memory *timed, const struct timed_entry *entry, cycle now)
+{
+	if (!entry->ports)
+		return now;
+	cycle at = port_set_take(entry->ports, entry->level->cache->spec->ports, now);
+	timed->counters.port_wait_cycles += at - now;
+	return at;
+}
+
+/* The first level has the line. *in_first: as line_quick() tells it. */
+static inline cycle line_here(struct timed_memory *timed, const struct timed_entry *entry, uint64_t line, cycle now,
+                              struct cost *cost, bool *in_first)
+{
+	cycle done = enter_first(timed, entry, now) + entry->level->latency;
+	timed->counters.lines++;
+	timed->counters.l1_hits++;
+	const struct fill *fill = fill_set_find(entry->fills, line, done);
+	*in_first = !fill;
+	if (!fill)
+		return done;
+	*cost = (struct cost){0};
+	cost->cycles[COST_L1] = done - now;
+	timed->counters.fill_waits++;
+	timed->counters.fill_wait_cycles += fill->ready - done;
+	cost->cycles[fill->part] += fill->ready - done;
+	return fill->ready;
+}
+
+/* Whether the first level's filter knows the line, for an access by this entry. */
+static inline bool is_recent(const struct timed_entry *entry, uint64_t line)
+{
+	uint64_t recent = entry->recent[line & entry->level->recent_mask];
+	return (recent | (entry->mark ^ 1)) == (line << 1 | 1);
+}
+
+/* Asks the first level for a line that the filter does not know. */
+static inline struct cache_taken take_first(struct timed_memory *timed, const struct timed_entry *entry,
+                                            const struct access *access, uint64_t line, uint64_t *request,
+                                            struct cache_about *about)
+{
+	*request = (access->address & ~WAY_MARKS) | (entry->mark ? WAY_DIRTY : 0);
+	*about = (struct cache_about){.cpu = access->cpu, .kind = access->kind, .region = access->region};
+	if (entry->mark && access->bytes == 1ull << entry->shift)
+		about->flags = REQUEST_WHOLE_LINE;
+	struct cache_taken taken = entry->stop->cache->ops->take(entry->stop->cache, entry->stop->instance, *request, *about);
+	if (taken.hit)
+		remember_hit(timed, entry->level, &entry->recent[line & entry->level->recent_mask], line, entry->mark);
+	return taken;
+}
+
+/* An access that lies in one line, by an entry with a short path or of a line that the filter knows. Returns when it is done; in
+ * *in_first whether all its cycles are the first level's: if not, *cost tells what they are. */
+static inline cycle line_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
+                               struct cost *cost, bool *in_first)
+{
+	const struct timed_entry *entry = &core->entry[access->kind];
+	uint64_t line = access->address >> entry->shift, request;
+	struct cache_about about;
+	if (is_recent(entry, line)) {
+		entry->level->cache->counters.accesses[access->kind]++;
+		entry->level->cache->counters.hits[access->kind]++;
+		return line_here(timed, entry, line, now, cost, in_first);
+	}
+	struct cache_taken taken = take_first(timed, entry, access, line, &request, &about);
+	if (taken.hit)
+		return line_here(timed, entry, line, now, cost, in_first);
+	*in_first = false;
+	*cost = (struct cost){0};
+	return line_missed(timed, core, request, about, &taken, now, cost);
+}
+
+/* The store of an access that loads and stores: nobody waits for it. */
+static inline void store_unseen(struct timed_memory *timed, const struct timed_core *core, struct access store, cycle now)
+{
+	store.kind = ACCESS_STORE;
+	const struct timed_entry *entry = &core->entry[ACCESS_STORE];
+	uint64_t line = store.address >> entry->shift, request;
+	struct cache_about about;
+	if (is_recent(entry, line)) {
+		entry->level->cache->counters.accesses[ACCESS_STORE]++;
+		entry->level->cache->counters.hits[ACCESS_STORE]++;
+		enter_first(timed, entry, now);
+		return;
+	}
+	struct cache_taken taken = take_first(timed, entry, &store, line, &request, &about);
+	if (taken.hit)
+		enter_first(timed, entry, now);
+	else
+		line_missed(timed, core, request, about, &taken, now, &timed->unseen);
+}
+
+/* Whether line_quick() may take an access of this kind in one line. */
+static inline bool is_quick(const struct timed_core *core, const struct access *access)
+{
+	const struct timed_entry *entry = &core->entry[access->kind];
+	return entry->stop || (entry->level && is_recent(entry, access->address >> entry->shift));
+}
+
+/*
+ * The usual case: an access in one line, the short way. Returns whether that was one; then *done is when it is done, and
+ * *in_first as of line_quick().
+ */
+static inline bool access_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
+                                struct cost *cost, cycle *done, bool *in_first)
+{
+	if (crosses(access, timed->line_shift))
+		return false;
+	if (access->kind != ACCESS_MODIFY) {
+		if (!is_quick(core, access))
+			return false;
+		*done = line_quick(timed, core, access, now, cost, in_first);
+		return true;
+	}
+	if (!core->modifies_quickly)
+		return false;
+	struct access load = *access;
+	load.kind = ACCESS_LOAD;
+	*done = line_quick(timed, core, &load, now, cost, in_first);
+	unsigned served_by = timed->served_by;
+	store_unseen(timed, core, *access, now);
+	timed->served_by = served_by;
+	return true;
+}
+
 /* A request on its way: its next line starts at `now`, those before it are done at `done`, and *cost tells why. */
 struct issue {
 	cycle now, done;
@@ -576,9 +739,35 @@ static void end_lookup(struct issue *issue)
 	issue->done = issue->now;
 }
 
+static void issue_line_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *line,
+                             struct issue *issue)
+{
+	struct cost parts;
+	bool in_first;
+	cycle done, before = issue->done;
+	if (!access_quick(timed, core, line, issue->now, &parts, &done, &in_first)) {
+		parts = (struct cost){0};
+		done = access_line(timed, core, line, issue->now, &parts);
+		in_first = false;
+	}
+	if (done <= before)
+		return;
+	if (in_first)
+		issue->cost->cycles[COST_L1] += done - before;
+	else if (issue->now == before)
+		cost_add(issue->cost, &parts);
+	else
+		cost_take_last(issue->cost, &parts, done - before);
+	issue->done = done;
+}
+
 static void issue_line(struct timed_memory *timed, const struct timed_core *core, const struct access *line, struct issue *issue)
 {
 	end_lookup(issue);
+	if (core->is_alone && !is_looked_up(timed)) {
+		issue_line_quick(timed, core, line, issue);
+		return;
+	}
 	if (issue->now == issue->done) {
 		issue->done = access_line(timed, core, line, issue->now, issue->cost);
 		return;
@@ -691,9 +880,11 @@ static size_t planned_entries(const struct timed_plan *plan, const struct access
 	return end;
 }
 
-static void end_planned(struct timed_plan *plan)
+static void end_planned(struct timed_memory *timed)
 {
+	struct timed_plan *plan = timed->plan;
 	plan->next++;
+	timed->is_planned = plan->next < plan->requests;
 	plan->has_lines = plan->has_lines && plan->next < plan->requests;
 	SIM_ASSERT(plan->next < plan->requests || plan->at == plan->made);
 }
@@ -710,9 +901,10 @@ static cycle access_planned(struct timed_memory *timed, struct timed_core *core,
 	if (plan->has_lines && out->bytes == planned->bytes && plan->cycles[plan->at] == 0 && !is_reference(out) &&
 	    !crosses(out, timed->line_shift) && (in_first = timed_plan_hit(timed, out, request->now)) > 0) {
 		plan->at++;
-		end_planned(plan);
+		end_planned(timed);
 		return in_first;
 	}
+	*cost = (struct cost){0};
 	size_t end = planned_entries(plan, planned);
 	uint64_t cycles = plan->is_refused && plan->next + 1 == plan->requests ? plan->refused_cycles : 0;
 	for (size_t i = plan->at; i < end; i++)
@@ -722,43 +914,36 @@ static cycle access_planned(struct timed_memory *timed, struct timed_core *core,
 	timed->kept_cycles = 0;
 	access_entries(timed, core, out, end - plan->at, request->address, &issue);
 	plan->at = end;
-	end_planned(plan);
+	end_planned(timed);
 	return 0;
 }
 
-/*
- * The usual case: a line that the first level's filter knows. Returns whether it was one, and in *in_first its cycles if it takes
- * nothing but those of the first level, which *cost then does not have.
- */
-static inline bool access_recent(struct timed_memory *timed, const struct timed_core *core, const struct access *access,
-                                 cycle now, struct cost *cost, cycle *in_first)
+static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, struct timed_core *core,
+                                                   const struct memory_request *request, struct mmu_place place,
+                                                   struct cost *cost)
 {
-	const struct timed_entry *entry = &core->entry[access->kind];
-	struct timed_level *level = entry->level;
-	if (!level)
-		return false;
-	uint64_t line = access->address >> entry->shift;
-	if ((entry->recent[line & level->recent_mask] | (entry->mark ^ 1)) != (line << 1 | 1) || crosses(access, entry->shift))
-		return false;
-	cycle at = now;
-	if (entry->ports) {
-		at = port_set_take(entry->ports, level->cache->spec->ports, now);
-		timed->counters.port_wait_cycles += at - now;
-	}
-	cycle done = at + level->latency;
-	const struct fill *fill = fill_set_find(entry->fills, line, done);
-	*in_first = fill ? 0 : done - now;
-	if (fill) {
-		cost->cycles[COST_L1] += done - now;
-		timed->counters.fill_waits++;
-		timed->counters.fill_wait_cycles += fill->ready - done;
-		cost->cycles[fill->part] += fill->ready - done;
-	}
-	level->cache->counters.accesses[access->kind]++;
-	level->cache->counters.hits[access->kind]++;
-	timed->counters.lines++;
-	timed->counters.l1_hits++;
-	return true;
+	struct access access = {.address = place.is_known ? place.physical : request->address,
+	                        .bytes = request->bytes,
+	                        .cpu = request->cpu,
+	                        .kind = request->kind,
+	                        .region = place.region};
+	SIM_ASSERT(place.is_known || !core->mmu->walker || translation_canonical(core->mmu->walker->mode, access.address));
+	cycle done;
+	bool in_first;
+	if (place.is_known && !request->is_locked &&
+	    access_quick(timed, core, &access, request->now, cost, &done, &in_first))
+		return in_first ? done - request->now : 0;
+	*cost = (struct cost){0};
+	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
+	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
+	timed->to_linear = request->address - access.address;
+	if (place.is_known)
+		access_physical(timed, core, &access, &issue);
+	else
+		access_linear(timed, core, &access, &issue);
+	if (request->is_locked)
+		cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
+	return 0;
 }
 
 static cycle timed_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
@@ -766,28 +951,31 @@ static cycle timed_access(struct memory *memory, const struct memory_request *re
 	struct timed_memory *timed = (struct timed_memory *)memory;
 	SIM_ASSERT(request->cpu < timed->cpus);
 	struct timed_core *core = &timed->core[request->cpu];
-	struct access access = {.address = request->address, .bytes = request->bytes, .cpu = request->cpu, .kind = request->kind};
-	cycle in_first;
-	if (access.bytes == 0)
+	const uint64_t address = request->address;
+	const unsigned kind = request->kind;
+	struct mmu_place place = {.physical = address, .is_known = true};
+	if (request->bytes == 0) {
+		*cost = (struct cost){0};
 		return 0;
-	if (timed->plan && timed->plan->next < timed->plan->requests)
+	}
+	if (timed->is_planned)
 		return access_planned(timed, core, request, cost);
-	bool is_physical = !core->mmu;
-	if (core->mmu && (mmu_recent_access(core->mmu, &access, &access) || mmu_known_access(core->mmu, &access, &access)))
-		is_physical = true;
-	SIM_ASSERT(is_physical || !core->mmu->walker || translation_canonical(core->mmu->walker->mode, access.address));
-	if (is_physical && !request->is_locked && access_recent(timed, core, &access, request->now, cost, &in_first))
-		return in_first;
-	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
-	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
-	timed->to_linear = request->address - access.address;
-	if (is_physical)
-		access_physical(timed, core, &access, &issue);
-	else
-		access_linear(timed, core, &access, &issue);
-	if (request->is_locked)
-		cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
-	return 0;
+	if (core->mmu) {
+		place = mmu_recent_access(core->mmu, address, request->bytes, kind);
+		if (!place.is_known)
+			place = mmu_known_access(core->mmu, address, request->bytes, kind);
+	}
+	/* The usual case: one line, which the first level's filter knows. */
+	const struct timed_entry *entry = &core->entry[kind];
+	const uint64_t line = place.physical >> entry->shift;
+	if (!place.is_known || !entry->level || ((address ^ (address + request->bytes - 1)) >> timed->line_shift) != 0 ||
+	    !is_recent(entry, line))
+		return access_slow(timed, core, request, place, cost);
+	bool in_first;
+	entry->level->cache->counters.accesses[kind]++;
+	entry->level->cache->counters.hits[kind]++;
+	cycle done = line_here(timed, entry, line, request->now, cost, &in_first);
+	return in_first ? done - request->now : 0;
 }
 
 static size_t timed_plan(struct memory *memory, const struct access *requests, size_t count)

@@ -58,6 +58,8 @@ struct timed_entry {
 	uint64_t *recent;
 	unsigned shift; /* log2 of the cache's line */
 	uint64_t mark;  /* 1: a writable line is needed */
+	/* The short path, where no other core has a say in it; NULL: there is none. */
+	const struct timed_stop *stop;
 };
 
 struct timed_core {
@@ -66,6 +68,8 @@ struct timed_core {
 	unsigned stop;                          /* of the interconnect */
 	cycle *walker;                          /* when each is free again; owned */
 	uint8_t instance[HIERARCHY_CACHES_MAX]; /* that it uses of each cache */
+	bool is_alone;         /* no other core has a say in its requests */
+	bool modifies_quickly; /* loads and stores both have short paths */
 	struct timed_entry entry[ACCESS_KINDS];
 	struct timed_path path[ACCESS_KINDS];
 };
@@ -120,6 +124,7 @@ struct timed_memory {
 	struct coherence *coherence; /* NULL: no two cores have caches of their own; owned */
 	uint64_t *depth_counter[CACHE_LEVELS_MAX + 2];
 	unsigned served_by;   /* depth of the level that had the last line asked for; `levels`: memory, one more: another core */
+	bool is_planned;      /* the next request was told of before (timed_plan.h) */
 	bool is_foreseen;     /* the host knows what the request on its way will look at */
 	uint64_t to_linear;   /* of the access at work: what its physical address lacks to its linear one */
 	struct cost unseen;   /* cycles that nobody waits for */

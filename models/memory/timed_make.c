@@ -165,14 +165,30 @@ static void make_path(struct timed_memory *timed, struct timed_core *core, unsig
 	}
 }
 
+/* Accesses of one line may go from their entry straight to the short path. */
+static void make_quick(const struct timed_memory *timed, struct timed_core *core, unsigned kind)
+{
+	const struct timed_stop *first = &core->path[kind].stop[0];
+	struct timed_entry *entry = &core->entry[kind];
+	if (!timed->coherence && first->level && first->level == entry->level)
+		entry->stop = first;
+}
+
 /* Prefetches are told to the directory when they are made, which is the long way. */
 static void make_short_paths(struct timed_memory *timed)
 {
 	timed->leaves_core = timed->coherence ? timed->coherence->first_shared : UINT_MAX;
 	for (unsigned cpu = 0; cpu < timed->cpus; cpu++)
 		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
-			if (kind != ACCESS_PREFETCH && kind != ACCESS_MODIFY)
+			if (kind != ACCESS_PREFETCH && kind != ACCESS_MODIFY) {
 				make_path(timed, &timed->core[cpu], kind);
+				make_quick(timed, &timed->core[cpu], kind);
+			}
+	for (unsigned cpu = 0; cpu < timed->cpus; cpu++) {
+		struct timed_core *core = &timed->core[cpu];
+		core->is_alone = !timed->coherence;
+		core->modifies_quickly = core->entry[ACCESS_LOAD].stop && core->entry[ACCESS_STORE].stop && !timed->modify_is_load;
+	}
 }
 
 static void make_cores(struct timed_memory *timed, struct mmu *mmu)

@@ -263,6 +263,7 @@ size_t timed_plan_make(struct timed_memory *timed, const struct access *requests
 		count = translate(timed, count);
 	plan->requests = (unsigned)count;
 	plan->next = 0;
+	timed->is_planned = count > 0;
 	if (count > 0)
 		look_up_caches(timed);
 	return count;

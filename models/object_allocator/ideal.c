@@ -13,6 +13,7 @@
  * Invariants: a slab is on its cache's list exactly if it has a free place; the bits of its used places are its live objects;
  * no slab is empty.
  */
+#include "models/kernel_code.h"
 #include "models/object_allocator/frame_map.h"
 
 #include "models/settings.h"
@@ -193,7 +194,7 @@ static bool grow(struct ideal *ideal, cache_id id, gfp flags, unsigned cpu)
 {
 	struct ideal_cache *cache = &ideal->caches[id.nr];
 	unsigned order = order_of(cache->size);
-	step_spend(ideal->wiring.steps, ideal->wiring.settings->cost.slub_new_slab);
+	step_run(ideal->wiring.steps, CODE_SLUB_NEW_SLAB, ideal->wiring.settings->cost.slub_new_slab);
 	ideal->counters.slab_requests++;
 	pfn first = page_alloc(ideal->wiring.pages, order, (flags & ~(gfp)__GFP_ZERO) | (order ? __GFP_COMP : 0), cpu);
 	if (first.nr == UINT32_MAX) {
@@ -222,7 +223,7 @@ static void free_slab(struct ideal *ideal, uint32_t nr, unsigned cpu)
 	struct ideal_slab *slab = &ideal->slabs[nr];
 	struct ideal_cache *cache = &ideal->caches[slab->cache.nr];
 	pfn first = slab->first;
-	step_spend(ideal->wiring.steps, ideal->wiring.settings->cost.slub_discard);
+	step_run(ideal->wiring.steps, CODE_SLUB_DISCARD, ideal->wiring.settings->cost.slub_discard);
 	frame_map_set(&ideal->frames, first, 1, 0);
 	ideal->counters.slabs_freed++;
 	ideal->pages -= 1ull << slab->order;
@@ -261,7 +262,7 @@ static struct object ideal_alloc(struct object_allocator *objects, cache_id id, 
 	struct ideal *ideal = ideal_of(objects);
 	struct ideal_cache *cache = cache_of(ideal, id);
 	struct object object = {.bytes_alloc = cache->size, .cache = id};
-	step_spend(ideal->wiring.steps, ideal->wiring.settings->cost.slub_alloc);
+	step_run(ideal->wiring.steps, CODE_SLUB_ALLOC, ideal->wiring.settings->cost.slub_alloc);
 	if (!cache->with_room && !grow(ideal, id, flags, cpu))
 		return object;
 	uint32_t nr = cache->with_room - 1;
@@ -319,7 +320,7 @@ static enum object_free_result find(const struct ideal *ideal, vaddr at, uint32_
 static void free_place(struct ideal *ideal, uint32_t nr, uint32_t place, unsigned cpu)
 {
 	struct ideal_slab *slab = &ideal->slabs[nr];
-	step_spend(ideal->wiring.steps, ideal->wiring.settings->cost.slub_free);
+	step_run(ideal->wiring.steps, CODE_SLUB_FREE, ideal->wiring.settings->cost.slub_free);
 	touch(ideal, slab);
 	slab->used[place / BITS] &= ~(1ull << place % BITS);
 	slab->live--;

@@ -3,6 +3,7 @@
  * kmalloc.c - the table of size classes, making the kmalloc caches, and large requests (interface, source and invariants:
  * kmalloc.h).
  */
+#include "models/kernel_code.h"
 #include "models/object_allocator/kmalloc.h"
 
 #include "models/object_allocator/slab_common.h"
@@ -129,7 +130,7 @@ void kmalloc_touch_slab(const struct kmalloc *kmalloc, uint32_t size, gfp flags)
 {
 	struct steps *steps = kmalloc->wiring->steps;
 	uint32_t pointer_bytes = kmalloc->wiring->layout->direct_map >> 32 ? 8 : 4;
-	step_spend(steps, kmalloc->wiring->settings->cost.kmalloc_slab);
+	step_run(steps, CODE_KMALLOC, kmalloc->wiring->settings->cost.kmalloc_slab);
 	if (size <= KMALLOC_TABLE_MAX)
 		step_read(steps, vaddr_of(kmalloc->size_index_at.addr + (size - 1) / 8), 1);
 	uint32_t entry = kmalloc_type(kmalloc, flags) * (KMALLOC_SHIFT_HIGH + 1) + kmalloc_index(kmalloc, size);
@@ -139,7 +140,7 @@ void kmalloc_touch_slab(const struct kmalloc *kmalloc, uint32_t size, gfp flags)
 struct object kmalloc_large(struct kmalloc *kmalloc, uint32_t size, gfp flags, unsigned cpu)
 {
 	const struct object_allocator_wiring *wiring = kmalloc->wiring;
-	step_spend(wiring->steps, wiring->settings->cost.kmalloc_large);
+	step_run(wiring->steps, CODE_KMALLOC_LARGE, wiring->settings->cost.kmalloc_large);
 	unsigned order = get_order(size);
 	struct object object = {.at = VADDR_NULL, .bytes_alloc = PAGE_SIZE << order, .cache = CACHE_NONE};
 	if (order >= ORDERS) {
@@ -179,7 +180,7 @@ enum object_free_result kfree_large(struct kmalloc *kmalloc, vaddr at, unsigned 
 		return OBJECT_FREE_NOT_OBJECT;
 	/* The order stands in the second struct page of a compound page. */
 	step_read(wiring->steps, layout_struct_page(wiring->layout, block->first), 2 * wiring->layout->page_struct_bytes);
-	step_spend(wiring->steps, wiring->settings->cost.kfree_large);
+	step_run(wiring->steps, CODE_KFREE_LARGE, wiring->settings->cost.kfree_large);
 	enum page_free_result result = page_free(wiring->pages, block->first, block->order, cpu);
 	SIM_ASSERT(result == PAGE_FREE_OK);
 	frame_map_set(&kmalloc->frames, block->first, 1, 0);

@@ -19,6 +19,7 @@
  * MODEL: slabs of SLAB_TYPESAFE_BY_RCU caches go back to the page allocator at once, not after a grace period.
  * MODEL: without CONFIG_NUMA, so a failed slab allocation is not tried again without __GFP_THISNODE.
  */
+#include "models/kernel_code.h"
 #include "models/object_allocator/slab.h"
 
 #include "models/object_allocator/cache_tunables.h"
@@ -299,7 +300,7 @@ static uint32_t cache_grow_begin(struct slab_allocator *allocator, struct slab_c
 {
 	gfp local_flags = flags & ~(gfp)__GFP_NOFAIL & (GFP_CONSTRAINT_MASK | GFP_RECLAIM_MASK);
 	step_path(allocator->steps, PATH_PAGES);
-	step_spend(allocator->steps, costs(allocator)->slab_grow);
+	step_run(allocator->steps, CODE_SLAB_GROW, costs(allocator)->slab_grow);
 	if (local_flags & __GFP_DIRECT_RECLAIM)
 		step_irqs(allocator->steps, IRQS_ENABLE);
 	read_cache(allocator, cache, CACHE_ALLOCFLAGS, INT_BYTES);
@@ -349,7 +350,7 @@ void slab_destroy_one(struct slab_allocator *allocator, uint32_t number, unsigne
 	uint64_t off_slab_freelist = cache->geometry.flags & CFLGS_OFF_SLAB ? slab->freelist : 0;
 	pfn frame = pfn_of(slab->frame);
 	step_path(allocator->steps, PATH_PAGES);
-	step_spend(allocator->steps, costs(allocator)->slab_destroy);
+	step_run(allocator->steps, CODE_SLAB_DESTROY, costs(allocator)->slab_destroy);
 	step_read(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_FREELIST), POINTER_BYTES);
 	read_cache(allocator, cache, CACHE_FLAGS, INT_BYTES);
 	step_update(allocator->steps, slab_page_field(allocator, slab, 0), POINTER_BYTES);
@@ -444,7 +445,7 @@ static bool cache_alloc_refill(struct slab_allocator *allocator, struct slab_cac
 		batch = BATCHREFILL_LIMIT;
 	struct array_cache *shared = cache->node.shared;
 	vaddr at = slab_array_address(allocator, cache, cpu);
-	step_spend(allocator->steps, costs(allocator)->slab_refill);
+	step_run(allocator->steps, CODE_SLAB_REFILL, costs(allocator)->slab_refill);
 	find_array(allocator, cache);
 	read_int(allocator, at, ARRAY_BATCHCOUNT);
 	read_int(allocator, at, ARRAY_TOUCHED);
@@ -507,7 +508,7 @@ struct object slab_do_alloc(struct slab_allocator *allocator, struct slab_cache 
 {
 	SIM_ASSERT(cpu < allocator->rules.cpus);
 	struct array_cache *array = cpu_array(cache, cpu);
-	step_spend(allocator->steps, costs(allocator)->slab_alloc);
+	step_run(allocator->steps, cache->kmalloc ? CODE_SLAB_KMALLOC : CODE_SLAB_ALLOC, costs(allocator)->slab_alloc);
 	step_irqs(allocator->steps, IRQS_SAVE);
 	find_array(allocator, cache);
 	read_int(allocator, slab_array_address(allocator, cache, cpu), ARRAY_AVAIL);
@@ -557,7 +558,7 @@ void slab_free_block(struct slab_allocator *allocator, struct slab_cache *cache,
 {
 	struct slab_node *node = &cache->node;
 	step_path(allocator->steps, PATH_LISTS);
-	step_spend(allocator->steps, costs(allocator)->slab_free_object * count);
+	step_run(allocator->steps, CODE_SLAB_FREE_OBJECT, costs(allocator)->slab_free_object * count);
 	update_node(allocator, cache, NODE_FREE_OBJECTS, POINTER_BYTES);
 	node->free_objects += count;
 	for (uint32_t i = 0; i < count; i++)
@@ -609,7 +610,7 @@ static void cache_flusharray(struct slab_allocator *allocator, struct slab_cache
 	uint32_t batch = array->batchcount;
 	uint32_t doomed = 0;
 	vaddr at = slab_array_address(allocator, cache, cpu);
-	step_spend(allocator->steps, costs(allocator)->slab_flush);
+	step_run(allocator->steps, CODE_SLAB_FLUSH, costs(allocator)->slab_flush);
 	step_path(allocator->steps, PATH_LISTS);
 	read_int(allocator, at, ARRAY_BATCHCOUNT);
 	find_node(allocator, cache);
@@ -654,7 +655,7 @@ static void record_free(struct slab_allocator *allocator, const struct slab *sla
 {
 	const struct slab_cache *cache = slab->cache;
 	vaddr at = slab_array_address(allocator, cache, cpu);
-	step_spend(allocator->steps, costs(allocator)->slab_free);
+	step_run(allocator->steps, cache->kmalloc ? CODE_SLAB_KFREE : CODE_SLAB_FREE, costs(allocator)->slab_free);
 	touch_virt_to_slab(allocator, slab, object);
 	step_read(allocator->steps, slab_page_field(allocator, slab, SLAB_PAGE_CACHE), POINTER_BYTES);
 	step_irqs(allocator->steps, IRQS_SAVE);
@@ -910,7 +911,7 @@ struct object_allocator *object_allocator_slab_create(const struct object_alloca
 	allocator->rules = rules;
 	allocator->merge = wiring->settings->kernel.slab_merge;
 	allocator->freelist_random = wiring->settings->kernel.slab_freelist_random;
-	allocator->node_stat_offset = layout_per_cpu_alloc(wiring->layout, PER_CPU_NODESTAT_BYTES);
+	allocator->node_stat_offset = layout_per_cpu_alloc(wiring->layout, PER_CPU_NODESTAT_BYTES, PER_CPU_ALIGN_MIN);
 	rng_init(&allocator->freelist_rng, wiring->seed, "slab freelists");
 	allocator->arena_units = ((size_t)wiring->pages->end_pfn + 1) * ARENA_UNITS_PER_FRAME;
 	allocator->arena = lazy_alloc(allocator->arena_units, SLAB_UNIT);

@@ -53,8 +53,8 @@ static void make_room(struct slab_allocator *allocator, struct slab_cache *cache
 	uint32_t shared = geometry->shared * geometry->batchcount;
 	if (geometry->limit > cache->array_room) {
 		cache->array_room = geometry->limit;
-		cache->array_at =
-		        layout_per_cpu_alloc(allocator->wiring.layout, ARRAY_CACHE_BYTES + POINTER_BYTES * geometry->limit);
+		cache->array_at = layout_per_cpu_alloc(allocator->wiring.layout,
+		                                       ARRAY_CACHE_BYTES + POINTER_BYTES * geometry->limit, POINTER_BYTES);
 	}
 	if (shared > cache->shared_room) {
 		cache->shared_room = shared;
@@ -92,7 +92,7 @@ static struct slab_cache *take_id(struct slab_allocator *allocator)
 	cache->descriptor = layout_kernel_data(layout, KMEM_CACHE_BYTES);
 	cache->node_at = layout_kernel_data(layout, KMEM_CACHE_NODE_BYTES);
 	cache->array_room = ARRAY_LIMIT_MAX;
-	cache->array_at = layout_per_cpu_alloc(layout, ARRAY_CACHE_BYTES + POINTER_BYTES * ARRAY_LIMIT_MAX);
+	cache->array_at = layout_per_cpu_alloc(layout, ARRAY_CACHE_BYTES + POINTER_BYTES * ARRAY_LIMIT_MAX, POINTER_BYTES);
 	if (allocator->rules.cpus > 1) {
 		cache->shared_room = SHARED_LIMIT_MAX;
 		cache->shared_at = layout_kernel_data(layout, ARRAY_CACHE_BYTES + POINTER_BYTES * SHARED_LIMIT_MAX);

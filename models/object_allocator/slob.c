@@ -23,6 +23,7 @@
  * MODEL: kfree() of a cache's object frees it with the cache's size; the kernel takes a header for granted and corrupts its heap.
  * MODEL: cache_destroy() of a cache with live objects is refused, as the port asks for; SLOB does not know of them and succeeds.
  */
+#include "models/kernel_code.h"
 #include "models/object_allocator/kmalloc.h"
 #include "models/object_allocator/slab_common.h"
 #include "models/object_allocator/slob_heap.h"
@@ -145,7 +146,7 @@ static uint32_t take_whole_entry(struct slob *slob)
 
 static vaddr whole_alloc(struct slob *slob, cache_id cache, unsigned order, gfp flags, unsigned cpu)
 {
-	step_spend(slob->wiring.steps, slob->wiring.settings->cost.slob_whole_page);
+	step_run(slob->wiring.steps, CODE_SLOB_WHOLE_PAGE, slob->wiring.settings->cost.slob_whole_page);
 	slob->heap.counters.slob_whole_page_requests++;
 	pfn first = order < ORDERS ? page_alloc(slob->wiring.pages, order, flags, cpu) : PFN_NONE;
 	if (first.nr == UINT32_MAX) {
@@ -164,7 +165,7 @@ static vaddr whole_alloc(struct slob *slob, cache_id cache, unsigned order, gfp 
 static void whole_free(struct slob *slob, uint32_t entry, unsigned cpu)
 {
 	struct slob_whole block = slob->whole[entry];
-	step_spend(slob->wiring.steps, slob->wiring.settings->cost.slob_free_page);
+	step_run(slob->wiring.steps, CODE_SLOB_FREE_PAGE, slob->wiring.settings->cost.slob_free_page);
 	slob->whole[entry] = (struct slob_whole){.first = PFN_NONE, .order = slob->whole_unused};
 	slob->whole_unused = entry + 1;
 	frame_map_set(&slob->heap.frames, block.first, 1, 0);

@@ -15,6 +15,7 @@
  * Invariants: blocks of a page ascend and do not touch; units = sum of its blocks; largest >= each; a page is on a list exactly
  * if it has free units, and never has all units free.
  */
+#include "models/kernel_code.h"
 #include "models/object_allocator/slob_heap.h"
 #include "sim/list_steps.h"
 
@@ -334,7 +335,7 @@ void slob_heap_init(struct slob_heap *heap, const struct object_allocator_wiring
 	heap->pages = xcalloc(heap->capacity, sizeof *heap->pages);
 	heap->bodies = xcalloc(heap->capacity, sizeof *heap->bodies);
 	frame_map_init(&heap->frames, wiring->pages->end_pfn);
-	heap->node_stat_offset = layout_per_cpu_alloc(wiring->layout, PER_CPU_NODESTAT_BYTES);
+	heap->node_stat_offset = layout_per_cpu_alloc(wiring->layout, PER_CPU_NODESTAT_BYTES, PER_CPU_ALIGN_MIN);
 	heap->lock = layout_kernel_data(wiring->layout, sizeof(uint32_t));
 	layout_name(wiring->layout, heap->lock, sizeof(uint32_t), "slob_lock", "");
 	for (uint32_t list = 0; list < SLOB_LISTS; list++) {
@@ -529,7 +530,7 @@ struct slob_place slob_heap_alloc(struct slob_heap *heap, uint32_t size, uint32_
 	enum slob_list list = list_of_size(size);
 	uint32_t units = slob_units(size);
 	const struct cost_settings *cost = &heap->wiring->settings->cost;
-	step_spend(heap->wiring->steps, cost->slob_alloc);
+	step_run(heap->wiring->steps, CODE_SLOB_ALLOC, cost->slob_alloc);
 	step_lock_irqsave(heap->wiring->steps, heap->lock);
 	step_read(heap->wiring->steps, heap->heads[list], WORD);
 	struct slob_place place = place_on_list(heap, list, units, align, align_offset);
@@ -539,7 +540,7 @@ struct slob_place slob_heap_alloc(struct slob_heap *heap, uint32_t size, uint32_
 	} else {
 		heap->counters.slob_list_misses++;
 		step_path(heap->wiring->steps, PATH_PAGES);
-		step_spend(heap->wiring->steps, cost->slob_new_page);
+		step_run(heap->wiring->steps, CODE_SLOB_NEW_PAGE, cost->slob_new_page);
 		place = place_on_new_page(heap, list, units, align, align_offset, flags, cpu);
 	}
 	heap->counters.slob_allocs += place.page != 0;
@@ -721,7 +722,7 @@ void slob_heap_free(struct slob_heap *heap, struct slob_place place, uint32_t si
 	struct slob_page *entry = &heap->pages[place.page];
 	struct slob_block run = {.offset = (uint16_t)(place.offset / SLOB_UNIT), .units = (uint16_t)slob_units(size)};
 	heap->counters.slob_frees++;
-	step_spend(steps, heap->wiring->settings->cost.slob_free);
+	step_run(steps, CODE_SLOB_FREE, heap->wiring->settings->cost.slob_free);
 	/* virt_to_slab() */
 	step_read(steps, struct_slab(heap, place.page, STRUCT_SLAB_LIST), WORD);
 	read_flags(heap, place.page);
@@ -735,7 +736,7 @@ void slob_heap_free(struct slob_heap *heap, struct slob_place place, uint32_t si
 			heap->counters.slob_pages[SLOB_FULL]--;
 		step_unlock_irqrestore(steps, heap->lock);
 		step_path(steps, PATH_PAGES);
-		step_spend(steps, heap->wiring->settings->cost.slob_free_page);
+		step_run(steps, CODE_SLOB_FREE_PAGE, heap->wiring->settings->cost.slob_free_page);
 		update_flags(heap, place.page);
 		close_page(heap, place.page, cpu);
 		return;

@@ -15,6 +15,7 @@
  *
  * Invariant: a chain's objects have their successor in links[], all other objects LINK_LIVE; slub_check.c proves it.
  */
+#include "models/kernel_code.h"
 #include "models/object_allocator/slub.h"
 
 #include "models/object_allocator/cache_tunables.h"
@@ -118,7 +119,7 @@ static void unfreeze_partials(struct slub *slub, struct slub_cache *cache, struc
 		if (!locked)
 			slub_lock_node(slub, cache);
 		locked = true;
-		step_spend(slub_steps(slub), costs(slub)->slub_unfreeze_slab);
+		step_run(slub_steps(slub), CODE_SLUB_UNFREEZE_SLAB, costs(slub)->slub_unfreeze_slab);
 		slub_read_counters(slub, slab);
 		slub_exchange_counters(slub, slab);
 		if (surplus(slub, slab)) {
@@ -147,7 +148,7 @@ static void put_cpu_partial(struct slub *slub, struct slub_cache *cache, struct 
 {
 	struct slub_cpu *c = &cache->cpus[cpu];
 	struct slub_slab *unfreeze = NULL;
-	step_spend(slub_steps(slub), costs(slub)->slub_put_cpu_partial);
+	step_run(slub_steps(slub), CODE_SLUB_PUT_CPU_PARTIAL, costs(slub)->slub_put_cpu_partial);
 	step_irqs(slub_steps(slub), IRQS_SAVE);
 	slub_find_cpu(slub, cache);
 	slub_read_cpu(slub, cache, cpu, CPU_PARTIAL_WORD);
@@ -182,7 +183,7 @@ static uint16_t get_partial_node(struct slub *slub, struct slub_cache *cache, un
 	slub_read_node(slub, cache, NODE_NR_PARTIAL_WORD);
 	if (cache->partial.nr == 0)
 		return LINK_NONE;
-	step_spend(slub_steps(slub), costs(slub)->slub_get_partial);
+	step_run(slub_steps(slub), CODE_SLUB_GET_PARTIAL, costs(slub)->slub_get_partial);
 	step_path(slub_steps(slub), PATH_LISTS);
 	slub_lock_node(slub, cache);
 	slub_read_node(slub, cache, NODE_LIST_WORD);
@@ -259,7 +260,7 @@ static void cpu_next_partial(const struct slub *slub, struct slub_cache *cache, 
 {
 	struct slub_cpu *c = &cache->cpus[cpu];
 	struct slub_slab *slab = c->partial;
-	step_spend(slub_steps(slub), costs(slub)->slub_cpu_partial);
+	step_run(slub_steps(slub), CODE_SLUB_CPU_PARTIAL, costs(slub)->slub_cpu_partial);
 	step_irqs(slub_steps(slub), IRQS_SAVE);
 	slub_read_cpu(slub, cache, cpu, CPU_SLAB_WORD);
 	slub_read_cpu(slub, cache, cpu, CPU_PARTIAL_WORD);
@@ -330,7 +331,7 @@ static uint16_t refill_from_new_slab(struct slub *slub, struct slub_cache *cache
 uint64_t slub_alloc_slow(struct slub *slub, struct slub_cache *cache, gfp flags, unsigned cpu)
 {
 	cache->counters.alloc_slowpath++;
-	step_spend(slub_steps(slub), costs(slub)->slub_alloc_slow);
+	step_run(slub_steps(slub), CODE_SLUB_ALLOC_SLOW, costs(slub)->slub_alloc_slow);
 	uint16_t chain = refill_from_cpu(slub, cache, cpu);
 	if (chain != LINK_NONE)
 		return load_freelist(slub, cache, cpu, chain);
@@ -350,10 +351,11 @@ uint64_t slub_alloc_slow(struct slub *slub, struct slub_cache *cache, gfp flags,
 	return load_freelist(slub, cache, cpu, chain);
 }
 
-/* What every allocation begins with: the CPU's words, tid first. */
-static __attribute__((noinline)) void touch_alloc(const struct slub *slub, const struct slub_cache *cache, unsigned cpu)
+/* What every allocation begins with: the CPU's words, tid first. code: of the fast path. */
+static __attribute__((noinline)) void touch_alloc(const struct slub *slub, const struct slub_cache *cache, unsigned cpu,
+                                                  enum kernel_code code)
 {
-	step_spend(slub_steps(slub), costs(slub)->slub_alloc);
+	step_run(slub_steps(slub), code, costs(slub)->slub_alloc);
 	slub_read_field(slub, cache, CACHE_OBJECT_SIZE);
 	slub_find_cpu(slub, cache);
 	slub_read_cpu(slub, cache, cpu, CPU_TID_WORD);
@@ -383,14 +385,15 @@ static __attribute__((noinline)) void touch_alloc_fast(const struct slub *slub, 
 	step_prefetch(slub_steps(slub), slub_free_pointer(slub, c->slab, c->freelist));
 }
 
-static inline struct object slub_take(struct slub *slub, struct slub_cache *cache, gfp flags, unsigned cpu)
+static inline struct object slub_take(struct slub *slub, struct slub_cache *cache, gfp flags, unsigned cpu,
+                                      enum kernel_code code)
 {
 	SIM_ASSERT(cpu < slub->cpus);
 	struct slub_cpu *c = &cache->cpus[cpu];
 	uint16_t index = c->freelist;
 	uint64_t address;
 	if (slub_steps(slub)->recording)
-		touch_alloc(slub, cache, cpu);
+		touch_alloc(slub, cache, cpu, code);
 	if (index != LINK_NONE) {
 		address = c->address + (uint64_t)index * cache->geometry.size;
 		c->freelist = c->links[index];
@@ -411,7 +414,7 @@ static struct object slub_alloc(struct object_allocator *objects, cache_id id, g
 	struct slub *slub = slub_of(objects);
 	struct slub_cache *cache = slub_cache_of(slub, id);
 	SIM_ASSERT(cache);
-	return slub_take(slub, cache, flags, cpu);
+	return slub_take(slub, cache, flags, cpu, CODE_SLUB_ALLOC);
 }
 
 static struct object slub_kmalloc(struct object_allocator *objects, uint32_t size, gfp flags, unsigned cpu)
@@ -423,7 +426,7 @@ static struct object slub_kmalloc(struct object_allocator *objects, uint32_t siz
 		return (struct object){.at = ZERO_SIZE_PTR, .bytes_alloc = 0, .cache = CACHE_NONE};
 	if (slub_steps(slub)->recording)
 		kmalloc_touch_slab(&slub->kmalloc, size, flags);
-	return slub_take(slub, slub->caches[kmalloc_slab(&slub->kmalloc, size, flags).nr], flags, cpu);
+	return slub_take(slub, slub->caches[kmalloc_slab(&slub->kmalloc, size, flags).nr], flags, cpu, CODE_SLUB_KMALLOC);
 }
 
 /*
@@ -554,7 +557,7 @@ static __attribute__((noinline)) void free_slow(struct slub *slub, struct slub_s
 {
 	struct slub_cache *cache = slab->cache;
 	cache->counters.free_slowpath++;
-	step_spend(slub_steps(slub), costs(slub)->slub_free_slow);
+	step_run(slub_steps(slub), CODE_SLUB_FREE_SLOW, costs(slub)->slub_free_slow);
 	if (cache->debug) {
 		free_debug(slub, slab, head, tail, count, cpu);
 		return;
@@ -565,7 +568,7 @@ static __attribute__((noinline)) void free_slow(struct slub *slub, struct slub_s
 	bool frozen = slub_frozen(slab), freezes = was_full && cache->has_cpu_partial;
 	bool locks = !frozen && !freezes && (was_full || slab->inuse == 0);
 	if (locks) {
-		step_spend(slub_steps(slub), costs(slub)->slub_free_node);
+		step_run(slub_steps(slub), CODE_SLUB_FREE_NODE, costs(slub)->slub_free_node);
 		step_path(slub_steps(slub), PATH_LISTS);
 		slub_find_node(slub, slab);
 		slub_lock_node(slub, cache);
@@ -586,10 +589,10 @@ static __attribute__((noinline)) void free_slow(struct slub *slub, struct slub_s
  * to find it) and again in slab_free(). slab_free_freelist_hook() then chains the objects anew, which writes each pointer.
  */
 static __attribute__((noinline)) void touch_free(const struct slub *slub, const struct slub_slab *slab, uint16_t head,
-                                                 uint16_t tail, unsigned cpu)
+                                                 uint16_t tail, unsigned cpu, enum kernel_code code)
 {
 	const struct slub_cache *cache = slab->cache;
-	step_spend(slub_steps(slub), costs(slub)->slub_free);
+	step_run(slub_steps(slub), code, costs(slub)->slub_free);
 	slub_virt_to_slab(slub, slab, head);
 	slub_read_slab(slub, slab, SLAB_CACHE_WORD);
 	slub_virt_to_slab(slub, slab, head);
@@ -614,13 +617,13 @@ static __attribute__((noinline)) void touch_free_fast(const struct slub *slub, c
 }
 
 static inline void free_chain(struct slub *slub, struct slub_slab *slab, uint16_t head, uint16_t tail, uint32_t count,
-                              unsigned cpu)
+                              unsigned cpu, enum kernel_code code)
 {
 	SIM_ASSERT(cpu < slub->cpus);
 	struct slub_cpu *c = &slab->cache->cpus[cpu];
 	bool fast = c->slab == slab;
 	if (slub_steps(slub)->recording)
-		touch_free(slub, slab, head, tail, cpu);
+		touch_free(slub, slab, head, tail, cpu, code);
 	if (fast) {
 		if (slub_steps(slub)->recording)
 			touch_free_fast(slub, slab, tail, cpu);
@@ -634,7 +637,7 @@ static inline void free_chain(struct slub *slub, struct slub_slab *slab, uint16_
 
 void slub_free_chain(struct slub *slub, struct slub_slab *slab, uint16_t head, uint16_t tail, uint32_t count, unsigned cpu)
 {
-	free_chain(slub, slab, head, tail, count, cpu);
+	free_chain(slub, slab, head, tail, count, cpu, CODE_SLUB_FREE);
 }
 
 static inline enum object_free_result find_object(const struct slub *slub, const struct slub_cache *cache, vaddr at,
@@ -683,7 +686,7 @@ static enum object_free_result slub_free(struct object_allocator *objects, cache
 	uint16_t index;
 	enum object_free_result result = find_object(slub, cache, at, &slab, &index);
 	if (result == OBJECT_FREE_OK) {
-		free_chain(slub, slab, index, index, 1, cpu);
+		free_chain(slub, slab, index, index, 1, cpu, CODE_SLUB_FREE);
 		return OBJECT_FREE_OK;
 	}
 	if (kmalloc_large_bytes(&slub->kmalloc, at) != 0)
@@ -700,7 +703,7 @@ static enum object_free_result slub_kfree(struct object_allocator *objects, vadd
 	uint16_t index;
 	enum object_free_result result = find_object(slub, NULL, at, &slab, &index);
 	if (result == OBJECT_FREE_OK) {
-		free_chain(slub, slab, index, index, 1, cpu);
+		free_chain(slub, slab, index, index, 1, cpu, CODE_SLUB_KFREE);
 		return OBJECT_FREE_OK;
 	}
 	if (is_large(slub, at))
@@ -833,7 +836,7 @@ struct object_allocator *object_allocator_slub_create(const struct object_alloca
 	slub->freelist_random = wiring->settings->kernel.slab_freelist_random;
 	rng_init(&slub->freelist_rng, wiring->seed, "slub freelists");
 	slub->hardened = wiring->settings->kernel.slab_freelist_hardened;
-	slub->node_stat_offset = layout_per_cpu_alloc(wiring->layout, PER_CPU_NODESTAT_BYTES);
+	slub->node_stat_offset = layout_per_cpu_alloc(wiring->layout, PER_CPU_NODESTAT_BYTES, PER_CPU_ALIGN_MIN);
 	kmalloc_init(&slub->kmalloc, &slub->wiring, KMALLOC_SHIFT_LOW_SLUB);
 	slub->slabs = lazy_alloc(slub->kmalloc.frames.frames, sizeof *slub->slabs);
 	slub->sum = xcalloc(1, sizeof *slub->sum);

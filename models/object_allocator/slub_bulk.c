@@ -8,6 +8,7 @@
  *
  * Source: Linux 6.1 mm/slub.c (build_detached_freelist, slab_free_freelist_hook, kmem_cache_free_bulk, kmem_cache_alloc_bulk).
  */
+#include "models/kernel_code.h"
 #include "models/object_allocator/slub_internal.h"
 #include "models/object_allocator/slub_steps.h"
 
@@ -122,7 +123,7 @@ bool slub_alloc_bulk(struct slub *slub, cache_id id, gfp flags, size_t count, va
 	struct slub_cache *cache = slub_cache_of(slub, id);
 	SIM_ASSERT(cache && cpu < slub->cpus);
 	struct slub_cpu *c = &cache->cpus[cpu];
-	step_spend(slub_steps(slub), slub->wiring.settings->cost.slub_alloc);
+	step_run(slub_steps(slub), CODE_SLUB_ALLOC, slub->wiring.settings->cost.slub_alloc);
 	slub_find_cpu(slub, cache);
 	step_irqs(slub_steps(slub), IRQS_DISABLE);
 	for (size_t i = 0; i < count; i++) {

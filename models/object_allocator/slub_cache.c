@@ -32,7 +32,7 @@ static struct slub_descriptors descriptors_take(struct slub *slub)
 	return (struct slub_descriptors){
 	        .kmem_cache = layout_kernel_data(layout, KMEM_CACHE_BYTES),
 	        .node = layout_kernel_data(layout, KMEM_CACHE_NODE_BYTES),
-	        .cpu_offset = layout_per_cpu_alloc(layout, KMEM_CACHE_CPU_BYTES),
+	        .cpu_offset = layout_per_cpu_alloc(layout, KMEM_CACHE_CPU_BYTES, KMEM_CACHE_CPU_ALIGN),
 	};
 }
 

@@ -7,6 +7,7 @@
  *
  * Source: Linux 6.1 mm/slub.c (allocate_slab, new_slab, shuffle_freelist, next_freelist_entry, discard_slab, __free_slab).
  */
+#include "models/kernel_code.h"
 #include "models/object_allocator/slub_internal.h"
 #include "models/object_allocator/slub_steps.h"
 
@@ -242,7 +243,7 @@ static void touch_fresh_slab(const struct slub *slub, const struct slub_slab *sl
 	if (!steps->recording)
 		return;
 	const struct slub_geometry *g = &slab->cache->geometry;
-	step_spend(steps, slub->wiring.settings->cost.slub_new_slab);
+	step_run(steps, CODE_SLUB_NEW_SLAB, slub->wiring.settings->cost.slub_new_slab);
 	step_path(steps, PATH_PAGES);
 	slub_update_slab(slub, slab, SLAB_FLAGS_WORD);
 	slub_read_slab(slub, slab, SLAB_LIST_WORD);
@@ -285,7 +286,7 @@ struct slub_slab *slub_new_slab(struct slub *slub, struct slub_cache *cache, gfp
 /* discard_slab(), free_slab(), __free_slab() up to the page allocator: the page is no slab any more. */
 static void touch_discard(const struct slub *slub, const struct slub_slab *slab, unsigned cpu)
 {
-	step_spend(slub_steps(slub), slub->wiring.settings->cost.slub_discard);
+	step_run(slub_steps(slub), CODE_SLUB_DISCARD, slub->wiring.settings->cost.slub_discard);
 	step_path(slub_steps(slub), PATH_PAGES);
 	slub_read_slab(slub, slab, SLAB_COUNTERS_WORD);
 	slub_touch_nr_slabs(slub, slab);

@@ -46,6 +46,8 @@ enum slub_field {
 
 /* struct kmem_cache_cpu: freelist, tid, slab, partial. */
 #define KMEM_CACHE_CPU_BYTES 32u
+/* alloc_kmem_cache_cpus(): two words that one instruction exchanges. */
+#define KMEM_CACHE_CPU_ALIGN 16u
 #define CPU_FREELIST_WORD 0u
 #define CPU_TID_WORD 1u
 #define CPU_SLAB_WORD 2u

@@ -10,6 +10,7 @@
  * MODEL: no cpusets, no dirty limit of a node, no node reclaim (vm.zone_reclaim_mode 0, the default). A request prefers the
  * node of its CPU: no memory policies.
  */
+#include "models/kernel_code.h"
 #include "models/page_allocator/request.h"
 
 static unsigned gfp_migratetype(const struct buddy *buddy, gfp flags)
@@ -106,7 +107,7 @@ static uint32_t rmqueue_buddy(struct buddy *buddy, struct zone *zone, const stru
 {
 	uint32_t nr = BLOCK_NONE;
 	step_path(buddy->steps, PATH_LISTS);
-	step_spend(buddy->steps, buddy->cost.page_zone_alloc);
+	step_run(buddy->steps, CODE_PAGE_ZONE_ALLOC, buddy->cost.page_zone_alloc);
 	step_lock_irqsave(buddy->steps, zone_lock_address(zone));
 	if (alloc_flags & ALLOC_HIGHATOMIC)
 		nr = rmqueue_smallest(buddy, zone, request->order, MIGRATE_HIGHATOMIC);
@@ -187,7 +188,7 @@ static void touch_new_page(const struct buddy *buddy, uint32_t nr, unsigned orde
 	if (order && flags & __GFP_COMP) {
 		step_update(buddy->steps, page_word_address(buddy, nr, PAGE_FLAGS), page_word_bytes(buddy));
 		for (uint32_t tail = nr + 1; tail < nr + (1u << order); tail++) {
-			step_spend(buddy->steps, buddy->cost.page_tail_alloc);
+			step_run(buddy->steps, CODE_PAGE_TAIL_ALLOC, buddy->cost.page_tail_alloc);
 			page_write(buddy, tail, PAGE_MAPPING);
 			page_write(buddy, tail, PAGE_LRU);
 			page_write(buddy, tail, PAGE_PRIVATE);
@@ -297,7 +298,7 @@ pfn buddy_alloc(struct page_allocator *pages, unsigned order, gfp flags, unsigne
 		daemons_turn(buddy, cpu);
 	struct request request = request_of(buddy, order, flags, cpu);
 	buddy->counters.alloc_requests++;
-	step_spend(buddy->steps, buddy->cost.page_alloc);
+	step_run(buddy->steps, CODE_PAGE_ALLOC, buddy->cost.page_alloc);
 	uint32_t nr = BLOCK_NONE;
 	if (order < ORDERS) {
 		nr = get_page_from_freelist(buddy, &request, ALLOC_WMARK_LOW | nofragment_flags(buddy, &request));
@@ -335,7 +336,7 @@ static unsigned take_bulk(struct buddy *buddy, const struct request *request, un
 	struct zone *zone = wanted > 1 ? bulk_zone(buddy, request, wanted) : NULL;
 	if (!zone)
 		return 0;
-	step_spend(buddy->steps, buddy->cost.page_alloc);
+	step_run(buddy->steps, CODE_PAGE_ALLOC, buddy->cost.page_alloc);
 	unsigned taken = rmqueue_pcplist_bulk(buddy, zone, request->type, ALLOC_WMARK_LOW, request->cpu, wanted, frames);
 	buddy->counters.alloc_requests += taken;
 	buddy->counters.alloc_pcp += taken;

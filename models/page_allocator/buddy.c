@@ -13,6 +13,7 @@
  *
  * Invariant: see buddy.h.
  */
+#include "models/kernel_code.h"
 #include "models/page_allocator/request.h"
 
 #include <string.h>
@@ -25,13 +26,13 @@ static void touch_prepare_free(const struct buddy *buddy, uint32_t nr, unsigned 
 {
 	if (!buddy->steps->recording)
 		return;
-	step_spend(buddy->steps, buddy->cost.page_free);
+	step_run(buddy->steps, CODE_PAGE_FREE, buddy->cost.page_free);
 	page_read(buddy, nr, PAGE_FLAGS);
 	step_atomic(buddy->steps, page_refcount_address(buddy, nr), INT_BYTES);
 	page_read(buddy, nr, PAGE_LRU);
 	page_read(buddy, nr, PAGE_FLAGS);
 	for (uint32_t tail = nr + 1; tail < nr + (1u << order); tail++) {
-		step_spend(buddy->steps, buddy->cost.page_tail_free);
+		step_run(buddy->steps, CODE_PAGE_TAIL_FREE, buddy->cost.page_tail_free);
 		if (frame_at(buddy, nr)->compound) {
 			page_write(buddy, tail, PAGE_MAPPING);
 			page_write(buddy, tail, PAGE_LRU);
@@ -56,7 +57,7 @@ static void free_allocated(struct buddy *buddy, uint32_t nr, unsigned order, uns
 		return;
 	}
 	step_path(buddy->steps, PATH_LISTS);
-	step_spend(buddy->steps, buddy->cost.page_zone_free);
+	step_run(buddy->steps, CODE_PAGE_ZONE_FREE, buddy->cost.page_zone_free);
 	step_read(buddy->steps, pageblock_word(buddy, nr), ZONE_WORD);
 	step_lock_irqsave(buddy->steps, zone_lock_address(zone));
 	buddy->counters.buddy_free_pages += 1ull << order;

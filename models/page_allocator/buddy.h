@@ -506,10 +506,12 @@ enum {
 	PCP_EXPIRE_OFFSET = 18,
 	PCP_LISTS_OFFSET = 24,
 	PCP_BYTES = 256,
+	PCP_ALIGN = 64, /* ____cacheline_aligned_in_smp */
 	ZONESTAT_THRESHOLD_OFFSET = 11, /* behind the bytes that count for vm_stat[] */
 	ZONESTAT_NUMA_HIT_OFFSET = 16,
 	ZONESTAT_NUMA_LOCAL_OFFSET = 48,
 	ZONESTAT_BYTES = 64,
+	ZONESTAT_ALIGN = 8,
 	ZONE_STAT_ITEMS = 11,     /* NR_VM_ZONE_STAT_ITEMS with zsmalloc */
 	NODE_STAT_ITEMS = 43,     /* NR_VM_NODE_STAT_ITEMS with swap and NUMA balancing */
 	NODESTAT_DIFF_OFFSET = 1, /* struct per_cpu_nodestat: behind the threshold */

@@ -4,19 +4,15 @@
  *
  * Memory is a PC's: frames 1..9e and from 100 up, on machines that reach beyond 4 GiB with a hole for devices below; without the
  * ranges of machine.reserved, each widened to whole frames, as the firmware's memory map (e820) is cut to whole frames of memory.
- * Source: arch/x86/kernel/setup.c (the first MiB is reserved), e820.c (e820__memblock_setup), mm/page_alloc.c
- * (alloc_large_system_hash, alloc_node_mem_map), arch/x86/mm/init_32.c (highmem_pfn_init); recorded boots of Linux 6.1.192 in
- * QEMU from 64 MiB to 6 GiB, and one of 1 GiB on i386, for the sizes below.
- *
- * MODEL: frames the kernel keeps lie together: its image from 16 MiB up (or the next 2 MiB of memory where that is reserved),
- * everything else at the end of the memory it can map, on a machine with nodes at the end of the node it is for, tables of the
- * whole machine on the last one. In a real boot these have small gaps. Effect: a handful of blocks more or less in the highest
- * zone with kernel memory.
+ * boot_memory.c says what of it the kernel keeps.
+ * Source: arch/x86/kernel/setup.c (the first MiB is reserved), e820.c (e820__memblock_setup), arch/x86/mm/init_32.c
+ * (highmem_pfn_init); recorded boots of Linux 6.1.192 in QEMU from 64 MiB to 6 GiB, and one of 1 GiB on i386.
  *
  * Invariant: kept ranges do not overlap.
  */
 #include "models/page_allocator/memory_map.h"
 
+#include "models/page_allocator/boot_memory.h"
 #include "models/reserved_range.h"
 
 #define MIB_PAGES (1024u * 1024u / PAGE_SIZE)
@@ -32,37 +28,10 @@
 #define PCI_HOLE_START (3072u * MIB_PAGES)
 #define PCI_HOLE_PAGES (1024u * MIB_PAGES)
 
-#define KERNEL_START (16u * MIB_PAGES)
-/* CONFIG_PHYSICAL_ALIGN: where a kernel may be loaded. */
-#define KERNEL_ALIGN (2u * MIB_PAGES)
-/* The struct page array covers whole sections of 128 MiB on x86-64 (SECTION_SIZE_BITS), largest blocks on x86-32 without PAE. */
-#define SECTION_PAGES (128u * MIB_PAGES)
-#define LARGEST_BLOCK_PAGES (1u << (ORDERS - 1))
-/* swiotlb: 64 MiB under 4 GiB on machines with memory above, and its table. */
-#define SWIOTLB_PAGES (64u * MIB_PAGES)
-#define SWIOTLB_TABLE_PAGES 195u
-/* alloc_large_system_hash(): one bucket per 2^13 (dentry) and 2^14 (inode) bytes of memory. */
-#define DENTRY_HASH_SCALE 13
-#define INODE_HASH_SCALE 14
-/* On 64 bits the scales grow by one for each fourfold beyond 64 GiB (ADAPT_SCALE_NPAGES, ADAPT_SCALE_SHIFT). */
-#define HASH_ADAPT_PAGES ((64ull << 30) / PAGE_SIZE)
-
 /* Memory that is the largest the page allocator's frame numbers can name; and what x86-32 reaches without PAE, and with it. */
 #define MEMORY_MAX_PAGES (UINT32_MAX - (1u << 24))
 #define MEMORY_MAX_PAGES_32 DMA32_END
 #define MEMORY_MAX_PAGES_PAE (16u << 20) /* 36 bits of physical address */
-
-/* What kernels like the recorded ones keep; frames. */
-struct kernel_size {
-	uint32_t image;      /* text, data, bss that stay */
-	uint32_t freed_late; /* given back after the watermarks were computed: initrd, initmem, gaps in the image */
-	uint32_t per_cpu;    /* per-CPU data of a CPU */
-	uint32_t other;      /* odds and ends */
-	uint32_t hash_bucket_bytes;
-};
-
-/* x86-64: initrd 673, initmem 190, gaps in the image 511 + 96. x86-32: initrd 265, initmem 77. */
-static const struct kernel_size kernel_64 = {2790, 1470, 50, 10, 8}, kernel_32 = {935, 342, 29, 13, 4};
 
 static bool is_32bit(const struct settings *settings)
 {
@@ -146,8 +115,7 @@ static void cut_at(struct memory_map *map, uint32_t nr)
 	}
 }
 
-/* The frames of memory in a range, from the first to the last; empty if there are none. */
-static struct range memory_within(const struct memory_map *map, struct range range)
+struct range memory_within(const struct memory_map *map, struct range range)
 {
 	struct range found = {0, 0};
 	for (unsigned i = 0; i < map->memory_count; i++) {
@@ -236,206 +204,9 @@ static bool set_memory(struct memory_map *map, const struct settings *settings, 
 	return true;
 }
 
-/* ---- what the kernel keeps ---- */
-
-static uint64_t round_up(uint64_t value, uint64_t to)
-{
-	return (value + to - 1) / to * to;
-}
-
-static uint64_t hash_pages(const struct memory_map *map, uint64_t memory_pages, unsigned scale, uint32_t bucket_bytes)
-{
-	uint64_t entries = round_up(memory_pages, MIB_PAGES), size = 1;
-	for (uint64_t adapt = HASH_ADAPT_PAGES; map->lowmem_end_pfn == UINT32_MAX && adapt < entries; adapt <<= 2)
-		scale++;
-	entries >>= scale - PAGE_SHIFT;
-	while (size < entries)
-		size <<= 1;
-	return size * bucket_bytes / PAGE_SIZE;
-}
-
-static bool range_has(struct range range, uint32_t nr)
-{
-	return nr >= range.start && nr < range.end;
-}
-
-/*
- * The struct page array of a node: x86-64 has a part for each section with memory, on the node of its first frame; x86-32 has one
- * over everything, holes too.
- */
-static uint64_t memmap_pages(const struct memory_map *map, const struct settings *settings, struct range node)
-{
-	uint64_t bytes = settings->kernel.page_struct_bytes, pages = 0;
-	if (is_32bit(settings))
-		return round_up(round_up(map->end_pfn, LARGEST_BLOCK_PAGES) * bytes, PAGE_SIZE) / PAGE_SIZE;
-	for (uint64_t start = 0; start < map->end_pfn; start += SECTION_PAGES) {
-		uint64_t end = start + SECTION_PAGES < map->end_pfn ? start + SECTION_PAGES : map->end_pfn;
-		struct range present = memory_within(map, (struct range){(uint32_t)start, (uint32_t)end});
-		if (present.end > 0 && range_has(node, present.start))
-			pages += SECTION_PAGES * bytes / PAGE_SIZE;
-	}
-	return pages;
-}
-
-static uint32_t lowmem_end(const struct memory_map *map)
-{
-	return map->end_pfn < map->lowmem_end_pfn ? map->end_pfn : map->lowmem_end_pfn;
-}
-
-/* What the kernel keeps at the end of each node: memory map and per-CPU data, on the last one the tables of the whole machine. */
-static void count_kept(const struct memory_map *map, const struct settings *settings, const struct kernel_size *kernel,
-                       unsigned cpus, uint64_t rest[MACHINE_NODES_MAX])
-{
-	uint64_t low = memory_in(map, (struct range){0, lowmem_end(map)}), memmap = 0;
-	for (unsigned node = 0; node < map->nodes_count; node++) {
-		rest[node] = memmap_pages(map, settings, map->nodes[node]);
-		memmap += rest[node];
-	}
-	for (unsigned cpu = 0; cpu < cpus; cpu++)
-		rest[map->node_of_cpu[cpu]] += kernel->per_cpu;
-	low = low > memmap ? low - memmap : 0;
-	rest[map->nodes_count - 1] += kernel->other + hash_pages(map, low, DENTRY_HASH_SCALE, kernel->hash_bucket_bytes) +
-	                              hash_pages(map, low, INODE_HASH_SCALE, kernel->hash_bucket_bytes);
-	if (map->end_pfn > DMA32_END && !is_32bit(settings)) /* which alone has a swiotlb (arch/x86/Kconfig) */
-		rest[map->nodes_count - 1] += SWIOTLB_TABLE_PAGES;
-}
-
-/* What nodes without enough memory of their own cannot keep, their neighbours do: the one below, in the end the first ones. */
-static void level_kept(const struct memory_map *map, uint64_t rest[MACHINE_NODES_MAX])
-{
-	for (unsigned round = 0; round < 2 * map->nodes_count; round++) {
-		unsigned node = map->nodes_count - 1 - round % map->nodes_count;
-		unsigned next = node > 0 ? node - 1 : map->nodes_count - 1;
-		uint64_t room = memory_in(map, range_both(map->nodes[node], (struct range){HIGH_MEMORY_START, UINT32_MAX}));
-		if (rest[node] > room && next != node) {
-			rest[next] += rest[node] - room;
-			rest[node] = room;
-		}
-	}
-}
-
-/* The frame from which on there are `pages` frames of memory below `end`. */
-static uint32_t start_of_last(const struct memory_map *map, uint32_t end, uint64_t pages)
-{
-	for (unsigned i = map->memory_count; i-- > 0;) {
-		struct range range = range_both(map->memory[i], (struct range){0, end});
-		if (range_frames(range) >= pages)
-			return range.end - (uint32_t)pages;
-		pages -= range_frames(range);
-	}
-	return 0;
-}
-
-/* The first place for the image from 16 MiB up; 0 if there is none. */
-static uint32_t place_image(const struct memory_map *map, uint32_t pages)
-{
-	for (unsigned i = 0; i < map->memory_count; i++) {
-		struct range range = range_both(map->memory[i], (struct range){KERNEL_START, lowmem_end(map)});
-		uint64_t start = round_up(range.start, KERNEL_ALIGN);
-		if (start + pages <= range.end)
-			return (uint32_t)start;
-	}
-	return 0;
-}
-
-static void keep(struct memory_map *map, uint32_t start, uint32_t end)
-{
-	struct range range = {start, end};
-	unsigned at = map->kept_count;
-	if (start >= end)
-		return;
-	SIM_ASSERT(at < KEPT_RANGES_MAX);
-	for (; at > 0 && map->kept[at - 1].start > start; at--)
-		map->kept[at] = map->kept[at - 1];
-	map->kept[at] = range;
-	map->kept_count++;
-}
-
-/* 64 MiB for devices that cannot reach beyond 4 GiB, the last that nobody else keeps; left out where there is no room. */
-static void keep_swiotlb(struct memory_map *map)
-{
-	uint32_t end = DEVICE_HOLE_START;
-	for (unsigned i = map->kept_count; i-- > 0;) {
-		if (memory_in(map, (struct range){HIGH_MEMORY_START, end}) < SWIOTLB_PAGES)
-			return;
-		struct range buffer = {start_of_last(map, end, SWIOTLB_PAGES), end};
-		if (range_frames(range_both(buffer, map->kept[i])) > 0)
-			end = map->kept[i].start;
-	}
-	if (memory_in(map, (struct range){HIGH_MEMORY_START, end}) >= SWIOTLB_PAGES)
-		keep(map, start_of_last(map, end, SWIOTLB_PAGES), end);
-}
-
-/* The node that a frame is on. */
-static unsigned node_of(const struct memory_map *map, uint32_t nr)
-{
-	for (unsigned node = 0; node < map->nodes_count; node++)
-		if (range_has(map->nodes[node], nr))
-			return node;
-	return 0;
-}
-
-/*
- * Chooses the kept frames: the image has a place of its own where there is memory for it and for what its node keeps behind it.
- * False if there is not that much memory.
- */
-static bool set_kept(struct memory_map *map, uint32_t image, uint64_t rest[MACHINE_NODES_MAX], bool swiotlb)
-{
-	uint64_t buffer = swiotlb ? SWIOTLB_PAGES : 0, pages = image + buffer;
-	for (unsigned node = 0; node < map->nodes_count; node++)
-		pages += rest[node];
-	if (pages >= memory_in(map, (struct range){HIGH_MEMORY_START, lowmem_end(map)}))
-		return false;
-	map->image_pfn = place_image(map, image);
-	unsigned home = node_of(map, map->image_pfn);
-	uint32_t home_end = map->nodes[home].end < lowmem_end(map) ? map->nodes[home].end : lowmem_end(map);
-	if (map->image_pfn && memory_in(map, (struct range){map->image_pfn, home_end}) > image + rest[home] + buffer)
-		keep(map, map->image_pfn, map->image_pfn + image);
-	else
-		rest[home] += image;
-	level_kept(map, rest);
-	for (unsigned node = 0; node < map->nodes_count; node++) {
-		uint32_t end = map->nodes[node].end < lowmem_end(map) ? map->nodes[node].end : lowmem_end(map);
-		if (rest[node] > 0)
-			keep(map, start_of_last(map, end, rest[node]), end);
-	}
-	if (swiotlb)
-		keep_swiotlb(map);
-	return true;
-}
-
-/* kernel.reserved: with the first MiB, and the image as far as it goes; the rest by the nodes' memory. */
-static void share_kept(const struct memory_map *map, uint64_t pages, uint32_t *image, uint64_t rest[MACHINE_NODES_MAX])
-{
-	uint64_t low = memory_in(map, (struct range){0, HIGH_MEMORY_START}), all = memory_in(map, (struct range){0, UINT32_MAX});
-	pages = pages > low ? pages - low : 0;
-	*image = pages < *image ? (uint32_t)pages : *image;
-	pages -= *image;
-	uint64_t left = pages;
-	for (unsigned node = 0; node < map->nodes_count; node++) {
-		rest[node] = node + 1 == map->nodes_count ? left : pages * memory_in(map, map->nodes[node]) / all;
-		left -= rest[node];
-	}
-}
-
 bool memory_map_describe(struct memory_map *map, const struct settings *settings, unsigned cpus, struct error *error)
 {
-	const struct kernel_size *kernel = is_32bit(settings) ? &kernel_32 : &kernel_64;
-	uint64_t rest[MACHINE_NODES_MAX] = {0}, pages = settings->kernel.reserved_bytes >> PAGE_SHIFT;
-	*map = (struct memory_map){.freed_late_pages = kernel->freed_late};
-	if (!set_memory(map, settings, error) || !set_nodes(map, settings, cpus, error))
-		return false;
-	bool swiotlb = !pages && map->end_pfn > DMA32_END && !is_32bit(settings);
-	uint32_t image = pages || lowmem_end(map) > KERNEL_START ? kernel->image : 0;
-	if (pages)
-		share_kept(map, pages, &image, rest);
-	else
-		count_kept(map, settings, kernel, cpus, rest);
-	if (set_kept(map, image, rest, swiotlb))
-		return true;
-	pages = memory_in(map, (struct range){0, HIGH_MEMORY_START}) + image + (swiotlb ? SWIOTLB_PAGES : 0);
-	for (unsigned node = 0; node < map->nodes_count; node++)
-		pages += rest[node];
-	return error_set(error, ERROR_USAGE, "memory: %llu bytes; the kernel alone keeps %llu of them (kernel.reserved)",
-	                 (unsigned long long)settings->machine.memory_bytes, (unsigned long long)pages << PAGE_SHIFT);
+	*map = (struct memory_map){0};
+	return set_memory(map, settings, error) && set_nodes(map, settings, cpus, error) &&
+	       boot_memory_keep(map, settings, cpus, error);
 }

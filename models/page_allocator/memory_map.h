@@ -10,6 +10,7 @@
 
 #include "models/machine_nodes.h"
 #include "models/settings.h"
+#include "sim/percpu.h"
 
 struct range {
 	uint32_t start, end;
@@ -18,15 +19,18 @@ struct range {
 /* Most values of a list setting, each of which may cut a range in two; the ranges a PC has anyway; ends of nodes. */
 #define RESERVED_RANGES_MAX 64
 #define MEMORY_RANGES_MAX (RESERVED_RANGES_MAX + 3 + MACHINE_NODES_MAX)
-/* The kernel's image, the swiotlb buffer, the rest on each node. */
-#define KEPT_RANGES_MAX (2 + MACHINE_NODES_MAX)
+/* A unit of per-CPU data for each CPU; the image's parts, struct pages of each node, tables, what goes around holes. */
+#define KEPT_RANGES_MAX (CPUS_MAX + 2 * MEMORY_RANGES_MAX)
 
 struct memory_map {
 	struct range memory[MEMORY_RANGES_MAX]; /* none lies on two nodes */
 	unsigned memory_count;
-	/* What the kernel keeps of a range's frames; a range may reach over holes. */
-	struct range kept[KEPT_RANGES_MAX];
+	struct range kept[KEPT_RANGES_MAX]; /* what the kernel keeps; ascending */
 	unsigned kept_count;
+	struct percpu_chunk per_cpu;
+	uint32_t per_cpu_pfn[PERCPU_GROUPS_MAX]; /* where each group's units begin */
+	bool per_cpu_placed;                     /* false: kernel.reserved is too small for it */
+	struct range mem_map[MACHINE_NODES_MAX]; /* struct pages of each node; empty where they do not lie together */
 	struct range nodes[MACHINE_NODES_MAX]; /* from its first frame of memory to its last; empty without memory */
 	unsigned nodes_count;                  /* at least 1 */
 	uint8_t node_of_cpu[CPUS_MAX];
@@ -40,6 +44,9 @@ struct memory_map {
 /* Frames of memory in a range, and those of them that the kernel keeps. */
 uint64_t memory_in(const struct memory_map *map, struct range range);
 uint64_t kept_in(const struct memory_map *map, struct range range);
+
+/* The frames of memory in a range, from the first to the last; empty if there are none. */
+struct range memory_within(const struct memory_map *map, struct range range);
 
 static inline struct range range_both(struct range a, struct range b)
 {

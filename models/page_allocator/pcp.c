@@ -13,6 +13,7 @@
  *
  * Invariant: pcp.count is the number of frames on the CPU's lists of the zone.
  */
+#include "models/kernel_code.h"
 #include "models/page_allocator/buddy.h"
 
 /* rmqueue_bulk(): returns how many blocks were added to the list's tail. */
@@ -21,7 +22,7 @@ static unsigned rmqueue_bulk(struct buddy *buddy, struct zone *zone, unsigned or
 {
 	unsigned taken = 0;
 	step_path(buddy->steps, PATH_LISTS);
-	step_spend(buddy->steps, buddy->cost.page_bulk);
+	step_run(buddy->steps, CODE_PAGE_BULK, buddy->cost.page_bulk);
 	step_lock_irqsave(buddy->steps, zone_lock_address(zone));
 	while (taken < blocks) {
 		uint32_t nr = rmqueue_locked(buddy, zone, order, type, alloc_flags);
@@ -134,7 +135,7 @@ static void free_pcppages_bulk(struct buddy *buddy, struct zone *zone, unsigned 
 	if (frames > (int32_t)pcp->count)
 		frames = (int32_t)pcp->count;
 	step_path(buddy->steps, PATH_LISTS);
-	step_spend(buddy->steps, buddy->cost.page_drain);
+	step_run(buddy->steps, CODE_PAGE_DRAIN, buddy->cost.page_drain);
 	step_read(buddy->steps, pcp_field(buddy, zone, cpu, PCP_COUNT_OFFSET), INT_BYTES);
 	step_lock_irqsave(buddy->steps, zone_lock_address(zone));
 	pindex--;

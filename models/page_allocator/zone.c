@@ -315,8 +315,8 @@ static void init_zone(struct buddy *buddy, struct zone *zone, const struct zone_
 	        .managed = spec->managed,
 	        .node = spec->node,
 	        .address = layout_kernel_data(layout, ZONE_BYTES),
-	        .pcp_offset = layout_per_cpu_alloc(layout, PCP_BYTES),
-	        .stat_offset = layout_per_cpu_alloc(layout, ZONESTAT_BYTES),
+	        .pcp_offset = layout_per_cpu_alloc(layout, PCP_BYTES, PCP_ALIGN),
+	        .stat_offset = layout_per_cpu_alloc(layout, ZONESTAT_BYTES, ZONESTAT_ALIGN),
 	        .pcp = xcalloc(buddy->cpus, sizeof(struct pcp)),
 	};
 	memcpy(zone->name, spec->name, sizeof zone->name - 1);
@@ -395,7 +395,7 @@ struct buddy *buddy_empty(const struct buddy_spec *spec, const struct page_alloc
 	buddy->layout = wiring->layout;
 	buddy->contents = (struct page_contents){wiring->mapper, wiring->layout, wiring->steps};
 	buddy->cost = wiring->settings->cost;
-	buddy->event_offset = layout_per_cpu_alloc(wiring->layout, VM_EVENT_BYTES);
+	buddy->event_offset = layout_per_cpu_static(wiring->layout, VM_EVENT_BYTES);
 	buddy->init_on_alloc = wiring->settings->kernel.init_on_alloc;
 	buddy->compaction = wiring->settings->kernel.compaction;
 	buddy->kswapd_delay = wiring->settings->kernel.kswapd_delay;
@@ -418,7 +418,7 @@ struct buddy *buddy_empty(const struct buddy_spec *spec, const struct page_alloc
 	nodes_init(buddy, spec, next_head);
 	buddy->vmstat = wiring->settings->kernel.vmstat;
 	for (unsigned node = 0; buddy->vmstat && node < buddy->node_count; node++)
-		buddy->nodes[node].stat_offset = layout_per_cpu_alloc(wiring->layout, NODESTAT_BYTES);
+		buddy->nodes[node].stat_offset = layout_per_cpu_alloc(wiring->layout, NODESTAT_BYTES, PER_CPU_ALIGN_MIN);
 	buddy->pageblock_bits = layout_kernel_data(wiring->layout, (buddy->port.end_pfn >> buddy->pageblock_order) / 2 + 8);
 	return buddy;
 }

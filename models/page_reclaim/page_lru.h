@@ -230,10 +230,12 @@ struct swap_fault {
 	/* The slot that the entry of a page of the area names, SWAP_SLOT_NONE if it names none. */
 	uint32_t (*slot_of)(void *context, uint64_t page);
 	void *context;
-	gfp flags; /* of the frames it allocates */
+	gfp flags;    /* of the frames it allocates */
+	bool retries; /* it does not wait for a page of the swap cache that is being read (FAULT_FLAG_ALLOW_RETRY) */
 };
 
-enum swap_in_result { SWAP_IN_MINOR, SWAP_IN_MAJOR, SWAP_IN_NO_MEMORY };
+/* SWAP_IN_RETRY: the page is on its way into the swap cache, and the entry as it was. */
+enum swap_in_result { SWAP_IN_MINOR, SWAP_IN_MAJOR, SWAP_IN_NO_MEMORY, SWAP_IN_RETRY };
 
 /*
  * do_swap_page() up to the mapping: the page of `slot` comes from the swap cache or the device, its neighbours with it, and the

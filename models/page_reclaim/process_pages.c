@@ -123,9 +123,13 @@ static pfn swap_in(void *context, const struct user_swap_fault *asked, unsigned 
 	                                 .read_ahead = asked->read_ahead,
 	                                 .slot_of = slot_of,
 	                                 .context = (void *)(uintptr_t)asked,
-	                                 .flags = GFP_HIGHUSER_MOVABLE};
+	                                 .flags = GFP_HIGHUSER_MOVABLE,
+	                                 .retries = asked->waits != NULL};
 	uint32_t frame;
-	if (page_swap_in(lru, cpu, (uint32_t)asked->entry, &fault, &frame) == SWAP_IN_NO_MEMORY)
+	enum swap_in_result result = page_swap_in(lru, cpu, (uint32_t)asked->entry, &fault, &frame);
+	if (asked->waits)
+		*asked->waits = result == SWAP_IN_RETRY;
+	if (result == SWAP_IN_NO_MEMORY || result == SWAP_IN_RETRY)
 		return PFN_NONE;
 	kept->entries--;
 	kept->anonymous_mapped += !kept->users->ops->map_count(kept->users, pfn_of(frame));
@@ -137,6 +141,25 @@ static bool alone(void *context, pfn frame, unsigned cpu)
 {
 	struct process_pages *kept = context;
 	return !page_has(kept->lru, frame.nr, PG_SWAPCACHE) || lru_free_swap(kept->lru, cpu, frame.nr);
+}
+
+/* Parts of huge pages are on no list of ours. */
+static unsigned state(const void *context, pfn frame)
+{
+	const struct process_pages *kept = context;
+	const struct user_page *page = page_of(kept->lru, frame.nr);
+	if (!(page->marks & PG_KNOWN))
+		return WATCHED_LISTED;
+	return (page->marks & PG_LRU ? WATCHED_LISTED : 0u) | (page->pins ? WATCHED_PINNED : 0u) |
+	       (page->marks & PG_REFERENCED ? WATCHED_REFERENCED : 0u);
+}
+
+static void drain(void *context, unsigned cpu, bool all)
+{
+	struct page_lru *lru = lru_at(context, cpu);
+	for (unsigned each = 0; each < lru->spec.cpus; each++)
+		if (all || each == cpu)
+			page_lru_drain(lru, each);
 }
 
 static void shared_added(void *context, pfn frame, unsigned cpu)
@@ -302,6 +325,8 @@ struct process_pages *process_pages_create(const struct settings *settings, stru
 	                                       .alone = alone,
 	                                       .swap_taken = swap_taken,
 	                                       .swap_given = swap_given,
+	                                       .state = state,
+	                                       .drain = drain,
 	                                       .shared_added = shared_added,
 	                                       .shared_used = shared_used,
 	                                       .shared_in = shared_in,

@@ -210,6 +210,9 @@ enum swap_in_result page_swap_in(struct page_lru *lru, unsigned cpu, uint32_t sl
 		lru->counters.pgmajfault++;
 		result = SWAP_IN_MAJOR;
 	}
+	bool locked = lru->frames[*frame].ready_ns > page_lru_now(lru, cpu);
+	if (fault->retries && locked && page_has(lru, *frame, PG_SWAPCACHE))
+		return SWAP_IN_RETRY;
 	page_lru_pin(lru, *frame);
 	page_lru_wait_until(lru, cpu, lru->frames[*frame].ready_ns);
 	return result;

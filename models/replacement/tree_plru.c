@@ -86,6 +86,65 @@ static size_t tree_plru_run(struct replacement *array, const uint64_t *requests,
 }
 
 #if defined(__x86_64__)
+/* The lowest way of a set of whole vectors whose word, owner's marks left out, is `wanted`; `ways` if none is. */
+INLINE REPLACEMENT_AVX2 uint32_t find_in_full(const uint64_t *words, uint64_t wanted, uint32_t ways)
+{
+	const __m256i all = _mm256_set1_epi64x((long long)wanted);
+	const __m256i compared = _mm256_set1_epi64x((long long)~WAY_OWNERS_MARKS);
+	unsigned equal = 0;
+	for (uint32_t way = 0; way < ways; way += REPLACEMENT_AVX2_WORDS) {
+		__m256i here = _mm256_and_si256(_mm256_loadu_si256((const __m256i *)(const void *)(words + way)), compared);
+		equal |= (unsigned)_mm256_movemask_pd(_mm256_castsi256_pd(_mm256_cmpeq_epi64(here, all))) << way;
+	}
+	return equal ? (uint32_t)__builtin_ctz(equal) : ways;
+}
+
+/* The leaf that the bits point to from the root of a tree that is full. */
+INLINE uint32_t oldest_in_full(uint64_t bits, unsigned depth)
+{
+	uint32_t node = 1;
+	for (unsigned below = depth; below > 0; below--)
+		node = 2 * node + (uint32_t)(bits >> node & 1);
+	return node - (1u << depth);
+}
+
+/* take() of a tree that is full, has its bits in one word, and whose depth the compiler knows. */
+INLINE REPLACEMENT_AVX2 bool take_in_full(struct replacement *array, uint64_t request, uint64_t *evicted, unsigned depth)
+{
+	const uint32_t ways = 1u << depth;
+	uint64_t tag = request >> array->tag_shift, marks = request & WAY_OWNERS_MARKS, wanted = way_word(tag, WAY_VALID);
+	uint32_t set = replacement_set_of(array, tag);
+	uint64_t *words = replacement_words(array, set), *bits = &array->state[set];
+	uint32_t way = find_in_full(words, wanted, ways);
+	bool found = way < ways;
+	if (found) {
+		words[way] |= marks;
+	} else {
+		way = find_in_full(words, 0, ways);
+		if (way == ways)
+			way = oldest_in_full(*bits, depth);
+		*evicted = words[way];
+		words[way] = wanted | marks;
+	}
+	*bits = turned_away(*bits, ways, way);
+	return found;
+}
+
+static REPLACEMENT_AVX2 bool take_4_avx2(struct replacement *array, uint64_t request, uint64_t *evicted)
+{
+	return take_in_full(array, request, evicted, 2);
+}
+
+static REPLACEMENT_AVX2 bool take_8_avx2(struct replacement *array, uint64_t request, uint64_t *evicted)
+{
+	return take_in_full(array, request, evicted, 3);
+}
+
+static REPLACEMENT_AVX2 bool take_16_avx2(struct replacement *array, uint64_t request, uint64_t *evicted)
+{
+	return take_in_full(array, request, evicted, 4);
+}
+
 static REPLACEMENT_AVX2 bool take_avx2(struct replacement *array, uint64_t request, uint64_t *evicted)
 {
 	return take_found(array, request, evicted, replacement_find_avx2, tree_plru_use, tree_plru_insert);
@@ -95,8 +154,16 @@ static REPLACEMENT_AVX2 bool take_avx2(struct replacement *array, uint64_t reque
 static bool tree_plru_take(struct replacement *array, uint64_t request, uint64_t *evicted)
 {
 #if defined(__x86_64__)
-	if (replacement_has_vectors(array))
+	if (replacement_has_vectors(array)) {
+		/* Caches' usual numbers of ways; what is used again is used twice, which changes nothing more. */
+		if (array->ways == 8)
+			return take_8_avx2(array, request, evicted);
+		if (array->ways == 4)
+			return take_4_avx2(array, request, evicted);
+		if (array->ways == 16)
+			return take_16_avx2(array, request, evicted);
 		return take_avx2(array, request, evicted);
+	}
 #endif
 	return take_template(array, request, evicted, tree_plru_use, tree_plru_insert);
 }

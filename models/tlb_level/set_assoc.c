@@ -7,11 +7,9 @@
  *
  * Invariant: that of the replacement port; entries = valid ways.
  */
+#include "sim/order_of_use.h"
 #include "sim/port/tlb_level.h"
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -21,6 +19,8 @@ struct tlb_level *tlb_level_set_assoc_create(const struct tlb_wiring *wiring, st
 struct set_assoc {
 	struct tlb_level tlb;
 	struct replacement *array;
+	struct ordered_sets sets; /* where turns_in_place */
+	bool turns_in_place;      /* uses turn sets in the order of use with AVX2 */
 };
 
 #if defined(__x86_64__)
@@ -66,8 +66,48 @@ static bool set_assoc_find(struct tlb_level *tlb, uint64_t tag, uint64_t **word)
 	return true;
 }
 
+#ifdef ORDER_HAS_AVX2
+ORDER_INLINE ORDER_AVX2 bool use_in_place(const struct ordered_sets *sets, uint64_t tag, uint64_t **word, unsigned vectors)
+{
+	const uint64_t wanted = way_word(tag, WAY_VALID);
+	const size_t set = ordered_set(sets, tag, true);
+	if (sets->words[set] != wanted) {
+		uint32_t way = ordered_find_avx2(sets, set, wanted, vectors);
+		if (way == ORDER_NOWHERE)
+			return false;
+		ordered_use_avx2(sets, set, way, wanted, sets->payloads[set + way], vectors);
+	}
+	if (word)
+		*word = &sets->payloads[set];
+	return true;
+}
+
+static ORDER_AVX2 bool use_one_vector(const struct ordered_sets *sets, uint64_t tag, uint64_t **word)
+{
+	return use_in_place(sets, tag, word, 1);
+}
+
+static ORDER_AVX2 bool use_vectors(const struct ordered_sets *sets, uint64_t tag, uint64_t **word)
+{
+	return use_in_place(sets, tag, word, 0);
+}
+
+static bool use_with_avx2(const struct ordered_sets *sets, uint64_t tag, uint64_t **word)
+{
+	return sets->stride == ORDER_VECTOR ? use_one_vector(sets, tag, word) : use_vectors(sets, tag, word);
+}
+#else
+static bool use_with_avx2(const struct ordered_sets *sets, uint64_t tag, uint64_t **word)
+{
+	(void)sets, (void)tag, (void)word;
+	SIM_UNREACHABLE("no AVX2");
+}
+#endif
+
 static bool set_assoc_use(struct tlb_level *tlb, uint64_t tag, uint64_t **word)
 {
+	if (((struct set_assoc *)tlb)->turns_in_place)
+		return use_with_avx2(&((struct set_assoc *)tlb)->sets, tag, word);
 	struct replacement *array = ((struct set_assoc *)tlb)->array;
 	uint32_t set = replacement_set_of(array, tag), way = find_way(array, set, tag);
 	if (way == array->ways)
@@ -209,6 +249,10 @@ struct tlb_level *tlb_level_set_assoc_create(const struct tlb_wiring *wiring, st
 	tlb->tlb.ways = ways;
 	tlb->tlb.keeps_words = wiring->words;
 	tlb->tlb.in_order = wiring->words && tlb->array->ops->order_of_use ? tlb->array : NULL;
+	if (ordered_sets_fit(tlb->array) && replacement_has_vectors(tlb->array)) {
+		tlb->sets = ordered_sets_of(tlb->array);
+		tlb->turns_in_place = true;
+	}
 	bool lowest_bits = wiring->index == INDEX_LINEAR && tlb->array->sets_are_power_of_two;
 	tlb->tlb.sets = lowest_bits ? tlb->array->sets : 1;
 	return &tlb->tlb;

@@ -354,7 +354,7 @@ static bool range_is_user(const struct mm *mm, uint64_t start, uint64_t pages)
 }
 
 /* do_brk_flags(): the heap grows where it ends. */
-static bool grow_heap(struct mm *mm, struct space *space, const struct user_area_request *request)
+static bool grow_heap(struct mm *mm, struct space *space, const struct user_area_request *request, unsigned cpu)
 {
 	uint32_t index = area_index(space, request->start);
 	if (request->kind != USER_HEAP || index == 0)
@@ -365,6 +365,7 @@ static bool grow_heap(struct mm *mm, struct space *space, const struct user_area
 	below->end += request->pages << PAGE_SHIFT;
 	write_field(mm, &below->object, VMA_START);
 	write_field(mm, &space->object, MM_BRK);
+	khugepaged_enter_area(mm, space, below, cpu);
 	return true;
 }
 
@@ -388,7 +389,7 @@ enum user_result areas_map(struct mm *mm, struct space *space, const struct user
 	lock_space(mm, space, true);
 	step_spend(mm->steps, mm->cost.mmap);
 	enum user_result result = USER_OK;
-	if (!grow_heap(mm, space, request)) {
+	if (!grow_heap(mm, space, request, cpu)) {
 		const struct area like = {.start = request->start,
 		                          .end = end,
 		                          .kind = request->kind,

@@ -132,7 +132,7 @@ static void check_cpus(const struct mm *mm)
 {
 	for (uint32_t i = 0; i < mm->spaces_count; i++) {
 		const struct space *space = mm->spaces[i];
-		uint32_t holders = space->sharers > 0;
+		uint32_t holders = (space->sharers > 0 ? 1u : 0u) + (space->mm_slot.at.addr ? 1u : 0u);
 		for (unsigned cpu = 0; cpu < mm->cpus; cpu++) {
 			bool loaded = mm->cpu[cpu].loaded == space;
 			SIM_ASSERT(loaded == (space->cpumask[cpu] != 0));
@@ -160,6 +160,7 @@ void mm_check(const struct user_memory *users)
 	check_frames(&recount);
 	check_cpus(mm);
 	check_counters(mm);
+	khugepaged_check(mm);
 	if (users->watcher.check)
 		users->watcher.check(users->watcher.context);
 	lazy_free(recount.frames, mm->end_pfn, sizeof *recount.frames);

@@ -14,6 +14,7 @@
  * neighbours with it. MODEL: a file's page is dirty from its first write on; a kernel write-protects it again after writing it
  * out. MODEL: dirty and accessed bits are set here, too, where the access is decided.
  */
+#include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
 
 #include <stdlib.h>
@@ -282,7 +283,7 @@ static void become_anonymous(struct fault *fault, pfn frame)
 static enum user_result anonymous(struct fault *fault)
 {
 	struct mm *mm = fault->mm;
-	step_spend(mm->steps, mm->cost.fault_anonymous);
+	step_run(mm->steps, CODE_FAULT_ANONYMOUS, mm->cost.fault_anonymous);
 	if (!fault->write) {
 		set_entry(fault, pfn_of(ZERO_FRAME), area_word(fault->area, pfn_of(ZERO_FRAME), false) | WORD_SPECIAL);
 		mm->counters.zero_entries++;
@@ -302,11 +303,16 @@ static enum user_result anonymous(struct fault *fault)
 }
 
 /* copy_user_highpage(): through the direct map, pages of high memory through local slots. */
-static void copy_page(struct mm *mm, pfn from, pfn to, unsigned cpu)
+void page_copy_contents(struct mm *mm, pfn from, pfn to, unsigned cpu)
 {
 	const struct page_contents contents = {mm->mapper, mm->layout, mm->steps};
 	page_contents_copy(&contents, to, from, cpu);
 	step_spend(mm->steps, mm->cost.copy_page);
+}
+
+static void copy_page(struct mm *mm, pfn from, pfn to, unsigned cpu)
+{
+	page_copy_contents(mm, from, to, cpu);
 	mm->counters.pages_copied++;
 }
 
@@ -357,7 +363,7 @@ static enum user_result of_file(struct fault *fault)
 {
 	struct mm *mm = fault->mm;
 	uint64_t index = index_in(fault->area, fault->linear);
-	step_spend(mm->steps, mm->cost.fault_file);
+	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
 	pfn frame = file_page(fault, index);
 	if (frame.nr == UINT32_MAX)
 		return no_memory(fault);
@@ -398,7 +404,7 @@ static enum user_result of_shared(struct fault *fault)
 	struct shared *shared = fault->area->shared;
 	uint64_t index = index_in(fault->area, fault->linear);
 	SIM_ASSERT(index < shared->pages);
-	step_spend(mm->steps, mm->cost.fault_file);
+	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
 	if (!shared->frames[index] || shared->frames[index] & SHARED_SWAPPED) {
 		pfn made = make_shared_page(fault, shared->frames[index]);
 		if (made.nr == UINT32_MAX)
@@ -428,8 +434,11 @@ static uint64_t entry_of_page(void *opaque, uint64_t page)
 
 static enum user_result write_protected(struct fault *fault);
 
-/* do_swap_page(). What is written, and is nobody else's, is writable at once. */
-static enum user_result swapped(struct fault *fault)
+/*
+ * do_swap_page(): the page is there, mapped, and fault->word is its entry. waits: not NULL, the device is not waited for
+ * (FAULT_FLAG_ALLOW_RETRY). False: there is none. What is written, and is nobody else's, is writable at once.
+ */
+static bool bring_in(struct fault *fault, bool *waits)
 {
 	struct mm *mm = fault->mm;
 	const struct page_watcher *watcher = &mm->port.watcher;
@@ -438,26 +447,44 @@ static enum user_result swapped(struct fault *fault)
 	                               .first_page = fault->area->start >> PAGE_SHIFT,
 	                               .end_page = fault->area->end >> PAGE_SHIFT,
 	                               .write = fault->write,
+	                               .waits = waits,
 	                               .read_ahead = &fault->area->read_ahead,
 	                               .entry_of = entry_of_page,
 	                               .space = fault};
 	bool alone = false;
 	SIM_ASSERT(watcher->swap_in);
-	step_spend(mm->steps, mm->cost.fault_file);
+	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
 	pfn frame = watcher->swap_in(watcher->context, &swap, fault->cpu, &alone);
 	if (frame.nr == UINT32_MAX)
-		return no_memory(fault);
+		return false;
 	if (mm->page[frame.nr].kind == MAPPED_NOT)
 		become_anonymous(fault, frame);
 	mm->page[frame.nr].exclusive = alone;
 	fault->word = area_word(fault->area, frame, fault->write && alone);
 	set_entry(fault, frame, fault->word);
 	fault->space->rss[MAPPED_NOT]--;
+	return true;
+}
+
+static enum user_result swapped(struct fault *fault)
+{
+	if (!bring_in(fault, NULL))
+		return no_memory(fault);
 	/* The fault goes on as one of a write to a page of several, and is counted as that. */
-	if (fault->write && !alone)
+	if (fault->write && !(fault->word & WORD_WRITE))
 		return write_protected(fault);
-	mm->counters.faults_swapped++;
+	fault->mm->counters.faults_swapped++;
 	return USER_OK;
+}
+
+bool fault_swap_in(struct mm *mm, struct space *space, struct area *area, uint64_t linear, unsigned cpu)
+{
+	struct fault fault = {.mm = mm, .space = space, .area = area, .linear = linear, .cpu = cpu};
+	bool waits = false;
+	entry_find(mm, space, linear, &fault.entry);
+	fault.word = entry_word(&fault.entry);
+	SIM_ASSERT(fault.entry.level == 0 && fault.word & WORD_SWAP);
+	return bring_in(&fault, &waits);
 }
 
 /* ---- writes to what is there ---- */
@@ -468,7 +495,7 @@ static enum user_result copy_on_write(struct fault *fault)
 	struct mm *mm = fault->mm;
 	bool zero = fault->word & WORD_SPECIAL;
 	pfn old = frame_of_word(fault->word);
-	step_spend(mm->steps, mm->cost.fault_copy);
+	step_run(mm->steps, CODE_FAULT_COPY, mm->cost.fault_copy);
 	if (!area_prepare_anon(mm, fault->area, fault->cpu))
 		return no_memory(fault);
 	pfn frame = page_new(mm, 0, zero ? GFP_PAGE | __GFP_ZERO : GFP_PAGE, fault->cpu);
@@ -600,7 +627,7 @@ static enum user_result page_fault(struct mm *mm, struct space *space, struct ar
 	                      .write = kind == ACCESS_STORE,
 	                      .cpu = cpu};
 	mm->counters.faults++;
-	step_spend(mm->steps, mm->cost.fault_entry + mm->cost.fault);
+	step_run(mm->steps, CODE_FAULT, mm->cost.fault_entry + mm->cost.fault);
 	lock_space(mm, space, false);
 	if (space->nodes_count)
 		step_read(mm->steps, space->nodes[0].at, 64);

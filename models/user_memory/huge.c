@@ -8,10 +8,11 @@
  *
  * Source: Linux 6.1 mm/huge_memory.c: do_huge_pmd_anonymous_page(), vma_thp_gfp_mask() (defrag: madvise), do_huge_pmd_wp_page(),
  * __split_huge_pmd_locked(); mm/pgtable-generic.c.
- * MODEL: khugepaged is left out: small pages stay small. MODEL: a huge page whose parts are mapped one by one goes back to the
+ * MODEL: a huge page whose parts are mapped one by one goes back to the
  * page allocator as a whole, with its last part; a kernel splits such pages when memory is short. MODEL: the huge zero page stays
  * once it was needed.
  */
+#include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
 
 #include <stdlib.h>
@@ -19,15 +20,19 @@
 #define GFP_HUGE ((GFP_HIGHUSER_MOVABLE | __GFP_COMP | __GFP_NOMEMALLOC | __GFP_NOWARN | __GFP_ZERO) & ~(gfp)__GFP_RECLAIM)
 #define GFP_HUGE_ZERO ((GFP_HIGHUSER | __GFP_COMP | __GFP_NOMEMALLOC | __GFP_NOWARN | __GFP_ZERO) & ~(gfp)__GFP_RECLAIM)
 
+void huge_keep_table(struct mm *mm, struct table *table, struct table *parts)
+{
+	parts->deposit = table->deposit;
+	table->deposit = parts;
+	step_write(mm->steps, page_field(mm, table->frame, PAGE_LRU), 8);
+}
+
 bool huge_deposit(struct mm *mm, struct space *space, struct table *table, unsigned cpu)
 {
 	struct table *made = table_make(mm, space, 0, cpu);
-	if (!made)
-		return false;
-	made->deposit = table->deposit;
-	table->deposit = made;
-	step_write(mm->steps, page_field(mm, table->frame, PAGE_LRU), 8);
-	return true;
+	if (made)
+		huge_keep_table(mm, table, made);
+	return made != NULL;
 }
 
 static struct table *withdraw(struct mm *mm, struct table *table)
@@ -45,8 +50,7 @@ void huge_withdraw(struct mm *mm, struct space *space, struct table *table, unsi
 	table_free(mm, space, withdraw(mm, table), 0, cpu);
 }
 
-/* transhuge_vma_suitable() */
-static bool is_suitable(const struct area *area, uint64_t linear)
+bool huge_is_suitable(const struct area *area, uint64_t linear)
 {
 	uint64_t first = linear & ~(HUGE_BYTES - 1);
 	bool anonymous = !user_area_has_file(area->kind) && area->kind != USER_SHARED;
@@ -79,18 +83,9 @@ static bool map_zero(struct mm *mm, struct space *space, struct area *area, uint
 	return true;
 }
 
-static bool map_huge(struct mm *mm, struct space *space, struct area *area, uint64_t linear, unsigned cpu)
+void huge_map(struct mm *mm, struct space *space, const struct area *area, const struct entry *entry, pfn frame, uint64_t linear,
+              unsigned cpu)
 {
-	struct entry entry;
-	if (!area_prepare_anon(mm, area, cpu))
-		return false;
-	pfn frame = page_new(mm, HUGE_ORDER, GFP_HUGE, cpu);
-	if (frame.nr == UINT32_MAX)
-		return false;
-	if (!find_place(mm, space, linear, &entry, cpu)) {
-		gather_free(mm, frame, HUGE_ORDER, cpu);
-		return false;
-	}
 	for (uint32_t i = 0; i < FRAMES_OF_HUGE; i++)
 		mm->page[frame.nr + i] =
 		        (struct mapped_page){.kind = MAPPED_ANONYMOUS,
@@ -101,10 +96,23 @@ static bool map_huge(struct mm *mm, struct space *space, struct area *area, uint
 	mm->counters.anonymous_pages += FRAMES_OF_HUGE;
 	if (mm->port.watcher.added)
 		mm->port.watcher.added(mm->port.watcher.context, frame, HUGE_ORDER, cpu);
-	entry_lock(mm, &entry);
+	entry_lock(mm, entry);
 	page_mapped(mm, space, frame, true);
-	entry_write(mm, &entry, area_word(area, frame, true));
-	entry_unlock(mm, &entry);
+	entry_write(mm, entry, area_word(area, frame, true));
+	entry_unlock(mm, entry);
+}
+
+static bool map_huge(struct mm *mm, struct space *space, struct area *area, uint64_t linear, unsigned cpu)
+{
+	struct entry entry;
+	pfn frame = page_new(mm, HUGE_ORDER, GFP_HUGE, cpu);
+	if (frame.nr == UINT32_MAX)
+		return false;
+	if (!find_place(mm, space, linear, &entry, cpu)) {
+		gather_free(mm, frame, HUGE_ORDER, cpu);
+		return false;
+	}
+	huge_map(mm, space, area, &entry, frame, linear, cpu);
 	mm->counters.faults_huge++;
 	return true;
 }
@@ -112,9 +120,15 @@ static bool map_huge(struct mm *mm, struct space *space, struct area *area, uint
 bool huge_fault(struct mm *mm, struct space *space, struct area *area, uint64_t linear, bool write, unsigned cpu,
                 enum user_result *result)
 {
-	if (!is_suitable(area, linear))
+	if (!huge_is_suitable(area, linear))
 		return false;
-	step_spend(mm->steps, mm->cost.fault_anonymous);
+	step_run(mm->steps, CODE_FAULT_ANONYMOUS, mm->cost.fault_anonymous);
+	if (!area_prepare_anon(mm, area, cpu)) {
+		mm->counters.faults_no_memory++;
+		*result = USER_NO_MEMORY;
+		return true;
+	}
+	khugepaged_enter_area(mm, space, area, cpu);
 	mm->counters.huge_asked++;
 	bool mapped = write ? map_huge(mm, space, area, linear, cpu) : map_zero(mm, space, area, linear, cpu);
 	mm->counters.huge_fallback += !mapped;
@@ -168,7 +182,7 @@ bool huge_write(struct mm *mm, struct space *space, const struct entry *entry, u
 {
 	uint64_t word = entry_word(entry);
 	struct mapped_page *head = &mm->page[(word & WORD_FRAME) >> PAGE_SHIFT];
-	step_spend(mm->steps, mm->cost.fault_copy);
+	step_run(mm->steps, CODE_FAULT_COPY, mm->cost.fault_copy);
 	if (!(word & WORD_SPECIAL) && (head->exclusive || head->map_count == 1)) {
 		entry_lock(mm, entry);
 		entry_write(mm, entry, word | WORD_WRITE | WORD_DIRTY | WORD_ACCESSED);

@@ -56,6 +56,32 @@ static const struct metric mm_metrics[] = {
         METRIC(struct mm_counters, huge_asked, "1", "Faults that asked for a page of 2 MiB"),
         METRIC(struct mm_counters, huge_fallback, "1", "Of them, those that got a small one (thp_fault_fallback)"),
         METRIC(struct mm_counters, huge_splits, "1", "Entries of 2 MiB taken apart (thp_split_pmd)"),
+        METRIC(struct mm_counters, khugepaged_scanned, "1", "Ranges of 2 MiB that khugepaged looked at"),
+        METRIC(struct mm_counters, khugepaged_pages_collapsed, "1", "Of them, those that it made one page of (pages_collapsed)"),
+        METRIC(struct mm_counters, thp_scan_pmd_none, "1", "Of them, those without a page table"),
+        METRIC(struct mm_counters, thp_scan_pmd_mapped, "1", "Of them, those that are huge pages"),
+        METRIC(struct mm_counters, thp_scan_exceed_none_pte, "1", "Of them, those with too few pages (max_ptes_none)"),
+        METRIC(struct mm_counters, thp_scan_exceed_swap_pte, "1", "Of them, those with too many in swap (max_ptes_swap)"),
+        METRIC(struct mm_counters, thp_scan_exceed_shared_pte, "1", "Of them, those with too many shared (max_ptes_shared)"),
+        METRIC(struct mm_counters, thp_scan_page_ro, "1", "Of them, those without a writable page (SCAN_PAGE_RO)"),
+        METRIC(struct mm_counters, thp_scan_lack_referenced, "1", "Of them, those not used of late (SCAN_LACK_REFERENCED_PAGE)"),
+        METRIC(struct mm_counters, thp_scan_page_lru, "1", "Of them, those with a page on no LRU list (SCAN_PAGE_LRU)"),
+        METRIC(struct mm_counters, thp_scan_page_count, "1", "Of them, those with a page that is held (SCAN_PAGE_COUNT)"),
+        METRIC(struct mm_counters, thp_scan_pte_non_present, "1", "Of them, those of which reclaim took a page meanwhile"),
+        METRIC(struct mm_counters, thp_scan_swap_in_failed, "1",
+               "Of them, those with a page that did not come from swap at once"),
+        METRIC(struct mm_counters, thp_collapse_alloc_failed, "1", "Of them, those for which there was no page of 2 MiB"),
+        METRIC(struct mm_counters, thp_collapse_alloc, "1", "Pages of 2 MiB that khugepaged got"),
+        METRIC(struct mm_counters, thp_collapse_unused, "1", "Of them, those given back before the range was touched"),
+        METRIC(struct mm_counters, thp_collapse_undone, "1", "Of them, those given back after its table was taken out"),
+        METRIC(struct mm_counters, thp_collapse_copied, "pages", "Small pages copied into huge ones by khugepaged"),
+        METRIC(struct mm_counters, thp_collapse_cleared, "pages", "Parts of huge pages that khugepaged cleared"),
+        METRIC(struct mm_counters, thp_collapse_swapped_in, "pages", "Brought in from swap by khugepaged"),
+        METRIC(struct mm_counters, thp_collapse_sync_ipis, "1", "CPUs that khugepaged interrupted, as they might walk a table"),
+        METRIC(struct mm_counters, khugepaged_wakes, "1", "Scans of khugepaged"),
+        METRIC(struct mm_counters, khugepaged_full_scans, "1", "Times that it came to the end of its list (full_scans)"),
+        METRIC(struct mm_counters, khugepaged_slots_made, "1", "Address spaces that came onto its list"),
+        METRIC(struct mm_counters, khugepaged_slots_gone, "1", "Address spaces that left it"),
         METRIC(struct mm_counters, switches, "1", "Context switches"),
         METRIC(struct mm_counters, switches_same, "1", "Switches asked for to what ran already"),
         METRIC(struct mm_counters, switches_lazy, "1", "Of the context switches, those to a kernel thread or to nothing"),
@@ -77,6 +103,7 @@ static const struct metric mm_metrics[] = {
         GAUGE(struct mm_counters, file_pages, "pages", "Frames of files that are mapped at the end"),
         GAUGE(struct mm_counters, kept_pages, "pages", "Frames of files that the model keeps at the end"),
         GAUGE(struct mm_counters, stack_pages, "pages", "Kernel stacks that are blocks of pages, at the end"),
+        GAUGE(struct mm_counters, khugepaged_slots, "1", "Address spaces on khugepaged's list at the end"),
         METRIC_END,
 };
 
@@ -261,6 +288,11 @@ static void port_switch(struct user_memory *users, process_id process, unsigned 
 		switch_to_process(mm, process, cpu);
 }
 
+static void port_tick(struct user_memory *users, unsigned cpu, uint64_t now_ns)
+{
+	khugepaged_turn(mm_of(users), cpu, now_ns);
+}
+
 static bool port_moved(struct user_memory *users, pfn from, pfn to)
 {
 	const struct page_watcher *watcher = &users->watcher;
@@ -347,6 +379,7 @@ static void port_destroy(struct user_memory *users)
 	for (unsigned cpu = 0; cpu < mm->cpus; cpu++)
 		if (mm->cpu[cpu].loaded)
 			switch_to_space(mm, NULL, cpu);
+	khugepaged_release(mm);
 	SIM_ASSERT(mm->spaces_count == 0);
 	for (size_t i = 0; i < mm->kept_room; i++)
 		if (mm->kept[i].key) {
@@ -375,6 +408,7 @@ const struct user_memory_ops user_memory_mm_ops = {
         .unmap = port_unmap,
         .touch = port_touch,
         .switch_to = port_switch,
+        .tick = port_tick,
         .moved = port_moved,
         .map_count = port_map_count,
         .referenced = port_referenced,
@@ -396,12 +430,13 @@ static const enum kernel_cache cache_of_kind[OBJECT_KINDS] = {
         [OBJECT_FILES] = CACHE_FILES,          [OBJECT_FS] = CACHE_FS,           [OBJECT_MM] = CACHE_MM_STRUCT,
         [OBJECT_VMA] = CACHE_VM_AREA_STRUCT,   [OBJECT_NODE] = CACHE_MAPLE_NODE, [OBJECT_ANON_VMA] = CACHE_ANON_VMA,
         [OBJECT_CHAIN] = CACHE_ANON_VMA_CHAIN, [OBJECT_PID] = CACHE_PID,         [OBJECT_CRED] = CACHE_CRED_JAR,
-        [OBJECT_NAMES] = CACHE_NAMES,
+        [OBJECT_NAMES] = CACHE_NAMES,          [OBJECT_MM_SLOT] = CACHE_MM_SLOT,
 };
 
 static bool make_caches(struct mm *mm, struct error *error)
 {
-	for (unsigned kind = 0; kind < OBJECT_KINDS; kind++) {
+	unsigned kinds = mm->huge_pages ? OBJECT_KINDS : OBJECT_MM_SLOT;
+	for (unsigned kind = 0; kind < kinds; kind++) {
 		const struct workload_cache_spec *row = &kernel_caches[cache_of_kind[kind]];
 		const struct cache_spec spec = {.name = row->name,
 		                                .object_size = row->bytes,
@@ -454,8 +489,9 @@ struct user_memory *user_memory_mm_create(const struct user_memory_wiring *wirin
 	mm->pcid = settings->kernel.pcid && mm->mode->sign_extended;
 	mm->huge_pages =
 	        settings->kernel.thp == THP_ALWAYS && settings->kernel.transparent_hugepage && huge_level(mm) < mm->mode->levels;
+	khugepaged_init(mm, &settings->kernel.khugepaged);
 	mm->page = lazy_alloc(mm->end_pfn, sizeof *mm->page);
-	mm->tlb_state = layout_per_cpu_alloc(mm->layout, 320);
+	mm->tlb_state = layout_per_cpu_static(mm->layout, 320);
 	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++) {
 		mm->cpu[cpu] = (struct cpu_state){.next_asid = 1, .current = UINT32_MAX};
 		mm->cpu[cpu].ctx[0].ctx_id = 1; /* init_mm */

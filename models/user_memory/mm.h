@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * mm.h - what the files of the model `mm` share: mm.c (the port), areas.c (areas and their anonymous maps), tables.c (page
- * tables), fault.c (page faults), huge.c (pages of 2 MiB), process.c (fork, exec, exit), space_switch.c (CPUs and their TLBs).
+ * tables), fault.c (page faults), huge.c (pages of 2 MiB), khugepaged.c and collapse.c (the daemon that makes them of small
+ * ones), process.c (fork, exec, exit), space_switch.c (CPUs and their TLBs).
  *
  * An address space (struct space, the kernel's mm_struct) has areas in ascending order and page tables. The tables stand here as
  * words (sim/port/translation.h), which decisions read and write; each write goes into the steps with its place in physical
@@ -84,6 +85,7 @@ enum object_kind {
 	OBJECT_PID,
 	OBJECT_CRED,
 	OBJECT_NAMES,
+	OBJECT_MM_SLOT, /* with huge pages only */
 	OBJECT_KINDS
 };
 
@@ -99,13 +101,23 @@ struct mm_counters {
 	uint64_t entries_set, entries_cleared, entries_forked; /* that map a page */
 	uint64_t tables_made, tables_freed;
 	uint64_t huge_asked, huge_fallback, huge_splits;
+	/* khugepaged: ranges of 2 MiB that it looked at = the next ones. */
+	uint64_t khugepaged_scanned;
+	uint64_t khugepaged_pages_collapsed, thp_scan_pmd_none, thp_scan_pmd_mapped, thp_scan_exceed_none_pte,
+	        thp_scan_exceed_swap_pte, thp_scan_exceed_shared_pte, thp_scan_page_ro, thp_scan_lack_referenced,
+	        thp_scan_page_lru, thp_scan_page_count, thp_scan_pte_non_present, thp_scan_swap_in_failed,
+	        thp_collapse_alloc_failed;
+	uint64_t thp_collapse_alloc; /* = pages_collapsed + thp_collapse_undone + those given back before */
+	uint64_t thp_collapse_unused, thp_collapse_undone;
+	uint64_t thp_collapse_copied, thp_collapse_cleared, thp_collapse_swapped_in, thp_collapse_sync_ipis;
+	uint64_t khugepaged_wakes, khugepaged_full_scans, khugepaged_slots_made, khugepaged_slots_gone;
 	uint64_t switches, switches_same, switches_lazy, switches_moved;
 	uint64_t cr3_loads, cr3_flushes; /* of them those that flush */
 	uint64_t flushes, flush_ipis, flush_pages, flush_full;
 	uint64_t flushes_put_off, flush_batches;
 	/* Levels. */
 	uint64_t live_areas, mapped_pages, zero_entries, table_pages, anonymous_pages, shared_pages, file_pages, kept_pages,
-	        stack_pages;
+	        stack_pages, khugepaged_slots;
 };
 
 struct area;
@@ -189,6 +201,7 @@ struct space {
 	uint64_t tables;           /* frames */
 	uint32_t slot;             /* in mm.spaces */
 	uint32_t last_cpu;         /* that something happened in it on */
+	struct object mm_slot;     /* of khugepaged's list (MMF_VM_HUGEPAGE); at VADDR_NULL: it is not on it */
 };
 
 struct process {
@@ -210,6 +223,18 @@ struct cpu_state {
 		uint64_t ctx_id, tlb_gen;
 	} ctx[ASIDS];
 	uint32_t current; /* process, UINT32_MAX: none */
+};
+
+/* khugepaged's list of address spaces, where it stands, and the scan that it is in. */
+struct khugepaged {
+	struct khugepaged_settings settings;
+	struct space **at; /* owned: those on the list, in its order */
+	uint32_t count, room;
+	struct space *current; /* where it goes on, at `address`; NULL: with the first one */
+	uint64_t address;
+	bool scans; /* it sleeps in the middle of a scan, for want of a page */
+	uint32_t progress, passes;
+	vaddr lock; /* khugepaged_mm_lock, and the list's head */
 };
 
 struct file_page {
@@ -257,6 +282,7 @@ struct mm {
 		uint64_t start, end; /* linear addresses, from the first entry that went to the last; empty: none did */
 		bool active;
 	} gather;
+	struct khugepaged khugepaged;
 	struct {
 		uint8_t cpus[CPUS_MAX]; /* that may hold translations of what was unmapped, a byte each */
 		bool required, writable;
@@ -385,6 +411,13 @@ void page_unmapped(struct mm *mm, struct space *space, pfn frame, bool whole, bo
 pfn page_new(struct mm *mm, unsigned order, gfp flags, unsigned cpu);
 void page_free_new(struct mm *mm, pfn frame, unsigned order, unsigned cpu);
 uint64_t area_word(const struct area *area, pfn frame, bool write);
+/* The copy of a page, where it takes place is counted by the caller. */
+void page_copy_contents(struct mm *mm, pfn from, pfn to, unsigned cpu);
+/*
+ * do_swap_page() for khugepaged, of an entry that names a slot. False: no page is there now, as there was no memory, or as the
+ * device has to be waited for.
+ */
+bool fault_swap_in(struct mm *mm, struct space *space, struct area *area, uint64_t linear, unsigned cpu);
 
 /*
  * tlb_gather_mmu(), tlb_finish_mmu(): between the two, frames and tables that nothing maps any more wait; they are given back
@@ -409,9 +442,42 @@ bool huge_write(struct mm *mm, struct space *space, const struct entry *entry, u
                 enum user_result *result);
 /* Tables for the parts of huge pages, one for each, kept where the huge pages' entries are (pgtable_trans_huge_deposit()). */
 bool huge_deposit(struct mm *mm, struct space *space, struct table *table, unsigned cpu);
+void huge_keep_table(struct mm *mm, struct table *table, struct table *parts);
 void huge_withdraw(struct mm *mm, struct space *space, struct table *table, unsigned cpu);
 /* __split_huge_pmd(): 512 entries in place of one. */
 void huge_split(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu);
+
+/* transhuge_vma_suitable(): the aligned 2 MiB around the address lie in the area, which is anonymous. */
+bool huge_is_suitable(const struct area *area, uint64_t linear);
+/* A new frame of order 9 becomes the area's page for the range, under the entry, with a table for its parts in reserve. */
+void huge_map(struct mm *mm, struct space *space, const struct area *area, const struct entry *entry, pfn frame, uint64_t linear,
+              unsigned cpu);
+
+/* ---- khugepaged.c ---- */
+
+void khugepaged_init(struct mm *mm, const struct khugepaged_settings *settings);
+void khugepaged_release(struct mm *mm);
+/* khugepaged_enter_vma(), khugepaged_fork(): the address space comes to the end of its list, unless it is there. */
+void khugepaged_enter_area(struct mm *mm, struct space *space, const struct area *area, unsigned cpu);
+void khugepaged_fork(struct mm *mm, struct space *to, const struct space *from, unsigned cpu);
+/* Before the memory of an address space goes that no thread has any more. */
+void khugepaged_exit(struct mm *mm, struct space *space, unsigned cpu);
+/* Its turn, which is due; sets the port's next_tick_ns. */
+void khugepaged_turn(struct mm *mm, unsigned cpu, uint64_t now_ns);
+void khugepaged_check(const struct mm *mm);
+
+/* ---- collapse.c ---- */
+
+/* What became of a range that khugepaged looked at, as the kernel's enum scan_result has it. */
+enum collapse_result {
+	COLLAPSE_DONE,
+	COLLAPSE_REFUSED, /* for what the entries say: the same lock is held on */
+	COLLAPSE_NO_PAGE, /* none of order 9 */
+	COLLAPSE_GIVEN_UP /* after the page was there */
+};
+
+/* hpage_collapse_scan_pmd(): looks at the 2 MiB from `linear` on, which lie in the area, and makes one page of them. */
+enum collapse_result collapse_range(struct mm *mm, struct space *space, struct area *area, uint64_t linear, unsigned cpu);
 
 /* ---- reverse_map.c ---- */
 
@@ -424,6 +490,12 @@ uint32_t rmap_unmap(struct mm *mm, pfn frame, uint64_t entry, bool *dirty, unsig
 void switch_to_space(struct mm *mm, struct space *space, unsigned cpu);
 void switch_to_process(struct mm *mm, process_id process, unsigned cpu);
 void switch_to_kernel(struct mm *mm, unsigned cpu);
+/*
+ * A kernel thread has the CPU for a while, whose process goes on behind it: the address space stays loaded, lazily. The core
+ * pays for the switches (cost.daemon_switch).
+ */
+void kernel_thread_begin(struct mm *mm, unsigned cpu);
+void kernel_thread_end(struct mm *mm, unsigned cpu);
 /* flush_tlb_mm_range(). pages > FLUSH_CEILING: all of the space. */
 void flush_range(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, bool freed_tables, unsigned cpu);
 /* should_defer_flush(), set_tlb_ubc_flush_pending(): false, it is for the caller to flush now; `dirty`: the entry was. */

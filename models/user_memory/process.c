@@ -17,12 +17,8 @@
 #define STACK_GFP (GFP_KERNEL | __GFP_ACCOUNT | __GFP_ZERO)
 #define STACK_CALL \
 	((struct virtual_request){.call = CALL_THREAD_STACK, .size = PAGE_SIZE << STACK_ORDER, .caller = "dup_task_struct"})
-/* fs/exec.c: setup_arg_pages(): stack_expand, and the page that holds the arguments. */
-#define USER_STACK_BYTES (131072u + PAGE_SIZE)
 #define BPRM_BYTES 416u /* sizeof(struct linux_binprm), as recorded */
 #define NAMES_OF_EXEC 2u
-/* STACK_TOP of 64 bits where addresses above 47 bits are only given to who asks. */
-#define STACK_TOP_MAX ((1ull << 47) - PAGE_SIZE)
 
 /* ---- address spaces ---- */
 
@@ -102,13 +98,9 @@ static void leave_space(struct mm *mm, struct space *space, unsigned cpu)
 	step_atomic(mm->steps, mm_field(&space->object, MM_USERS), 4);
 	if (--space->sharers > 0)
 		return;
+	khugepaged_exit(mm, space, cpu);
 	empty_space(mm, space, cpu);
 	space_put(mm, space, cpu);
-}
-
-static uint64_t stack_top(const struct mm *mm)
-{
-	return mm->user_end < STACK_TOP_MAX ? mm->user_end : STACK_TOP_MAX;
 }
 
 /* A new program's address space: its stack, and in it a page with the arguments. */
@@ -117,7 +109,7 @@ static struct space *make_program(struct mm *mm, unsigned cpu)
 	struct space *space = space_make(mm, cpu);
 	if (!space)
 		return NULL;
-	uint64_t top = stack_top(mm);
+	uint64_t top = user_stack_end(mm->user_end);
 	const struct user_area_request stack = {.start = top - USER_STACK_BYTES,
 	                                        .pages = USER_STACK_BYTES >> PAGE_SHIFT,
 	                                        .kind = USER_STACK,
@@ -225,6 +217,7 @@ static struct space *copy_space(struct mm *mm, struct space *from, unsigned cpu)
 		return NULL;
 	step_read(mm->steps, from->object.at, MM_CPUMASK);
 	lock_space(mm, from, true);
+	khugepaged_fork(mm, to, from, cpu);
 	bool copied = true;
 	for (uint32_t i = 0; copied && i < from->areas_count; i++)
 		copied = area_fork(mm, to, from->areas[i], cpu) && copy_area(mm, to, from, from->areas[i], cpu);

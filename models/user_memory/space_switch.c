@@ -186,6 +186,22 @@ void switch_to_kernel(struct mm *mm, unsigned cpu)
 	step_write(mm->steps, state_of(mm, STATE_LAZY, cpu), 1);
 }
 
+void kernel_thread_begin(struct mm *mm, unsigned cpu)
+{
+	struct cpu_state *state = &mm->cpu[cpu];
+	if (!state->loaded || state->lazy)
+		return;
+	state->lazy = true;
+	step_write(mm->steps, state_of(mm, STATE_LAZY, cpu), 1);
+}
+
+void kernel_thread_end(struct mm *mm, unsigned cpu)
+{
+	uint32_t current = mm->cpu[cpu].current;
+	if (current != UINT32_MAX)
+		switch_to_space(mm, mm->processes[current].space, cpu);
+}
+
 /* ---- flushes ---- */
 
 struct flush {

@@ -491,7 +491,7 @@ static void place_data(struct kmap *kmap)
 	places->hash = layout_kernel_data(layout, PA_HASH_BUCKETS * ADDRESS_SLOT_BYTES);
 	layout_name(layout, places->hash, PA_HASH_BUCKETS * ADDRESS_SLOT_BYTES, "page_address_htable", "");
 	places->maps = layout_kernel_data(layout, kmap->spec.last_pkmap * ADDRESS_MAP_BYTES);
-	places->task = layout_per_cpu_alloc(layout, (KM_MAX_IDX + 1) * places->pte_bytes);
+	places->task = layout_per_cpu_static(layout, (KM_MAX_IDX + 1) * places->pte_bytes);
 }
 
 struct page_mapper *page_mapper_kmap_create(const struct page_mapper_wiring *wiring)

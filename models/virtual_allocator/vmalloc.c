@@ -2,6 +2,7 @@
  *
  * vmalloc.c - the port: areas, what is behind them, and the lazy purge (rules and parts: vmalloc.h).
  */
+#include "models/kernel_code.h"
 #include "models/virtual_allocator/vmalloc.h"
 
 #include "models/settings.h"
@@ -194,7 +195,7 @@ enum virtual_alloc_result vmalloc_alloc_area(struct vmalloc *vmalloc, const stru
 	*area = take_area(vmalloc, cpu);
 	if (!*area)
 		return VIRTUAL_ALLOC_NO_PAGES;
-	step_spend(vmalloc->steps, vmalloc->costs->vmalloc_area);
+	step_run(vmalloc->steps, CODE_VMALLOC_AREA, vmalloc->costs->vmalloc_area);
 	if (!take_range(vmalloc, range, &begin, &memory, cpu)) {
 		purge_all(vmalloc, cpu);
 		if (!take_range(vmalloc, range, &begin, &memory, cpu)) {
@@ -283,7 +284,7 @@ static void purge_all(struct vmalloc *vmalloc, unsigned cpu)
 void vmalloc_free_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
 {
 	const struct area *at = area_of(&vmalloc->pool, area);
-	step_spend(vmalloc->steps, vmalloc->costs->vfree_area);
+	step_run(vmalloc->steps, CODE_VFREE_AREA, vmalloc->costs->vfree_area);
 	step_lock(vmalloc->steps, vmalloc->busy_lock);
 	area_remove(&vmalloc->pool, &vmalloc->trees[AREA_BUSY], area);
 	step_unlock(vmalloc->steps, vmalloc->busy_lock);
@@ -524,7 +525,7 @@ static bool fill_area(struct vmalloc *vmalloc, uint32_t area, const struct wante
 	uint64_t start = area_of(&vmalloc->pool, area)->start;
 	bool taken = !vmalloc->pages || take_pages(vmalloc, mapping, pages, wanted, cpu);
 	count_pages(vmalloc, mapping, mapping->pages);
-	step_spend(vmalloc->steps, vmalloc->costs->vmalloc_page * mapping->pages);
+	step_run(vmalloc->steps, CODE_VMALLOC_PAGE, vmalloc->costs->vmalloc_page * mapping->pages);
 	write_page_array(vmalloc, mapping);
 	const struct behind behind = {.frames = mapping->frames, .large = wanted->order > 0};
 	if (taken)
@@ -831,7 +832,7 @@ static void vfree_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
 	vmalloc_free_area(vmalloc, area, cpu);
 	if (vmalloc->mappings[nr].call == CALL_MODULE_ALLOC)
 		flush_aliases(vmalloc, nr, cpu);
-	step_spend(vmalloc->steps, vmalloc->costs->vfree_page * pages);
+	step_run(vmalloc->steps, CODE_VFREE_PAGE, vmalloc->costs->vfree_page * pages);
 	for (uint32_t i = 0; i < pages; i += 1u << order) {
 		enum page_free_result result = page_free(vmalloc->pages, vmalloc->mappings[nr].frames[i], order, cpu);
 		SIM_ASSERT(result == PAGE_FREE_OK);
@@ -1169,7 +1170,7 @@ struct virtual_allocator *virtual_allocator_vmalloc_create(const struct virtual_
 		free(vmalloc);
 		return NULL;
 	}
-	vmalloc->cached_stacks_offset = layout_per_cpu_alloc(vmalloc->layout, NR_CACHED_STACKS * vmalloc->at.pointer_bytes);
+	vmalloc->cached_stacks_offset = layout_per_cpu_static(vmalloc->layout, NR_CACHED_STACKS * vmalloc->at.pointer_bytes);
 	vmalloc->lazy_max_pages = (uint64_t)log_of_cpus(cpus) * LAZY_PAGES_PER_LOG;
 	if (vmalloc->objects) {
 		struct cache_spec spec = {.name = "vmap_area", .object_size = vmalloc->at.area_bytes, .flags = SLAB_PANIC};

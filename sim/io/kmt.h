@@ -41,7 +41,8 @@ enum kmt_tag {
 	KMT_LATE,
 	KMT_FACT,
 	KMT_CONTENTS,
-	KMT_DETAILS
+	KMT_DETAILS,
+	KMT_SPACES
 };
 
 /* Instead of a profile's index. */
@@ -79,6 +80,8 @@ struct kmt_tables {
 	size_t late_count;
 	const struct trace_fact *facts;
 	uint32_t fact_count;
+	const struct trace_space *spaces; /* no piece if there are none */
+	uint32_t space_count;
 };
 
 /* Whether a detail of the kind tells the value; other values are 0 and not in the file. */
@@ -110,11 +113,15 @@ bool kmt_write_tables(struct kmt_writer *writer, const struct kmt_tables *tables
 /* Reads a file that is open for reading and positioned anywhere; the trace owns `file` from here on. `name` is for errors. */
 struct trace *kmt_open(int file, const char *name, struct error *error);
 
-/* One count of struct trace_summary; the table is in the order of the file, ends with a NULL name, and serves printing too. */
+/*
+ * One count of struct trace_summary; the table is in the order of the file, ends with a NULL name, and serves printing too. Those
+ * of processes stand last, and are in the file only if one of them is not 0.
+ */
 struct trace_count {
 	const char *name;
 	size_t offset;
 	const char *help;
+	bool of_processes;
 };
 extern const struct trace_count trace_counts[];
 

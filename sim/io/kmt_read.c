@@ -66,6 +66,8 @@ struct trace {
 	uint32_t late_count;
 	struct trace_fact *facts;
 	uint32_t fact_count;
+	struct trace_space *spaces;
+	uint32_t space_count;
 
 	struct zstd_unpacker unpacker;
 	unsigned char *packed, *raw;
@@ -315,6 +317,8 @@ static bool read_info(struct trace *trace, struct cursor cursor, struct error *e
 	bool texts =
 	        copy_text(&cursor, info->source, sizeof info->source) && copy_text(&cursor, info->sha256, sizeof info->sha256);
 	for (const struct trace_count *count = trace_counts; count->name; count++) {
+		if (count->of_processes && !cursor.damaged && cursor.at == cursor.end)
+			break;
 		uint64_t value = take(&cursor);
 		memcpy((char *)&info->summary + count->offset, &value, sizeof value);
 	}
@@ -350,6 +354,12 @@ static const uint8_t free_kind[OP_KINDS] = {
 static bool is_use(unsigned kind)
 {
 	return kind == OP_PAGE_CLEAR || kind == OP_PAGE_COPY || (kind >= OP_PROCESS_EXEC && kind <= OP_PROCESS_SWITCH);
+}
+
+/* Whether the op may name a recorded address space. */
+static bool makes_space(unsigned kind)
+{
+	return kind == OP_PROCESS_CREATE || kind == OP_PROCESS_FORK || kind == OP_PROCESS_EXEC;
 }
 
 /* Whether the op has no id. */
@@ -486,6 +496,29 @@ static bool read_fact(struct trace *trace, struct cursor cursor, struct error *e
 	return true;
 }
 
+static bool read_spaces(struct trace *trace, struct cursor cursor, uint32_t count, struct error *error)
+{
+	if (trace->spaces || count > (size_t)(cursor.end - cursor.at))
+		return damaged(trace, error, "its table of address spaces is not whole");
+	trace->spaces = xcalloc((size_t)count + 1, sizeof *trace->spaces);
+	trace->space_count = count;
+	for (uint32_t i = 0; i < count; i++) {
+		struct trace_space *space = &trace->spaces[i];
+		space->first_ns = take_below(&cursor, INT64_MAX);
+		space->task = take32(&cursor);
+		space->mm = take32(&cursor);
+		space->samples = take_below(&cursor, INT64_MAX);
+		space->peak_resident = take_below(&cursor, INT64_MAX);
+		for (unsigned member = 0; member < SPACE_MEMBERS; member++) {
+			space->peak_pages[member] = take_below(&cursor, INT64_MAX);
+			space->last_pages[member] = take_below(&cursor, space->peak_pages[member]);
+		}
+	}
+	if (cursor.damaged || cursor.at != cursor.end)
+		return damaged(trace, error, "its table of address spaces is not whole");
+	return true;
+}
+
 /* Finds the only piece of a tag and unpacks it. */
 static bool unpack_table(struct trace *trace, enum kmt_tag tag, struct cursor *cursor, uint32_t *count, struct error *error)
 {
@@ -522,12 +555,14 @@ static bool read_tables(struct trace *trace, struct error *error)
 	if (!unpack_table(trace, KMT_LATE, &cursor, &count, error) || !read_late(trace, cursor, count, error))
 		return false;
 	for (uint32_t i = 0; i < trace->content_count; i++) {
-		if (trace->contents[i].tag != KMT_FACT)
+		const struct content *content = &trace->contents[i];
+		if (content->tag != KMT_FACT && content->tag != KMT_SPACES)
 			continue;
-		if (!unpack_piece(trace, &trace->contents[i], error))
+		if (!unpack_piece(trace, content, error))
 			return false;
-		cursor = (struct cursor){trace->raw, trace->raw + trace->contents[i].raw, false};
-		if (!read_fact(trace, cursor, error))
+		cursor = (struct cursor){trace->raw, trace->raw + content->raw, false};
+		if (content->tag == KMT_FACT ? !read_fact(trace, cursor, error)
+		                             : !read_spaces(trace, cursor, content->count, error))
 			return false;
 	}
 	trace->info.call_sites = trace->string_count;
@@ -540,7 +575,7 @@ static bool check_counts(const struct trace *trace, struct error *error)
 	uint64_t ops = 0, details = 0;
 	for (uint32_t i = 0; i < trace->content_count; i++) {
 		uint32_t tag = trace->contents[i].tag;
-		if ((tag < KMT_OPS || tag > KMT_FACT) && tag != KMT_DETAILS)
+		if ((tag < KMT_OPS || tag > KMT_FACT) && tag != KMT_DETAILS && tag != KMT_SPACES)
 			return damaged(trace, error, "a piece is of no known kind");
 		if (tag == KMT_DETAILS)
 			details += trace->contents[i].count;
@@ -647,6 +682,7 @@ void trace_close(struct trace *trace)
 	free(trace->late_cache);
 	free(trace->details);
 	free(trace->facts);
+	free(trace->spaces);
 	free(trace->late);
 	free(trace->caches);
 	free(trace->cache_names);
@@ -678,6 +714,12 @@ const char *trace_call_site(const struct trace *trace, uint32_t index)
 {
 	SIM_ASSERT(index < trace->string_count);
 	return trace->strings + trace->string_at[index];
+}
+
+uint32_t trace_spaces(const struct trace *trace, const struct trace_space **spaces)
+{
+	*spaces = trace->spaces;
+	return trace->space_count;
 }
 
 uint32_t trace_facts(const struct trace *trace, const struct trace_fact **facts)
@@ -880,7 +922,9 @@ static bool make_op(struct trace *trace, uint32_t at, uint32_t correction, struc
 	op->address = trace->addresses[at];
 	if ((profile->kind == OP_PAGE_MAP || profile->kind == OP_PAGE_COPY) && (uint32_t)op->address >= trace->info.ids)
 		return false;
-	if (profile->kind == OP_PROCESS_FORK && op->address >= trace->info.ids)
+	if (profile->kind == OP_PROCESS_FORK && op_parent_of(op) >= trace->info.ids)
+		return false;
+	if (makes_space(profile->kind) && op->address >> 32 > trace->space_count)
 		return false;
 	op->cache = correction == NOT_LATE ? profile->cache : correction;
 	return make_alloc(trace, op->id, profile, op);

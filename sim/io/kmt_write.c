@@ -305,6 +305,21 @@ bool kmt_write_details(struct kmt_writer *writer, const struct detail *details, 
 	return write_piece(writer, KMT_DETAILS, count, OPS_LEVEL, error);
 }
 
+static uint64_t count_value(const struct trace_summary *summary, const struct trace_count *count)
+{
+	uint64_t value;
+	memcpy(&value, (const char *)summary + count->offset, sizeof value);
+	return value;
+}
+
+static bool tells_of_processes(const struct trace_summary *summary)
+{
+	for (const struct trace_count *count = trace_counts; count->name; count++)
+		if (count->of_processes && count_value(summary, count) != 0)
+			return true;
+	return false;
+}
+
 static bool write_info(struct kmt_writer *writer, const struct trace_info *info, struct error *error)
 {
 	struct bytes *raw = &writer->raw;
@@ -325,11 +340,10 @@ static bool write_info(struct kmt_writer *writer, const struct trace_info *info,
 		put_varint(raw, numbers[i]);
 	put_text(raw, info->source);
 	put_text(raw, info->sha256);
-	for (const struct trace_count *count = trace_counts; count->name; count++) {
-		uint64_t value;
-		memcpy(&value, (const char *)&info->summary + count->offset, sizeof value);
-		put_varint(raw, value);
-	}
+	bool processes = tells_of_processes(&info->summary);
+	for (const struct trace_count *count = trace_counts; count->name; count++)
+		if (processes || !count->of_processes)
+			put_varint(raw, count_value(&info->summary, count));
 	return write_piece(writer, KMT_INFO, 1, TABLES_LEVEL, error);
 }
 
@@ -387,6 +401,24 @@ static bool write_fact(struct kmt_writer *writer, const struct trace_fact *fact,
 	return write_piece(writer, KMT_FACT, 1, TABLES_LEVEL, error);
 }
 
+static bool write_spaces(struct kmt_writer *writer, const struct kmt_tables *tables, struct error *error)
+{
+	if (tables->space_count == 0)
+		return true;
+	writer->raw.used = 0;
+	for (uint32_t i = 0; i < tables->space_count; i++) {
+		const struct trace_space *space = &tables->spaces[i];
+		const uint64_t numbers[] = {space->first_ns, space->task, space->mm, space->samples, space->peak_resident};
+		for (size_t k = 0; k < sizeof numbers / sizeof numbers[0]; k++)
+			put_varint(&writer->raw, numbers[k]);
+		for (unsigned member = 0; member < SPACE_MEMBERS; member++) {
+			put_varint(&writer->raw, space->peak_pages[member]);
+			put_varint(&writer->raw, space->last_pages[member]);
+		}
+	}
+	return write_piece(writer, KMT_SPACES, tables->space_count, TABLES_LEVEL, error);
+}
+
 static bool write_contents(struct kmt_writer *writer, struct error *error)
 {
 	size_t count = writer->content_count;
@@ -422,5 +454,5 @@ bool kmt_write_tables(struct kmt_writer *writer, const struct kmt_tables *tables
 	for (uint32_t i = 0; i < tables->fact_count; i++)
 		if (!write_fact(writer, &tables->facts[i], error))
 			return false;
-	return write_contents(writer, error) && write_tail(writer, error);
+	return write_spaces(writer, tables, error) && write_contents(writer, error) && write_tail(writer, error);
 }

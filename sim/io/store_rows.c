@@ -309,6 +309,28 @@ bool store_cache(struct store *store, int64_t run_id, const struct store_cache *
 	return row_end(store, error);
 }
 
+static void put_space_pages(struct store *store, const struct store_space_pages *pages, bool known)
+{
+	const uint64_t numbers[] = {pages->file, pages->anonymous, pages->shared, pages->swapped, pages->resident};
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+		if (known)
+			put_number(store, numbers[i]);
+		else
+			put_null(store);
+}
+
+bool store_space(struct store *store, int64_t run_id, const struct store_space *space, struct error *error)
+{
+	row_begin(store, TABLE_ADDRESS_SPACE, run_id);
+	put_integer(store, space->nr);
+	put_integer(store, space->task);
+	put_integer(store, space->mm);
+	put_number(store, space->samples);
+	put_space_pages(store, &space->recorded, space->samples > 0);
+	put_space_pages(store, &space->replayed, true);
+	return row_end(store, error);
+}
+
 bool store_call_site(struct store *store, int64_t run_id, const struct store_call_site *site, struct error *error)
 {
 	row_begin(store, TABLE_CALL_SITE, run_id);

@@ -72,6 +72,14 @@ const char *const store_schema_sql[] = {
         " live_objects INTEGER NOT NULL, live_bytes_req INTEGER NOT NULL, live_bytes_alloc INTEGER NOT NULL,"
         " PRIMARY KEY(run_id, call_site)) WITHOUT ROWID",
 
+        "CREATE TABLE address_space("
+        " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, nr INTEGER NOT NULL, task INTEGER NOT NULL,"
+        " mm INTEGER NOT NULL, samples INTEGER NOT NULL,"
+        " recorded_file_pages INTEGER, recorded_anonymous_pages INTEGER, recorded_shared_pages INTEGER,"
+        " recorded_swapped_pages INTEGER, recorded_pages INTEGER,"
+        " file_pages INTEGER NOT NULL, anonymous_pages INTEGER NOT NULL, shared_pages INTEGER NOT NULL,"
+        " swapped_pages INTEGER NOT NULL, pages INTEGER NOT NULL, PRIMARY KEY(run_id, nr)) WITHOUT ROWID",
+
         "CREATE TABLE histogram("
         " run_id INTEGER NOT NULL REFERENCES run(id) ON DELETE CASCADE, name TEXT NOT NULL, unit TEXT NOT NULL,"
         " count INTEGER NOT NULL, sum INTEGER NOT NULL, min INTEGER NOT NULL, max INTEGER NOT NULL,"
@@ -347,6 +355,13 @@ const char *const store_schema_sql[] = {
         " round(100.0 * (c.slabs - c.recorded_slabs) / c.recorded_slabs, 1) AS difference_percent "
         "FROM cache AS c JOIN run AS r ON r.id = c.run_id WHERE c.recorded_slabs > 0",
 
+        /* Resident pages of recorded address spaces, at most, beside what rss_stat told of them. */
+        "CREATE VIEW v_recorded_rss AS "
+        "SELECT s.run_id, r.allocator, s.nr, s.task, s.mm, s.samples, s.recorded_pages, s.pages,"
+        " s.recorded_anonymous_pages, s.anonymous_pages, s.recorded_file_pages, s.file_pages,"
+        " round(100.0 * (s.pages - s.recorded_pages) / s.recorded_pages, 1) AS difference_percent "
+        "FROM address_space AS s JOIN run AS r ON r.id = s.run_id WHERE s.recorded_pages > 0",
+
         /* The columns of `perf kmem stat --caller`, then what is still live at the end. */
         "CREATE VIEW v_callsite_waste AS "
         "SELECT c.run_id, r.allocator, c.call_site AS callsite, c.bytes_alloc AS total_alloc, c.bytes_alloc / c.hit AS alloc_per,"
@@ -461,6 +476,7 @@ const char *const store_insert_sql[STORE_TABLES] = {
                  " bytes_alloc = bytes_alloc + excluded.bytes_alloc, live_objects = live_objects + excluded.live_objects,"
                  " live_bytes_req = live_bytes_req + excluded.live_bytes_req,"
                  " live_bytes_alloc = live_bytes_alloc + excluded.live_bytes_alloc"),
+        [TABLE_ADDRESS_SPACE] = "INSERT INTO address_space VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [TABLE_HISTOGRAM] = "INSERT INTO histogram VALUES(?, ?, ?, ?, ?, ?, ?)",
         [TABLE_HISTOGRAM_BUCKET] = "INSERT INTO histogram_bucket VALUES(?, ?, ?, ?, ?)",
         [TABLE_LOCK] = "INSERT INTO lock VALUES(?, ?, ?, ?, ?, ?, ?, ?)",

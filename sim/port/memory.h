@@ -39,8 +39,9 @@ struct memory_ops {
 	const char *help;
 	bool has_dram; /* lines that no cache has come from wiring->dram */
 	/*
-	 * Adds to the parts of *cost (sim/cost.h) what the access takes, and returns 0; it is done that many cycles after it
-	 * began. Or, for an access that takes nothing but cycles of the first level, returns these, and leaves *cost alone.
+	 * Tells in the parts of *cost (sim/cost.h) what the access takes, and returns 0; it is done that many cycles after it
+	 * began. Or, for an access that takes nothing but cycles of the first level, returns these, and leaves *cost alone: what
+	 * was in it does not matter.
 	 */
 	cycle (*access)(struct memory *, const struct memory_request *, struct cost *);
 	/*
@@ -86,7 +87,6 @@ struct memory_wiring {
 static inline cycle memory_access_quick(struct memory *memory, const struct memory_request *request, struct cost *cost,
                                         bool *in_first)
 {
-	*cost = (struct cost){0};
 	cycle first = memory->ops->access(memory, request, cost);
 	*in_first = first > 0;
 	return request->now + (first > 0 ? first : cost_total(cost));
@@ -97,8 +97,10 @@ static inline cycle memory_access(struct memory *memory, const struct memory_req
 {
 	bool in_first;
 	cycle done = memory_access_quick(memory, request, cost, &in_first);
-	if (in_first)
+	if (in_first) {
+		*cost = (struct cost){0};
 		cost->cycles[COST_L1] = done - request->now;
+	}
 	return done;
 }
 

@@ -70,6 +70,18 @@ struct user_area_request {
 	uint64_t first_page; /* of the file, at `start` */
 };
 
+/*
+ * What create() and exec() make the stack of: bytes up to where it ends (fs/exec.c: setup_arg_pages(): stack_expand, and the page
+ * that holds the arguments), which is STACK_TOP of 64 bits where addresses above 47 bits are only given to who asks.
+ */
+#define USER_STACK_BYTES (131072u + PAGE_SIZE)
+
+static inline uint64_t user_stack_end(uint64_t user_end)
+{
+	uint64_t top = (1ull << 47) - PAGE_SIZE;
+	return user_end < top ? user_end : top;
+}
+
 enum user_result {
 	USER_OK,
 	USER_NO_MEMORY,  /* frames, tables or structures: what was done before it stays */
@@ -132,10 +144,22 @@ struct user_swap_fault {
 	uint64_t entry;
 	uint64_t page, first_page, end_page; /* the fault's, its area's */
 	bool write;
+	/*
+	 * Not NULL: the fault does not wait for the device. What is still to be read is asked for and left in the swap cache, and
+	 * *waits is set (FAULT_FLAG_ALLOW_RETRY).
+	 */
+	bool *waits;
 	struct swap_read_ahead *read_ahead;
 	/* The entry of another page of the area, 0 if it has none. */
 	uint64_t (*entry_of)(void *space, uint64_t page);
 	void *space;
+};
+
+/* What who looks after a page says of it. */
+enum watched_state {
+	WATCHED_LISTED = 1,    /* it is on a list of the LRU, not in a CPU's batch (PageLRU) */
+	WATCHED_PINNED = 2,    /* somebody beside page tables and swap cache has a reference */
+	WATCHED_REFERENCED = 4 /* PageReferenced */
 };
 
 /* Who looks after anonymous pages (an LRU, swap). A callback may be NULL. */
@@ -155,6 +179,10 @@ struct page_watcher {
 	/* One entry more (fork, unmap_page()), one less (unmapped). */
 	void (*swap_taken)(void *context, uint64_t entry);
 	void (*swap_given)(void *context, uint64_t entry, unsigned cpu);
+	/* enum watched_state of a mapped page. NULL: pages are on lists, and nobody's beside. */
+	unsigned (*state)(const void *context, pfn);
+	/* lru_add_drain(): the CPU's batches go to the lists; `all`: those of all CPUs (lru_add_drain_all()). */
+	void (*drain)(void *context, unsigned cpu, bool all);
 	/* The page allocator moved a frame; false: it is none of the watcher's. */
 	bool (*moved)(void *context, pfn from, pfn to);
 	/*
@@ -202,6 +230,12 @@ struct user_memory_ops {
 
 	/* The CPU goes on with this process; PROCESS_NONE: with a kernel thread or nothing (lazy TLB). */
 	void (*switch_to)(struct user_memory *, process_id, unsigned cpu);
+
+	/*
+	 * The model's own work at fixed times (a daemon): does what is due at now_ns, from the beginning of the run, on a CPU.
+	 * NULL: it has none, and next_tick_ns is UINT64_MAX.
+	 */
+	void (*tick)(struct user_memory *, unsigned cpu, uint64_t now_ns);
 
 	/* A frame that the page allocator moved; false: it is none of this port's. */
 	bool (*moved)(struct user_memory *, pfn from, pfn to);
@@ -251,6 +285,7 @@ struct user_memory_ops {
 struct user_memory {
 	const struct user_memory_ops *ops;
 	uint64_t live_processes; /* made and not over, threads too; kept by the wrappers */
+	uint64_t next_tick_ns;   /* when ops.tick is due, UINT64_MAX: not; kept by the model, any call may change it */
 	/* Set by their owners before the first process; without a page cache the model keeps what it reads until the end. */
 	struct file_pages files;
 	struct page_watcher watcher;
@@ -325,6 +360,13 @@ static inline void user_switch(struct user_memory *users, process_id process, un
 {
 	SIM_ASSERT(cpu < CPUS_MAX);
 	users->ops->switch_to(users, process, cpu);
+}
+
+static inline void user_memory_tick(struct user_memory *users, unsigned cpu, uint64_t now_ns)
+{
+	SIM_ASSERT(cpu < CPUS_MAX && users->ops->tick && users->next_tick_ns <= now_ns);
+	users->ops->tick(users, cpu, now_ns);
+	SIM_ASSERT(users->next_tick_ns > now_ns);
 }
 
 static inline void user_memory_check(const struct user_memory *users)

@@ -226,14 +226,14 @@ static void a_32_bit_kernel_has_its_data_in_low_memory(void **state)
 	assert_int_equal(layout_region(&layout, last), REGION_VMEMMAP);
 	assert_int_equal(page_tables_find(&map.tables, last, &size) & WORD_FRAME, 0x37c00000);
 	assert_int_equal(size, PAGE_4M);
-	uint64_t offset = layout_per_cpu_alloc(&layout, 29 * PAGE_SIZE - 64);
-	assert_int_equal(layout_per_cpu(&layout, offset, 1).addr, 0xf7000000u - 29 * PAGE_SIZE);
+	uint64_t offset = layout_per_cpu_alloc(&layout, 29 * PAGE_SIZE - 86188, 4);
+	assert_int_equal(layout_per_cpu(&layout, offset, 1).addr, 0xf7000000u - 29 * PAGE_SIZE + 86188);
 	assert_int_equal(layout_region(&layout, layout_per_cpu(&layout, offset, 0).addr), REGION_PER_CPU);
 	assert_true(page_tables_find(&map.tables, layout_per_cpu(&layout, offset, 0).addr, &size) & WORD_PRESENT);
-	offset = layout_per_cpu_alloc(&layout, 128); /* has no room in the first unit */
+	offset = layout_per_cpu_alloc(&layout, 128, 64); /* has no room in the first unit */
 	uint64_t chunk = layout_per_cpu(&layout, offset, 1).addr;
 	assert_int_equal(chunk, 0xff3fe000u - 29 * PAGE_SIZE);
-	assert_int_equal(layout_per_cpu(&layout, layout_per_cpu_alloc(&layout, 64), 0).addr, 0xff3fe000u - 58 * PAGE_SIZE + 128);
+	assert_int_equal(layout_per_cpu(&layout, layout_per_cpu_alloc(&layout, 64, 64), 0).addr, 0xff3fe000u - 58 * PAGE_SIZE + 128);
 	assert_int_equal(page_tables_find(&map.tables, chunk, &size), 0);
 	assert_true(kernel_map_fault(&map, chunk, WALK_PAGE_FAULT, 0));
 	assert_true(page_tables_find(&map.tables, chunk, &size) && size == PAGE_4K);

@@ -101,7 +101,7 @@ static void test_layout_names(void **state)
 	struct layout layout;
 	layout_init(&layout, 64);
 	vaddr node = layout_kernel_data(&layout, 64), lock = layout_kernel_data(&layout, 4);
-	vaddr pages = layout_per_cpu(&layout, layout_per_cpu_alloc(&layout, 256), 1);
+	vaddr pages = layout_per_cpu(&layout, layout_per_cpu_alloc(&layout, 256, 64), 1);
 	layout_name(&layout, node, 64, "kmem_cache_node", "dentry");
 	assert_string_equal(layout_label(&layout, node), ""); /* nobody has asked for names */
 	layout_keep_names(&layout);

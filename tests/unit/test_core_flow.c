@@ -345,6 +345,33 @@ static void test_interrupts_are_acknowledged(void **state)
 }
 
 /*
+ * Two interrupts, one after the other: the first finds the four lines at the top of the IRQ stack in memory, 200 cycles each, the
+ * second in the first level, which costs nothing beyond the handler's 300. Would catch: a stack that no interrupt touches, lines
+ * below it that are not the last ones, hits that are paid twice, cycles of the stack that nobody pays.
+ */
+static void test_an_interrupt_writes_its_stack(void **state)
+{
+	(void)state;
+	struct rig rig;
+	rig_init(&rig, 2, interrupts);
+	rig.machine.irq_stack_top[1] = LINE(64);
+	for (unsigned interrupt = 0; interrupt < 2; interrupt++) {
+		step_ipi(&rig.steps, 1, STEP_ALL_ADDRESSES);
+		step_ipi_wait(&rig.steps);
+		push(&rig, 0);
+		machine_drain(&rig.machine);
+		assert_int_equal(part(&rig, 1, COST_IPI), interrupt == 0 ? 320 + 800 : 640 + 800);
+	}
+	assert_int_equal(rig.machine.cores[1].counters.irq_stack_lines, 8);
+	for (unsigned line = 60; line < 64; line++)
+		step_read(&rig.steps, vaddr_of(LINE(line)), 8);
+	push(&rig, 1);
+	machine_drain(&rig.machine);
+	assert_int_equal(part(&rig, 1, COST_L1), 16); /* all four are there */
+	rig_release(&rig);
+}
+
+/*
  * A core that waits for a lock serves an interrupt meanwhile. Core 0 holds the lock from 218 to 3218 and gives it up at 3318;
  * core 1 waits from 140 on and serves core 2's interrupt (sent at 268, 968 .. 1268) within its waiting.
  * Would catch: an interrupt that waits for the lock, cycles of a wait that are paid twice.
@@ -449,6 +476,7 @@ int main(void)
 	        cmocka_unit_test(test_an_unlock_waits_for_the_stores_before_it),
 	        cmocka_unit_test(test_the_queue_of_a_lock),
 	        cmocka_unit_test(test_interrupts_are_acknowledged),
+	        cmocka_unit_test(test_an_interrupt_writes_its_stack),
 	        cmocka_unit_test(test_a_waiting_core_serves_interrupts),
 	        cmocka_unit_test(test_a_daemon_needs_a_switch),
 	        cmocka_unit_test(test_a_sleep_is_time_of_the_device),

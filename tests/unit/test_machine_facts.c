@@ -602,6 +602,36 @@ static void old_leaves_of_amd(void **state)
 	cpuid_release(&table);
 }
 
+/* A guest on Zen 5 whose hypervisor leaves out 8000001DH: 80000006H then has the package's 508 MiB and "ways: see 8000001DH".
+ * Would catch: a host that cannot be detected at all, or a core that is said to reach all of the package's L3. */
+static void a_hidden_l3_is_one_complex_s(void **state)
+{
+	(void)state;
+	const struct cpuid_leaf rows[] = {AMD,
+	                                  {1, 0, 0x00b00f21, 0, 0, 0},
+	                                  {0x80000005, 0, 0xff60ff40, 0xff60ff40, 0x300c0140, 0x20080140},
+	                                  {0x80000006, 0, 0x40802040, 0x60804040, 0x04006140, 0x0fe09140}};
+	struct cpuid_table table = {0};
+	struct machine_facts facts;
+	struct error error = {0};
+	for (size_t i = 0; i < 4; i++)
+		cpuid_add(&table, &rows[i]);
+	assert_true(machine_facts_decode(&table, &facts, &error));
+	assert_int_equal(facts.caches_count, 4);
+	assert_int_equal(facts.caches[1].size_bytes, 48 * KIB);
+	assert_int_equal(facts.caches[1].ways, 12);
+	assert_int_equal(facts.caches[2].size_bytes, 1 * MIB);
+	assert_int_equal(facts.caches[3].size_bytes, 32 * MIB);
+	assert_int_equal(facts.caches[3].ways, 16);
+	assert_true(facts.caches[3].exclusive);
+	bool is_told = false;
+	for (unsigned i = 0; i < facts.notes_count; i++)
+		is_told |= strstr(facts.notes[i], "520192 KiB: a core complex's share") != NULL;
+	assert_true(is_told);
+	machine_facts_release(&facts);
+	cpuid_release(&table);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -614,6 +644,7 @@ int main(void)
 	        cmocka_unit_test(a_table_prints_as_it_was_read),
 	        cmocka_unit_test(leaves_that_cannot_be_are_refused),
 	        cmocka_unit_test(old_leaves_of_amd),
+	        cmocka_unit_test(a_hidden_l3_is_one_complex_s),
 	        cmocka_unit_test(ways_of_amd_are_coded),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,7 +38,7 @@ static void rig_init(struct rig *rig, const char *text, const char *allocator, e
 	assert_int_equal(write(fd, text, strlen(text)), strlen(text));
 	close(fd);
 	snprintf(rig->kmt, sizeof rig->kmt, "%s.kmt", name);
-	if (!trace_import(name, rig->kmt, NULL, &summary, &error))
+	if (!trace_import(name, rig->kmt, TRACE_PROCESSES, NULL, &summary, &error))
 		fail_msg("%s", error.text);
 	unlink(name);
 	rig->trace = trace_open(rig->kmt, &error);

@@ -75,6 +75,9 @@ static void add_results(struct store *store, int64_t run, const char *name, bool
 	const struct store_cache cache = {
 	        .view = {.name = name, .slabs = 2, .pages_per_slab = 1}, .live_bytes_req = 100, .live_bytes_alloc = 128};
 	must(store_cache(store, run, &cache, &error), &error);
+	must(store_metric(store, run, "meminfo", &(struct metric){.name = "slab_reclaimable", .unit = "pages", .help = ""}, 256,
+	                  &error),
+	     &error);
 	if (!timed)
 		return;
 	struct histogram histogram = {0};

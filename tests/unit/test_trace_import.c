@@ -657,7 +657,7 @@ static void test_missing_file(void **state)
 	assert_int_equal(c.error.kind, ERROR_HOST);
 	assert_non_null(strstr(c.error.text, "No such file"));
 	c.error = (struct error){0};
-	assert_false(trace_import(c.path, "/nonexistent/x.kmt", NULL, NULL, &c.error));
+	assert_false(trace_import(c.path, "/nonexistent/x.kmt", TRACE_PROCESSES, NULL, NULL, &c.error));
 	assert_int_equal(c.error.kind, ERROR_HOST);
 	case_end(&c);
 }

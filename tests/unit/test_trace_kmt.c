@@ -168,7 +168,7 @@ static void test_not_native(void **state)
 	char path[128];
 	snprintf(path, sizeof path, "%s/trace.kmt", c.folder);
 	error = (struct error){0};
-	assert_false(trace_import(path, "/tmp/kmemsim-test-never.kmt", NULL, NULL, &error));
+	assert_false(trace_import(path, "/tmp/kmemsim-test-never.kmt", TRACE_PROCESSES, NULL, NULL, &error));
 	assert_int_equal(error.kind, ERROR_INPUT);
 	case_end(&c);
 }

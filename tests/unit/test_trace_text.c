@@ -248,9 +248,8 @@ static void test_other_lines(void **state)
 	assert_int_equal(event.lost, 0);
 	assert_int_equal(read_line("CPU:3 [1234 EVENTS DROPPED]", &event), TEXT_LOST);
 	assert_int_equal(event.lost, 1234);
-	assert_int_equal(read_line("  a-1 [000] .... 1.0: sched_switch: prev_comm=a prev_pid=1", &event), TEXT_UNKNOWN);
-	assert_int_equal(read_line("  a-1 [000] .... 1.0: rss_stat: mm_id=1 curr=1 type=MM_FILEPAGES size=4096B", &event),
-	                 TEXT_INTERNAL);
+	assert_int_equal(read_line("  a-1 [000] .... 1.0: sched_wakeup: comm=a pid=1 prio=120 target_cpu=000", &event),
+	                 TEXT_UNKNOWN);
 	assert_int_equal(read_line("This is a README of something: else", &event), TEXT_DAMAGED);
 }
 

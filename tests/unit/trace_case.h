@@ -4,7 +4,9 @@
  * one line of text that a test can compare.
  *
  * An op reads: origin (b = before the recording, u = unseen), kind (A F cache alloc and free, K k kmalloc and kfree, P p pages, M
- * mark), id, and what matters of the rest: A0:cache, F0:cache, K0:req/alloc, k0, P0:order, p0:order, M:text.
+ * mark), id, and what matters of the rest: A0:cache, F0:cache, K0:req/alloc, k0, P0:order, p0:order, M:text. Of processes:
+ * N0/space create, R1<0/space fork by 0, T1<0/space its thread, X0 exit, x0/space exec, m0:address+pages map, u0:address+pages
+ * unmap, r0:address w0:address f0:address a touch (read, write, fetch), s0 switch, L leave.
  */
 #ifndef TESTS_TRACE_CASE_H
 #define TESTS_TRACE_CASE_H
@@ -22,6 +24,7 @@
 struct trace_case {
 	char folder[64];
 	char path[128];
+	enum trace_processes processes;
 	struct trace_summary summary;
 	struct trace *trace;
 	struct error error;
@@ -56,7 +59,7 @@ static inline bool case_import_file(struct trace_case *self)
 	char out[128];
 	snprintf(out, sizeof out, "%s/trace.kmt", self->folder);
 	self->error = (struct error){0};
-	if (!trace_import(self->path, out, NULL, &self->summary, &self->error))
+	if (!trace_import(self->path, out, self->processes, NULL, &self->summary, &self->error))
 		return false;
 	self->trace = trace_open(out, &self->error);
 	assert_string_equal(self->error.text, "");
@@ -78,10 +81,48 @@ static inline void case_end(struct trace_case *self)
 	assert_int_equal(system(command), 0);
 }
 
+static inline void case_render_process(const struct op *op, char *text, size_t size)
+{
+	static const char touches[] = "rwf";
+	uint32_t space = op_space_of(op);
+	switch ((enum op_kind)op->kind) {
+	case OP_PROCESS_CREATE:
+		snprintf(text, size, "N%" PRIu32 "/%" PRIu32 " ", op->id, space);
+		break;
+	case OP_PROCESS_FORK:
+		snprintf(text, size, "%c%" PRIu32 "<%" PRIu32 "/%" PRIu32 " ", op->order == FORK_THREAD ? 'T' : 'R', op->id,
+		         op_parent_of(op), space);
+		break;
+	case OP_PROCESS_EXIT:
+		snprintf(text, size, "X%" PRIu32 " ", op->id);
+		break;
+	case OP_PROCESS_EXEC:
+		snprintf(text, size, "x%" PRIu32 "/%" PRIu32 " ", op->id, space);
+		break;
+	case OP_PROCESS_MAP:
+	case OP_PROCESS_UNMAP:
+		snprintf(text, size, "%c%" PRIu32 ":%" PRIx64 "+%" PRIu32 " ", op->kind == OP_PROCESS_MAP ? 'm' : 'u', op->id,
+		         op->address, op->bytes_req);
+		break;
+	case OP_PROCESS_TOUCH:
+		snprintf(text, size, "%c%" PRIu32 ":%" PRIx64 " ", touches[op->order], op->id, op->address);
+		break;
+	case OP_PROCESS_SWITCH:
+		snprintf(text, size, "s%" PRIu32 " ", op->id);
+		break;
+	default:
+		snprintf(text, size, "L ");
+	}
+}
+
 static inline void case_render_op(const struct trace *trace, const struct op *op, char *text, size_t size)
 {
 	static const char kinds[] = "AFKkPpMVvEeCY";
 	static const char *const origins[] = {"", "b", "u"};
+	if (op->kind >= OP_PROCESS_CREATE) {
+		case_render_process(op, text, size);
+		return;
+	}
 	int used = snprintf(text, size, "%s%c", origins[op->origin], kinds[op->kind]);
 	text += used;
 	size -= (size_t)used;
@@ -104,21 +145,12 @@ static inline void case_render_op(const struct trace *trace, const struct op *op
 	case OP_PAGE_UNMAP:
 	case OP_PAGE_CLEAR:
 	case OP_PAGE_COPY:
-	case OP_PROCESS_CREATE:
-	case OP_PROCESS_FORK:
-	case OP_PROCESS_EXIT:
-	case OP_PROCESS_EXEC:
-	case OP_PROCESS_MAP:
-	case OP_PROCESS_UNMAP:
-	case OP_PROCESS_TOUCH:
-	case OP_PROCESS_SWITCH:
-	case OP_PROCESS_LEAVE:
 		snprintf(text, size, "%" PRIu32 ":%u ", op->id, op->order);
 		break;
 	case OP_MARK:
 		snprintf(text, size, ":%s ", trace_call_site(trace, op->call_site));
 		break;
-	case OP_KINDS:
+	default:
 		fail();
 	}
 }

@@ -69,7 +69,7 @@ static void bench_import(const char *text, const char *kmt, size_t bytes)
 	struct trace_summary summary;
 	for (unsigned repeat = 0; repeat < REPEATS; repeat++) {
 		double started = seconds(CLOCK_PROCESS_CPUTIME_ID);
-		if (!trace_import(text, kmt, NULL, &summary, &error))
+		if (!trace_import(text, kmt, TRACE_PROCESSES, NULL, &summary, &error))
 			give_up(&error);
 		best = least(best, seconds(CLOCK_PROCESS_CPUTIME_ID) - started);
 	}

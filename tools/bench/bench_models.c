@@ -7,6 +7,7 @@
  *
  * Times are processor seconds, the least of REPEATS. The yardstick is glibc's malloc with the same sizes in the same order.
  */
+#include "models/kernel_layout.h"
 #include "models/registry.h"
 #include "models/settings.h"
 #include "sim/metric.h"
@@ -57,7 +58,7 @@ static void rig_init(struct rig *rig, uint64_t memory_bytes, const char *allocat
 	settings_init(&rig->settings);
 	rig->settings.machine.memory_bytes = memory_bytes;
 	rig->settings.machine.cpus = 1;
-	layout_init(&rig->layout, rig->settings.kernel.page_struct_bytes);
+	kernel_layout_init(&rig->layout, &rig->settings, 0);
 	steps_init(&rig->steps, false);
 	const struct page_allocator_wiring pages = {&rig->settings, &rig->layout, &rig->steps, NULL, 1};
 	rig->pages = page_allocator_model("buddy", &error)->create(&pages, &error);

@@ -4,8 +4,9 @@
  * entry and its return, callees included.
  *
  * Arguments: out=FILE, functions=FILE (a line "ADDRESS NAME" each), trigger=ADDRESS (nothing is watched before the CPU comes
- * there), limit=N (calls of each function). Lines of the output: CPU, then "C NAME" a call begins, "I ADDRESS" an instruction,
- * "R ADDRESS BYTES" and "W ADDRESS BYTES" what it read and wrote, "E" the call has returned, "X" it was too long and is given up.
+ * there), limit=N (calls of each function), code=on (instructions alone, one that repeats itself once). Lines of the output: CPU,
+ * then "C NAME" a call begins, "I ADDRESS" an instruction, "R ADDRESS BYTES" and "W ADDRESS BYTES" what it read and wrote, "E"
+ * the call has returned, "X" it was too long and is given up.
  *
  * Algorithm: a call is over when as many returns as calls, and one more, have been run since its entry. Retpolines, which return
  * to where they do not come from, keep the count; an interrupt in between is part of the call and shows by its symbols.
@@ -55,10 +56,12 @@ struct cpu {
 	int depth;
 	unsigned length;
 	enum kind last;
+	uint64_t last_at;
 };
 
 static struct watched functions[FUNCTIONS_MAX];
 static unsigned function_count, limit = 1000;
+static bool code_alone;
 static struct cpu cpus[CPUS_MAX];
 static uint64_t trigger, plugin_id;
 static FILE *out;
@@ -105,8 +108,9 @@ static void on_instruction(unsigned number, void *packed)
 	if (!cpu->inside)
 		begin(cpu, number, at);
 	cpu->last = (enum kind)((uint64_t)packed >> 62);
-	if (cpu->inside)
+	if (cpu->inside && !(code_alone && at == cpu->last_at))
 		fprintf(out, "%u I %" PRIx64 "\n", number, at);
+	cpu->last_at = at;
 }
 
 static void watch(uint64_t id, struct qemu_plugin_tb *block)
@@ -119,7 +123,8 @@ static void watch(uint64_t id, struct qemu_plugin_tb *block)
 			continue;
 		uint64_t packed = (at & ~KERNEL_HALF) | (uint64_t)kind_of(qemu_plugin_insn_data(instruction)) << 62;
 		qemu_plugin_register_vcpu_insn_exec_cb(instruction, on_instruction, 0, (void *)packed);
-		qemu_plugin_register_vcpu_mem_cb(instruction, on_access, 0, READS_AND_WRITES, NULL);
+		if (!code_alone)
+			qemu_plugin_register_vcpu_mem_cb(instruction, on_access, 0, READS_AND_WRITES, NULL);
 	}
 }
 
@@ -174,6 +179,8 @@ __attribute__((visibility("default"))) int qemu_plugin_install(uint64_t id, cons
 			return 1;
 		else if (!strcmp(argv[i], "trigger"))
 			trigger = strtoull(value, NULL, 16);
+		else if (!strcmp(argv[i], "code"))
+			code_alone = !strcmp(value, "on");
 		else if (!strcmp(argv[i], "limit"))
 			limit = (unsigned)strtoul(value, NULL, 10);
 	}

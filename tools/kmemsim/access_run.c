@@ -6,6 +6,7 @@
 
 #include "models/access_workload.h"
 #include "models/cache_settings.h"
+#include "models/kernel_layout.h"
 #include "models/mmu_settings.h"
 #include "models/registry.h"
 #include "models/settings_doc.h"
@@ -302,11 +303,7 @@ static bool make_pages(struct parts *parts, const struct start_state *start, str
 	const struct page_allocator_model *model = page_allocator_model(settings->page_allocator, error);
 	if (!model)
 		return false;
-	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
-	if (settings->machine.architecture == ARCHITECTURE_X86_32) {
-		const struct layout_32bit machine = settings_layout_32bit(settings);
-		layout_set_32bit(&parts->layout, &machine);
-	}
+	kernel_layout_init(&parts->layout, settings, 0);
 	if (parts->source->has_locks) {
 		layout_keep_names(&parts->layout);
 		access_workload_name_lines(parts->source, &parts->layout);
@@ -337,6 +334,8 @@ static bool make_tables(struct parts *parts, struct error *error)
 		parts->has_space = address_space_init(&parts->space, mmus->mode, &mmus->controls, &mmus->memory, parts->pages,
 		                                      parts->settings->address_space, mmus_host_address(mmus), error);
 	parts->has_kernel &= parts->has_space;
+	if (parts->has_kernel && parts->layout.per_cpu_groups)
+		kernel_map_entry_areas(&parts->kernel_map, parts->settings->machine.cpus, false);
 	return parts->has_space;
 }
 

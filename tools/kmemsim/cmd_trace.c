@@ -13,17 +13,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_JSON = 256, OPTION_FORMAT };
+enum { OPTION_JSON = 256, OPTION_FORMAT, OPTION_NO_PROCESSES };
 
 static const struct argp_option trace_options[] = {
         {"json", OPTION_JSON, NULL, 0, "info: one JSON object instead of text", 0},
         {"format", OPTION_FORMAT, "FORMAT", 0, "FILE is an access trace of this format (`kmemsim list formats`)", 0},
+        {"no-processes", OPTION_NO_PROCESSES, NULL, 0,
+         "convert: leave out the events of processes; their page allocations stay ops", 0},
         {0},
 };
 
 struct options {
 	const char *verb, *file, *out, *format;
 	bool json;
+	enum trace_processes processes;
 };
 
 static int parse(int key, char *argument, void *input, struct error *error)
@@ -32,6 +35,9 @@ static int parse(int key, char *argument, void *input, struct error *error)
 	switch (key) {
 	case OPTION_JSON:
 		options->json = true;
+		return 0;
+	case OPTION_NO_PROCESSES:
+		options->processes = TRACE_NO_PROCESSES;
 		return 0;
 	case OPTION_FORMAT:
 		options->format = argument;
@@ -89,7 +95,7 @@ static bool convert(const struct options *options, const struct progress *progre
 	char *beside = native_name(options->file);
 	const char *out = options->out ? options->out : beside;
 	struct trace_summary summary;
-	bool converted = trace_import(options->file, out, progress, &summary, error);
+	bool converted = trace_import(options->file, out, options->processes, progress, &summary, error);
 	struct trace *trace = converted ? trace_open(out, error) : NULL;
 	if (trace) {
 		printf("%s\n", out);

@@ -8,6 +8,7 @@
  * MODEL: the allocator is as it booted, so pages of 4 KiB follow each other; the host's lie where its own allocator had room.
  */
 #include "models/cache_settings.h"
+#include "models/kernel_layout.h"
 #include "models/mmu_settings.h"
 #include "models/registry.h"
 #include "models/scenario.h"
@@ -106,7 +107,7 @@ static bool rig_make(struct rig *rig, bool huge_pages, struct error *error)
 {
 	const struct settings *settings = &rig->settings;
 	const struct page_allocator_model *page_model = page_allocator_model(settings->page_allocator, error);
-	layout_init(&rig->layout, settings->kernel.page_struct_bytes);
+	kernel_layout_init(&rig->layout, settings, 0);
 	steps_init(&rig->steps, false);
 	if (!page_model)
 		return false;

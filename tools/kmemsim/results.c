@@ -75,6 +75,37 @@ static bool print_slabs(void *context, const struct store_row *row, struct error
 	return true;
 }
 
+/* Address spaces of fewer pages say little, and the rest is in the database. */
+#define PAGES_TOLD_FROM "64"
+#define SPACES_TOLD "12"
+
+/* columns: task, recorded pages, pages, difference */
+static bool print_space(void *context, const struct store_row *row, struct error *error)
+{
+	bool *headed = context;
+	(void)error;
+	if (!*headed)
+		printf("\nResident pages of processes against the recording (rss_stat)\n  %-24s  %14s  %10s  %10s\n",
+		       "task (" PAGES_TOLD_FROM " pages and more)", "peak recorded", "peak here", "difference");
+	*headed = true;
+	printf("  %-24lld  %14lld  %10lld  %8.1f %%\n", (long long)row->values[0].integer, (long long)row->values[1].integer,
+	       (long long)row->values[2].integer, row->values[3].real);
+	return true;
+}
+
+/* How many pages processes had at most; processes do not depend on the object allocator, so it is told of one run. */
+static bool print_spaces(const struct results *results, struct store *store, struct error *error)
+{
+	bool headed = false;
+	if (results->count == 0)
+		return true;
+	return store_query(store,
+	                   "SELECT task, recorded_pages, pages, difference_percent FROM v_recorded_rss "
+	                   "WHERE run_id = ?1 AND recorded_pages >= " PAGES_TOLD_FROM
+	                   " ORDER BY recorded_pages DESC, nr LIMIT " SPACES_TOLD,
+	                   &results->runs[0].id, 1, print_space, &headed, error);
+}
+
 /* How close the run of the recording's own allocator came to what the recording tells of it. */
 static bool print_against_recording(const struct results *results, struct store *store, struct error *error)
 {
@@ -110,7 +141,7 @@ bool print_results(const char *db, const struct results *results, struct error *
 	bool text = results->format == TABLE_TEXT;
 	bool printed = (!text || print_dumps(results, store, error)) &&
 	               compare_table_print(store, runs, results->count, results->format, stdout, error) &&
-	               (!text || print_against_recording(results, store, error));
+	               (!text || (print_against_recording(results, store, error) && print_spaces(results, store, error)));
 	free(runs);
 	struct error at_close = {0};
 	return store_close(store, &at_close) && printed;

@@ -5,6 +5,8 @@
 #include "tools/kmemsim/run.h"
 
 #include "models/cache_settings.h"
+#include "models/kernel_code.h"
+#include "models/kernel_layout.h"
 #include "models/mmu_settings.h"
 #include "models/page_reclaim/process_pages.h"
 #include "models/registry.h"
@@ -12,10 +14,13 @@
 #include "models/virtual_allocator/kmap.h"
 #include "sim/kernel_map.h"
 #include "sim/level_store.h"
+#include "sim/meminfo.h"
 #include "sim/procfs.h"
 #include "sim/replay.h"
 #include "sim/setting.h"
+#include "sim/space_peaks.h"
 #include "sim/state_moment.h"
+#include "tools/kmemsim/irq_stacks.h"
 #include "tools/kmemsim/op_events.h"
 #include "tools/kmemsim/recorded.h"
 #include "tools/kmemsim/timed_machine.h"
@@ -51,6 +56,7 @@ struct parts {
 	struct kernel_map kernel_map;   /* of a machine whose addresses are translated */
 	bool mapped;
 	struct timed_machine machine; /* timing: cycles */
+	struct kernel_code_image code;      /* that its cores fetch */
 	bool timed;
 	struct chrome_trace *events; /* NULL: not asked for */
 	struct dump_request dump;
@@ -99,6 +105,19 @@ static void print_state(const struct parts *parts, FILE *out)
 	fprintf(out, "@END simulated\n");
 }
 
+static struct meminfo read_meminfo(const struct parts *parts)
+{
+	const struct meminfo_parts of = {.pages = parts->pages,
+	                                 .objects = parts->objects,
+	                                 .areas = parts->areas,
+	                                 .users = parts->users,
+	                                 .layout = &parts->layout};
+	struct meminfo info;
+	meminfo_read(&info, &of);
+	meminfo_check(&info);
+	return info;
+}
+
 static void print_dump(const struct parts *parts, enum dump_kind kind, FILE *out)
 {
 	struct page_allocator *pages = parts->pages;
@@ -131,6 +150,14 @@ static void print_dump(const struct parts *parts, enum dump_kind kind, FILE *out
 	case DUMP_VMALLOCINFO:
 		if (parts->areas && parts->areas->ops->print_info)
 			parts->areas->ops->print_info(parts->areas, out);
+		break;
+	case DUMP_MEMINFO: {
+		struct meminfo info = read_meminfo(parts);
+		meminfo_print(&info, out);
+		break;
+	}
+	case DUMP_PERCPU:
+		kernel_layout_print_per_cpu(parts->run->settings, out);
 		break;
 	case DUMP_KINDS:
 		SIM_UNREACHABLE("a kind of dump");
@@ -284,6 +311,19 @@ static struct user_tables *make_user_tables(struct parts *parts)
 	return &parts->user_tables;
 }
 
+/* After the kernel's map, which maps them, and before the cores, which use them. */
+static bool make_irq_stacks(struct parts *parts, struct error *error)
+{
+	const struct irq_stacks stacks = {.settings = parts->run->settings,
+	                                  .layout = &parts->layout,
+	                                  .pages = parts->pages,
+	                                  .areas = parts->areas,
+	                                  .map = parts->mapped ? &parts->kernel_map : NULL,
+	                                  .steps = &parts->steps,
+	                                  .of_state = parts->start.path != NULL};
+	return irq_stacks_make(&stacks, error);
+}
+
 /* Memory, cores and their clock, and a listener where one is asked for. */
 static bool make_machine(struct parts *parts, struct error *error)
 {
@@ -292,9 +332,15 @@ static bool make_machine(struct parts *parts, struct error *error)
 	struct timed_machine_parts machine = {.settings = settings, .layout = &parts->layout};
 	if (timed_machine_has_levels(settings) && !make_levels(parts, error))
 		return false;
+	if (!make_irq_stacks(parts, error))
+		return false;
 	machine.caches = parts->caches;
 	machine.mmu = parts->mmus.mmu;
 	machine.users = make_user_tables(parts);
+	machine.code = kernel_code_init(&parts->code, settings, &parts->layout);
+	if (machine.code && settings_are_32bit(parts))
+		return error_set(error, ERROR_USAGE,
+		                 "cost.code_fetch, cost.caller_code: no code is known of a kernel for x86-32; expected false and 0 B");
 	if (parts->mapped)
 		machine.tables = (struct table_keeper){.remap = kernel_map_remap, .context = &parts->kernel_map};
 	if (op_events_wanted(settings)) {
@@ -350,7 +396,8 @@ static bool make_users(struct parts *parts, struct error *error)
 	                                          .mode = mode,
 	                                          .controls = &controls,
 	                                          .cpus = settings->machine.cpus};
-	parts->users = user_memory_models[0].create(&wiring, error);
+	const struct user_memory_model *model = user_memory_model(settings->user_memory, error);
+	parts->users = model ? model->create(&wiring, error) : NULL;
 	if (parts->users)
 		parts->kept = process_pages_create(settings, parts->pages, &parts->steps, parts->users);
 	return parts->users != NULL;
@@ -363,18 +410,14 @@ static bool make_models(struct parts *parts, struct error *error)
 	const struct object_allocator_model *object_model = object_allocator_model(settings->allocator[0], error);
 	if (!page_model || !object_model || !memory_model(settings->machine.memory_model, error))
 		return false;
-	layout_init(&parts->layout, settings->kernel.page_struct_bytes);
-	if (settings->machine.architecture == ARCHITECTURE_X86_32) {
-		const struct layout_32bit machine = settings_layout_32bit(settings);
-		layout_set_32bit(&parts->layout, &machine);
-	}
+	/* Recorded addresses are the recorded kernel's. */
+	kernel_layout_init(&parts->layout, settings, parts->start.path ? trace_info(parts->trace)->direct_map : 0);
 	parts->timed = settings->timing == TIMING_CYCLES;
 	if (parts->timed)
 		layout_keep_names(&parts->layout); /* of the locks, which only cores take */
 	steps_init(&parts->steps, parts->timed);
-	/* Recorded addresses are the recorded kernel's. */
-	if (parts->start.path && trace_info(parts->trace)->direct_map)
-		parts->layout.direct_map = trace_info(parts->trace)->direct_map;
+	if (settings->cost.code_fetch)
+		parts->steps.runs = STEP_RUN;
 	parts->mapper = page_mapper_kmap_create(
 	        &(struct page_mapper_wiring){.settings = settings, .layout = &parts->layout, .steps = &parts->steps});
 	const struct page_allocator_wiring wiring = {.settings = settings,
@@ -398,7 +441,9 @@ static bool make_models(struct parts *parts, struct error *error)
 		return false;
 	if (processes && !make_users(parts, error))
 		return false;
-	return !parts->timed || make_machine(parts, error);
+	if (parts->timed)
+		return make_machine(parts, error);
+	return make_irq_stacks(parts, error);
 }
 
 /* Where the states stand in the recording. */
@@ -437,7 +482,8 @@ static bool make_replay(struct parts *parts, struct error *error)
 	const struct settings *settings = parts->run->settings;
 	const struct kernel_settings *kernel = &settings->kernel;
 	if (!is_cpu("kernel.kswapd_cpu", kernel->kswapd_cpu, settings->machine.cpus, error) ||
-	    !is_cpu("kernel.kcompactd_cpu", kernel->kcompactd_cpu, settings->machine.cpus, error))
+	    !is_cpu("kernel.kcompactd_cpu", kernel->kcompactd_cpu, settings->machine.cpus, error) ||
+	    !is_cpu("kernel.khugepaged.cpu", kernel->khugepaged.cpu, settings->machine.cpus, error))
 		return false;
 	const struct replay_config config = {
 	        .asap = settings->pace == PACE_ASAP,
@@ -448,9 +494,11 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .frequency_mhz = settings_mhz(settings),
 	        .cpus = settings->machine.cpus,
 	        .daemons = {{[DAEMON_KSWAPD] = kernel->kswapd_cpu, [DAEMON_KCOMPACTD] = kernel->kcompactd_cpu}},
+	        .user_memory_cpu = kernel->khugepaged.cpu,
 	        .from_state = parts->start.is_dump,
 	        .window = parts->window,
 	        .direct_map = parts->layout.direct_map,
+	        .caller_code = parts->timed && settings->cost.caller_code > 0 ? CODE_CALLER : CODE_NONE,
 	};
 	const struct replay_parts wired = {
 	        .trace = parts->trace,
@@ -499,6 +547,35 @@ static bool write_caches(struct parts *parts, struct error *error)
 		const struct cache_view *recorded = procfs_slabinfo_cache(&parts->recorded, row.view.name);
 		row.recorded_slabs = recorded ? (int64_t)recorded->slabs : -1;
 		if (!store_cache(parts->store, parts->run->run_id, &row, error))
+			return false;
+	}
+	return true;
+}
+
+static struct store_space_pages space_pages(const uint64_t pages[SPACE_MEMBERS], uint64_t resident)
+{
+	return (struct store_space_pages){.file = pages[SPACE_FILE],
+	                                  .anonymous = pages[SPACE_ANONYMOUS],
+	                                  .shared = pages[SPACE_SHARED],
+	                                  .swapped = pages[SPACE_SWAP],
+	                                  .resident = resident};
+}
+
+/* Resident pages of processes, beside what the recording tells of them. */
+static bool write_spaces(struct parts *parts, struct error *error)
+{
+	const struct trace_space *spaces;
+	uint32_t count = trace_spaces(parts->trace, &spaces);
+	for (uint32_t nr = 0; parts->users && nr < count; nr++) {
+		const struct trace_space *told = &spaces[nr];
+		const struct space_peak *peak = replay_space_peak(parts->replay, nr);
+		const struct store_space row = {.nr = nr,
+		                                .task = told->task,
+		                                .mm = told->mm,
+		                                .samples = told->samples,
+		                                .recorded = space_pages(told->peak_pages, told->peak_resident),
+		                                .replayed = space_pages(peak->pages, peak->resident)};
+		if (!store_space(parts->store, parts->run->run_id, &row, error))
 			return false;
 	}
 	return true;
@@ -594,10 +671,12 @@ static bool write_results(struct parts *parts, bool is_whole, struct error *erro
 	struct page_allocator *pages = parts->pages;
 	struct object_allocator *objects = parts->objects;
 	const struct follow_pages_counters *followed = replay_follow_pages(parts->replay);
+	const struct meminfo info = read_meminfo(parts);
 	return write_metrics(parts, "replay", replay_metrics, replay_counters(parts->replay), error) &&
 	       (!followed || write_metrics(parts, "follow_pages", follow_pages_metrics, followed, error)) &&
 	       write_metrics(parts, "page_allocator", pages->ops->metrics, pages->ops->counters(pages), error) &&
 	       write_metrics(parts, "object_allocator", objects->ops->metrics, objects->ops->counters(objects), error) &&
+	       write_metrics(parts, "meminfo", meminfo_metrics, &info, error) &&
 	       write_metrics(parts, "page_mapper", parts->mapper->ops->metrics, parts->mapper->ops->counters(parts->mapper),
 	                     error) &&
 	       (!parts->areas || write_metrics(parts, "virtual_allocator", parts->areas->ops->metrics,
@@ -605,7 +684,7 @@ static bool write_results(struct parts *parts, bool is_whole, struct error *erro
 	       (!parts->users || write_metrics(parts, "user_memory", parts->users->ops->metrics,
 	                                       parts->users->ops->counters(parts->users), error)) &&
 	       (!parts->kept || write_metrics(parts, "page_lru", lru_metrics, process_pages_counters(parts->kept), error)) &&
-	       write_caches(parts, error) && write_call_sites(parts, error) &&
+	       write_caches(parts, error) && write_call_sites(parts, error) && write_spaces(parts, error) &&
 	       (!parts->timed || write_machine(parts, is_whole, error));
 }
 

@@ -73,6 +73,13 @@ static double host_seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
+/* No start state tells of processes, and what follows one has to be the recording's page allocations, all of them. */
+static enum trace_processes processes_of(const struct settings *settings)
+{
+	bool wanted = settings->trace_processes && !(settings->start && *settings->start);
+	return wanted ? TRACE_PROCESSES : TRACE_NO_PROCESSES;
+}
+
 /* Imports a text recording into a file without a name, which every process opens by its descriptor. */
 static bool import_text(struct batch *batch, const char *path, struct error *error)
 {
@@ -80,7 +87,7 @@ static bool import_text(struct batch *batch, const char *path, struct error *err
 	progress_bar_start(&bar, "importing");
 	struct progress progress = progress_bar_callback(&bar);
 	double started = host_seconds();
-	batch->trace_fd = trace_import_unnamed(path, &progress, error);
+	batch->trace_fd = trace_import_unnamed(path, processes_of(batch->simulation->settings), &progress, error);
 	batch->import_s = host_seconds() - started;
 	progress_bar_end(&bar);
 	if (batch->trace_fd < 0)

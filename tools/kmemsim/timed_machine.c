@@ -38,6 +38,7 @@ bool timed_machine_create(struct timed_machine *timed, const struct timed_machin
 	                                     .listener = parts->listener,
 	                                     .user_tables = parts->users,
 	                                     .tables = parts->tables,
+	                                     .code = parts->code,
 	                                     .layout = parts->layout};
 	machine_init(&timed->machine, &cores);
 	return true;

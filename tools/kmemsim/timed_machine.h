@@ -26,6 +26,7 @@ struct timed_machine_parts {
 	struct core_listener *listener; /* lives as long as the machine runs; NULL: nobody listens */
 	struct user_tables *users;      /* page tables of processes; NULL: there are none that are walked */
 	struct table_keeper tables;     /* likewise; remap NULL: nobody keeps page tables */
+	const struct code_image *code;  /* of the kernel's paths; NULL: nobody fetches it */
 };
 
 /* Whether the memory model of the settings needs caches and MMUs. */

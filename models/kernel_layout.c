@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * kernel_layout.c - the layout of a described machine's kernel (interface: kernel_layout.h).
+ */
+#include "models/kernel_layout.h"
+
+#include "models/page_allocator/memory_map.h"
+
+static void place_per_cpu(struct layout *layout, const struct memory_map *map, bool is_32bit)
+{
+	struct layout_places places = {.per_cpu = &map->per_cpu};
+	for (unsigned group = 0; group < map->per_cpu.groups; group++)
+		places.per_cpu_group[group] = (uint64_t)map->per_cpu_pfn[group] << PAGE_SHIFT;
+	if (is_32bit) {
+		places.mem_map = (uint64_t)map->mem_map[0].start << PAGE_SHIFT;
+		places.mem_map_bytes = (uint64_t)(map->mem_map[0].end - map->mem_map[0].start) << PAGE_SHIFT;
+	}
+	layout_place_per_cpu(layout, &places);
+}
+
+static unsigned cpus_of(const struct settings *settings)
+{
+	return settings->machine.cpus ? settings->machine.cpus : 1;
+}
+
+void kernel_layout_init(struct layout *layout, const struct settings *settings, uint64_t direct_map)
+{
+	bool is_32bit = settings->machine.architecture == ARCHITECTURE_X86_32;
+	struct memory_map map;
+	struct error none = {0};
+	layout_init(layout, settings->kernel.page_struct_bytes);
+	if (is_32bit) {
+		const struct layout_32bit machine = settings_layout_32bit(settings);
+		layout_set_32bit(layout, &machine);
+	}
+	if (direct_map)
+		layout->direct_map = direct_map;
+	if (memory_map_describe(&map, settings, cpus_of(settings), &none) && map.per_cpu_placed)
+		place_per_cpu(layout, &map, is_32bit);
+}
+
+void kernel_layout_print_per_cpu(const struct settings *settings, FILE *out)
+{
+	struct memory_map map;
+	struct error none = {0};
+	if (memory_map_describe(&map, settings, cpus_of(settings), &none))
+		percpu_print(&map.per_cpu, out);
+}

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * test_trace_processes.c - events of processes as lines and as ops. The recordings are tests/data/processes, and a few lines
+ * here; what must become of them follows from what a kernel must have done to print them, by the rules of docs/formats.md.
+ */
+#include "tests/unit/trace_case.h"
+
+#include "sim/trace_text.h"
+
+#define DATA "tests/data/processes/"
+
+static enum text_line read_event(const char *event_text, struct text_event *event)
+{
+	char line[512];
+	struct text_reader reader = {0};
+	snprintf(line, sizeof line, "     sh-71      [000] .....    12.000100: %s", event_text);
+	*event = (struct text_event){0};
+	return text_read_line(&reader, line, line + strlen(line), event);
+}
+
+/* Each field of a fault; a symbol for the address leaves it untold, and the instruction's may be anything. */
+static void test_fault_lines(void **state)
+{
+	struct text_event event;
+	(void)state;
+	assert_int_equal(read_event("page_fault_user: address=0x7f2a10203018 ip=0x5581d0a41b3c error_code=0x17", &event),
+	                 TEXT_EVENT);
+	assert_int_equal(event.kind, TEXT_PAGE_FAULT);
+	assert_int_equal(event.ptr, 0x7f2a10203018);
+	assert_int_equal(event.ptr_state, POINTER_VALUE);
+	assert_int_equal(event.process.error_code, 0x17);
+	assert_int_equal(event.task, 71);
+	assert_int_equal(read_event("page_fault_kernel: address=0x10 ip=copy_to_user+0x1/0x2 [mod] error_code=0x2", &event),
+	                 TEXT_EVENT);
+	assert_int_equal(event.ptr, 0x10);
+	assert_int_equal(read_event("page_fault_user: address=fixed_percpu_data ip=f error_code=0x4", &event), TEXT_EVENT);
+	assert_int_equal(event.ptr_state, POINTER_UNPRINTED);
+}
+
+static void test_rss_lines(void **state)
+{
+	struct text_event event;
+	(void)state;
+	assert_int_equal(read_event("rss_stat: mm_id=4294967295 curr=0 type=MM_SHMEMPAGES size=8192B", &event), TEXT_EVENT);
+	assert_int_equal(event.kind, TEXT_RSS_STAT);
+	assert_int_equal(event.process.mm, UINT32_MAX);
+	assert_false(event.process.current);
+	assert_true(event.process.has_mm);
+	assert_int_equal(event.process.member, SPACE_SHARED);
+	assert_int_equal(event.process.rss_pages, 2);
+	/* Counters that threads keep for themselves may bring the sum below 0 for a while. */
+	assert_int_equal(read_event("rss_stat: mm_id=1 curr=1 type=MM_FILEPAGES size=-4096B", &event), TEXT_EVENT);
+	assert_int_equal(event.process.rss_pages, -1);
+	assert_int_equal(event.process.member, SPACE_FILE);
+	assert_int_equal(read_event("rss_stat: mm_id=1 curr=1 member=2 size=0B", &event), TEXT_EVENT);
+	assert_int_equal(event.process.member, SPACE_SWAP);
+	/* Linux 5.5 */
+	assert_int_equal(read_event("rss_stat: member=1 size=4096B", &event), TEXT_EVENT);
+	assert_false(event.process.has_mm);
+}
+
+/* As the kernel prints it, as trace-cmd's plugin does, and raw; names hold what the line is made of. */
+static void test_switch_lines(void **state)
+{
+	static const struct {
+		const char *text;
+		uint32_t prev, next;
+		bool gone;
+	} rows[] = {
+	        {"sched_switch: prev_comm=sh prev_pid=71 prev_prio=120 prev_state=R+ ==> next_comm=swapper/0 next_pid=0 "
+	         "next_prio=120",
+	         71, 0, false},
+	        {"sched_switch: prev_comm=sh prev_pid=71 prev_prio=120 prev_state=Z ==> next_comm=a next_pid=4194304 "
+	         "next_prio=-1",
+	         71, 4194304, true},
+	        {"sched_switch: prev_comm=sh prev_pid=71 prev_prio=120 prev_state=D|X ==> next_comm=a next_pid=2 next_prio=0", 71,
+	         2, true},
+	        {"sched_switch: prev_comm=a prev_pid=9 b prev_pid=71 prev_prio=120 prev_state=S ==> next_comm= next_pid=8 "
+	         "next_pid=2 "
+	         "next_prio=0",
+	         71, 2, false},
+	        {"sched_switch: prev_comm=a ==> b prev_pid=71 prev_prio=120 prev_state=S ==> next_comm=c next_pid=2 next_prio=0",
+	         71, 2, false},
+	        {"sched_switch:         sh:71 [120] S ==> swapper/0:0 [120]", 71, 0, false},
+	        {"sched_switch: Web Content:71 [120] Z ==> a:b [1]:2 [120]", 71, 2, true},
+	        {"sched_switch: prev_comm=sh prev_pid=71 prev_prio=120 prev_state=0x20 next_comm=a next_pid=2 next_prio=0", 71, 2,
+	         true},
+	        {"sched_switch: prev_comm=sh prev_pid=71 prev_prio=120 prev_state=1 next_comm=a next_pid=2 next_prio=0", 71, 2,
+	         false},
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct text_event event;
+		assert_int_equal(read_event(rows[i].text, &event), TEXT_EVENT);
+		assert_int_equal(event.kind, TEXT_SCHED_SWITCH);
+		assert_int_equal(event.process.prev_task, rows[i].prev);
+		assert_int_equal(event.process.next_task, rows[i].next);
+		assert_int_equal(event.process.gone, rows[i].gone);
+	}
+}
+
+/* Lines that were cut, and numbers that no kernel prints: damaged, never believed. */
+static void test_damaged_lines(void **state)
+{
+	static const char *const lines[] = {
+	        "page_fault_user:",
+	        "page_fault_user: address=0x7f2a10203018 ip=0x1",
+	        "page_fault_user: address=0x7f2a10203018 ip=0x1 error_code=",
+	        "page_fault_user: address=0x7f2a10203018 ip=0x1 error_code=0x100000000",
+	        "page_fault_user: address=0x7f2a1020301812345 ip=0x1 error_code=0x4",
+	        "page_fault_user: address= ip=0x1 error_code=0x4",
+	        "page_fault_user: address=0xzz ip=0x1 error_code=0x4",
+	        "rss_stat: mm_id=1 curr=1 type=MM_ANONPAGES",
+	        "rss_stat: mm_id=1 curr=1 type=MM_ANONPAGES size=",
+	        "rss_stat: mm_id=1 curr=1 type=MM_ANONPAGES size=4095B",
+	        "rss_stat: mm_id=1 curr=1 type=MM_ANONPAGES size=18446744073709547520B",
+	        "rss_stat: mm_id=1 curr=1 type=MM_ANONPAGES size=--4096B",
+	        "rss_stat: mm_id=1 curr=1 type=MM_OTHER size=4096B",
+	        "rss_stat: mm_id=1 curr=1 member=4 size=4096B",
+	        "rss_stat: mm_id=1 curr=2 type=MM_ANONPAGES size=4096B",
+	        "rss_stat: mm_id=1 type=MM_ANONPAGES size=4096B",
+	        "rss_stat: mm_id=4294967296 curr=1 type=MM_ANONPAGES size=4096B",
+	        "sched_switch: prev_comm=sh prev_pid=71",
+	        "sched_switch: prev_comm=sh prev_pid=71 prev_prio=120 prev_state=S ==> next_comm=a",
+	        "sched_switch: prev_comm=sh prev_pid=99999999 prev_prio=120 prev_state=S ==> next_comm=a next_pid=2 next_prio=0",
+	        "sched_switch: prev_comm=sh prev_pid=71 prev_prio=120 prev_state=? ==> next_comm=a next_pid=2 next_prio=0",
+	        "sched_switch: prev_comm=sh prev_pid=71 prev_prio=120 prev_state= ==> next_comm=a next_pid=2 next_prio=0",
+	        "sched_switch: sh:71 [120] S ==> swapper/0:0 [120",
+	        "sched_switch: sh:71 [120 S ==> swapper/0:0 [120]",
+	        "sched_switch: sh [120] S ==> swapper/0:0 [120]",
+	        "sched_switch:  ==> ",
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
+		struct text_event event;
+		if (read_event(lines[i], &event) != TEXT_DAMAGED)
+			fail_msg("not damaged: %s", lines[i]);
+	}
+}
+
+static void import_data(struct trace_case *c, const char *name)
+{
+	case_begin(c);
+	snprintf(c->path, sizeof c->path, DATA "%s", name);
+	assert_true(case_import_file(c));
+}
+
+/* What the shell's events must become, in order. */
+#define SHELL_OPS \
+	"N0/0 m0:7f2a10200000+512 w0:7f2a10203018 A1:__anon_vma_prepare+0x3e/0x140:104 P2:0 r0:7f2a10204000 " \
+	"m0:5581d0a00000+512 f0:5581d0a41b3c w0:7ffffffdf008 r0:7f2a10205000 P3:0 R4<0/1 s4 w4:7f2a10203018 T5<0/0 " \
+	"m5:7f2a10400000+512 w5:7f2a10400000 L X4 s0 u0:7f2a10400000+512 x0/2 m0:7f2a10200000+512 w0:7f2a10203018"
+
+/*
+ * Areas around touches, no area over the stack; a fork by who has the new address space later, a thread by who has the old one, a
+ * new program, an end that is told twice; an area that goes with its last page; and pages of faults and page tables that are no
+ * ops, where another's (in a softirq) and the page cache's are.
+ */
+static void test_shell(void **state)
+{
+	static const char *const files[] = {"ftrace.txt", "trace-cmd.txt", "perf.txt"};
+	(void)state;
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
+		struct trace_case c;
+		import_data(&c, files[i]);
+		assert_string_equal(case_ops(&c), SHELL_OPS);
+		const struct trace_summary *sum = &c.summary;
+		assert_int_equal(sum->lines - sum->headers, 37);
+		assert_int_equal(sum->events_used, 14);
+		assert_int_equal(sum->process_ops, 10);
+		assert_int_equal(sum->processes, 2);
+		assert_int_equal(sum->threads, 1);
+		assert_int_equal(sum->execs, 1);
+		assert_int_equal(sum->left_fault_pages, 5);
+		assert_int_equal(sum->left_page_tables, 1);
+		assert_int_equal(sum->left_process_page_frees, 3);
+		assert_int_equal(sum->left_rss_stats, 11);
+		assert_int_equal(sum->left_switches, 3);
+		assert_int_equal(sum->events_left_out, 5 + 1 + 3 + 11 + 3);
+		assert_int_equal(sum->lines_damaged + sum->events_unknown + sum->faults_without_page, 0);
+		/* Of the page allocations, the softirq's, the page cache's, and the anon_vma live on. */
+		assert_int_equal(sum->never_freed, 3);
+		case_end(&c);
+	}
+}
+
+/* What rss_stat told of each address space: the highest of each counter, and of all together. */
+static void test_shell_counters(void **state)
+{
+	struct trace_case c;
+	const struct trace_space *spaces;
+	(void)state;
+	import_data(&c, "ftrace.txt");
+	assert_int_equal(trace_spaces(c.trace, &spaces), 3);
+	assert_int_equal(spaces[0].task, 71);
+	assert_int_equal(spaces[0].mm, 1754396741);
+	assert_int_equal(spaces[0].samples, 4);
+	assert_int_equal(spaces[0].peak_pages[SPACE_ANONYMOUS], 3);
+	assert_int_equal(spaces[0].last_pages[SPACE_ANONYMOUS], 1);
+	assert_int_equal(spaces[0].peak_resident, 3);
+	assert_int_equal(spaces[1].task, 72);
+	assert_int_equal(spaces[1].mm, 40961);
+	assert_int_equal(spaces[1].samples, 3);
+	assert_int_equal(spaces[1].peak_pages[SPACE_FILE], 5);
+	assert_int_equal(spaces[1].peak_resident, 7);
+	/* The number of the child's, that was given again. */
+	assert_int_equal(spaces[2].task, 71);
+	assert_int_equal(spaces[2].mm, 40961);
+	assert_int_equal(spaces[2].samples, 2);
+	assert_int_equal(spaces[2].peak_resident, 3);
+	case_end(&c);
+}
+
+/* Without processes the recording is its page events, and the others are what they were before they were read. */
+static void test_without_processes(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	c.processes = TRACE_NO_PROCESSES;
+	snprintf(c.path, sizeof c.path, DATA "ftrace.txt");
+	assert_true(case_import_file(&c));
+	assert_string_equal(case_ops(&c),
+	                    "A0:__anon_vma_prepare+0x3e/0x140:104 P1:0 P2:0 P3:0 P4:0 P5:0 P6:0 P7:0 p6:0 p7:0 P7:0 "
+	                    "p1:0");
+	assert_int_equal(c.summary.events_used, 12);
+	assert_int_equal(c.summary.left_zone_internal, 11);
+	assert_int_equal(c.summary.events_unknown, 14);
+	assert_int_equal(c.summary.process_ops, 0);
+	assert_false(trace_has_processes(c.trace));
+	case_end(&c);
+}
+
+/* 32 bits: where the user's half and the stack lie; the kernel's copies to users are touches, its own faults are not. */
+static void test_32bit(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	import_data(&c, "i386.txt");
+	assert_int_equal(trace_info(c.trace)->pointer_bits, 32);
+	assert_string_equal(case_ops(&c), "K0:60/64 N1/0 m1:b7e00000+512 w1:b7f01018 w1:bffff008 m1:bfe00000+479 r1:bfe01000 "
+	                                  "w1:b7f02000");
+	assert_int_equal(c.summary.left_fault_pages, 1);
+	assert_int_equal(c.summary.left_page_tables, 1);
+	assert_int_equal(c.summary.left_wild_faults, 1);
+	/* A writing fault found no page of its own twice: on the stack; the last one may still have been under way. */
+	assert_int_equal(c.summary.faults_without_page, 1);
+	case_end(&c);
+}
+
+#define AT(task, us, event) "     x-" #task "       [000] .....    0.0000" #us ": " event "\n"
+#define FAULT(address, code) "page_fault_user: address=0x" address " ip=0x1 error_code=0x" code
+#define PAGE(pfn, flags) "mm_page_alloc: page=ffffea0000000000 pfn=0x" pfn " order=0 migratetype=1 gfp_flags=" flags
+#define FREE(pfn) "mm_page_free: page=ffffea0000000000 pfn=0x" pfn " order=0"
+#define USER "GFP_HIGHUSER_MOVABLE|__GFP_ZERO"
+
+/* Which page allocation is the fault's: the next of its task, of a user page's flags, before anything else happens to it. */
+static void test_pages_of_faults(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(&c, AT(5, 01, FAULT("400000", "6")) AT(6, 02, PAGE("10", USER))
+	                                    AT(5, 03, PAGE("11", "GFP_HIGHUSER_MOVABLE|__GFP_NOWARN|__GFP_NORETRY"))
+	                                            AT(5, 04, PAGE("12", USER)) AT(5, 05, FAULT("401000", "6"))
+	                                                    AT(5, 06, "kfree: call_site=f ptr=(null)") AT(5, 07, PAGE("13", USER))
+	                                                            AT(5, 08, FAULT("402000", "6")) AT(5, 09, PAGE("14", USER))
+	                                                                    AT(5, 10, PAGE("15", USER)) AT(6, 11, FREE("14"))));
+	/* 10: another's. 11 ends the wait, so 12 is an op; a free ends it, so 13 is; 14 is the fault's, 15 is too late. */
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+512 w0:400000 P1:0 P2:0 P3:0 w0:401000 P4:0 w0:402000 P5:0 "
+	                                  "u0:400000+512");
+	assert_int_equal(c.summary.left_fault_pages, 1);
+	assert_int_equal(c.summary.faults_without_page, 2);
+	assert_int_equal(c.summary.left_process_page_frees, 1);
+	case_end(&c);
+}
+
+/* A copy on write gives the page another frame; the free of the old one, which is the child's by then, unmaps nothing. */
+static void test_copy_outlives_the_original(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(&c, AT(5, 01, FAULT("400000", "6")) AT(5, 02, PAGE("10", USER)) AT(5, 03, FAULT("400000", "7"))
+	                                    AT(5, 04, PAGE("11", "GFP_HIGHUSER_MOVABLE")) AT(6, 05, FREE("10"))
+	                                            AT(5, 06, FREE("11"))));
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+512 w0:400000 w0:400000 u0:400000+512");
+	assert_int_equal(c.summary.left_process_page_frees, 2);
+	case_end(&c);
+}
+
+/* Frames that turn out to be a slab's, or are handed out anew though their free was not seen. */
+static void test_frames_that_change_hands(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(&c, AT(5, 01, PAGE("9000", "GFP_KERNEL")) AT(
+	                                    5, 02,
+	                                    "kmalloc: call_site=k ptr=ffff888009000000 bytes_req=100 bytes_alloc=128 "
+	                                    "gfp_flags=GFP_KERNEL") AT(5, 03, FAULT("400000", "6")) AT(5, 04, PAGE("9001", USER))
+	                                    AT(5, 05,
+	                                       "kmalloc: call_site=k ptr=ffff888009001000 bytes_req=100 "
+	                                       "bytes_alloc=128 gfp_flags=GFP_KERNEL") AT(5, 06, FAULT("401000", "6"))
+	                                            AT(5, 07, PAGE("9002", USER)) AT(6, 08, PAGE("9002", "GFP_KERNEL"))));
+	assert_string_equal(case_ops(&c), "K0:100/128 N1/0 m1:400000+512 w1:400000 K2:100/128 w1:401000 P3:0");
+	assert_int_equal(c.summary.left_slab_pages, 2);
+	assert_int_equal(c.summary.left_fault_pages, 1);
+	assert_int_equal(c.summary.reallocated, 0);
+	case_end(&c);
+}
+
+/* Who is what can be told by switches alone; without a fault or a counter nobody is a process. */
+static void test_switches_alone(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(&c, AT(5, 01,
+	                               "sched_switch: prev_comm=a prev_pid=5 prev_prio=1 prev_state=S ==> next_comm=b "
+	                               "next_pid=6 next_prio=1")
+	                                    AT(6, 02,
+	                                       "kmalloc: call_site=k ptr=ffff888009000000 bytes_req=100 bytes_alloc=128 "
+	                                       "gfp_flags=GFP_KERNEL")));
+	assert_string_equal(case_ops(&c), "K0:100/128");
+	assert_int_equal(c.summary.left_switches, 1);
+	assert_false(trace_has_processes(c.trace));
+	case_end(&c);
+}
+
+/* An address space that a thread has without having made it, before anybody saw it made: another program. */
+static void test_unseen_exec(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(&c, AT(5, 01, "rss_stat: mm_id=1 curr=1 type=MM_ANONPAGES size=4096B")
+	                                    AT(5, 02, "rss_stat: mm_id=2 curr=1 type=MM_ANONPAGES size=4096B")
+	                                            AT(9, 03, "rss_stat: mm_id=3 curr=0 type=MM_ANONPAGES size=4096B")
+	                                                    AT(5, 04,
+	                                                       "sched_switch: prev_comm=a prev_pid=5 prev_prio=1 prev_state=X "
+	                                                       "==> next_comm=b next_pid=6 next_prio=1")));
+	/* 3 is nobody's that is known. */
+	assert_string_equal(case_ops(&c), "N0/0 x0/1 X0");
+	assert_int_equal(c.summary.left_rss_stats, 3);
+	case_end(&c);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(test_fault_lines),
+	        cmocka_unit_test(test_rss_lines),
+	        cmocka_unit_test(test_switch_lines),
+	        cmocka_unit_test(test_damaged_lines),
+	        cmocka_unit_test(test_shell),
+	        cmocka_unit_test(test_shell_counters),
+	        cmocka_unit_test(test_without_processes),
+	        cmocka_unit_test(test_32bit),
+	        cmocka_unit_test(test_pages_of_faults),
+	        cmocka_unit_test(test_copy_outlives_the_original),
+	        cmocka_unit_test(test_frames_that_change_hands),
+	        cmocka_unit_test(test_switches_alone),
+	        cmocka_unit_test(test_unseen_exec),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
