@@ -42,7 +42,8 @@
  * interrupts are not touched. Effect: a few lines of a stack that is warm or not.
  *
  * Laws: a core's busy cycles = the sum of the parts of its cost; the sum over all kinds of ops = the sum over all cores; lines of
- * the IRQ stack = IRQ_STACK_LINES of each interrupt served, or none where there is none; lines of code fetched = the sum over all pieces of how often each ran * its lines (machines with lines of CODE_LINE bytes).
+ * the IRQ stack = IRQ_STACK_LINES of each interrupt served, or none where there is none; lines of code fetched = the sum over all
+ * pieces of how often each ran * its lines (machines with lines of CODE_LINE bytes).
  */
 #ifndef SIM_CORE_H
 #define SIM_CORE_H
