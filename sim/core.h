@@ -24,8 +24,8 @@
  * them spins on the lock word, the others queue up, each spinning on a line of its own, and are served in the order of arrival.
  *
  * An interrupt of another core (STEP_IPI) is served where the step at work ends, or at once by a core that has nothing to do or
- * waits; the one that sent it goes on and waits for all acknowledgements at STEP_IPI_WAIT. Its handler writes the highest lines of
- * the core's IRQ stack, where it has one (struct layout: irq_stack): what of that is beyond the first level of caches comes to
+ * waits; the one that sent it goes on and waits for all acknowledgements at STEP_IPI_WAIT. Its handler writes the highest lines
+ * of the core's IRQ stack, where it has one (struct layout: irq_stack): what of that is beyond the first level of caches comes to
  * machine.core.ipi_handler.
  *
  * MODEL: no out-of-order window, no branch misses. Waiting for a lock keeps interrupts open. The code of the kernel's paths is
@@ -198,7 +198,7 @@ struct machine {
 	struct core *cores;
 	struct cmpxchg_word *words;
 	uint64_t irq_stack_top[CPUS_MAX]; /* 0: interrupts touch no stack */
-	uint64_t own_lines[CPUS_MAX]; /* addresses of each core's line for queued locks, and behind it for interrupts sent to it */
+	uint64_t own_lines[CPUS_MAX];     /* address of each core's line for queued locks; behind it for interrupts sent to it */
 	uint32_t line_bytes;
 	/* Of the job whose step runs now, for who watches the memory's levels (level_watch.h). */
 	uint32_t owner;
