@@ -755,7 +755,8 @@ bool scenario_apply_sets(const char *const *sets, struct settings *settings, str
 struct setting_names *scenario_registry_names(void)
 {
 	struct setting_names *names = xcalloc(11, sizeof *names);
-	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0, modes = 0, caches = 0, drams = 0, areas = 0, users = 0;
+	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0, modes = 0, caches = 0, drams = 0, areas = 0;
+	size_t users = 0;
 	while (object_allocator_models[objects].ops)
 		objects++;
 	while (page_allocator_models[pages].ops)

@@ -1537,7 +1537,8 @@ static const struct setting table[] = {
          .default_text = "0 B",
          .min = 0,
          .max = (uint64_t)4 << 20,
-         .help = "timing: cycles: before each op its core fetches so many bytes of other code, the same each time; counted as kind touch",
+         .help = "timing: cycles: before each op its core fetches so many bytes of other code, the same each time; counted as "
+                 "kind touch",
          .source = "how much code runs between two calls of an allocator is the load's",
          AT(cost.caller_code)},
         {.key = "cost.kmalloc_slab",

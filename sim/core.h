@@ -24,8 +24,8 @@
  * them spins on the lock word, the others queue up, each spinning on a line of its own, and are served in the order of arrival.
  *
  * An interrupt of another core (STEP_IPI) is served where the step at work ends, or at once by a core that has nothing to do or
- * waits; the one that sent it goes on and waits for all acknowledgements at STEP_IPI_WAIT. Its handler writes the highest lines of
- * the core's IRQ stack, where it has one (struct layout: irq_stack): what of that is beyond the first level of caches comes to
+ * waits; the one that sent it goes on and waits for all acknowledgements at STEP_IPI_WAIT. Its handler writes the highest lines
+ * of the core's IRQ stack, where it has one (struct layout: irq_stack): what of that is beyond the first level of caches comes to
  * machine.core.ipi_handler.
  *
  * MODEL: no out-of-order window, no branch misses. Waiting for a lock keeps interrupts open. The code of the kernel's paths is
@@ -42,7 +42,8 @@
  * interrupts are not touched. Effect: a few lines of a stack that is warm or not.
  *
  * Laws: a core's busy cycles = the sum of the parts of its cost; the sum over all kinds of ops = the sum over all cores; lines of
- * the IRQ stack = IRQ_STACK_LINES of each interrupt served, or none where there is none; lines of code fetched = the sum over all pieces of how often each ran * its lines (machines with lines of CODE_LINE bytes).
+ * the IRQ stack = IRQ_STACK_LINES of each interrupt served, or none where there is none; lines of code fetched = the sum over all
+ * pieces of how often each ran * its lines (machines with lines of CODE_LINE bytes).
  */
 #ifndef SIM_CORE_H
 #define SIM_CORE_H
@@ -197,7 +198,7 @@ struct machine {
 	struct core *cores;
 	struct cmpxchg_word *words;
 	uint64_t irq_stack_top[CPUS_MAX]; /* 0: interrupts touch no stack */
-	uint64_t own_lines[CPUS_MAX]; /* addresses of each core's line for queued locks, and behind it for interrupts sent to it */
+	uint64_t own_lines[CPUS_MAX];     /* address of each core's line for queued locks; behind it for interrupts sent to it */
 	uint32_t line_bytes;
 	/* Of the job whose step runs now, for who watches the memory's levels (level_watch.h). */
 	uint32_t owner;

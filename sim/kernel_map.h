@@ -19,10 +19,11 @@
  * An access to an address of an area that is not there is a wrong one: it is counted, and goes no further. A translation that a
  * TLB still has serves on until the flush.
  *
- * MODEL: frames of the tables above, of vmemmap and further chunks of per-CPU data, and of vmalloc areas that nobody tells of, lie behind the
- * machine's last frame, in the order of their use: a kernel takes them from memory that the page allocator never gets (memblock)
- * or from the page allocator. Effect: other sets of physically indexed caches; page sizes and the number of walks are the
- * kernel's.
+ * MODEL: frames of the tables above, of vmemmap and further chunks of per-CPU data, and of vmalloc areas that nobody tells of,
+ * lie behind the machine's last frame, in the order of their use: a kernel takes them from memory that the page allocator never
+ * gets (memblock) or from the page allocator. Effect: other sets of physically indexed caches; page sizes and the number of walks
+ * are the kernel's.
+ *
  * MODEL: decisions come in one order, but each core comes to its steps in its own time; where one core unmaps, or maps anew, what
  * another has not come to mapping, or unmapping, the later step does nothing (kernel_map_counters: overtaken), and an access
  * between the two finds no page. In a kernel the one waits for the other. Effect: none on one core.

@@ -203,8 +203,8 @@ static inline uint8_t mmu_place_of(const struct mmu *mmu, uint64_t linear, enum 
 }
 
 /* What the filter knows of a larger page around an address; NULL: nothing. *size tells the page's. */
-static inline const struct mmu_recent *mmu_recent_large(const struct mmu_recents *recents, const uint64_t masks[PAGE_SIZES], uint64_t linear,
-                                                  enum page_size *size)
+static inline const struct mmu_recent *mmu_recent_large(const struct mmu_recents *recents, const uint64_t masks[PAGE_SIZES],
+                                                        uint64_t linear, enum page_size *size)
 {
 	for (unsigned sizes = recents->large_sizes; sizes; sizes &= sizes - 1) {
 		*size = (enum page_size)__builtin_ctz(sizes);

@@ -1832,9 +1832,9 @@ void replay_check(const struct replay *replay)
 	SIM_ASSERT(counters->page_maps == replay->page_maps.counters.made);
 	SIM_ASSERT((counters->first_failed_op != 0) == (counters->failed_object_allocs != 0));
 	SIM_ASSERT(counters->area_allocs == counters->area_frees + counters->live_areas);
+	uint64_t processes = replay->parts.users ? replay->parts.users->live_processes : 0;
 	SIM_ASSERT(!replay->parts.areas ||
-	           replay->parts.areas->live_areas ==
-	                   counters->live_areas + replay->areas_before + (replay->parts.users ? replay->parts.users->live_processes : 0));
+	           replay->parts.areas->live_areas == counters->live_areas + replay->areas_before + processes);
 	SIM_ASSERT(counters->start_objects + counters->object_allocs == counters->object_frees + counters->live_objects);
 	SIM_ASSERT(counters->start_page_blocks + counters->page_allocs == counters->page_frees + counters->live_page_blocks);
 	SIM_ASSERT(counters->address_compared == counters->address_equal + counters->address_unseen_free +

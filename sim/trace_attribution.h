@@ -66,8 +66,8 @@ struct live_object {
 struct page_block {
 	uint64_t key; /* first frame + 1 */
 	uint64_t op;
-	uint32_t id, profile;
-	uint32_t slab; /* index + 1 of the slab it serves, 0 = none */
+	uint32_t id, profile; /* of the op; profile is TABLE_NONE where there never was one */
+	uint32_t slab;        /* index + 1 of the slab it serves, 0 = none */
 	uint8_t order;
 	uint8_t use;    /* enum block_use */
 	uint32_t space; /* BLOCK_USER_PAGE: index of its struct user_space */

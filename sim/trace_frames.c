@@ -135,7 +135,7 @@ static void block_serves_slab(struct attribution *self, struct page_block *block
  */
 static void learn_cache_flags(struct attribution *self, const struct page_block *block, uint32_t group, gfp object_flags)
 {
-	if (group == TABLE_NONE)
+	if (group == TABLE_NONE || block->profile == TABLE_NONE)
 		return;
 	gfp extra = attribution_profile(self, block->profile)->gfp & ~object_flags;
 	if (extra & __GFP_RECLAIMABLE)
@@ -288,6 +288,7 @@ static void add_process_block(struct attribution *self, uint64_t first, unsigned
 {
 	struct page_block *block = number_map_add(&self->blocks, first + 1, sizeof *block);
 	block->use = like->use;
+	block->profile = TABLE_NONE;
 	block->space = like->space;
 	block->page = like->page;
 	block->order = (uint8_t)order;

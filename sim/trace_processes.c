@@ -99,6 +99,7 @@ static uint32_t new_space(struct processes *processes, const struct attribution_
 static void bind_mm(struct processes *processes, uint32_t index, uint32_t mm)
 {
 	struct user_space *space = &processes->spaces[index];
+	SIM_ASSERT(!find_mm(processes, mm));
 	struct mm_entry *entry = number_map_add(&processes->mms, (uint64_t)mm + 1, sizeof *entry);
 	struct dying_mm *dying = number_map_find(&processes->dying, (uint64_t)mm + 1, sizeof *dying);
 	if (dying)
@@ -134,7 +135,7 @@ static void leave_space(struct processes *processes, uint32_t index, uint32_t id
 {
 	struct user_space *space = &processes->spaces[index];
 	uint32_t at = 0;
-	while (space->ids[at] != id)
+	while (at < space->ids_count && space->ids[at] != id)
 		at++;
 	SIM_ASSERT(at < space->ids_count);
 	memmove(space->ids + at, space->ids + at + 1, (--space->ids_count - at) * sizeof *space->ids);
@@ -255,8 +256,10 @@ static struct user_task *make_process(struct attribution *self, const struct att
 {
 	struct processes *processes = &self->processes;
 	uint32_t mm = event->process.mm;
-	bool known = event->kind == TEXT_RSS_STAT && event->process.current;
-	known = known || mm_of_task(self->later, event->task, &mm);
+	bool told = event->kind == TEXT_RSS_STAT, known = told && event->process.current;
+	/* What a thread names now as not its own is not its own yet, whatever it says of it later. */
+	if (!known && mm_of_task(self->later, event->task, &mm))
+		known = !told || mm != event->process.mm;
 	const struct mm_entry *shared = known ? find_mm(processes, mm) : NULL;
 	if (shared)
 		return push_fork(self, event, event->task, processes->spaces[shared->space].ids[0], shared->space, FORK_THREAD);

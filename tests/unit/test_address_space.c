@@ -233,7 +233,8 @@ static void a_32_bit_kernel_has_its_data_in_low_memory(void **state)
 	offset = layout_per_cpu_alloc(&layout, 128, 64); /* has no room in the first unit */
 	uint64_t chunk = layout_per_cpu(&layout, offset, 1).addr;
 	assert_int_equal(chunk, 0xff3fe000u - 29 * PAGE_SIZE);
-	assert_int_equal(layout_per_cpu(&layout, layout_per_cpu_alloc(&layout, 64, 64), 0).addr, 0xff3fe000u - 58 * PAGE_SIZE + 128);
+	assert_int_equal(layout_per_cpu(&layout, layout_per_cpu_alloc(&layout, 64, 64), 0).addr,
+	                 0xff3fe000u - 58 * PAGE_SIZE + 128);
 	assert_int_equal(page_tables_find(&map.tables, chunk, &size), 0);
 	assert_true(kernel_map_fault(&map, chunk, WALK_PAGE_FAULT, 0));
 	assert_true(page_tables_find(&map.tables, chunk, &size) && size == PAGE_4K);

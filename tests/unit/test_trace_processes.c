@@ -346,6 +346,48 @@ static void test_unseen_exec(void **state)
 	case_end(&c);
 }
 
+/*
+ * A thread that makes an address space for another, and claims it too later on: the space is the other's alone, so that when
+ * that one ends, nobody has it. No kernel says so, but a recording that lost events may.
+ */
+static void test_space_claimed_by_its_maker(void **state)
+{
+	struct trace_case c;
+	const struct trace_space *spaces;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(&c, AT(5, 01, "rss_stat: mm_id=1 curr=0 type=MM_ANONPAGES size=4096B")
+	                                    AT(6, 02, "rss_stat: mm_id=1 curr=1 type=MM_ANONPAGES size=4096B")
+	                                            AT(5, 03, "rss_stat: mm_id=1 curr=1 type=MM_ANONPAGES size=4096B") AT(
+	                                                    6, 04,
+	                                                    "sched_switch: prev_comm=a prev_pid=6 prev_prio=1 prev_state=X "
+	                                                    "==> next_comm=b next_pid=7 next_prio=1")
+	                                                    AT(7, 05, "rss_stat: mm_id=1 curr=1 type=MM_ANONPAGES size=0B")));
+	assert_string_equal(case_ops(&c), "N0/0 R1<0/1 X1 L N1/2");
+	assert_int_equal(trace_spaces(c.trace, &spaces), 3);
+	assert_int_equal(spaces[0].samples, 0);
+	assert_int_equal(spaces[1].samples, 3);
+	assert_int_equal(spaces[2].samples, 1);
+	case_end(&c);
+}
+
+/* What a block of a process was asked for with says nothing of the cache whose slab it turns out to be, nor does any other op. */
+static void test_slab_from_process_page(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(
+	        &c, AT(6, 01, PAGE("9100", "GFP_KERNEL|__GFP_RECLAIMABLE")) AT(5, 02, FAULT("400000", "6"))
+	                    AT(5, 03, PAGE("9001", USER)) AT(5, 04,
+	                                                     "kmem_cache_alloc: call_site=k ptr=ffff888009001000 bytes_req=104 "
+	                                                     "bytes_alloc=104 gfp_flags=GFP_KERNEL")
+	                            AT(5, 05, "kmem_cache_free: call_site=k ptr=ffff888009001000 name=x")));
+	assert_int_equal(c.summary.left_slab_pages, 1);
+	assert_int_equal(trace_cache(c.trace, 0)->flags, 0);
+	case_end(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +404,8 @@ int main(void)
 	        cmocka_unit_test(test_frames_that_change_hands),
 	        cmocka_unit_test(test_switches_alone),
 	        cmocka_unit_test(test_unseen_exec),
+	        cmocka_unit_test(test_space_claimed_by_its_maker),
+	        cmocka_unit_test(test_slab_from_process_page),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
