@@ -110,13 +110,12 @@ static cycle ask_below(struct timed_memory *timed, const struct timed_core *core
 	return serve(timed, core, below, request, about, reach, cost);
 }
 
-/* A fetch leaves the core's own caches: what other cores have of the line comes first. */
-static cycle leave_core(struct timed_memory *timed, const struct timed_core *core, unsigned below, uint64_t request,
+/* A fetch for which the directory was asked: what other cores have of the line comes first. */
+static cycle ask_others(struct timed_memory *timed, const struct timed_core *core, unsigned below, uint64_t request,
                         struct cache_about about, struct reach reach, struct cost *cost)
 {
 	const struct supply *supply = &timed->coherence->supply;
 	cycle at = reach.now + reach.cycles, done;
-	coherence_leave(timed, core, request >> timed->coherence->line_shift, at);
 	if (!supply->is_active)
 		return ask_below(timed, core, below, request, about, reach, cost);
 	uint32_t invalidate = supply->invalidate_cycles;
@@ -143,12 +142,20 @@ static cycle leave_core(struct timed_memory *timed, const struct timed_core *cor
 	return done;
 }
 
+/* A fetch leaves the core's own caches. */
+static cycle leave_core(struct timed_memory *timed, const struct timed_core *core, unsigned below, uint64_t request,
+                        struct cache_about about, struct reach reach, struct cost *cost)
+{
+	coherence_leave(timed, core, request >> timed->coherence->line_shift, reach.now + reach.cycles);
+	return ask_others(timed, core, below, request, about, reach, cost);
+}
+
 /* What a cache asks for, or gives away, goes to the level at depth `below`. */
 static cycle pass_on(struct timed_memory *timed, const struct timed_core *core, unsigned below, uint64_t request,
                      struct cache_about about, struct reach reach, struct cost *cost)
 {
 	bool is_fetch = !(request & WAY_DIRTY) && about.kind != ACCESS_WRITEBACK;
-	if (is_fetch && below == timed->leaves_core)
+	if (is_fetch && timed->leaves_at[about.kind][below])
 		return leave_core(timed, core, below, request, about, reach, cost);
 	return ask_below(timed, core, below, request, about, reach, cost);
 }
@@ -167,6 +174,25 @@ static void note_evicted(const struct stop *stop)
 		note(stop, way_tag(stop->level->cache->evicted));
 }
 
+/*
+ * A cache that some cores share prefetches: it is filled, and if others have written the line it comes from them. A request that
+ * made the prefetch may not have got its own supply yet.
+ */
+static cycle prefetch_shared(const struct stop *stop, uint64_t request, struct cache_about about, struct reach reach,
+                             struct cost *cost)
+{
+	struct timed_memory *timed = stop->timed;
+	const struct cache_level *cache = stop->level->cache;
+	const uint64_t line = request >> cache->line_shift;
+	note(stop, line);
+	const struct supply waiting = timed->coherence->supply;
+	if (!coherence_leave_shared(timed, stop->core, cache, line, reach.now + reach.cycles))
+		return pass_on(timed, stop->core, stop->depth + 1, request, about, reach, cost);
+	cycle done = ask_others(timed, stop->core, stop->depth + 1, request, about, reach, cost);
+	timed->coherence->supply = waiting;
+	return done;
+}
+
 /* A line that missed is fetched by a free slot. Returns when it is here. */
 static cycle fetch(const struct stop *stop, uint64_t request, struct cache_about about, struct cost *cost)
 {
@@ -174,8 +200,7 @@ static cycle fetch(const struct stop *stop, uint64_t request, struct cache_about
 	struct fill_set *fills = &stop->level->fills[stop->instance];
 	struct reach reach = stop->reach;
 	cycle asks = reach.now + reach.cycles, free;
-	if (about.kind == ACCESS_PREFETCH && stop->level->cache->spec->cores != 1)
-		note(stop, request >> stop->level->cache->line_shift);
+	bool is_shared = timed->coherence && stop->level->cache->spec->cores != 1;
 	uint32_t slot = fill_set_slot(fills, asks, &free);
 	if (free > asks && cost != &timed->unseen) {
 		timed->counters.slot_waits++;
@@ -183,7 +208,9 @@ static cycle fetch(const struct stop *stop, uint64_t request, struct cache_about
 	}
 	reach.now += free - asks;
 	cost->cycles[stop->level->part] += free - asks;
-	cycle done = pass_on(timed, stop->core, stop->depth + 1, request, about, reach, cost);
+	cycle done = about.kind == ACCESS_PREFETCH && is_shared
+	                     ? prefetch_shared(stop, request, about, reach, cost)
+	                     : pass_on(timed, stop->core, stop->depth + 1, request, about, reach, cost);
 	fill_set_add(fills, slot, request >> stop->level->cache->line_shift, done, source_of(timed));
 	return done;
 }
@@ -455,7 +482,8 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 	if (cache->handed_up_dirty)
 		cache_hierarchy_hand_up(caches, cache, request, &about);
 	note_evicted(&stop);
-	if (cache->spec->cores != 1)
+	/* What is shared may have got the line; what is exclusive may have given it away, upwards or, written, downwards. */
+	if (cache->spec->cores != 1 || cache->spec->inclusion == INCLUSION_EXCLUSIVE)
 		note(&stop, request >> cache->line_shift);
 	if (stop.level->recent)
 		remember(timed, level, stop.instance, request, hit);
@@ -529,6 +557,8 @@ static inline cycle serve_first(struct timed_memory *timed, const struct timed_c
 {
 	const struct timed_stop *at = &core->path[about.kind].stop[0];
 	struct missed taken;
+	if (!at->level && timed->leaves_at[about.kind][0] && !(request & WAY_DIRTY))
+		return leave_core(timed, core, 0, request, about, reach, cost);
 	if (!at->level)
 		return serve(timed, core, 0, request, about, reach, cost);
 	take_stop(timed, core, at, request, about, reach, cost, &taken);

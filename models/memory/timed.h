@@ -121,6 +121,9 @@ struct timed_memory {
 	struct timed_core *core;                                      /* owned */
 	struct timed_plan *plan;                                      /* owned; NULL: there never is one */
 	unsigned leaves_core;        /* depth from which on other cores have a say; UINT_MAX: there is no other */
+	/* Whether what asks the level at a depth, or below where that passes the kind by, comes from a core's own caches, or from
+	 * the core, and other cores have a say there. */
+	bool leaves_at[ACCESS_KINDS][CACHE_LEVELS_MAX + 1];
 	struct coherence *coherence; /* NULL: no two cores have caches of their own; owned */
 	uint64_t *depth_counter[CACHE_LEVELS_MAX + 2];
 	unsigned served_by;   /* depth of the level that had the last line asked for; `levels`: memory, one more: another core */

@@ -15,6 +15,9 @@
  * The directory says in whose own caches, and in which shared ones, a line is. Tags change in many places during an access; each
  * is noted, and at its end the directory looks at the caches of those lines again (coherence_settle).
  *
+ * A prefetch into a shared cache takes what others have written from them, as a read does. MODEL: what a core of its own has
+ * written, and what others have clean, it takes from below; of the first it has an older copy, as after a store.
+ *
  * MODEL: the directory is exact; real ones are told of written lines that leave only. MODEL: a clean copy comes from another core
  * wherever no shared cache of the asking core has the line. MODEL: answers do not meet: what one core's request changes is
  * changed when it is made.
@@ -191,14 +194,19 @@ static struct cache_level *next_cache(const struct timed_memory *timed, unsigned
 	return *depth < caches->levels ? caches->level[*depth].cache[caches->level[*depth].list_of[ACCESS_LOAD]] : NULL;
 }
 
-/* An exclusive cache below an owner may have an older copy as written, which it would hand up so: the owner's is the newer one.
+/*
+ * The exclusive caches below a core's own ones have the line clean from now on: they would hand it up as written. Where a core
+ * owns the line, theirs is an older copy. Returns whether one of them had written it.
  */
-static void clean_exclusive(struct timed_memory *timed, unsigned owner, uint64_t line)
+static bool clean_exclusive(struct timed_memory *timed, unsigned cpu, uint64_t line)
 {
 	struct cache_level *cache;
+	bool dirty = false;
 	for (unsigned depth = timed->coherence->first_shared; (cache = next_cache(timed, &depth)); depth++)
 		if (cache->spec->inclusion == INCLUSION_EXCLUSIVE)
-			cache->ops->clean(cache, cache_hierarchy_instance(cache, owner), line << timed->coherence->line_shift);
+			dirty |= cache->ops->clean(cache, cache_hierarchy_instance(cache, cpu),
+			                           line << timed->coherence->line_shift);
+	return dirty;
 }
 
 /* A written line goes to the first cache below a core's own ones that has it, or to memory; exclusive ones do not take it. */
@@ -227,6 +235,13 @@ static void share(struct timed_memory *timed, struct directory_entry *entry, cyc
 	}
 	entry->owner = OWNER_NONE;
 	write_back(timed, cpu, line, at);
+}
+
+/* MESI: what an exclusive cache has written is not handed up as written while others have the line. */
+static void share_exclusive(struct timed_memory *timed, unsigned cpu, uint64_t line, cycle at)
+{
+	if (clean_exclusive(timed, cpu, line))
+		write_back(timed, cpu, line, at);
 }
 
 /* MOESI: the owner keeps its written copy, but may not write it again without asking. */
@@ -345,6 +360,38 @@ static bool has_up_to_date(const struct coherence *coherence, const struct direc
 	return bits != 0;
 }
 
+/* The owner gives the line, and its copy becomes shared. */
+static void supply_from_owner(struct timed_memory *timed, const struct timed_core *core, struct directory_entry *entry, cycle at)
+{
+	struct coherence *coherence = timed->coherence;
+	struct supply *supply = &coherence->supply;
+	supply->is_dirty = true;
+	supply->giver = entry->owner;
+	supply->cycles = distance(timed, core->cpu, entry->owner);
+	clean_exclusive(timed, entry->owner, supply->line);
+	if (coherence->keeps_owner)
+		share_owned(timed, entry);
+	else
+		share(timed, entry, at);
+}
+
+/* A shared cache that has written the line gives it; MESI: it is written to memory. */
+static void supply_from_shared(struct timed_memory *timed, const struct timed_core *core, unsigned nr, cycle at)
+{
+	struct coherence *coherence = timed->coherence;
+	struct supply *supply = &coherence->supply;
+	supply->is_dirty = true;
+	supply->giver = CPUS_MAX;
+	supply->cycles = distance(timed, core->cpu, coherence->shared_cpu[nr]);
+	if (coherence->keeps_owner)
+		return;
+	unsigned instance;
+	struct cache_level *cache = shared_cache(timed, nr, &instance);
+	cache->ops->clean(cache, instance, supply->line << coherence->line_shift);
+	timed->counters.dram_writes++;
+	dram_access(timed->dram, supply->line << coherence->line_shift, true, at);
+}
+
 void coherence_leave(struct timed_memory *timed, const struct timed_core *core, uint64_t line, cycle at)
 {
 	struct coherence *coherence = timed->coherence;
@@ -354,40 +401,62 @@ void coherence_leave(struct timed_memory *timed, const struct timed_core *core, 
 		return;
 	supply->is_active = false;
 	struct directory_entry *entry = directory_find(&coherence->directory, line);
-	if (!entry || has_up_to_date(coherence, entry, core->cpu))
+	if (!entry)
 		return;
 	struct others others = others_of(coherence, entry, core->cpu);
 	if (nobody(&others))
 		return;
+	if (!coherence->keeps_owner && entry->owner == OWNER_NONE)
+		share_exclusive(timed, core->cpu, line, at);
+	if (has_up_to_date(coherence, entry, core->cpu))
+		return;
 	*supply = (struct supply){.is_active = true, .has_copy = true, .line = line, .busy_until = entry->busy_until};
 	if (entry->owner != OWNER_NONE && entry->owner != core->cpu) {
-		supply->is_dirty = true;
-		supply->giver = entry->owner;
-		supply->cycles = distance(timed, core->cpu, entry->owner);
-		clean_exclusive(timed, entry->owner, line);
-		if (coherence->keeps_owner)
-			share_owned(timed, entry);
-		else
-			share(timed, entry, at);
+		supply_from_owner(timed, core, entry, at);
 		return;
 	}
 	unsigned nr = written_in_shared(timed, &others, line);
-	if (nr == CPUS_MAX) {
-		struct reaches reaches = reaches_of(timed, &others, core->cpu);
-		supply->cycles = reaches.nearest;
-		supply->giver = reaches.giver;
+	if (nr < CPUS_MAX) {
+		supply_from_shared(timed, core, nr, at);
 		return;
 	}
-	supply->is_dirty = true;
-	supply->giver = CPUS_MAX;
-	supply->cycles = distance(timed, core->cpu, coherence->shared_cpu[nr]);
-	if (coherence->keeps_owner)
-		return;
-	unsigned instance;
-	struct cache_level *cache = shared_cache(timed, nr, &instance);
-	cache->ops->clean(cache, instance, line << coherence->line_shift);
-	timed->counters.dram_writes++;
-	dram_access(timed->dram, line << coherence->line_shift, true, at);
+	struct reaches reaches = reaches_of(timed, &others, core->cpu);
+	supply->cycles = reaches.nearest;
+	supply->giver = reaches.giver;
+}
+
+/* Whether a core uses the same instance of a cache. */
+static bool uses_same(const struct cache_level *cache, unsigned cpu, unsigned other)
+{
+	return cache_hierarchy_instance(cache, cpu) == cache_hierarchy_instance(cache, other);
+}
+
+bool coherence_leave_shared(struct timed_memory *timed, const struct timed_core *core, const struct cache_level *cache,
+                            uint64_t line, cycle at)
+{
+	struct coherence *coherence = timed->coherence;
+	struct supply *supply = &coherence->supply;
+	if (cache->instances == 1 || (supply->is_active && supply->line == line))
+		return false;
+	struct directory_entry *entry = directory_find(&coherence->directory, line);
+	if (!entry || has_up_to_date(coherence, entry, core->cpu))
+		return false;
+	const struct supply found = {.is_active = true, .has_copy = true, .line = line, .busy_until = entry->busy_until};
+	/* Of what the cache's own cores have written it may have an older copy. */
+	if (entry->owner != OWNER_NONE) {
+		if (uses_same(cache, core->cpu, entry->owner))
+			return false;
+		*supply = found;
+		supply_from_owner(timed, core, entry, at);
+		return true;
+	}
+	struct others others = others_of(coherence, entry, core->cpu);
+	unsigned nr = written_in_shared(timed, &others, line);
+	if (nr == CPUS_MAX || uses_same(cache, core->cpu, coherence->shared_cpu[nr]))
+		return false;
+	*supply = found;
+	supply_from_shared(timed, core, nr, at);
+	return true;
 }
 
 void coherence_take(struct timed_memory *timed, const struct timed_core *core, bool is_dirty, cycle done)
@@ -537,6 +606,25 @@ static unsigned remove_above(struct timed_memory *timed, const struct cache_leve
 	return held;
 }
 
+/* Out of the shared caches, above `from`, of these cores. */
+static unsigned remove_shared_above(struct timed_memory *timed, const struct cache_level *from, unsigned first, unsigned last,
+                                    uint64_t line, bool *dirty)
+{
+	struct coherence *coherence = timed->coherence;
+	unsigned held = 0;
+	for (unsigned i = 0; i < coherence->shared_count && coherence->shared[i] < from->number; i++) {
+		const struct cache_level *cache = timed->caches->caches[coherence->shared[i]];
+		for (unsigned instance = cache_hierarchy_instance(cache, first);
+		     instance <= cache_hierarchy_instance(cache, last); instance++) {
+			unsigned here = remove_from(timed, cache->number, instance, line, dirty);
+			held += here;
+			if (here)
+				coherence_note(coherence, cache, instance, line);
+		}
+	}
+	return held;
+}
+
 unsigned coherence_back_invalidate(struct timed_memory *timed, const struct cache_level *from, unsigned from_instance,
                                    uint64_t address, bool *dirty)
 {
@@ -549,20 +637,10 @@ unsigned coherence_back_invalidate(struct timed_memory *timed, const struct cach
 	unsigned held = remove_above(timed, from, coherence->current, line, dirty);
 	const struct directory_entry *entry = directory_find(&coherence->directory, line);
 	if (!entry)
-		return held;
+		return held + remove_shared_above(timed, from, coherence->current, coherence->current, line, dirty);
 	for (unsigned cpu = core_set_next(&entry->cores, first); cpu <= last; cpu = core_set_next(&entry->cores, cpu + 1))
 		held += remove_above(timed, from, cpu, line, dirty);
-	for (unsigned i = 0; i < coherence->shared_count && coherence->shared[i] < from->number; i++) {
-		const struct cache_level *cache = timed->caches->caches[coherence->shared[i]];
-		for (unsigned instance = cache_hierarchy_instance(cache, first);
-		     instance <= cache_hierarchy_instance(cache, last); instance++) {
-			unsigned here = remove_from(timed, cache->number, instance, line, dirty);
-			held += here;
-			if (here)
-				coherence_note(coherence, cache, instance, line);
-		}
-	}
-	return held;
+	return held + remove_shared_above(timed, from, first, last, line, dirty);
 }
 
 /* ---- laws ---- */

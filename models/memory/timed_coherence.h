@@ -68,6 +68,13 @@ cycle coherence_own(struct timed_memory *timed, const struct timed_core *core, c
 /* A fetch of a line leaves the core's own caches: finds what others have of it, and makes a written copy shared. */
 void coherence_leave(struct timed_memory *timed, const struct timed_core *core, uint64_t line, cycle at);
 
+/*
+ * A cache that some cores share prefetches a line for one of them: if a core or a cache of others has written it, that is the
+ * supply, and the copy becomes shared. Returns whether; what the supply was is lost then.
+ */
+bool coherence_leave_shared(struct timed_memory *timed, const struct timed_core *core, const struct cache_level *cache,
+                            uint64_t line, cycle at);
+
 /* The supply's copy is taken, and the line busy until it has arrived. */
 void coherence_take(struct timed_memory *timed, const struct timed_core *core, bool is_dirty, cycle done);
 

@@ -174,10 +174,21 @@ static void make_quick(const struct timed_memory *timed, struct timed_core *core
 		entry->stop = first;
 }
 
+/* Where each kind of fetch leaves a core: above the first level that serves it and lies at or below `leaves_core`. */
+static void make_leaves(struct timed_memory *timed)
+{
+	timed->leaves_core = timed->coherence ? timed->coherence->first_shared : UINT_MAX;
+	for (unsigned kind = 0; timed->coherence && kind < ACCESS_KINDS; kind++)
+		for (unsigned depth = 0; depth <= timed->leaves_core; depth++) {
+			const struct timed_level *next = timed->next[kind][depth];
+			timed->leaves_at[kind][depth] = !next || next->depth >= timed->leaves_core;
+		}
+}
+
 /* Prefetches are told to the directory when they are made, which is the long way. */
 static void make_short_paths(struct timed_memory *timed)
 {
-	timed->leaves_core = timed->coherence ? timed->coherence->first_shared : UINT_MAX;
+	make_leaves(timed);
 	for (unsigned cpu = 0; cpu < timed->cpus; cpu++)
 		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
 			if (kind != ACCESS_PREFETCH && kind != ACCESS_MODIFY) {
@@ -187,7 +198,8 @@ static void make_short_paths(struct timed_memory *timed)
 	for (unsigned cpu = 0; cpu < timed->cpus; cpu++) {
 		struct timed_core *core = &timed->core[cpu];
 		core->is_alone = !timed->coherence;
-		core->modifies_quickly = core->entry[ACCESS_LOAD].stop && core->entry[ACCESS_STORE].stop && !timed->modify_is_load;
+		core->modifies_quickly =
+		        core->entry[ACCESS_LOAD].stop && core->entry[ACCESS_STORE].stop && !timed->modify_is_load;
 	}
 }
 
