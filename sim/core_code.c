@@ -34,14 +34,13 @@ cycle core_run_code(struct core *core, uint64_t code, uint32_t instructions, cyc
 
 void machine_check_code(const struct machine *machine)
 {
-	uint64_t lines = 0, fetched = 0, busy = 0;
+	uint64_t lines = 0, fetched = 0;
 	if (machine->code && machine->line_bytes == CODE_LINE)
 		for (uint32_t i = 0; i < machine->code->count; i++)
 			lines += machine->code_runs[i] * code_piece_lines(&machine->code->pieces[i]);
 	for (unsigned cpu = 0; cpu < machine->cpus; cpu++) {
 		const struct core_counters *counters = &machine->cores[cpu].counters;
 		fetched += counters->code_lines;
-		busy += cost_total(&counters->cost);
 		SIM_ASSERT(counters->code_stalls <= counters->code_lines);
 		SIM_ASSERT((counters->code_stalls == 0) == (counters->code_cycles == 0));
 		SIM_ASSERT(counters->code_cycles >= counters->code_stalls);
