@@ -71,7 +71,7 @@ enum dump_kind {
 	DUMP_VMALLOCINFO,
 	DUMP_MEMINFO,
 	DUMP_PERCPU, /* the boot log's lines of the first chunk of per-CPU data */
-	DUMP_STATE, /* every list of every allocator, as lines of a state dump (sim/state_dump.h) */
+	DUMP_STATE,  /* every list of every allocator, as lines of a state dump (sim/state_dump.h) */
 	DUMP_KINDS
 };
 

@@ -13,8 +13,9 @@
  * The IRQ stack has 16 KiB, and an area of vmalloc with a guard page behind it (CONFIG_VMAP_STACK). An exception stack has 8 KiB.
  *
  * The area of a CPU is at the place of its number: Linux 6.1 does not randomise it (6.2 does). Source:
- * arch/x86/include/asm/cpu_entry_area.h, page_64_types.h, pgtable_64_types.h; arch/x86/mm/cpu_entry_area.c: setup_cpu_entry_area();
- * arch/x86/kernel/irq_64.c: map_irq_stack(). The places in per-CPU data are those of published System.map files of 5.19 to 6.14.
+ * arch/x86/include/asm/cpu_entry_area.h, page_64_types.h, pgtable_64_types.h; arch/x86/mm/cpu_entry_area.c:
+ * setup_cpu_entry_area(); arch/x86/kernel/irq_64.c: map_irq_stack(). The places in per-CPU data are those of published System.map
+ * files of 5.19 to 6.14.
  *
  * MODEL: the IDT's page is not mapped, as nothing here reads it, nor are the buffers of the debug store, which come with its use;
  * the processor is Intel's, which has a debug store. Effect: none on accesses that are made.

@@ -36,9 +36,9 @@
  *
  * MODEL: descriptors lie in kernel_data, each on its own cache line, instead of inside slabs. Which bytes share a line inside one
  * structure is kept; which structures share a page is not.
- * MODEL: static per-CPU data lies behind the kernel's page-aligned, each on a cache line of its own; dynamic one follows what came
- * before at the alignment that its caller asks for, and is never given back. Effect: other users of per-CPU data, which a kernel
- * has between them, are not there; caches that are destroyed leave holes in a kernel.
+ * MODEL: static per-CPU data lies behind the kernel's page-aligned, each on a cache line of its own; dynamic one follows what
+ * came before at the alignment that its caller asks for, and is never given back. Effect: other users of per-CPU data, which a
+ * kernel has between them, are not there; caches that are destroyed leave holes in a kernel.
  */
 #ifndef SIM_LAYOUT_H
 #define SIM_LAYOUT_H
@@ -59,7 +59,7 @@ enum region {
 	REGION_MODULES,
 	REGION_FIXMAP,
 	REGION_ENTRY_AREA, /* struct cpu_entry_area of each CPU */
-	REGION_HOLE, /* the kernel's half, but nothing of it */
+	REGION_HOLE,       /* the kernel's half, but nothing of it */
 	REGIONS,
 	/* The page walker's references bear in place of a region the level of the entry: here + 0 of a PTE, + 1 of a PDE ... */
 	REGION_TABLES = 16,
@@ -93,9 +93,9 @@ struct layout {
 	uint64_t per_cpu_chunks_end; /* further chunks lie below it, each below the one before; 0: there are none */
 	unsigned per_cpu_groups;     /* 0: units have a region of their own */
 	struct layout_units {
-		uint64_t first;        /* address of its first unit */
-		uint64_t cpus;         /* units of these are used, one behind the other */
-		uint64_t bytes;        /* with the units that no CPU has */
+		uint64_t first; /* address of its first unit */
+		uint64_t cpus;  /* units of these are used, one behind the other */
+		uint64_t bytes; /* with the units that no CPU has */
 	} per_cpu_group[PERCPU_GROUPS_MAX];
 	uint64_t irq_stack[CPUS_MAX]; /* the lowest address of each CPU's; 0: it has none, and interrupts touch no stack */
 	uint64_t kernel_data;
@@ -158,8 +158,8 @@ struct layout_span layout_vmalloc_32bit(const struct layout_32bit *machine);
  *
  * A frame of high memory has no address here; sim/port/page_mapper.h gives it one.
  *
- * MODEL: nothing else is taken from the end of low memory before mem_map, unless layout_place_per_cpu() says where that is. Effect:
- * sets of the caches that struct pages fall into.
+ * MODEL: nothing else is taken from the end of low memory before mem_map, unless layout_place_per_cpu() says where that is.
+ * Effect: sets of the caches that struct pages fall into.
  */
 void layout_set_32bit(struct layout *layout, const struct layout_32bit *machine);
 

@@ -19,8 +19,8 @@
 #define WAYS_FULL_L1 0xffu /* of 80000005H */
 #define L3_UNIT_BYTES (512u << 10)
 #define KIB 1024u
-/* What a core complex has, where a hypervisor leaves out 8000001DH and 80000006H tells the package's sum: 16 ways in all Zen cores;
- * 16 MiB in family 17h (Zen 2), 32 MiB since (AMD software optimization guides for families 17h, 19h, 1Ah: L3). */
+/* What a core complex has, where a hypervisor leaves out 8000001DH and 80000006H tells the package's sum: 16 ways in all Zen
+ * cores; 16 MiB in family 17h (Zen 2), 32 MiB since (AMD software optimization guides for families 17h, 19h, 1Ah: L3). */
 #define COMPLEX_L3_WAYS 16u
 #define COMPLEX_L3_BYTES_17H (16u << 20)
 #define COMPLEX_L3_BYTES (32u << 20)
@@ -134,10 +134,11 @@ static bool add_amd_l1(struct decoding *decoding, uint32_t value, enum machine_s
 static void take_complex_l3(struct machine_facts *facts, struct machine_cache *cache)
 {
 	const uint64_t share = facts->family == FAMILY_VICTIM_L3 ? COMPLEX_L3_BYTES_17H : COMPLEX_L3_BYTES;
-	machine_facts_note(facts,
-	                   "leaf 0x8000001d is hidden, and leaf 0x80000006 tells the L3 of the whole package, %llu KiB: a core complex's "
-	                   "share is taken as at most %llu KiB in %u ways (unverified)",
-	                   (unsigned long long)(cache->size_bytes / KIB), (unsigned long long)(share / KIB), COMPLEX_L3_WAYS);
+	machine_facts_note(
+	        facts,
+	        "leaf 0x8000001d is hidden, and leaf 0x80000006 tells the L3 of the whole package, %llu KiB: a core complex's "
+	        "share is taken as at most %llu KiB in %u ways (unverified)",
+	        (unsigned long long)(cache->size_bytes / KIB), (unsigned long long)(share / KIB), COMPLEX_L3_WAYS);
 	if (cache->size_bytes > share)
 		cache->size_bytes = share;
 	cache->ways = COMPLEX_L3_WAYS;

@@ -8,8 +8,8 @@
  *     0                       static_bytes                      used bytes                 unit_bytes
  *
  * Units of CPUs that are near each other lie side by side, in a group; a group is a whole number of allocations of alloc_bytes, a
- * multiple of atom_bytes. As many units go into an allocation as leave at most a third of the CPUs' number unused, and as take the
- * fewest allocations. Units without a CPU are given back.
+ * multiple of atom_bytes. As many units go into an allocation as leave at most a third of the CPUs' number unused, and as take
+ * the fewest allocations. Units without a CPU are given back.
  *
  * Source: mm/percpu.c: pcpu_build_alloc_info(), pcpu_embed_first_chunk(), pcpu_dump_alloc_info(); arch/x86/kernel/setup_percpu.c:
  * setup_per_cpu_areas(), pcpu_cpu_distance(); include/linux/percpu.h.
@@ -34,7 +34,8 @@ struct percpu_sizes {
 	uint32_t atom_bytes;     /* a multiple of pages */
 };
 
-/* What arch/x86 asks for: on 64 bits 8 KiB reserved, 28 KiB dynamic, atoms of 2 MiB; on 32 bits 28 KiB dynamic, atoms of a page. */
+/* What arch/x86 asks for: on 64 bits 8 KiB reserved, 28 KiB dynamic, atoms of 2 MiB; on 32 bits 28 KiB dynamic, atoms of a page.
+ */
 struct percpu_sizes percpu_sizes_x86(bool is_64bit, uint32_t static_bytes);
 
 struct percpu_chunk {

@@ -27,7 +27,8 @@ struct port_set {
 		cycle at;
 		uint32_t used;
 	} taken[PORT_CYCLES];
-	cycle full, full_end; /* all of taken[] of the cycles from `full` to before `full_end` is taken; equal: nothing is known */
+	cycle full,
+	        full_end; /* all of taken[] of the cycles from `full` to before `full_end` is taken; equal: nothing is known */
 };
 
 /* The first cycle from `at` on in which fewer than `ports` requests begin; this one begins then. ports is 1 or more. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * timed.h - what the files of the memory model `timed` share: timed.c (requests through the levels), timed_serve.h (what a
- * request meets at one), timed_plan.c (requests known beforehand), timed_coherence.c (several cores), timed_make.c (making it),
- * timed_check.c (counters and laws).
+ * timed.h - what the files of the memory model `timed` share: timed.c (accesses), timed_levels.c (requests through the levels),
+ * timed_serve.h (what a request meets at one), timed_plan.c (requests known beforehand), timed_coherence.c (several cores),
+ * timed_make.c (making it), timed_check.c (counters and laws).
  */
 #ifndef MODELS_MEMORY_TIMED_H
 #define MODELS_MEMORY_TIMED_H
@@ -68,8 +68,8 @@ struct timed_core {
 	unsigned stop;                          /* of the interconnect */
 	cycle *walker;                          /* when each is free again; owned */
 	uint8_t instance[HIERARCHY_CACHES_MAX]; /* that it uses of each cache */
-	bool is_alone;         /* no other core has a say in its requests */
-	bool modifies_quickly; /* loads and stores both have short paths */
+	bool is_alone;                          /* no other core has a say in its requests */
+	bool modifies_quickly;                  /* loads and stores both have short paths */
 	struct timed_entry entry[ACCESS_KINDS];
 	struct timed_path path[ACCESS_KINDS];
 };
@@ -120,7 +120,7 @@ struct timed_memory {
 	struct timed_level *next[ACCESS_KINDS][CACHE_LEVELS_MAX + 1]; /* from a depth on; NULL: memory */
 	struct timed_core *core;                                      /* owned */
 	struct timed_plan *plan;                                      /* owned; NULL: there never is one */
-	unsigned leaves_core;        /* depth from which on other cores have a say; UINT_MAX: there is no other */
+	unsigned leaves_core; /* depth from which on other cores have a say; UINT_MAX: there is no other */
 	/* Whether what asks the level at a depth, or below where that passes the kind by, comes from a core's own caches, or from
 	 * the core, and other cores have a say there. */
 	bool leaves_at[ACCESS_KINDS][CACHE_LEVELS_MAX + 1];

@@ -7,6 +7,7 @@
 #define MODELS_MEMORY_TIMED_SERVE_H
 
 #include "models/memory/timed.h"
+#include "models/memory/timed_coherence.h"
 
 /* How far a request has come: it started at `now`, waits added, and has been under way for `cycles` since. */
 struct reach {
@@ -88,8 +89,84 @@ static inline uint32_t take_slot(struct timed_memory *timed, const struct timed_
 	return slot;
 }
 
+/* Whether a store to this line that comes again needs no telling. Of a line that cores took from each other every store is told.
+ */
+static inline bool may_write_again(const struct timed_memory *timed, const struct timed_level *level, uint64_t line)
+{
+	const struct coherence *coherence = timed->coherence;
+	return level->cache->spec->write == WRITE_BACK && !(coherence && bounces_find(&coherence->bounces, line));
+}
+
+/* The first level's filter learns of a hit. */
+static inline void remember_hit(const struct timed_memory *timed, const struct timed_level *level, uint64_t *recent,
+                                uint64_t line, uint64_t marks)
+{
+	bool was_writable = *recent == (line << 1 | 1);
+	*recent = line << 1 | (was_writable || (marks && may_write_again(timed, level, line)));
+}
+
+/* The first level's filter learns what a request of it has done. */
+static inline void remember(const struct timed_memory *timed, const struct timed_level *level, unsigned instance,
+                            uint64_t request, bool hit)
+{
+	uint64_t line = request >> level->cache->line_shift;
+	uint64_t *recent = &level->recent[instance * (level->recent_mask + 1) + (line & level->recent_mask)];
+	if (!hit)
+		*recent = UINT64_MAX;
+	else
+		remember_hit(timed, level, recent, line, request & WAY_DIRTY);
+}
+
+/* What a cache of the short path has answered to a request. */
+struct missed {
+	struct reach reach; /* when it was known */
+	struct cache_taken taken;
+	uint32_t slot;
+};
+
+/* The directory is told what is new in a cache, and what had to go. */
+static inline void note_taken(struct timed_memory *timed, const struct timed_stop *at, uint64_t line,
+                              const struct cache_taken *taken)
+{
+	if (at->cache->instances == 1)
+		return;
+	if (taken->evicted)
+		coherence_note_gone(timed->coherence, at->cache, at->instance, taken->evicted);
+	if (at->cache->spec->cores != 1)
+		coherence_note(timed->coherence, at->cache, at->instance, line);
+}
+
+/* A request takes a cache of the short path. */
+static inline void take_stop(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at,
+                             uint64_t request, struct cache_about about, struct reach reach, struct cost *cost,
+                             struct missed *miss)
+{
+	enter_level(timed, core, at->level, at->instance, request, &reach, cost);
+	miss->taken = at->cache->ops->take(at->cache, at->instance, request, about);
+	miss->reach = reach;
+	if (timed->coherence)
+		note_taken(timed, at, request >> at->cache->line_shift, &miss->taken);
+	if (at->level->recent)
+		remember(timed, at->level, at->instance, request, miss->taken.hit);
+}
+
+/* ---- timed_levels.c ---- */
+
 /* A line, or a part of one, comes from memory or goes there. Returns when it is done. */
 cycle timed_memory_transfer(struct timed_memory *timed, const struct timed_core *core, uint64_t request, struct reach reach,
                             struct cost *cost);
+
+/* A request, or what is given away, goes to the levels from `below` on; a fetch that leaves the core's own caches there asks
+ * other cores first. Returns when the core has its data. */
+cycle timed_pass_on(struct timed_memory *timed, const struct timed_core *core, unsigned below, uint64_t request,
+                    struct cache_about about, struct reach reach, struct cost *cost);
+
+/* What follows from a request that took the cache at `first`, on the short path. Returns the same. */
+cycle timed_serve_taken(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
+                        struct cache_about about, const struct missed *taken, struct cost *cost);
+
+/* The host is told of what the levels from `depth` on will look at. */
+void timed_foresee(const struct timed_memory *timed, const struct timed_core *core, unsigned depth, uint64_t address,
+                   uint8_t kind);
 
 #endif

@@ -3,8 +3,8 @@
  * kmalloc.c - the table of size classes, making the kmalloc caches, and large requests (interface, source and invariants:
  * kmalloc.h).
  */
-#include "models/kernel_code.h"
 #include "models/object_allocator/kmalloc.h"
+#include "models/kernel_code.h"
 
 #include "models/object_allocator/slab_common.h"
 #include "models/settings.h"

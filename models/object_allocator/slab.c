@@ -19,8 +19,8 @@
  * MODEL: slabs of SLAB_TYPESAFE_BY_RCU caches go back to the page allocator at once, not after a grace period.
  * MODEL: without CONFIG_NUMA, so a failed slab allocation is not tried again without __GFP_THISNODE.
  */
-#include "models/kernel_code.h"
 #include "models/object_allocator/slab.h"
+#include "models/kernel_code.h"
 
 #include "models/object_allocator/cache_tunables.h"
 

@@ -15,8 +15,8 @@
  * Invariants: blocks of a page ascend and do not touch; units = sum of its blocks; largest >= each; a page is on a list exactly
  * if it has free units, and never has all units free.
  */
-#include "models/kernel_code.h"
 #include "models/object_allocator/slob_heap.h"
+#include "models/kernel_code.h"
 #include "sim/list_steps.h"
 
 #include "models/settings.h"

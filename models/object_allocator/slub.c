@@ -15,8 +15,8 @@
  *
  * Invariant: a chain's objects have their successor in links[], all other objects LINK_LIVE; slub_check.c proves it.
  */
-#include "models/kernel_code.h"
 #include "models/object_allocator/slub.h"
+#include "models/kernel_code.h"
 
 #include "models/object_allocator/cache_tunables.h"
 #include "models/object_allocator/slub_internal.h"
@@ -385,8 +385,7 @@ static __attribute__((noinline)) void touch_alloc_fast(const struct slub *slub, 
 	step_prefetch(slub_steps(slub), slub_free_pointer(slub, c->slab, c->freelist));
 }
 
-static inline struct object slub_take(struct slub *slub, struct slub_cache *cache, gfp flags, unsigned cpu,
-                                      enum kernel_code code)
+static inline struct object slub_take(struct slub *slub, struct slub_cache *cache, gfp flags, unsigned cpu, enum kernel_code code)
 {
 	SIM_ASSERT(cpu < slub->cpus);
 	struct slub_cpu *c = &cache->cpus[cpu];

@@ -506,7 +506,7 @@ enum {
 	PCP_EXPIRE_OFFSET = 18,
 	PCP_LISTS_OFFSET = 24,
 	PCP_BYTES = 256,
-	PCP_ALIGN = 64, /* ____cacheline_aligned_in_smp */
+	PCP_ALIGN = 64,                 /* ____cacheline_aligned_in_smp */
 	ZONESTAT_THRESHOLD_OFFSET = 11, /* behind the bytes that count for vm_stat[] */
 	ZONESTAT_NUMA_HIT_OFFSET = 16,
 	ZONESTAT_NUMA_LOCAL_OFFSET = 48,

@@ -31,8 +31,8 @@ struct memory_map {
 	uint32_t per_cpu_pfn[PERCPU_GROUPS_MAX]; /* where each group's units begin */
 	bool per_cpu_placed;                     /* false: kernel.reserved is too small for it */
 	struct range mem_map[MACHINE_NODES_MAX]; /* struct pages of each node; empty where they do not lie together */
-	struct range nodes[MACHINE_NODES_MAX]; /* from its first frame of memory to its last; empty without memory */
-	unsigned nodes_count;                  /* at least 1 */
+	struct range nodes[MACHINE_NODES_MAX];   /* from its first frame of memory to its last; empty without memory */
+	unsigned nodes_count;                    /* at least 1 */
 	uint8_t node_of_cpu[CPUS_MAX];
 	uint8_t distance[MACHINE_NODES_MAX][MACHINE_NODES_MAX];
 	uint32_t end_pfn;

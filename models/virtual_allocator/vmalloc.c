@@ -2,8 +2,8 @@
  *
  * vmalloc.c - the port: areas, what is behind them, and the lazy purge (rules and parts: vmalloc.h).
  */
-#include "models/kernel_code.h"
 #include "models/virtual_allocator/vmalloc.h"
+#include "models/kernel_code.h"
 
 #include "models/settings.h"
 

@@ -6,99 +6,19 @@
  * Small pages come by where huge ones are given at faults: a read gets the huge zero page, and the write behind it takes that
  * apart.
  */
-#include "models/registry.h"
-#include "models/settings.h"
-#include "models/user_memory/mm.h"
-#include "tests/unit/test.h"
-
-#include <string.h>
+#include "tests/unit/mm_rig.h"
 
 #define CPUS 4
-#define BASE 0x10000000ull
 #define SECOND 1000000000ull
 
-struct rig {
-	struct settings settings;
-	struct paging_controls controls;
-	struct layout layout;
-	struct steps steps;
-	struct page_allocator *pages;
-	struct object_allocator *objects;
-	struct user_memory *users;
-	struct mm *mm;
-};
-
 /* `shape` may change the settings of khugepaged; NULL: the kernel's. */
-static void begin(struct rig *rig, const struct khugepaged_settings *shape)
+static void begin(struct mm_rig *rig, const struct khugepaged_settings *shape)
 {
-	struct error error = {0};
-	memset(rig, 0, sizeof *rig);
-	settings_init(&rig->settings);
-	rig->settings.machine.memory_bytes = 256ull << 20;
-	rig->settings.machine.cpus = CPUS;
+	mm_rig_init(rig, 256ull << 20, CPUS);
 	rig->settings.kernel.thp = THP_ALWAYS;
 	if (shape)
 		rig->settings.kernel.khugepaged = *shape;
-	rig->controls = (struct paging_controls){.physical_bits = 46, .nx = true, .write_protect = true, .global_pages = true};
-	layout_init(&rig->layout, 64);
-	steps_init(&rig->steps, true);
-	const struct page_allocator_wiring below = {
-	        .settings = &rig->settings, .layout = &rig->layout, .steps = &rig->steps, .seed = 1};
-	rig->pages = page_allocator_model("ideal", &error)->create(&below, &error);
-	const struct object_allocator_wiring beside = {
-	        .settings = &rig->settings, .pages = rig->pages, .layout = &rig->layout, .steps = &rig->steps, .seed = 1};
-	rig->objects = object_allocator_model("ideal", &error)->create(&beside, &error);
-	const struct user_memory_wiring wiring = {.settings = &rig->settings,
-	                                          .pages = rig->pages,
-	                                          .objects = rig->objects,
-	                                          .layout = &rig->layout,
-	                                          .steps = &rig->steps,
-	                                          .mode = translation_model("x86_4level", &error)->ops,
-	                                          .controls = &rig->controls,
-	                                          .cpus = CPUS};
-	rig->users = user_memory_model("mm", &error)->create(&wiring, &error);
-	assert_non_null(rig->users);
-	rig->mm = mm_of(rig->users);
-	steps_clear(&rig->steps);
-}
-
-static void end(struct rig *rig)
-{
-	user_memory_check(rig->users);
-	user_memory_destroy(rig->users);
-	object_allocator_destroy(rig->objects);
-	page_allocator_destroy(rig->pages);
-	steps_release(&rig->steps);
-	layout_release(&rig->layout);
-	settings_release(&rig->settings);
-}
-
-static void map(struct rig *rig, process_id process, uint64_t start, uint64_t pages, enum user_area_kind kind, unsigned cpu)
-{
-	const struct user_area_request request = {.start = start, .pages = pages, .kind = kind, .rights = USER_READ | USER_WRITE};
-	assert_int_equal(user_map(rig->users, process, &request, cpu), USER_OK);
-}
-
-static void touch(struct rig *rig, process_id process, uint64_t address, uint64_t pages, enum access_kind kind, unsigned cpu)
-{
-	const struct user_touch run = {.address = address, .bytes = pages * PAGE_SIZE, .stride = PAGE_SIZE, .kind = kind};
-	steps_clear(&rig->steps);
-	assert_int_equal(user_touch(rig->users, process, &run, cpu), USER_OK);
-}
-
-static uint32_t steps_of(const struct rig *rig, enum step_kind kind, uint32_t bytes)
-{
-	uint32_t count = 0;
-	for (uint32_t i = 0; i < rig->steps.count; i++)
-		count += rig->steps.at[i].kind == kind && (bytes == 0 || rig->steps.at[i].bytes == bytes);
-	return count;
-}
-
-static pfn frame_at(const struct rig *rig, process_id process, uint64_t linear)
-{
-	struct entry entry;
-	entry_find(rig->mm, rig->mm->processes[process.nr].space, linear, &entry);
-	return pfn_of((uint32_t)((entry_word(&entry) & WORD_FRAME) >> PAGE_SHIFT));
+	mm_rig_make(rig, "ideal", "ideal", true);
 }
 
 static struct khugepaged_settings defaults(void)
@@ -111,13 +31,13 @@ static struct khugepaged_settings defaults(void)
 }
 
 /* `pages` small pages at the beginning of the range of 2 MiB with that number, the rest zero pages. */
-static void make_small(struct rig *rig, process_id process, uint64_t range, uint64_t pages)
+static void make_small(struct mm_rig *rig, process_id process, uint64_t range, uint64_t pages)
 {
-	touch(rig, process, BASE + range * HUGE_BYTES, 1, ACCESS_LOAD, 0);
-	touch(rig, process, BASE + range * HUGE_BYTES, pages, ACCESS_STORE, 0);
+	mm_rig_touch(rig, process, BASE + range * HUGE_BYTES, 1, ACCESS_LOAD, 0);
+	mm_rig_touch(rig, process, BASE + range * HUGE_BYTES, pages, ACCESS_STORE, 0);
 }
 
-static void turn(struct rig *rig, uint64_t now_ns)
+static void turn(struct mm_rig *rig, uint64_t now_ns)
 {
 	steps_clear(&rig->steps);
 	rig->steps.now_ns = now_ns;
@@ -126,10 +46,10 @@ static void turn(struct rig *rig, uint64_t now_ns)
 }
 
 /* A process with so many ranges, each of which has `pages` small pages. */
-static process_id sparse(struct rig *rig, uint64_t ranges, uint64_t pages)
+static process_id sparse(struct mm_rig *rig, uint64_t ranges, uint64_t pages)
 {
 	process_id process = user_create(rig->users, 0);
-	map(rig, process, BASE, ranges * FRAMES_OF_HUGE, USER_ANONYMOUS, 0);
+	mm_rig_map(rig, process, BASE, ranges * FRAMES_OF_HUGE, USER_ANONYMOUS, 0);
 	for (uint64_t range = 0; range < ranges; range++)
 		make_small(rig, process, range, pages);
 	return process;
@@ -145,7 +65,7 @@ static process_id sparse(struct rig *rig, uint64_t ranges, uint64_t pages)
 static void eight_ranges_a_scan(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	begin(&rig, NULL);
 	assert_true(rig.users->next_tick_ns == UINT64_MAX);
 	process_id process = sparse(&rig, 20, 1);
@@ -171,26 +91,26 @@ static void eight_ranges_a_scan(void **state)
 	assert_int_equal(view.huge, 20 * FRAMES_OF_HUGE);
 	/* Written to without a fault. */
 	uint64_t faults = counters->faults;
-	touch(&rig, process, BASE, 20 * FRAMES_OF_HUGE, ACCESS_STORE, 0);
+	mm_rig_touch(&rig, process, BASE, 20 * FRAMES_OF_HUGE, ACCESS_STORE, 0);
 	assert_int_equal(counters->faults, faults);
 	user_exit(rig.users, process, 0);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 /* With max_ptes_none 510 one page is too few, and two are enough. Would catch: a limit that is off by one, or forgotten. */
 static void few_pages_are_refused(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	struct khugepaged_settings shape = defaults();
 	shape.max_ptes_none = 510;
 	begin(&rig, &shape);
 	process_id process = sparse(&rig, 2, 1);
-	touch(&rig, process, BASE + HUGE_BYTES, 2, ACCESS_STORE, 0);
+	mm_rig_touch(&rig, process, BASE + HUGE_BYTES, 2, ACCESS_STORE, 0);
 	turn(&rig, 0);
 	assert_int_equal(rig.mm->counters.thp_scan_exceed_none_pte, 1);
 	assert_int_equal(rig.mm->counters.khugepaged_pages_collapsed, 1);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 /* What nobody used since its accessed bits were cleared stays small. Would catch: pages that a process has left behind made huge.
@@ -198,20 +118,20 @@ static void few_pages_are_refused(void **state)
 static void old_pages_are_refused(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	begin(&rig, NULL);
 	process_id process = sparse(&rig, 1, 3);
 	bool executable;
 	for (unsigned i = 0; i < 3; i++)
-		rig.users->ops->referenced(rig.users, frame_at(&rig, process, BASE + i * PAGE_SIZE), &executable, 0);
+		rig.users->ops->referenced(rig.users, mm_rig_frame(&rig, process, BASE + i * PAGE_SIZE), &executable, 0);
 	turn(&rig, 0);
 	assert_int_equal(rig.mm->counters.thp_scan_lack_referenced, 1);
 	assert_int_equal(rig.mm->counters.thp_collapse_alloc, 0);
-	touch(&rig, process, BASE, 1, ACCESS_LOAD, 0);
+	mm_rig_touch(&rig, process, BASE, 1, ACCESS_LOAD, 0);
 	turn(&rig, 10 * SECOND);
 	assert_int_equal(rig.mm->counters.khugepaged_pages_collapsed, 1);
 	assert_int_equal(rig.mm->counters.thp_collapse_copied, 3);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 /*
@@ -222,14 +142,14 @@ static void old_pages_are_refused(void **state)
 static void shared_pages_are_copied(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	begin(&rig, NULL);
 	process_id parent = sparse(&rig, 1, 257);
 	process_id child = user_fork(rig.users, parent, false, 0);
 	/* Both address spaces. */
 	turn(&rig, 0);
 	assert_int_equal(rig.mm->counters.thp_scan_exceed_shared_pte, 2);
-	touch(&rig, parent, BASE + 256 * PAGE_SIZE, 1, ACCESS_STORE, 0);
+	mm_rig_touch(&rig, parent, BASE + 256 * PAGE_SIZE, 1, ACCESS_STORE, 0);
 	/* Now the child has one page alone: which it may not write to. */
 	turn(&rig, 10 * SECOND);
 	assert_int_equal(rig.mm->counters.thp_scan_page_ro, 1);
@@ -239,13 +159,13 @@ static void shared_pages_are_copied(void **state)
 	assert_true(rig.users->ops->view(rig.users, parent, &view));
 	assert_int_equal(view.huge, FRAMES_OF_HUGE);
 	for (unsigned i = 0; i < 257; i++)
-		assert_int_equal(rig.users->ops->map_count(rig.users, frame_at(&rig, child, BASE + i * PAGE_SIZE)), 1);
-	end(&rig);
+		assert_int_equal(rig.users->ops->map_count(rig.users, mm_rig_frame(&rig, child, BASE + i * PAGE_SIZE)), 1);
+	mm_rig_end(&rig);
 }
 
 /* A swap device whose pages come at once, or not at all. */
 struct device {
-	struct rig *rig;
+	struct mm_rig *rig;
 	bool waits;
 	uint32_t asked;
 };
@@ -260,11 +180,11 @@ static pfn bring_in(void *context, const struct user_swap_fault *fault, unsigned
 	return device->waits ? PFN_NONE : page_alloc(device->rig->pages, 0, GFP_HIGHUSER_MOVABLE, cpu);
 }
 
-static void swap_out(struct rig *rig, process_id process, uint64_t first, uint64_t pages)
+static void swap_out(struct mm_rig *rig, process_id process, uint64_t first, uint64_t pages)
 {
 	bool dirty;
 	for (uint64_t i = first; i < first + pages; i++) {
-		pfn frame = frame_at(rig, process, BASE + i * PAGE_SIZE);
+		pfn frame = mm_rig_frame(rig, process, BASE + i * PAGE_SIZE);
 		assert_int_equal(rig->users->ops->unmap_page(rig->users, frame, i + 1, &dirty, 0), 1);
 		assert_int_equal(page_free(rig->pages, frame, 0, 0), PAGE_FREE_OK);
 	}
@@ -284,7 +204,7 @@ static void swapped_pages_come_back(void **state)
 		uint32_t asked, collapsed;
 	} cases[] = {{400, 65, false, 0, 0}, {320, 64, false, 64, 1}, {320, 64, true, 1, 0}, {319, 64, false, 0, 0}};
 	for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		struct rig rig;
+		struct mm_rig rig;
 		begin(&rig, NULL);
 		struct device device = {.rig = &rig, .waits = cases[i].waits};
 		rig.users->watcher.swap_in = bring_in;
@@ -302,7 +222,7 @@ static void swapped_pages_come_back(void **state)
 		assert_int_equal(rig.mm->counters.faults, faults);
 		if (!cases[i].collapsed)
 			assert_int_equal(rig.pages->allocated_pages, held);
-		end(&rig);
+		mm_rig_end(&rig);
 	}
 }
 
@@ -314,11 +234,11 @@ static void swapped_pages_come_back(void **state)
 static void translations_go_before_the_copy(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	begin(&rig, NULL);
 	process_id process = sparse(&rig, 1, 5);
 	process_id thread = user_fork(rig.users, process, true, 0);
-	touch(&rig, thread, BASE, 1, ACCESS_LOAD, 1);
+	mm_rig_touch(&rig, thread, BASE, 1, ACCESS_LOAD, 1);
 	turn(&rig, 0);
 	uint32_t at = 0, waits = 0, flushed = 0, empty = 0, copies = 0;
 	for (; at < rig.steps.count; at++) {
@@ -334,24 +254,24 @@ static void translations_go_before_the_copy(void **state)
 	assert_int_equal(flushed, 1);
 	assert_int_equal(empty, CPUS - 1);
 	assert_int_equal(copies, 5);
-	assert_int_equal(steps_of(&rig, STEP_WRITE, PAGE_SIZE), FRAMES_OF_HUGE);
+	assert_int_equal(mm_rig_steps(&rig, STEP_WRITE, PAGE_SIZE), FRAMES_OF_HUGE);
 	/* The process that had the CPU goes on there, under tables that are loaded anew: the daemon's flush let go of them. */
 	assert_int_equal(rig.mm->cpu[0].current, process.nr);
 	assert_false(rig.mm->cpu[0].lazy);
 	assert_true(rig.mm->cpu[0].loaded == rig.mm->processes[process.nr].space);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 /* No page of order 9. */
 static pfn small_only(void *context, unsigned order, gfp flags, unsigned cpu)
 {
-	const struct rig *rig = context;
+	const struct mm_rig *rig = context;
 	return order == HUGE_ORDER ? PFN_NONE : page_alloc_unsupplied(rig->pages, order, flags, cpu);
 }
 
 static enum page_free_result give(void *context, pfn first, unsigned order, unsigned cpu)
 {
-	const struct rig *rig = context;
+	const struct mm_rig *rig = context;
 	return page_free_unsupplied(rig->pages, first, order, cpu);
 }
 
@@ -362,7 +282,7 @@ static enum page_free_result give(void *context, pfn first, unsigned order, unsi
 static void want_of_pages_sleeps(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	begin(&rig, NULL);
 	sparse(&rig, 3, 1);
 	const struct page_supply supply = {.alloc = small_only, .free = give, .context = &rig};
@@ -380,7 +300,7 @@ static void want_of_pages_sleeps(void **state)
 	turn(&rig, 70 * SECOND);
 	/* The third range; the other process; and the first two, as the list begins anew. */
 	assert_int_equal(rig.mm->counters.khugepaged_pages_collapsed, 4);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 /*
@@ -390,7 +310,7 @@ static void want_of_pages_sleeps(void **state)
 static void exits_are_followed(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	struct khugepaged_settings shape = defaults();
 	shape.pages_to_scan = 1;
 	begin(&rig, &shape);
@@ -411,7 +331,7 @@ static void exits_are_followed(void **state)
 	assert_true(rig.users->next_tick_ns == 15 * SECOND);
 	/* At the end it stands in a live one: destroy() follows. */
 	turn(&rig, 15 * SECOND);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 int main(void)

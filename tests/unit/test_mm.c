@@ -5,97 +5,17 @@
  *
  * The expected numbers are worked out from the rules of Linux 6.1, in the comments; each test names the mistake it would catch.
  */
-#include "models/registry.h"
-#include "models/settings.h"
-#include "models/user_memory/mm.h"
 #include "sim/replay_process.h"
-#include "tests/unit/test.h"
-
-#include <string.h>
+#include "tests/unit/mm_rig.h"
 
 #define CPUS 4
-#define BASE 0x10000000ull
 
-struct rig {
-	struct settings settings;
-	struct paging_controls controls;
-	struct layout layout;
-	struct steps steps;
-	struct page_allocator *pages;
-	struct object_allocator *objects;
-	struct user_memory *users;
-	struct mm *mm;
-};
-
-static void begin(struct rig *rig, bool pcid, enum thp thp)
+static void begin(struct mm_rig *rig, bool pcid, enum thp thp)
 {
-	struct error error = {0};
-	memset(rig, 0, sizeof *rig);
-	settings_init(&rig->settings);
-	rig->settings.machine.memory_bytes = 64ull << 20;
-	rig->settings.machine.cpus = CPUS;
+	mm_rig_init(rig, 64ull << 20, CPUS);
 	rig->settings.kernel.pcid = pcid;
 	rig->settings.kernel.thp = thp;
-	rig->controls = (struct paging_controls){.physical_bits = 46, .nx = true, .write_protect = true, .global_pages = true};
-	layout_init(&rig->layout, 64);
-	steps_init(&rig->steps, true);
-	const struct page_allocator_wiring below = {
-	        .settings = &rig->settings, .layout = &rig->layout, .steps = &rig->steps, .seed = 1};
-	rig->pages = page_allocator_model("ideal", &error)->create(&below, &error);
-	const struct object_allocator_wiring beside = {
-	        .settings = &rig->settings, .pages = rig->pages, .layout = &rig->layout, .steps = &rig->steps, .seed = 1};
-	rig->objects = object_allocator_model("ideal", &error)->create(&beside, &error);
-	const struct user_memory_wiring wiring = {.settings = &rig->settings,
-	                                          .pages = rig->pages,
-	                                          .objects = rig->objects,
-	                                          .layout = &rig->layout,
-	                                          .steps = &rig->steps,
-	                                          .mode = translation_model("x86_4level", &error)->ops,
-	                                          .controls = &rig->controls,
-	                                          .cpus = CPUS};
-	rig->users = user_memory_model("mm", &error)->create(&wiring, &error);
-	assert_non_null(rig->users);
-	rig->mm = mm_of(rig->users);
-	steps_clear(&rig->steps);
-}
-
-static void end(struct rig *rig)
-{
-	user_memory_check(rig->users);
-	user_memory_destroy(rig->users);
-	object_allocator_destroy(rig->objects);
-	page_allocator_destroy(rig->pages);
-	steps_release(&rig->steps);
-	layout_release(&rig->layout);
-	settings_release(&rig->settings);
-}
-
-static void map(struct rig *rig, process_id process, uint64_t start, uint64_t pages, enum user_area_kind kind, unsigned cpu)
-{
-	const struct user_area_request request = {.start = start, .pages = pages, .kind = kind, .rights = USER_READ | USER_WRITE};
-	assert_int_equal(user_map(rig->users, process, &request, cpu), USER_OK);
-}
-
-static void touch(struct rig *rig, process_id process, uint64_t address, uint64_t pages, enum access_kind kind, unsigned cpu)
-{
-	const struct user_touch run = {.address = address, .bytes = pages * PAGE_SIZE, .stride = PAGE_SIZE, .kind = kind};
-	steps_clear(&rig->steps);
-	assert_int_equal(user_touch(rig->users, process, &run, cpu), USER_OK);
-}
-
-static uint32_t steps_of(const struct rig *rig, enum step_kind kind, uint32_t bytes)
-{
-	uint32_t count = 0;
-	for (uint32_t i = 0; i < rig->steps.count; i++)
-		count += rig->steps.at[i].kind == kind && (bytes == 0 || rig->steps.at[i].bytes == bytes);
-	return count;
-}
-
-static pfn frame_at(const struct rig *rig, process_id process, uint64_t linear)
-{
-	struct entry entry;
-	entry_find(rig->mm, rig->mm->processes[process.nr].space, linear, &entry);
-	return pfn_of((uint32_t)((entry_word(&entry) & WORD_FRAME) >> PAGE_SHIFT));
+	mm_rig_make(rig, "ideal", "ideal", true);
 }
 
 /*
@@ -105,28 +25,28 @@ static pfn frame_at(const struct rig *rig, process_id process, uint64_t linear)
 static void reads_get_the_zero_page(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	begin(&rig, true, THP_NEVER);
 	process_id process = user_create(rig.users, 0);
-	map(&rig, process, BASE, 8, USER_ANONYMOUS, 0);
+	mm_rig_map(&rig, process, BASE, 8, USER_ANONYMOUS, 0);
 	uint64_t before = rig.mm->counters.anonymous_pages;
-	touch(&rig, process, BASE, 4, ACCESS_LOAD, 0);
+	mm_rig_touch(&rig, process, BASE, 4, ACCESS_LOAD, 0);
 	assert_int_equal(rig.mm->counters.faults_zero, 4);
 	assert_int_equal(rig.mm->counters.anonymous_pages, before);
-	assert_int_equal(frame_at(&rig, process, BASE).nr, ZERO_FRAME);
-	touch(&rig, process, BASE, 2, ACCESS_STORE, 0);
+	assert_int_equal(mm_rig_frame(&rig, process, BASE).nr, ZERO_FRAME);
+	mm_rig_touch(&rig, process, BASE, 2, ACCESS_STORE, 0);
 	assert_int_equal(rig.mm->counters.faults_copied, 2);
 	assert_int_equal(rig.mm->counters.pages_copied, 0);
 	/* Each clears a page of 4096 bytes and drops one translation. */
-	assert_int_equal(steps_of(&rig, STEP_WRITE, PAGE_SIZE), 2);
-	assert_int_equal(steps_of(&rig, STEP_INVALIDATE, 1), 2);
-	touch(&rig, process, BASE + 6 * PAGE_SIZE, 1, ACCESS_STORE, 0);
-	assert_int_equal(steps_of(&rig, STEP_INVALIDATE, 0), 0);
+	assert_int_equal(mm_rig_steps(&rig, STEP_WRITE, PAGE_SIZE), 2);
+	assert_int_equal(mm_rig_steps(&rig, STEP_INVALIDATE, 1), 2);
+	mm_rig_touch(&rig, process, BASE + 6 * PAGE_SIZE, 1, ACCESS_STORE, 0);
+	assert_int_equal(mm_rig_steps(&rig, STEP_INVALIDATE, 0), 0);
 	/* The argument page is the first. */
 	assert_int_equal(rig.mm->counters.faults_anonymous, 1 + 1);
 	assert_int_equal(rig.mm->counters.anonymous_pages, before + 3);
 	assert_int_equal(rig.mm->counters.zero_entries, 2);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 /*
@@ -137,11 +57,11 @@ static void reads_get_the_zero_page(void **state)
 static void a_write_after_fork_copies_once(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	begin(&rig, true, THP_NEVER);
 	process_id parent = user_create(rig.users, 0);
-	map(&rig, parent, BASE, 3, USER_ANONYMOUS, 0);
-	touch(&rig, parent, BASE, 3, ACCESS_STORE, 0);
+	mm_rig_map(&rig, parent, BASE, 3, USER_ANONYMOUS, 0);
+	mm_rig_touch(&rig, parent, BASE, 3, ACCESS_STORE, 0);
 	steps_clear(&rig.steps);
 	uint64_t flushes = rig.mm->counters.flush_full;
 	process_id child = user_fork(rig.users, parent, false, 0);
@@ -149,40 +69,40 @@ static void a_write_after_fork_copies_once(void **state)
 	assert_int_equal(rig.mm->counters.entries_forked, 4);
 	assert_int_equal(rig.mm->counters.flush_full, flushes + 1);
 	for (unsigned i = 0; i < 3; i++) {
-		pfn frame = frame_at(&rig, parent, BASE + i * PAGE_SIZE);
-		assert_int_equal(frame.nr, frame_at(&rig, child, BASE + i * PAGE_SIZE).nr);
+		pfn frame = mm_rig_frame(&rig, parent, BASE + i * PAGE_SIZE);
+		assert_int_equal(frame.nr, mm_rig_frame(&rig, child, BASE + i * PAGE_SIZE).nr);
 		assert_int_equal(rig.users->ops->map_count(rig.users, frame), 2);
 	}
 	assert_int_equal(rig.mm->counters.pages_copied, 0);
-	pfn shared = frame_at(&rig, parent, BASE);
-	touch(&rig, child, BASE, 1, ACCESS_STORE, 0);
+	pfn shared = mm_rig_frame(&rig, parent, BASE);
+	mm_rig_touch(&rig, child, BASE, 1, ACCESS_STORE, 0);
 	assert_int_equal(rig.mm->counters.pages_copied, 1);
-	assert_int_equal(steps_of(&rig, STEP_READ, PAGE_SIZE), 1);
-	assert_int_equal(steps_of(&rig, STEP_WRITE, PAGE_SIZE), 1);
-	assert_int_not_equal(frame_at(&rig, child, BASE).nr, shared.nr);
+	assert_int_equal(mm_rig_steps(&rig, STEP_READ, PAGE_SIZE), 1);
+	assert_int_equal(mm_rig_steps(&rig, STEP_WRITE, PAGE_SIZE), 1);
+	assert_int_not_equal(mm_rig_frame(&rig, child, BASE).nr, shared.nr);
 	assert_int_equal(rig.users->ops->map_count(rig.users, shared), 1);
-	touch(&rig, parent, BASE, 1, ACCESS_STORE, 0);
+	mm_rig_touch(&rig, parent, BASE, 1, ACCESS_STORE, 0);
 	assert_int_equal(rig.mm->counters.faults_reused, 1);
-	assert_int_equal(frame_at(&rig, parent, BASE).nr, shared.nr);
+	assert_int_equal(mm_rig_frame(&rig, parent, BASE).nr, shared.nr);
 	user_exit(rig.users, child, 0);
-	touch(&rig, parent, BASE, 3, ACCESS_STORE, 0);
+	mm_rig_touch(&rig, parent, BASE, 3, ACCESS_STORE, 0);
 	assert_int_equal(rig.mm->counters.faults_reused, 3);
 	assert_int_equal(rig.mm->counters.pages_copied, 1);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 /* Every exit gives back what its process had: pages, tables of all levels and objects, to the last one. Would catch: a leak. */
 static void exit_gives_everything_back(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	begin(&rig, true, THP_NEVER);
 	uint64_t pages = rig.users->ops->pages_held(rig.users), objects = rig.objects->live_objects;
 	process_id process = user_create(rig.users, 0);
-	map(&rig, process, BASE, 600, USER_ANONYMOUS, 0);
-	touch(&rig, process, BASE, 600, ACCESS_STORE, 0);
+	mm_rig_map(&rig, process, BASE, 600, USER_ANONYMOUS, 0);
+	mm_rig_touch(&rig, process, BASE, 600, ACCESS_STORE, 0);
 	process_id child = user_fork(rig.users, process, false, 1), thread = user_fork(rig.users, process, true, 2);
-	touch(&rig, child, BASE, 600, ACCESS_STORE, 1);
+	mm_rig_touch(&rig, child, BASE, 600, ACCESS_STORE, 1);
 	user_exit(rig.users, process, 0);
 	assert_int_equal(rig.mm->counters.anonymous_pages,
 	                 2 * 600 + 1); /* the thread keeps the space; the page of arguments is shared */
@@ -191,7 +111,7 @@ static void exit_gives_everything_back(void **state)
 	assert_int_equal(rig.mm->counters.anonymous_pages + rig.mm->counters.live_areas + rig.mm->counters.mapped_pages, 0);
 	assert_int_equal(rig.users->ops->pages_held(rig.users), pages);
 	assert_int_equal(rig.objects->live_objects, objects);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 /*
@@ -202,21 +122,21 @@ static void exit_gives_everything_back(void **state)
 static void munmap_waits_for_all(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	begin(&rig, true, THP_NEVER);
 	process_id first = user_create(rig.users, 0);
-	map(&rig, first, BASE, 512, USER_ANONYMOUS, 0);
-	touch(&rig, first, BASE, 512, ACCESS_STORE, 0);
+	mm_rig_map(&rig, first, BASE, 512, USER_ANONYMOUS, 0);
+	mm_rig_touch(&rig, first, BASE, 512, ACCESS_STORE, 0);
 	for (unsigned cpu = 1; cpu < CPUS; cpu++) {
 		process_id thread = user_fork(rig.users, first, true, 0);
-		touch(&rig, thread, BASE, 1, ACCESS_LOAD, cpu);
+		mm_rig_touch(&rig, thread, BASE, 1, ACCESS_LOAD, cpu);
 	}
 	user_switch(rig.users, PROCESS_NONE, 3);
 	steps_clear(&rig.steps);
 	assert_int_equal(user_unmap(rig.users, first, BASE, 33, 0), USER_OK);
-	assert_int_equal(steps_of(&rig, STEP_IPI, 0), 2);
-	assert_int_equal(steps_of(&rig, STEP_IPI_WAIT, 0), 1);
-	assert_int_equal(steps_of(&rig, STEP_INVALIDATE, 33), 1);
+	assert_int_equal(mm_rig_steps(&rig, STEP_IPI, 0), 2);
+	assert_int_equal(mm_rig_steps(&rig, STEP_IPI_WAIT, 0), 1);
+	assert_int_equal(mm_rig_steps(&rig, STEP_INVALIDATE, 33), 1);
 	uint32_t at = 0;
 	while (rig.steps.at[at].kind != STEP_IPI_WAIT)
 		at++;
@@ -231,9 +151,9 @@ static void munmap_waits_for_all(void **state)
 	/* With the last pages their table goes: the lazy CPU has to leave. */
 	steps_clear(&rig.steps);
 	assert_int_equal(user_unmap(rig.users, first, BASE + 67 * PAGE_SIZE, 512 - 67, 0), USER_OK);
-	assert_int_equal(steps_of(&rig, STEP_IPI, 0), 3);
+	assert_int_equal(mm_rig_steps(&rig, STEP_IPI, 0), 3);
 	assert_null(rig.mm->cpu[3].loaded);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 /*
@@ -244,27 +164,27 @@ static void munmap_waits_for_all(void **state)
 static void munmap_flushes_what_was_mapped(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	begin(&rig, true, THP_NEVER);
 	process_id first = user_create(rig.users, 0);
-	map(&rig, first, BASE, 512, USER_ANONYMOUS, 0);
+	mm_rig_map(&rig, first, BASE, 512, USER_ANONYMOUS, 0);
 	process_id thread = user_fork(rig.users, first, true, 0);
-	touch(&rig, thread, BASE + 511 * PAGE_SIZE, 1, ACCESS_STORE, 1);
+	mm_rig_touch(&rig, thread, BASE + 511 * PAGE_SIZE, 1, ACCESS_STORE, 1);
 	steps_clear(&rig.steps);
 	assert_int_equal(user_unmap(rig.users, first, BASE, 100, 0), USER_OK);
-	assert_int_equal(steps_of(&rig, STEP_IPI, 0) + steps_of(&rig, STEP_INVALIDATE, 0), 0);
+	assert_int_equal(mm_rig_steps(&rig, STEP_IPI, 0) + mm_rig_steps(&rig, STEP_INVALIDATE, 0), 0);
 	/* Pages 203, the zero page, and 206: four pages lie in it. */
-	touch(&rig, first, BASE + 203 * PAGE_SIZE, 1, ACCESS_LOAD, 0);
-	touch(&rig, first, BASE + 206 * PAGE_SIZE, 1, ACCESS_STORE, 0);
+	mm_rig_touch(&rig, first, BASE + 203 * PAGE_SIZE, 1, ACCESS_LOAD, 0);
+	mm_rig_touch(&rig, first, BASE + 206 * PAGE_SIZE, 1, ACCESS_STORE, 0);
 	steps_clear(&rig.steps);
 	assert_int_equal(user_unmap(rig.users, first, BASE + 100 * PAGE_SIZE, 200, 0), USER_OK);
-	assert_int_equal(steps_of(&rig, STEP_IPI, 0), 1);
-	assert_int_equal(steps_of(&rig, STEP_INVALIDATE, 4), 1);
-	end(&rig);
+	assert_int_equal(mm_rig_steps(&rig, STEP_IPI, 0), 1);
+	assert_int_equal(mm_rig_steps(&rig, STEP_INVALIDATE, 4), 1);
+	mm_rig_end(&rig);
 }
 
 /* The STEP_SWITCH among the steps: its PCID with STEP_NO_FLUSH, UINT32_MAX if there is none. */
-static uint32_t switch_of(struct rig *rig, process_id process, unsigned cpu)
+static uint32_t switch_of(struct mm_rig *rig, process_id process, unsigned cpu)
 {
 	steps_clear(&rig->steps);
 	user_switch(rig->users, process, cpu);
@@ -283,7 +203,7 @@ static uint32_t switch_of(struct rig *rig, process_id process, unsigned cpu)
 static void slots_are_given_by_turns(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	process_id processes[7];
 	begin(&rig, true, THP_NEVER);
 	for (unsigned i = 0; i < 7; i++)
@@ -299,30 +219,30 @@ static void slots_are_given_by_turns(void **state)
 	assert_int_equal(switch_of(&rig, processes[2], 1), 4 | STEP_NO_FLUSH);
 	/* Its tables change while it is not loaded on this CPU. */
 	assert_int_equal(switch_of(&rig, processes[3], 1), 5 | STEP_NO_FLUSH);
-	map(&rig, processes[2], BASE, 1, USER_ANONYMOUS, 2);
-	touch(&rig, processes[2], BASE, 1, ACCESS_STORE, 2);
+	mm_rig_map(&rig, processes[2], BASE, 1, USER_ANONYMOUS, 2);
+	mm_rig_touch(&rig, processes[2], BASE, 1, ACCESS_STORE, 2);
 	assert_int_equal(user_unmap(rig.users, processes[2], BASE, 1, 2), USER_OK);
 	assert_int_equal(switch_of(&rig, processes[2], 1), 4);
-	end(&rig);
+	mm_rig_end(&rig);
 	begin(&rig, false, THP_NEVER);
 	for (unsigned i = 0; i < 2; i++)
 		processes[i] = user_create(rig.users, 0);
 	for (unsigned i = 0; i < 4; i++)
 		assert_int_equal(switch_of(&rig, processes[i & 1], 1), 0);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 /* A kernel thread between two turns of a process costs no load of CR3. Would catch: a switch to the kernel's own tables. */
 static void a_kernel_thread_keeps_the_space(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	begin(&rig, false, THP_NEVER);
 	process_id process = user_create(rig.users, 0);
 	assert_int_equal(switch_of(&rig, process, 1), 0);
 	assert_int_equal(switch_of(&rig, PROCESS_NONE, 1), UINT32_MAX);
 	assert_int_equal(switch_of(&rig, process, 1), UINT32_MAX);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 /*
@@ -332,15 +252,15 @@ static void a_kernel_thread_keeps_the_space(void **state)
 static void huge_pages_are_taken_apart(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	begin(&rig, true, THP_ALWAYS);
 	process_id parent = user_create(rig.users, 0);
-	map(&rig, parent, BASE, 1024, USER_ANONYMOUS, 0);
-	touch(&rig, parent, BASE, 1024, ACCESS_STORE, 0);
+	mm_rig_map(&rig, parent, BASE, 1024, USER_ANONYMOUS, 0);
+	mm_rig_touch(&rig, parent, BASE, 1024, ACCESS_STORE, 0);
 	assert_int_equal(rig.mm->counters.faults_huge, 2);
 	process_id child = user_fork(rig.users, parent, false, 0);
-	assert_int_equal(rig.users->ops->map_count(rig.users, frame_at(&rig, parent, BASE)), 2);
-	touch(&rig, child, BASE + 5 * PAGE_SIZE, 1, ACCESS_STORE, 0);
+	assert_int_equal(rig.users->ops->map_count(rig.users, mm_rig_frame(&rig, parent, BASE)), 2);
+	mm_rig_touch(&rig, child, BASE + 5 * PAGE_SIZE, 1, ACCESS_STORE, 0);
 	assert_int_equal(rig.mm->counters.huge_splits, 1);
 	assert_int_equal(rig.mm->counters.pages_copied, 1);
 	user_memory_check(rig.users);
@@ -349,13 +269,13 @@ static void huge_pages_are_taken_apart(void **state)
 	user_memory_check(rig.users);
 	user_exit(rig.users, child, 0);
 	user_memory_check(rig.users);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 /* Taking a page away leaves its slot in every entry, and the next touch asks for it. */
 static pfn bring_in(void *context, const struct user_swap_fault *fault, unsigned cpu, bool *alone)
 {
-	struct rig *rig = context;
+	struct mm_rig *rig = context;
 	assert_int_equal(fault->entry, 77);
 	assert_int_equal(fault->page, BASE >> PAGE_SHIFT);
 	*alone = true;
@@ -366,16 +286,16 @@ static pfn bring_in(void *context, const struct user_swap_fault *fault, unsigned
 static void pages_can_be_taken_away(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	bool dirty, executable;
 	begin(&rig, true, THP_NEVER);
 	rig.users->watcher.swap_in = bring_in;
 	rig.users->watcher.context = &rig;
 	process_id parent = user_create(rig.users, 0);
-	map(&rig, parent, BASE, 1, USER_ANONYMOUS, 0);
-	touch(&rig, parent, BASE, 1, ACCESS_STORE, 0);
+	mm_rig_map(&rig, parent, BASE, 1, USER_ANONYMOUS, 0);
+	mm_rig_touch(&rig, parent, BASE, 1, ACCESS_STORE, 0);
 	process_id child = user_fork(rig.users, parent, false, 0);
-	pfn frame = frame_at(&rig, parent, BASE);
+	pfn frame = mm_rig_frame(&rig, parent, BASE);
 	/* The child's entry is old. */
 	assert_int_equal(rig.users->ops->referenced(rig.users, frame, &executable, 0), 1);
 	assert_int_equal(rig.users->ops->referenced(rig.users, frame, &executable, 0), 0);
@@ -383,10 +303,10 @@ static void pages_can_be_taken_away(void **state)
 	assert_true(dirty);
 	assert_int_equal(page_free(rig.pages, frame, 0, 0), PAGE_FREE_OK);
 	user_memory_check(rig.users);
-	touch(&rig, child, BASE, 1, ACCESS_LOAD, 0);
-	touch(&rig, parent, BASE, 1, ACCESS_STORE, 0);
+	mm_rig_touch(&rig, child, BASE, 1, ACCESS_LOAD, 0);
+	mm_rig_touch(&rig, parent, BASE, 1, ACCESS_STORE, 0);
 	assert_int_equal(rig.mm->counters.faults_swapped, 2);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 /*
@@ -398,87 +318,87 @@ static void pages_can_be_taken_away(void **state)
 static void taken_pages_are_flushed_together(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	bool dirty;
 	begin(&rig, true, THP_NEVER);
 	process_id process[3] = {user_create(rig.users, 0)};
-	map(&rig, process[0], BASE, 3, USER_FILE_PRIVATE, 0);
+	mm_rig_map(&rig, process[0], BASE, 3, USER_FILE_PRIVATE, 0);
 	for (unsigned cpu = 1; cpu < 3; cpu++)
 		process[cpu] = user_fork(rig.users, process[0], false, 0);
 	for (unsigned cpu = 0; cpu < 3; cpu++)
-		touch(&rig, process[cpu], BASE, 3, ACCESS_LOAD, cpu);
+		mm_rig_touch(&rig, process[cpu], BASE, 3, ACCESS_LOAD, cpu);
 	pfn frames[3];
 	for (unsigned page = 0; page < 3; page++)
-		frames[page] = frame_at(&rig, process[0], BASE + page * PAGE_SIZE);
+		frames[page] = mm_rig_frame(&rig, process[0], BASE + page * PAGE_SIZE);
 	steps_clear(&rig.steps);
 	for (unsigned page = 0; page < 3; page++)
 		assert_int_equal(rig.users->ops->unmap_page(rig.users, frames[page], 0, &dirty, 3), 3);
-	assert_int_equal(steps_of(&rig, STEP_IPI, 0), 0);
+	assert_int_equal(mm_rig_steps(&rig, STEP_IPI, 0), 0);
 	assert_int_equal(rig.mm->counters.flushes_put_off, 9);
 	rig.users->ops->flush_unmapped(rig.users, true, 3);
 	assert_int_equal(rig.mm->counters.flush_batches, 0);
 	rig.users->ops->flush_unmapped(rig.users, false, 3);
 	rig.users->ops->flush_unmapped(rig.users, false, 3);
 	assert_int_equal(rig.mm->counters.flush_batches, 1);
-	assert_int_equal(steps_of(&rig, STEP_IPI, 0), 3);
+	assert_int_equal(mm_rig_steps(&rig, STEP_IPI, 0), 3);
 	for (uint32_t i = 0; i < rig.steps.count; i++)
 		if (rig.steps.at[i].kind == STEP_IPI)
 			assert_true(rig.steps.at[i].address == STEP_USER_ADDRESSES);
-	assert_int_equal(steps_of(&rig, STEP_IPI_WAIT, 0), 1);
+	assert_int_equal(mm_rig_steps(&rig, STEP_IPI_WAIT, 0), 1);
 	for (unsigned cpu = 0; cpu < 3; cpu++)
 		assert_int_equal(rig.mm->cpu[cpu].ctx[rig.mm->cpu[cpu].asid].tlb_gen, rig.mm->cpu[cpu].loaded->tlb_gen);
 	/* On CPU 1 alone. */
-	map(&rig, process[1], BASE + 3 * PAGE_SIZE, 1, USER_FILE_PRIVATE, 1);
-	touch(&rig, process[1], BASE + 3 * PAGE_SIZE, 1, ACCESS_LOAD, 1);
-	pfn alone = frame_at(&rig, process[1], BASE + 3 * PAGE_SIZE);
+	mm_rig_map(&rig, process[1], BASE + 3 * PAGE_SIZE, 1, USER_FILE_PRIVATE, 1);
+	mm_rig_touch(&rig, process[1], BASE + 3 * PAGE_SIZE, 1, ACCESS_LOAD, 1);
+	pfn alone = mm_rig_frame(&rig, process[1], BASE + 3 * PAGE_SIZE);
 	steps_clear(&rig.steps);
 	assert_int_equal(rig.users->ops->unmap_page(rig.users, alone, 0, &dirty, 1), 1);
-	assert_int_equal(steps_of(&rig, STEP_INVALIDATE, 1), 1);
-	assert_int_equal(steps_of(&rig, STEP_IPI, 0), 0);
+	assert_int_equal(mm_rig_steps(&rig, STEP_INVALIDATE, 1), 1);
+	assert_int_equal(mm_rig_steps(&rig, STEP_IPI, 0), 0);
 	assert_int_equal(rig.mm->counters.flushes_put_off, 9);
 	user_memory_check(rig.users);
 	/* A written page is flushed before it is written out. */
-	map(&rig, process[1], BASE + 4 * PAGE_SIZE, 1, USER_ANONYMOUS, 1);
-	touch(&rig, process[1], BASE + 4 * PAGE_SIZE, 1, ACCESS_STORE, 1);
-	pfn written = frame_at(&rig, process[1], BASE + 4 * PAGE_SIZE);
+	mm_rig_map(&rig, process[1], BASE + 4 * PAGE_SIZE, 1, USER_ANONYMOUS, 1);
+	mm_rig_touch(&rig, process[1], BASE + 4 * PAGE_SIZE, 1, ACCESS_STORE, 1);
+	pfn written = mm_rig_frame(&rig, process[1], BASE + 4 * PAGE_SIZE);
 	assert_int_equal(rig.users->ops->unmap_page(rig.users, written, 5, &dirty, 3), 1);
 	rig.users->ops->flush_unmapped(rig.users, true, 3);
 	assert_int_equal(rig.mm->counters.flush_batches, 2);
 	assert_int_equal(page_free(rig.pages, written, 0, 0), PAGE_FREE_OK);
 	assert_int_equal(user_unmap(rig.users, process[1], BASE + 4 * PAGE_SIZE, 1, 1), USER_OK);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 /* A page that compaction moved is found at its new frame by all who map it, of any kind. Would catch: an entry left behind. */
 static void moved_pages_are_followed(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	begin(&rig, true, THP_NEVER);
 	process_id parent = user_create(rig.users, 0);
-	map(&rig, parent, BASE, 1, USER_ANONYMOUS, 0);
-	map(&rig, parent, BASE + PAGE_SIZE, 1, USER_SHARED, 0);
-	map(&rig, parent, BASE + 2 * PAGE_SIZE, 1, USER_FILE_PRIVATE, 0);
-	touch(&rig, parent, BASE, 2, ACCESS_STORE, 0);
-	touch(&rig, parent, BASE + 2 * PAGE_SIZE, 1, ACCESS_LOAD, 0);
+	mm_rig_map(&rig, parent, BASE, 1, USER_ANONYMOUS, 0);
+	mm_rig_map(&rig, parent, BASE + PAGE_SIZE, 1, USER_SHARED, 0);
+	mm_rig_map(&rig, parent, BASE + 2 * PAGE_SIZE, 1, USER_FILE_PRIVATE, 0);
+	mm_rig_touch(&rig, parent, BASE, 2, ACCESS_STORE, 0);
+	mm_rig_touch(&rig, parent, BASE + 2 * PAGE_SIZE, 1, ACCESS_LOAD, 0);
 	process_id child = user_fork(rig.users, parent, false, 0);
-	touch(&rig, child, BASE + PAGE_SIZE, 2, ACCESS_LOAD, 0);
+	mm_rig_touch(&rig, child, BASE + PAGE_SIZE, 2, ACCESS_LOAD, 0);
 	for (uint64_t linear = BASE; linear < BASE + 3 * PAGE_SIZE; linear += PAGE_SIZE) {
-		pfn from = frame_at(&rig, parent, linear), to = page_alloc(rig.pages, 0, GFP_HIGHUSER_MOVABLE, 0);
+		pfn from = mm_rig_frame(&rig, parent, linear), to = page_alloc(rig.pages, 0, GFP_HIGHUSER_MOVABLE, 0);
 		assert_true(rig.users->ops->moved(rig.users, from, to));
 		assert_int_equal(page_free(rig.pages, from, 0, 0), PAGE_FREE_OK);
-		assert_int_equal(frame_at(&rig, parent, linear).nr, to.nr);
-		assert_int_equal(frame_at(&rig, child, linear).nr, to.nr);
+		assert_int_equal(mm_rig_frame(&rig, parent, linear).nr, to.nr);
+		assert_int_equal(mm_rig_frame(&rig, child, linear).nr, to.nr);
 		assert_int_equal(rig.users->ops->map_count(rig.users, to), 2);
 	}
 	assert_false(rig.users->ops->moved(rig.users, pfn_of(1), pfn_of(2)));
 	user_memory_check(rig.users);
 	user_exit(rig.users, parent, 0);
-	touch(&rig, child, BASE, 3, ACCESS_LOAD, 0);
-	end(&rig);
+	mm_rig_touch(&rig, child, BASE, 3, ACCESS_LOAD, 0);
+	mm_rig_end(&rig);
 }
 
-static struct process_op_done op_of(struct rig *rig, process_id subject, const struct op *op)
+static struct process_op_done op_of(struct mm_rig *rig, process_id subject, const struct op *op)
 {
 	return process_op(rig->users, op, subject, op->cpu);
 }
@@ -490,7 +410,7 @@ static struct process_op_done op_of(struct rig *rig, process_id subject, const s
 static void ops_of_recordings_are_calls(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	begin(&rig, true, THP_NEVER);
 	process_id process = op_of(&rig, PROCESS_NONE, &(struct op){.kind = OP_PROCESS_CREATE}).process;
 	const struct op map_file = {.kind = OP_PROCESS_MAP,
@@ -513,8 +433,8 @@ static void ops_of_recordings_are_calls(void **state)
 		accesses += rig.steps.at[i].address >= BASE && rig.steps.at[i].address < BASE + 3 * PAGE_SIZE &&
 		            rig.steps.at[i].kind == STEP_READ;
 	assert_int_equal(accesses, 2 * PAGE_SIZE / 8 + 2);
-	assert_int_equal(rig.mm->page[frame_at(&rig, process, BASE + PAGE_SIZE).nr].place, 5 + 1);
-	assert_int_equal(rig.mm->page[frame_at(&rig, process, BASE + PAGE_SIZE).nr].file, 9);
+	assert_int_equal(rig.mm->page[mm_rig_frame(&rig, process, BASE + PAGE_SIZE).nr].place, 5 + 1);
+	assert_int_equal(rig.mm->page[mm_rig_frame(&rig, process, BASE + PAGE_SIZE).nr].file, 9);
 	touched.order = TOUCH_WRITE;
 	assert_string_equal(op_of(&rig, process, &touched).what, "it touches an area against its rights: a segmentation fault");
 	touched.address = BASE + 3 * PAGE_SIZE;
@@ -532,12 +452,12 @@ static void ops_of_recordings_are_calls(void **state)
 	op_of(&rig, thread, &(struct op){.kind = OP_PROCESS_EXIT, .cpu = 2});
 	op_of(&rig, process, &(struct op){.kind = OP_PROCESS_EXIT});
 	assert_int_equal(rig.users->live_processes, 0);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 /* A page allocator whose next table costs a page of a file, as reclaim would take it. */
 struct scarce {
-	struct rig *rig;
+	struct mm_rig *rig;
 	pfn victim;
 	unsigned tables; /* to be given before the victim goes */
 	uint32_t taken;
@@ -566,13 +486,13 @@ static enum page_free_result scarce_free(void *context, pfn first, unsigned orde
 static void a_fork_sees_what_reclaim_took(void **state)
 {
 	(void)state;
-	struct rig rig;
+	struct mm_rig rig;
 	begin(&rig, true, THP_NEVER);
 	process_id parent = user_create(rig.users, 0);
-	map(&rig, parent, BASE, 2, USER_FILE_PRIVATE, 0);
-	touch(&rig, parent, BASE, 1, ACCESS_LOAD, 0);
-	touch(&rig, parent, BASE + PAGE_SIZE, 1, ACCESS_STORE, 0);
-	struct scarce scarce = {.rig = &rig, .victim = frame_at(&rig, parent, BASE), .tables = 2};
+	mm_rig_map(&rig, parent, BASE, 2, USER_FILE_PRIVATE, 0);
+	mm_rig_touch(&rig, parent, BASE, 1, ACCESS_LOAD, 0);
+	mm_rig_touch(&rig, parent, BASE + PAGE_SIZE, 1, ACCESS_STORE, 0);
+	struct scarce scarce = {.rig = &rig, .victim = mm_rig_frame(&rig, parent, BASE), .tables = 2};
 	const struct page_supply supply = {.alloc = scarce_alloc, .free = scarce_free, .context = &scarce};
 	rig.pages->supply = &supply;
 	process_id child = user_fork(rig.users, parent, false, 0);
@@ -584,7 +504,7 @@ static void a_fork_sees_what_reclaim_took(void **state)
 	/* The page that the parent wrote, and that of its arguments. */
 	assert_int_equal(view.anonymous, 2);
 	assert_int_equal(view.file + view.shared + view.swapped, 0);
-	end(&rig);
+	mm_rig_end(&rig);
 }
 
 int main(void)

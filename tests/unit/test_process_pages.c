@@ -6,26 +6,14 @@
  * After each batch of events all laws are proved: pages on lists, slots and the entries that name them, frames by owner.
  */
 #include "models/page_reclaim/process_pages.h"
-#include "models/registry.h"
-#include "models/settings.h"
-#include "models/user_memory/mm.h"
 #include "sim/rng.h"
-#include "tests/unit/test.h"
-
-#include <string.h>
+#include "tests/unit/mm_rig.h"
 
 #define CPUS 2
-#define BASE 0x10000000ull
 #define PROCESSES 6
 
 struct rig {
-	struct settings settings;
-	struct paging_controls controls;
-	struct layout layout;
-	struct steps steps;
-	struct page_allocator *pages;
-	struct object_allocator *objects;
-	struct user_memory *users;
+	struct mm_rig mm;
 	struct process_pages *kept;
 	uint64_t moved;
 };
@@ -33,45 +21,25 @@ struct rig {
 static void tell_moved(void *context, pfn from, pfn to)
 {
 	struct rig *rig = context;
-	rig->moved += rig->users->ops->moved(rig->users, from, to);
+	rig->moved += rig->mm.users->ops->moved(rig->mm.users, from, to);
 }
 
 static void begin(struct rig *rig, uint64_t swap_bytes, bool synchronous, enum thp thp)
 {
-	struct error error = {0};
-	memset(rig, 0, sizeof *rig);
-	settings_init(&rig->settings);
-	rig->settings.machine.memory_bytes = (thp == THP_NEVER ? 64ull : 160ull) << 20;
-	rig->settings.machine.cpus = CPUS;
-	rig->settings.kernel.thp = thp;
+	*rig = (struct rig){0};
+	mm_rig_init(&rig->mm, (thp == THP_NEVER ? 64ull : 160ull) << 20, CPUS);
+	rig->mm.settings.kernel.thp = thp;
 	/* An event is a millisecond or more. */
-	rig->settings.kernel.khugepaged.scan_sleep_millisecs = 5;
-	rig->settings.kernel.khugepaged.alloc_sleep_millisecs = 7;
-	rig->settings.kernel.khugepaged.max_ptes_swap = 511;
-	rig->settings.kernel.khugepaged.max_ptes_shared = 511;
-	rig->settings.kernel.kswapd_delay = 7;
-	rig->settings.swap.bytes = swap_bytes;
-	rig->settings.swap.synchronous = synchronous;
-	rig->controls = (struct paging_controls){.physical_bits = 46, .nx = true, .write_protect = true, .global_pages = true};
-	layout_init(&rig->layout, 64);
-	steps_init(&rig->steps, false);
-	const struct page_allocator_wiring below = {
-	        .settings = &rig->settings, .layout = &rig->layout, .steps = &rig->steps, .seed = 1};
-	rig->pages = page_allocator_model("buddy", &error)->create(&below, &error);
-	rig->pages->moved = (struct page_moved){.tell = tell_moved, .context = rig};
-	const struct object_allocator_wiring beside = {
-	        .settings = &rig->settings, .pages = rig->pages, .layout = &rig->layout, .steps = &rig->steps, .seed = 1};
-	rig->objects = object_allocator_model("slub", &error)->create(&beside, &error);
-	const struct user_memory_wiring wiring = {.settings = &rig->settings,
-	                                          .pages = rig->pages,
-	                                          .objects = rig->objects,
-	                                          .layout = &rig->layout,
-	                                          .steps = &rig->steps,
-	                                          .mode = translation_model("x86_4level", &error)->ops,
-	                                          .controls = &rig->controls,
-	                                          .cpus = CPUS};
-	rig->users = user_memory_model("mm", &error)->create(&wiring, &error);
-	rig->kept = process_pages_create(&rig->settings, rig->pages, &rig->steps, rig->users);
+	rig->mm.settings.kernel.khugepaged.scan_sleep_millisecs = 5;
+	rig->mm.settings.kernel.khugepaged.alloc_sleep_millisecs = 7;
+	rig->mm.settings.kernel.khugepaged.max_ptes_swap = 511;
+	rig->mm.settings.kernel.khugepaged.max_ptes_shared = 511;
+	rig->mm.settings.kernel.kswapd_delay = 7;
+	rig->mm.settings.swap.bytes = swap_bytes;
+	rig->mm.settings.swap.synchronous = synchronous;
+	mm_rig_make(&rig->mm, "buddy", "slub", false);
+	rig->mm.pages->moved = (struct page_moved){.tell = tell_moved, .context = rig};
+	rig->kept = process_pages_create(&rig->mm.settings, rig->mm.pages, &rig->mm.steps, rig->mm.users);
 }
 
 static const struct lru_counters *counters_of(const struct rig *rig)
@@ -81,32 +49,27 @@ static const struct lru_counters *counters_of(const struct rig *rig)
 
 static void check(const struct rig *rig)
 {
-	user_memory_check(rig->users);
-	page_allocator_check(rig->pages);
-	assert_int_equal(rig->pages->allocated_pages,
-	                 rig->users->ops->pages_held(rig->users) + rig->objects->ops->pages_held(rig->objects));
+	user_memory_check(rig->mm.users);
+	page_allocator_check(rig->mm.pages);
+	assert_int_equal(rig->mm.pages->allocated_pages,
+	                 rig->mm.users->ops->pages_held(rig->mm.users) + rig->mm.objects->ops->pages_held(rig->mm.objects));
 }
 
 static void end(struct rig *rig)
 {
 	check(rig);
-	user_memory_destroy(rig->users);
+	user_memory_destroy(rig->mm.users);
 	process_pages_destroy(rig->kept);
-	object_allocator_check(rig->objects);
-	assert_int_equal(rig->pages->allocated_pages, rig->objects->ops->pages_held(rig->objects));
-	object_allocator_destroy(rig->objects);
-	page_allocator_check(rig->pages);
-	page_allocator_destroy(rig->pages);
-	steps_release(&rig->steps);
-	layout_release(&rig->layout);
-	settings_release(&rig->settings);
+	object_allocator_check(rig->mm.objects);
+	assert_int_equal(rig->mm.pages->allocated_pages, rig->mm.objects->ops->pages_held(rig->mm.objects));
+	mm_rig_release(&rig->mm);
 }
 
 static enum user_result map(struct rig *rig, process_id process, uint64_t start, uint64_t pages, enum user_area_kind kind)
 {
 	const struct user_area_request request = {
 	        .start = start, .pages = pages, .kind = kind, .rights = USER_READ | USER_WRITE, .file = 3};
-	return user_map(rig->users, process, &request, 0);
+	return user_map(rig->mm.users, process, &request, 0);
 }
 
 static enum user_result touch(struct rig *rig, process_id process, uint64_t page, uint64_t pages, bool write, unsigned cpu)
@@ -115,10 +78,10 @@ static enum user_result touch(struct rig *rig, process_id process, uint64_t page
 	                               .bytes = pages * PAGE_SIZE,
 	                               .stride = PAGE_SIZE,
 	                               .kind = write ? ACCESS_STORE : ACCESS_LOAD};
-	rig->steps.now_ns += 1000000;
-	if (rig->users->next_tick_ns <= rig->steps.now_ns)
-		user_memory_tick(rig->users, 0, rig->steps.now_ns);
-	return user_touch(rig->users, process, &run, cpu);
+	rig->mm.steps.now_ns += 1000000;
+	if (rig->mm.users->next_tick_ns <= rig->mm.steps.now_ns)
+		user_memory_tick(rig->mm.users, 0, rig->mm.steps.now_ns);
+	return user_touch(rig->mm.users, process, &run, cpu);
 }
 
 /* Areas of each process: private memory, a file shared, a file private, and shared memory, which overlap memory by far. */
@@ -137,16 +100,16 @@ static void one_event(struct rig *rig, struct rng *rng, process_id processes[PRO
 	if (processes[nr].nr == UINT32_MAX) {
 		uint32_t parent = rng_below(rng, PROCESSES);
 		if (processes[parent].nr != UINT32_MAX)
-			processes[nr] = user_fork(rig->users, processes[parent], false, cpu);
+			processes[nr] = user_fork(rig->mm.users, processes[parent], false, cpu);
 		return;
 	}
 	uint32_t what = rng_below(rng, 100);
 	if (what < 3 && nr > 0) {
-		user_exit(rig->users, processes[nr], cpu);
+		user_exit(rig->mm.users, processes[nr], cpu);
 		processes[nr] = PROCESS_NONE;
 	} else if (what < 8) {
 		uint64_t start = rng_below(rng, 26000);
-		user_unmap(rig->users, processes[nr], BASE + start * PAGE_SIZE, 1 + rng_below(rng, 3000), cpu);
+		user_unmap(rig->mm.users, processes[nr], BASE + start * PAGE_SIZE, 1 + rng_below(rng, 3000), cpu);
 		map_all(rig, processes[nr]);
 	} else {
 		uint64_t start = rng_below(rng, 28000);
@@ -163,7 +126,7 @@ static void random_events(uint64_t swap_bytes, bool synchronous, enum thp thp)
 	rng_init(&rng, 7, "events");
 	for (unsigned nr = 0; nr < PROCESSES; nr++)
 		processes[nr] = PROCESS_NONE;
-	processes[0] = user_create(rig.users, 0);
+	processes[0] = user_create(rig.mm.users, 0);
 	map_all(&rig, processes[0]);
 	for (unsigned event = 0; event < 600; event++) {
 		one_event(&rig, &rng, processes);
@@ -173,7 +136,7 @@ static void random_events(uint64_t swap_bytes, bool synchronous, enum thp thp)
 	const struct lru_counters *counters = counters_of(&rig);
 	assert_true(!swap_bytes || (counters->pswpin > 1000 && counters->pswpout > 1000));
 	assert_true(counters->pgpgin > 1000 && counters->workingset_refault_file > 0);
-	const struct mm_counters *made = rig.users->ops->counters(rig.users);
+	const struct mm_counters *made = rig.mm.users->ops->counters(rig.mm.users);
 	assert_true(thp == THP_NEVER || made->khugepaged_pages_collapsed > 10);
 	end(&rig);
 }
@@ -215,10 +178,10 @@ static void shared_pages_come_back_shared(void **state)
 	(void)state;
 	struct rig rig;
 	begin(&rig, 256ull << 20, false, THP_NEVER);
-	process_id parent = user_create(rig.users, 0);
+	process_id parent = user_create(rig.mm.users, 0);
 	map_all(&rig, parent);
 	assert_int_equal(touch(&rig, parent, 0, 1, true, 0), USER_OK);
-	process_id child = user_fork(rig.users, parent, false, 0);
+	process_id child = user_fork(rig.mm.users, parent, false, 0);
 	/* Pressure, until the page is gone: nobody uses it meanwhile. */
 	assert_int_equal(map(&rig, parent, BASE + 30000 * PAGE_SIZE, 20000, USER_ANONYMOUS), USER_OK);
 	assert_int_equal(touch(&rig, parent, 30000, 20000, true, 0), USER_OK);
@@ -231,7 +194,7 @@ static void shared_pages_come_back_shared(void **state)
 	check(&rig);
 	assert_int_equal(touch(&rig, child, 0, 1, true, 0), USER_OK);
 	check(&rig);
-	user_exit(rig.users, child, 0);
+	user_exit(rig.mm.users, child, 0);
 	end(&rig);
 }
 
@@ -241,13 +204,13 @@ static void press(struct rig *rig, process_id process)
 	assert_int_equal(map(rig, process, BASE + 30000 * PAGE_SIZE, 20000, USER_ANONYMOUS), USER_OK);
 	for (unsigned round = 0; round < 2; round++)
 		assert_int_equal(touch(rig, process, 30000, 20000, true, 0), USER_OK);
-	assert_int_equal(user_unmap(rig->users, process, BASE + 30000 * PAGE_SIZE, 20000, 0), USER_OK);
+	assert_int_equal(user_unmap(rig->mm.users, process, BASE + 30000 * PAGE_SIZE, 20000, 0), USER_OK);
 }
 
 static uint32_t frame_of(const struct rig *rig, process_id process, uint64_t page)
 {
 	struct entry entry;
-	entry_find(mm_of(rig->users), mm_of(rig->users)->processes[process.nr].space, BASE + page * PAGE_SIZE, &entry);
+	entry_find(mm_of(rig->mm.users), mm_of(rig->mm.users)->processes[process.nr].space, BASE + page * PAGE_SIZE, &entry);
 	return (uint32_t)((entry_word(&entry) & WORD_FRAME) >> PAGE_SHIFT);
 }
 
@@ -264,19 +227,20 @@ static void shared_memory_goes_and_comes_back(void **state)
 	begin(&rig, 256ull << 20, false, THP_NEVER);
 	struct page_lru *lru = process_pages_lru(rig.kept);
 	lru->spec.page_cluster = 0;
-	process_id parent = user_create(rig.users, 0);
+	process_id parent = user_create(rig.mm.users, 0);
 	assert_int_equal(map(&rig, parent, BASE, 4, USER_SHARED), USER_OK);
 	assert_int_equal(touch(&rig, parent, 0, 2, true, 0), USER_OK);
 	assert_int_equal(touch(&rig, parent, 2, 2, false, 0), USER_OK);
-	process_id child = user_fork(rig.users, parent, false, 0);
+	process_id child = user_fork(rig.mm.users, parent, false, 0);
 	assert_int_equal(touch(&rig, child, 0, 4, false, 1), USER_OK);
-	assert_int_equal(rig.users->ops->map_count(rig.users, pfn_of(frame_of(&rig, child, 0))), 2);
+	assert_int_equal(rig.mm.users->ops->map_count(rig.mm.users, pfn_of(frame_of(&rig, child, 0))), 2);
 	bool executable;
 	for (unsigned page = 0; page < 4; page++)
-		assert_int_equal(rig.users->ops->referenced(rig.users, pfn_of(frame_of(&rig, child, page)), &executable, 0), 2);
+		assert_int_equal(rig.mm.users->ops->referenced(rig.mm.users, pfn_of(frame_of(&rig, child, page)), &executable, 0),
+		                 2);
 	press(&rig, parent);
 	check(&rig);
-	const struct mm *mm = mm_const(rig.users);
+	const struct mm *mm = mm_const(rig.mm.users);
 	for (unsigned page = 0; page < 4; page++) {
 		uint32_t place = mm->shared->frames[page];
 		assert_int_equal(place != 0, page < 2);
@@ -297,9 +261,9 @@ static void shared_memory_goes_and_comes_back(void **state)
 	assert_true(mm->shared->frames[0] >= SHARED_SWAPPED);
 	/* What the child alone wrote is dirty for all when its entry goes. */
 	assert_int_equal(touch(&rig, child, 3, 1, true, 1), USER_OK);
-	user_exit(rig.users, child, 1);
+	user_exit(rig.mm.users, child, 1);
 	assert_true(page_has(lru, frame_of(&rig, parent, 3), PG_DIRTY));
-	user_exit(rig.users, parent, 0);
+	user_exit(rig.mm.users, parent, 0);
 	check(&rig);
 	end(&rig);
 }

@@ -55,8 +55,8 @@ struct parts {
 	struct mmus mmus;               /* likewise; cpus 0 */
 	struct kernel_map kernel_map;   /* of a machine whose addresses are translated */
 	bool mapped;
-	struct timed_machine machine; /* timing: cycles */
-	struct kernel_code_image code;      /* that its cores fetch */
+	struct timed_machine machine;  /* timing: cycles */
+	struct kernel_code_image code; /* that its cores fetch */
 	bool timed;
 	struct chrome_trace *events; /* NULL: not asked for */
 	struct dump_request dump;
@@ -339,8 +339,9 @@ static bool make_machine(struct parts *parts, struct error *error)
 	machine.users = make_user_tables(parts);
 	machine.code = kernel_code_init(&parts->code, settings, &parts->layout);
 	if (machine.code && settings_are_32bit(parts))
-		return error_set(error, ERROR_USAGE,
-		                 "cost.code_fetch, cost.caller_code: no code is known of a kernel for x86-32; expected false and 0 B");
+		return error_set(
+		        error, ERROR_USAGE,
+		        "cost.code_fetch, cost.caller_code: no code is known of a kernel for x86-32; expected false and 0 B");
 	if (parts->mapped)
 		machine.tables = (struct table_keeper){.remap = kernel_map_remap, .context = &parts->kernel_map};
 	if (op_events_wanted(settings)) {
