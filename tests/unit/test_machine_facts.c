@@ -578,6 +578,19 @@ static void leaves_that_cannot_be_are_refused(void **state)
 	assert_non_null(strstr(decode_error(code, 3).text, "reserved code 7"));
 }
 
+/* What such rows say; they can be. */
+static struct machine_facts facts_of_rows(const struct cpuid_leaf *rows, size_t count)
+{
+	struct cpuid_table table = {0};
+	struct machine_facts facts;
+	struct error error = {0};
+	for (size_t i = 0; i < count; i++)
+		cpuid_add(&table, &rows[i]);
+	assert_true(machine_facts_decode(&table, &facts, &error));
+	cpuid_release(&table);
+	return facts;
+}
+
 /* A K8 (family 15) has neither 8000001DH nor leaf 4: sizes as its data sheet says. Would catch: the old leaves' units. */
 static void old_leaves_of_amd(void **state)
 {
@@ -586,12 +599,7 @@ static void old_leaves_of_amd(void **state)
 	                                  {1, 0, 0xf4a, 0, 0, 0},
 	                                  {0x80000005, 0, 0xff08ff08, 0xff20ff20, 0x40020140, 0x40020140},
 	                                  {0x80000006, 0, 0, 0x42004200, 0x04008140, 0}};
-	struct cpuid_table table = {0};
-	struct machine_facts facts;
-	struct error error = {0};
-	for (size_t i = 0; i < 4; i++)
-		cpuid_add(&table, &rows[i]);
-	assert_true(machine_facts_decode(&table, &facts, &error));
+	struct machine_facts facts = facts_of_rows(rows, sizeof rows / sizeof rows[0]);
 	assert_int_equal(facts.caches_count, 3);
 	assert_int_equal(facts.caches[1].size_bytes, 64 * KIB);
 	assert_int_equal(facts.caches[1].ways, 2);
@@ -599,7 +607,6 @@ static void old_leaves_of_amd(void **state)
 	assert_int_equal(facts.caches[2].ways, 16);
 	assert_int_equal(facts.tlbs_count, 6);
 	machine_facts_release(&facts);
-	cpuid_release(&table);
 }
 
 /* A guest on Zen 5 whose hypervisor leaves out 8000001DH: 80000006H then has the package's 508 MiB and "ways: see 8000001DH".
@@ -611,12 +618,7 @@ static void a_hidden_l3_is_one_complex_s(void **state)
 	                                  {1, 0, 0x00b00f21, 0, 0, 0},
 	                                  {0x80000005, 0, 0xff60ff40, 0xff60ff40, 0x300c0140, 0x20080140},
 	                                  {0x80000006, 0, 0x40802040, 0x60804040, 0x04006140, 0x0fe09140}};
-	struct cpuid_table table = {0};
-	struct machine_facts facts;
-	struct error error = {0};
-	for (size_t i = 0; i < 4; i++)
-		cpuid_add(&table, &rows[i]);
-	assert_true(machine_facts_decode(&table, &facts, &error));
+	struct machine_facts facts = facts_of_rows(rows, sizeof rows / sizeof rows[0]);
 	assert_int_equal(facts.caches_count, 4);
 	assert_int_equal(facts.caches[1].size_bytes, 48 * KIB);
 	assert_int_equal(facts.caches[1].ways, 12);
@@ -629,7 +631,6 @@ static void a_hidden_l3_is_one_complex_s(void **state)
 		is_told |= strstr(facts.notes[i], "520192 KiB: a core complex's share") != NULL;
 	assert_true(is_told);
 	machine_facts_release(&facts);
-	cpuid_release(&table);
 }
 
 int main(void)
