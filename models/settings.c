@@ -1290,7 +1290,8 @@ static const struct setting table[] = {
          .default_text = "64 KiB",
          .min = PAGE_SIZE,
          .max = 512 * PAGE_SIZE,
-         .help = "Processes: of files and shared memory, what a read fault maps as far as it is in memory (fault_around_bytes); 4 KiB: "
+         .help = "Processes: of files and shared memory, what a read fault maps as far as it is in memory (fault_around_bytes); "
+                 "4 KiB: "
                  "the page alone",
          .source = "Linux 6.1 mm/memory.c: fault_around_bytes, which rounds down to a power of two",
          AT(kernel.fault_around_bytes)},

@@ -2,16 +2,20 @@
  *
  * fault.c - accesses of a process to a page, and the faults that let them go on (interface: mm.h).
  *
- *   no entry      anonymous   read: the zero page; write: a page of zeroes          do_anonymous_page()
- *                 file        read: the cache's page; private and written: a copy   do_read_fault(), do_cow_fault(),
- * do_shared_fault() shared      a page of the common ones, of zeroes when new         shmem_fault() swapped     back in
- * do_swap_page() not writable  anonymous   the only user takes it as it is, else a copy          do_wp_page(), wp_page_copy(),
- * wp_page_reuse() zero page, private file   a copy shared      made writable wp_page_shared()
+ *   no entry      anonymous      read: the zero page; write: a page of zeroes     do_anonymous_page()
+ *                 file           read: the cache's page, and others round it      do_read_fault()
+ *                                written, private: a copy; shared: that page      do_cow_fault(), do_shared_fault()
+ *                 shared         a page of the common ones, of zeroes when new    shmem_fault()
+ *                 swapped        back in                                          do_swap_page()
+ *   not writable  anonymous      the only user takes it as it is, else a copy     do_wp_page(), wp_page_copy()
+ *                 zero page, private file   a copy                                wp_page_copy()
+ *                 shared         made writable                                    wp_page_shared()
  *
  * Source: Linux 6.1 mm/memory.c (functions above, handle_mm_fault(), zap_pte_range()), arch/x86/mm/fault.c
  * (do_user_addr_fault()), mm/rmap.c (page_add_new_anon_rmap(), page_remove_rmap()).
- * MODEL: a fault that is made once more (VM_FAULT_RETRY) finds the page that it waited for. MODEL: a file's page is dirty from its first write on; a kernel write-protects it again after writing it
- * out. MODEL: dirty and accessed bits are set here, too, where the access is decided.
+ * MODEL: a fault that is made once more (VM_FAULT_RETRY) finds the page that it waited for. MODEL: a file's page is dirty from
+ * its first write on; a kernel write-protects it again after writing it out. MODEL: dirty and accessed bits are set here, too,
+ * where the access is decided.
  */
 #include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
@@ -346,8 +350,7 @@ void page_is_of_file(struct mm *mm, pfn frame, uint32_t file, uint64_t index)
 
 static bool look_around(struct fault *fault)
 {
-	return !fault->write &&
-	       fault_around(fault->mm, fault->space, fault->area, &fault->entry, fault->linear, fault->cpu);
+	return !fault->write && fault_around(fault->mm, fault->space, fault->area, &fault->entry, fault->linear, fault->cpu);
 }
 
 /* A private page with the contents of a file's. */

@@ -44,7 +44,8 @@ static const struct metric mm_metrics[] = {
         METRIC(struct mm_counters, faults_wrong, "1", "Of them, those outside of all areas or against their rights"),
         METRIC(struct mm_counters, faults_major, "1", "Pages of files that a fault read in (pgmajfault)"),
         METRIC(struct mm_counters, faults_again, "1",
-               "Faults on a file that let go of mmap_lock to wait or to read ahead, and were made once more: pgfault has them twice"),
+               "Faults on a file that let go of mmap_lock to wait or to read ahead, and were made once more: pgfault has them "
+               "twice"),
         METRIC(struct mm_counters, around_faults, "1", "Read faults that looked for pages round theirs (do_fault_around)"),
         METRIC(struct mm_counters, around_found, "pages", "Pages in memory that they found, their own among them"),
         METRIC(struct mm_counters, around_own, "pages", "Of them, those that were asked for"),

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * mm.h - what the files of the model `mm` share: mm.c (the port), areas.c (areas and their anonymous maps), tables.c (page
- * tables), fault.c (page faults), fault_around.c (pages of files that come with others), huge.c (pages of 2 MiB), khugepaged.c and collapse.c (the daemon that makes them of small
- * ones), process.c (fork, exec, exit), space_switch.c (CPUs and their TLBs).
+ * tables), fault.c (page faults), fault_around.c (pages of files that come with others), huge.c (pages of 2 MiB), khugepaged.c
+ * and collapse.c (the daemon that makes them of small ones), process.c (fork, exec, exit), space_switch.c (CPUs and their TLBs).
  *
  * An address space (struct space, the kernel's mm_struct) has areas in ascending order and page tables. The tables stand here as
  * words (sim/port/translation.h), which decisions read and write; each write goes into the steps with its place in physical

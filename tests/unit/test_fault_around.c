@@ -81,10 +81,10 @@ static uint64_t word_of(const struct rig *rig, process_id process, uint64_t page
 }
 
 /*
- * Pages in memory come by aligned ranges of `around_bytes`, as far as the area goes: that of 100 pages from a multiple of it takes
- * ceil(100 / pages in a range) faults; that of 40 pages from page 5 on, which shows the file from its page 3 on, one for each
- * range it touches. Would catch: a range that begins at the fault, or goes by places in the file; one that leaves the area, or
- * the table; pages that are mapped and not counted.
+ * Pages in memory come by aligned ranges of `around_bytes`, as far as the area goes: that of 100 pages from a multiple of it
+ * takes ceil(100 / pages in a range) faults; that of 40 pages from page 5 on, which shows the file from its page 3 on, one for
+ * each range it touches. Would catch: a range that begins at the fault, or goes by places in the file; one that leaves the area,
+ * or the table; pages that are mapped and not counted.
  */
 static void pages_in_memory_come_by_ranges(void **state)
 {
@@ -106,8 +106,9 @@ static void pages_in_memory_come_by_ranges(void **state)
 		assert_int_equal(touch(&rig, other, 512 + 5, 40, ACCESS_LOAD, 0), cases[i].cut);
 		assert_int_equal(view(&rig, other).file, 140);
 		for (unsigned page = 0; page < 40; page++)
-			assert_int_equal(rig.mm.mm->page[mm_rig_frame(&rig.mm, other, BASE + (512 + 5 + page) * PAGE_SIZE).nr].place,
-			                 3 + page);
+			assert_int_equal(
+			        rig.mm.mm->page[mm_rig_frame(&rig.mm, other, BASE + (512 + 5 + page) * PAGE_SIZE).nr].place,
+			        3 + page);
 		end(&rig);
 	}
 }
