@@ -209,6 +209,9 @@ static void dirty_by_its_entry_alone(void **state)
 	assert_true(page_has(lru, frame, PG_DIRTY) && page_has(lru, frame, PG_ACTIVE));
 	page_cache_wake_flusher(rig.cache, 0);
 	assert_int_equal(lru->counters.pgpgout, 1);
+	assert_true(page_has(lru, frame, PG_WRITEBACK) && page_has(lru, frame, PG_ACTIVE));
+	page_lru_wait_until(lru, 0, lru->disk.last_done_ns);
+	page_lru_drain(lru, 0);
 	lru->reclaimer.shrink(lru, &request);
 	assert_int_equal(result.reclaimed, 1);
 	assert_int_equal(page_cache_find(rig.cache, rig.file, 7), PAGE_NONE);
@@ -242,6 +245,12 @@ static void reclaim_wakes_the_flusher(void **state)
 	assert_int_equal(lru->counters.nr_vmscan_immediate_reclaim, 10);
 	assert_int_equal(lru->counters.nr_vmscan_write, 0);
 	assert_int_equal(lru->counters.pgpgout, 10);
+	/* They were made active to be out of the way, and are the first ones of the inactive list when they are written. */
+	assert_int_equal(lru->nodes[0].pages[LRU_ACTIVE_FILE], 10);
+	page_lru_wait_until(lru, 0, lru->disk.last_done_ns);
+	page_lru_drain(lru, 0);
+	assert_int_equal(lru->counters.pgrotated, 10);
+	assert_int_equal(lru->nodes[0].pages[LRU_INACTIVE_FILE], 10);
 	lru->reclaimer.shrink(lru, &request);
 	assert_int_equal(result.reclaimed, 10);
 	rig_check(rig.rig);
