@@ -21,9 +21,9 @@
  * whatever is looked at comes free. Effect: without a reclaimer what reclaim gets is known beforehand: the shares. With shares of
  * 0 it gets nothing. MODEL: slab comes back frame by frame, an object a frame. A kernel frees objects and gets a frame when its
  * last one goes. MODEL: kswapd gets its turn a settable number of page allocator calls after it was woken, and then runs at once,
- * before an allocation or after a free, to its end or until it sleeps for a device; then it has its next turn as many calls later.
- * Its work is not paid for by the CPU on which it runs. A request that would be throttled until kswapd has made room lets it run
- * right then, and sleeps as long as it does. kswapd's smaller statistics threshold while it is awake is left out.
+ * before an allocation or after a free, to its end or until it sleeps for a device; then it has its next turn as many calls
+ * later. Its work is not paid for by the CPU on which it runs. A request that would be throttled until kswapd has made room lets
+ * it run right then, and sleeps as long as it does. kswapd's smaller statistics threshold while it is awake is left out.
  *
  * Invariant: cache_pages = page cache of all zones + slab of all nodes = frames in FRAME_CACHE.
  */
@@ -597,8 +597,7 @@ static void kswapd(struct buddy *buddy, unsigned node, unsigned cpu)
 static bool kswapd_waits(const struct buddy *buddy, unsigned node, unsigned cpu)
 {
 	const struct page_reclaimer *reclaimer = buddy->port.reclaimer;
-	return buddy->nodes[node].balancing.is_under_way && reclaimer &&
-	       reclaimer->kswapd_sleeps(reclaimer->context, node, cpu);
+	return buddy->nodes[node].balancing.is_under_way && reclaimer && reclaimer->kswapd_sleeps(reclaimer->context, node, cpu);
 }
 
 void daemons_turn(struct buddy *buddy, unsigned cpu)

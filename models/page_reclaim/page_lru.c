@@ -116,22 +116,28 @@ struct page_lru *page_lru_create(const struct lru_wiring *wiring)
 	return lru;
 }
 
-void page_lru_settle(struct page_lru *lru)
+/* `mapped`: whoever maps pages is there to be asked. */
+static void settle(struct page_lru *lru, bool mapped)
 {
 	writeback_finish(lru, 0);
 	for (unsigned cpu = 0; cpu < lru->spec.cpus; cpu++)
 		page_lru_drain(lru, cpu);
 	for (uint32_t frame = 0; frame < lru->end_pfn; frame++)
 		if (page_has(lru, frame, PG_SWAPCACHE) && !swap_entries(&lru->swap, page_of(lru, frame)->index) &&
-		    !lru->rmap.entries(lru->rmap.context, frame))
+		    !(mapped && lru->rmap.entries(lru->rmap.context, frame)))
 			page_lru_release(lru, 0, frame);
+}
+
+void page_lru_settle(struct page_lru *lru)
+{
+	settle(lru, true);
 }
 
 void page_lru_destroy(struct page_lru *lru)
 {
 	if (!lru)
 		return;
-	page_lru_settle(lru);
+	settle(lru, false);
 	page_cache_destroy(lru->cache);
 	lru->pages->reclaimer = NULL;
 	swap_release(&lru->swap);
@@ -480,8 +486,8 @@ static void rename_in_batch(struct page_batch *batch, uint32_t from, uint32_t to
 }
 
 /*
- * MODEL: what waits in a batch keeps its place there, and what is being written goes on being written; a kernel does not move such
- * pages. What was on a list comes to the head of it, without the way through a batch that putback_lru_page() takes.
+ * MODEL: what waits in a batch keeps its place there, and what is being written goes on being written; a kernel does not move
+ * such pages. What was on a list comes to the head of it, without the way through a batch that putback_lru_page() takes.
  */
 void page_lru_move(struct page_lru *lru, unsigned cpu, uint32_t from, uint32_t to)
 {

@@ -109,9 +109,9 @@ struct lruvec {
 	uint64_t activated[PAGE_KINDS]; /* by refaults */
 	uint64_t refaults[PAGE_KINDS];  /* that number when reclaim ended last */
 	/* What kswapd met last, until the node is balanced. */
-	bool dirty;     /* PGDAT_DIRTY: files' pages that nobody writes, so that it writes them, too */
-	bool writeback; /* PGDAT_WRITEBACK: nothing but pages under writeback, so that it waits for those it marked */
-	bool congested; /* LRUVEC_CONGESTED: all dirty pages come by a second time under writeback */
+	bool dirty;         /* PGDAT_DIRTY: files' pages that nobody writes, so that it writes them, too */
+	bool writeback;     /* PGDAT_WRITEBACK: nothing but pages under writeback, so that it waits for those it marked */
+	bool congested;     /* LRUVEC_CONGESTED: all dirty pages come by a second time under writeback */
 	uint64_t kswapd_ns; /* it sleeps until then */
 };
 

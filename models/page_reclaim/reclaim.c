@@ -17,8 +17,8 @@
  * takes it lru_spec.pageout_ns besides. kswapd makes nobody wait: it sleeps (lruvec.kswapd_ns) where it would wait, behind the 32
  * pages it is at, and goes on in a later turn.
  *
- * MODEL: nobody is throttled by too_many_isolated(), as decisions of CPUs do not overlap. MODEL: kswapd that wakes up begins a new
- * pass at the priority it was at, where a kernel's goes on in the old one, and its work takes no time. MODEL: a device that
+ * MODEL: nobody is throttled by too_many_isolated(), as decisions of CPUs do not overlap. MODEL: kswapd that wakes up begins a
+ * new pass at the priority it was at, where a kernel's goes on in the old one, and its work takes no time. MODEL: a device that
  * answers while the caller waits (swap_synchronous) writes a page by itself. MODEL: what is dirty or under writeback is compared
  * with what all nodes together could give (skip_throttle_noprogress() looks at one).
  */

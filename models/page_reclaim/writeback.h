@@ -8,8 +8,8 @@
  *
  * Source: Linux 6.1 mm/page_io.c: __swap_writepage, end_swap_bio_write; mm/filemap.c: folio_end_writeback; mm/swap.c:
  * folio_rotate_reclaimable, lru_move_tail_fn; mm/page-writeback.c: folio_wait_writeback.
- * MODEL: a write has ended once the clock of some CPU has come to its end, which is where that CPU's next op of the LRU begins, or
- * where its wait ends; the interrupt takes no time.
+ * MODEL: a write has ended once the clock of some CPU has come to its end, which is where that CPU's next op of the LRU begins,
+ * or where its wait ends; the interrupt takes no time.
  *
  * Law: pages marked PG_WRITEBACK = writes under way, each of one page, which end in the order in which they lie here.
  */

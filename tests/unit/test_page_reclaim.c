@@ -150,8 +150,8 @@ static void without_room_on_the_device_memory_ends(void **state)
 }
 
 /*
- * A page used between two looks is spared once, and is active when it was used before the second as well. One that was not used is
- * written at the second look, and gone at the third, when the device has it.
+ * A page used between two looks is spared once, and is active when it was used before the second as well. One that was not used
+ * is written at the second look, and gone at the third, when the device has it.
  */
 static void second_chance(void **state)
 {

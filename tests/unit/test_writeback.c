@@ -56,9 +56,9 @@ static uint32_t cached(const struct lru_rig *rig, uint32_t page)
 }
 
 /*
- * All go to the device at once, and none is free before its write has ended: at (k + 1) * 2,048 + 20,000 ns the k-th. What has ended
- * lies at the end of the list, the first one at the very end. Would catch: a page that is free while it is written, an end that
- * comes at another time, written pages that wait for all the others.
+ * All go to the device at once, and none is free before its write has ended: at (k + 1) * 2,048 + 20,000 ns the k-th. What has
+ * ended lies at the end of the list, the first one at the very end. Would catch: a page that is free while it is written, an end
+ * that comes at another time, written pages that wait for all the others.
  */
 static void pages_come_free_when_they_are_written(void **state)
 {
@@ -148,8 +148,8 @@ static void wanted_again_under_its_write(void **state)
 }
 
 /*
- * Its owner ends under the write: the page and its slot stay until the write has ended, and reclaim comes by. Would catch: a frame
- * or a slot that is free while the device reads it, or never.
+ * Its owner ends under the write: the page and its slot stay until the write has ended, and reclaim comes by. Would catch: a
+ * frame or a slot that is free while the device reads it, or never.
  */
 static void left_under_its_write(void **state)
 {
@@ -175,8 +175,8 @@ static void left_under_its_write(void **state)
 
 /*
  * kswapd that meets nothing but pages under writeback remembers it; when it meets a marked one then, it sleeps until more than 32
- * writes have ended, or a tenth of a second; when the node is balanced it forgets. Nobody waits for it. Would catch: a sleep at the
- * first look, one for ever, a CPU that sleeps in its place, what was learnt kept.
+ * writes have ended, or a tenth of a second; when the node is balanced it forgets. Nobody waits for it. Would catch: a sleep at
+ * the first look, one for ever, a CPU that sleeps in its place, what was learnt kept.
  */
 static void kswapd_sleeps_for_writes_it_has_marked(void **state)
 {
@@ -262,9 +262,55 @@ static void reclaim_without_progress_sleeps_a_jiffy(void **state)
 }
 
 /*
- * kswapd of an allocator that is short: it writes in one turn what the queue takes, has its next one 4 calls later, when the device
- * is done, and frees then what it wrote; only when it is through with that it sleeps for good. Would catch: kswapd that is woken
- * for nothing, a pass that is lost, a run that counts twice.
+ * Files: pages that come by a second time under their write, marked at the first, are what a congested node is known by; then
+ * direct reclaim sleeps a jiffy behind each pass, until kswapd has balanced the node or has given it up. Would catch: a flag that
+ * is set at the first look, or by direct reclaim; reclaim that is not held up by it.
+ */
+static void a_congested_node(void **state)
+{
+	(void)state;
+	struct lru_rig *rig = make();
+	struct page_lru *lru = rig->lru;
+	struct lruvec *lists = &lru->nodes[0];
+	struct reclaim_result result;
+	uint32_t file = page_cache_add_file(lru->cache, 100), frame;
+	lru->disk.spec.write_latency_ns = 1000000000;
+	for (uint32_t index = 0; index < PAGES; index++) {
+		page_cache_fault(lru->cache, 0, file, index, FILE_RANDOM, &frame);
+		page_cache_set_dirty(lru->cache, 0, frame);
+		page_lru_unpin(lru, 0, frame);
+	}
+	page_lru_drain(lru, 0);
+	page_cache_wake_flusher(lru->cache, 0);
+	shrink(rig, true, &result);
+	assert_true(lists->writeback && !lists->congested && !result.asleep);
+	/* Made active, then aged: the second look is two passes later at most. */
+	for (unsigned pass = 0; pass < 2 && !lists->congested; pass++) {
+		lists->kswapd_ns = 0;
+		shrink(rig, false, &result);
+		shrink(rig, true, &result);
+	}
+	assert_true(lists->congested && result.asleep);
+	uint64_t now_ns = page_lru_now(lru, 0), throttled = lru->counters.reclaim_throttled;
+	shrink(rig, false, &result);
+	assert_int_equal(page_lru_now(lru, 0) - now_ns, 4000000);
+	assert_int_equal(lru->counters.reclaim_throttled, throttled + 1);
+	const struct reclaim_request given_up = {.end_pfn = FRAMES,
+	                                         .priority = 0,
+	                                         .to_reclaim = 32,
+	                                         .flags = GFP_KERNEL,
+	                                         .kswapd_failed = true,
+	                                         .result = &result};
+	lru->reclaimer.shrink(lru, &given_up);
+	assert_int_equal(lru->counters.reclaim_throttled, throttled + 1);
+	page_cache_remove_file(lru->cache, 0, file);
+	rig_end(rig);
+}
+
+/*
+ * kswapd of an allocator that is short: it writes in one turn what the queue takes, has its next one 4 calls later, when the
+ * device is done, and frees then what it wrote; only when it is through with that it sleeps for good. Would catch: kswapd that is
+ * woken for nothing, a pass that is lost, a run that counts twice.
  */
 static void kswapd_goes_on_in_a_later_turn(void **state)
 {
@@ -367,6 +413,7 @@ int main(void)
 	        cmocka_unit_test(kswapd_sleeps_for_writes_it_has_marked),
 	        cmocka_unit_test(a_full_queue),
 	        cmocka_unit_test(reclaim_without_progress_sleeps_a_jiffy),
+	        cmocka_unit_test(a_congested_node),
 	        cmocka_unit_test(kswapd_goes_on_in_a_later_turn),
 	        cmocka_unit_test(dirty_again_under_its_write),
 	        cmocka_unit_test(a_synchronous_device),
