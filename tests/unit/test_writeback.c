@@ -374,7 +374,17 @@ static void dirty_again_under_its_write(void **state)
 	assert_false(page_has(lru, frame, PG_READAHEAD));
 	page_cache_wake_flusher(lru->cache, 0);
 	assert_int_equal(lru->counters.pgpgout, 3);
+	/* Reclaim marks it again, and a fault that finds that mark reads nothing ahead for it. */
+	lru->frames[frame].marks |= PG_READAHEAD;
+	uint32_t found;
+	uint64_t read = lru->counters.pgpgin;
+	assert_int_equal(page_cache_fault(lru->cache, 0, file, 1, FILE_NORMAL, &found), FILE_FAULT_AGAIN);
+	page_lru_unpin(lru, 0, found);
+	assert_int_equal(lru->counters.pgpgin, read);
+	assert_true(page_has(lru, frame, PG_READAHEAD));
 	page_lru_wait_until(lru, 0, lru->disk.last_done_ns);
+	page_lru_drain(lru, 0);
+	assert_int_equal(lru->counters.pgrotated, 0);
 	assert_true(page_has(lru, frame, PG_DIRTY) && !page_has(lru, frame, PG_WRITEBACK));
 	page_cache_wake_flusher(lru->cache, 0);
 	assert_int_equal(lru->counters.pgpgout, 4);
