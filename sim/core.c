@@ -46,13 +46,15 @@ static const char *const histogram_names[JOB_MEASURES][JOB_KINDS] = {
         [JOB_CYCLES] = {"cycles_per_alloc", "cycles_per_free", "cycles_per_page_alloc", "cycles_per_page_free",
                         "cycles_per_daemon_run", "cycles_per_area_alloc", "cycles_per_area_free", "cycles_per_page_map",
                         "cycles_per_page_unmap", "cycles_per_page_clear", "cycles_per_page_copy", "cycles_per_process",
-                        "cycles_per_touch", "cycles_per_switch"},
+                        "cycles_per_touch", "cycles_per_switch", "cycles_per_accesses"},
         [JOB_LINES] = {"lines_per_alloc", "lines_per_free", "lines_per_page_alloc", "lines_per_page_free", "lines_per_daemon_run",
                        "lines_per_area_alloc", "lines_per_area_free", "lines_per_page_map", "lines_per_page_unmap",
-                       "lines_per_page_clear", "lines_per_page_copy", "lines_per_process", "lines_per_touch", "lines_per_switch"},
+                       "lines_per_page_clear", "lines_per_page_copy", "lines_per_process", "lines_per_touch", "lines_per_switch",
+                       "lines_per_accesses"},
         [JOB_PAGES] = {"pages_per_alloc", "pages_per_free", "pages_per_page_alloc", "pages_per_page_free", "pages_per_daemon_run",
                        "pages_per_area_alloc", "pages_per_area_free", "pages_per_page_map", "pages_per_page_unmap",
-                       "pages_per_page_clear", "pages_per_page_copy", "pages_per_process", "pages_per_touch", "pages_per_switch"},
+                       "pages_per_page_clear", "pages_per_page_copy", "pages_per_process", "pages_per_touch", "pages_per_switch",
+                       "pages_per_accesses"},
 };
 
 const char *job_histogram_name(enum job_measure measure, enum job_kind kind)

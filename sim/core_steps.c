@@ -262,6 +262,9 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 	case STEP_PREFETCH:
 		core_prefetch(core, step->address, now);
 		return now;
+	case STEP_FETCH:
+		core_foresee(core);
+		return core_fetch(core, step->address, step->bytes, core_spend(core, 1, now));
 	case STEP_SPEND:
 		return core_spend(core, step->bytes, now);
 	case STEP_RUN:

@@ -34,6 +34,17 @@ void steps_append(struct steps *steps, enum step_kind kind, uint64_t address, ui
 	steps->uses = false;
 }
 
+void steps_cut(struct steps *steps, uint32_t count)
+{
+	SIM_ASSERT(count <= steps->count && !steps->in_daemon);
+	steps->count -= count;
+	memmove(steps->at, steps->at + count, steps->count * sizeof *steps->at);
+	for (uint32_t part = 0; part < steps->daemons_count; part++) {
+		SIM_ASSERT(steps->daemons[part].first >= count);
+		steps->daemons[part].first -= count;
+	}
+}
+
 /* A page's lowest bits are free in its address: they hold its size. */
 #define SHIFT_BITS 6
 

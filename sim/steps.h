@@ -28,6 +28,7 @@ enum step_kind {
 	STEP_UPDATE,   /* read-modify-write without lock prefix, whose result no later step needs: a counter, this_cpu_add() */
 	STEP_EXCHANGE, /* compare-and-exchange without lock prefix, as this_cpu_cmpxchg_double() is */
 	STEP_PREFETCH, /* the line of `address` shall come; nobody waits for it */
+	STEP_FETCH,    /* an instruction, whose `bytes` of code at `address` are fetched */
 	STEP_SPEND,    /* `bytes` instructions, those of the steps around them among them; `address`: the piece they are of */
 	STEP_RUN,      /* the same, once the lines of that piece's code have been fetched (sim/code_image.h) */
 	STEP_IRQS,     /* interrupts off or on: what that takes beyond the instruction; `bytes` is an enum step_irqs */
@@ -132,6 +133,9 @@ static inline void steps_clear(struct steps *steps)
 	steps->daemons_count = 0;
 }
 
+/* Takes the first ones away, none of which a daemon made. */
+void steps_cut(struct steps *steps, uint32_t count);
+
 /* What follows, up to steps_daemon_end(), is a daemon's, and does not tell how far the op goes. */
 void steps_daemon_begin(struct steps *steps, enum step_daemon daemon);
 void steps_daemon_end(struct steps *steps);
@@ -182,6 +186,13 @@ static inline void step_prefetch(struct steps *steps, vaddr at)
 {
 	if (steps->recording)
 		steps_append(steps, STEP_PREFETCH, at.addr, 1);
+}
+
+/* One instruction of a program whose code is told. */
+static inline void step_fetch(struct steps *steps, vaddr at, uint32_t bytes)
+{
+	if (steps->recording)
+		steps_append(steps, STEP_FETCH, at.addr, bytes);
 }
 
 /* The address of the step that follows comes out of loads before it. */

@@ -711,6 +711,28 @@ static enum user_result ideal_touch(struct user_memory *users, process_id proces
 	return USER_OK;
 }
 
+static enum user_result ideal_access(struct user_memory *users, process_id process, const struct access *access, bool *faulted,
+                                     unsigned cpu)
+{
+	struct ideal *ideal = ideal_of(users);
+	struct ideal_space *space = space_of(ideal, process);
+	enum user_result result = USER_BAD_RANGE;
+	(void)faulted; /* a page that comes at its first touch takes no step */
+	if (!space)
+		return USER_NO_PROCESS;
+	if (access->address >= ideal->user_end)
+		return USER_BAD_RANGE;
+	space->last_cpu = cpu;
+	enum access_kind kind = access->kind == ACCESS_MODIFY ? ACCESS_STORE : (enum access_kind)access->kind;
+	const uint64_t *word = touch_page(ideal, space, access->address >> PAGE_SHIFT, kind, cpu, &result);
+	if (!word)
+		return result;
+	vaddr page = layout_page_address(ideal->layout, frame_of(*word));
+	if (layout_region(ideal->layout, page.addr) == REGION_DIRECT_MAP)
+		user_access_steps(ideal->steps, access, vaddr_of(page.addr + access->address % PAGE_SIZE));
+	return USER_OK;
+}
+
 static void ideal_switch(struct user_memory *users, process_id process, unsigned cpu)
 {
 	struct ideal_space *space = space_of(ideal_of(users), process);
@@ -995,6 +1017,7 @@ const struct user_memory_ops user_memory_ideal_ops = {
         .map = ideal_map,
         .unmap = ideal_unmap,
         .touch = ideal_touch,
+        .access = ideal_access,
         .switch_to = ideal_switch,
         .moved = ideal_moved,
         .map_count = ideal_map_count,

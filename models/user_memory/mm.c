@@ -279,6 +279,23 @@ static enum user_result port_touch(struct user_memory *users, process_id process
 	return USER_OK;
 }
 
+static enum user_result port_access(struct user_memory *users, process_id process, const struct access *access, bool *faulted,
+                                    unsigned cpu)
+{
+	struct mm *mm = mm_of(users);
+	struct process *at = process_of(mm, process);
+	if (!at)
+		return USER_NO_PROCESS;
+	uint64_t faults = mm->counters.faults;
+	switch_to_process(mm, process, cpu);
+	enum access_kind kind = access->kind == ACCESS_MODIFY ? ACCESS_STORE : (enum access_kind)access->kind;
+	enum user_result result = fault_touch(mm, at->space, access->address, kind, cpu);
+	*faulted = mm->counters.faults != faults;
+	if (result == USER_OK)
+		user_access_steps(mm->steps, access, vaddr_of(access->address));
+	return result;
+}
+
 static void port_switch(struct user_memory *users, process_id process, unsigned cpu)
 {
 	struct mm *mm = mm_of(users);
@@ -407,6 +424,7 @@ const struct user_memory_ops user_memory_mm_ops = {
         .map = port_map,
         .unmap = port_unmap,
         .touch = port_touch,
+        .access = port_access,
         .switch_to = port_switch,
         .tick = port_tick,
         .moved = port_moved,
@@ -455,13 +473,9 @@ static void set_halves(struct mm *mm)
 {
 	unsigned top = mm->mode->levels - 1;
 	uint32_t entries = 1u << mm->mode->level[top].index_bits;
-	if (mm->mode->sign_extended) {
-		mm->user_end = (1ull << (mm->mode->linear_bits - 1)) - PAGE_SIZE;
-		mm->kernel_entries = entries / 2;
-		return;
-	}
-	mm->user_end = USER_END_32BIT;
-	mm->kernel_entries = entries - (uint32_t)(USER_END_32BIT >> mm->mode->level[top].shift);
+	mm->user_end = user_end_of(mm->mode);
+	mm->kernel_entries =
+	        mm->mode->sign_extended ? entries / 2 : entries - (uint32_t)(mm->user_end >> mm->mode->level[top].shift);
 }
 
 struct user_memory *user_memory_mm_create(const struct user_memory_wiring *wiring, struct error *error)

@@ -30,8 +30,6 @@
 
 /* What one access of a touch reads or writes. */
 #define ACCESS_BYTES 8u
-/* PAGE_OFFSET of i386. */
-#define USER_END_32BIT 0xc0000000u
 
 #define FRAMES_OF_HUGE 512u
 #define HUGE_BYTES (1ull << 21)

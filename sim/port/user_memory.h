@@ -82,6 +82,12 @@ static inline uint64_t user_stack_end(uint64_t user_end)
 	return user_end < top ? user_end : top;
 }
 
+/* The first address that no area may have: TASK_SIZE_MAX of 64 bits, TASK_SIZE of 32 (arch/x86/include/asm/page_64.h, page_32_types.h). */
+static inline uint64_t user_end_of(const struct translation_ops *mode)
+{
+	return mode->sign_extended ? (1ull << (mode->linear_bits - 1)) - PAGE_SIZE : 0xc0000000u;
+}
+
 enum user_result {
 	USER_OK,
 	USER_NO_MEMORY,  /* frames, tables or structures: what was done before it stays */
@@ -228,6 +234,12 @@ struct user_memory_ops {
 	/* Makes the accesses, with the faults they take. Those before one that cannot be put right are made. */
 	enum user_result (*touch)(struct user_memory *, process_id, const struct user_touch *, unsigned cpu);
 
+	/*
+	 * Makes one access of a program, with the fault it takes: a load, a store, a load and a store, or the fetch of an
+	 * instruction, none of whose bytes lies beyond its page. *faulted: its steps are more than its own.
+	 */
+	enum user_result (*access)(struct user_memory *, process_id, const struct access *, bool *faulted, unsigned cpu);
+
 	/* The CPU goes on with this process; PROCESS_NONE: with a kernel thread or nothing (lazy TLB). */
 	void (*switch_to)(struct user_memory *, process_id, unsigned cpu);
 
@@ -354,6 +366,28 @@ static inline enum user_result user_touch(struct user_memory *users, process_id 
 	SIM_ASSERT(cpu < CPUS_MAX && touch->bytes > 0 && touch->stride > 0);
 	SIM_ASSERT(touch->kind == ACCESS_LOAD || touch->kind == ACCESS_STORE || touch->kind == ACCESS_CODE);
 	return users->ops->touch(users, process, touch, cpu);
+}
+
+static inline enum user_result user_make_access(struct user_memory *users, process_id process, const struct access *access,
+                                                bool *faulted, unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX && access->kind <= ACCESS_MODIFY);
+	SIM_ASSERT(access->bytes > 0 && access->bytes <= PAGE_SIZE - access->address % PAGE_SIZE);
+	*faulted = false;
+	return users->ops->access(users, process, access, faulted, cpu);
+}
+
+/* The steps of an access to where its byte lies, for models: nothing else. */
+static inline void user_access_steps(struct steps *steps, const struct access *access, vaddr at)
+{
+	if (access->kind == ACCESS_CODE)
+		step_fetch(steps, at, access->bytes);
+	if (access->kind == ACCESS_LOAD || access->kind == ACCESS_MODIFY)
+		step_read(steps, at, access->bytes);
+	if (access->kind == ACCESS_MODIFY)
+		step_use(steps);
+	if (access->kind == ACCESS_STORE || access->kind == ACCESS_MODIFY)
+		step_write(steps, at, access->bytes);
 }
 
 static inline void user_switch(struct user_memory *users, process_id process, unsigned cpu)
