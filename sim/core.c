@@ -70,10 +70,12 @@ const char *job_histogram_unit(enum job_measure measure)
 	return units[measure];
 }
 
-/* What the job's steps touched, however the machine served them. */
+/* What the steps of an op touched, however the machine served them. */
 static void measure_touched(struct machine *machine, const struct core_job *job)
 {
 	struct touched *lines = &machine->lines, *pages = &machine->pages;
+	if (job->about.kind == JOB_ACCESSES) /* thousands, whose number says nothing of an op */
+		return;
 	touched_clear(lines);
 	touched_clear(pages);
 	for (uint32_t index = 0; index < job->count; index++) {
@@ -277,6 +279,8 @@ void core_push(struct machine *machine, unsigned cpu, const struct job_about *ab
 	struct core *core = &machine->cores[cpu];
 	if (core->queued == machine->ring || (machine->settles && core->queued_steps > CORE_STEPS_SETTLED))
 		run_down(machine, core, CORE_JOBS - 1);
+	if (core->queued == 0)
+		core->first = 0; /* whose room was used last */
 	struct core_job *job = &core->jobs[(core->first + core->queued) % machine->ring];
 	reserve_steps(job, steps->count);
 	if (steps->count > 0)
@@ -368,7 +372,7 @@ void machine_check(const struct machine *machine)
 	machine_check_code(machine);
 	op_costs_check(&machine->op_costs);
 	for (unsigned measure = 0; measure < JOB_MEASURES; measure++) {
-		uint64_t measured = 0;
+		uint64_t measured = measure == JOB_CYCLES ? 0 : machine->measured[JOB_CYCLES][JOB_ACCESSES].count;
 		for (unsigned kind = 0; kind < JOB_KINDS; kind++) {
 			histogram_check(&machine->measured[measure][kind]);
 			measured += machine->measured[measure][kind].count;

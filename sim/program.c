@@ -12,6 +12,7 @@
 #define BLOCK_SHIFT 21u
 #define BLOCK_PAGES (1u << (BLOCK_SHIFT - PAGE_SHIFT))
 #define WORD_PAGES 64u
+#define SEEN_PAGES 256u
 
 /* 2 MiB of addresses: a bit a page. */
 struct block {
@@ -24,6 +25,7 @@ struct reading {
 	struct program *program;
 	struct row_table blocks; /* of struct block */
 	uint32_t last;           /* index of the block touched last */
+	uint64_t seen[SEEN_PAGES]; /* pages touched lately, plus 1; 0: none */
 	const char *name;
 	unsigned cpus;
 	uint64_t user_end;
@@ -53,7 +55,7 @@ static bool touch_page(struct reading *reading, uint64_t page, bool is_store, st
 static bool read_access(struct reading *reading, const struct access *access, struct error *error)
 {
 	struct program *program = reading->program;
-	unsigned cpu = access->cpu % reading->cpus;
+	unsigned cpu = reading->cpus > 1 ? access->cpu % reading->cpus : 0;
 	uint64_t last = access->address + access->bytes - 1;
 	program->accesses++;
 	if (cpu >= program->threads)
@@ -66,9 +68,13 @@ static bool read_access(struct reading *reading, const struct access *access, st
 		                 "%s: access %" PRIu64 ": address 0x%" PRIx64 " is no program's, those end below 0x%" PRIx64
 		                 "; of a kernel's accesses expected is address_space: kernel",
 		                 reading->name, program->accesses, last, reading->user_end);
-	for (uint64_t page = access->address >> PAGE_SHIFT; page <= last >> PAGE_SHIFT; page++)
+	for (uint64_t page = access->address >> PAGE_SHIFT; page <= last >> PAGE_SHIFT; page++) {
+		if (reading->seen[page % SEEN_PAGES] == page + 1)
+			continue;
 		if (!touch_page(reading, page, access->kind == ACCESS_STORE, error))
 			return false;
+		reading->seen[page % SEEN_PAGES] = page + 1;
+	}
 	return true;
 }
 

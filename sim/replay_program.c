@@ -10,8 +10,9 @@
 
 const struct metric program_metrics[] = {
         METRIC(struct program_counters, accesses, "1", "Accesses of the program"),
-        METRIC(struct program_counters, faulted, "1", "Of them, those that took a page fault"),
-        METRIC(struct program_counters, left_out, "1", "Of them, those that were not made, as there was no memory"),
+        METRIC(struct program_counters, faults, "1", "Page faults that they took"),
+        METRIC(struct program_counters, left_out, "1",
+               "Of them, those that were not made, as there was no memory (one on several pages counts for each)"),
         METRIC_END,
 };
 
@@ -39,80 +40,93 @@ static void pay_fault(struct program_replay *program, unsigned cpu, uint32_t bef
 
 /* ---- accesses ---- */
 
-static enum user_result make_part(struct program_replay *program, const struct access *part, process_id process, unsigned cpu,
-                                  bool *faulted)
+/* Those of one thread, in order. */
+static void make(struct program_replay *program, const struct access *accesses, size_t count, process_id process, unsigned cpu)
 {
-	uint32_t before = program->steps->count;
-	bool fault;
-	enum user_result result = user_make_access(program->users, process, part, &fault, cpu);
-	if (fault)
-		pay_fault(program, cpu, before);
-	*faulted |= fault;
-	return result;
-}
-
-/* Page by page. */
-static enum user_result make_parts(struct program_replay *program, const struct access *access, process_id process, unsigned cpu,
-                                   bool *faulted)
-{
-	struct access part = *access;
-	enum user_result result = USER_OK;
-	for (uint32_t left = access->bytes; left > 0 && result == USER_OK; left -= part.bytes) {
-		uint64_t room = PAGE_SIZE - part.address % PAGE_SIZE;
-		part.bytes = left < room ? left : (uint32_t)room;
-		result = make_part(program, &part, process, cpu, faulted);
-		part.address += part.bytes;
+	struct user_run run = {.instructions = program->has_code ? 0 : program->instructions_per_access};
+	if (process.nr == UINT32_MAX) {
+		program->counters.left_out += count;
+		return;
 	}
-	return result;
-}
-
-static void make(struct program_replay *program, const struct access *access, process_id process, unsigned cpu)
-{
-	bool faulted = false;
-	enum user_result result = USER_OK;
-	program->counters.accesses++;
-	program->has_code |= access->kind == ACCESS_CODE;
-	if (!program->has_code)
-		step_spend(program->steps, program->instructions_per_access);
-	if (access->kind == ACCESS_PREFETCH)
-		step_prefetch(program->steps, vaddr_of(access->address));
-	else if (process.nr == UINT32_MAX)
-		result = USER_NO_MEMORY;
-	else
-		result = make_parts(program, access, process, cpu, &faulted);
-	program->counters.faulted += faulted;
-	program->counters.left_out += result != USER_OK;
+	for (size_t made = 0; made < count;) {
+		made += user_run(program->users, process, accesses + made, count - made, &run, cpu);
+		program->counters.faults += run.faulted;
+		program->counters.left_out += run.result != USER_OK;
+		if (run.faulted)
+			pay_fault(program, cpu, run.before);
+	}
+	pay(program, cpu, JOB_ACCESSES, program->steps);
 }
 
 /* ---- one op ---- */
 
-static bool read_window(struct program_replay *program, struct access *window, uint32_t count, struct error *error)
+struct window {
+	struct access at[PROCESS_RUN_MAX];
+	struct access own[PROCESS_RUN_MAX]; /* of one thread, each within a page */
+	uint32_t count, own_count;
+	bool is_plain; /* `at` is of one thread, and each access within a page */
+};
+
+/* A CPU beyond the machine's is one modulo them. */
+static bool read_window(struct program_replay *program, struct window *window, uint32_t count, struct error *error)
 {
 	size_t read;
-	for (uint32_t have = 0; have < count; have += (uint32_t)read) {
-		if (!access_source_read(program->accesses, window + have, count - have, &read, error))
+	for (window->count = 0; window->count < count; window->count += (uint32_t)read) {
+		if (!access_source_read(program->accesses, window->at + window->count, count - window->count, &read, error))
 			return false;
 		if (read == 0)
 			return error_set(error, ERROR_INPUT, "the program has no more than %" PRIu64 " accesses; it had more before",
-			                 program->counters.accesses + have);
+			                 program->counters.accesses + window->count);
 	}
+	window->is_plain = program->cpus == 1;
+	for (uint32_t index = 0; index < count; index++) {
+		struct access *access = &window->at[index];
+		access->cpu = (uint16_t)(program->cpus > 1 ? access->cpu % program->cpus : 0);
+		program->has_code |= access->kind == ACCESS_CODE;
+		window->is_plain &= access->bytes <= PAGE_SIZE - access->address % PAGE_SIZE;
+	}
+	program->counters.accesses += count;
 	return true;
+}
+
+static void make_own(struct program_replay *program, struct window *window, process_id process, unsigned cpu)
+{
+	if (window->own_count > 0)
+		make(program, window->own, window->own_count, process, cpu);
+	window->own_count = 0;
+}
+
+/* Page by page. */
+static void add_parts(struct program_replay *program, struct window *window, const struct access *access, process_id process,
+                      unsigned cpu)
+{
+	struct access part = *access;
+	for (uint32_t left = access->bytes; left > 0; left -= part.bytes) {
+		uint64_t room = PAGE_SIZE - part.address % PAGE_SIZE;
+		part.bytes = left < room ? left : (uint32_t)room;
+		if (window->own_count == PROCESS_RUN_MAX)
+			make_own(program, window, process, cpu);
+		window->own[window->own_count++] = part;
+		part.address += part.bytes;
+	}
 }
 
 bool program_run(struct program_replay *program, const struct op *op, const process_id threads[], struct error *error)
 {
-	struct access window[PROCESS_RUN_MAX];
-	uint64_t now_ns = program->steps->now_ns;
-	if (!read_window(program, window, op->bytes_req, error))
+	struct window window;
+	if (!read_window(program, &window, op->bytes_req, error))
 		return false;
-	for (unsigned cpu = 0; cpu < op->bytes_alloc; cpu++) {
-		for (uint32_t index = 0; index < op->bytes_req; index++) {
-			if (window[index].cpu % program->cpus != cpu)
-				continue;
-			program->steps->now_ns = now_ns + index;
-			make(program, &window[index], threads[cpu], cpu);
-		}
-		pay(program, cpu, JOB_ACCESSES, program->steps);
+	window.own_count = 0;
+	if (window.is_plain)
+		make(program, window.at, window.count, threads[0], 0);
+	for (unsigned cpu = 0; cpu < op->bytes_alloc && !window.is_plain; cpu++) {
+		for (uint32_t index = 0; index < window.count; index++)
+			if (window.at[index].cpu == cpu)
+				add_parts(program, &window, &window.at[index], threads[cpu], cpu);
+		make_own(program, &window, threads[cpu], cpu);
 	}
+	/* They are many, and nobody else comes first: what they took need not be kept. */
+	if (program->machine && program->cpus == 1)
+		machine_wait_for(program->machine, 0);
 	return true;
 }

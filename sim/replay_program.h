@@ -11,7 +11,8 @@
  * Where there are several threads, the accesses of one op are decided thread by thread. A fault waits until the core of the last
  * one has paid for it, so that page tables change in the order of the decisions.
  *
- * A prefetch never faults; accesses that find no memory are counted and left out.
+ * A prefetch never faults; accesses that find no memory are counted and left out. MODEL: one that lies on two pages is two
+ * accesses, one on each.
  */
 #ifndef SIM_REPLAY_PROGRAM_H
 #define SIM_REPLAY_PROGRAM_H
@@ -22,9 +23,9 @@
 #include "sim/trace.h"
 
 struct program_counters {
-	uint64_t accesses; /* those left out too; parts on two pages are one */
-	uint64_t faulted;  /* of them, those that took a fault */
-	uint64_t left_out; /* of them, those for which there was no memory */
+	uint64_t accesses; /* those left out too */
+	uint64_t faults;   /* that they took */
+	uint64_t left_out; /* parts of them, of one page each, for which there was no memory */
 };
 
 extern const struct metric program_metrics[];

@@ -19,12 +19,21 @@ void steps_release(struct steps *steps)
 	*steps = (struct steps){0};
 }
 
+void steps_reserve(struct steps *steps, uint32_t count)
+{
+	uint32_t capacity = steps->capacity ? steps->capacity : 64;
+	while (capacity - steps->count < count)
+		capacity *= 2;
+	if (capacity == steps->capacity)
+		return;
+	steps->at = xrealloc(steps->at, capacity * sizeof *steps->at);
+	steps->capacity = capacity;
+}
+
 void steps_append(struct steps *steps, enum step_kind kind, uint64_t address, uint32_t bytes)
 {
-	if (steps->count == steps->capacity) {
-		steps->capacity = steps->capacity ? 2 * steps->capacity : 64;
-		steps->at = xrealloc(steps->at, steps->capacity * sizeof *steps->at);
-	}
+	if (steps->count == steps->capacity)
+		steps_reserve(steps, 1);
 	struct step *step = &steps->at[steps->count++];
 	step->address = address;
 	step->bytes = bytes;

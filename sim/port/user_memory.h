@@ -105,6 +105,15 @@ struct user_touch {
 	enum access_kind kind; /* ACCESS_LOAD, ACCESS_STORE or ACCESS_CODE */
 };
 
+/* A run of a program's accesses. */
+struct user_run {
+	uint32_t instructions; /* that go before each access that is no fetch */
+	/* Of the last access made: */
+	enum user_result result;
+	bool faulted;
+	uint32_t before; /* steps there were before it */
+};
+
 /* Of a process's address space; pages of 4 KiB. */
 struct process_view {
 	uint64_t areas, area_pages;
@@ -235,10 +244,11 @@ struct user_memory_ops {
 	enum user_result (*touch)(struct user_memory *, process_id, const struct user_touch *, unsigned cpu);
 
 	/*
-	 * Makes one access of a program, with the fault it takes: a load, a store, a load and a store, or the fetch of an
-	 * instruction, none of whose bytes lies beyond its page. *faulted: its steps are more than its own.
+	 * Makes accesses of a program, one after the other, up to and with the first one that faults, or that is not made.
+	 * Returns how many there were, 1 and more. Each is a load, a store, both, a fetch or a prefetch (which never faults), and
+	 * none of its bytes lies beyond its page.
 	 */
-	enum user_result (*access)(struct user_memory *, process_id, const struct access *, bool *faulted, unsigned cpu);
+	size_t (*run)(struct user_memory *, process_id, const struct access *, size_t count, struct user_run *, unsigned cpu);
 
 	/* The CPU goes on with this process; PROCESS_NONE: with a kernel thread or nothing (lazy TLB). */
 	void (*switch_to)(struct user_memory *, process_id, unsigned cpu);
@@ -368,26 +378,49 @@ static inline enum user_result user_touch(struct user_memory *users, process_id 
 	return users->ops->touch(users, process, touch, cpu);
 }
 
-static inline enum user_result user_make_access(struct user_memory *users, process_id process, const struct access *access,
-                                                bool *faulted, unsigned cpu)
+static inline size_t user_run(struct user_memory *users, process_id process, const struct access *accesses, size_t count,
+                              struct user_run *run, unsigned cpu)
 {
-	SIM_ASSERT(cpu < CPUS_MAX && access->kind <= ACCESS_MODIFY);
-	SIM_ASSERT(access->bytes > 0 && access->bytes <= PAGE_SIZE - access->address % PAGE_SIZE);
-	*faulted = false;
-	return users->ops->access(users, process, access, faulted, cpu);
+	SIM_ASSERT(cpu < CPUS_MAX && count > 0);
+	run->result = USER_OK;
+	run->faulted = false;
+	size_t made = users->ops->run(users, process, accesses, count, run, cpu);
+	SIM_ASSERT(made > 0 && made <= count);
+	SIM_ASSERT(made == count || run->faulted || run->result != USER_OK);
+	return made;
 }
 
-/* The steps of an access to where its byte lies, for models: nothing else. */
-static inline void user_access_steps(struct steps *steps, const struct access *access, vaddr at)
+/*
+ * For models: the steps of one of a run's accesses to where its byte lies, behind its instructions. There is room for
+ * USER_ACCESS_STEPS (steps_reserve()).
+ */
+#define USER_ACCESS_STEPS 3u
+static inline void user_access_steps(struct steps *steps, const struct user_run *run, const struct access *access, vaddr at)
 {
-	if (access->kind == ACCESS_CODE)
-		step_fetch(steps, at, access->bytes);
-	if (access->kind == ACCESS_LOAD || access->kind == ACCESS_MODIFY)
-		step_read(steps, at, access->bytes);
-	if (access->kind == ACCESS_MODIFY)
-		step_use(steps);
-	if (access->kind == ACCESS_STORE || access->kind == ACCESS_MODIFY)
-		step_write(steps, at, access->bytes);
+	uint32_t before = access->kind == ACCESS_CODE ? 0 : run->instructions;
+	if (!steps->recording)
+		return;
+	if (before > UINT8_MAX) {
+		steps_put(steps, STEP_SPEND, 0, before, 0);
+		before = 0;
+	}
+	switch ((enum access_kind)access->kind) {
+	case ACCESS_CODE:
+		steps_put(steps, STEP_FETCH, at.addr, access->bytes, 0);
+		break;
+	case ACCESS_STORE:
+		steps_put(steps, STEP_WRITE, at.addr, access->bytes, before);
+		break;
+	case ACCESS_MODIFY:
+		steps_put(steps, STEP_READ, at.addr, access->bytes, before);
+		steps_put(steps, STEP_WRITE, at.addr, access->bytes, 0)->uses = true;
+		break;
+	case ACCESS_PREFETCH:
+		steps_put(steps, STEP_PREFETCH, at.addr, 1, before);
+		break;
+	default:
+		steps_put(steps, STEP_READ, at.addr, access->bytes, before);
+	}
 }
 
 static inline void user_switch(struct user_memory *users, process_id process, unsigned cpu)
