@@ -386,8 +386,9 @@ static pfn file_page(struct ideal *ideal, uint32_t file, uint64_t index, unsigne
 	const struct file_pages *files = &ideal->port.files;
 	if (!files->find)
 		return kept_page(ideal, file, index, cpu);
-	pfn frame = files->find(files->context, file, index, cpu);
-	return frame.nr != UINT32_MAX ? frame : files->read(files->context, file, index, cpu);
+	bool again; /* nobody holds mmap_lock */
+	pfn frame = files->find(files->context, file, index, cpu, &again);
+	return frame.nr != UINT32_MAX ? frame : files->read(files->context, file, index, cpu, &again);
 }
 
 static uint64_t index_in(const struct ideal_area *area, uint64_t page)

@@ -43,6 +43,14 @@ static const struct metric mm_metrics[] = {
         METRIC(struct mm_counters, faults_no_memory, "1", "Of them, those for which there was no memory"),
         METRIC(struct mm_counters, faults_wrong, "1", "Of them, those outside of all areas or against their rights"),
         METRIC(struct mm_counters, faults_major, "1", "Pages of files that a fault read in (pgmajfault)"),
+        METRIC(struct mm_counters, faults_again, "1",
+               "Faults on a file that let go of mmap_lock to wait or to read ahead, and were made once more: pgfault has them "
+               "twice"),
+        METRIC(struct mm_counters, around_faults, "1", "Read faults that looked for pages round theirs (do_fault_around)"),
+        METRIC(struct mm_counters, around_found, "pages", "Pages in memory that they found, their own among them"),
+        METRIC(struct mm_counters, around_own, "pages", "Of them, those that were asked for"),
+        METRIC(struct mm_counters, around_mapped, "pages", "Of them, those mapped beside, for which nobody need fault"),
+        METRIC(struct mm_counters, around_there, "pages", "Of them, those whose entry was in use"),
         METRIC(struct mm_counters, touched_pages, "1", "Pages that touches came by, each time counted"),
         METRIC(struct mm_counters, pages_zeroed, "pages", "Zeroed for faults"),
         METRIC(struct mm_counters, pages_copied, "pages", "Copied for faults"),
@@ -487,6 +495,9 @@ struct user_memory *user_memory_mm_create(const struct user_memory_wiring *wirin
 	set_halves(mm);
 	/* 64 bits only (X86_FEATURE_PCID is cleared on 32). */
 	mm->pcid = settings->kernel.pcid && mm->mode->sign_extended;
+	mm->around_pages = 1;
+	while (2ull * mm->around_pages * PAGE_SIZE <= settings->kernel.fault_around_bytes)
+		mm->around_pages *= 2;
 	mm->huge_pages =
 	        settings->kernel.thp == THP_ALWAYS && settings->kernel.transparent_hugepage && huge_level(mm) < mm->mode->levels;
 	khugepaged_init(mm, &settings->kernel.khugepaged);

@@ -113,13 +113,19 @@ struct process_view {
 
 /*
  * Where pages of files come from; the owner of the page cache fills it in. Both return a frame that stays the cache's: it is not
- * given back to the page allocator while a mapping is told of and not taken back.
+ * given back to the page allocator while a mapping is told of and not taken back. *again: a kernel let go of mmap_lock for it, as
+ * it waited for a device or read ahead, and makes the fault once more (VM_FAULT_RETRY).
  */
 struct file_pages {
 	/* The frame of page `index` of a file, PFN_NONE if it is not cached (filemap_get_folio()). */
-	pfn (*find)(void *context, uint32_t file, uint64_t index, unsigned cpu);
+	pfn (*find)(void *context, uint32_t file, uint64_t index, unsigned cpu, bool *again);
 	/* Reads it in: takes a frame, fills it, and writes down the steps of that. PFN_NONE: no memory (filemap_fault()). */
-	pfn (*read)(void *context, uint32_t file, uint64_t index, unsigned cpu);
+	pfn (*read)(void *context, uint32_t file, uint64_t index, unsigned cpu, bool *again);
+	/*
+	 * The next page that a read fault near it maps as well, at *index or behind it, up to `last`: one that is cached, whole,
+	 * and marked for no read-ahead (next_uptodate_page()). *index: its place. PFN_NONE: there is none.
+	 */
+	pfn (*next)(void *context, uint32_t file, uint64_t *index, uint64_t last, unsigned cpu);
 	/* The fault that asked for the frame is over; until then it stays (folio_put()). */
 	void (*put)(void *context, pfn, unsigned cpu);
 	/* An area shows so many pages of the file, from its beginning on: it has as many at least. NULL: nobody asks. */
