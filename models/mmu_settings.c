@@ -223,7 +223,7 @@ static bool make_tlbs(struct mmus *mmus, const struct settings *settings, struct
 bool mmus_create(struct mmus *mmus, const struct settings *settings, unsigned cpus, struct error *error)
 {
 	*mmus = (struct mmus){.cpus = cpus, .controls = paging_controls_of(settings)};
-	const struct translation_model *model = translation_model(settings->machine.paging, error);
+	const struct translation_model *model = translation_model(settings_paging(settings), error);
 	if (!model)
 		return false;
 	mmus->mode = model->ops;

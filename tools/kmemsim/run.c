@@ -369,7 +369,7 @@ static bool make_areas(struct parts *parts, struct error *error)
 /* The paging mode of processes' tables; where nothing is translated, the usual one of the architecture. */
 static const struct translation_ops *mode_of_processes(const struct settings *settings, struct error *error)
 {
-	const struct translation_model *model = translation_model(settings->machine.paging, error);
+	const struct translation_model *model = translation_model(settings_paging(settings), error);
 	if (model && model->ops->levels == 0)
 		model = translation_model(settings->machine.architecture == ARCHITECTURE_X86_32 ? "x86_pae" : "x86_4level",
 		                          error);
@@ -427,8 +427,10 @@ static bool make_models(struct parts *parts, struct error *error)
 	                                             .mapper = parts->mapper,
 	                                             .seed = settings->seed};
 	parts->pages = parts->start.path ? start_state_pages(&parts->start, &wiring, error) : page_model->create(&wiring, error);
-	if (!parts->pages)
+	if (!parts->pages) {
+		recorded_blame_cpus(parts->trace, settings, error);
 		return false;
+	}
 	const struct object_allocator_wiring above = {.settings = settings,
 	                                              .pages = parts->pages,
 	                                              .layout = &parts->layout,
