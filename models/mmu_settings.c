@@ -20,7 +20,7 @@
 
 const struct translation_ops *mode_of_processes(const struct settings *settings, struct error *error)
 {
-	const struct translation_model *model = translation_model(settings->machine.paging, error);
+	const struct translation_model *model = translation_model(settings_paging(settings), error);
 	if (model && model->ops->levels == 0)
 		model = translation_model(settings->machine.architecture == ARCHITECTURE_X86_32 ? "x86_pae" : "x86_4level",
 		                          error);
@@ -232,7 +232,7 @@ static bool make_tlbs(struct mmus *mmus, const struct settings *settings, struct
 bool mmus_create(struct mmus *mmus, const struct settings *settings, unsigned cpus, struct error *error)
 {
 	*mmus = (struct mmus){.cpus = cpus, .controls = paging_controls_of(settings)};
-	const struct translation_model *model = translation_model(settings->machine.paging, error);
+	const struct translation_model *model = translation_model(settings_paging(settings), error);
 	if (!model)
 		return false;
 	mmus->mode = model->ops;

@@ -1711,6 +1711,7 @@ static bool replay_op(struct replay *replay, const struct op *op, const struct o
 		return false;
 	if (op->time_ns > replay->time_ns)
 		replay->time_ns = op->time_ns;
+	/* MODEL: a machine of fewer CPUs than the recorded one does the same in the same order, several CPUs' work on one. */
 	unsigned cpu = op->cpu < replay->config.cpus ? op->cpu : op->cpu % replay->config.cpus;
 	struct machine *machine = replay->parts.machine;
 	if (machine && !replay->config.asap)

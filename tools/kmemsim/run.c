@@ -429,8 +429,10 @@ static bool make_models(struct parts *parts, struct error *error)
 	                                             .mapper = parts->mapper,
 	                                             .seed = settings->seed};
 	parts->pages = parts->start.path ? start_state_pages(&parts->start, &wiring, error) : page_model->create(&wiring, error);
-	if (!parts->pages)
+	if (!parts->pages) {
+		recorded_blame_cpus(parts->trace, settings, error);
 		return false;
+	}
 	const struct object_allocator_wiring above = {.settings = settings,
 	                                              .pages = parts->pages,
 	                                              .layout = &parts->layout,
