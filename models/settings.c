@@ -65,7 +65,9 @@ static const char *const topology_names[] = {
         [TOPOLOGY_NONE] = "none", [TOPOLOGY_RING] = "ring", [TOPOLOGY_MESH] = "mesh", [TOPOLOGY_TABLE] = "table", NULL};
 static const char *const walk_prefetch_names[] = {[WALK_PREFETCH_NONE] = "none", [WALK_PREFETCH_NEXT_PAGE] = "next_page", NULL};
 static const char *const address_space_names[] = {
-        [PAGES_SMALL] = "small", [PAGES_TRANSPARENT_HUGE] = "thp", [PAGES_OF_KERNEL] = "kernel", NULL};
+        [PAGES_SMALL] = "small",       [PAGES_TRANSPARENT_HUGE] = "thp",
+        [PAGES_OF_KERNEL] = "kernel", [PAGES_OF_PROCESS] = "process",
+        NULL};
 static const char *const page_policy_names[] = {[DRAM_PAGE_OPEN] = "open", [DRAM_PAGE_CLOSED] = "closed", NULL};
 static const char *const on_error_names[] = {[ON_ERROR_COUNT] = "count", [ON_ERROR_STOP] = "stop", NULL};
 
@@ -133,8 +135,8 @@ static const struct setting table[] = {
          .default_text = "small",
          .help = "Pages that accesses get at first touch: small: 4 KiB; thp: 2 MiB where the page allocator has them, else 4 "
                  "KiB; "
-                 "kernel: accesses are the kernel's own, through its map (machine.paging: ideal: none, addresses stay as they "
-                 "are)",
+                 "kernel: accesses are the kernel's own, through its map; process: those of a process of the kernel, with its "
+                 "faults, reclaim and swap (machine.paging: ideal: none, addresses stay as they are)",
          .source = "transparent hugepages set to madvise, as in Debian: programs that do not ask get 4 KiB",
          AT(address_space)},
         {.key = "start",
