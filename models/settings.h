@@ -81,7 +81,7 @@ struct machine_settings {
 	uint32_t caches_count;
 	uint32_t tlbs_count;
 	char **tlbs;                    /* machine.tlbs: lines (models/tlb_settings.h) */
-	char *paging;                   /* machine.paging: name in the translation port */
+	char *paging;                   /* machine.paging: name in the translation port, or PAGING_AUTO: see settings_paging() */
 	char *virtualized;              /* machine.virtualized: "off", or the second stage's name in the translation port */
 	char **paging_structure_caches; /* lines (models/tlb_settings.h) */
 	uint32_t paging_structure_caches_count;
@@ -157,6 +157,7 @@ struct kernel_settings {
 	uint32_t swappiness, page_cluster;                 /* vm.swappiness, vm.page-cluster */
 	uint32_t dirty_background_ratio, dirty_ratio;      /* percent */
 	uint64_t read_ahead_bytes;                         /* of files */
+	uint64_t fault_around_bytes;                       /* mapped with a page of a file or of shared memory that is read */
 	uint32_t reclaim_page_cache, reclaim_slab;         /* percent of memory that reclaim can take back */
 	uint32_t page_struct_bytes;                        /* 64, or 56 */
 	uint32_t percpu_static_bytes;                      /* __per_cpu_end - __per_cpu_start; auto */
@@ -192,7 +193,8 @@ struct cost_settings {
 	uint32_t kmap, kmap_new, kmap_slot, kmap_flush_slot, kmap_drop, kunmap, kmap_local, kunmap_local;
 	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
 	uint32_t vmstat_item;
-	uint32_t fault_entry, fault, fault_anonymous, fault_file, fault_copy, copy_page, unmap_entry, mmap, munmap, tlb_flush;
+	uint32_t fault_entry, fault, fault_anonymous, fault_file, fault_around_page, fault_copy, copy_page, unmap_entry, mmap,
+	        munmap, tlb_flush;
 	uint32_t collapse_range, collapse_entry, collapse;
 	uint32_t fork, fork_area, fork_entry, exec, exit, context_switch, user_access;
 	uint32_t slob_alloc, slob_page, slob_block, slob_new_page, slob_whole_page, slob_free, slob_free_block, slob_free_page;
@@ -246,6 +248,14 @@ struct settings {
 void settings_init(struct settings *settings);
 void settings_release(struct settings *settings);
 void settings_copy(struct settings *to, const struct settings *from);
+
+/* machine.paging that follows from the machine. */
+#define PAGING_AUTO "auto"
+/*
+ * The paging mode's name in the translation port; auto is x86_4level, and on x86-32 x86_32, or x86_pae where memory goes beyond
+ * 4 GiB. Lives as long as the settings.
+ */
+const char *settings_paging(const struct settings *settings);
 
 /* Whether the kernel is an x86-32 one with PAE: entries of 8 bytes, memory beyond 4 GiB. */
 bool settings_are_pae(const struct settings *settings);

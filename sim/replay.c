@@ -10,6 +10,7 @@
 #include "sim/follow_kfree_rcu.h"
 #include "sim/follow_rcu.h"
 #include "sim/replay_process.h"
+#include "sim/replay_program.h"
 #include "sim/space_peaks.h"
 #include "sim/usercopy_caches.h"
 
@@ -97,6 +98,7 @@ struct replay {
 	pfn **mapped; /* by id: pages that an area maps, owned; NULL: the recording has no areas */
 	struct page_maps page_maps;
 	struct space_peaks space_peaks;
+	struct program_replay program;
 	bool follows; /* the page allocator too: */
 	struct follow_pages follow_pages;
 	struct follow_kfree_rcu follow_kfree_rcu;
@@ -435,6 +437,13 @@ struct replay *replay_create(const struct replay_config *config, const struct re
 	page_maps_init(&replay->page_maps, parts->mapper, parts->steps, info->ids);
 	space_peaks_init(&replay->space_peaks, parts->trace);
 	replay->by_call_site = xcalloc(info->call_sites, sizeof *replay->by_call_site);
+	replay->program = (struct program_replay){.accesses = parts->accesses,
+	                                          .users = parts->users,
+	                                          .steps = parts->steps,
+	                                          .machine = parts->machine,
+	                                          .daemons = &replay->config.daemons,
+	                                          .instructions_per_access = config->instructions_per_access,
+	                                          .cpus = config->cpus};
 	replay->time_ns = info->first_ns;
 	replay->sample = (struct tick){config->sample_every_ns, config->sample_every_ns ? info->first_ns : UINT64_MAX};
 	replay->dump = (struct tick){config->dump_every_ns, config->dump_every_ns ? info->first_ns : UINT64_MAX};
@@ -720,6 +729,7 @@ static const char *op_name(uint8_t kind)
 	        [OP_PROCESS_TOUCH] = "touch",
 	        [OP_PROCESS_SWITCH] = "switch",
 	        [OP_PROCESS_LEAVE] = "leave",
+	        [OP_PROCESS_RUN] = "run of a program",
 	        [OP_PAGE_MAP] = "page map",
 	        [OP_PAGE_UNMAP] = "page unmap",
 	        [OP_PAGE_CLEAR] = "page clear",
@@ -1395,6 +1405,38 @@ static bool decide_process(struct replay *replay, const struct op *op, unsigned 
 	return process_done(replay, op, &done, cpu, error);
 }
 
+/* The threads of a program, whose ids follow each other. NULL, or what is wrong with the op. */
+static const char *threads_of(const struct replay *replay, const struct op *op, process_id threads[])
+{
+	if (!replay->parts.accesses)
+		return "it is of a program whose accesses are not here";
+	if (op->bytes_alloc > replay->config.cpus)
+		return "it has more threads than the machine has CPUs";
+	for (uint32_t cpu = 0; cpu < op->bytes_alloc; cpu++) {
+		const struct live *live = &replay->live[op->id + cpu];
+		if (live->state != LIVE_PROCESS && live->state != LIVE_FAILED)
+			return "no process is live under the id of one of its threads";
+		threads[cpu] = live->state == LIVE_FAILED ? PROCESS_NONE : (process_id){(uint32_t)live->address};
+	}
+	return NULL;
+}
+
+static bool run_program(struct replay *replay, const struct op *op, struct error *error)
+{
+	process_id threads[CPUS_MAX];
+	const char *what = threads_of(replay, op, threads);
+	if (what)
+		return wrong_op(replay, op, what, error);
+	if (!program_run(&replay->program, op, threads, error))
+		return false;
+	if (threads[0].nr != UINT32_MAX)
+		space_peaks_op(&replay->space_peaks, replay->parts.users, op, threads[0]);
+	replay->counters.process_ops++;
+	note_users_tick(replay);
+	set_next_tick(replay);
+	return true;
+}
+
 /* Lets the allocators decide one op. false: the run stops here. */
 static bool decide(struct replay *replay, const struct op *op, const struct op *next, unsigned cpu, struct error *error)
 {
@@ -1434,6 +1476,8 @@ static bool decide(struct replay *replay, const struct op *op, const struct op *
 	case OP_PROCESS_SWITCH:
 	case OP_PROCESS_LEAVE:
 		return decide_process(replay, op, cpu, error);
+	case OP_PROCESS_RUN:
+		return run_program(replay, op, error);
 	case OP_MARK:
 		replay->counters.marks++;
 		return true;
@@ -1468,6 +1512,8 @@ static enum job_kind job_of(uint8_t kind)
 		return JOB_PAGE_COPY;
 	case OP_PROCESS_TOUCH:
 		return JOB_TOUCH;
+	case OP_PROCESS_RUN:
+		return JOB_ACCESSES;
 	case OP_PROCESS_SWITCH:
 	case OP_PROCESS_LEAVE:
 		return JOB_SWITCH;
@@ -1501,10 +1547,11 @@ static void run_caller(struct replay *replay, unsigned cpu)
 	core_push(replay->parts.machine, cpu, &about, &(struct steps){.at = &step, .count = 1});
 }
 
-/* Hands the steps of the op just decided to its core. What happened before the recording costs nothing. */
+/* Hands the steps of the op just decided to its core; a program's are handed over access by access. What happened before the
+ * recording costs nothing. */
 static void pay(struct replay *replay, const struct op *op, unsigned cpu)
 {
-	if (op->kind != OP_MARK && op->origin == OP_RECORDED) {
+	if (op->kind != OP_MARK && op->kind != OP_PROCESS_RUN && op->origin == OP_RECORDED) {
 		enum job_kind kind = job_of(op->kind);
 		const struct job_about about = {
 		        .kind = kind, .owner = step_owner(replay, op), .call_site = step_call_site(replay, op)};
@@ -1664,6 +1711,7 @@ static bool replay_op(struct replay *replay, const struct op *op, const struct o
 		return false;
 	if (op->time_ns > replay->time_ns)
 		replay->time_ns = op->time_ns;
+	/* MODEL: a machine of fewer CPUs than the recorded one does the same in the same order, several CPUs' work on one. */
 	unsigned cpu = op->cpu < replay->config.cpus ? op->cpu : op->cpu % replay->config.cpus;
 	struct machine *machine = replay->parts.machine;
 	if (machine && !replay->config.asap)
@@ -1748,6 +1796,11 @@ enum replay_status replay_run(struct replay *replay, const struct progress *prog
 const struct replay_counters *replay_counters(const struct replay *replay)
 {
 	return &replay->counters;
+}
+
+const struct program_counters *replay_program_counters(const struct replay *replay)
+{
+	return replay->parts.accesses ? &replay->program.counters : NULL;
 }
 
 const struct follow_pages_counters *replay_follow_pages(const struct replay *replay)

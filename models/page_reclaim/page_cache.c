@@ -424,20 +424,40 @@ static void read_around(struct page_cache *cache, unsigned cpu, uint32_t number,
 	read_pages(cache, cpu, number, ra->start, ra->size, ra->async_size);
 }
 
-/* do_async_mmap_readahead() */
-static void read_behind(struct page_cache *cache, unsigned cpu, uint32_t number, uint32_t index, uint32_t frame,
+/* do_async_mmap_readahead(); true: the page is marked for it. */
+static bool read_behind(struct page_cache *cache, unsigned cpu, uint32_t number, uint32_t index, uint32_t frame,
                         enum file_advice advice)
 {
 	struct page_lru *lru = cache->lru;
 	struct read_ahead *ra = &file_at(cache, number)->ra;
 	if (advice == FILE_RANDOM || !lru->spec.read_ahead_pages)
-		return;
+		return false;
 	ra->mmap_miss -= ra->mmap_miss > 0;
 	/* Of a dirty page the mark is reclaim's. */
 	if ((page_of(lru, frame)->marks & (PG_READAHEAD | PG_DIRTY)) != PG_READAHEAD)
-		return;
+		return false;
 	lru->frames[frame].marks &= (uint16_t)~PG_READAHEAD;
 	read_on_demand(cache, cpu, number, index, true);
+	return true;
+}
+
+/* Locked, and not uptodate. */
+static bool is_being_read(const struct page_lru *lru, unsigned cpu, uint32_t frame)
+{
+	return lru->frames[frame].ready_ns > page_lru_now(lru, cpu);
+}
+
+uint32_t page_cache_next(struct page_cache *cache, unsigned cpu, uint32_t number, uint32_t *index, uint32_t last)
+{
+	struct cached_file *file = file_at(cache, number);
+	for (; *index <= last && *index < file->pages; ++*index) {
+		uint32_t frame = page_cache_find(cache, number, *index);
+		if (frame == PAGE_NONE || page_has(cache->lru, frame, PG_READAHEAD) || is_being_read(cache->lru, cpu, frame))
+			continue;
+		file->ra.mmap_miss -= file->ra.mmap_miss > 0;
+		return frame;
+	}
+	return PAGE_NONE;
 }
 
 enum file_fault_result page_cache_fault(struct page_cache *cache, unsigned cpu, uint32_t file, uint32_t index,
@@ -450,7 +470,9 @@ enum file_fault_result page_cache_fault(struct page_cache *cache, unsigned cpu, 
 	*frame = page_cache_find(cache, file, index);
 	if (*frame != PAGE_NONE) {
 		page_lru_pin(lru, *frame);
-		read_behind(cache, cpu, file, index, *frame, advice);
+		bool reads = read_behind(cache, cpu, file, index, *frame, advice);
+		if (reads || is_being_read(lru, cpu, *frame))
+			result = FILE_FAULT_AGAIN;
 	} else {
 		lru->counters.pgmajfault++;
 		result = FILE_FAULT_MAJOR;

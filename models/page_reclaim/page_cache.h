@@ -5,7 +5,8 @@
  * A file is a number and a length. A fault that finds its page reads on behind it where a page is marked for that; one that does
  * not reads what lies around it, and waits for the disk. An evicted page leaves its shadow in its place.
  *
- * Source: mm/filemap.c of Linux 6.1: filemap_fault, do_sync_mmap_readahead, do_async_mmap_readahead, filemap_add_folio;
+ * Source: mm/filemap.c of Linux 6.1: filemap_fault, do_sync_mmap_readahead, do_async_mmap_readahead, filemap_add_folio,
+ * next_uptodate_page, filemap_map_pages;
  * mm/readahead.c: page_cache_ra_unbounded, do_page_cache_ra, ondemand_readahead, get_init_ra_size, get_next_ra_size,
  * try_context_readahead, page_cache_async_ra, page_cache_sync_ra; mm/page-writeback.c: domain_dirty_limits,
  * balance_dirty_pages; fs/fs-writeback.c: wb_do_writeback.
@@ -43,11 +44,17 @@ void page_cache_remove_file(struct page_cache *cache, unsigned cpu, uint32_t fil
 /* PAGE_NONE: not in memory. */
 uint32_t page_cache_find(const struct page_cache *cache, uint32_t file, uint32_t index);
 
-enum file_fault_result { FILE_FAULT_MINOR, FILE_FAULT_MAJOR, FILE_FAULT_NO_MEMORY, FILE_FAULT_BEYOND_END };
+/* AGAIN: the page was in memory, but on its way, or more was read behind it: mmap_lock was dropped, as it is for MAJOR. */
+enum file_fault_result { FILE_FAULT_MINOR, FILE_FAULT_AGAIN, FILE_FAULT_MAJOR, FILE_FAULT_NO_MEMORY, FILE_FAULT_BEYOND_END };
 
 /* filemap_fault(): the page comes into memory if it is not there, the CPU waits for it, and *frame is pinned. */
 enum file_fault_result page_cache_fault(struct page_cache *cache, unsigned cpu, uint32_t file, uint32_t index,
                                         enum file_advice advice, uint32_t *frame);
+/*
+ * next_uptodate_page(): the first page from *index on, up to `last`, that may be mapped beside the one that a fault asks for: it
+ * is whole, and bears no mark. It tells against reading around faults (mmap_miss). *index: its place; PAGE_NONE: there is none.
+ */
+uint32_t page_cache_next(struct page_cache *cache, unsigned cpu, uint32_t file, uint32_t *index, uint32_t last);
 
 /* The page has been written to. The CPU may have to wait (balance_dirty_pages). */
 void page_cache_set_dirty(struct page_cache *cache, unsigned cpu, uint32_t frame);

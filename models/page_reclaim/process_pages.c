@@ -244,27 +244,41 @@ static uint32_t number_in_cache(const struct process_pages *kept, uint32_t file)
 }
 
 /* The frame is pinned until put(). Beyond what the cache holds of a file there is no page: as if there were no memory. */
-static pfn fault_in(struct process_pages *kept, uint32_t file, uint64_t index, unsigned cpu)
+static pfn fault_in(struct process_pages *kept, uint32_t file, uint64_t index, unsigned cpu, bool *again)
 {
 	uint32_t frame;
-	if (index >= CACHED_FILE_PAGES_MAX || page_cache_fault(lru_at(kept, cpu)->cache, cpu, number_in_cache(kept, file),
-	                                                       (uint32_t)index, FILE_NORMAL, &frame) > FILE_FAULT_MAJOR)
+	if (index >= CACHED_FILE_PAGES_MAX)
 		return PFN_NONE;
-	return pfn_of(frame);
+	struct page_cache *cache = lru_at(kept, cpu)->cache;
+	enum file_fault_result result =
+	        page_cache_fault(cache, cpu, number_in_cache(kept, file), (uint32_t)index, FILE_NORMAL, &frame);
+	*again = result != FILE_FAULT_MINOR;
+	return result <= FILE_FAULT_MAJOR ? pfn_of(frame) : PFN_NONE;
 }
 
-static pfn find(void *context, uint32_t file, uint64_t index, unsigned cpu)
+static pfn find(void *context, uint32_t file, uint64_t index, unsigned cpu, bool *again)
 {
 	struct process_pages *kept = context;
 	if (index >= CACHED_FILE_PAGES_MAX ||
 	    page_cache_find(kept->lru->cache, number_in_cache(kept, file), (uint32_t)index) == PAGE_NONE)
 		return PFN_NONE;
-	return fault_in(kept, file, index, cpu);
+	return fault_in(kept, file, index, cpu, again);
 }
 
-static pfn read_in(void *context, uint32_t file, uint64_t index, unsigned cpu)
+static pfn read_in(void *context, uint32_t file, uint64_t index, unsigned cpu, bool *again)
 {
-	return fault_in(context, file, index, cpu);
+	return fault_in(context, file, index, cpu, again);
+}
+
+static pfn next(void *context, uint32_t file, uint64_t *index, uint64_t last, unsigned cpu)
+{
+	struct process_pages *kept = context;
+	if (*index >= CACHED_FILE_PAGES_MAX)
+		return PFN_NONE;
+	uint32_t at = (uint32_t)*index, end = last < CACHED_FILE_PAGES_MAX ? (uint32_t)last : CACHED_FILE_PAGES_MAX;
+	uint32_t frame = page_cache_next(lru_at(kept, cpu)->cache, cpu, number_in_cache(kept, file), &at, end);
+	*index = at;
+	return frame == PAGE_NONE ? PFN_NONE : pfn_of(frame);
 }
 
 static void put(void *context, pfn frame, unsigned cpu)
@@ -335,8 +349,8 @@ struct process_pages *process_pages_create(const struct settings *settings, stru
 	                                       .check = check,
 	                                       .swap_pages = swap_total_slots(&kept->lru->swap),
 	                                       .context = kept};
-	users->files =
-	        (struct file_pages){.find = find, .read = read_in, .put = put, .shown = shown, .used = used, .context = kept};
+	users->files = (struct file_pages){
+	        .find = find, .read = read_in, .next = next, .put = put, .shown = shown, .used = used, .context = kept};
 	return kept;
 }
 

@@ -118,6 +118,9 @@ static void check_counters(const struct mm *mm)
 	                                       counters->faults_made_writable + counters->faults_swapped + counters->faults_huge +
 	                                       counters->faults_huge_zero + counters->faults_huge_reused +
 	                                       counters->faults_retried + counters->faults_no_memory + counters->faults_wrong);
+	SIM_ASSERT(counters->around_found == counters->around_own + counters->around_mapped + counters->around_there);
+	SIM_ASSERT(counters->around_own <= counters->around_faults && counters->faults_again <= counters->faults);
+	SIM_ASSERT(counters->around_found <= counters->around_faults * mm->around_pages);
 	SIM_ASSERT(counters->areas_made == counters->areas_gone + counters->live_areas);
 	SIM_ASSERT(counters->processes_created + counters->processes_forked + counters->threads_created ==
 	           counters->exits + mm->port.live_processes);

@@ -2,17 +2,20 @@
  *
  * fault.c - accesses of a process to a page, and the faults that let them go on (interface: mm.h).
  *
- *   no entry      anonymous   read: the zero page; write: a page of zeroes          do_anonymous_page()
- *                 file        read: the cache's page; private and written: a copy   do_read_fault(), do_cow_fault(),
- * do_shared_fault() shared      a page of the common ones, of zeroes when new         shmem_fault() swapped     back in
- * do_swap_page() not writable  anonymous   the only user takes it as it is, else a copy          do_wp_page(), wp_page_copy(),
- * wp_page_reuse() zero page, private file   a copy shared      made writable wp_page_shared()
+ *   no entry      anonymous      read: the zero page; write: a page of zeroes     do_anonymous_page()
+ *                 file           read: the cache's page, and others round it      do_read_fault()
+ *                                written, private: a copy; shared: that page      do_cow_fault(), do_shared_fault()
+ *                 shared         a page of the common ones, of zeroes when new    shmem_fault()
+ *                 swapped        back in                                          do_swap_page()
+ *   not writable  anonymous      the only user takes it as it is, else a copy     do_wp_page(), wp_page_copy()
+ *                 zero page, private file   a copy                                wp_page_copy()
+ *                 shared         made writable                                    wp_page_shared()
  *
  * Source: Linux 6.1 mm/memory.c (functions above, handle_mm_fault(), zap_pte_range()), arch/x86/mm/fault.c
  * (do_user_addr_fault()), mm/rmap.c (page_add_new_anon_rmap(), page_remove_rmap()).
- * MODEL: do_fault_around() is left out: each page of a file that is touched is a fault, where a kernel maps up to 16 cached
- * neighbours with it. MODEL: a file's page is dirty from its first write on; a kernel write-protects it again after writing it
- * out. MODEL: dirty and accessed bits are set here, too, where the access is decided.
+ * MODEL: a fault that is made once more (VM_FAULT_RETRY) finds the page that it waited for. MODEL: a file's page is dirty from
+ * its first write on; a kernel write-protects it again after writing it out. MODEL: dirty and accessed bits are set here, too,
+ * where the access is decided.
  */
 #include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
@@ -317,15 +320,17 @@ static void copy_page(struct mm *mm, pfn from, pfn to, unsigned cpu)
 }
 
 /* The page of a file, from who keeps them. */
-static pfn file_page(struct fault *fault, uint64_t index)
+static pfn file_page(struct fault *fault, uint64_t index, bool *again)
 {
 	struct mm *mm = fault->mm;
 	const struct file_pages *files = &mm->port.files;
 	uint32_t file = fault->area->file;
-	pfn frame = files->find ? files->find(files->context, file, index, fault->cpu) : mm_kept_find(mm, file, index);
+	unsigned cpu = fault->cpu;
+	*again = false;
+	pfn frame = files->find ? files->find(files->context, file, index, cpu, again) : mm_kept_find(mm, file, index);
 	if (frame.nr != UINT32_MAX)
 		return frame;
-	frame = files->read ? files->read(files->context, file, index, fault->cpu) : mm_kept_read(mm, file, index, fault->cpu);
+	frame = files->read ? files->read(files->context, file, index, cpu, again) : mm_kept_read(mm, file, index, cpu);
 	mm->counters.faults_major += frame.nr != UINT32_MAX;
 	return frame;
 }
@@ -337,9 +342,15 @@ static void put_file_page(const struct fault *fault, pfn frame)
 		files->put(files->context, frame, fault->cpu);
 }
 
-static uint64_t index_in(const struct area *area, uint64_t linear)
+void page_is_of_file(struct mm *mm, pfn frame, uint32_t file, uint64_t index)
 {
-	return area->first_page + ((linear - area->start) >> PAGE_SHIFT);
+	if (mm->page[frame.nr].map_count == 0)
+		mm->page[frame.nr] = (struct mapped_page){.kind = MAPPED_FILE, .place = index, .file = file};
+}
+
+static bool look_around(struct fault *fault)
+{
+	return !fault->write && fault_around(fault->mm, fault->space, fault->area, &fault->entry, fault->linear, fault->cpu);
 }
 
 /* A private page with the contents of a file's. */
@@ -359,24 +370,64 @@ static enum user_result copy_of_file(struct fault *fault, pfn from)
 	return USER_OK;
 }
 
+static void look_up_area(const struct fault *fault)
+{
+	struct mm *mm = fault->mm;
+	lock_space(mm, fault->space, false);
+	if (fault->space->nodes_count)
+		step_read(mm->steps, fault->space->nodes[0].at, 64);
+	if (fault->area)
+		read_field(mm, &fault->area->object, VMA_START);
+}
+
+/* mmap_lock was dropped while the device read (FAULT_FLAG_TRIED): the same way once more, up to the entry. */
+static void begin_again(struct fault *fault)
+{
+	struct mm *mm = fault->mm;
+	mm->counters.faults_again++;
+	unlock_space(mm, fault->space, false);
+	step_run(mm->steps, CODE_FAULT, mm->cost.fault);
+	look_up_area(fault);
+	bool found = tables_entry(mm, fault->space, fault->linear, 0, false, fault->cpu, &fault->entry);
+	SIM_ASSERT(found && fault->entry.level == 0);
+	entry_read(mm, &fault->entry);
+	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
+}
+
+/* finish_fault() of a page that the caller has pinned. */
+static void map_file_page(struct fault *fault, pfn frame, uint64_t index)
+{
+	struct mm *mm = fault->mm;
+	/* find_get_page() takes a reference, the entry keeps it. */
+	step_atomic(mm->steps, page_field(mm, frame, PAGE_REFCOUNT), 4);
+	page_is_of_file(mm, frame, fault->area->file, index);
+	set_entry(fault, frame, area_word(fault->area, frame, fault->write));
+}
+
 static enum user_result of_file(struct fault *fault)
 {
 	struct mm *mm = fault->mm;
-	uint64_t index = index_in(fault->area, fault->linear);
+	uint64_t index = area_page(fault->area, fault->linear);
+	bool again, mapped = false;
 	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
-	pfn frame = file_page(fault, index);
+	if (look_around(fault)) {
+		mm->counters.faults_file++;
+		return USER_OK;
+	}
+	pfn frame = file_page(fault, index, &again);
 	if (frame.nr == UINT32_MAX)
 		return no_memory(fault);
+	if (again) {
+		begin_again(fault);
+		mapped = look_around(fault);
+	}
 	if (fault->write && fault->area->kind == USER_FILE_PRIVATE) {
 		enum user_result copied = copy_of_file(fault, frame);
 		put_file_page(fault, frame);
 		return copied;
 	}
-	/* find_get_page() takes a reference, the entry keeps it. */
-	step_atomic(mm->steps, page_field(mm, frame, PAGE_REFCOUNT), 4);
-	if (mm->page[frame.nr].map_count == 0)
-		mm->page[frame.nr] = (struct mapped_page){.kind = MAPPED_FILE, .place = index, .file = fault->area->file};
-	set_entry(fault, frame, area_word(fault->area, frame, fault->write));
+	if (!mapped)
+		map_file_page(fault, frame, index);
 	put_file_page(fault, frame);
 	mm->counters.faults_file++;
 	return USER_OK;
@@ -402,9 +453,13 @@ static enum user_result of_shared(struct fault *fault)
 {
 	struct mm *mm = fault->mm;
 	struct shared *shared = fault->area->shared;
-	uint64_t index = index_in(fault->area, fault->linear);
+	uint64_t index = area_page(fault->area, fault->linear);
 	SIM_ASSERT(index < shared->pages);
 	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
+	if (look_around(fault)) {
+		mm->counters.faults_shared++;
+		return USER_OK;
+	}
 	if (!shared->frames[index] || shared->frames[index] & SHARED_SWAPPED) {
 		pfn made = make_shared_page(fault, shared->frames[index]);
 		if (made.nr == UINT32_MAX)
@@ -628,12 +683,8 @@ static enum user_result page_fault(struct mm *mm, struct space *space, struct ar
 	                      .cpu = cpu};
 	mm->counters.faults++;
 	step_run(mm->steps, CODE_FAULT, mm->cost.fault_entry + mm->cost.fault);
-	lock_space(mm, space, false);
-	if (space->nodes_count)
-		step_read(mm->steps, space->nodes[0].at, 64);
+	look_up_area(&fault);
 	enum user_result result = USER_NO_AREA;
-	if (area)
-		read_field(mm, &area->object, VMA_START);
 	if (area && may(area, kind))
 		result = handle(&fault);
 	else
@@ -642,20 +693,6 @@ static enum user_result page_fault(struct mm *mm, struct space *space, struct ar
 		result = USER_NO_RIGHT;
 	unlock_space(mm, space, false);
 	return result;
-}
-
-/* Whether the processor lets the access through as the tables are. */
-static bool is_allowed(uint64_t word, enum access_kind kind)
-{
-	if (!(word & WORD_PRESENT) || (kind == ACCESS_STORE && !(word & WORD_WRITE)))
-		return false;
-	return kind != ACCESS_CODE || word & WORD_EXECUTE;
-}
-
-/* What the processor marks. */
-static void mark_used(const struct entry *entry, enum access_kind kind)
-{
-	entry->table->word[entry->index] |= kind == ACCESS_STORE ? WORD_ACCESSED | WORD_DIRTY : WORD_ACCESSED;
 }
 
 /* MODEL: code is read as data is: a program's instructions are few, and the core fetches none. */
@@ -674,9 +711,8 @@ enum user_result fault_touch(struct mm *mm, struct space *space, uint64_t linear
 	if (linear >= mm->user_end)
 		return page_fault(mm, space, NULL, linear, kind, cpu);
 	entry_find(mm, space, linear, &entry);
-	/* MODEL: without an execute right in the tables (32-bit paging) code is not told from data. */
-	if (is_allowed(entry_word(&entry), kind)) {
-		mark_used(&entry, kind);
+	if (entry_allows(&entry, kind)) {
+		entry_mark_used(&entry, kind);
 		return USER_OK;
 	}
 	/* The processor walks the tables in vain; the access is made once more behind the fault. */
@@ -687,8 +723,8 @@ enum user_result fault_touch(struct mm *mm, struct space *space, uint64_t linear
 		if (result != USER_OK)
 			return result;
 		entry_find(mm, space, linear, &entry);
-		if (is_allowed(entry_word(&entry), kind)) {
-			mark_used(&entry, kind);
+		if (entry_allows(&entry, kind)) {
+			entry_mark_used(&entry, kind);
 			return USER_OK;
 		}
 	}

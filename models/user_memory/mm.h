@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * mm.h - what the files of the model `mm` share: mm.c (the port), areas.c (areas and their anonymous maps), tables.c (page
- * tables), fault.c (page faults), huge.c (pages of 2 MiB), khugepaged.c and collapse.c (the daemon that makes them of small
- * ones), process.c (fork, exec, exit), space_switch.c (CPUs and their TLBs).
+ * tables), fault.c (page faults), fault_around.c (pages of files that come with others), huge.c (pages of 2 MiB), khugepaged.c
+ * and collapse.c (the daemon that makes them of small ones), process.c (fork, exec, exit), space_switch.c (CPUs and their TLBs).
  *
  * An address space (struct space, the kernel's mm_struct) has areas in ascending order and page tables. The tables stand here as
  * words (sim/port/translation.h), which decisions read and write; each write goes into the steps with its place in physical
@@ -30,8 +30,6 @@
 
 /* What one access of a touch reads or writes. */
 #define ACCESS_BYTES 8u
-/* PAGE_OFFSET of i386. */
-#define USER_END_32BIT 0xc0000000u
 
 #define FRAMES_OF_HUGE 512u
 #define HUGE_BYTES (1ull << 21)
@@ -95,6 +93,9 @@ struct mm_counters {
 	uint64_t faults_anonymous, faults_zero, faults_file, faults_shared, faults_copied, faults_reused, faults_made_writable,
 	        faults_swapped, faults_huge, faults_huge_zero, faults_huge_reused, faults_retried, faults_no_memory, faults_wrong;
 	uint64_t faults_major; /* of the file's, those that read it in */
+	uint64_t faults_again; /* of the file's and of copies of it, those made twice */
+	/* Read faults that looked around; pages that they found = the own ones + those mapped with them + those that were. */
+	uint64_t around_faults, around_found, around_own, around_mapped, around_there;
 	uint64_t touched_pages;
 	uint64_t pages_zeroed, pages_copied; /* whole pages of 4 KiB */
 	uint64_t areas_made, areas_gone;
@@ -185,6 +186,8 @@ struct area {
 	uint32_t chains_count;
 };
 
+#define FOUND_TABLES 16u
+
 struct space {
 	struct object object;
 	struct area **areas; /* owned, ascending */
@@ -202,6 +205,11 @@ struct space {
 	uint32_t slot;             /* in mm.spaces */
 	uint32_t last_cpu;         /* that something happened in it on */
 	struct object mm_slot;     /* of khugepaged's list (MMF_VM_HUGEPAGE); at VADDR_NULL: it is not on it */
+	/* Tables of pages that entry_find() came to lately, by their place among those of the space; table NULL: none. */
+	struct {
+		uint64_t place;
+		struct table *table;
+	} found[FOUND_TABLES];
 };
 
 struct process {
@@ -254,6 +262,7 @@ struct mm {
 	struct paging_controls controls;
 	unsigned cpus;
 	bool pcid, huge_pages;
+	uint32_t around_pages; /* fault_around_bytes: a power of two */
 	struct cost_settings cost;
 	cache_id cache[OBJECT_KINDS];
 	struct mapped_page *page; /* by frame */
@@ -322,7 +331,7 @@ static inline vaddr page_field(const struct mm *mm, pfn frame, uint32_t offset)
 	return vaddr_of(layout_struct_page(mm->layout, frame).addr + offset);
 }
 
-/* The model's own page cache, which never lets go of a page before the end. */
+/* The model's own page cache, which never lets go of a page before the end, and reads in no time. */
 pfn mm_kept_find(const struct mm *mm, uint32_t file, uint64_t index);
 pfn mm_kept_read(struct mm *mm, uint32_t file, uint64_t index, unsigned cpu);
 bool mm_kept_moved(struct mm *mm, pfn from, pfn to);
@@ -357,10 +366,39 @@ bool tables_init(struct mm *mm, struct space *space, unsigned cpu);
 bool tables_entry(struct mm *mm, struct space *space, uint64_t linear, unsigned leaf, bool make, unsigned cpu,
                   struct entry *entry);
 /* The same without steps: what the processor's walk would end in. */
-void entry_find(const struct mm *mm, const struct space *space, uint64_t linear, struct entry *entry);
+void entry_find(const struct mm *mm, struct space *space, uint64_t linear, struct entry *entry);
+/* Its quick part: false says nothing. */
+static inline bool entry_found(const struct mm *mm, const struct space *space, uint64_t linear, struct entry *entry)
+{
+	uint64_t place = linear >> mm->mode->level[1].shift;
+	if (!space->found[place % FOUND_TABLES].table || space->found[place % FOUND_TABLES].place != place)
+		return false;
+	entry->table = space->found[place % FOUND_TABLES].table;
+	entry->level = 0;
+	entry->index = (uint32_t)paging_index(&mm->mode->level[0], linear);
+	return true;
+}
+/* A table leaves the space: what was found may be it. */
+void tables_forget(struct space *space);
 static inline uint64_t entry_word(const struct entry *entry)
 {
 	return entry->table->word[entry->index];
+}
+/*
+ * Whether the processor lets an access through as the tables are. MODEL: without an execute right in the tables (32-bit paging)
+ * code is not told from data.
+ */
+static inline bool entry_allows(const struct entry *entry, enum access_kind kind)
+{
+	uint64_t word = entry_word(entry);
+	if (!(word & WORD_PRESENT) || (kind == ACCESS_STORE && !(word & WORD_WRITE)))
+		return false;
+	return kind != ACCESS_CODE || word & WORD_EXECUTE;
+}
+/* What the processor marks then. */
+static inline void entry_mark_used(const struct entry *entry, enum access_kind kind)
+{
+	entry->table->word[entry->index] |= kind == ACCESS_STORE ? WORD_ACCESSED | WORD_DIRTY : WORD_ACCESSED;
 }
 /* Reads it, as steps; writes it. */
 void entry_read(struct mm *mm, const struct entry *entry);
@@ -413,6 +451,14 @@ void page_free_new(struct mm *mm, pfn frame, unsigned order, unsigned cpu);
 uint64_t area_word(const struct area *area, pfn frame, bool write);
 /* The copy of a page, where it takes place is counted by the caller. */
 void page_copy_contents(struct mm *mm, pfn from, pfn to, unsigned cpu);
+/* The page of an area's file, or of its shared pages, at an address. */
+static inline uint64_t area_page(const struct area *area, uint64_t linear)
+{
+	return area->first_page + ((linear - area->start) >> PAGE_SHIFT);
+}
+/* An entry is about to map the page of a file. */
+void page_is_of_file(struct mm *mm, pfn frame, uint32_t file, uint64_t index);
+
 /*
  * do_swap_page() for khugepaged, of an entry that names a slot. False: no page is there now, as there was no memory, or as the
  * device has to be waited for.
@@ -431,6 +477,15 @@ void gather_end(struct mm *mm, struct space *space, bool all, bool freed_tables,
 bool gather_moved(struct mm *mm, pfn from, pfn to);
 /* Gives frames back, now or then. */
 void gather_free(struct mm *mm, pfn frame, unsigned order, unsigned cpu);
+
+/* ---- fault_around.c ---- */
+
+/*
+ * do_fault_around() of a read: pages of the area that lie round the fault's, and are in memory, are mapped. `entry`: of the
+ * fault's page, in a table of pages. Whether the fault's own page is mapped now.
+ */
+bool fault_around(struct mm *mm, struct space *space, const struct area *area, const struct entry *entry, uint64_t linear,
+                  unsigned cpu);
 
 /* ---- huge.c ---- */
 

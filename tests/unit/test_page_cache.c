@@ -58,7 +58,7 @@ static void around_a_fault(void **state)
 	assert_true(page_has(rig.rig->lru, page_cache_find(rig.cache, rig.file, 984 + 24), PG_READAHEAD));
 	assert_int_equal(fault(&rig, 1007, FILE_NORMAL), FILE_FAULT_MINOR);
 	assert_int_equal(rig.rig->lru->counters.pgpgin, 32);
-	assert_int_equal(fault(&rig, 1008, FILE_NORMAL), FILE_FAULT_MINOR);
+	assert_int_equal(fault(&rig, 1008, FILE_NORMAL), FILE_FAULT_AGAIN);
 	assert_int_equal(rig.rig->lru->counters.pgpgin, 64);
 	assert_cached(&rig, 984, 1048);
 	end(&rig);
