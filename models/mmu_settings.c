@@ -18,6 +18,15 @@
 
 #define NESTED "nested_"
 
+const struct translation_ops *mode_of_processes(const struct settings *settings, struct error *error)
+{
+	const struct translation_model *model = translation_model(settings_paging(settings), error);
+	if (model && model->ops->levels == 0)
+		model = translation_model(settings->machine.architecture == ARCHITECTURE_X86_32 ? "x86_pae" : "x86_4level",
+		                          error);
+	return model ? model->ops : NULL;
+}
+
 struct paging_controls paging_controls_of(const struct settings *settings)
 {
 	return (struct paging_controls){.physical_bits = settings->machine.physical_address_bits,
@@ -223,7 +232,7 @@ static bool make_tlbs(struct mmus *mmus, const struct settings *settings, struct
 bool mmus_create(struct mmus *mmus, const struct settings *settings, unsigned cpus, struct error *error)
 {
 	*mmus = (struct mmus){.cpus = cpus, .controls = paging_controls_of(settings)};
-	const struct translation_model *model = translation_model(settings->machine.paging, error);
+	const struct translation_model *model = translation_model(settings_paging(settings), error);
 	if (!model)
 		return false;
 	mmus->mode = model->ops;

@@ -25,6 +25,8 @@ struct mmus {
 };
 
 struct paging_controls paging_controls_of(const struct settings *settings);
+/* The paging mode of processes' tables; where nothing is translated, the usual one of the architecture. NULL with *error. */
+const struct translation_ops *mode_of_processes(const struct settings *settings, struct error *error);
 
 /* A core's walker, and that of its second stage; NULL: no guest. */
 struct walkers {

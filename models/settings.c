@@ -19,6 +19,8 @@
 #define KIB 1024ull
 #define MIB (1024ull * KIB)
 #define TIB (1024ull * 1024ull * MIB)
+/* What entries of 32 bits reach. */
+#define PAE_MEMORY_START (4096 * MIB)
 #define SECOND 1000000000ull
 #define MEGAHERTZ 1000000ull
 
@@ -63,7 +65,9 @@ static const char *const topology_names[] = {
         [TOPOLOGY_NONE] = "none", [TOPOLOGY_RING] = "ring", [TOPOLOGY_MESH] = "mesh", [TOPOLOGY_TABLE] = "table", NULL};
 static const char *const walk_prefetch_names[] = {[WALK_PREFETCH_NONE] = "none", [WALK_PREFETCH_NEXT_PAGE] = "next_page", NULL};
 static const char *const address_space_names[] = {
-        [PAGES_SMALL] = "small", [PAGES_TRANSPARENT_HUGE] = "thp", [PAGES_OF_KERNEL] = "kernel", NULL};
+        [PAGES_SMALL] = "small",       [PAGES_TRANSPARENT_HUGE] = "thp",
+        [PAGES_OF_KERNEL] = "kernel", [PAGES_OF_PROCESS] = "process",
+        NULL};
 static const char *const page_policy_names[] = {[DRAM_PAGE_OPEN] = "open", [DRAM_PAGE_CLOSED] = "closed", NULL};
 static const char *const on_error_names[] = {[ON_ERROR_COUNT] = "count", [ON_ERROR_STOP] = "stop", NULL};
 
@@ -131,8 +135,8 @@ static const struct setting table[] = {
          .default_text = "small",
          .help = "Pages that accesses get at first touch: small: 4 KiB; thp: 2 MiB where the page allocator has them, else 4 "
                  "KiB; "
-                 "kernel: accesses are the kernel's own, through its map (machine.paging: ideal: none, addresses stay as they "
-                 "are)",
+                 "kernel: accesses are the kernel's own, through its map; process: those of a process of the kernel, with its "
+                 "faults, reclaim and swap (machine.paging: ideal: none, addresses stay as they are)",
          .source = "transparent hugepages set to madvise, as in Debian: programs that do not ask get 4 KiB",
          AT(address_space)},
         {.key = "start",
@@ -367,7 +371,8 @@ static const struct setting table[] = {
          .zero_word = "auto",
          .min = 1,
          .max = CPUS_MAX,
-         .help = "CPUs of the machine; auto: as the recording's machine had them",
+         .help = "CPUs of the machine; auto: as the recording's machine had them, at most 128. What ran on CPU n runs on n "
+                 "modulo these",
          .source = "the recording",
          AT(machine.cpus)},
         {.key = "machine.frequency",
@@ -418,10 +423,14 @@ static const struct setting table[] = {
          .count_offset = offsetof(struct settings, machine.tlbs_count)},
         {.key = "machine.paging",
          .type = SETTING_STRING,
-         .default_text = "x86_4level",
+         .default_text = PAGING_AUTO,
          .names_of = "translation",
-         .help = "The paging mode; ideal: linear addresses are physical ones, and nothing is walked",
-         .source = "x86-64 without LA57",
+         .help = "The paging mode; auto: x86_4level, or what the recorded x86-32 kernel had; ideal: linear addresses are "
+                 "physical "
+                 "ones, and nothing is walked",
+         .source =
+                 "x86-64 without LA57; x86-32: x86_pae if memory goes beyond 4 GiB or pageblocks are recorded as of 2 MiB, else "
+                 "x86_32",
          AT(machine.paging)},
         {.key = "machine.physical_address_bits",
          .type = SETTING_COUNT,
@@ -2324,10 +2333,19 @@ void settings_copy(struct settings *to, const struct settings *from)
 	setting_table_copy(table, to, from);
 }
 
-bool settings_are_pae(const struct settings *settings)
+const char *settings_paging(const struct settings *settings)
 {
 	const struct machine_settings *machine = &settings->machine;
-	return machine->architecture == ARCHITECTURE_X86_32 && strcmp(machine->paging, "x86_pae") == 0;
+	if (strcmp(machine->paging, PAGING_AUTO) != 0)
+		return machine->paging;
+	if (machine->architecture != ARCHITECTURE_X86_32)
+		return "x86_4level";
+	return machine->memory_bytes > PAE_MEMORY_START ? "x86_pae" : "x86_32";
+}
+
+bool settings_are_pae(const struct settings *settings)
+{
+	return settings->machine.architecture == ARCHITECTURE_X86_32 && strcmp(settings_paging(settings), "x86_pae") == 0;
 }
 
 /* CONFIG_NR_CPUS of Debian's kernels. */

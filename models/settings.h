@@ -81,7 +81,7 @@ struct machine_settings {
 	uint32_t caches_count;
 	uint32_t tlbs_count;
 	char **tlbs;                    /* machine.tlbs: lines (models/tlb_settings.h) */
-	char *paging;                   /* machine.paging: name in the translation port */
+	char *paging;                   /* machine.paging: name in the translation port, or PAGING_AUTO: see settings_paging() */
 	char *virtualized;              /* machine.virtualized: "off", or the second stage's name in the translation port */
 	char **paging_structure_caches; /* lines (models/tlb_settings.h) */
 	uint32_t paging_structure_caches_count;
@@ -249,6 +249,14 @@ struct settings {
 void settings_init(struct settings *settings);
 void settings_release(struct settings *settings);
 void settings_copy(struct settings *to, const struct settings *from);
+
+/* machine.paging that follows from the machine. */
+#define PAGING_AUTO "auto"
+/*
+ * The paging mode's name in the translation port; auto is x86_4level, and on x86-32 x86_32, or x86_pae where memory goes beyond
+ * 4 GiB. Lives as long as the settings.
+ */
+const char *settings_paging(const struct settings *settings);
 
 /* Whether the kernel is an x86-32 one with PAE: entries of 8 bytes, memory beyond 4 GiB. */
 bool settings_are_pae(const struct settings *settings);

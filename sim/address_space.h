@@ -21,7 +21,8 @@
 enum address_space_pages {
 	PAGES_SMALL,
 	PAGES_TRANSPARENT_HUGE,
-	PAGES_OF_KERNEL /* no address space of a program: the kernel's own map (sim/kernel_map.h) */
+	PAGES_OF_KERNEL, /* no address space of a program: the kernel's own map (sim/kernel_map.h) */
+	PAGES_OF_PROCESS /* those that the model of processes gives (sim/replay_program.h) */
 };
 
 struct address_space_counters {

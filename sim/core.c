@@ -46,13 +46,15 @@ static const char *const histogram_names[JOB_MEASURES][JOB_KINDS] = {
         [JOB_CYCLES] = {"cycles_per_alloc", "cycles_per_free", "cycles_per_page_alloc", "cycles_per_page_free",
                         "cycles_per_daemon_run", "cycles_per_area_alloc", "cycles_per_area_free", "cycles_per_page_map",
                         "cycles_per_page_unmap", "cycles_per_page_clear", "cycles_per_page_copy", "cycles_per_process",
-                        "cycles_per_touch", "cycles_per_switch"},
+                        "cycles_per_touch", "cycles_per_switch", "cycles_per_accesses"},
         [JOB_LINES] = {"lines_per_alloc", "lines_per_free", "lines_per_page_alloc", "lines_per_page_free", "lines_per_daemon_run",
                        "lines_per_area_alloc", "lines_per_area_free", "lines_per_page_map", "lines_per_page_unmap",
-                       "lines_per_page_clear", "lines_per_page_copy", "lines_per_process", "lines_per_touch", "lines_per_switch"},
+                       "lines_per_page_clear", "lines_per_page_copy", "lines_per_process", "lines_per_touch", "lines_per_switch",
+                       "lines_per_accesses"},
         [JOB_PAGES] = {"pages_per_alloc", "pages_per_free", "pages_per_page_alloc", "pages_per_page_free", "pages_per_daemon_run",
                        "pages_per_area_alloc", "pages_per_area_free", "pages_per_page_map", "pages_per_page_unmap",
-                       "pages_per_page_clear", "pages_per_page_copy", "pages_per_process", "pages_per_touch", "pages_per_switch"},
+                       "pages_per_page_clear", "pages_per_page_copy", "pages_per_process", "pages_per_touch", "pages_per_switch",
+                       "pages_per_accesses"},
 };
 
 const char *job_histogram_name(enum job_measure measure, enum job_kind kind)
@@ -68,10 +70,12 @@ const char *job_histogram_unit(enum job_measure measure)
 	return units[measure];
 }
 
-/* What the job's steps touched, however the machine served them. */
+/* What the steps of an op touched, however the machine served them. */
 static void measure_touched(struct machine *machine, const struct core_job *job)
 {
 	struct touched *lines = &machine->lines, *pages = &machine->pages;
+	if (job->about.kind == JOB_ACCESSES) /* thousands, whose number says nothing of an op */
+		return;
 	touched_clear(lines);
 	touched_clear(pages);
 	for (uint32_t index = 0; index < job->count; index++) {
@@ -275,6 +279,8 @@ void core_push(struct machine *machine, unsigned cpu, const struct job_about *ab
 	struct core *core = &machine->cores[cpu];
 	if (core->queued == machine->ring || (machine->settles && core->queued_steps > CORE_STEPS_SETTLED))
 		run_down(machine, core, CORE_JOBS - 1);
+	if (core->queued == 0)
+		core->first = 0; /* whose room was used last */
 	struct core_job *job = &core->jobs[(core->first + core->queued) % machine->ring];
 	reserve_steps(job, steps->count);
 	if (steps->count > 0)
@@ -366,7 +372,7 @@ void machine_check(const struct machine *machine)
 	machine_check_code(machine);
 	op_costs_check(&machine->op_costs);
 	for (unsigned measure = 0; measure < JOB_MEASURES; measure++) {
-		uint64_t measured = 0;
+		uint64_t measured = measure == JOB_CYCLES ? 0 : machine->measured[JOB_CYCLES][JOB_ACCESSES].count;
 		for (unsigned kind = 0; kind < JOB_KINDS; kind++) {
 			histogram_check(&machine->measured[measure][kind]);
 			measured += machine->measured[measure][kind].count;

@@ -76,8 +76,8 @@
 /* What is measured of a job, each a histogram for each kind. */
 enum job_measure {
 	JOB_CYCLES, /* from its first step to the end of its last */
-	JOB_LINES,  /* different cache lines that its steps touch, those of locks too */
-	JOB_PAGES,  /* different pages: the TLB entries it needs where pages are of 4 KiB */
+	JOB_LINES,  /* different cache lines that its steps touch, those of locks too; not of JOB_ACCESSES */
+	JOB_PAGES,  /* different pages: the TLB entries it needs where pages are of 4 KiB; likewise */
 	JOB_MEASURES
 };
 

@@ -61,7 +61,7 @@ static inline bool core_must_wait(struct machine *machine, cycle now)
 /* core_plan.c: tells the memory of the loads and stores that the core will make next for sure, of which there is one at least. */
 void core_plan(struct core *core);
 
-/* Before each load and store that is a step of its own. */
+/* Before each load, store and fetch that is a step of its own. */
 static inline void core_foresee(struct core *core)
 {
 	if (core->machine->awaited == 0 || core->machine->cpus > 1)

@@ -3,8 +3,8 @@
  * core_plan.c - tells the memory of loads and stores before a core makes them (core_internal.h: core_foresee; port/memory.h:
  * plan).
  *
- * With one core nobody else asks the memory for anything, so what it will ask for next stands in its jobs: the loads and stores
- * from the step at work on, up to one after which a load may find other page tables or translations, or that asks for something
+ * With one core nobody else asks the memory for anything, so what it will ask for next stands in its jobs: the loads, stores
+ * and fetches from the step at work on, up to one after which a load may find other page tables or translations, or that asks for something
  * else. Jobs beyond those that are awaited do not count: somebody may look at the memory before they begin.
  */
 #include "sim/core_internal.h"
@@ -17,17 +17,24 @@ static bool is_quiet(const struct step *step)
 	return step->kind == STEP_SPEND || step->kind == STEP_IRQS || step->kind == STEP_SLEEP;
 }
 
+static enum access_kind kind_of(const struct step *step)
+{
+	if (step->kind == STEP_FETCH)
+		return ACCESS_CODE;
+	return step->kind == STEP_READ ? ACCESS_LOAD : ACCESS_STORE;
+}
+
 /* Adds the requests of a job from a step on; false: something else comes behind them, or there are enough. */
 static bool add_requests(const struct core_job *job, uint32_t from, struct access *requests, size_t *count)
 {
 	for (const struct step *step = job->at + from, *end = job->at + job->count; step < end; step++) {
 		if (is_quiet(step))
 			continue;
-		if ((step->kind != STEP_READ && step->kind != STEP_WRITE) || *count == PLANNED_REQUESTS)
+		if ((step->kind != STEP_READ && step->kind != STEP_WRITE && step->kind != STEP_FETCH) ||
+		    *count == PLANNED_REQUESTS)
 			return false;
-		requests[(*count)++] = (struct access){.address = step->address,
-		                                       .bytes = step->bytes,
-		                                       .kind = step->kind == STEP_READ ? ACCESS_LOAD : ACCESS_STORE};
+		requests[(*count)++] =
+		        (struct access){.address = step->address, .bytes = step->bytes, .kind = (uint8_t)kind_of(step)};
 	}
 	return true;
 }

@@ -238,6 +238,11 @@ cycle core_sleep(struct core *core, uint64_t ns, cycle now)
 
 /* ---- one after the other ---- */
 
+static inline cycle spend_before(struct core *core, const struct step *step, cycle now)
+{
+	return step->before > 0 ? core_spend(core, step->before, now) : now;
+}
+
 /* Runs one step that starts at `now`; returns the cycle at which the core goes on, CYCLE_NEVER if it now waits for others. */
 static cycle run_step(struct core *core, const struct step *step, cycle now)
 {
@@ -247,10 +252,10 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 	switch ((enum step_kind)step->kind) {
 	case STEP_READ:
 		core_foresee(core);
-		return core_load(core, step->address, step->bytes, now);
+		return core_load(core, step->address, step->bytes, spend_before(core, step, now));
 	case STEP_WRITE:
 		core_foresee(core);
-		return core_store(core, step->address, step->bytes, now, &written);
+		return core_store(core, step->address, step->bytes, spend_before(core, step, now), &written);
 	case STEP_ATOMIC:
 		return core_locked(core, step->address, step->bytes, now);
 	case STEP_CMPXCHG:
@@ -260,8 +265,12 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 	case STEP_EXCHANGE:
 		return core_exchange(core, step->address, step->bytes, now);
 	case STEP_PREFETCH:
+		now = spend_before(core, step, now);
 		core_prefetch(core, step->address, now);
 		return now;
+	case STEP_FETCH:
+		core_foresee(core);
+		return core_fetch(core, step->address, step->bytes, core_spend(core, 1, now));
 	case STEP_SPEND:
 		return core_spend(core, step->bytes, now);
 	case STEP_RUN:

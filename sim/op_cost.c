@@ -11,7 +11,7 @@ const char *job_kind_name(enum job_kind kind)
 {
 	static const char *const names[JOB_KINDS] = {"alloc",      "free",      "page_alloc", "page_free",  "daemon_run",
 	                                             "area_alloc", "area_free", "page_map",   "page_unmap", "page_clear",
-	                                             "page_copy",  "process",   "touch",      "switch"};
+	                                             "page_copy",  "process",   "touch",      "switch",     "accesses"};
 	SIM_ASSERT(kind < JOB_KINDS);
 	return names[kind];
 }

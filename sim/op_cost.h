@@ -30,6 +30,7 @@ enum job_kind {
 	JOB_PROCESS, /* create, fork, exec, map, unmap, exit */
 	JOB_TOUCH,
 	JOB_SWITCH,
+	JOB_ACCESSES, /* of a program, between two faults */
 	JOB_KINDS
 };
 

@@ -29,6 +29,7 @@
 #include "sim/follow_pages.h"
 #include "sim/metric.h"
 #include "sim/page_maps.h"
+#include "sim/port/access_source.h"
 #include "sim/port/object_allocator.h"
 #include "sim/port/page_allocator.h"
 #include "sim/port/user_memory.h"
@@ -59,6 +60,7 @@ struct replay_config {
 	uint64_t paranoid_every;    /* check() of everything every so many ops; 0 = at the end only */
 	uint64_t frequency_mhz;     /* cycles per microsecond, > 0 */
 	unsigned cpus;              /* ops of cpus beyond are folded onto these */
+	uint32_t instructions_per_access; /* of a program (sim/replay_program.h) */
 	uint32_t caller_code;       /* a piece of the machine's code that a core runs before each op, as JOB_TOUCH; 0: none */
 	struct daemon_cpus daemons; /* where the page allocator's run */
 	unsigned user_memory_cpu;   /* where that of the processes' memory runs (user_memory_tick) */
@@ -142,6 +144,7 @@ struct replay_parts {
 	struct virtual_allocator *areas; /* NULL: the recording has none */
 	struct user_memory *users;       /* NULL: the recording has no processes */
 	struct page_mapper *mapper;      /* NULL: the recording maps no pages */
+	struct access_source *accesses;  /* of the program that OP_PROCESS_RUN is about; NULL: no op is */
 	struct steps *steps;
 	struct machine *machine;              /* NULL: timing none */
 	const struct cache_hierarchy *caches; /* behind the machine's memory, sampled with the rest; NULL: none */
@@ -158,6 +161,7 @@ enum replay_status { REPLAY_COMPLETE, REPLAY_INTERRUPTED, REPLAY_FAILED };
 
 struct replay;
 struct space_peak; /* sim/space_peaks.h */
+struct program_counters; /* sim/replay_program.h */
 
 /* Makes the caches of the recording in the object allocator. NULL with *error filled if the parts do not fit together. */
 struct replay *replay_create(const struct replay_config *config, const struct replay_parts *parts, struct error *error);
@@ -171,6 +175,8 @@ enum replay_status replay_run(struct replay *replay, const struct progress *prog
                               struct error *error);
 
 const struct replay_counters *replay_counters(const struct replay *replay);
+/* NULL: there is no program. */
+const struct program_counters *replay_program_counters(const struct replay *replay);
 /* How the page allocator was kept beside the recording; NULL if it was not. */
 const struct follow_pages_counters *replay_follow_pages(const struct replay *replay);
 const struct replay_cache *replay_cache(const struct replay *replay, cache_id cache);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * replay_process.h - ops of processes (sim/trace.h: OP_PROCESS_CREATE ... OP_PROCESS_LEAVE) as calls of the user_memory port.
+ * replay_process.h - ops of processes (sim/trace.h: OP_PROCESS_CREATE ... OP_PROCESS_LEAVE) as calls of the user_memory port;
+ * OP_PROCESS_RUN: replay_program.h.
  *
  * Whose process an id stands for is the caller's knowledge (sim/replay.c).
  */
@@ -26,7 +27,7 @@ struct process_op_done {
 /* Whether the op is one of these, and whether its id comes to stand for a process with it. */
 static inline bool is_process_op(unsigned kind)
 {
-	return kind >= OP_PROCESS_CREATE && kind <= OP_PROCESS_LEAVE;
+	return kind >= OP_PROCESS_CREATE && kind <= OP_PROCESS_RUN;
 }
 
 static inline bool makes_process(unsigned kind)

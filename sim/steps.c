@@ -19,12 +19,21 @@ void steps_release(struct steps *steps)
 	*steps = (struct steps){0};
 }
 
+void steps_reserve(struct steps *steps, uint32_t count)
+{
+	uint32_t capacity = steps->capacity ? steps->capacity : 64;
+	while (capacity - steps->count < count)
+		capacity *= 2;
+	if (capacity == steps->capacity)
+		return;
+	steps->at = xrealloc(steps->at, capacity * sizeof *steps->at);
+	steps->capacity = capacity;
+}
+
 void steps_append(struct steps *steps, enum step_kind kind, uint64_t address, uint32_t bytes)
 {
-	if (steps->count == steps->capacity) {
-		steps->capacity = steps->capacity ? 2 * steps->capacity : 64;
-		steps->at = xrealloc(steps->at, steps->capacity * sizeof *steps->at);
-	}
+	if (steps->count == steps->capacity)
+		steps_reserve(steps, 1);
 	struct step *step = &steps->at[steps->count++];
 	step->address = address;
 	step->bytes = bytes;
@@ -32,6 +41,17 @@ void steps_append(struct steps *steps, enum step_kind kind, uint64_t address, ui
 	step->uses = steps->uses;
 	step->frame = step->order = 0;
 	steps->uses = false;
+}
+
+void steps_cut(struct steps *steps, uint32_t count)
+{
+	SIM_ASSERT(count <= steps->count && !steps->in_daemon);
+	steps->count -= count;
+	memmove(steps->at, steps->at + count, steps->count * sizeof *steps->at);
+	for (uint32_t part = 0; part < steps->daemons_count; part++) {
+		SIM_ASSERT(steps->daemons[part].first >= count);
+		steps->daemons[part].first -= count;
+	}
 }
 
 /* A page's lowest bits are free in its address: they hold its size. */

@@ -28,6 +28,7 @@ enum step_kind {
 	STEP_UPDATE,   /* read-modify-write without lock prefix, whose result no later step needs: a counter, this_cpu_add() */
 	STEP_EXCHANGE, /* compare-and-exchange without lock prefix, as this_cpu_cmpxchg_double() is */
 	STEP_PREFETCH, /* the line of `address` shall come; nobody waits for it */
+	STEP_FETCH,    /* an instruction of a program, whose `bytes` of code at `address` are fetched */
 	STEP_SPEND,    /* `bytes` instructions, those of the steps around them among them; `address`: the piece they are of */
 	STEP_RUN,      /* the same, once the lines of that piece's code have been fetched (sim/code_image.h) */
 	STEP_IRQS,     /* interrupts off or on: what that takes beyond the instruction; `bytes` is an enum step_irqs */
@@ -96,7 +97,10 @@ struct step {
 	uint8_t kind;   /* enum step_kind */
 	bool uses;      /* its address comes out of loads before it */
 	uint8_t frame;  /* STEP_MAP: upper bits of the first frame */
-	uint8_t order;  /* STEP_MAP, STEP_UNMAP: log2 of the number of pages */
+	union {
+		uint8_t order;  /* STEP_MAP, STEP_UNMAP: log2 of the number of pages */
+		uint8_t before; /* STEP_READ, STEP_WRITE, STEP_PREFETCH: instructions that go before it */
+	};
 };
 
 _Static_assert(sizeof(struct step) == 16, "four steps a cache line");
@@ -124,6 +128,17 @@ void steps_release(struct steps *steps);
 /* Out of line so that the inline wrappers stay one branch long. */
 void steps_append(struct steps *steps, enum step_kind kind, uint64_t address, uint32_t bytes);
 
+/* Room for so many more. */
+void steps_reserve(struct steps *steps, uint32_t count);
+
+/* For many at once, into room that is there: steps_append(), and the instructions that go before it, where its kind has them. */
+static inline struct step *steps_put(struct steps *steps, enum step_kind kind, uint64_t address, uint32_t bytes, uint32_t before)
+{
+	struct step *step = &steps->at[steps->count++];
+	*step = (struct step){.address = address, .bytes = bytes, .kind = (uint8_t)kind, .before = (uint8_t)before};
+	return step;
+}
+
 static inline void steps_clear(struct steps *steps)
 {
 	steps->count = 0;
@@ -131,6 +146,9 @@ static inline void steps_clear(struct steps *steps)
 	steps->path = PATH_FAST;
 	steps->daemons_count = 0;
 }
+
+/* Takes the first ones away, none of which a daemon made. */
+void steps_cut(struct steps *steps, uint32_t count);
 
 /* What follows, up to steps_daemon_end(), is a daemon's, and does not tell how far the op goes. */
 void steps_daemon_begin(struct steps *steps, enum step_daemon daemon);

@@ -42,6 +42,8 @@ enum op_kind {
 	OP_PROCESS_TOUCH,  /* address, bytes_req: bytes; bytes_alloc: from one access to the next; order: enum touch_kind */
 	OP_PROCESS_SWITCH, /* the CPU goes on with it */
 	OP_PROCESS_LEAVE,  /* no id: the CPU goes on with a kernel thread, or with nothing */
+	OP_PROCESS_RUN, /* the next bytes_req accesses of the run's own program (sim/replay_program.h), each by the thread of its
+	                   CPU: id is that of CPU 0; bytes_alloc: there are so many, whose ids follow each other */
 	OP_KINDS
 };
 
@@ -57,6 +59,8 @@ static inline uint64_t process_address(uint32_t parent, uint32_t space)
 #define PROCESS_MAP_PAGE_SHIFT 3
 /* Accesses of one OP_PROCESS_TOUCH: more are several ops. */
 #define TOUCH_ACCESSES_MAX (1u << 20)
+/* Of one OP_PROCESS_RUN. */
+#define PROCESS_RUN_MAX 4096u
 
 /* The address of an OP_PAGE_MAP: which page of which live block. */
 static inline uint64_t op_page_of(uint32_t block, uint32_t page)

@@ -347,7 +347,6 @@ bool attribution_event(struct attribution *self, const struct attribution_event 
 	self->previous_ns = event->time_ns;
 	if (event->time_ns > self->last_ns)
 		self->last_ns = event->time_ns;
-	self->processes.events++;
 	if (text_is_of_processes(event->kind))
 		processes_event(self, event);
 	else if (!processes_take(self, event))

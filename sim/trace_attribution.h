@@ -26,6 +26,8 @@
 #include "sim/trace_table.h"
 #include "sim/trace_text.h"
 
+struct later_events;
+
 /* An event whose texts are indexes: call_site (or a mark's text) into strings, name into names (TABLE_NONE: not printed). */
 struct attribution_event {
 	uint64_t time_ns, line;
@@ -43,19 +45,6 @@ struct attribution_event {
 	uint32_t task;   /* thread number, 0 = idle or not told */
 	struct text_process process;
 };
-
-/* Events that were read and wait to be attributed, a ring: what comes later in the recording, as far as it can be seen. */
-struct event_queue {
-	struct attribution_event *events;
-	uint32_t room, first, count;
-	uint32_t rss_stats; /* of them */
-};
-
-static inline const struct attribution_event *queued_event(const struct event_queue *queue, uint32_t index)
-{
-	uint32_t at = queue->first + index;
-	return &queue->events[at < queue->room ? at : at - queue->room];
-}
 
 struct live_object {
 	uint64_t address;
@@ -167,7 +156,7 @@ struct attribution {
 	uint32_t slab_count, slab_room, free_slab; /* free slabs are chained by `group` */
 
 	struct processes processes;
-	const struct event_queue *later; /* not owned */
+	const struct later_events *later; /* not owned */
 
 	struct neighbour neighbours[NEIGHBOURS];
 	struct error error;    /* of writing; ends the import */

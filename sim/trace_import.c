@@ -17,6 +17,7 @@
 #include "sim/trace_attribution.h"
 #include "sim/trace_caches.h"
 #include "sim/trace_facts.h"
+#include "sim/trace_later.h"
 #include "sim/trace_text.h"
 
 #include <errno.h>
@@ -66,7 +67,7 @@ struct import {
 	struct fact_caches fact_caches;
 	struct attribution attribution;
 	struct trace_addresses addresses;
-	struct event_queue waiting;
+	struct later_events waiting;
 	bool begun;      /* the first events were there */
 	bool processes;  /* take the events of processes */
 	bool look_ahead; /* some of them were seen */
@@ -186,11 +187,7 @@ static bool any_page_free(const struct attribution_event *events, size_t count)
 
 static bool attribute_first(struct import *import, struct error *error)
 {
-	struct event_queue *waiting = &import->waiting;
-	const struct attribution_event event = *queued_event(waiting, 0);
-	waiting->first = (waiting->first + 1) % waiting->room;
-	waiting->count--;
-	waiting->rss_stats -= event.kind == TEXT_RSS_STAT;
+	const struct attribution_event event = later_events_pop(&import->waiting);
 	return attribution_event(&import->attribution, &event, error);
 }
 
@@ -224,14 +221,13 @@ static bool begin(struct import *import, struct error *error)
 /* Takes an event that came behind all that wait. */
 static bool push_event(struct import *import, const struct attribution_event *event, struct error *error)
 {
-	struct event_queue *waiting = &import->waiting;
+	struct later_events *waiting = &import->waiting;
 	import->look_ahead = import->look_ahead || text_is_of_processes(event->kind);
 	if (import->begun && !import->look_ahead)
 		return attribution_event(&import->attribution, event, error);
 	if (waiting->count == waiting->room && !attribute_first(import, error))
 		return false;
-	waiting->events[(waiting->first + waiting->count++) % waiting->room] = *event;
-	waiting->rss_stats += event->kind == TEXT_RSS_STAT;
+	later_events_push(waiting, event);
 	return import->begun || waiting->count < waiting->room || begin(import, error);
 }
 
@@ -579,8 +575,7 @@ static void import_init(struct import *import, const char *path, enum trace_proc
 	/* Index 0 stands for events without a call site. */
 	string_table_index(&import->strings, "(not recorded)", strlen("(not recorded)"));
 	import->gfp_meanings = xcalloc(GFP_TEXTS_MAX, sizeof *import->gfp_meanings);
-	import->waiting =
-	        (struct event_queue){.events = xcalloc(FIRST_EVENTS, sizeof *import->waiting.events), .room = FIRST_EVENTS};
+	later_events_init(&import->waiting, FIRST_EVENTS);
 	import->details = xcalloc(KMT_PIECE_DETAILS, sizeof *import->details);
 	import->buffer = xcalloc(LINE_BYTES_MAX + READ_BYTES, 1);
 }
@@ -594,7 +589,7 @@ static void import_release(struct import *import)
 	string_table_release(&import->names);
 	string_table_release(&import->gfp_texts);
 	free(import->gfp_meanings);
-	free(import->waiting.events);
+	later_events_release(&import->waiting);
 	free(import->details);
 	free(import->buffer);
 }

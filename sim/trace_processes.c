@@ -6,19 +6,17 @@
  * The three events name threads (the line's, or the two of a switch) and, in rss_stat, address spaces, by a hash of the kernel's
  * address of struct mm_struct. `curr=1` says that the thread has that space. So a space that is first named by a thread which
  * does not have it is being made by that thread: for itself if it has the space later (execve), for a child if another has it
- * later (fork). What comes later is looked up in the events that wait (self->later). A space whose own thread names it as not its
+ * later (fork). What comes later is asked of the events that wait (trace_later.h). A space whose own thread names it as not its
  * own any more is taken apart: the thread ends.
  */
 #include "sim/trace_processes.h"
 
 #include "sim/port/user_memory.h"
 #include "sim/trace_attribution.h"
+#include "sim/trace_later.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* op.cpu has 16 bits. */
-#define CPU_NUMBERS (1u << 16)
 
 void processes_init(struct processes *processes)
 {
@@ -26,7 +24,6 @@ void processes_init(struct processes *processes)
 	number_map_init(&processes->tasks, sizeof(struct user_task));
 	number_map_init(&processes->mms, sizeof(struct mm_entry));
 	number_map_init(&processes->dying, sizeof(struct dying_mm));
-	number_map_init(&processes->strange, sizeof(struct strange_mm));
 }
 
 static void release_pages(struct user_space *space)
@@ -48,7 +45,6 @@ void processes_release(struct processes *processes)
 	number_map_release(&processes->tasks);
 	number_map_release(&processes->mms);
 	number_map_release(&processes->dying);
-	number_map_release(&processes->strange);
 }
 
 struct trace_space *processes_spaces(const struct processes *processes)
@@ -205,50 +201,6 @@ static void push_exit(struct attribution *self, const struct attribution_event *
 	processes->live--;
 }
 
-/* ---- what comes later ---- */
-
-/* The thread that will have the space; 0: none of those events says it. */
-static uint32_t later_owner(const struct event_queue *later, uint32_t mm)
-{
-	for (uint32_t i = 0; i < later->count; i++) {
-		const struct attribution_event *event = queued_event(later, i);
-		if (event->kind == TEXT_RSS_STAT && event->process.has_mm && event->process.mm == mm && event->process.current)
-			return event->task;
-	}
-	return 0;
-}
-
-static bool ends_task(const struct attribution_event *event, uint32_t task)
-{
-	return event->kind == TEXT_SCHED_SWITCH && event->process.prev_task == task && event->process.gone;
-}
-
-static bool tells_mm_of(const struct attribution_event *event, uint32_t task)
-{
-	return event->kind == TEXT_RSS_STAT && event->task == task && event->process.has_mm;
-}
-
-/*
- * The space that the thread has now: the first that it names as its own, unless it named it before as one it has not, which
- * execve does.
- */
-static bool mm_of_task(const struct event_queue *later, uint32_t task, uint32_t *mm)
-{
-	uint32_t found = 0;
-	if (later->rss_stats == 0)
-		return false;
-	while (found < later->count && !ends_task(queued_event(later, found), task) &&
-	       !(tells_mm_of(queued_event(later, found), task) && queued_event(later, found)->process.current))
-		found++;
-	if (found == later->count || ends_task(queued_event(later, found), task))
-		return false;
-	*mm = queued_event(later, found)->process.mm;
-	for (uint32_t i = 0; i < found; i++)
-		if (tells_mm_of(queued_event(later, i), task) && queued_event(later, i)->process.mm == *mm)
-			return false;
-	return true;
-}
-
 /* ---- events ---- */
 
 /* A thread that is seen for the first time to have an address space. */
@@ -258,7 +210,7 @@ static struct user_task *make_process(struct attribution *self, const struct att
 	uint32_t mm = event->process.mm;
 	bool told = event->kind == TEXT_RSS_STAT, known = told && event->process.current;
 	/* What a thread names now as not its own is not its own yet, whatever it says of it later. */
-	if (!known && mm_of_task(self->later, event->task, &mm))
+	if (!known && later_space(self->later, event->task, &mm))
 		known = !told || mm != event->process.mm;
 	const struct mm_entry *shared = known ? find_mm(processes, mm) : NULL;
 	if (shared)
@@ -327,35 +279,16 @@ static bool is_dying(struct processes *processes, const struct text_process *tol
 	return shrinks;
 }
 
-/* Whether the space was looked for in all that is known of the future, in vain. */
-static bool is_strange(struct attribution *self, uint32_t mm)
-{
-	struct processes *processes = &self->processes;
-	struct strange_mm *strange = number_map_find(&processes->strange, (uint64_t)mm + 1, sizeof *strange);
-	return strange && processes->events < strange->until;
-}
-
-static void remember_strange(struct attribution *self, uint32_t mm)
-{
-	struct processes *processes = &self->processes;
-	struct strange_mm *strange = number_map_find(&processes->strange, (uint64_t)mm + 1, sizeof *strange);
-	if (!strange)
-		strange = number_map_add(&processes->strange, (uint64_t)mm + 1, sizeof *strange);
-	strange->until = processes->events + self->later->count;
-}
-
 /* A space of no task, named by a thread that has another or none: it is being made. */
 static void made_space(struct attribution *self, const struct attribution_event *event)
 {
 	struct processes *processes = &self->processes;
 	uint32_t mm = event->process.mm;
-	if (event->task == 0 || is_dying(processes, &event->process) || is_strange(self, mm))
+	if (event->task == 0 || is_dying(processes, &event->process))
 		return;
 	uint32_t owner = later_owner(self->later, mm);
-	if (owner == 0) {
-		remember_strange(self, mm);
+	if (owner == 0)
 		return;
-	}
 	struct user_task *maker = find_task(processes, event->task);
 	if (owner == event->task) {
 		/* A kernel thread that becomes a program is a process from its first fault on. */
@@ -375,13 +308,14 @@ static void made_space(struct attribution *self, const struct attribution_event 
 	bind_mm(processes, space, mm);
 }
 
+/* One that is being made, or whose thread names it as not its own any more; execve names several times what it makes. */
 static void other_space(struct attribution *self, const struct attribution_event *event)
 {
 	const struct mm_entry *entry = find_mm(&self->processes, event->process.mm);
 	struct user_task *task = find_task(&self->processes, event->task);
 	if (!entry) {
 		made_space(self, event);
-	} else if (task && task->space == entry->space) {
+	} else if (task && task->space == entry->space && self->processes.spaces[entry->space].owned) {
 		push_exit(self, event, task);
 		is_dying(&self->processes, &event->process);
 	}
@@ -411,8 +345,11 @@ static void rss_stat(struct attribution *self, const struct attribution_event *e
 	else
 		other_space(self, event);
 	const struct mm_entry *entry = find_mm(&self->processes, event->process.mm);
-	if (entry)
-		take_sample(&self->processes.spaces[entry->space].told, &event->process);
+	if (!entry)
+		return;
+	struct user_space *space = &self->processes.spaces[entry->space];
+	space->owned = space->owned || event->process.current;
+	take_sample(&space->told, &event->process);
 }
 
 /* What a switch leaves behind is told by the switch; what it goes on with may be a thread that no event named yet. */
@@ -439,7 +376,7 @@ void processes_event(struct attribution *self, const struct attribution_event *e
 {
 	struct processes *processes = &self->processes;
 	if (!processes->any)
-		processes->on_cpu = xcalloc(CPU_NUMBERS, sizeof *processes->on_cpu);
+		processes->on_cpu = xcalloc(TEXT_CPUS_MAX, sizeof *processes->on_cpu);
 	processes->any = true;
 	if (event->cpu >= processes->cpus)
 		processes->cpus = event->cpu + 1u;
@@ -459,6 +396,7 @@ void processes_check(const struct attribution *self)
 		const struct user_space *space = &processes->spaces[i];
 		ids += space->ids_count;
 		bound += space->ids_count > 0 && space->mm_known;
+		user_pages_check(self, space);
 		for (unsigned member = 0; member < SPACE_MEMBERS; member++)
 			SIM_ASSERT(space->told.peak_pages[member] >= space->told.last_pages[member]);
 	}

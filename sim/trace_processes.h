@@ -8,7 +8,8 @@
  *   spaces   every address space there was, in order of first sight; what rss_stat told of it travels in the .kmt
  *
  * Laws: a process's id is a task's; each address space with tasks lists their ids; page blocks that are a space's pages stand in
- * its `pages` under their frames, unless a later fault has given the page another frame.
+ * its `pages` under their frames, unless a later fault has given the page another frame, or they lie in no area; an area's
+ * `resident` counts at least the known pages in it (those shared at a fork are the parent's blocks).
  */
 #ifndef SIM_TRACE_PROCESSES_H
 #define SIM_TRACE_PROCESSES_H
@@ -44,10 +45,11 @@ struct user_region {
 struct user_space {
 	struct trace_space told;
 	bool mm_known, late; /* late: rss_stat told too late that it is another's */
+	bool owned;          /* a thread named it as its own */
 	uint32_t mm;
 	uint32_t *ids; /* of its tasks; owned */
 	uint32_t ids_count, ids_room;
-	struct number_map pages, regions; /* released when the last task leaves */
+	struct number_map pages, regions; /* of areas alone, not of the stack; released when the last task leaves */
 };
 
 struct mm_entry {
@@ -61,20 +63,13 @@ struct dying_mm {
 	int64_t pages[SPACE_MEMBERS]; /* by enum space_member */
 };
 
-/* An address space of no known task, and up to which event it was looked for one. */
-struct strange_mm {
-	uint64_t key;
-	uint64_t until;
-};
-
 struct processes {
 	bool any; /* an event of processes was seen */
-	struct number_map tasks, mms, dying, strange;
+	struct number_map tasks, mms, dying;
 	struct user_space *spaces;
 	uint32_t spaces_count, spaces_room;
 	uint32_t *on_cpu; /* by CPU: id + 1 of the process that runs there, 0 = none; owned */
 	uint32_t cpus;    /* that processes were seen on */
-	uint64_t events;  /* attributed so far */
 	uint64_t live;    /* tasks that are processes */
 };
 
@@ -98,10 +93,10 @@ struct trace_space *processes_spaces(const struct processes *processes);
 bool user_pages_hold(const struct attribution *self, uint64_t address);
 /* Makes an area around the page if none is there, touches it, and waits for the fault's page allocation. */
 void user_pages_fault(struct attribution *self, const struct attribution_event *event, struct user_task *task);
-/* The page lies in the frame from now on. */
-void user_pages_place(struct user_space *space, uint64_t page, uint64_t frame);
 /* A child's areas, and how many pages it shares in each. */
 void user_pages_fork(struct user_space *child, const struct user_space *parent);
+/* Known pages lie in areas, which count them. */
+void user_pages_check(const struct attribution *self, const struct user_space *space);
 
 /* Writes down an op of a process. `order`, `gfp`, `bytes_req` and `bytes_alloc` as struct op has them. */
 struct process_profile {

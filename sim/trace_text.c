@@ -12,9 +12,7 @@
 
 static const struct trace_format *const formats[] = {&trace_format_ftrace, &trace_format_perf};
 
-/* CPU numbers beyond this are damage: NR_CPUS of x86 ends at 8192, and op.cpu is 16 bits wide. */
 #define CPU_DIGITS_MAX 5u
-#define CPU_NUMBER_MAX 65535u
 
 static bool is_digit(char c)
 {
@@ -64,7 +62,7 @@ bool text_read_cpu(const char **at, const char *end, uint32_t *cpu)
 	const char *behind = digits;
 	for (; behind < end && is_digit(*behind) && behind - digits < CPU_DIGITS_MAX; behind++)
 		value = value * 10 + (uint32_t)(*behind - '0');
-	if (behind == digits || behind == end || *behind != ']' || value > CPU_NUMBER_MAX)
+	if (behind == digits || behind == end || *behind != ']' || value >= TEXT_CPUS_MAX)
 		return false;
 	*cpu = value;
 	*at = behind + 1;
@@ -484,7 +482,7 @@ static void read_comment(struct text_reader *reader, struct text_slice line)
 	static const char entries[] = "entries-in-buffer/entries-written: ";
 	const char *end = line.at + line.length;
 	uint64_t cpus, kept, written;
-	if (number_after(line, "#P:", &cpus) && cpus <= CPU_NUMBER_MAX)
+	if (number_after(line, "#P:", &cpus) && cpus <= TEXT_CPUS_MAX)
 		reader->cpus = (uint32_t)cpus;
 	const char *at = memmem(line.at, line.length, entries, sizeof entries - 1);
 	if (!at)
@@ -532,7 +530,7 @@ static bool is_tool_header(struct text_reader *reader, struct text_slice line)
 {
 	uint64_t cpus;
 	if (starts_with(line, "cpus=")) {
-		if (number_after(line, "cpus=", &cpus) && cpus <= CPU_NUMBER_MAX)
+		if (number_after(line, "cpus=", &cpus) && cpus <= TEXT_CPUS_MAX)
 			reader->cpus = (uint32_t)cpus;
 		return true;
 	}

@@ -12,6 +12,11 @@
 #include "sim/base.h"
 #include "sim/trace.h"
 
+/* Numbers of CPUs are below this, others are damage: NR_CPUS_RANGE_END of arch/x86/Kconfig. op.cpu has 16 bits. */
+#define TEXT_CPUS_MAX 8192u
+/* No thread has a higher number: PID_MAX_LIMIT of 64 bits (include/linux/threads.h). */
+#define TEXT_TASK_MAX (4u << 20)
+
 struct text_slice {
 	const char *at;
 	size_t length;
@@ -20,7 +25,7 @@ struct text_slice {
 struct text_head {
 	uint64_t time_ns;
 	uint32_t cpu;
-	uint32_t task;     /* thread number, 0 = not told */
+	uint32_t task;     /* thread number up to TEXT_TASK_MAX, 0 = not told */
 	uint8_t context;   /* CONTEXT_ bits of trace.h */
 	const char *event; /* where the event's name begins */
 };

@@ -19,8 +19,6 @@
 
 /* A counter of pages above what any machine has: 2^52 bytes of physical addresses. */
 #define RSS_PAGES_MAX (1ull << 40)
-/* PID_MAX_LIMIT of 64 bits (include/linux/threads.h). */
-#define TASK_MAX (4u << 20)
 
 static struct text_slice slice_of(const char *at, const char *end)
 {
@@ -141,7 +139,7 @@ static bool read_rss_stat(struct text_process *process, struct text_slice text)
 static bool read_task(struct text_slice text, uint32_t *task)
 {
 	uint64_t number;
-	if (!text_whole_decimal(text, &number) || number > TASK_MAX)
+	if (!text_whole_decimal(text, &number) || number > TEXT_TASK_MAX)
 		return false;
 	*task = (uint32_t)number;
 	return true;

@@ -13,6 +13,8 @@
 #define LOWEST_PAGE 1u
 #define USER_END_64BIT (1ull << 56)
 #define REGION_PAGES (1u << (REGION_SHIFT - PAGE_SHIFT))
+/* Frames have less than 32 bits here (frames_are_possible()). */
+#define NO_FRAME UINT32_MAX
 /* MODEL: where user mode ends on 32 bit: PAGE_OFFSET of VMSPLIT_3G. */
 #define USER_END_32BIT 0xc0000000ull
 
@@ -48,8 +50,11 @@ bool user_pages_hold(const struct attribution *self, uint64_t address)
 	return page >= LOWEST_PAGE && page < end >> PAGE_SHIFT && !behind_stack;
 }
 
-static struct user_region *region_of(struct user_space *space, uint64_t page)
+/* The area that the page lies in; the stack has none, though an area may share its region. */
+static struct user_region *area_of(const struct attribution *self, const struct user_space *space, uint64_t page)
 {
+	if (is_stack(self, page))
+		return NULL;
 	return number_map_find(&space->regions, (page >> (REGION_SHIFT - PAGE_SHIFT)) + 1, sizeof(struct user_region));
 }
 
@@ -57,7 +62,7 @@ static void make_area(struct attribution *self, const struct attribution_event *
                       uint64_t page)
 {
 	struct user_space *space = &self->processes.spaces[task->space];
-	if (is_stack(self, page) || region_of(space, page))
+	if (is_stack(self, page) || area_of(self, space, page))
 		return;
 	uint64_t first = page & ~(uint64_t)(REGION_PAGES - 1);
 	number_map_add(&space->regions, (page >> (REGION_SHIFT - PAGE_SHIFT)) + 1, sizeof(struct user_region));
@@ -91,16 +96,21 @@ void user_pages_fault(struct attribution *self, const struct attribution_event *
 	task->fault_writes = code & FAULT_WRITE;
 }
 
-void user_pages_place(struct user_space *space, uint64_t page, uint64_t frame)
+/*
+ * The page lies in the frame from now on. Where no area is, nobody asks for its pages: the stack stays as long as its process,
+ * and an area may go while a fault in it is under way.
+ */
+static void place_page(const struct attribution *self, struct user_space *space, uint64_t page, uint32_t frame)
 {
+	struct user_region *area = area_of(self, space, page);
+	if (!area)
+		return;
 	struct user_page *known = number_map_find(&space->pages, page + 1, sizeof *known);
 	if (!known) {
-		struct user_region *region = region_of(space, page);
 		known = number_map_add(&space->pages, page + 1, sizeof *known);
-		if (region)
-			region->resident++;
+		area->resident++;
 	}
-	known->frame = (uint32_t)frame;
+	known->frame = frame;
 }
 
 void user_pages_fork(struct user_space *child, const struct user_space *parent)
@@ -124,10 +134,11 @@ void processes_page_gone(struct attribution *self, const struct attribution_even
 	if (!known || known->frame != (uint32_t)(block->key - 1))
 		return;
 	number_map_remove(&space->pages, known, sizeof *known);
-	struct user_region *region = region_of(space, block->page);
-	if (!region || --region->resident > 0)
+	struct user_region *area = area_of(self, space, block->page);
+	SIM_ASSERT(area && area->resident > 0);
+	if (--area->resident > 0)
 		return;
-	number_map_remove(&space->regions, region, sizeof *region);
+	number_map_remove(&space->regions, area, sizeof *area);
 	uint64_t first = block->page & ~(uint64_t)(REGION_PAGES - 1);
 	const struct process_profile unmap = {.kind = OP_PROCESS_UNMAP, .bytes_req = area_pages(self, first)};
 	processes_push(self, event, space->ids[0], &unmap, first << PAGE_SHIFT);
@@ -160,10 +171,12 @@ static void take_fault_page(struct attribution *self, const struct attribution_e
 	uint64_t page = task->fault_page - 1;
 	if (event->order > 0)
 		page &= ~(uint64_t)(REGION_PAGES - 1);
+	struct user_space *space = &self->processes.spaces[task->space];
 	task->fault_page = 0;
+	/* The frame may have been this space's before, and its free not seen: then that page is gone, but not this one's area. */
+	place_page(self, space, page, NO_FRAME);
 	frames_process_block(self, event, &(struct page_block){.use = BLOCK_USER_PAGE, .space = task->space, .page = page});
-	/* Its frame may have been this space's under another page, whose free was not seen. */
-	user_pages_place(&self->processes.spaces[task->space], page, event->pfn);
+	place_page(self, space, page, (uint32_t)event->pfn);
 	self->summary->events_left_out++;
 	self->summary->left_fault_pages++;
 }
@@ -191,4 +204,21 @@ bool processes_take(struct attribution *self, const struct attribution_event *ev
 	if (event->kind != TEXT_CACHE_ALLOC)
 		end_fault(self, task);
 	return false;
+}
+
+void user_pages_check(const struct attribution *self, const struct user_space *space)
+{
+	uint64_t pages = 0, resident = 0;
+	if (space->ids_count == 0)
+		return;
+	for (size_t slot = 0; slot <= space->pages.mask; slot++) {
+		const struct user_page *page = (const void *)(space->pages.entries + slot * sizeof *page);
+		pages += page->key != 0;
+		SIM_ASSERT(page->key == 0 || area_of(self, space, page->key - 1));
+	}
+	for (size_t slot = 0; slot <= space->regions.mask; slot++) {
+		const struct user_region *area = (const void *)(space->regions.entries + slot * sizeof *area);
+		resident += area->key ? area->resident : 0;
+	}
+	SIM_ASSERT(resident >= pages);
 }

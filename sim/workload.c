@@ -302,6 +302,15 @@ void workload_touch(struct workload *workload, unsigned cpu, workload_block proc
 	add_process_op(workload, cpu, process.id, &profile, touch->address);
 }
 
+void workload_process_run(struct workload *workload, workload_block first, unsigned threads, uint32_t accesses)
+{
+	struct kmt_profile profile = process_profile(OP_PROCESS_RUN);
+	SIM_ASSERT(accesses > 0 && accesses <= PROCESS_RUN_MAX);
+	profile.bytes_req = accesses;
+	profile.bytes_alloc = threads;
+	add_process_op(workload, 0, first.id, &profile, 0);
+}
+
 void workload_process_switch(struct workload *workload, unsigned cpu, workload_block process)
 {
 	struct kmt_profile profile = process_profile(OP_PROCESS_SWITCH);

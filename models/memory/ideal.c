@@ -25,12 +25,13 @@ struct ideal_counters {
 	uint64_t accesses, l1_hits, llc_hits, remote_hits, dram_accesses;
 };
 
-/* A line's state in one byte: 0 = never touched, else the cpu that touched it last + 1, with a bit for "written". */
-#define WRITTEN 0x80u
+/* A line's state: 0 = never touched, else the cpu that touched it last + 1, with a bit for "written". */
+#define WRITTEN 0x8000u
+_Static_assert(CPUS_MAX < WRITTEN, "a CPU's number + 1 stands beside the bit");
 
 struct line_page {
 	uint64_t page; /* address >> PAGE_SHIFT, plus 1; 0 = empty slot */
-	uint8_t *lines;
+	uint16_t *lines;
 };
 
 struct ideal_memory {
@@ -72,7 +73,7 @@ static void grow(struct ideal_memory *ideal)
 	free(old);
 }
 
-static uint8_t *line_state(struct ideal_memory *ideal, uint64_t address)
+static uint16_t *line_state(struct ideal_memory *ideal, uint64_t address)
 {
 	struct line_page *page = page_slot(ideal, address >> PAGE_SHIFT);
 	if (!page->page) {
@@ -82,12 +83,12 @@ static uint8_t *line_state(struct ideal_memory *ideal, uint64_t address)
 		}
 		ideal->count++;
 		page->page = (address >> PAGE_SHIFT) + 1;
-		page->lines = xcalloc(ideal->lines_per_page, 1);
+		page->lines = xcalloc(ideal->lines_per_page, sizeof *page->lines);
 	}
 	return &page->lines[(address & (PAGE_SIZE - 1)) >> ideal->line_shift];
 }
 
-static void line_cost(struct ideal_memory *ideal, unsigned cpu, uint8_t state, struct cost *cost)
+static void line_cost(struct ideal_memory *ideal, unsigned cpu, uint16_t state, struct cost *cost)
 {
 	ideal->counters.accesses++;
 	if (state == 0) {
@@ -110,17 +111,17 @@ static cycle ideal_access(struct memory *memory, const struct memory_request *re
 	struct ideal_memory *ideal = (struct ideal_memory *)memory;
 	unsigned cpu = request->cpu;
 	bool writes = request->kind == ACCESS_STORE || request->kind == ACCESS_MODIFY;
-	SIM_ASSERT(cpu + 1 < WRITTEN);
+	SIM_ASSERT(cpu < CPUS_MAX);
 	*cost = (struct cost){0};
 	if (request->bytes == 0)
 		return 0;
 	uint64_t line_bytes = 1ull << ideal->line_shift;
 	uint64_t last = (request->address + request->bytes - 1) & ~(line_bytes - 1);
 	for (uint64_t line = request->address & ~(line_bytes - 1);; line += line_bytes) {
-		uint8_t *state = line_state(ideal, line);
+		uint16_t *state = line_state(ideal, line);
 		line_cost(ideal, cpu, *state, cost);
-		uint8_t written = writes || ((*state & ~WRITTEN) == cpu + 1 && (*state & WRITTEN)) ? WRITTEN : 0;
-		*state = (uint8_t)((cpu + 1) | written);
+		uint16_t written = writes || ((*state & ~WRITTEN) == cpu + 1 && (*state & WRITTEN)) ? WRITTEN : 0;
+		*state = (uint16_t)((cpu + 1) | written);
 		if (line == last)
 			break;
 	}

@@ -345,7 +345,7 @@ bool boot_memory_keep(struct memory_map *map, const struct settings *settings, u
 	if (!(reserved ? take_reserved(&boot, reserved) : take_all(&boot)))
 		return error_set(error, ERROR_USAGE,
 		                 "memory: %llu bytes; the kernel alone has no room there for its image, struct pages, tables and "
-		                 "per-CPU data of %u CPUs (kernel.reserved)",
+		                 "per-CPU data of %u CPUs; expected more memory, fewer machine.cpus or a small kernel.reserved",
 		                 (unsigned long long)settings->machine.memory_bytes, cpus);
 	for (; map->kept_count < boot.memblock.count; map->kept_count++)
 		map->kept[map->kept_count] = boot.memblock.taken[map->kept_count];

@@ -200,6 +200,7 @@ static void exchange(struct collapse *collapse, pfn huge)
 	}
 	SIM_ASSERT(collapse->table->present == 0);
 	above->child[collapse->entry.index] = NULL;
+	tables_forget(collapse->space);
 	huge_keep_table(mm, above, collapse->table);
 	huge_map(mm, collapse->space, collapse->area, &collapse->entry, huge, collapse->linear, collapse->cpu);
 	gather_end(mm, collapse->space, false, false, collapse->cpu);

@@ -695,20 +695,6 @@ static enum user_result page_fault(struct mm *mm, struct space *space, struct ar
 	return result;
 }
 
-/* Whether the processor lets the access through as the tables are. */
-static bool is_allowed(uint64_t word, enum access_kind kind)
-{
-	if (!(word & WORD_PRESENT) || (kind == ACCESS_STORE && !(word & WORD_WRITE)))
-		return false;
-	return kind != ACCESS_CODE || word & WORD_EXECUTE;
-}
-
-/* What the processor marks. */
-static void mark_used(const struct entry *entry, enum access_kind kind)
-{
-	entry->table->word[entry->index] |= kind == ACCESS_STORE ? WORD_ACCESSED | WORD_DIRTY : WORD_ACCESSED;
-}
-
 /* MODEL: code is read as data is: a program's instructions are few, and the core fetches none. */
 void user_access(struct mm *mm, uint64_t linear, uint32_t bytes, enum access_kind kind)
 {
@@ -725,9 +711,8 @@ enum user_result fault_touch(struct mm *mm, struct space *space, uint64_t linear
 	if (linear >= mm->user_end)
 		return page_fault(mm, space, NULL, linear, kind, cpu);
 	entry_find(mm, space, linear, &entry);
-	/* MODEL: without an execute right in the tables (32-bit paging) code is not told from data. */
-	if (is_allowed(entry_word(&entry), kind)) {
-		mark_used(&entry, kind);
+	if (entry_allows(&entry, kind)) {
+		entry_mark_used(&entry, kind);
 		return USER_OK;
 	}
 	/* The processor walks the tables in vain; the access is made once more behind the fault. */
@@ -738,8 +723,8 @@ enum user_result fault_touch(struct mm *mm, struct space *space, uint64_t linear
 		if (result != USER_OK)
 			return result;
 		entry_find(mm, space, linear, &entry);
-		if (is_allowed(entry_word(&entry), kind)) {
-			mark_used(&entry, kind);
+		if (entry_allows(&entry, kind)) {
+			entry_mark_used(&entry, kind);
 			return USER_OK;
 		}
 	}

@@ -712,6 +712,34 @@ static enum user_result ideal_touch(struct user_memory *users, process_id proces
 	return USER_OK;
 }
 
+/* A page that comes at its first touch takes no step, so nothing faults. */
+static size_t ideal_run(struct user_memory *users, process_id process, const struct access *accesses, size_t count,
+                        struct user_run *run, unsigned cpu)
+{
+	struct ideal *ideal = ideal_of(users);
+	struct ideal_space *space = space_of(ideal, process);
+	size_t made = 0;
+	run->result = space ? USER_OK : USER_NO_PROCESS;
+	if (!space)
+		return 1;
+	space->last_cpu = cpu;
+	steps_reserve(ideal->steps, (uint32_t)count * USER_ACCESS_STEPS);
+	while (made < count && run->result == USER_OK) {
+		const struct access *access = &accesses[made++];
+		enum access_kind kind = access->kind == ACCESS_MODIFY ? ACCESS_STORE : (enum access_kind)access->kind;
+		const uint64_t *word = NULL;
+		run->before = ideal->steps->count;
+		if (kind != ACCESS_PREFETCH)
+			word = touch_page(ideal, space, access->address >> PAGE_SHIFT, kind, cpu, &run->result);
+		if (!word)
+			continue;
+		vaddr page = layout_page_address(ideal->layout, frame_of(*word));
+		if (layout_region(ideal->layout, page.addr) == REGION_DIRECT_MAP)
+			user_access_steps(ideal->steps, run, access, vaddr_of(page.addr + access->address % PAGE_SIZE));
+	}
+	return made;
+}
+
 static void ideal_switch(struct user_memory *users, process_id process, unsigned cpu)
 {
 	struct ideal_space *space = space_of(ideal_of(users), process);
@@ -996,6 +1024,7 @@ const struct user_memory_ops user_memory_ideal_ops = {
         .map = ideal_map,
         .unmap = ideal_unmap,
         .touch = ideal_touch,
+        .run = ideal_run,
         .switch_to = ideal_switch,
         .moved = ideal_moved,
         .map_count = ideal_map_count,

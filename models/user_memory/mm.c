@@ -287,6 +287,57 @@ static enum user_result port_touch(struct user_memory *users, process_id process
 	return USER_OK;
 }
 
+/* An access to a page that needs a look: the tables are walked, or it faults. */
+static void slow_access(struct mm *mm, struct space *space, const struct access *access, enum access_kind kind,
+                        struct user_run *run, unsigned cpu)
+{
+	uint64_t faults = mm->counters.faults;
+	run->before = mm->steps->count;
+	space->last_cpu = cpu;
+	run->result = fault_touch(mm, space, access->address, kind, cpu);
+	run->faulted = mm->counters.faults != faults;
+	steps_reserve(mm->steps, USER_ACCESS_STEPS);
+	if (run->result == USER_OK)
+		user_access_steps(mm->steps, run, access, vaddr_of(access->address));
+}
+
+/* The entry of a page that the access finds as it has to be, told without a walk. */
+static bool finds_page(const struct mm *mm, const struct space *space, const struct access *access, enum access_kind kind,
+                       struct entry *entry)
+{
+	return entry_found(mm, space, access->address, entry) && entry_allows(entry, kind);
+}
+
+static size_t port_run(struct user_memory *users, process_id process, const struct access *accesses, size_t count,
+                       struct user_run *run, unsigned cpu)
+{
+	struct mm *mm = mm_of(users);
+	struct process *at = process_of(mm, process);
+	size_t made = 0;
+	run->before = mm->steps->count;
+	run->result = at ? USER_OK : USER_NO_PROCESS;
+	if (!at)
+		return 1;
+	if (mm->cpu[cpu].current != process.nr)
+		switch_to_process(mm, process, cpu);
+	steps_reserve(mm->steps, (uint32_t)count * USER_ACCESS_STEPS);
+	while (made < count && !run->faulted && run->result == USER_OK) {
+		const struct access *access = &accesses[made++];
+		enum access_kind kind = access->kind == ACCESS_MODIFY ? ACCESS_STORE : (enum access_kind)access->kind;
+		struct entry entry;
+		if (kind != ACCESS_PREFETCH && !finds_page(mm, at->space, access, kind, &entry)) {
+			slow_access(mm, at->space, access, kind, run, cpu);
+			continue;
+		}
+		if (kind != ACCESS_PREFETCH) {
+			mm->counters.touched_pages++;
+			entry_mark_used(&entry, kind);
+		}
+		user_access_steps(mm->steps, run, access, vaddr_of(access->address));
+	}
+	return made;
+}
+
 static void port_switch(struct user_memory *users, process_id process, unsigned cpu)
 {
 	struct mm *mm = mm_of(users);
@@ -415,6 +466,7 @@ const struct user_memory_ops user_memory_mm_ops = {
         .map = port_map,
         .unmap = port_unmap,
         .touch = port_touch,
+        .run = port_run,
         .switch_to = port_switch,
         .tick = port_tick,
         .moved = port_moved,
@@ -463,13 +515,9 @@ static void set_halves(struct mm *mm)
 {
 	unsigned top = mm->mode->levels - 1;
 	uint32_t entries = 1u << mm->mode->level[top].index_bits;
-	if (mm->mode->sign_extended) {
-		mm->user_end = (1ull << (mm->mode->linear_bits - 1)) - PAGE_SIZE;
-		mm->kernel_entries = entries / 2;
-		return;
-	}
-	mm->user_end = USER_END_32BIT;
-	mm->kernel_entries = entries - (uint32_t)(USER_END_32BIT >> mm->mode->level[top].shift);
+	mm->user_end = user_end_of(mm->mode);
+	mm->kernel_entries =
+	        mm->mode->sign_extended ? entries / 2 : entries - (uint32_t)(mm->user_end >> mm->mode->level[top].shift);
 }
 
 struct user_memory *user_memory_mm_create(const struct user_memory_wiring *wiring, struct error *error)

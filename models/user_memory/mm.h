@@ -30,8 +30,6 @@
 
 /* What one access of a touch reads or writes. */
 #define ACCESS_BYTES 8u
-/* PAGE_OFFSET of i386. */
-#define USER_END_32BIT 0xc0000000u
 
 #define FRAMES_OF_HUGE 512u
 #define HUGE_BYTES (1ull << 21)
@@ -188,6 +186,8 @@ struct area {
 	uint32_t chains_count;
 };
 
+#define FOUND_TABLES 16u
+
 struct space {
 	struct object object;
 	struct area **areas; /* owned, ascending */
@@ -205,6 +205,11 @@ struct space {
 	uint32_t slot;             /* in mm.spaces */
 	uint32_t last_cpu;         /* that something happened in it on */
 	struct object mm_slot;     /* of khugepaged's list (MMF_VM_HUGEPAGE); at VADDR_NULL: it is not on it */
+	/* Tables of pages that entry_find() came to lately, by their place among those of the space; table NULL: none. */
+	struct {
+		uint64_t place;
+		struct table *table;
+	} found[FOUND_TABLES];
 };
 
 struct process {
@@ -361,10 +366,39 @@ bool tables_init(struct mm *mm, struct space *space, unsigned cpu);
 bool tables_entry(struct mm *mm, struct space *space, uint64_t linear, unsigned leaf, bool make, unsigned cpu,
                   struct entry *entry);
 /* The same without steps: what the processor's walk would end in. */
-void entry_find(const struct mm *mm, const struct space *space, uint64_t linear, struct entry *entry);
+void entry_find(const struct mm *mm, struct space *space, uint64_t linear, struct entry *entry);
+/* Its quick part: false says nothing. */
+static inline bool entry_found(const struct mm *mm, const struct space *space, uint64_t linear, struct entry *entry)
+{
+	uint64_t place = linear >> mm->mode->level[1].shift;
+	if (!space->found[place % FOUND_TABLES].table || space->found[place % FOUND_TABLES].place != place)
+		return false;
+	entry->table = space->found[place % FOUND_TABLES].table;
+	entry->level = 0;
+	entry->index = (uint32_t)paging_index(&mm->mode->level[0], linear);
+	return true;
+}
+/* A table leaves the space: what was found may be it. */
+void tables_forget(struct space *space);
 static inline uint64_t entry_word(const struct entry *entry)
 {
 	return entry->table->word[entry->index];
+}
+/*
+ * Whether the processor lets an access through as the tables are. MODEL: without an execute right in the tables (32-bit paging)
+ * code is not told from data.
+ */
+static inline bool entry_allows(const struct entry *entry, enum access_kind kind)
+{
+	uint64_t word = entry_word(entry);
+	if (!(word & WORD_PRESENT) || (kind == ACCESS_STORE && !(word & WORD_WRITE)))
+		return false;
+	return kind != ACCESS_CODE || word & WORD_EXECUTE;
+}
+/* What the processor marks then. */
+static inline void entry_mark_used(const struct entry *entry, enum access_kind kind)
+{
+	entry->table->word[entry->index] |= kind == ACCESS_STORE ? WORD_ACCESSED | WORD_DIRTY : WORD_ACCESSED;
 }
 /* Reads it, as steps; writes it. */
 void entry_read(struct mm *mm, const struct entry *entry);

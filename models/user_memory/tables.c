@@ -164,7 +164,7 @@ bool tables_entry(struct mm *mm, struct space *space, uint64_t linear, unsigned 
 	}
 }
 
-void entry_find(const struct mm *mm, const struct space *space, uint64_t linear, struct entry *entry)
+static void walk(const struct mm *mm, const struct space *space, uint64_t linear, struct entry *entry)
 {
 	*entry = (struct entry){.table = space->root, .level = mm->mode->levels - 1};
 	for (;;) {
@@ -175,6 +175,24 @@ void entry_find(const struct mm *mm, const struct space *space, uint64_t linear,
 		entry->table = child;
 		entry->level--;
 	}
+}
+
+void entry_find(const struct mm *mm, struct space *space, uint64_t linear, struct entry *entry)
+{
+	uint64_t place = linear >> mm->mode->level[1].shift;
+	if (entry_found(mm, space, linear, entry))
+		return;
+	walk(mm, space, linear, entry);
+	if (entry->level > 0)
+		return;
+	space->found[place % FOUND_TABLES].place = place;
+	space->found[place % FOUND_TABLES].table = entry->table;
+}
+
+void tables_forget(struct space *space)
+{
+	for (unsigned index = 0; index < FOUND_TABLES; index++)
+		space->found[index].table = NULL;
 }
 
 /* ---- over ranges ---- */
@@ -239,6 +257,7 @@ static bool prune_table(struct mm *mm, struct space *space, struct table *table,
 		if (child->present || is_preallocated(mm, level) || is_needed(space, at, at + span, start, end))
 			continue;
 		table->child[index] = NULL;
+		tables_forget(space);
 		entry_write(mm, &(struct entry){table, level, index}, 0);
 		gather_range(mm, at, PAGE_SIZE); /* pte_free_tlb() */
 		table_free(mm, space, child, level - 1, cpu);
@@ -261,6 +280,7 @@ void tables_release(struct mm *mm, struct space *space, unsigned cpu)
 		if (!child)
 			continue;
 		space->root->child[index] = NULL;
+		tables_forget(space);
 		entry_write(mm, &(struct entry){space->root, top, index}, 0);
 		table_free(mm, space, child, top - 1, cpu);
 	}

@@ -353,7 +353,8 @@ static const uint8_t free_kind[OP_KINDS] = {
 /* Whether the op names a block or a process that lives, by id: it neither allocates nor frees. */
 static bool is_use(unsigned kind)
 {
-	return kind == OP_PAGE_CLEAR || kind == OP_PAGE_COPY || (kind >= OP_PROCESS_EXEC && kind <= OP_PROCESS_SWITCH);
+	return kind == OP_PAGE_CLEAR || kind == OP_PAGE_COPY || (kind >= OP_PROCESS_EXEC && kind <= OP_PROCESS_SWITCH) ||
+	       kind == OP_PROCESS_RUN;
 }
 
 /* Whether the op may name a recorded address space. */
@@ -381,6 +382,8 @@ static bool process_profile_is_sound(const struct kmt_profile *profile)
 	case OP_PROCESS_TOUCH:
 		return profile->order < TOUCH_KINDS && profile->bytes_req > 0 && profile->bytes_alloc > 0 &&
 		       profile->bytes_req / profile->bytes_alloc < TOUCH_ACCESSES_MAX;
+	case OP_PROCESS_RUN:
+		return profile->bytes_req > 0 && profile->bytes_req <= PROCESS_RUN_MAX && profile->bytes_alloc > 0;
 	default:
 		return true;
 	}
@@ -739,7 +742,7 @@ bool trace_has_areas(const struct trace *trace)
 bool trace_has_processes(const struct trace *trace)
 {
 	for (uint32_t i = 0; i < trace->profile_count; i++)
-		if (trace->profiles[i].kind >= OP_PROCESS_CREATE && trace->profiles[i].kind <= OP_PROCESS_LEAVE)
+		if (trace->profiles[i].kind >= OP_PROCESS_CREATE && trace->profiles[i].kind <= OP_PROCESS_RUN)
 			return true;
 	return false;
 }
@@ -923,6 +926,8 @@ static bool make_op(struct trace *trace, uint32_t at, uint32_t correction, struc
 	if ((profile->kind == OP_PAGE_MAP || profile->kind == OP_PAGE_COPY) && (uint32_t)op->address >= trace->info.ids)
 		return false;
 	if (profile->kind == OP_PROCESS_FORK && op_parent_of(op) >= trace->info.ids)
+		return false;
+	if (profile->kind == OP_PROCESS_RUN && profile->bytes_alloc > trace->info.ids - op->id)
 		return false;
 	if (makes_space(profile->kind) && op->address >> 32 > trace->space_count)
 		return false;

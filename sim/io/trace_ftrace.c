@@ -18,13 +18,13 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* Reads the decimal number [at, end); 0 if it does not fit. */
+/* Reads the decimal number [at, end); 0 if no thread has it. */
 static uint32_t task_number(const char *at, const char *end)
 {
 	uint64_t value = 0;
-	for (; at < end && value <= UINT32_MAX; at++)
+	for (; at < end && value <= TEXT_TASK_MAX; at++)
 		value = value * 10 + (uint64_t)(*at - '0');
-	return value <= UINT32_MAX ? (uint32_t)value : 0;
+	return value <= TEXT_TASK_MAX ? (uint32_t)value : 0;
 }
 
 /* Whether [start, bracket) ends as the task of a line does: "-PID  " or "(TGID) " or "(-----) ". *task: the PID, 0 if it is not

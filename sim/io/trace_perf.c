@@ -17,13 +17,18 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* The number behind the last slash of [at, end): "PID/TID" or "TID"; 0 for the idle tasks' and what does not fit. */
+/*
+ * The number behind the last slash of [at, end): "PID/TID" or "TID"; 0 for the idle tasks' and what no thread has, as the -1 that
+ * perf prints where it knows none.
+ */
 static uint32_t thread_number(const char *at, const char *end)
 {
 	uint64_t value = 0;
-	for (; at < end && value <= UINT32_MAX; at++)
+	if (*at == '-')
+		return 0;
+	for (; at < end && value <= TEXT_TASK_MAX; at++)
 		value = is_digit(*at) ? value * 10 + (uint64_t)(*at - '0') : 0;
-	return value <= UINT32_MAX ? (uint32_t)value : 0;
+	return value <= TEXT_TASK_MAX ? (uint32_t)value : 0;
 }
 
 /* Reads "[CPU]" (or nothing), the time, and the group; `at` is behind the thread's number. */

@@ -82,6 +82,12 @@ static inline uint64_t user_stack_end(uint64_t user_end)
 	return user_end < top ? user_end : top;
 }
 
+/* The first address that no area may have: TASK_SIZE_MAX of 64 bits, TASK_SIZE of 32 (arch/x86/include/asm/page_64.h, page_32_types.h). */
+static inline uint64_t user_end_of(const struct translation_ops *mode)
+{
+	return mode->sign_extended ? (1ull << (mode->linear_bits - 1)) - PAGE_SIZE : 0xc0000000u;
+}
+
 enum user_result {
 	USER_OK,
 	USER_NO_MEMORY,  /* frames, tables or structures: what was done before it stays */
@@ -97,6 +103,15 @@ struct user_touch {
 	uint64_t bytes;        /* 1 and more */
 	uint32_t stride;       /* 1 and more */
 	enum access_kind kind; /* ACCESS_LOAD, ACCESS_STORE or ACCESS_CODE */
+};
+
+/* A run of a program's accesses. */
+struct user_run {
+	uint32_t instructions; /* that go before each access that is no fetch */
+	/* Of the last access made: */
+	enum user_result result;
+	bool faulted;
+	uint32_t before; /* steps there were before it */
 };
 
 /* Of a process's address space; pages of 4 KiB. */
@@ -234,6 +249,13 @@ struct user_memory_ops {
 	/* Makes the accesses, with the faults they take. Those before one that cannot be put right are made. */
 	enum user_result (*touch)(struct user_memory *, process_id, const struct user_touch *, unsigned cpu);
 
+	/*
+	 * Makes accesses of a program, one after the other, up to and with the first one that faults, or that is not made.
+	 * Returns how many there were, 1 and more. Each is a load, a store, both, a fetch or a prefetch (which never faults), and
+	 * none of its bytes lies beyond its page.
+	 */
+	size_t (*run)(struct user_memory *, process_id, const struct access *, size_t count, struct user_run *, unsigned cpu);
+
 	/* The CPU goes on with this process; PROCESS_NONE: with a kernel thread or nothing (lazy TLB). */
 	void (*switch_to)(struct user_memory *, process_id, unsigned cpu);
 
@@ -360,6 +382,51 @@ static inline enum user_result user_touch(struct user_memory *users, process_id 
 	SIM_ASSERT(cpu < CPUS_MAX && touch->bytes > 0 && touch->stride > 0);
 	SIM_ASSERT(touch->kind == ACCESS_LOAD || touch->kind == ACCESS_STORE || touch->kind == ACCESS_CODE);
 	return users->ops->touch(users, process, touch, cpu);
+}
+
+static inline size_t user_run(struct user_memory *users, process_id process, const struct access *accesses, size_t count,
+                              struct user_run *run, unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX && count > 0);
+	run->result = USER_OK;
+	run->faulted = false;
+	size_t made = users->ops->run(users, process, accesses, count, run, cpu);
+	SIM_ASSERT(made > 0 && made <= count);
+	SIM_ASSERT(made == count || run->faulted || run->result != USER_OK);
+	return made;
+}
+
+/*
+ * For models: the steps of one of a run's accesses to where its byte lies, behind its instructions. There is room for
+ * USER_ACCESS_STEPS (steps_reserve()).
+ */
+#define USER_ACCESS_STEPS 3u
+static inline void user_access_steps(struct steps *steps, const struct user_run *run, const struct access *access, vaddr at)
+{
+	uint32_t before = access->kind == ACCESS_CODE ? 0 : run->instructions;
+	if (!steps->recording)
+		return;
+	if (before > UINT8_MAX) {
+		steps_put(steps, STEP_SPEND, 0, before, 0);
+		before = 0;
+	}
+	switch ((enum access_kind)access->kind) {
+	case ACCESS_CODE:
+		steps_put(steps, STEP_FETCH, at.addr, access->bytes, 0);
+		break;
+	case ACCESS_STORE:
+		steps_put(steps, STEP_WRITE, at.addr, access->bytes, before);
+		break;
+	case ACCESS_MODIFY:
+		steps_put(steps, STEP_READ, at.addr, access->bytes, before);
+		steps_put(steps, STEP_WRITE, at.addr, access->bytes, 0)->uses = true;
+		break;
+	case ACCESS_PREFETCH:
+		steps_put(steps, STEP_PREFETCH, at.addr, 1, before);
+		break;
+	default:
+		steps_put(steps, STEP_READ, at.addr, access->bytes, before);
+	}
 }
 
 static inline void user_switch(struct user_memory *users, process_id process, unsigned cpu)

@@ -299,6 +299,60 @@ static void any_history_keeps_the_laws(void **state)
 	}
 }
 
+static struct access access_of(enum access_kind kind, uint64_t address)
+{
+	return (struct access){.address = address, .bytes = 8, .kind = (uint8_t)kind};
+}
+
+/*
+ * A run of accesses goes on until one faults or cannot be made, and says which steps came before that. Catches: an access left
+ * out or made twice, a load that may stand where a store has to, a prefetch that faults, steps that miss or are one too many.
+ */
+static void a_run_stops_at_a_fault(void **state)
+{
+	(void)state;
+	FOR_EACH_MODEL(model)
+	{
+		struct bench bench;
+		struct user_run run = {.instructions = 3};
+		bool faults = strcmp(model->ops->name, "ideal") != 0;
+		begin(&bench, model, "x86_4level", THP_NEVER, true);
+		process_id process = user_create(bench.users, 0);
+		assert_int_equal(map(&bench, process, BASE, 4, USER_ANONYMOUS), USER_OK);
+		assert_int_equal(touch(&bench, process, BASE, ACCESS_STORE, 0), USER_OK);
+		assert_int_equal(touch(&bench, process, BASE + 2 * PAGE_SIZE, ACCESS_LOAD, 0), USER_OK);
+		const struct access at[] = {
+		        access_of(ACCESS_STORE, BASE + 8),
+		        access_of(ACCESS_MODIFY, BASE + 16),
+		        access_of(ACCESS_PREFETCH, BASE + 3 * PAGE_SIZE),
+		        access_of(ACCESS_LOAD, BASE + 2 * PAGE_SIZE),
+		        access_of(ACCESS_STORE, BASE + 2 * PAGE_SIZE), /* the zero page so far */
+		        access_of(ACCESS_LOAD, BASE),
+		        access_of(ACCESS_LOAD, BASE + 4 * PAGE_SIZE), /* behind the area */
+		        access_of(ACCESS_LOAD, BASE),
+		};
+		steps_clear(&bench.steps);
+		size_t made = user_run(bench.users, process, at, 8, &run, 0);
+		assert_int_equal(made, faults ? 5 : 7);
+		assert_int_equal(run.faulted, faults);
+		if (faults) {
+			/* A store, a load and a store, a prefetch, a load; then the fault's. */
+			assert_int_equal(run.before, 5);
+			assert_int_equal(run.result, USER_OK);
+			assert_int_equal(bench.steps.at[bench.steps.count - 1].kind, STEP_WRITE);
+			made += user_run(bench.users, process, at + made, 8 - made, &run, 0);
+			assert_int_equal(made, 7);
+		}
+		assert_int_equal(run.result, USER_NO_AREA);
+		assert_int_equal(user_run(bench.users, process, at + made, 1, &run, 0), 1);
+		assert_int_equal(run.result, USER_OK);
+		assert_false(run.faulted);
+		assert_int_equal(view(&bench, process).anonymous, 1 + 2); /* the argument page; the prefetch took none */
+		user_memory_check(bench.users);
+		end(&bench);
+	}
+}
+
 /* The frames that a small history takes beside kernel stacks: parent and child, pages written, read, copied and given back. */
 static uint64_t frames_of_history(const struct user_memory_model *model)
 {
@@ -345,6 +399,7 @@ int main(void)
 	        cmocka_unit_test(wrong_use_is_told),
 	        cmocka_unit_test(fork_shares_what_it_should),
 	        cmocka_unit_test(any_history_keeps_the_laws),
+	        cmocka_unit_test(a_run_stops_at_a_fault),
 	        cmocka_unit_test(ideal_takes_contents_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -81,6 +81,39 @@ static void test_an_op_touches_lines_and_pages(void **state)
 	rig_release(&rig);
 }
 
+/*
+ * Instructions that a load takes along cost what those of a step of their own do. Would catch: instructions lost or done behind
+ * the access, a fetch without its instruction, rooms of a finished job that are mistaken for another's.
+ */
+static void test_instructions_before_an_access(void **state)
+{
+	(void)state;
+	struct rig rig;
+	uint64_t cycles[2];
+	for (unsigned along = 0; along < 2; along++) {
+		rig_init(&rig, 1);
+		for (unsigned job = 0; job < 3; job++) {
+			steps_reserve(&rig.steps, 8);
+			if (!along)
+				step_spend(&rig.steps, 5);
+			steps_put(&rig.steps, STEP_READ, LINE_A, 8, along ? 5 : 0);
+			if (!along)
+				step_spend(&rig.steps, 7);
+			steps_put(&rig.steps, STEP_WRITE, LINE_A + 64, 8, along ? 7 : 0);
+			steps_put(&rig.steps, STEP_FETCH, LINE_B, 4, 0);
+			push(&rig, 0);
+			machine_drain(&rig.machine);
+		}
+		const struct core_counters sum = machine_counters(&rig.machine);
+		cycles[along] = sum.busy_cycles;
+		assert_int_equal(sum.cost.cycles[COST_COMPUTE], 3 * (5 + 7 + 1));
+		rig_release(&rig);
+	}
+	assert_int_equal(cycles[0], cycles[1]);
+	/* Three misses; then loads and stores of the first level, whose fetches take nothing. */
+	assert_int_equal(cycles[0], 3 * 13 + 3 * 200 + 2 * 2 * 4);
+}
+
 /* Would catch: a level's latency counted twice, or a second access that still misses. */
 static void test_an_access_costs_its_level(void **state)
 {
@@ -239,6 +272,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_an_op_touches_lines_and_pages),
+	        cmocka_unit_test(test_instructions_before_an_access),
 	        cmocka_unit_test(test_an_access_costs_its_level),
 	        cmocka_unit_test(test_reading_ones_own_written_line_keeps_it_written),
 	        cmocka_unit_test(test_waiters_are_served_in_order),

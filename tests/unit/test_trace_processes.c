@@ -388,6 +388,92 @@ static void test_slab_from_process_page(void **state)
 	case_end(&c);
 }
 
+/*
+ * Pages of the stack beside an area in the same 2 MiB, known before the area is there or after. Would catch: their frees counted
+ * off the area's pages, so that it goes too early, or, below 0, never.
+ */
+static void test_stack_beside_an_area(void **state)
+{
+	static const char text[] = AT(5, 01, FAULT("7ffffffdf008", "6")) AT(5, 02, PAGE("10", USER))
+	        AT(5, 03, FAULT("7fffffe01000", "4")) AT(5, 04, FREE("10")) AT(5, 05, FAULT("7fffffe02000", "6"))
+	                AT(5, 06, PAGE("11", USER)) AT(5, 07, FAULT("7ffffffe0000", "6")) AT(5, 08, PAGE("12", USER))
+	                        AT(5, 09, FREE("12")) AT(5, 10, "tracing_mark_write: a") AT(5, 11, FAULT("7ffffffe0000", "6"))
+	                                AT(5, 12, PAGE("13", USER)) AT(5, 13, FREE("11")) AT(5, 14, "tracing_mark_write: b")
+	                                        AT(5, 15, FREE("13"));
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(&c, text));
+	assert_string_equal(case_ops(&c), "N0/0 w0:7ffffffdf008 m0:7fffffe00000+478 r0:7fffffe01000 w0:7fffffe02000 "
+	                                  "w0:7ffffffe0000 M:a w0:7ffffffe0000 u0:7fffffe00000+478 M:b");
+	assert_int_equal(c.summary.left_process_page_frees, 4);
+	case_end(&c);
+}
+
+/*
+ * A frame that a fault takes may be the area's only page whose free was not seen, the faulting page's own even. Would catch: the
+ * area unmapped right behind the touch that made it needed.
+ */
+static void test_frame_comes_back_to_its_area(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(&c, AT(5, 01, FAULT("400000", "6")) AT(5, 02, PAGE("10", USER)) AT(5, 03, FAULT("401000", "6"))
+	                                    AT(5, 04, PAGE("10", USER)) AT(5, 05, FAULT("401000", "6"))
+	                                            AT(5, 06, PAGE("10", USER)) AT(5, 07, FREE("10"))));
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+512 w0:400000 w0:401000 w0:401000 u0:400000+512");
+	assert_int_equal(c.summary.left_fault_pages, 3);
+	case_end(&c);
+}
+
+/* execve counts each page of its arguments to the space that it makes. Would catch: the second one taken for the program's end.
+ */
+static void test_exec_with_many_arguments(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(&c,
+	                        AT(5, 01, FAULT("400000", "4")) AT(5, 02, "rss_stat: mm_id=2 curr=0 type=MM_ANONPAGES size=4096B")
+	                                AT(5, 03, "rss_stat: mm_id=2 curr=0 type=MM_ANONPAGES size=8192B")
+	                                        AT(5, 04, "rss_stat: mm_id=2 curr=1 type=MM_ANONPAGES size=12288B")
+	                                                AT(5, 05, "rss_stat: mm_id=2 curr=0 type=MM_ANONPAGES size=0B")));
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+512 r0:400000 x0/1 X0");
+	case_end(&c);
+}
+
+/*
+ * Numbers that no kernel prints, or that say nothing: thread 0, threads beyond PID_MAX_LIMIT, addresses that are nobody's,
+ * counters beyond all memory. Would catch: one of them believed, wrapped around or asserted on.
+ */
+static void test_hostile_numbers(void **state)
+{
+	struct trace_case c;
+	const struct trace_space *spaces;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(&c, AT(0, 01, FAULT("400000", "6")) AT(4194305, 02, FAULT("400000", "6"))
+	                                    AT(0, 03, "rss_stat: mm_id=9 curr=1 type=MM_ANONPAGES size=4096B")
+	                                            AT(5, 04, FAULT("fff", "6")) AT(5, 05, FAULT("8000000000000000", "6"))
+	                                                    AT(5, 06, FAULT("7ffffffff000", "6"))
+	                                                            AT(5, 07, FAULT("ffffffffffffffff", "6"))));
+	assert_string_equal(case_ops(&c), "");
+	assert_int_equal(c.summary.left_wild_faults, 6);
+	assert_int_equal(c.summary.left_rss_stats, 1);
+	case_end(&c);
+	case_begin(&c);
+	assert_true(case_import(&c, AT(5, 01, "rss_stat: mm_id=1 curr=1 type=MM_ANONPAGES size=-4503599627370496B")
+	                                    AT(5, 02, "rss_stat: mm_id=1 curr=1 type=MM_ANONPAGES size=4503599627370496B") AT(
+	                                            5, 03, "rss_stat: mm_id=1 curr=1 type=MM_ANONPAGES size=-4503599627374592B")
+	                                            AT(5, 04, "rss_stat: mm_id=1 curr=1 type=MM_ANONPAGES size=-4096B")));
+	assert_int_equal(c.summary.lines_damaged, 1);
+	assert_int_equal(trace_spaces(c.trace, &spaces), 1);
+	assert_int_equal(spaces[0].peak_pages[SPACE_ANONYMOUS], 1ull << 40);
+	assert_int_equal(spaces[0].last_pages[SPACE_ANONYMOUS], 0);
+	case_end(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -406,6 +492,10 @@ int main(void)
 	        cmocka_unit_test(test_unseen_exec),
 	        cmocka_unit_test(test_space_claimed_by_its_maker),
 	        cmocka_unit_test(test_slab_from_process_page),
+	        cmocka_unit_test(test_stack_beside_an_area),
+	        cmocka_unit_test(test_frame_comes_back_to_its_area),
+	        cmocka_unit_test(test_exec_with_many_arguments),
+	        cmocka_unit_test(test_hostile_numbers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

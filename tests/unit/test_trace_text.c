@@ -89,7 +89,10 @@ static void test_contexts(void **state)
 	         CONTEXT_KNOWN | CONTEXT_IRQS_OFF | CONTEXT_HARDIRQ | CONTEXT_SOFTIRQ},
 	        {"  a-99999999999 [000] b..1.     3.1: " KMALLOC, 0, CONTEXT_KNOWN},
 	        {"  a-3 [000]     3.1: " KMALLOC, 3, 0},
+	        {"  a-4194304 [000]     3.1: " KMALLOC, 4194304, 0},
+	        {"  a-4194305 [000]     3.1: " KMALLOC, 0, 0},
 	        {"  bash  1977/1978 [001]   105.000001:       kmem:" KMALLOC, 1978, 0},
+	        {"  bash  1977/4194305 [001]   105.000001:       kmem:" KMALLOC, 0, 0},
 	};
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		struct text_event event;
@@ -97,6 +100,18 @@ static void test_contexts(void **state)
 		assert_int_equal(event.task, rows[i].task);
 		assert_int_equal(event.context, rows[i].context);
 	}
+}
+
+/* Would catch: the thread that perf does not know, -1, taken for thread 1. */
+static void test_unknown_thread(void **state)
+{
+	static const char line[] = "     :-1    -1 [001]   105.000001:       kmem:" KMALLOC;
+	struct text_reader reader = {.format = &trace_format_perf};
+	struct text_event event = {0};
+	(void)state;
+	assert_int_equal(text_read_line(&reader, line, line + sizeof line - 1, &event), TEXT_EVENT);
+	assert_int_equal(event.cpu, 1);
+	assert_int_equal(event.task, 0);
 }
 
 /* The page allocator's inside (lines of a 6.1 kernel). */
@@ -290,6 +305,24 @@ static void test_damaged_and_unknown(void **state)
 	assert_int_equal(event.ptr, 0xffff888003bab780);
 }
 
+/* Would catch: numbers that wrap around, or that no kernel can have (NR_CPUS ends at 8192), taken for a CPU's. */
+static void test_cpu_numbers(void **state)
+{
+	(void)state;
+	static const char *const none[] = {"8192", "65535", "65536", "99999", "2147483648", "4294967296", "18446744073709551616",
+	                                   "-1",   "",      " 1",    "0x1"};
+	struct text_event event;
+	char line[256];
+	assert_kmalloc("  a-1 [4095] .... 1.000001: " KMALLOC, 4095, 1000001000);
+	assert_kmalloc("  a-1 [8191] .... 1.000001: " KMALLOC, 8191, 1000001000);
+	for (size_t i = 0; i < sizeof none / sizeof none[0]; i++) {
+		snprintf(line, sizeof line, "  a-1 [%s] .... 1.0: " KMALLOC, none[i]);
+		assert_int_equal(read_line(line, &event), TEXT_DAMAGED);
+		snprintf(line, sizeof line, "  a 1 [%s] 1.0: kmem:" KMALLOC, none[i]);
+		assert_int_equal(read_line(line, &event), TEXT_DAMAGED);
+	}
+}
+
 static void test_headers_tell(void **state)
 {
 	(void)state;
@@ -367,14 +400,15 @@ static void test_gfp_print(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_ftrace_heads),  cmocka_unit_test(test_task_names),
-	        cmocka_unit_test(test_contexts),      cmocka_unit_test(test_inside_events),
-	        cmocka_unit_test(test_perf_heads),    cmocka_unit_test(test_values_with_spaces),
-	        cmocka_unit_test(test_old_kernels),   cmocka_unit_test(test_failed_to_parse),
-	        cmocka_unit_test(test_null_pointers), cmocka_unit_test(test_other_lines),
-	        cmocka_unit_test(test_marks),         cmocka_unit_test(test_damaged_and_unknown),
-	        cmocka_unit_test(test_times_bounded), cmocka_unit_test(test_headers_tell),
-	        cmocka_unit_test(test_gfp_parse),     cmocka_unit_test(test_gfp_print),
+	        cmocka_unit_test(test_ftrace_heads),   cmocka_unit_test(test_task_names),
+	        cmocka_unit_test(test_contexts),       cmocka_unit_test(test_inside_events),
+	        cmocka_unit_test(test_perf_heads),     cmocka_unit_test(test_values_with_spaces),
+	        cmocka_unit_test(test_old_kernels),    cmocka_unit_test(test_failed_to_parse),
+	        cmocka_unit_test(test_null_pointers),  cmocka_unit_test(test_other_lines),
+	        cmocka_unit_test(test_marks),          cmocka_unit_test(test_damaged_and_unknown),
+	        cmocka_unit_test(test_unknown_thread), cmocka_unit_test(test_cpu_numbers),
+	        cmocka_unit_test(test_times_bounded),  cmocka_unit_test(test_headers_tell),
+	        cmocka_unit_test(test_gfp_parse),      cmocka_unit_test(test_gfp_print),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,6 +19,7 @@
 #include "tools/kmemsim/flush_every.h"
 #include "tools/kmemsim/interrupt.h"
 #include "tools/kmemsim/op_events.h"
+#include "tools/kmemsim/program_run.h"
 #include "tools/kmemsim/progress.h"
 #include "tools/kmemsim/simulate.h"
 #include "tools/kmemsim/timed_machine.h"
@@ -417,10 +418,7 @@ static bool make_machine(struct parts *parts, struct error *error)
 /* The trace of accesses, or made-up ones. */
 static struct access_source *open_source(const struct settings *settings, struct error *error)
 {
-	if (settings->accesses && *settings->accesses)
-		return access_source_open(settings->accesses, NULL, error);
-	struct access_source *source =
-	        access_workload_open(settings->access_workload, settings->machine.cpus, settings->seed, error);
+	struct access_source *source = program_source_open(settings, error);
 	if (!source || !source->has_locks || settings->timing == TIMING_CYCLES)
 		return source;
 	error_set(error, ERROR_USAGE, "access_workload: '%s' takes locks, which needs timing: cycles", settings->access_workload);

@@ -8,6 +8,7 @@
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/configs.h"
 #include "tools/kmemsim/op_events.h"
+#include "tools/kmemsim/program_run.h"
 #include "tools/kmemsim/simulate.h"
 #include "tools/kmemsim/variants.h"
 
@@ -291,7 +292,7 @@ static int run_simulation(struct run_options *options, bool scenario, bool compa
 		                                 .run = run_variant,
 		                                 .context = options};
 		code = variants_simulate(&run);
-	} else if (is_named(settings.accesses) || is_named(settings.access_workload)) {
+	} else if ((is_named(settings.accesses) || is_named(settings.access_workload)) && !program_is_wanted(&settings)) {
 		const struct access_simulation simulation = {
 		        .settings = &settings, .db_path = options->db, .format = options->format};
 		code = access_simulate(&simulation);

@@ -17,11 +17,13 @@
 #include "sim/meminfo.h"
 #include "sim/procfs.h"
 #include "sim/replay.h"
+#include "sim/replay_program.h"
 #include "sim/setting.h"
 #include "sim/space_peaks.h"
 #include "sim/state_moment.h"
 #include "tools/kmemsim/irq_stacks.h"
 #include "tools/kmemsim/op_events.h"
+#include "tools/kmemsim/program_run.h"
 #include "tools/kmemsim/recorded.h"
 #include "tools/kmemsim/timed_machine.h"
 
@@ -47,6 +49,7 @@ struct parts {
 	struct object_allocator *objects;
 	struct virtual_allocator *areas; /* NULL: the recording has none */
 	struct user_memory *users;       /* NULL: the recording has no processes */
+	struct access_source *accesses;  /* NULL: none of its processes is a program whose accesses are known */
 	struct process_pages *kept;      /* their pages, by age */
 	struct user_tables user_tables;
 	struct user_tables_fault user_faults[CPUS_MAX];
@@ -366,16 +369,6 @@ static bool make_areas(struct parts *parts, struct error *error)
 	return parts->areas != NULL;
 }
 
-/* The paging mode of processes' tables; where nothing is translated, the usual one of the architecture. */
-static const struct translation_ops *mode_of_processes(const struct settings *settings, struct error *error)
-{
-	const struct translation_model *model = translation_model(settings->machine.paging, error);
-	if (model && model->ops->levels == 0)
-		model = translation_model(settings->machine.architecture == ARCHITECTURE_X86_32 ? "x86_pae" : "x86_4level",
-		                          error);
-	return model ? model->ops : NULL;
-}
-
 static bool make_users(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->run->settings;
@@ -404,6 +397,15 @@ static bool make_users(struct parts *parts, struct error *error)
 	return parts->users != NULL;
 }
 
+/* The accesses that the recording's process makes. */
+static bool open_program(struct parts *parts, struct error *error)
+{
+	if (!program_is_wanted(parts->run->settings))
+		return true;
+	parts->accesses = program_source_open(parts->run->settings, error);
+	return parts->accesses != NULL;
+}
+
 static bool make_models(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->run->settings;
@@ -427,8 +429,10 @@ static bool make_models(struct parts *parts, struct error *error)
 	                                             .mapper = parts->mapper,
 	                                             .seed = settings->seed};
 	parts->pages = parts->start.path ? start_state_pages(&parts->start, &wiring, error) : page_model->create(&wiring, error);
-	if (!parts->pages)
+	if (!parts->pages) {
+		recorded_blame_cpus(parts->trace, settings, error);
 		return false;
+	}
 	const struct object_allocator_wiring above = {.settings = settings,
 	                                              .pages = parts->pages,
 	                                              .layout = &parts->layout,
@@ -499,6 +503,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .from_state = parts->start.is_dump,
 	        .window = parts->window,
 	        .direct_map = parts->layout.direct_map,
+	        .instructions_per_access = settings->instructions_per_access,
 	        .caller_code = parts->timed && settings->cost.caller_code > 0 ? CODE_CALLER : CODE_NONE,
 	};
 	const struct replay_parts wired = {
@@ -508,6 +513,7 @@ static bool make_replay(struct parts *parts, struct error *error)
 	        .areas = parts->areas,
 	        .users = parts->users,
 	        .mapper = parts->mapper,
+	        .accesses = parts->accesses,
 	        .steps = &parts->steps,
 	        .machine = parts->timed ? &parts->machine.machine : NULL,
 	        .caches = parts->caches,
@@ -672,8 +678,10 @@ static bool write_results(struct parts *parts, bool is_whole, struct error *erro
 	struct page_allocator *pages = parts->pages;
 	struct object_allocator *objects = parts->objects;
 	const struct follow_pages_counters *followed = replay_follow_pages(parts->replay);
+	const struct program_counters *program = replay_program_counters(parts->replay);
 	const struct meminfo info = read_meminfo(parts);
 	return write_metrics(parts, "replay", replay_metrics, replay_counters(parts->replay), error) &&
+	       (!program || write_metrics(parts, "program", program_metrics, program, error)) &&
 	       (!followed || write_metrics(parts, "follow_pages", follow_pages_metrics, followed, error)) &&
 	       write_metrics(parts, "page_allocator", pages->ops->metrics, pages->ops->counters(pages), error) &&
 	       write_metrics(parts, "object_allocator", objects->ops->metrics, objects->ops->counters(objects), error) &&
@@ -867,6 +875,7 @@ static void release(struct parts *parts)
 		mmus_release(&parts->mmus);
 	user_memory_destroy(parts->users);
 	process_pages_destroy(parts->kept);
+	access_source_close(parts->accesses);
 	virtual_allocator_destroy(parts->areas);
 	page_mapper_destroy(parts->mapper);
 	object_allocator_destroy(parts->objects);
@@ -905,7 +914,7 @@ bool run_one(const struct run *run, bool *interrupted, struct error *error)
 	parts.trace = trace_open(run->trace_path, error);
 	bool done = parts.trace && dump_request_parse(&parts.dump, run->settings->dump, "dump", error) &&
 	            recorded_slabs_read(parts.trace, &parts.recorded, error) && read_states(&parts, error) &&
-	            make_models(&parts, error) && make_replay(&parts, error) && replay_all(&parts, interrupted, error);
+	            open_program(&parts, error) && make_models(&parts, error) && make_replay(&parts, error) && replay_all(&parts, interrupted, error);
 	struct error at_events = {0};
 	if (!op_events_close(parts.events, run->settings, &at_events) && done)
 		done = error_set(error, at_events.kind, "%s", at_events.text);

@@ -19,6 +19,7 @@
 #include "tools/kmemsim/host_cpus.h"
 #include "tools/kmemsim/interrupt.h"
 #include "tools/kmemsim/op_events.h"
+#include "tools/kmemsim/program_run.h"
 #include "tools/kmemsim/progress.h"
 #include "tools/kmemsim/recorded.h"
 #include "tools/kmemsim/results.h"
@@ -42,6 +43,8 @@
 
 /* Memory of a machine that runs a workload, where nobody said how much it has. */
 #define WORKLOAD_MEMORY_BYTES (1ull << 30)
+/* The same of one that runs a program (as tools/kmemsim/access_run.c). */
+#define PROGRAM_MEMORY_BYTES (8ull << 30)
 
 struct job {
 	struct settings settings; /* with one allocator */
@@ -96,17 +99,13 @@ static bool import_text(struct batch *batch, const char *path, struct error *err
 	return true;
 }
 
-/* Makes up the ops of a workload, in place of a recording. Without a machine's size it has 1 GiB and one core. */
-static bool make_workload(struct batch *batch, struct settings *settings, struct error *error)
+/* Writes the ops of a workload. */
+static int write_workload(const struct settings *settings, struct error *error)
 {
 	struct workload_line line;
 	struct progress_bar bar;
-	if (settings->machine.cpus == 0)
-		settings->machine.cpus = 1;
-	if (settings->machine.memory_bytes == 0)
-		settings->machine.memory_bytes = WORKLOAD_MEMORY_BYTES;
 	if (!workload_line_read(&line, settings->workload, "workload", error))
-		return false;
+		return -1;
 	progress_bar_start(&bar, "making up");
 	struct progress progress = progress_bar_callback(&bar);
 	const struct workload_wiring wiring = {.ops = line.ops,
@@ -116,9 +115,21 @@ static bool make_workload(struct batch *batch, struct settings *settings, struct
 	                                       .memory_bytes = settings->machine.memory_bytes,
 	                                       .seed = settings->seed,
 	                                       .progress = &progress};
-	batch->trace_fd = workload_write(&wiring, error);
+	int file = workload_write(&wiring, error);
 	progress_bar_end(&bar);
 	workload_line_release(&line);
+	return file;
+}
+
+/* Makes up ops in place of a recording. Without a machine's size it has 1 GiB, for a program 8 GiB, and one core. */
+static bool make_up(struct batch *batch, struct settings *settings, struct error *error)
+{
+	bool is_program = program_is_wanted(settings);
+	if (settings->machine.cpus == 0)
+		settings->machine.cpus = 1;
+	if (settings->machine.memory_bytes == 0)
+		settings->machine.memory_bytes = is_program ? PROGRAM_MEMORY_BYTES : WORKLOAD_MEMORY_BYTES;
+	batch->trace_fd = is_program ? program_write(settings, error) : write_workload(settings, error);
 	if (batch->trace_fd < 0)
 		return false;
 	batch->trace_path = xasprintf("/proc/self/fd/%d", batch->trace_fd);
@@ -130,7 +141,7 @@ static bool get_recording(struct batch *batch, struct error *error)
 {
 	const struct simulation *simulation = batch->simulation;
 	if (!simulation->trace_path)
-		return make_workload(batch, simulation->settings, error);
+		return make_up(batch, simulation->settings, error);
 	if (!trace_is_native(simulation->trace_path))
 		return import_text(batch, simulation->trace_path, error);
 	batch->trace_path = xstrdup(simulation->trace_path);

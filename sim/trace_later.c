@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * trace_later.c - events that wait, and what they tell of address spaces and threads (interface and law: trace_later.h).
+ */
+#include "sim/trace_later.h"
+
+#include <stdlib.h>
+
+void later_events_init(struct later_events *later, uint32_t room)
+{
+	*later = (struct later_events){.events = xcalloc(room, sizeof *later->events),
+	                               .room = room,
+	                               .next_own = xcalloc(room, sizeof *later->next_own),
+	                               .next_fate = xcalloc(room, sizeof *later->next_fate)};
+	number_map_init(&later->own, sizeof(struct later_chain));
+	number_map_init(&later->fates, sizeof(struct later_chain));
+}
+
+void later_events_release(struct later_events *later)
+{
+	free(later->events);
+	free(later->next_own);
+	free(later->next_fate);
+	number_map_release(&later->own);
+	number_map_release(&later->fates);
+}
+
+static struct later_chain *find_chain(const struct number_map *chains, uint32_t number)
+{
+	return number_map_find(chains, (uint64_t)number + 1, sizeof(struct later_chain));
+}
+
+static void append(struct number_map *chains, uint32_t *next, uint32_t number, uint32_t place)
+{
+	struct later_chain *chain = find_chain(chains, number);
+	if (chain) {
+		next[chain->last] = place;
+	} else {
+		chain = number_map_add(chains, (uint64_t)number + 1, sizeof *chain);
+		chain->first = place;
+	}
+	chain->last = place;
+}
+
+static void remove_first(struct number_map *chains, const uint32_t *next, uint32_t number, uint32_t place)
+{
+	struct later_chain *chain = find_chain(chains, number);
+	SIM_ASSERT(chain && chain->first == place);
+	if (chain->last == place)
+		number_map_remove(chains, chain, sizeof *chain);
+	else
+		chain->first = next[place];
+}
+
+static bool names_space(const struct attribution_event *event)
+{
+	return event->kind == TEXT_RSS_STAT && event->process.has_mm;
+}
+
+static bool names_own_space(const struct attribution_event *event)
+{
+	return names_space(event) && event->process.current;
+}
+
+static bool is_end(const struct attribution_event *event)
+{
+	return event->kind == TEXT_SCHED_SWITCH && event->process.gone;
+}
+
+/* The thread of whose fate it tells. */
+static uint32_t task_of_fate(const struct attribution_event *event)
+{
+	return is_end(event) ? event->process.prev_task : event->task;
+}
+
+void later_events_push(struct later_events *later, const struct attribution_event *event)
+{
+	SIM_ASSERT(later->count < later->room);
+	uint32_t place = (later->first + later->count++) % later->room;
+	later->events[place] = *event;
+	if (names_own_space(event))
+		append(&later->own, later->next_own, event->process.mm, place);
+	if (names_space(event) || is_end(event))
+		append(&later->fates, later->next_fate, task_of_fate(event), place);
+}
+
+struct attribution_event later_events_pop(struct later_events *later)
+{
+	SIM_ASSERT(later->count > 0);
+	uint32_t place = later->first;
+	const struct attribution_event event = later->events[place];
+	later->first = (place + 1) % later->room;
+	later->count--;
+	if (names_own_space(&event))
+		remove_first(&later->own, later->next_own, event.process.mm, place);
+	if (names_space(&event) || is_end(&event))
+		remove_first(&later->fates, later->next_fate, task_of_fate(&event), place);
+	return event;
+}
+
+uint32_t later_owner(const struct later_events *later, uint32_t mm)
+{
+	const struct later_chain *chain = find_chain(&later->own, mm);
+	return chain ? later->events[chain->first].task : 0;
+}
+
+/* The first event of the chain that names the thread's own space; NULL: there is none, or the thread ends before. */
+static const struct attribution_event *first_own(const struct later_events *later, const struct later_chain *chain)
+{
+	for (uint32_t place = chain->first;; place = later->next_fate[place]) {
+		const struct attribution_event *event = &later->events[place];
+		if (names_own_space(event))
+			return event;
+		if (is_end(event) || place == chain->last)
+			return NULL;
+	}
+}
+
+bool later_space(const struct later_events *later, uint32_t task, uint32_t *mm)
+{
+	const struct later_chain *chain = find_chain(&later->fates, task);
+	const struct attribution_event *own = chain ? first_own(later, chain) : NULL;
+	if (!own)
+		return false;
+	*mm = own->process.mm;
+	uint32_t place = chain->first;
+	while (later->events[place].process.mm != *mm)
+		place = later->next_fate[place];
+	return &later->events[place] == own;
+}
