@@ -821,23 +821,33 @@ static void flush_aliases(struct vmalloc *vmalloc, uint32_t nr, unsigned cpu)
 		vmalloc_flush_tlbs(vmalloc, start, end, cpu);
 }
 
+/* The pages of a mapping. Behind the first one the freeing task gives the CPU up, if a purge was made due, to who does it. */
+static void give_pages(struct vmalloc *vmalloc, uint32_t nr, unsigned cpu)
+{
+	uint32_t pages = vmalloc->mappings[nr].pages, step = 1u << vmalloc->mappings[nr].block_order;
+	step_run(vmalloc->steps, CODE_VFREE_PAGE, vmalloc->costs->vfree_page * pages);
+	for (uint32_t i = 0; i < pages; i += step) {
+		enum page_free_result result =
+		        page_free(vmalloc->pages, vmalloc->mappings[nr].frames[i], vmalloc->mappings[nr].block_order, cpu);
+		SIM_ASSERT(result == PAGE_FREE_OK);
+		if (i == 0)
+			purge_if_due(vmalloc, cpu);
+	}
+	count_pages(vmalloc, &vmalloc->mappings[nr], -(int64_t)pages);
+	/* Where pages are not modelled. */
+	purge_if_due(vmalloc, cpu);
+}
+
 /* __vunmap(): the range first, then page by page, then the page array and the vm_struct. */
 static void vfree_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
 {
 	uint32_t nr = area_of(&vmalloc->pool, area)->mapping;
-	uint32_t pages = vmalloc->mappings[nr].pages;
-	unsigned order = vmalloc->mappings[nr].block_order;
 	vmalloc_unmap_range(vmalloc, area_of(&vmalloc->pool, area)->start, vmalloc->mappings[nr].mapped);
 	vmalloc->mappings[nr].mapped = 0;
 	vmalloc_free_area(vmalloc, area, cpu);
 	if (vmalloc->mappings[nr].call == CALL_MODULE_ALLOC)
 		flush_aliases(vmalloc, nr, cpu);
-	step_run(vmalloc->steps, CODE_VFREE_PAGE, vmalloc->costs->vfree_page * pages);
-	for (uint32_t i = 0; i < pages; i += 1u << order) {
-		enum page_free_result result = page_free(vmalloc->pages, vmalloc->mappings[nr].frames[i], order, cpu);
-		SIM_ASSERT(result == PAGE_FREE_OK);
-	}
-	count_pages(vmalloc, &vmalloc->mappings[nr], -(int64_t)pages);
+	give_pages(vmalloc, nr, cpu);
 	struct mapping mapping = vmalloc->mappings[nr];
 	if (mapping.array_is_area) {
 		vmalloc->counters.vfree_calls++;
