@@ -548,6 +548,13 @@ static struct virtual_area failed_as(struct vmalloc *vmalloc, enum virtual_alloc
 	return failed(result, result == VIRTUAL_ALLOC_NO_SPACE ? &counters->fail_space : &counters->fail_pages);
 }
 
+/* More than the whole range: alloc_vmap_area() purges before it gives up, as it does when the range is full. */
+static struct virtual_area failed_in_range(struct vmalloc *vmalloc, unsigned cpu)
+{
+	purge_all(vmalloc, cpu);
+	return failed_as(vmalloc, VIRTUAL_ALLOC_NO_SPACE);
+}
+
 /* The rest of __vmalloc_node_range(), for pages of one size. */
 static struct virtual_area make_filled(struct vmalloc *vmalloc, const struct wanted *asked, unsigned cpu)
 {
@@ -559,7 +566,7 @@ static struct virtual_area make_filled(struct vmalloc *vmalloc, const struct wan
 	if (!wanted.bytes || wanted.bytes >> PAGE_SHIFT > total)
 		return failed(VIRTUAL_ALLOC_EXCEEDS_TOTAL, &vmalloc->counters.fail_exceeds_total);
 	if (wanted.bytes > wanted.end - wanted.start || wanted.bytes >> PAGE_SHIFT > PAGES_MAX)
-		return failed(VIRTUAL_ALLOC_NO_SPACE, &vmalloc->counters.fail_space);
+		return failed_in_range(vmalloc, cpu);
 	wanted.bytes = (wanted.bytes + unit - 1) & ~(unit - 1);
 	enum virtual_alloc_result result = get_vm_area(vmalloc, &wanted, cpu, &area);
 	if (result != VIRTUAL_ALLOC_OK)
@@ -750,7 +757,7 @@ static struct virtual_area map_io(struct vmalloc *vmalloc, const struct virtual_
 	if (!request->size)
 		return failed(VIRTUAL_ALLOC_EXCEEDS_TOTAL, &vmalloc->counters.fail_exceeds_total);
 	if (request->size > wanted.end - wanted.start || request->size >> PAGE_SHIFT > PAGES_MAX)
-		return failed(VIRTUAL_ALLOC_NO_SPACE, &vmalloc->counters.fail_space);
+		return failed_in_range(vmalloc, cpu);
 	wanted.bytes = (offset + request->size + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
 	wanted.align = ioremap_align(vmalloc, wanted.bytes);
 	enum virtual_alloc_result result = get_vm_area(vmalloc, &wanted, cpu, &area);
