@@ -252,11 +252,11 @@ static void make_lazy(struct bench *bench, uint64_t pages)
 }
 
 /*
- * The recorded machine's vmalloc_pow2 (slab64, two CPUs): vmalloc and vfree of 1, 2, 4 ... bytes up to 256 MiB. Its free addresses
- * began at ffffc90001831000, and from there on 11,123 pages waited for a purge, as the last dump of the script before it says, and
- * four more, of a terminal that was opened in between. Purges come as 16, 64, 128 and 256 MiB are freed; the page arrays of those
- * outlive them. Would catch: page arrays of another length, a freed range that is used before the purge, a purge too early or too
- * late, or one that takes the page array with it.
+ * The recorded machine's vmalloc_pow2 (slab64, two CPUs): vmalloc and vfree of 1, 2, 4 ... bytes up to 256 MiB. Its free
+ * addresses began at ffffc90001831000, and from there on 11,123 pages waited for a purge, as the last dump of the script before
+ * it says, and four more, of a terminal that was opened in between. Purges come as 16, 64, 128 and 256 MiB are freed; the page
+ * arrays of those outlive them. Would catch: page arrays of another length, a freed range that is used before the purge, a purge
+ * too early or too late, or one that takes the page array with it.
  */
 static void doubling_sizes_lie_as_recorded(void **state)
 {
