@@ -36,10 +36,10 @@ void bounces_release(struct bounces *bounces)
 }
 
 /* The slot of a line, or the empty one where it would be. */
-static uint32_t *slot_of(const struct bounces *bounces, uint64_t line)
+static struct bounce_slot *slot_of(const struct bounces *bounces, uint64_t line)
 {
 	uint32_t slot = (uint32_t)hash_of(line) % SLOTS;
-	while (bounces->slots[slot] && bounces->lines[bounces->slots[slot] - 1].address >> bounces->line_shift != line)
+	while (bounces->slots[slot].number && bounces->slots[slot].line != line)
 		slot = (slot + 1) % SLOTS;
 	return &bounces->slots[slot];
 }
@@ -49,24 +49,24 @@ struct bounced_line *bounces_find(const struct bounces *bounces, uint64_t line)
 	uint64_t bit = hash_of(line) % SEEN_BITS;
 	if (!(bounces->seen[bit / 64] >> bit % 64 & 1))
 		return NULL;
-	uint32_t number = *slot_of(bounces, line);
+	uint32_t number = slot_of(bounces, line)->number;
 	return number ? &bounces->lines[number - 1] : NULL;
 }
 
 struct bounced_line *bounces_make(struct bounces *bounces, uint64_t line)
 {
-	uint32_t *slot = slot_of(bounces, line);
-	if (*slot)
-		return &bounces->lines[*slot - 1];
+	struct bounce_slot *slot = slot_of(bounces, line);
+	if (slot->number)
+		return &bounces->lines[slot->number - 1];
 	if (bounces->count == BOUNCED_LINES_MAX) {
 		bounces->untold++;
 		return NULL;
 	}
 	bounces->lines[bounces->count].address = line << bounces->line_shift;
-	*slot = ++bounces->count;
+	*slot = (struct bounce_slot){.line = line, .number = ++bounces->count};
 	uint64_t bit = hash_of(line) % SEEN_BITS;
 	bounces->seen[bit / 64] |= 1ull << bit % 64;
-	return &bounces->lines[*slot - 1];
+	return &bounces->lines[slot->number - 1];
 }
 
 uint8_t bounces_words(const struct bounces *bounces, uint64_t address, uint32_t bytes)

@@ -27,13 +27,18 @@ struct bounced_line {
 	uint8_t written[CPUS_MAX], read[CPUS_MAX]; /* by each core: a bit for each word */
 };
 
+struct bounce_slot {
+	uint64_t line;
+	uint32_t number; /* of its record, plus 1; 0: none */
+};
+
 struct bounces {
 	unsigned line_shift;
 	struct bounced_line *lines; /* BOUNCED_LINES_MAX; owned */
 	uint32_t count;
-	uint32_t *slots; /* twice as many, number plus 1; 0: empty; owned */
-	uint64_t *seen;  /* a bit for each hash: clear where no line of it has a record; owned */
-	uint64_t untold; /* events of lines without a record */
+	struct bounce_slot *slots; /* twice as many; owned */
+	uint64_t *seen;            /* a bit for each hash: clear where no line of it has a record; owned */
+	uint64_t untold;           /* events of lines without a record */
 };
 
 /* line_shift: log2 of the line, 3 and more. */

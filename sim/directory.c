@@ -8,38 +8,51 @@
 
 _Static_assert(CPUS_MAX == 128, "core_set_empty() and core_set_count() take two words");
 
+static void allocate(struct directory *directory, uint64_t capacity)
+{
+	directory->capacity = capacity;
+	directory->lines = dense_alloc(capacity, sizeof *directory->lines);
+	directory->entries = dense_alloc(capacity, sizeof *directory->entries);
+}
+
 void directory_init(struct directory *directory)
 {
-	*directory = (struct directory){.capacity = CAPACITY_FIRST};
-	directory->entries = dense_alloc(CAPACITY_FIRST, sizeof *directory->entries);
+	*directory = (struct directory){0};
+	allocate(directory, CAPACITY_FIRST);
 }
 
 void directory_release(struct directory *directory)
 {
+	if (directory->lines)
+		lazy_free(directory->lines, directory->capacity, sizeof *directory->lines);
 	if (directory->entries)
 		lazy_free(directory->entries, directory->capacity, sizeof *directory->entries);
 	*directory = (struct directory){0};
 }
 
+static void set_slot(struct directory *directory, uint64_t slot, const struct directory_entry *entry)
+{
+	directory->lines[slot] = entry->line;
+	directory->entries[slot] = *entry;
+}
+
 /* The empty slot where a line's entry would be. */
-static struct directory_entry *empty_slot(const struct directory *directory, uint64_t line)
+static uint64_t empty_slot(const struct directory *directory, uint64_t line)
 {
 	uint64_t slot = directory_slot(directory, line);
-	while (directory->entries[slot].line != 0)
+	while (directory->lines[slot] != 0)
 		slot = (slot + 1) & (directory->capacity - 1);
-	return &directory->entries[slot];
+	return slot;
 }
 
 static void grow(struct directory *directory)
 {
-	struct directory_entry *old = directory->entries;
-	uint64_t capacity = directory->capacity;
-	directory->capacity = 2 * capacity;
-	directory->entries = dense_alloc(directory->capacity, sizeof *directory->entries);
-	for (uint64_t slot = 0; slot < capacity; slot++)
-		if (old[slot].line)
-			*empty_slot(directory, old[slot].line - 1) = old[slot];
-	lazy_free(old, capacity, sizeof *old);
+	struct directory old = *directory;
+	allocate(directory, 2 * old.capacity);
+	for (uint64_t slot = 0; slot < old.capacity; slot++)
+		if (old.lines[slot])
+			set_slot(directory, empty_slot(directory, old.lines[slot] - 1), &old.entries[slot]);
+	directory_release(&old);
 }
 
 struct directory_entry *directory_make(struct directory *directory, uint64_t line)
@@ -50,9 +63,9 @@ struct directory_entry *directory_make(struct directory *directory, uint64_t lin
 	if (2 * (directory->count + 1) > directory->capacity)
 		grow(directory);
 	directory->count++;
-	entry = empty_slot(directory, line);
-	*entry = (struct directory_entry){.line = line + 1, .owner = OWNER_NONE};
-	return entry;
+	uint64_t slot = empty_slot(directory, line);
+	set_slot(directory, slot, &(struct directory_entry){.line = line + 1, .owner = OWNER_NONE});
+	return &directory->entries[slot];
 }
 
 void directory_drop(struct directory *directory, struct directory_entry *entry)
@@ -60,14 +73,14 @@ void directory_drop(struct directory *directory, struct directory_entry *entry)
 	uint64_t mask = directory->capacity - 1, gap = (uint64_t)(entry - directory->entries);
 	directory->count--;
 	/* Whoever stands behind the gap and would be looked for before it or in it moves into it. */
-	for (uint64_t slot = (gap + 1) & mask; directory->entries[slot].line; slot = (slot + 1) & mask) {
-		uint64_t home = directory_slot(directory, directory->entries[slot].line - 1);
+	for (uint64_t slot = (gap + 1) & mask; directory->lines[slot]; slot = (slot + 1) & mask) {
+		uint64_t home = directory_slot(directory, directory->lines[slot] - 1);
 		if (((slot - home) & mask) < ((slot - gap) & mask))
 			continue;
-		directory->entries[gap] = directory->entries[slot];
+		set_slot(directory, gap, &directory->entries[slot]);
 		gap = slot;
 	}
-	directory->entries[gap] = (struct directory_entry){0};
+	set_slot(directory, gap, &(struct directory_entry){0});
 }
 
 void directory_check(const struct directory *directory)
@@ -75,6 +88,7 @@ void directory_check(const struct directory *directory)
 	uint64_t count = 0;
 	for (uint64_t slot = 0; slot < directory->capacity; slot++) {
 		const struct directory_entry *entry = &directory->entries[slot];
+		SIM_ASSERT(entry->line == directory->lines[slot]);
 		if (entry->line == 0)
 			continue;
 		count++;

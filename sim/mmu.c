@@ -42,14 +42,13 @@ struct lookup {
 /* Any other's upper half. */
 #define USER_END_64BIT (1ull << 63)
 
-static struct walk_request request_of(const struct mmu *mmu, const struct access *access, uint64_t linear)
+static void set_request(struct walk_request *request, const struct mmu *mmu, uint8_t kind, uint64_t linear)
 {
-	return (struct walk_request){
-	        .linear = linear,
-	        .write = access->kind == ACCESS_STORE || access->kind == ACCESS_MODIFY,
-	        .fetch = access->kind == ACCESS_CODE,
-	        .user = linear < mmu->user_end,
-	};
+	request->linear = linear;
+	request->write = kind == ACCESS_STORE || kind == ACCESS_MODIFY;
+	request->user = linear < mmu->user_end;
+	request->fetch = kind == ACCESS_CODE;
+	request->prefetch = false;
 }
 
 /* ---- the filter ---- */
@@ -93,8 +92,8 @@ static uint8_t allowed_kinds(const struct mmu *mmu, bool user, uint64_t word)
 {
 	unsigned kinds = 0;
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
-		const struct access access = {.kind = (uint8_t)kind};
-		struct walk_request request = request_of(mmu, &access, 0);
+		struct walk_request request;
+		set_request(&request, mmu, (uint8_t)kind, 0);
 		request.user = user;
 		if (!mmu->walker || (walker_allows(mmu->walker, &request, word) && (!request.write || word & WORD_DIRTY)))
 			kinds |= 1u << kind;
@@ -506,10 +505,11 @@ static bool translate(struct mmu *mmu, struct lookup *lookup)
 /* The part of an access that lies in one page, by the long way. Returns whether it goes on. */
 static bool slow_page(struct mmu *mmu, struct access *part, struct walk_sink *sink)
 {
-	struct lookup lookup = {.side = part->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA,
-	                        .kind = part->kind,
-	                        .request = request_of(mmu, part, part->address),
-	                        .sink = sink};
+	struct lookup lookup;
+	lookup.side = part->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA;
+	lookup.kind = part->kind;
+	lookup.sink = sink;
+	set_request(&lookup.request, mmu, part->kind, part->address);
 	if (mmu->layout)
 		part->region = mmu_region_of(mmu, part->address);
 	if (!mmu->served[lookup.side])

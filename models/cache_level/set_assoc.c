@@ -664,30 +664,31 @@ static bool set_assoc_serve(struct cache_level *level, unsigned instance, uint64
 	return !missed;
 }
 
-static struct cache_taken set_assoc_take(struct cache_level *level, unsigned instance, uint64_t request, struct cache_about about)
+static struct cache_taken set_assoc_take(struct cache_level *level, unsigned instance, uint64_t request,
+                                         const struct cache_about *about)
 {
 	struct replacement *array = ((struct set_assoc *)level)->arrays[instance];
 	struct cache_counters *counters = &level->counters;
 	uint64_t evicted = 0;
-	counters->accesses[about.kind]++;
+	counters->accesses[about->kind]++;
 	if (array->take(array, request, &evicted)) {
-		counters->hits[about.kind]++;
+		counters->hits[about->kind]++;
 		return (struct cache_taken){.hit = true};
 	}
-	const bool fetches = !writes(request) || !needs_no_fetch(level, &about);
-	struct cache_taken taken = {.evicted = evicted, .fetches = fetches, .fetch_kind = fetch_kind(level, about.kind)};
-	counters->misses[about.kind]++;
+	const bool fetches = !writes(request) || !needs_no_fetch(level, about);
+	struct cache_taken taken = {.evicted = evicted, .fetches = fetches, .fetch_kind = fetch_kind(level, about->kind)};
+	counters->misses[about->kind]++;
 	counters->fills++;
 	counters->fetches += fetches;
 	if (!evicted)
 		return taken;
-	counters->evictions[about.kind]++;
+	counters->evictions[about->kind]++;
 	bool dirty = evicted & WAY_DIRTY;
 	if (level->back_invalidate)
 		dirty |= take_from_above(level, instance, evicted);
 	if (dirty) {
 		taken.gives = level->next_is_memory || level->rule == CACHE_RULE_WRITEBACK;
-		counters->write_backs[about.kind]++;
+		counters->write_backs[about->kind]++;
 		counters->to_memory += level->next_is_memory || level->rule == CACHE_RULE_DEMAND;
 	}
 	return taken;

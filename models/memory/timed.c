@@ -77,17 +77,17 @@ static void end_shared(struct timed_memory *timed, const struct timed_core *core
 
 /* As timed_pass_on() to the first level; most requests find their line there, and nothing follows from them. */
 static inline cycle serve_first(struct timed_memory *timed, const struct timed_core *core, uint64_t request,
-                                struct cache_about about, struct reach reach, struct cost *cost)
+                                const struct cache_about *about, struct reach reach, struct cost *cost)
 {
-	const struct timed_stop *at = &core->path[about.kind].stop[0];
-	struct missed taken;
+	const struct timed_stop *at = &core->path[about->kind].stop[0];
+	struct missed missed[CACHE_LEVELS_MAX];
 	if (!at->level)
 		return timed_pass_on(timed, core, 0, request, about, reach, cost);
-	take_stop(timed, core, at, request, about, reach, cost, &taken);
-	cycle done = taken.reach.now + taken.reach.cycles;
-	if (taken.taken.hit && !fill_set_find(at->fills, request >> at->cache->line_shift, done))
+	take_stop(timed, core, at, request, about, reach, cost, &missed[0]);
+	cycle done = missed[0].reach.now + missed[0].reach.cycles;
+	if (missed[0].taken.hit && !fill_set_find(at->fills, request >> at->cache->line_shift, done))
 		return done;
-	return timed_serve_taken(timed, core, 0, request, about, &taken, cost);
+	return timed_serve_taken(timed, core, 0, request, about, missed, cost);
 }
 
 /* The part of an access that lies in one line. Returns when it is done. */
@@ -97,7 +97,8 @@ static cycle access_line(struct timed_memory *timed, const struct timed_core *co
 	if (is_looked_up(timed))
 		return timed_plan_line(timed, access, now, cost);
 	uint64_t address = access->address & ~WAY_MARKS;
-	struct cache_about about = {.cpu = (uint16_t)core->cpu, .kind = access->kind, .region = access->region};
+	struct cache_about about;
+	cache_about_set(&about, core->cpu, access->kind, access->region);
 	bool is_modify = access->kind == ACCESS_MODIFY;
 	if (is_modify)
 		about.kind = ACCESS_LOAD;
@@ -116,14 +117,14 @@ static cycle access_line(struct timed_memory *timed, const struct timed_core *co
 	const struct reach reach = {.now = now};
 	/* A store that needs no fetch is served where it goes. */
 	timed->served_by = 0;
-	cycle done = serve_first(timed, core, address | marks, about, reach, cost);
+	cycle done = serve_first(timed, core, address | marks, &about, reach, cost);
 	unsigned served_by = timed->served_by;
 	timed->counters.lines++;
 	++*timed->depth_counter[served_by];
 	if (is_modify && !timed->modify_is_load) {
 		about.kind = ACCESS_STORE;
 		about.flags = access->bytes == 1ull << timed->caches->entry[ACCESS_STORE].shift ? REQUEST_WHOLE_LINE : 0;
-		timed_pass_on(timed, core, 0, address | WAY_DIRTY, about, reach, &timed->unseen);
+		timed_pass_on(timed, core, 0, address | WAY_DIRTY, &about, reach, &timed->unseen);
 	}
 	timed->served_by = served_by;
 	if (timed->coherence)
@@ -134,15 +135,22 @@ static cycle access_line(struct timed_memory *timed, const struct timed_core *co
 /* ---- lines, the short way ---- */
 
 /* A line that the first level, asked already, does not have. Returns when it is here. */
-static cycle line_missed(struct timed_memory *timed, const struct timed_core *core, uint64_t request, struct cache_about about,
-                         const struct cache_taken *taken, cycle now, struct cost *cost)
+static cycle line_missed(struct timed_memory *timed, const struct timed_core *core, uint64_t request,
+                         const struct cache_about *about, struct cache_taken taken, cycle now, struct cost *cost)
 {
-	const struct timed_stop *first = &core->path[about.kind].stop[0];
-	struct missed missed = {.reach = {.now = now}, .taken = *taken};
-	enter_level(timed, core, first->level, first->instance, request, &missed.reach, cost);
+	const struct timed_stop *first = &core->path[about->kind].stop[0];
+	struct missed missed[CACHE_LEVELS_MAX];
+	missed[0].reach.now = now;
+	missed[0].reach.cycles = 0;
+	missed[0].taken = taken;
+	enter_level(timed, core, first->level, first->instance, request, &missed[0].reach, cost);
+	if (timed->coherence) {
+		timed->coherence->current = core->cpu;
+		note_taken(timed, first, request >> first->cache->line_shift, &missed[0].taken);
+	}
 	remember(timed, first->level, first->instance, request, false);
 	timed->served_by = 0; /* a store that needs no fetch is served where it goes */
-	cycle done = timed_serve_taken(timed, core, 0, request, about, &missed, cost);
+	cycle done = timed_serve_taken(timed, core, 0, request, about, missed, cost);
 	if (cost != &timed->unseen) {
 		timed->counters.lines++;
 		++*timed->depth_counter[timed->served_by];
@@ -171,7 +179,7 @@ static inline cycle line_here(struct timed_memory *timed, const struct timed_ent
 	*in_first = !fill;
 	if (!fill)
 		return done;
-	*cost = (struct cost){0};
+	cost_clear(cost);
 	cost->cycles[COST_L1] = done - now;
 	timed->counters.fill_waits++;
 	timed->counters.fill_wait_cycles += fill->ready - done;
@@ -186,48 +194,53 @@ static inline bool is_recent(const struct timed_entry *entry, uint64_t line)
 	return (recent | (entry->mark ^ 1)) == (line << 1 | 1);
 }
 
-/* Asks the first level for a line that the filter does not know. */
+/* Asks the first level for a line that the filter does not know, for an access of that kind, or the part of one. */
 static inline struct cache_taken take_first(struct timed_memory *timed, const struct timed_entry *entry,
-                                            const struct access *access, uint64_t line, uint64_t *request,
+                                            const struct access *access, unsigned kind, uint64_t line, uint64_t *request,
                                             struct cache_about *about)
 {
 	*request = (access->address & ~WAY_MARKS) | (entry->mark ? WAY_DIRTY : 0);
-	*about = (struct cache_about){.cpu = access->cpu, .kind = access->kind, .region = access->region};
+	cache_about_set(about, access->cpu, (uint8_t)kind, access->region);
 	if (entry->mark && access->bytes == 1ull << entry->shift)
 		about->flags = REQUEST_WHOLE_LINE;
-	struct cache_taken taken = entry->stop->cache->ops->take(entry->stop->cache, entry->stop->instance, *request, *about);
+	struct cache_taken taken = entry->stop->cache->ops->take(entry->stop->cache, entry->stop->instance, *request, about);
 	if (taken.hit)
 		remember_hit(timed, entry->level, &entry->recent[line & entry->level->recent_mask], line, entry->mark);
 	return taken;
 }
 
-/* An access that lies in one line, by an entry with a short path or of a line that the filter knows. Returns when it is done; in
- * *in_first whether all its cycles are the first level's: if not, *cost tells what they are. */
-static inline cycle line_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
-                               struct cost *cost, bool *in_first)
+/*
+ * An access that lies in one line, as one of that kind: by an entry with a short path, or of a line that the filter knows.
+ * Returns when it is done; in *in_first whether all its cycles are the first level's: if not, *cost tells what they are. Where
+ * other cores have a say, it writes nothing that they would have to be asked for.
+ */
+static inline cycle line_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *access,
+                               unsigned kind, cycle now, struct cost *cost, bool *in_first)
 {
-	const struct timed_entry *entry = &core->entry[access->kind];
+	const struct timed_entry *entry = &core->entry[kind];
 	uint64_t line = access->address >> entry->shift, request;
 	struct cache_about about;
 	if (is_recent(entry, line)) {
-		entry->level->cache->counters.accesses[access->kind]++;
-		entry->level->cache->counters.hits[access->kind]++;
+		entry->level->cache->counters.accesses[kind]++;
+		entry->level->cache->counters.hits[kind]++;
 		return line_here(timed, entry, line, now, cost, in_first);
 	}
-	struct cache_taken taken = take_first(timed, entry, access, line, &request, &about);
+	struct cache_taken taken = take_first(timed, entry, access, kind, line, &request, &about);
 	if (taken.hit)
 		return line_here(timed, entry, line, now, cost, in_first);
 	*in_first = false;
-	*cost = (struct cost){0};
-	return line_missed(timed, core, request, about, &taken, now, cost);
+	cost_clear(cost);
+	cycle done = line_missed(timed, core, request, &about, taken, now, cost);
+	if (timed->coherence)
+		end_shared(timed, core, access, false, done);
+	return done;
 }
 
 /* The store of an access that loads and stores: nobody waits for it. */
-static inline void store_unseen(struct timed_memory *timed, const struct timed_core *core, struct access store, cycle now)
+static inline void store_unseen(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now)
 {
-	store.kind = ACCESS_STORE;
 	const struct timed_entry *entry = &core->entry[ACCESS_STORE];
-	uint64_t line = store.address >> entry->shift, request;
+	uint64_t line = access->address >> entry->shift, request;
 	struct cache_about about;
 	if (is_recent(entry, line)) {
 		entry->level->cache->counters.accesses[ACCESS_STORE]++;
@@ -235,11 +248,11 @@ static inline void store_unseen(struct timed_memory *timed, const struct timed_c
 		enter_first(timed, entry, now);
 		return;
 	}
-	struct cache_taken taken = take_first(timed, entry, &store, line, &request, &about);
+	struct cache_taken taken = take_first(timed, entry, access, ACCESS_STORE, line, &request, &about);
 	if (taken.hit)
 		enter_first(timed, entry, now);
 	else
-		line_missed(timed, core, request, about, &taken, now, &timed->unseen);
+		line_missed(timed, core, request, &about, taken, now, &timed->unseen);
 }
 
 /* Whether line_quick() may take an access of this kind in one line. */
@@ -261,16 +274,14 @@ static inline bool access_quick(struct timed_memory *timed, const struct timed_c
 	if (access->kind != ACCESS_MODIFY) {
 		if (!is_quick(core, access))
 			return false;
-		*done = line_quick(timed, core, access, now, cost, in_first);
+		*done = line_quick(timed, core, access, access->kind, now, cost, in_first);
 		return true;
 	}
 	if (!core->modifies_quickly)
 		return false;
-	struct access load = *access;
-	load.kind = ACCESS_LOAD;
-	*done = line_quick(timed, core, &load, now, cost, in_first);
+	*done = line_quick(timed, core, access, ACCESS_LOAD, now, cost, in_first);
 	unsigned served_by = timed->served_by;
-	store_unseen(timed, core, *access, now);
+	store_unseen(timed, core, access, now);
 	timed->served_by = served_by;
 	return true;
 }
@@ -290,19 +301,17 @@ static void end_lookup(struct issue *issue)
 	issue->done = issue->now;
 }
 
-static void issue_line_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *line,
+/* The short way. Returns whether it was one; if not, nothing happened. */
+static bool issue_line_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *line,
                              struct issue *issue)
 {
 	struct cost parts;
 	bool in_first;
 	cycle done, before = issue->done;
-	if (!access_quick(timed, core, line, issue->now, &parts, &done, &in_first)) {
-		parts = (struct cost){0};
-		done = access_line(timed, core, line, issue->now, &parts);
-		in_first = false;
-	}
+	if (!access_quick(timed, core, line, issue->now, &parts, &done, &in_first))
+		return false;
 	if (done <= before)
-		return;
+		return true;
 	if (in_first)
 		issue->cost->cycles[COST_L1] += done - before;
 	else if (issue->now == before)
@@ -310,21 +319,21 @@ static void issue_line_quick(struct timed_memory *timed, const struct timed_core
 	else
 		cost_take_last(issue->cost, &parts, done - before);
 	issue->done = done;
+	return true;
 }
 
 static void issue_line(struct timed_memory *timed, const struct timed_core *core, const struct access *line, struct issue *issue)
 {
 	end_lookup(issue);
-	if (core->is_alone && !is_looked_up(timed)) {
-		issue_line_quick(timed, core, line, issue);
+	if (!is_looked_up(timed) && issue_line_quick(timed, core, line, issue))
 		return;
-	}
 	if (issue->now == issue->done) {
 		issue->done = access_line(timed, core, line, issue->now, issue->cost);
 		return;
 	}
 	/* The lines before it are under way: it counts for what it takes longer than they. */
-	struct cost parts = {0};
+	struct cost parts;
+	cost_clear(&parts);
 	cycle done = access_line(timed, core, line, issue->now, &parts);
 	if (done <= issue->done)
 		return;
@@ -352,6 +361,19 @@ static void access_physical(struct timed_memory *timed, const struct timed_core 
 	}
 }
 
+/* One reference of a walk. Returns when it is done. */
+static inline cycle walk_reference(struct timed_memory *timed, const struct timed_core *core, const struct access *reference,
+                                   cycle now)
+{
+	struct cost parts;
+	cycle done;
+	bool in_first;
+	if (!is_looked_up(timed) && access_quick(timed, core, reference, now, &parts, &done, &in_first))
+		return done;
+	cost_clear(&parts);
+	return access_line(timed, core, reference, now, &parts);
+}
+
 /* References of a walk by the walker that is free the soonest. Returns when the translation is known. */
 static cycle walk(struct timed_memory *timed, struct timed_core *core, const struct access *references, size_t count, cycle now)
 {
@@ -362,11 +384,10 @@ static cycle walk(struct timed_memory *timed, struct timed_core *core, const str
 	cycle at = core->walker[soonest] > now ? core->walker[soonest] : now;
 	timed->counters.walker_waits += at > now;
 	timed->counters.walker_wait_cycles += at - now;
-	struct cost parts = {0};
 	uint32_t kept_cycles = timed->kept_cycles;
 	timed->kept_cycles = 0;
 	for (size_t i = 0; i < count; i++)
-		at = access_line(timed, core, &references[i], at, &parts);
+		at = walk_reference(timed, core, &references[i], at);
 	timed->kept_cycles = kept_cycles;
 	core->walker[soonest] = at;
 	timed->counters.walks++;
@@ -455,7 +476,7 @@ static cycle access_planned(struct timed_memory *timed, struct timed_core *core,
 		end_planned(timed);
 		return in_first;
 	}
-	*cost = (struct cost){0};
+	cost_clear(cost);
 	size_t end = planned_entries(plan, planned);
 	uint64_t cycles = plan->is_refused && plan->next + 1 == plan->requests ? plan->refused_cycles : 0;
 	for (size_t i = plan->at; i < end; i++)
@@ -481,12 +502,12 @@ static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, s
 	SIM_ASSERT(place.is_known || !core->mmu->walker || translation_canonical(core->mmu->walker->mode, access.address));
 	cycle done;
 	bool in_first;
-	if (place.is_known && !request->is_locked && access_quick(timed, core, &access, request->now, cost, &done, &in_first))
-		return in_first ? done - request->now : 0;
-	*cost = (struct cost){0};
-	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
 	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
 	timed->to_linear = request->address - access.address;
+	if (place.is_known && !request->is_locked && access_quick(timed, core, &access, request->now, cost, &done, &in_first))
+		return in_first ? done - request->now : 0;
+	cost_clear(cost);
+	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
 	if (place.is_known)
 		access_physical(timed, core, &access, &issue);
 	else
@@ -505,7 +526,7 @@ static cycle timed_access(struct memory *memory, const struct memory_request *re
 	const unsigned kind = request->kind;
 	struct mmu_place place = {.physical = address, .is_known = true};
 	if (request->bytes == 0) {
-		*cost = (struct cost){0};
+		cost_clear(cost);
 		return 0;
 	}
 	if (timed->is_planned)

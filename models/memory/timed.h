@@ -58,7 +58,7 @@ struct timed_entry {
 	uint64_t *recent;
 	unsigned shift; /* log2 of the cache's line */
 	uint64_t mark;  /* 1: a writable line is needed */
-	/* The short path, where no other core has a say in it; NULL: there is none. */
+	/* The short path, for accesses that other cores need not be told of first; NULL: there is none. */
 	const struct timed_stop *stop;
 };
 
@@ -68,7 +68,6 @@ struct timed_core {
 	unsigned stop;                          /* of the interconnect */
 	cycle *walker;                          /* when each is free again; owned */
 	uint8_t instance[HIERARCHY_CACHES_MAX]; /* that it uses of each cache */
-	bool is_alone;                          /* no other core has a say in its requests */
 	bool modifies_quickly;                  /* loads and stores both have short paths */
 	struct timed_entry entry[ACCESS_KINDS];
 	struct timed_path path[ACCESS_KINDS];

@@ -67,9 +67,15 @@ static struct others others_of(const struct coherence *coherence, const struct d
 	return others;
 }
 
-static bool nobody(const struct others *others)
+/* Whether there are none: as a rule. */
+static bool nobody_else(const struct coherence *coherence, const struct directory_entry *entry, unsigned cpu)
 {
-	return core_set_empty(&others->cores) && core_set_empty(&others->shared);
+	uint64_t bits = 0;
+	for (unsigned word = 0; word < CPUS_MAX / 64; word++) {
+		uint64_t own = cpu / 64 == word ? 1ull << cpu % 64 : 0;
+		bits |= (entry->cores.bits[word] & ~own) | (entry->shared.bits[word] & ~coherence->chain[cpu].bits[word]);
+	}
+	return bits == 0;
 }
 
 /* The nearest and the farthest of them. */
@@ -269,6 +275,11 @@ static void note_own(struct coherence *coherence, unsigned cpu, uint64_t line)
 	add_note(coherence, (struct holder_note){line, (uint16_t)cpu, false, HIERARCHY_CACHES_MAX});
 }
 
+static bool is_own_note(const struct holder_note *note, unsigned cpu, uint64_t line)
+{
+	return note->line == line && note->holder == cpu && !note->is_shared && note->left == HIERARCHY_CACHES_MAX;
+}
+
 /* ---- a store ---- */
 
 /* Whether the first level has the line written, so that with MESI nobody else has it. */
@@ -301,9 +312,9 @@ cycle coherence_own(struct timed_memory *timed, const struct timed_core *core, c
 		note_own(coherence, core->cpu, line);
 	if (!entry)
 		return now;
-	struct others others = others_of(coherence, entry, core->cpu);
-	if (nobody(&others))
+	if (nobody_else(coherence, entry, core->cpu))
 		return now;
+	struct others others = others_of(coherence, entry, core->cpu);
 	struct reaches reaches = reaches_of(timed, &others, core->cpu);
 	bool is_upgrade = core_set_has(&entry->cores, core->cpu), is_dirty = entry->owner != OWNER_NONE && !is_upgrade;
 	unsigned owner = entry->owner;
@@ -396,15 +407,16 @@ void coherence_leave(struct timed_memory *timed, const struct timed_core *core, 
 {
 	struct coherence *coherence = timed->coherence;
 	struct supply *supply = &coherence->supply;
-	note_own(coherence, core->cpu, line);
+	/* A store has been the first to say so. */
+	if (coherence->notes_count == 0 || !is_own_note(&coherence->notes[0], core->cpu, line))
+		note_own(coherence, core->cpu, line);
 	if (supply->is_active && supply->line == line)
 		return;
 	supply->is_active = false;
 	struct directory_entry *entry = directory_find(&coherence->directory, line);
 	if (!entry)
 		return;
-	struct others others = others_of(coherence, entry, core->cpu);
-	if (nobody(&others))
+	if (nobody_else(coherence, entry, core->cpu))
 		return;
 	if (!coherence->keeps_owner && entry->owner == OWNER_NONE)
 		share_exclusive(timed, core->cpu, line, at);
@@ -415,6 +427,7 @@ void coherence_leave(struct timed_memory *timed, const struct timed_core *core, 
 		supply_from_owner(timed, core, entry, at);
 		return;
 	}
+	struct others others = others_of(coherence, entry, core->cpu);
 	unsigned nr = written_in_shared(timed, &others, line);
 	if (nr < CPUS_MAX) {
 		supply_from_shared(timed, core, nr, at);
@@ -517,23 +530,28 @@ void coherence_note_gone(struct coherence *coherence, const struct cache_level *
 	add_note(coherence, (struct holder_note){way_tag(word), (uint16_t)instance, false, cache->number});
 }
 
+/* Whether one of a core's own caches holds the line; *dirty becomes true if it has written it. */
+static bool cache_holds(const struct timed_memory *timed, unsigned number, unsigned cpu, uint64_t line, bool *dirty)
+{
+	const struct cache_level *cache = timed->caches->caches[number];
+	uint64_t marks = 0;
+	bool here = cache->ops->holds(cache, cpu, line << timed->coherence->line_shift, &marks);
+	*dirty |= (marks & WAY_DIRTY) != 0;
+	return here;
+}
+
 /* Whether a core's own caches hold the line, and whether written. The last of them as a rule knows. */
 static bool own_hold(const struct timed_memory *timed, unsigned cpu, uint64_t line, bool *dirty)
 {
 	const struct coherence *coherence = timed->coherence;
 	bool here = false;
-	uint64_t all = 0;
-	for (unsigned i = coherence->own_count; i-- > 0;) {
-		const struct cache_level *cache = timed->caches->caches[coherence->own[i]];
-		uint64_t marks = 0;
-		here |= cache->ops->holds(cache, cpu, line << coherence->line_shift, &marks);
-		all |= marks;
-	}
-	*dirty = all & WAY_DIRTY;
+	*dirty = false;
+	for (unsigned i = coherence->own_count; i-- > 0;)
+		here |= cache_holds(timed, coherence->own[i], cpu, line, dirty);
 	return here;
 }
 
-/* Whether a core's own caches but one hold the line. */
+/* Whether a core's own caches but the one that the note names hold the line. */
 static bool others_of_own_hold(const struct timed_memory *timed, const struct holder_note *note)
 {
 	const struct coherence *coherence = timed->coherence;
@@ -576,10 +594,12 @@ void coherence_settle(struct timed_memory *timed)
 			unsigned instance;
 			const struct cache_level *cache = shared_cache(timed, note->holder, &instance);
 			here = cache->ops->holds(cache, instance, note->line << coherence->line_shift, NULL);
-		} else if (note->left < HIERARCHY_CACHES_MAX && others_of_own_hold(timed, note)) {
+		} else if (note->left == HIERARCHY_CACHES_MAX) {
+			here = own_hold(timed, note->holder, note->line, &dirty);
+		} else if (others_of_own_hold(timed, note)) {
 			continue;
 		} else {
-			here = own_hold(timed, note->holder, note->line, &dirty);
+			here = cache_holds(timed, note->left, note->holder, note->line, &dirty); /* it may have come back */
 		}
 		set_holder(coherence, note, here, dirty);
 	}
@@ -681,8 +701,7 @@ static void check_entry(const struct timed_memory *timed, const struct directory
 	}
 	if (entry->owner == OWNER_NONE || coherence->keeps_owner)
 		return;
-	struct others others = others_of(coherence, entry, entry->owner);
-	SIM_ASSERT(nobody(&others));
+	SIM_ASSERT(nobody_else(coherence, entry, entry->owner));
 }
 
 static void check_counters(const struct timed_memory *timed)

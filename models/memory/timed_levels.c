@@ -63,9 +63,9 @@ cycle timed_memory_transfer(struct timed_memory *timed, const struct timed_core 
 /* ---- one level ---- */
 
 static cycle serve(struct timed_memory *timed, const struct timed_core *core, unsigned depth, uint64_t request,
-                   struct cache_about about, struct reach reach, struct cost *cost);
+                   const struct cache_about *about, struct reach reach, struct cost *cost);
 static cycle serve_path(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
-                        struct cache_about about, struct reach reach, struct cost *cost);
+                        const struct cache_about *about, struct reach reach, struct cost *cost);
 
 /* A request at one cache of a level. */
 struct stop {
@@ -79,18 +79,18 @@ struct stop {
 
 /* What the caches above ask the level at depth `below` for. */
 static cycle ask_below(struct timed_memory *timed, const struct timed_core *core, unsigned below, uint64_t request,
-                       struct cache_about about, struct reach reach, struct cost *cost)
+                       const struct cache_about *about, struct reach reach, struct cost *cost)
 {
 	if (below == timed->caches->levels)
 		return timed_memory_transfer(timed, core, request, reach, cost);
-	if (core->path[about.kind].stop[below].level)
+	if (core->path[about->kind].stop[below].level)
 		return serve_path(timed, core, below, request, about, reach, cost);
 	return serve(timed, core, below, request, about, reach, cost);
 }
 
 /* A fetch for which the directory was asked: what other cores have of the line comes first. */
 static cycle ask_others(struct timed_memory *timed, const struct timed_core *core, unsigned below, uint64_t request,
-                        struct cache_about about, struct reach reach, struct cost *cost)
+                        const struct cache_about *about, struct reach reach, struct cost *cost)
 {
 	const struct supply *supply = &timed->coherence->supply;
 	cycle at = reach.now + reach.cycles, done;
@@ -122,7 +122,7 @@ static cycle ask_others(struct timed_memory *timed, const struct timed_core *cor
 
 /* A fetch leaves the core's own caches. */
 static cycle leave_core(struct timed_memory *timed, const struct timed_core *core, unsigned below, uint64_t request,
-                        struct cache_about about, struct reach reach, struct cost *cost)
+                        const struct cache_about *about, struct reach reach, struct cost *cost)
 {
 	coherence_leave(timed, core, request >> timed->coherence->line_shift, reach.now + reach.cycles);
 	return ask_others(timed, core, below, request, about, reach, cost);
@@ -130,10 +130,10 @@ static cycle leave_core(struct timed_memory *timed, const struct timed_core *cor
 
 /* What a cache asks for, or gives away, goes to the level at depth `below`. */
 cycle timed_pass_on(struct timed_memory *timed, const struct timed_core *core, unsigned below, uint64_t request,
-                    struct cache_about about, struct reach reach, struct cost *cost)
+                    const struct cache_about *about, struct reach reach, struct cost *cost)
 {
-	bool is_fetch = !(request & WAY_DIRTY) && about.kind != ACCESS_WRITEBACK;
-	if (is_fetch && timed->leaves_at[about.kind][below])
+	bool is_fetch = !(request & WAY_DIRTY) && about->kind != ACCESS_WRITEBACK;
+	if (is_fetch && timed->leaves_at[about->kind][below])
 		return leave_core(timed, core, below, request, about, reach, cost);
 	return ask_below(timed, core, below, request, about, reach, cost);
 }
@@ -156,7 +156,7 @@ static void note_evicted(const struct stop *stop)
  * A cache that some cores share prefetches: it is filled, and if others have written the line it comes from them. A request that
  * made the prefetch may not have got its own supply yet.
  */
-static cycle prefetch_shared(const struct stop *stop, uint64_t request, struct cache_about about, struct reach reach,
+static cycle prefetch_shared(const struct stop *stop, uint64_t request, const struct cache_about *about, struct reach reach,
                              struct cost *cost)
 {
 	struct timed_memory *timed = stop->timed;
@@ -172,7 +172,7 @@ static cycle prefetch_shared(const struct stop *stop, uint64_t request, struct c
 }
 
 /* A line that missed is fetched by a free slot. Returns when it is here. */
-static cycle fetch(const struct stop *stop, uint64_t request, struct cache_about about, struct cost *cost)
+static cycle fetch(const struct stop *stop, uint64_t request, const struct cache_about *about, struct cost *cost)
 {
 	struct timed_memory *timed = stop->timed;
 	struct fill_set *fills = &stop->level->fills[stop->instance];
@@ -186,7 +186,7 @@ static cycle fetch(const struct stop *stop, uint64_t request, struct cache_about
 	}
 	reach.now += free - asks;
 	cost->cycles[stop->level->part] += free - asks;
-	cycle done = about.kind == ACCESS_PREFETCH && is_shared
+	cycle done = about->kind == ACCESS_PREFETCH && is_shared
 	                     ? prefetch_shared(stop, request, about, reach, cost)
 	                     : timed_pass_on(timed, stop->core, stop->depth + 1, request, about, reach, cost);
 	fill_set_add(fills, slot, request >> stop->level->cache->line_shift, done, source_of(timed));
@@ -204,7 +204,7 @@ void timed_foresee(const struct timed_memory *timed, const struct timed_core *co
 }
 
 /* One request that a cache sent on. What is not waited for may not hide where the line that is came from. */
-static void send_unseen(const struct stop *stop, uint64_t request, struct cache_about about, bool is_fetch)
+static void send_unseen(const struct stop *stop, uint64_t request, const struct cache_about *about, bool is_fetch)
 {
 	struct timed_memory *timed = stop->timed;
 	unsigned served_by = timed->served_by;
@@ -216,7 +216,7 @@ static void send_unseen(const struct stop *stop, uint64_t request, struct cache_
 }
 
 /* A line that is longer than the next level's comes in pieces: it is here when the last one is. */
-static cycle fetch_piece(const struct stop *stop, uint64_t request, struct cache_about about, cycle done)
+static cycle fetch_piece(const struct stop *stop, uint64_t request, const struct cache_about *about, cycle done)
 {
 	struct cost parts = {0};
 	cycle start = stop->reach.now + stop->reach.cycles, fetched = fetch(stop, request, about, &parts);
@@ -236,13 +236,13 @@ static cycle send_all(const struct stop *stop, struct cache_batch *sent, uint8_t
 		bool is_fetch = !(request & WAY_DIRTY) && about.kind != ACCESS_WRITEBACK;
 		bool is_prefetch = about.kind == ACCESS_PREFETCH && kind != ACCESS_PREFETCH;
 		if (!is_fetch || is_prefetch)
-			send_unseen(stop, request, about, is_fetch);
+			send_unseen(stop, request, &about, is_fetch);
 		else if (stop->cost == &stop->timed->unseen)
-			fetch(stop, request, about, stop->cost);
+			fetch(stop, request, &about, stop->cost);
 		else if (sent->count == 1 || stop->level->cache->next_line_bytes >= stop->level->cache->spec->line_bytes)
-			done = fetch(stop, request, about, stop->cost);
+			done = fetch(stop, request, &about, stop->cost);
 		else
-			done = fetch_piece(stop, request, about, done);
+			done = fetch_piece(stop, request, &about, done);
 	}
 	cache_batch_clear(sent);
 	return done;
@@ -255,31 +255,42 @@ static cycle send_all(const struct stop *stop, struct cache_batch *sent, uint8_t
  * not there, and so on. Nobody waits for it.
  */
 static void give_away(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at, uint8_t region,
-                      const struct missed *missed)
+                      const struct missed *gone)
 {
 	const struct timed_stop *path = core->path[ACCESS_WRITEBACK].stop, *next;
-	const struct cache_about about = {
-	        .cpu = (uint16_t)core->cpu, .kind = ACCESS_WRITEBACK, .region = region, .flags = REQUEST_WHOLE_LINE};
 	const unsigned served_by = timed->served_by;
 	unsigned depth = at->level->depth + 1;
-	struct missed gone = *missed;
-	for (; gone.taken.gives && (next = &path[depth])->level; depth++) {
-		uint64_t request = way_tag(gone.taken.evicted) << next->cache->line_shift | WAY_DIRTY;
-		take_stop(timed, core, next, request, about, gone.reach, &timed->unseen, &gone);
-		if (gone.taken.fetches) {
-			timed_serve_taken(timed, core, depth, request, about, &gone, &timed->unseen);
-			gone.taken.gives = false;
+	struct missed missed[CACHE_LEVELS_MAX];
+	struct cache_about about;
+	cache_about_set(&about, core->cpu, ACCESS_WRITEBACK, region);
+	about.flags = REQUEST_WHOLE_LINE;
+	for (; gone->taken.gives && (next = &path[depth])->level; depth++) {
+		uint64_t request = way_tag(gone->taken.evicted) << next->cache->line_shift | WAY_DIRTY;
+		take_stop(timed, core, next, request, &about, gone->reach, &timed->unseen, &missed[depth]);
+		gone = &missed[depth];
+		if (gone->taken.fetches) {
+			timed_serve_taken(timed, core, depth, request, &about, missed, &timed->unseen);
+			timed->served_by = served_by;
+			return;
 		}
 	}
-	if (gone.taken.gives)
-		timed_pass_on(timed, core, depth, way_tag(gone.taken.evicted) << at->cache->line_shift | WAY_DIRTY, about,
-		              gone.reach, &timed->unseen);
+	if (gone->taken.gives)
+		timed_pass_on(timed, core, depth, way_tag(gone->taken.evicted) << at->cache->line_shift | WAY_DIRTY, &about,
+		              gone->reach, &timed->unseen);
 	timed->served_by = served_by;
+}
+
+/* The fetch of a line that missed. */
+static inline void set_fetch(struct cache_about *fetch, const struct cache_about *about, const struct missed *missed,
+                             const struct timed_stop *at)
+{
+	cache_about_set(fetch, about->cpu, missed->taken.fetch_kind, about->region);
+	fetch->taker = at->cache->number;
 }
 
 /* A request that waits for its line, which is on its way. What it misses is fetched all the same: the line went meanwhile. */
 static cycle end_merged(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at, uint64_t request,
-                        struct cache_about about, struct missed *missed, struct cost *cost)
+                        const struct cache_about *about, struct missed *missed, struct cost *cost)
 {
 	const struct stop stop = {.timed = timed,
 	                          .core = core,
@@ -291,13 +302,12 @@ static cycle end_merged(struct timed_memory *timed, const struct timed_core *cor
 	cycle done =
 	        wait_for_fill(timed, at->fills, request >> at->cache->line_shift, missed->reach.now + missed->reach.cycles, cost);
 	if (missed->taken.fetches) {
-		about.kind = missed->taken.fetch_kind;
-		about.flags = 0;
-		about.taker = at->cache->number;
-		fetch(&stop, request & ~WAY_MARKS, about, &timed->unseen);
+		struct cache_about below;
+		set_fetch(&below, about, missed, at);
+		fetch(&stop, request & ~WAY_MARKS, &below, &timed->unseen);
 	}
 	if (missed->taken.gives)
-		give_away(timed, core, at, about.region, missed);
+		give_away(timed, core, at, about->region, missed);
 	timed->served_by = at->level->depth;
 	return done;
 }
@@ -317,15 +327,17 @@ static void fill_path(struct timed_memory *timed, const struct timed_core *core,
 
 /* What follows from a request that took the cache at `first`, on the short path. */
 cycle timed_serve_taken(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
-                        struct cache_about about, const struct missed *taken, struct cost *cost)
+                        const struct cache_about *about, struct missed missed[], struct cost *cost)
 {
-	const struct timed_stop *const stop = core->path[about.kind].stop, *at = &stop[first];
+	const struct timed_stop *const stop = core->path[about->kind].stop, *at = &stop[first];
 	const uint64_t line = request >> at->cache->line_shift;
-	struct missed missed[CACHE_LEVELS_MAX], *miss = &missed[first];
+	const uint8_t region = about->region;
+	struct missed *miss = &missed[first];
+	struct cache_about below;
 	struct reach reach;
 	unsigned depth = first;
 	cycle done;
-	for (*miss = *taken;; take_stop(timed, core, ++at, request, about, reach, cost, ++miss)) {
+	for (;; take_stop(timed, core, ++at, request, about, reach, cost, ++miss)) {
 		done = miss->reach.now + miss->reach.cycles;
 		if (cost != &timed->unseen && fill_set_find(at->fills, line, done)) {
 			done = end_merged(timed, core, at, request, about, miss, cost);
@@ -339,39 +351,38 @@ cycle timed_serve_taken(struct timed_memory *timed, const struct timed_core *cor
 		if (!miss->taken.fetches)
 			break;
 		if (depth == 1 && !timed->is_foreseen)
-			timed_foresee(timed, core, 1, request, about.kind);
+			timed_foresee(timed, core, 1, request, about->kind);
 		reach = miss->reach;
 		miss->slot = take_slot(timed, at, &reach, cost);
 		request &= ~WAY_MARKS;
-		about.kind = miss->taken.fetch_kind;
-		about.flags = 0;
-		about.taker = at->cache->number;
+		set_fetch(&below, about, miss, at);
+		about = &below;
 		if (!stop[depth].level || depth == timed->leaves_core) {
 			done = timed_pass_on(timed, core, depth, request, about, reach, cost);
 			break;
 		}
 	}
 	if (depth > first)
-		fill_path(timed, core, stop, line, about.region, missed, first, depth, done);
+		fill_path(timed, core, stop, line, region, missed, first, depth, done);
 	return done;
 }
 
 /* What serve() does from a level of the short path on: the same, without a batch for each cache. */
 static cycle serve_path(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
-                        struct cache_about about, struct reach reach, struct cost *cost)
+                        const struct cache_about *about, struct reach reach, struct cost *cost)
 {
-	struct missed taken;
-	take_stop(timed, core, &core->path[about.kind].stop[first], request, about, reach, cost, &taken);
-	return timed_serve_taken(timed, core, first, request, about, &taken, cost);
+	struct missed missed[CACHE_LEVELS_MAX];
+	take_stop(timed, core, &core->path[about->kind].stop[first], request, about, reach, cost, &missed[first]);
+	return timed_serve_taken(timed, core, first, request, about, missed, cost);
 }
 
 /* ---- the long path ---- */
 /* A request reaches the levels from `depth` on. Returns when the core has its data. */
 static cycle serve(struct timed_memory *timed, const struct timed_core *core, unsigned depth, uint64_t request,
-                   struct cache_about about, struct reach reach, struct cost *cost)
+                   const struct cache_about *about, struct reach reach, struct cost *cost)
 {
 	struct cache_hierarchy *caches = timed->caches;
-	struct timed_level *level = timed->next[about.kind][depth];
+	struct timed_level *level = timed->next[about->kind][depth];
 	if (!level) {
 		caches->uncached++;
 		timed->counters.uncached++;
@@ -379,7 +390,7 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 	}
 	struct cache_level *cache = level->cache;
 	depth = level->depth;
-	if (core->path[about.kind].stop[depth].level)
+	if (core->path[about->kind].stop[depth].level)
 		return serve_path(timed, core, depth, request, about, reach, cost);
 	struct stop stop = {.timed = timed,
 	                    .core = core,
@@ -391,10 +402,10 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 	struct cache_batch *sent = &level->sent;
 	enter_level(timed, core, level, stop.instance, request, &stop.reach, cost);
 	if (depth == 0 && !timed->is_foreseen)
-		timed_foresee(timed, core, 1, request, about.kind);
-	bool hit = cache->ops->serve(cache, stop.instance, request, about, sent);
+		timed_foresee(timed, core, 1, request, about->kind);
+	bool hit = cache->ops->serve(cache, stop.instance, request, *about, sent);
 	if (cache->handed_up_dirty)
-		cache_hierarchy_hand_up(caches, cache, request, &about);
+		cache_hierarchy_hand_up(caches, cache, request, about);
 	note_evicted(&stop);
 	/* What is shared may have got the line; what is exclusive may have given it away, upwards or, written, downwards. */
 	if (cache->spec->cores != 1 || cache->spec->inclusion == INCLUSION_EXCLUSIVE)
@@ -410,7 +421,7 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 	if (is_merged)
 		stop.cost = &timed->unseen;
 	if (sent->count > 0)
-		done = send_all(&stop, sent, about.kind, done);
+		done = send_all(&stop, sent, about->kind, done);
 	unsigned served_by = is_merged ? depth : timed->served_by;
 	stop.cost = &timed->unseen;
 	while (cache->spec->prefetch != PREFETCH_NONE && cache->ops->prefetch(cache, stop.instance, sent)) {

@@ -165,12 +165,13 @@ static void make_path(struct timed_memory *timed, struct timed_core *core, unsig
 	}
 }
 
-/* Accesses of one line may go from their entry straight to the short path. */
+/* Accesses of one line may go from their entry straight to the short path, if they need not be told to other cores first. */
 static void make_quick(const struct timed_memory *timed, struct timed_core *core, unsigned kind)
 {
 	const struct timed_stop *first = &core->path[kind].stop[0];
 	struct timed_entry *entry = &core->entry[kind];
-	if (!timed->coherence && first->level && first->level == entry->level)
+	bool writes = kind != ACCESS_LOAD && kind != ACCESS_CODE && kind != ACCESS_WALK;
+	if ((!timed->coherence || !writes) && first->level && first->level == entry->level)
 		entry->stop = first;
 }
 
@@ -197,7 +198,6 @@ static void make_short_paths(struct timed_memory *timed)
 			}
 	for (unsigned cpu = 0; cpu < timed->cpus; cpu++) {
 		struct timed_core *core = &timed->core[cpu];
-		core->is_alone = !timed->coherence;
 		core->modifies_quickly =
 		        core->entry[ACCESS_LOAD].stop && core->entry[ACCESS_STORE].stop && !timed->modify_is_load;
 	}

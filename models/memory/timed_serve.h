@@ -138,7 +138,7 @@ static inline void note_taken(struct timed_memory *timed, const struct timed_sto
 
 /* A request takes a cache of the short path. */
 static inline void take_stop(struct timed_memory *timed, const struct timed_core *core, const struct timed_stop *at,
-                             uint64_t request, struct cache_about about, struct reach reach, struct cost *cost,
+                             uint64_t request, const struct cache_about *about, struct reach reach, struct cost *cost,
                              struct missed *miss)
 {
 	enter_level(timed, core, at->level, at->instance, request, &reach, cost);
@@ -159,11 +159,12 @@ cycle timed_memory_transfer(struct timed_memory *timed, const struct timed_core 
 /* A request, or what is given away, goes to the levels from `below` on; a fetch that leaves the core's own caches there asks
  * other cores first. Returns when the core has its data. */
 cycle timed_pass_on(struct timed_memory *timed, const struct timed_core *core, unsigned below, uint64_t request,
-                    struct cache_about about, struct reach reach, struct cost *cost);
+                    const struct cache_about *about, struct reach reach, struct cost *cost);
 
-/* What follows from a request that took the cache at `first`, on the short path. Returns the same. */
+/* What follows from a request that took the cache at `first`, on the short path: missed[first] tells how; behind it is room for
+ * all levels. Returns the same. */
 cycle timed_serve_taken(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
-                        struct cache_about about, const struct missed *taken, struct cost *cost);
+                        const struct cache_about *about, struct missed missed[], struct cost *cost);
 
 /* The host is told of what the levels from `depth` on will look at. */
 void timed_foresee(const struct timed_memory *timed, const struct timed_core *core, unsigned depth, uint64_t address,

@@ -97,6 +97,18 @@ struct cache_about {
 	uint8_t taker; /* of a fetch: number of the cache that the line comes into */
 };
 
+/* What an access asks the first level for, or a cache the next one. Written field by field: a struct that the compiler puts
+ * together on the stack and takes as a whole is read before its parts have got there. */
+static inline void cache_about_set(struct cache_about *about, unsigned cpu, uint8_t kind, uint8_t region)
+{
+	about->cpu = (uint16_t)cpu;
+	about->kind = kind;
+	about->region = region;
+	about->order = 0;
+	about->flags = 0;
+	about->taker = 0;
+}
+
 /* Requests in order: two arrays, because the hot loops look at the first one only. */
 struct cache_batch {
 	uint64_t *requests; /* address, its lowest bits the marks (sim/port/replacement.h: run) */
@@ -159,10 +171,10 @@ struct cache_level_ops {
 	bool (*serve)(struct cache_level *, unsigned instance, uint64_t request, struct cache_about about,
 	              struct cache_batch *out);
 	/*
-	 * As serve() of a request to a cache that `takes`, but what follows from it is the caller's to send: the line's fetch, and
-	 * then the line that had to go. NULL where serve() has to do.
+	 * As serve() of a request to a cache that `takes`, but what follows from it is the caller's to send: the line's fetch,
+	 * and then the line that had to go. NULL where serve() has to do.
 	 */
-	struct cache_taken (*take)(struct cache_level *, unsigned instance, uint64_t request, struct cache_about about);
+	struct cache_taken (*take)(struct cache_level *, unsigned instance, uint64_t request, const struct cache_about *about);
 	/* How accesses of a kind that sets these marks find this instance's array, and its policy; NULL where they have to come
 	 * as requests. */
 	const struct replacement_ops *(*route)(const struct cache_level *, unsigned instance, uint64_t marks,
@@ -207,8 +219,8 @@ struct cache_level {
 	bool next_is_memory;    /* it is the last level: serve() and prefetch() append what goes to memory and count it as such */
 	bool asks_for_accesses; /* a miss asks the next level for what the access touches, not for the line: cachegrind */
 	bool fetches_whole_lines; /* even a store of a whole line fetches: a level below has to hold every line */
-	uint32_t keep_dirty;  /* bit by number: who takes dirty lines from an exclusive cache; for others they are written back */
-	bool is_plain;        /* neither prefetcher nor feedback nor odd writes: run() may take requests USED_AGAIN */
+	uint32_t keep_dirty; /* bit by number: who takes dirty lines from an exclusive cache; for others they are written back */
+	bool is_plain;       /* neither prefetcher nor feedback nor odd writes: run() may take requests USED_AGAIN */
 	bool takes; /* take() may serve: as is_plain, but for the lines that an inclusive cache takes out of those above it */
 	bool prefetches_wait; /* run() leaves prefetches to prefetch(), so that what it sends can be served before them */
 	uint64_t evicted;     /* the word that had to go for the last serve() or prefetch(), 0: none */
