@@ -75,7 +75,8 @@ static bool read_window(struct program_replay *program, struct window *window, u
 		if (!access_source_read(program->accesses, window->at + window->count, count - window->count, &read, error))
 			return false;
 		if (read == 0)
-			return error_set(error, ERROR_INPUT, "the program has no more than %" PRIu64 " accesses; it had more before",
+			return error_set(error, ERROR_INPUT,
+			                 "the program has no more than %" PRIu64 " accesses; it had more before",
 			                 program->counters.accesses + window->count);
 	}
 	window->is_plain = program->cpus == 1;
