@@ -74,12 +74,13 @@ struct mmu_usual {
 	uint64_t first_looked_up, looked_up;
 
 	/* Walks: */
-	struct ordered_sets tables; /* the walker's cache of page directory entries, so page tables */
+	unsigned start;             /* the level in which they begin: the last, or, of a walker without caches, the top one */
+	struct ordered_sets tables; /* the walker's cache of page directory entries, so page tables; none if they begin higher */
 	unsigned table_shift, index_shift;
 	uint64_t index_mask;     /* of the linear address, shifted right: bytes into the table */
 	uint64_t rest_mask;      /* an entry without its frame */
 	struct access reference; /* what a walk refers to, but for address and cpu */
-	struct known_entry known_entries[KNOWN_ENTRIES];
+	struct known_entry known_entries[PAGING_LEVELS_MAX][KNOWN_ENTRIES];
 	bool global_pages; /* CR4.PGE, when known_entries were decoded */
 	struct known_table known_tables[KNOWN_TABLES];
 	uint64_t frames_changed; /* of the memory, when known_tables were read */
@@ -118,7 +119,7 @@ static void count_misses(struct mmu *mmu, unsigned kind, uint64_t missed, uint64
 		mmu->level[1].array[side][PAGE_4K]->counters.fills += walked;
 	}
 	mmu->counters.miss_walks += walked;
-	walker_count_usual(mmu->walker, walked);
+	walker_count_usual(mmu->walker, mmu->usual->start, walked);
 }
 
 /* Adds accesses, and what became of them, to the counters. */
@@ -173,23 +174,24 @@ INLINE bool take(const struct mmu_usual *usual, const struct access *access, uin
 	return found->kinds >> access->kind & 1;
 }
 
-INLINE struct known_entry *known_slot(struct mmu_usual *usual, uint64_t raw)
+INLINE struct known_entry *known_slot(struct mmu_usual *usual, unsigned level, uint64_t raw)
 {
 	/* Accessed and dirty tell most entries apart: bits 5 and 6 of most modes. */
-	return &usual->known_entries[(raw >> 5 ^ raw >> 8) % KNOWN_ENTRIES];
+	return &usual->known_entries[level][(raw >> 5 ^ raw >> 8) % KNOWN_ENTRIES];
 }
 
-/* The word of an entry of a page table; 0 if it is not usual: not present, not accessed, global, or with reserved bits. */
-INLINE uint64_t word_of_entry(struct mmu_usual *usual, uint64_t raw)
+/* The word of an entry of a level's table; 0 if it is not usual: not present, not accessed, global, with reserved bits, or that
+ * of a larger page. */
+INLINE uint64_t word_of_entry(struct mmu_usual *usual, unsigned level, uint64_t raw)
 {
 	const uint64_t rest = raw & usual->rest_mask, frame = raw ^ rest;
-	struct known_entry *known = known_slot(usual, rest);
+	struct known_entry *known = known_slot(usual, level, rest);
 	if (known->raw == rest)
 		return known->word | frame;
 	const struct walker *walker = usual->mmu->walker;
-	const struct paging_entry entry = walker->mode->decode(&walker->controls, 0, raw);
+	const struct paging_entry entry = walker->mode->decode(&walker->controls, level, raw);
 	const uint64_t needed = WORD_PRESENT | WORD_ACCESSED;
-	if ((entry.word & (needed | WORD_GLOBAL)) != needed || entry.reserved)
+	if ((entry.word & (needed | WORD_GLOBAL)) != needed || entry.reserved || entry.leaf != (level == 0))
 		return 0;
 	*known = (struct known_entry){rest, entry.word ^ frame};
 	return entry.word;
@@ -215,6 +217,37 @@ INLINE uint64_t read_entry(struct mmu_usual *usual, uint64_t address)
 	return raw;
 }
 
+/* Writes a reference to an entry of a level's table. */
+INLINE void write_reference(struct mmu_usual *usual, const struct access *access, unsigned level, uint64_t address)
+{
+	write_access(usual->to, &usual->reference, address);
+	usual->to->cpu = access->cpu;
+	usual->to->region = (uint8_t)(usual->reference.region + level);
+	usual->to++;
+}
+
+/* The walk from the top. false: not a usual one, and nothing happened. */
+static bool walk_from_top(struct mmu_usual *usual, const struct access *access, struct found *found)
+{
+	const struct walker *walker = usual->mmu->walker;
+	const struct translation_ops *mode = walker->mode;
+	uint64_t address[PAGING_LEVELS_MAX], table = walker->root, rights = WORD_RIGHTS, word = 0;
+	if (!translation_canonical(mode, access->address))
+		return false;
+	for (unsigned level = usual->start + 1; level-- > 0; table = word & WORD_FRAME) {
+		address[level] = table + paging_index(&mode->level[level], access->address) * mode->entry_bytes;
+		word = word_of_entry(usual, level, read_entry(usual, address[level]));
+		if (!word)
+			return false;
+		rights &= word;
+	}
+	if (!take(usual, access, word & (~WORD_RIGHTS | rights), found))
+		return false;
+	for (unsigned level = usual->start + 1; level-- > 0 && usual->to;)
+		write_reference(usual, access, level, address[level]);
+	return true;
+}
+
 /*
  * The walk that reads one entry, in a page table that the walker's cache knows. false: not a usual one, and nothing happened. The
  * cache's tags keep all upper bits of an address, so one that it knows is canonical.
@@ -222,6 +255,8 @@ INLINE uint64_t read_entry(struct mmu_usual *usual, uint64_t address)
 INLINE bool walk(struct mmu_usual *usual, const struct access *access, struct found *found, const struct how how)
 {
 	const struct ordered_sets *tables = &usual->tables;
+	if (usual->start > 0)
+		return walk_from_top(usual, access, found);
 	const uint64_t linear = access->address, number = linear >> usual->table_shift & TLB_NUMBER,
 	               table_word = number << WAY_MARK_BITS | usual->pcid;
 	const size_t set = ordered_set(tables, way_tag(table_word), !how.tables);
@@ -230,14 +265,12 @@ INLINE bool walk(struct mmu_usual *usual, const struct access *access, struct fo
 		return false;
 	const uint64_t table = tables->payloads[set + way],
 	               address = (table & WORD_FRAME) + (linear >> usual->index_shift & usual->index_mask);
-	const uint64_t word = word_of_entry(usual, read_entry(usual, address));
+	const uint64_t word = word_of_entry(usual, 0, read_entry(usual, address));
 	if (!word || !take(usual, access, word & (~WORD_RIGHTS | table), found))
 		return false;
 	how.use(tables, set, way, table_word, table, how.tables);
-	if (usual->to) {
-		write_access(usual->to, &usual->reference, address);
-		usual->to++->cpu = access->cpu;
-	}
+	if (usual->to)
+		write_reference(usual, access, 0, address);
 	return true;
 }
 
@@ -407,8 +440,9 @@ static void forget_tables(struct mmu_usual *usual)
 /* What was known of entries does not hold any more. */
 static void forget_entries(struct mmu_usual *usual)
 {
-	for (unsigned i = 0; i < KNOWN_ENTRIES; i++)
-		usual->known_entries[i].raw = UINT64_MAX;
+	for (unsigned level = 0; level < PAGING_LEVELS_MAX; level++)
+		for (unsigned i = 0; i < KNOWN_ENTRIES; i++)
+			usual->known_entries[level][i].raw = UINT64_MAX;
 	usual->global_pages = usual->mmu->walker->controls.global_pages;
 }
 
@@ -526,7 +560,8 @@ static look_up_function *look_up_for(const struct mmu_usual *usual, const struct
 	static look_up_function *const of_second[] = {NULL, NULL, look_up_avx2_2, look_up_avx2_3, look_up_avx2_4};
 	const uint32_t most = sizeof of_second / sizeof of_second[0] - 1, second = side->second.ways / ORDER_VECTOR;
 	bool folds = side->first.fold != ORDER_NO_FOLD || usual->tables.fold != ORDER_NO_FOLD;
-	if (vectors && !folds && side->first.ways == ORDER_VECTOR && usual->tables.ways == ORDER_VECTOR && second <= most &&
+	bool four_tables = usual->start > 0 || usual->tables.ways == ORDER_VECTOR;
+	if (vectors && !folds && side->first.ways == ORDER_VECTOR && four_tables && second <= most &&
 	    side->second.ways % ORDER_VECTOR == 0 && of_second[second])
 		return of_second[second];
 	if (vectors)
@@ -573,6 +608,19 @@ static void take_mode(struct mmu_usual *usual, const struct walker *walker)
 	forget_tables(usual);
 }
 
+/* Where walks begin. false: somewhere that is not usual. */
+static bool takes_walks(struct mmu_usual *usual, const struct walker *walker, bool *vectors)
+{
+	bool has_caches = false;
+	for (unsigned level = 1; level < walker->mode->levels; level++)
+		has_caches = has_caches || walker->structure[level];
+	if (has_caches)
+		return takes_sets(walker->structure[1], &usual->tables, vectors);
+	usual->start = walker->mode->levels - 1;
+	usual->tables.fold = ORDER_NO_FOLD;
+	return walker->mode->root_registers == 0;
+}
+
 struct mmu_usual *mmu_usual_new(struct mmu *mmu)
 {
 	const struct walker *walker = mmu->walker;
@@ -584,7 +632,7 @@ struct mmu_usual *mmu_usual_new(struct mmu *mmu)
 		fits = fits && mmu->level[level].inclusion == TLB_NEITHER;
 	usual->mmu = mmu;
 	usual->has_second = mmu->levels > 1;
-	fits = fits && takes_sets(walker->structure[1], &usual->tables, &vectors);
+	fits = fits && takes_walks(usual, walker, &vectors);
 	if (fits)
 		take_mode(usual, walker);
 	for (unsigned i = 0; i < MMU_SIDES; i++) {

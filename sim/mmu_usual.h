@@ -6,7 +6,8 @@
  *
  *   - the filter knows (mmu.h), whatever the MMU is like; or
  *   - finds its page of 4 KiB in the first level or the second, or in a page table that the walker's cache of page directory
- *     entries knows; the page allows it, is not global, accessed and, for a store, dirty.
+ *     entries knows, or, of a walker without any cache, at the end of a walk from the top; the page allows it, is not global,
+ *     accessed and, for a store, dirty.
  *
  * The second needs one or two levels that are not inclusive or exclusive, sets in the order of use (sim/order_of_use.h), no
  * guest, and in the access's half of the address space neither larger pages nor global ones so far; a first level that keeps

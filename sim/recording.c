@@ -12,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Largest recording that is read, unpacked; the recorder's buffers are far smaller. */
-#define RECORDING_BYTES_MAX (1ull << 30)
 /* As far as a file is looked at to tell whether it is one; a block of facts is smaller. */
 #define SNIFFED_BYTES 4096
 /* Orders that the kernel refuses are recorded too. */
@@ -186,6 +184,7 @@ static bool take_kmalloc(const char *at, struct recording_line *line)
 /* K size ksize address, 2 size ksize address, 2 size FAIL. In a vmalloc script `2 size OK ...` is an area. */
 static bool take_sized(const char *at, struct recording_line *line, enum recording_script script)
 {
+	uint64_t address;
 	line->kind = line->text[0] == 'K' ? LINE_KSIZE : LINE_POW2;
 	line->flags = GFP_KERNEL;
 	if (!take32(&at, 10, UINT32_MAX, &line->size))
@@ -195,7 +194,7 @@ static bool take_sized(const char *at, struct recording_line *line, enum recordi
 		return true;
 	}
 	if (script == RECORDING_VMALLOC_POW2)
-		return take_word(&at, "OK");
+		return take_word(&at, "OK") && take(&at, 16, UINT64_MAX, &address) && ends_word(at);
 	return take32(&at, 10, UINT32_MAX, &line->ksize) && take_address(at, line);
 }
 

@@ -19,6 +19,8 @@
 
 /* Ids of a script are below this. */
 #define RECORDING_IDS_MAX (1u << 20)
+/* Largest recording that is read, unpacked; the recorder's buffers are far smaller. */
+#define RECORDING_BYTES_MAX (1ull << 30)
 
 enum recording_script {
 	RECORDING_SLAB,          /* one cache of its own: kmem_cache_alloc, kmem_cache_free */
@@ -27,21 +29,21 @@ enum recording_script {
 	RECORDING_KMALLOC_POW2,  /* kmalloc of powers of two, without a start state */
 	RECORDING_PAGES,         /* alloc_pages, __free_pages */
 	RECORDING_VMALLOC,       /* vmalloc, vfree */
-	RECORDING_VMALLOC_POW2,  /* vmalloc of powers of two, without a start state */
+	RECORDING_VMALLOC_POW2,  /* vmalloc and vfree of powers of two, without a start state */
 	RECORDING_KMAP,          /* kmap, kunmap, kmap_local_page, kmap_atomic */
 	RECORDING_SCRIPTS
 };
 
 enum recording_line_kind {
-	LINE_NOTE,       /* #... of no other kind */
-	LINE_SHRINK,     /* # shrink: kmem_cache_shrink of the script's cache */
-	LINE_DESTROY,    /* # destroy: kmem_cache_destroy of it */
-	LINE_ALLOC,      /* a id frame.offset|FAIL: kmem_cache_alloc(GFP_KERNEL) */
-	LINE_FREE,       /* f id: kmem_cache_free, in a kmalloc script kfree */
-	LINE_KMALLOC,    /* m id size gfp frame.offset|FAIL */
-	LINE_KSIZE,      /* K size ksize frame.offset: kmalloc, ksize and kfree at once */
-	LINE_POW2,       /* 2 size ksize frame.offset, or 2 size FAIL: the same without a start state */
-	LINE_PAGES,      /* A id order gfp frame|FAIL: alloc_pages */
+	LINE_NOTE,    /* #... of no other kind */
+	LINE_SHRINK,  /* # shrink: kmem_cache_shrink of the script's cache */
+	LINE_DESTROY, /* # destroy: kmem_cache_destroy of it */
+	LINE_ALLOC,   /* a id frame.offset|FAIL: kmem_cache_alloc(GFP_KERNEL) */
+	LINE_FREE,    /* f id: kmem_cache_free, in a kmalloc script kfree */
+	LINE_KMALLOC, /* m id size gfp frame.offset|FAIL */
+	LINE_KSIZE,   /* K size ksize frame.offset: kmalloc, ksize and kfree at once */
+	LINE_POW2,  /* 2 size ksize frame.offset, of vmalloc 2 size OK address, or 2 size FAIL: the same without a start state */
+	LINE_PAGES, /* A id order gfp frame|FAIL: alloc_pages */
 	LINE_PAGES_FREE, /* F id: __free_pages */
 	LINE_VMALLOC,    /* v id size lazy=: vmalloc begins */
 	LINE_AREA,       /* V id address : frame ..., or V id FAIL: what it gave */
@@ -82,6 +84,7 @@ struct recording_facts {
 	uint32_t cache_line_bytes;
 	uint64_t page_offset;  /* where the direct map begins */
 	uint64_t end_pfn;      /* from a dump behind the block */
+	uint64_t memory_bytes; /* that QEMU was told to give the machine; 0: not told */
 	char *boot_parameters; /* of the kernel's command line, owned; NULL: not told */
 };
 
@@ -118,6 +121,11 @@ void recording_release(struct recording *recording);
 void recording_facts_line(struct recording_facts *facts, const char *text);
 /* Fills what facts/state_boot and qemu_cmdline beside the recording tell and the recording itself does not. */
 void recording_read_beside(struct recording *recording);
+/*
+ * Reads the last whole @STATE dump that has all of `letters` in what= from a file beside the recording: "facts/state_boot", as it
+ * is or packed (.xz, .gz, .zst). False: there is none. Release with state_dump_release() in any case.
+ */
+bool recording_dump_beside(const struct recording *recording, const char *name, const char *letters, struct state_dump *dump);
 
 /* Whether a kind of line is an event: of a call in front of it or behind it. */
 static inline bool recording_is_event(const struct recording_line *line)

@@ -15,6 +15,11 @@
 
 /* As far as a file beside a recording is looked at: the block of facts and the first lines of the dump behind it. */
 #define BESIDE_BYTES_MAX 8192
+/* The largest memory that is modelled (models/settings.c, machine.memory). */
+#define MEMORY_BYTES_MAX (8ull << 40)
+
+/* How the name of a file beside a recording may end. */
+static const char *const packings[] = {"", ".xz", ".gz", ".zst"};
 
 static void take_allocator(struct recording_facts *facts, const char *text)
 {
@@ -50,11 +55,17 @@ void recording_facts_line(struct recording_facts *facts, const char *text)
 		facts->end_pfn = end_pfn;
 }
 
-/* The beginning of a file beside the recording, NULL without one. */
-static char *read_beside(const struct recording *recording, const char *name)
+/* Where a file beside the recording is; the caller's. */
+static char *path_beside(const struct recording *recording, const char *name, const char *packed)
 {
 	const char *slash = strrchr(recording->path, '/');
-	char *path = xasprintf("%.*s%s", slash ? (int)(slash + 1 - recording->path) : 0, recording->path, name);
+	return xasprintf("%.*s%s%s", slash ? (int)(slash + 1 - recording->path) : 0, recording->path, name, packed);
+}
+
+/* The beginning of a file beside the recording, NULL without one. */
+static char *read_beside(const struct recording *recording, const char *name, const char *packed)
+{
+	char *path = path_beside(recording, name, packed);
 	struct decompress *input = decompress_open(path, NULL, NULL);
 	free(path);
 	if (!input)
@@ -70,9 +81,9 @@ static char *read_beside(const struct recording *recording, const char *name)
 	return text;
 }
 
-static bool read_facts(struct recording *recording, const char *name)
+static bool read_facts(struct recording *recording, const char *packed)
 {
-	char *text = read_beside(recording, name);
+	char *text = read_beside(recording, "facts/state_boot", packed);
 	if (!text)
 		return false;
 	char *rest = text;
@@ -82,17 +93,30 @@ static bool read_facts(struct recording *recording, const char *name)
 	return true;
 }
 
-/* `-smp N` tells the CPUs, `-append TEXT` the kernel's parameters. */
+/* The size behind `-m `: MiB, or GiB with a G; 0: none that could be a machine's. */
+static uint64_t memory_of(const char *command)
+{
+	const char *at = strstr(command, "-m ");
+	if (!at)
+		return 0;
+	char *end;
+	uint64_t size = strtoull(at + strlen("-m "), &end, 10);
+	unsigned shift = *end == 'G' ? 30 : 20;
+	return size <= MEMORY_BYTES_MAX >> shift ? size << shift : 0;
+}
+
+/* `-smp N` tells the CPUs, `-m SIZE` the memory, `-append TEXT` the kernel's parameters. */
 static void read_qemu(struct recording *recording)
 {
 	struct recording_facts *facts = &recording->facts;
-	char *text = read_beside(recording, "qemu_cmdline");
+	char *text = read_beside(recording, "qemu_cmdline", "");
 	if (!text)
 		return;
 	const char *smp = strstr(text, "-smp ");
 	uint64_t cpus = smp ? strtoull(smp + strlen("-smp "), NULL, 10) : 0;
 	if (!facts->cpus && cpus > 0 && cpus <= CPUS_MAX)
 		facts->cpus = (uint32_t)cpus;
+	facts->memory_bytes = memory_of(text);
 	const char *append = strstr(text, "-append ");
 	if (append && !facts->boot_parameters)
 		facts->boot_parameters = xstrdup(append + strlen("-append "));
@@ -101,10 +125,53 @@ static void read_qemu(struct recording *recording)
 
 void recording_read_beside(struct recording *recording)
 {
-	static const char *const names[] = {"facts/state_boot", "facts/state_boot.xz", "facts/state_boot.gz",
-	                                    "facts/state_boot.zst"};
-	for (size_t i = 0; !recording->facts.known && i < sizeof names / sizeof names[0]; i++)
-		if (read_facts(recording, names[i]))
+	for (size_t i = 0; !recording->facts.known && i < sizeof packings / sizeof packings[0]; i++)
+		if (read_facts(recording, packings[i]))
 			break;
 	read_qemu(recording);
+}
+
+static bool has_all(const struct state_dump *dump, const char *letters)
+{
+	while (*letters && state_dump_has(dump, *letters))
+		letters++;
+	return *letters == '\0';
+}
+
+/* Whether a text of many dumps has one that is wanted; *dump is the last of them. */
+static bool last_dump(char *text, const char *letters, struct state_dump *dump)
+{
+	struct state_dump next;
+	uint64_t number = 0;
+	bool found = false;
+	state_dump_init(&next);
+	for (char *line; (line = strsep(&text, "\n"));) {
+		enum state_line_result result = state_dump_line(&next, line, strlen(line), ++number, NULL);
+		if (result == STATE_WRONG)
+			break;
+		if (result != STATE_WHOLE || !has_all(&next, letters))
+			continue;
+		found = true;
+		state_dump_release(dump);
+		*dump = next;
+		state_dump_init(&next);
+	}
+	state_dump_release(&next);
+	return found;
+}
+
+bool recording_dump_beside(const struct recording *recording, const char *name, const char *letters, struct state_dump *dump)
+{
+	bool found = false;
+	state_dump_init(dump);
+	for (size_t i = 0; !found && i < sizeof packings / sizeof packings[0]; i++) {
+		char *path = path_beside(recording, name, packings[i]), *text;
+		size_t bytes;
+		if (decompress_all(path, RECORDING_BYTES_MAX, &text, &bytes, NULL)) {
+			found = last_dump(text, letters, dump);
+			free(text);
+		}
+		free(path);
+	}
+	return found;
 }

@@ -117,12 +117,14 @@ static inline struct access walker_reference(const struct walker *walker, uint16
 	                       .region = (uint8_t)((walker->second_stage ? REGION_NESTED_TABLES : REGION_TABLES) + level)};
 }
 
-/* Walks that were done elsewhere (sim/mmu_usual.c), of which each read one entry, that of its page in a page table. */
-static inline void walker_count_usual(struct walker *walker, uint64_t walks)
+/* Walks that were done elsewhere (sim/mmu_usual.c), of which each read an entry of every level from `start` down to that of its
+ * page in a page table. */
+static inline void walker_count_usual(struct walker *walker, unsigned start, uint64_t walks)
 {
 	walker->counters.walks += walks;
-	walker->counters.starts[0] += walks;
-	walker->counters.reads[0] += walks;
+	walker->counters.starts[start] += walks;
+	for (unsigned level = 0; level <= start; level++)
+		walker->counters.reads[level] += walks;
 	walker->counters.ends[0] += walks;
 }
 

@@ -548,6 +548,13 @@ static struct virtual_area failed_as(struct vmalloc *vmalloc, enum virtual_alloc
 	return failed(result, result == VIRTUAL_ALLOC_NO_SPACE ? &counters->fail_space : &counters->fail_pages);
 }
 
+/* More than the whole range: alloc_vmap_area() purges before it gives up, as it does when the range is full. */
+static struct virtual_area failed_in_range(struct vmalloc *vmalloc, unsigned cpu)
+{
+	purge_all(vmalloc, cpu);
+	return failed_as(vmalloc, VIRTUAL_ALLOC_NO_SPACE);
+}
+
 /* The rest of __vmalloc_node_range(), for pages of one size. */
 static struct virtual_area make_filled(struct vmalloc *vmalloc, const struct wanted *asked, unsigned cpu)
 {
@@ -559,7 +566,7 @@ static struct virtual_area make_filled(struct vmalloc *vmalloc, const struct wan
 	if (!wanted.bytes || wanted.bytes >> PAGE_SHIFT > total)
 		return failed(VIRTUAL_ALLOC_EXCEEDS_TOTAL, &vmalloc->counters.fail_exceeds_total);
 	if (wanted.bytes > wanted.end - wanted.start || wanted.bytes >> PAGE_SHIFT > PAGES_MAX)
-		return failed(VIRTUAL_ALLOC_NO_SPACE, &vmalloc->counters.fail_space);
+		return failed_in_range(vmalloc, cpu);
 	wanted.bytes = (wanted.bytes + unit - 1) & ~(unit - 1);
 	enum virtual_alloc_result result = get_vm_area(vmalloc, &wanted, cpu, &area);
 	if (result != VIRTUAL_ALLOC_OK)
@@ -750,7 +757,7 @@ static struct virtual_area map_io(struct vmalloc *vmalloc, const struct virtual_
 	if (!request->size)
 		return failed(VIRTUAL_ALLOC_EXCEEDS_TOTAL, &vmalloc->counters.fail_exceeds_total);
 	if (request->size > wanted.end - wanted.start || request->size >> PAGE_SHIFT > PAGES_MAX)
-		return failed(VIRTUAL_ALLOC_NO_SPACE, &vmalloc->counters.fail_space);
+		return failed_in_range(vmalloc, cpu);
 	wanted.bytes = (offset + request->size + PAGE_SIZE - 1) & ~(uint64_t)(PAGE_SIZE - 1);
 	wanted.align = ioremap_align(vmalloc, wanted.bytes);
 	enum virtual_alloc_result result = get_vm_area(vmalloc, &wanted, cpu, &area);
@@ -821,23 +828,33 @@ static void flush_aliases(struct vmalloc *vmalloc, uint32_t nr, unsigned cpu)
 		vmalloc_flush_tlbs(vmalloc, start, end, cpu);
 }
 
+/* The pages of a mapping. Behind the first one the freeing task gives the CPU up, if a purge was made due, to who does it. */
+static void give_pages(struct vmalloc *vmalloc, uint32_t nr, unsigned cpu)
+{
+	uint32_t pages = vmalloc->mappings[nr].pages, step = 1u << vmalloc->mappings[nr].block_order;
+	step_run(vmalloc->steps, CODE_VFREE_PAGE, vmalloc->costs->vfree_page * pages);
+	for (uint32_t i = 0; i < pages; i += step) {
+		enum page_free_result result =
+		        page_free(vmalloc->pages, vmalloc->mappings[nr].frames[i], vmalloc->mappings[nr].block_order, cpu);
+		SIM_ASSERT(result == PAGE_FREE_OK);
+		if (i == 0)
+			purge_if_due(vmalloc, cpu);
+	}
+	count_pages(vmalloc, &vmalloc->mappings[nr], -(int64_t)pages);
+	/* Where pages are not modelled. */
+	purge_if_due(vmalloc, cpu);
+}
+
 /* __vunmap(): the range first, then page by page, then the page array and the vm_struct. */
 static void vfree_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
 {
 	uint32_t nr = area_of(&vmalloc->pool, area)->mapping;
-	uint32_t pages = vmalloc->mappings[nr].pages;
-	unsigned order = vmalloc->mappings[nr].block_order;
 	vmalloc_unmap_range(vmalloc, area_of(&vmalloc->pool, area)->start, vmalloc->mappings[nr].mapped);
 	vmalloc->mappings[nr].mapped = 0;
 	vmalloc_free_area(vmalloc, area, cpu);
 	if (vmalloc->mappings[nr].call == CALL_MODULE_ALLOC)
 		flush_aliases(vmalloc, nr, cpu);
-	step_run(vmalloc->steps, CODE_VFREE_PAGE, vmalloc->costs->vfree_page * pages);
-	for (uint32_t i = 0; i < pages; i += 1u << order) {
-		enum page_free_result result = page_free(vmalloc->pages, vmalloc->mappings[nr].frames[i], order, cpu);
-		SIM_ASSERT(result == PAGE_FREE_OK);
-	}
-	count_pages(vmalloc, &vmalloc->mappings[nr], -(int64_t)pages);
+	give_pages(vmalloc, nr, cpu);
 	struct mapping mapping = vmalloc->mappings[nr];
 	if (mapping.array_is_area) {
 		vmalloc->counters.vfree_calls++;

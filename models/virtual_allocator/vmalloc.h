@@ -27,13 +27,14 @@
  * __vmalloc_node_range, __vunmap, vm_remove_mappings, vmap, s_show; kernel/fork.c: alloc_thread_stack_node, free_thread_stack;
  * arch/x86/mm/ioremap.c: __ioremap_caller; arch/x86/kernel/module.c: module_alloc; arch/x86/mm/tlb.c: flush_tlb_kernel_range.
  *
- * MODEL: the purge runs at the end of the call that made it due; in the kernel a worker does it when the freeing task gives the
- * CPU up, which for large areas can be between two of their pages. MODEL: a stack that finds no place on its CPU is freed at
- * once; the kernel waits for a grace period of RCU and looks for a place once more. MODEL: an interrupt drops one translation or
- * all; the kernel's drops up to 33 one by one. MODEL: ioremap() uses pages of 2 MiB where it could of 1 GiB; what it does for
- * types of memory (PAT, MTRR) is left out. MODEL: pages of modules stay in the direct map as they are; the kernel takes them out
- * until the flush, which can split large pages. MODEL: x86-32 has stacks as x86-64 does; the kernel's there are blocks of
- * order 1.
+ * The purge is a worker's on the CPU that made it due. vfree() gives the CPU up behind each page, so the purge comes behind the
+ * first one: before the page array of a large area is freed, which then waits for the next purge. MODEL: a worker that was woken
+ * runs as soon as the CPU is given up; behind a call that does not give it up (vunmap()), at its end. MODEL: a stack that finds
+ * no place on its CPU is freed at once; the kernel waits for a grace period of RCU and looks for a place once more. MODEL: an
+ * interrupt drops one translation or all; the kernel's drops up to 33 one by one. MODEL: ioremap() uses pages of 2 MiB where it
+ * could of 1 GiB; what it does for types of memory (PAT, MTRR) is left out. MODEL: pages of modules stay in the direct map as
+ * they are; the kernel takes them out until the flush, which can split large pages. MODEL: x86-32 has stacks as x86-64 does; the
+ * kernel's there are blocks of order 1.
  *
  * Invariants: the three trees do not overlap; lazy pages = pages of the purge tree; nr_vmalloc_pages = pages of all mappings that
  * vmalloc() and its kin made = those of areas, modules, stacks and page arrays; pages_mapped = pages that all mappings and pieces

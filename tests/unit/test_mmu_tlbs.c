@@ -513,7 +513,7 @@ static void map_space(struct page_tables *space)
 		                 MAP_OK);
 }
 
-static void world_begin(struct world *world, const char *const *lines)
+static void world_begin_prefetching(struct world *world, const char *const *lines, bool prefetches)
 {
 	memset(world, 0, sizeof *world);
 	rig_begin(&world->rig, &translation_x86_4level_ops, 0x100000);
@@ -522,10 +522,16 @@ static void world_begin(struct world *world, const char *const *lines)
 		assert_true(page_tables_init(&world->spaces[i]));
 		map_space(&world->spaces[i]);
 	}
-	rig_tlbs(&world->rig, lines, false, true);
 	for (unsigned level = 1; level < 4; level++)
 		rig_structure_cache(&world->rig, level, 4);
+	world->rig.mmu.prefetch_next_page = prefetches;
+	rig_tlbs(&world->rig, lines, false, true);
 	mmu_write_cr3(&world->rig.mmu, world->spaces[0].root, 0, true);
+}
+
+static void world_begin(struct world *world, const char *const *lines)
+{
+	world_begin_prefetching(world, lines, false);
 }
 
 static void world_end(struct world *world)
@@ -746,8 +752,7 @@ static void the_next_page_is_prefetched(void **state)
 	(void)state;
 	struct world world;
 	struct access out[2 * MMU_ROOM];
-	world_begin(&world, two_levels);
-	world.rig.mmu.prefetch_next_page = true;
+	world_begin_prefetching(&world, two_levels, true);
 	rig_access(&world.rig, ACCESS_LOAD, small_at(10), 8, out, 2 * MMU_ROOM);
 	assert_int_equal(world.rig.mmu.counters.prefetch_fills, 1);
 	rig_access(&world.rig, ACCESS_LOAD, small_at(11), 8, out, 2 * MMU_ROOM);

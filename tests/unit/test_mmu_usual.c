@@ -56,6 +56,13 @@ static const struct machine machines[] = {
 
 #define MACHINES (sizeof machines / sizeof *machines)
 
+/* What a stream is made of besides pages of 4 KiB, and where its walks begin. */
+struct mixture {
+	bool from_top;                 /* walkers have no caches */
+	bool large, globals, oddities; /* larger pages; global ones; addresses that are none and accesses over pages */
+	bool kernel_large;             /* larger pages of the kernel's half */
+};
+
 struct world {
 	struct rig rig;
 	const struct translation_ops *mode;
@@ -122,15 +129,15 @@ static void map_pages(struct world *world, bool globals)
 }
 
 static void world_begin(struct world *world, const struct translation_ops *mode, const struct machine *machine, enum simd simd,
-                        bool globals, bool tells_region)
+                        struct mixture mixture, bool tells_region)
 {
 	rig_begin(&world->rig, mode, 0x1000000);
 	world->mode = mode;
 	world->next_page = 0x2000000;
 	world->made = 0;
-	map_pages(world, globals);
+	map_pages(world, mixture.globals);
 	walker_load_root(&world->rig.walker, world->rig.tables.root, 0);
-	for (unsigned level = 1; level < mode->levels - (mode->root_registers > 0); level++)
+	for (unsigned level = 1; level < mode->levels - (mode->root_registers > 0) && !mixture.from_top; level++)
 		rig_structure_cache(&world->rig, level, level == 1 ? 4 : 2);
 	world->rig.mmu.fault = give_page;
 	world->rig.mmu.context = world;
@@ -194,12 +201,6 @@ static void compare_worlds(const struct world *usual, const struct world *plain,
 /* ---- streams ---- */
 
 static const enum access_kind kinds[] = {ACCESS_LOAD, ACCESS_LOAD, ACCESS_STORE, ACCESS_MODIFY, ACCESS_CODE, ACCESS_LOAD};
-
-/* What a stream is made of besides pages of 4 KiB. */
-struct mixture {
-	bool large, globals, oddities; /* larger pages; global ones; addresses that are none and accesses over pages */
-	bool kernel_large;             /* larger pages of the kernel's half */
-};
 
 #define NOT_IN_TAGS (1ull << 60)
 #define FAR_PAGE (1ull << 14)
@@ -329,8 +330,8 @@ static void compare_ways(const struct machine *machine, const struct translation
 	struct rng rng, cuts;
 	rng_init(&rng, (uint64_t)(machine - machines), mode->name);
 	rng_init(&cuts, simd, machine->name);
-	world_begin(&usual, mode, machine, simd, mixture.globals, writes);
-	world_begin(&plain, mode, machine, SIMD_PLAIN, mixture.globals, writes);
+	world_begin(&usual, mode, machine, simd, mixture, writes);
+	world_begin(&plain, mode, machine, SIMD_PLAIN, mixture, writes);
 	mmu_watch(&plain.rig.mmu, NULL);
 	for (size_t done = 0; done < STREAM;) {
 		size_t part = 1 + rng_below(&rng, 300);
@@ -362,10 +363,15 @@ static const struct mixture mixtures[] = {{.oddities = false},
                                           {.large = true, .globals = true, .oddities = true},
                                           {.kernel_large = true},
                                           {.kernel_large = true, .oddities = true},
-                                          {.kernel_large = true, .large = true, .globals = true}};
+                                          {.kernel_large = true, .large = true, .globals = true},
+                                          {.from_top = true},
+                                          {.from_top = true, .oddities = true},
+                                          {.from_top = true, .large = true, .oddities = true},
+                                          {.from_top = true, .kernel_large = true, .globals = true, .oddities = true}};
 
 /* Every machine in every mode. Would catch: a way found that is not the word's, an order of use, a victim or a counter other than
- * those of the plain way; a stale table's bytes; a word taken for one of another PCID or of a global page; a half of the address
+ * those of the plain way; a walk from the top past a right or a larger page, or that names another level; a stale
+ * table's bytes; a word taken for one of another PCID or of a global page; a half of the address
  * space that is looked up although it has larger pages. */
 static void both_ways_are_one(void **state)
 {
@@ -413,7 +419,7 @@ static void table_written_anew(void **state)
 	enum { FEW = 5 };
 	uint64_t raw[FEW], moved = 1ull << 24, table = 0, other = 0x8000000, base = user_base(&translation_x86_4level_ops);
 	struct access out[MMU_ROOM];
-	world_begin(&usual, &translation_x86_4level_ops, &machine, SIMD_AUTO, false, false);
+	world_begin(&usual, &translation_x86_4level_ops, &machine, SIMD_AUTO, (struct mixture){.large = false}, false);
 	for (unsigned turn = 0; turn < 2; turn++) {
 		for (unsigned page = 0; page < FEW; page++) {
 			uint64_t linear = base + page * PAGE_SIZE;
@@ -436,13 +442,31 @@ static void table_written_anew(void **state)
 	rig_end(&usual.rig);
 }
 
+/* The first larger page there is lies where the tables do: a walk that took its entry for one of a table would go on in them. */
+static void larger_page_over_tables(void **state)
+{
+	(void)state;
+	static const struct machine machine = {
+	        "few", {"dtlb entries=4 ways=4 serves=data", "itlb entries=4 ways=4 serves=code"}, true};
+	const uint64_t base = user_base(&translation_x86_4level_ops), linear = base + ((uint64_t)(16 + LARGE_PAGES) << 21);
+	struct access out[MMU_ROOM];
+	world_begin(&usual, &translation_x86_4level_ops, &machine, SIMD_AUTO, (struct mixture){.from_top = true}, false);
+	uint64_t tables = usual.rig.tables.root;
+	assert_int_equal(tables % page_size_bytes(PAGE_2M), 0);
+	rig_map(&usual.rig, linear, tables | WORD_USER | WORD_WRITE | WORD_EXECUTE | WORD_ACCESSED | WORD_DIRTY, PAGE_2M);
+	rig_access(&usual.rig, ACCESS_LOAD, base + PAGE_SIZE, 8, out, MMU_ROOM);
+	size_t made = rig_access(&usual.rig, ACCESS_LOAD, linear, 8, out, MMU_ROOM);
+	assert_int_equal(made, 4); /* three references of the walk */
+	assert_int_equal(out[made - 1].address, tables);
+	rig_end(&usual.rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(both_ways_are_one),
-	        cmocka_unit_test(words_and_vectors_are_one),
-	        cmocka_unit_test(alone_and_together_are_one),
-	        cmocka_unit_test(table_written_anew),
+	        cmocka_unit_test(both_ways_are_one),          cmocka_unit_test(words_and_vectors_are_one),
+	        cmocka_unit_test(alone_and_together_are_one), cmocka_unit_test(table_written_anew),
+	        cmocka_unit_test(larger_page_over_tables),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -306,6 +306,81 @@ static void tags_choose_a_state(void **state)
 	assert_int_equal(error.kind, ERROR_INPUT);
 }
 
+static void write_file(const char *folder, const char *name, const char *text)
+{
+	char *path = xasprintf("%s/%s", folder, name);
+	FILE *file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+	free(path);
+}
+
+static void remove_file(const char *folder, const char *name)
+{
+	char *path = xasprintf("%s/%s", folder, name);
+	remove(path);
+	free(path);
+}
+
+/* Would catch: the first dump instead of the last, one without the letters asked for, one that was cut, what follows damage. */
+static void the_last_dump_beside_is_found(void **state)
+{
+	(void)state;
+	char folder[] = "/tmp/kmemsim-recording-XXXXXX";
+	assert_non_null(mkdtemp(folder));
+	struct recording recording = {.path = xasprintf("%s/recording.log", folder)};
+	struct state_dump dump;
+	assert_false(recording_dump_beside(&recording, "states", "p", &dump));
+	state_dump_release(&dump);
+	write_file(folder, "states",
+	           "@STATE one what=pv ts=1\n@END one\nF 1\n@STATE two what=pv ts=1\n@END two\n@STATE three what=v ts=1\n@END "
+	           "three\n"
+	           "@STATE four what=pv ts=1\n");
+	assert_true(recording_dump_beside(&recording, "states", "pv", &dump));
+	assert_string_equal(dump.tag, "two");
+	state_dump_release(&dump);
+	assert_true(recording_dump_beside(&recording, "states", "v", &dump));
+	assert_string_equal(dump.tag, "three");
+	state_dump_release(&dump);
+	assert_false(recording_dump_beside(&recording, "states", "c", &dump));
+	state_dump_release(&dump);
+	write_file(folder, "states",
+	           "@STATE one what=p ts=1\n@END one\n@STATE two what=p ts=1\n@FREE x\n@END two\n@STATE three what=p ts=1\n@END "
+	           "three\n");
+	assert_true(recording_dump_beside(&recording, "states", "p", &dump));
+	assert_string_equal(dump.tag, "one");
+	state_dump_release(&dump);
+	remove_file(folder, "states");
+	remove(folder);
+	free(recording.path);
+}
+
+/* Would catch: MiB taken for GiB, a size that no machine has, `-machine` taken for `-m`. */
+static void memory_is_told_beside(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *command;
+		uint64_t bytes;
+	} commands[] = {{"qemu -machine 7 -smp 1 -m 512M -nic none", 512ull << 20},
+	                {"qemu -m 6G", 6ull << 30},
+	                {"qemu -m 96 ", 96ull << 20},
+	                {"qemu -m 9999999999G", 0},
+	                {"qemu -smp 1", 0}};
+	char folder[] = "/tmp/kmemsim-recording-XXXXXX";
+	assert_non_null(mkdtemp(folder));
+	for (unsigned i = 0; i < sizeof commands / sizeof *commands; i++) {
+		struct recording recording = {.path = xasprintf("%s/recording.log", folder)};
+		write_file(folder, "qemu_cmdline", commands[i].command);
+		recording_read_beside(&recording);
+		assert_int_equal(recording.facts.memory_bytes, commands[i].bytes);
+		recording_release(&recording);
+	}
+	remove_file(folder, "qemu_cmdline");
+	remove(folder);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -318,6 +393,8 @@ int main(void)
 	        cmocka_unit_test(states_are_compared_list_by_list),
 	        cmocka_unit_test(what_one_state_does_not_tell_is_passed_over),
 	        cmocka_unit_test(tags_choose_a_state),
+	        cmocka_unit_test(the_last_dump_beside_is_found),
+	        cmocka_unit_test(memory_is_told_beside),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -353,6 +353,27 @@ static void tell_note(struct oracle *oracle)
 		fprintf(note, "; cut: it has no #END line, its last call is left out");
 }
 
+static bool replay_script(struct oracle *oracle, struct error *error)
+{
+	switch (oracle->recording->script) {
+	case RECORDING_SLAB:
+	case RECORDING_KMALLOC_SIZES:
+	case RECORDING_KMALLOC_RAND:
+		return oracle_replay_objects(oracle, error);
+	case RECORDING_PAGES:
+	case RECORDING_VMALLOC:
+		return oracle_replay_pages(oracle, error);
+	case RECORDING_KMALLOC_POW2:
+	case RECORDING_VMALLOC_POW2:
+		return oracle_replay_pow2(oracle, error);
+	case RECORDING_KMAP:
+		return oracle_replay_kmap(oracle, error);
+	case RECORDING_SCRIPTS:
+		break;
+	}
+	SIM_UNREACHABLE("a script");
+}
+
 bool oracle_replay(const struct recording *recording, const struct oracle_options *options, struct oracle_result *result,
                    struct error *error)
 {
@@ -365,11 +386,7 @@ bool oracle_replay(const struct recording *recording, const struct oracle_option
 	settings_init(&oracle.settings);
 	steps_init(&oracle.steps, false);
 	bool done = oracle_machine(&oracle, error);
-	bool objects = recording->script <= RECORDING_KMALLOC_POW2;
-	if (done && recording->script == RECORDING_KMAP)
-		done = oracle_replay_kmap(&oracle, error);
-	else if (done)
-		done = objects ? oracle_replay_objects(&oracle, error) : oracle_replay_pages(&oracle, error);
+	done = done && replay_script(&oracle, error);
 	tell_note(&oracle);
 	virtual_allocator_destroy(oracle.areas);
 	page_allocator_destroy(oracle.buddy);

@@ -11,9 +11,11 @@
  *   oracle_areas.c    the addresses of vmalloc scripts, beside their pages
  *   oracle_kmap.c     kmap scripts
  *   oracle_objects.c  slab and kmalloc scripts
+ *   oracle_pow2.c     the scripts without a start state, from what stands beside them
  *
- * A call is equal if its address (or failure), its size and the page events inside it are as recorded. A state is one list or
- * number of a later dump. What a recording cannot tell is counted as neither and told in the note.
+ * A call is equal if its address (or failure), its size and the page events inside it are as recorded; without a start state,
+ * what of it does not depend on one. A state is one list or number of a later dump. What a recording cannot tell is counted as
+ * neither and told in the note.
  */
 #ifndef TOOLS_ORACLE_H
 #define TOOLS_ORACLE_H
@@ -61,8 +63,8 @@ struct oracle {
 	struct layout layout;
 	struct steps steps;
 	char allocator[8];                /* slub, slab or slob; empty if the recording does not tell */
-	struct page_allocator *buddy;     /* NULL without page lists to begin from */
-	struct object_allocator *objects; /* NULL in page scripts */
+	struct page_allocator *buddy;     /* NULL without page lists to begin from or a machine that boots */
+	struct object_allocator *objects; /* NULL in page and vmalloc scripts */
 	struct virtual_allocator *areas;  /* NULL without vmalloc areas to begin from */
 	cache_id own;                     /* the script's cache; CACHE_NONE without one */
 	unsigned told;
@@ -84,8 +86,8 @@ void oracle_check(struct oracle *oracle);
 
 /* Makes the buddy from a dump that holds pages. */
 bool oracle_load_pages(struct oracle *oracle, const struct state_dump *dump, struct error *error);
-/* Makes vmalloc from a dump that holds its areas. */
-bool oracle_load_areas(struct oracle *oracle, const struct state_dump *dump, struct error *error);
+/* Makes vmalloc from a dump that holds its areas; `pages` are what stands behind areas, NULL: ranges only. */
+bool oracle_load_areas(struct oracle *oracle, const struct state_dump *dump, struct page_allocator *pages, struct error *error);
 /* Compares pages, areas or objects with a later dump. */
 void oracle_compare_pages(struct oracle *oracle, const struct recording_line *line, const struct state_dump *dump);
 void oracle_compare_areas(struct oracle *oracle, const struct recording_dump *dump);
@@ -96,10 +98,13 @@ bool oracle_free_block(struct oracle *oracle, uint32_t frame, unsigned order, un
 
 /* Settings, layout and allocator of the recording's machine. */
 bool oracle_machine(struct oracle *oracle, struct error *error);
+/* Makes the object allocator on these pages. False with *error filled: the recording does not tell which one. */
+bool oracle_make_objects(struct oracle *oracle, struct page_allocator *pages, struct error *error);
 
 bool oracle_replay_pages(struct oracle *oracle, struct error *error);
 bool oracle_replay_kmap(struct oracle *oracle, struct error *error);
 bool oracle_replay_objects(struct oracle *oracle, struct error *error);
+bool oracle_replay_pow2(struct oracle *oracle, struct error *error);
 
 /* oracle_areas.c: a line of a vmalloc script; live[] has the address of each id. */
 void oracle_area_line(struct oracle *oracle, const struct recording_line *line, vaddr *live);
@@ -113,7 +118,7 @@ struct follower {
 	struct oracle *oracle;
 	const struct recording_line *call; /* the line of the call being made */
 	size_t cursor, limit;              /* lines[cursor..limit) hold its events */
-	bool in_order;                     /* false: nothing is compared (a recording without a start state) */
+	bool in_order;                     /* false: nothing is compared, the recording is behind us */
 	bool equal;                        /* the call's events were as recorded so far */
 	uint32_t spare;                    /* next frame for requests that the recording does not have */
 	uint8_t *held;                     /* per frame: order + 1 of a block handed out */

@@ -18,10 +18,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-bool oracle_load_areas(struct oracle *oracle, const struct state_dump *dump, struct error *error)
+bool oracle_load_areas(struct oracle *oracle, const struct state_dump *dump, struct page_allocator *pages, struct error *error)
 {
 	struct virtual_allocator_wiring wiring = {
-	        .settings = &oracle->settings, .layout = &oracle->layout, .steps = &oracle->steps};
+	        .settings = &oracle->settings, .pages = pages, .layout = &oracle->layout, .steps = &oracle->steps};
 	oracle->areas = virtual_allocator_vmalloc_create(&wiring, error);
 	if (!oracle->areas || !vmalloc_load_state(oracle->areas, dump, error))
 		return false;

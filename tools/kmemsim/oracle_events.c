@@ -109,8 +109,6 @@ static pfn scripted_alloc(struct follower *follower, unsigned order, gfp flags)
 {
 	if (follower->call->failed)
 		return PFN_NONE;
-	if (!follower->in_order)
-		return spare_block(follower, order);
 	const struct recording_line *event = next_event(follower);
 	if (!event || !event->taken || event->order > order) {
 		differs(follower, "asks for", UINT32_MAX, order, flags, event);
@@ -299,7 +297,7 @@ bool follower_end(struct follower *follower, size_t limit)
 	bool unknown = has_unknown_objects(follower, limit), all_met = true;
 	follower->limit = limit;
 	for (const struct recording_line *event; (event = next_event(follower)); follower->cursor++) {
-		if (!follower->in_order || (!oracle->buddy && (unknown || !is_script(event))))
+		if (!oracle->buddy && (unknown || !is_script(event)))
 			continue;
 		if (oracle->buddy)
 			make_foreign(follower, event);

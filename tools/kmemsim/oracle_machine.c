@@ -94,7 +94,11 @@ bool oracle_machine(struct oracle *oracle, struct error *error)
 	const struct recording_facts *facts = &recording->facts;
 	struct settings *settings = &oracle->settings;
 	uint64_t end_pfn = recording->end_pfn ? recording->end_pfn : facts->end_pfn;
+	if (!end_pfn)
+		end_pfn = facts->memory_bytes >> PAGE_SHIFT;
 	choose_allocator(oracle);
+	if (is_32_bit(recording))
+		settings->machine.architecture = ARCHITECTURE_X86_32;
 	settings->machine.cpus = recording->cpus ? recording->cpus : facts->cpus ? facts->cpus : 1;
 	settings->machine.memory_bytes = end_pfn << PAGE_SHIFT;
 	if (facts->cache_line_bytes)

@@ -3,7 +3,7 @@
  * oracle_objects.c - replays slab and kmalloc scripts on an object allocator (interface: oracle.h).
  *
  * The first whole dump is the start state: its page lists go into a buddy, its caches into the object allocator; what stands in
- * front of it is not replayed. kmalloc_pow2 has no start state: sizes and success are compared there, no address.
+ * front of it is not replayed.
  *
  * Order of the events: those of an allocating call stand before its line, those of a free behind it. What a free leaves over
  * belongs to the call behind it (an allocation can give pages back, a free never takes any).
@@ -50,7 +50,7 @@ static size_t behind_events(const struct run *run, size_t i)
 
 /* ---- calls ---- */
 
-/* The address of an allocating call, if the recording has a start state. */
+/* The address of an allocating call. */
 static bool allocation_is_equal(struct run *run, const struct recording_line *line, vaddr at)
 {
 	struct oracle *oracle = run->oracle;
@@ -60,8 +60,6 @@ static bool allocation_is_equal(struct run *run, const struct recording_line *li
 			               at.addr ? "has memory" : "has no memory");
 		return line->failed == !at.addr;
 	}
-	if (!run->pages.in_order)
-		return true;
 	uint32_t frame = UINT32_MAX, offset = 0;
 	if (at.addr != ZERO_SIZE_PTR.addr) {
 		frame = layout_pfn_of(&oracle->layout, at).nr;
@@ -137,7 +135,6 @@ static void make_sized_pair(struct run *run, size_t i)
 {
 	const struct recording_line *line = &run->recording->lines[i];
 	struct object_allocator *objects = run->oracle->objects;
-	run->pages.in_order = line->kind == LINE_KSIZE;
 	follower_begin(&run->pages, line, i);
 	struct object object = object_kmalloc(objects, line->size, line->flags, 0);
 	bool equal = allocation_is_equal(run, line, object.at);
@@ -269,7 +266,6 @@ static bool run_line(struct run *run, size_t i, size_t *next, struct error *erro
 		make_free(run, i);
 		return true;
 	case LINE_KSIZE:
-	case LINE_POW2:
 		make_sized_pair(run, i);
 		return true;
 	case LINE_OBJECT:
@@ -287,6 +283,7 @@ static bool run_line(struct run *run, size_t i, size_t *next, struct error *erro
 	case LINE_VFREE:
 	case LINE_KMAP:
 	case LINE_SLABINFO:
+	case LINE_POW2:
 	case LINE_DUMP:
 		break;
 	}
@@ -310,17 +307,16 @@ static bool make_cache(struct oracle *oracle, struct error *error)
 	return true;
 }
 
-static bool make_objects(struct run *run, struct error *error)
+bool oracle_make_objects(struct oracle *oracle, struct page_allocator *pages, struct error *error)
 {
-	struct oracle *oracle = run->oracle;
 	if (!oracle->allocator[0])
 		return error_set(error, ERROR_INPUT, "%s: neither its dumps nor facts beside it tell which allocator it is of",
-		                 run->recording->path);
+		                 oracle->recording->path);
 	const struct object_allocator_model *model = object_allocator_model(oracle->allocator, error);
 	const struct object_allocator_wiring wiring = {
-	        .settings = &oracle->settings, .pages = &run->pages.base, .layout = &oracle->layout, .steps = &oracle->steps};
+	        .settings = &oracle->settings, .pages = pages, .layout = &oracle->layout, .steps = &oracle->steps};
 	oracle->objects = model ? model->create(&wiring, error) : NULL;
-	return oracle->objects && (run->recording->script != RECORDING_SLAB || make_cache(oracle, error));
+	return oracle->objects != NULL;
 }
 
 bool oracle_replay_objects(struct oracle *oracle, struct error *error)
@@ -329,10 +325,10 @@ bool oracle_replay_objects(struct oracle *oracle, struct error *error)
 	struct run run = {.oracle = oracle,
 	                  .recording = recording,
 	                  .at = xcalloc(RECORDING_IDS_MAX, sizeof *run.at),
-	                  .kmalloc_known = recording->script != RECORDING_SLAB || strcmp(oracle->allocator, "slob") == 0,
-	                  .started = recording->script == RECORDING_KMALLOC_POW2};
+	                  .kmalloc_known = recording->script != RECORDING_SLAB || strcmp(oracle->allocator, "slob") == 0};
 	follower_init(&run.pages, oracle);
-	bool done = make_objects(&run, error);
+	bool done = oracle_make_objects(oracle, &run.pages.base, error);
+	done = done && (recording->script != RECORDING_SLAB || make_cache(oracle, error));
 	for (size_t i = 0, next; done && i < recording->count; i = next)
 		done = run_line(&run, i, &next, error);
 	if (done && !run.started)

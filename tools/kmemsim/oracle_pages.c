@@ -219,7 +219,7 @@ static bool take_dump(struct run *run, size_t i, size_t *next, struct error *err
 		oracle_compare_pages(oracle, from.lines, &dump);
 	}
 	if (done && state_dump_has(&dump, 'v') && !oracle->areas)
-		done = oracle_load_areas(oracle, &dump, error);
+		done = oracle_load_areas(oracle, &dump, NULL, error);
 	else if (done && state_dump_has(&dump, 'v'))
 		oracle_compare_areas(oracle, &from);
 	state_dump_release(&dump);
