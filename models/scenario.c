@@ -645,7 +645,8 @@ static bool apply_said_groups(struct loading *loading)
 		const struct said *said = loading->said_group[group];
 		if (!said)
 			continue;
-		char *path = find_config(loading, group, strchr(said->text, '=') + 1, said->folder ? said->folder : "", said->place);
+		char *path =
+		        find_config(loading, group, strchr(said->text, '=') + 1, said->folder ? said->folder : "", said->place);
 		bool applied = path && apply_file(loading, group, path, NULL, said->place);
 		free(path);
 		if (!applied)
@@ -756,8 +757,7 @@ static bool check_variants(const struct loading *whole, apply_main *apply, const
 		struct variant variant;
 		struct settings settings;
 		struct scenario_source source = *whole->source;
-		struct loading loading = {
-		        .source = &source, .names = whole->names, .settings = &settings, .error = whole->error};
+		struct loading loading = {.source = &source, .names = whole->names, .settings = &settings, .error = whole->error};
 		if (!variant_read(&variant, whole->settings->variants[i], whole->variants_place, whole->error))
 			return false;
 		source.variant = &variant;
