@@ -387,8 +387,8 @@ static pfn file_page(struct ideal *ideal, uint32_t file, uint64_t index, unsigne
 	if (!files->find)
 		return kept_page(ideal, file, index, cpu);
 	bool again; /* nobody holds mmap_lock */
-	pfn frame = files->find(files->context, file, index, cpu, &again);
-	return frame.nr != UINT32_MAX ? frame : files->read(files->context, file, index, cpu, &again);
+	pfn frame = files->find(files->context, file, index, FILE_NORMAL, cpu, &again);
+	return frame.nr != UINT32_MAX ? frame : files->read(files->context, file, index, FILE_NORMAL, cpu, &again);
 }
 
 static uint64_t index_in(const struct ideal_area *area, uint64_t page)
@@ -691,6 +691,33 @@ static enum user_result ideal_unmap(struct user_memory *users, process_id proces
 	space->last_cpu = cpu;
 	unmap_areas(ideal, space, start >> PAGE_SHIFT, (start >> PAGE_SHIFT) + pages, cpu);
 	return USER_OK;
+}
+
+/* Whether areas lie side by side over all pages of a range. */
+static bool is_whole(const struct ideal_space *space, uint64_t first, uint64_t end)
+{
+	for (uint32_t index = area_index(space, first); first < end; first = space->areas[index++].end)
+		if (index == space->count || space->areas[index].first > first)
+			return false;
+	return true;
+}
+
+/* Pages of one size, and files read as they are asked for: but for DONTNEED, advice changes nothing. */
+static enum user_result ideal_advise(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
+                                     enum user_advice advice, unsigned cpu)
+{
+	struct ideal *ideal = ideal_of(users);
+	struct ideal_space *space = space_of(ideal, process);
+	if (!space)
+		return USER_NO_PROCESS;
+	if (!range_is_user(ideal, start, pages))
+		return USER_BAD_RANGE;
+	space->last_cpu = cpu;
+	uint64_t first = start >> PAGE_SHIFT;
+	struct dropping dropping = {ideal, space, cpu};
+	if (advice == USER_DONTNEED)
+		page_tree_visit(&space->pages, first, first + pages, drop_visited, &dropping);
+	return is_whole(space, first, first + pages) ? USER_OK : USER_HOLE;
 }
 
 static enum user_result ideal_touch(struct user_memory *users, process_id process, const struct user_touch *touch, unsigned cpu)
@@ -1023,6 +1050,7 @@ const struct user_memory_ops user_memory_ideal_ops = {
         .exit = ideal_exit,
         .map = ideal_map,
         .unmap = ideal_unmap,
+        .advise = ideal_advise,
         .touch = ideal_touch,
         .run = ideal_run,
         .switch_to = ideal_switch,
