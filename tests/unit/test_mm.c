@@ -407,8 +407,8 @@ static void advise(struct mm_rig *rig, process_id process, uint64_t page, uint64
 
 /*
  * With kernel.thp madvise an area has huge pages where it asked for them, with always where it did not refuse: the part that is
- * advised is an area of its own then, and only if it was not so before; a request that was asked for may reclaim. Would catch:
- * advice for the whole area, areas split for nothing, huge pages for all or for nobody.
+ * advised is an area of its own then, and only if it was not so before. Would catch: advice for the whole area, areas split for
+ * nothing, huge pages for all or for nobody.
  */
 static void huge_pages_as_advised(void **state)
 {
