@@ -1242,7 +1242,9 @@ static const struct setting table[] = {
          .zero_word = "off",
          .min = 1,
          .max = UINT32_MAX,
-         .help = "Calls from the waking of kswapd to its turn, in which it reclaims and lowers boosted watermarks; off: never",
+         .help = "Calls from the waking of kswapd to its turn, in which it reclaims and lowers boosted watermarks, and to its "
+                 "next one "
+                 "if it sleeps on a device in it; off: never",
          .source = "off: a recording does not tell when its kswapd ran",
          AT(kernel.kswapd_delay)},
         {.key = "kernel.kswapd_cpu",
@@ -1294,6 +1296,15 @@ static const struct setting table[] = {
          .help = "Processes: of files mapped, read around a fault, and ahead",
          .source = "Linux 6.1 include/linux/backing-dev.h: VM_READAHEAD_PAGES",
          AT(kernel.read_ahead_bytes)},
+        {.key = "kernel.pageout_time",
+         .type = SETTING_DURATION,
+         .default_text = "2 us",
+         .min = 0,
+         .max = 1000000000,
+         .help = "Processes: what a page that direct reclaim writes out takes its CPU on the clock of devices, beside waiting "
+                 "for them",
+         .source = ESTIMATE,
+         AT(kernel.pageout_ns)},
         {.key = "kernel.fault_around",
          .type = SETTING_SIZE,
          .default_text = "64 KiB",

@@ -157,6 +157,7 @@ struct kernel_settings {
 	uint32_t swappiness, page_cluster;                 /* vm.swappiness, vm.page-cluster */
 	uint32_t dirty_background_ratio, dirty_ratio;      /* percent */
 	uint64_t read_ahead_bytes;                         /* of files */
+	uint64_t pageout_ns;                               /* of the CPU, for a page that reclaim writes */
 	uint64_t fault_around_bytes;                       /* mapped with a page of a file or of shared memory that is read */
 	uint32_t reclaim_page_cache, reclaim_slab;         /* percent of memory that reclaim can take back */
 	uint32_t page_struct_bytes;                        /* 64, or 56 */

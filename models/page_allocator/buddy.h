@@ -124,6 +124,15 @@ struct zonelist {
 };
 
 /* A node: its share of the load model, and its daemons (pg_data_t). */
+/* balance_pgdat() of kswapd, from its beginning to its end; in between kswapd may sleep. */
+struct balancing {
+	bool is_under_way;
+	unsigned asked_order, order, highest_zone; /* what kswapd was woken for; what it is at */
+	int priority;
+	uint64_t reclaimed;
+	uint64_t boost, boosts[ZONES_MAX]; /* of the watermarks: what is left to work off, what there was */
+};
+
 struct node {
 	unsigned cpus;                   /* CPUs near it */
 	unsigned nr_zones;               /* its highest zone index with memory, plus one */
@@ -133,6 +142,7 @@ struct node {
 	bool kswapd_awake;
 	unsigned kswapd_order, kswapd_highest_zone; /* what it was woken for; LOWMEM_RESERVE_ZONES: for nothing yet */
 	unsigned kswapd_failures;                   /* runs in a row without a page */
+	struct balancing balancing;
 	bool kcompactd_awake;
 	unsigned kcompactd_max_order, kcompactd_highest_zone;
 };

@@ -20,10 +20,10 @@
  * MODEL: pages that a recording owns are not reclaimed; the load model's page cache is all inactive, clean and unmapped, so
  * whatever is looked at comes free. Effect: without a reclaimer what reclaim gets is known beforehand: the shares. With shares of
  * 0 it gets nothing. MODEL: slab comes back frame by frame, an object a frame. A kernel frees objects and gets a frame when its
- * last one goes. MODEL: kswapd gets its turn a settable number of page allocator calls after it was woken, and then runs to its
- * end at once, before an allocation or after a free. Its work is not paid for by the CPU on which it runs. A request that would
- * be throttled until kswapd has made room lets it run right then. kswapd's smaller statistics threshold while it is awake is left
- * out.
+ * last one goes. MODEL: kswapd gets its turn a settable number of page allocator calls after it was woken, and then runs at once,
+ * before an allocation or after a free, to its end or until it sleeps for a device; then it has its next turn as many calls
+ * later. Its work is not paid for by the CPU on which it runs. A request that would be throttled until kswapd has made room lets
+ * it run right then, and sleeps as long as it does. kswapd's smaller statistics threshold while it is awake is left out.
  *
  * Invariant: cache_pages = page cache of all zones + slab of all nodes = frames in FRAME_CACHE.
  */
@@ -50,6 +50,7 @@ struct scan_control {
 	bool kswapd;
 	bool compaction_ready;
 	bool may_swap, may_writepage, force_deactivate, skipped_deactivate;
+	bool asleep, unfinished; /* kswapd, for a device; in the middle of a pass */
 	uint64_t to_reclaim, scanned, reclaimed;
 };
 
@@ -137,6 +138,7 @@ static struct reclaim_request request_of_pass(const struct buddy *buddy, unsigne
 	                                  .to_reclaim = sc->to_reclaim,
 	                                  .flags = sc->flags,
 	                                  .kswapd = sc->kswapd,
+	                                  .kswapd_failed = buddy->nodes[node].kswapd_failures >= MAX_RECLAIM_RETRIES,
 	                                  .may_swap = sc->may_swap,
 	                                  .may_writepage = sc->may_writepage,
 	                                  .force_deactivate = sc->force_deactivate,
@@ -172,6 +174,8 @@ static void shrink_kept_pages(struct buddy *buddy, unsigned node, struct scan_co
 	sc->scanned += result.scanned;
 	sc->reclaimed += result.reclaimed;
 	sc->skipped_deactivate |= result.skipped_deactivate;
+	sc->asleep |= result.asleep;
+	sc->unfinished |= result.unfinished;
 	buddy->counters.pgscan_kswapd += result.scanned_kswapd;
 	buddy->counters.pgscan_direct += result.scanned_direct;
 	*(sc->kswapd ? &buddy->counters.pgsteal_kswapd : &buddy->counters.pgsteal_direct) += result.reclaimed;
@@ -249,10 +253,11 @@ static void shrink_node(struct buddy *buddy, unsigned node, struct scan_control 
 		before = sc->reclaimed;
 		shrink_page_cache(buddy, node, sc);
 		shrink_kept_pages(buddy, node, sc);
-		shrink_slab(buddy, node, sc);
+		if (!sc->unfinished)
+			shrink_slab(buddy, node, sc);
 		if (sc->reclaimed > before)
 			buddy->nodes[node].kswapd_failures = 0;
-	} while (should_continue(buddy, node, sc, sc->reclaimed - before));
+	} while (!sc->asleep && should_continue(buddy, node, sc, sc->reclaimed - before));
 }
 
 /* --- watermarks of a node --- */
@@ -309,6 +314,15 @@ static bool compaction_ready(const struct buddy *buddy, const struct zone *zone,
 	return watermark_ok_safe(buddy, zone, 0, high_watermark(zone) + (int64_t)compact_gap(sc->order), sc->highest_zone);
 }
 
+/* Nothing came free, and little is left to be tried. */
+static void consider_reclaim_throttle(const struct buddy *buddy, const struct zonelist *zonelist, const struct scan_control *sc)
+{
+	const struct page_reclaimer *reclaimer = buddy->port.reclaimer;
+	unsigned node = buddy->zones[zonelist->zones[0]].node;
+	if (reclaimer && sc->priority == 1 && !sc->reclaimed && buddy->nodes[node].kswapd_failures < MAX_RECLAIM_RETRIES)
+		reclaimer->no_progress(reclaimer->context, sc->cpu);
+}
+
 static void shrink_zones(struct buddy *buddy, const struct zonelist *zonelist, struct scan_control *sc)
 {
 	unsigned last_node = NODES_MAX;
@@ -323,6 +337,7 @@ static void shrink_zones(struct buddy *buddy, const struct zonelist *zonelist, s
 		last_node = zone->node;
 		shrink_node(buddy, zone->node, sc);
 	}
+	consider_reclaim_throttle(buddy, zonelist, sc);
 }
 
 /* allow_direct_reclaim(): more than half of the reserves of the node's lower zones is there. */
@@ -351,6 +366,10 @@ static void throttle_direct_reclaim(struct buddy *buddy, const struct request *r
 	self->kswapd_awake = true;
 	buddy->kswapd_countdown = 0;
 	daemons_turn(buddy, request->cpu);
+	while (!allow_direct_reclaim(buddy, node) && self->balancing.is_under_way) {
+		buddy->port.reclaimer->wait_for_kswapd(buddy->port.reclaimer->context, node, request->cpu);
+		daemons_turn(buddy, request->cpu);
+	}
 }
 
 static void do_try_to_free_pages(struct buddy *buddy, const struct zonelist *zonelist, struct scan_control *sc)
@@ -466,39 +485,75 @@ static bool balance_pass(struct buddy *buddy, unsigned node, struct scan_control
 	*boost -= *boost < reclaimed ? *boost : reclaimed;
 	if (*boost && !reclaimed)
 		return false;
-	sc->priority -= raise || !reclaimed;
+	if (!sc->unfinished)
+		sc->priority -= raise || !reclaimed;
 	return sc->priority >= 1;
 }
 
-/* balance_pgdat(): reclaims until a zone is above its high mark, then lowers the boost. Returns the order it ended with. */
-static unsigned balance_pgdat(struct buddy *buddy, unsigned node, unsigned order, unsigned highest_zone, unsigned cpu)
+/* balance_pgdat() begins: for the order and the zones that kswapd was woken for since it last did. */
+static void begin_balancing(struct buddy *buddy, unsigned node, unsigned highest_zone)
 {
-	struct scan_control sc = {.order = order,
-	                          .cpu = cpu,
-	                          .highest_zone = highest_zone,
-	                          .flags = GFP_KERNEL,
-	                          .priority = DEF_PRIORITY,
-	                          .kswapd = true};
-	uint64_t boosts[ZONES_MAX] = {0}, boost = 0;
-	bool balanced;
+	struct node *self = &buddy->nodes[node];
+	if (self->kswapd_highest_zone != ZONE_INDEX_NONE)
+		highest_zone = self->kswapd_highest_zone;
+	self->balancing = (struct balancing){.is_under_way = true,
+	                                     .asked_order = self->kswapd_order,
+	                                     .order = self->kswapd_order,
+	                                     .highest_zone = highest_zone,
+	                                     .priority = DEF_PRIORITY};
+	self->kswapd_order = 0;
+	self->kswapd_highest_zone = ZONE_INDEX_NONE;
 	buddy->counters.kswapd_runs++;
 	for (unsigned i = 0; i < buddy->zone_count; i++)
 		if (in_node(&buddy->zones[i], node, highest_zone))
-			boost += boosts[i] = buddy->zones[i].watermark_boost;
-	bool boosted = boost > 0;
+			self->balancing.boost += self->balancing.boosts[i] = buddy->zones[i].watermark_boost;
 	update_reclaim_active(buddy, node, highest_zone, true);
-	while (balance_pass(buddy, node, &sc, &boost, &balanced))
-		continue;
-	if (!balanced && !sc.reclaimed)
-		buddy->nodes[node].kswapd_failures++;
-	update_reclaim_active(buddy, node, highest_zone, false);
+}
+
+/* The boosts that it began with are worked off, and memory is likely to have come free in pieces. */
+static void end_balancing(struct buddy *buddy, unsigned node)
+{
+	struct balancing *balancing = &buddy->nodes[node].balancing;
+	bool boosted = false;
+	update_reclaim_active(buddy, node, balancing->highest_zone, false);
 	for (unsigned i = 0; i < buddy->zone_count; i++) {
 		struct zone *zone = &buddy->zones[i];
-		zone->watermark_boost -= zone->watermark_boost < boosts[i] ? zone->watermark_boost : boosts[i];
+		uint64_t boost = balancing->boosts[i];
+		boosted |= boost > 0;
+		zone->watermark_boost -= zone->watermark_boost < boost ? zone->watermark_boost : boost;
 	}
 	if (boosted)
-		wakeup_kcompactd(buddy, node, buddy->pageblock_order, highest_zone);
-	return sc.order;
+		wakeup_kcompactd(buddy, node, buddy->pageblock_order, balancing->highest_zone);
+	balancing->is_under_way = false;
+}
+
+/*
+ * balance_pgdat(): reclaims until a zone is above its high mark, then lowers the boost. False: kswapd sleeps in it, for a device,
+ * and goes on with the next pass.
+ */
+static bool balance_pgdat(struct buddy *buddy, unsigned node, unsigned cpu)
+{
+	struct balancing *balancing = &buddy->nodes[node].balancing;
+	struct scan_control sc = {.order = balancing->order,
+	                          .cpu = cpu,
+	                          .highest_zone = balancing->highest_zone,
+	                          .flags = GFP_KERNEL,
+	                          .priority = balancing->priority,
+	                          .reclaimed = balancing->reclaimed,
+	                          .kswapd = true};
+	bool balanced, more;
+	do
+		more = balance_pass(buddy, node, &sc, &balancing->boost, &balanced);
+	while (more && !sc.asleep);
+	balancing->order = sc.order;
+	balancing->priority = sc.priority;
+	balancing->reclaimed = sc.reclaimed;
+	if (more)
+		return false;
+	if (!balanced && !sc.reclaimed)
+		buddy->nodes[node].kswapd_failures++;
+	end_balancing(buddy, node);
+	return true;
 }
 
 /* kswapd_try_to_sleep(): nothing is left to do, or it is of no use. */
@@ -514,33 +569,47 @@ static bool kswapd_sleeps(struct buddy *buddy, unsigned node, unsigned alloc_ord
 	return true;
 }
 
-/* kswapd(): from its waking until it sleeps again. */
+/* kswapd(): from its waking until it has nothing to do any more, or sleeps in the middle of it: then it stays awake to all. */
 static void kswapd(struct buddy *buddy, unsigned node, unsigned cpu)
 {
 	struct node *self = &buddy->nodes[node];
+	const struct balancing *balancing = &self->balancing;
 	unsigned highest_zone = LOWMEM_RESERVE_ZONES - 1, order, reclaim_order;
 	do {
-		order = self->kswapd_order;
-		if (self->kswapd_highest_zone != ZONE_INDEX_NONE)
-			highest_zone = self->kswapd_highest_zone;
-		self->kswapd_order = 0;
-		self->kswapd_highest_zone = ZONE_INDEX_NONE;
-		reclaim_order = balance_pgdat(buddy, node, order, highest_zone, cpu);
-		/* Done for the order asked for, it looks whether it was asked for another meanwhile; nobody did. */
-		if (reclaim_order >= order)
-			order = reclaim_order = 0;
+		if (!balancing->is_under_way)
+			begin_balancing(buddy, node, highest_zone);
+		if (!balance_pgdat(buddy, node, cpu))
+			return;
+		highest_zone = balancing->highest_zone;
+		order = balancing->asked_order;
+		reclaim_order = balancing->order;
+		/* Done for the order asked for, it looks whether it was asked for another while it slept. */
+		if (reclaim_order >= order) {
+			order = reclaim_order = self->kswapd_order;
+			if (self->kswapd_highest_zone != ZONE_INDEX_NONE)
+				highest_zone = self->kswapd_highest_zone;
+		}
 	} while (!kswapd_sleeps(buddy, node, order, reclaim_order, highest_zone));
 	self->kswapd_awake = false;
+}
+
+/* It waits for a device in the middle of its work. */
+static bool kswapd_waits(const struct buddy *buddy, unsigned node, unsigned cpu)
+{
+	const struct page_reclaimer *reclaimer = buddy->port.reclaimer;
+	return buddy->nodes[node].balancing.is_under_way && reclaimer && reclaimer->kswapd_sleeps(reclaimer->context, node, cpu);
 }
 
 void daemons_turn(struct buddy *buddy, unsigned cpu)
 {
 	for (unsigned node = 0; node < buddy->node_count; node++) {
-		if (buddy->nodes[node].kswapd_awake) {
+		if (buddy->nodes[node].kswapd_awake && !kswapd_waits(buddy, node, cpu)) {
 			steps_daemon_begin(buddy->steps, DAEMON_KSWAPD);
 			kswapd(buddy, node, cpu);
 			steps_daemon_end(buddy->steps);
 		}
+		if (buddy->nodes[node].kswapd_awake)
+			buddy->kswapd_countdown = buddy->kswapd_delay;
 		if (buddy->nodes[node].kcompactd_awake) {
 			steps_daemon_begin(buddy->steps, DAEMON_KCOMPACTD);
 			kcompactd_do_work(buddy, node, cpu);

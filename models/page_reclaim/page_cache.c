@@ -135,30 +135,30 @@ static void clear_dirty(struct page_cache *cache, uint32_t frame)
 	cache->dirty--;
 }
 
-/* folio_end_writeback(), folio_rotate_reclaimable(): reclaim has waited for it. */
-static void end_write(struct page_cache *cache, uint32_t frame)
+/* Pages of a file from `first` on go in one request; they are clean from then on, and on their way. */
+static struct block_answer write_run(struct page_cache *cache, unsigned cpu, uint32_t file, uint32_t first, uint32_t pages)
 {
 	struct page_lru *lru = cache->lru;
-	struct user_page *page = page_of(lru, frame);
-	if (!(page->marks & PG_READAHEAD))
-		return;
-	page->marks &= (uint16_t)~PG_READAHEAD;
-	if (page->marks & PG_LRU)
-		lru_list_rotate_inactive(lru, frame);
+	struct block_answer answer = block_device_write(&lru->disk, page_lru_now(lru, cpu), pages * PAGE_SIZE);
+	lru->counters.pgpgout += pages;
+	for (uint32_t index = first; index < first + pages; index++) {
+		uint32_t frame = page_cache_find(cache, file, index);
+		clear_dirty(cache, frame);
+		writeback_start(lru, WRITE_DISK, frame, answer.done_ns);
+	}
+	return answer;
 }
 
-static struct block_answer write_run(struct page_cache *cache, unsigned cpu, uint32_t pages)
+uint64_t page_cache_write(struct page_cache *cache, unsigned cpu, uint32_t frame)
 {
-	cache->lru->counters.pgpgout += pages;
-	return block_device_write(&cache->lru->disk, page_lru_now(cache->lru, cpu), pages * PAGE_SIZE);
+	const struct user_page *page = page_of(cache->lru, frame);
+	return write_run(cache, cpu, page->file, page->index, 1).taken_ns;
 }
 
-void page_cache_write(struct page_cache *cache, unsigned cpu, uint32_t frame)
+/* Dirty, and not being written already (write_cache_pages() of WB_SYNC_NONE). */
+static bool may_be_written(const struct page_cache *cache, const struct chunk *chunk, uint32_t file, uint32_t index)
 {
-	struct block_answer answer = write_run(cache, cpu, 1);
-	clear_dirty(cache, frame);
-	end_write(cache, frame);
-	page_lru_wait_until(cache->lru, cpu, answer.taken_ns);
+	return chunk->dirty & dirty_bit(index) && !page_has(cache->lru, page_cache_find(cache, file, index), PG_WRITEBACK);
 }
 
 /* The dirty pages of a file, neighbours in one request. MODEL: requests end with their chunk. Stops with `enough` written. */
@@ -166,25 +166,19 @@ static uint64_t write_file(struct page_cache *cache, unsigned cpu, uint32_t numb
 {
 	uint64_t written = 0;
 	struct cached_file *file = &cache->files[number];
-	for (uint32_t first = 0; file->dirty && written < enough; first += CHUNK_PAGES) {
+	for (uint32_t first = 0; first < file->pages && file->dirty && written < enough; first += CHUNK_PAGES) {
 		const struct chunk *chunk = file->chunks[first / CHUNK_PAGES];
 		uint32_t run = 0;
-		for (uint32_t index = first; chunk && index < first + CHUNK_PAGES; index++) {
-			if (chunk->dirty & dirty_bit(index)) {
-				uint32_t frame = page_cache_find(cache, number, index);
-				clear_dirty(cache, frame);
-				end_write(cache, frame);
+		for (uint32_t index = first; chunk && index <= first + CHUNK_PAGES; index++) {
+			if (index < first + CHUNK_PAGES && may_be_written(cache, chunk, number, index)) {
 				run++;
 				continue;
 			}
 			if (run)
-				write_run(cache, cpu, run);
+				write_run(cache, cpu, number, index - run, run);
 			written += run;
 			run = 0;
 		}
-		if (run)
-			write_run(cache, cpu, run);
-		written += run;
 	}
 	return written;
 }
@@ -220,24 +214,23 @@ static uint64_t dirtyable_pages(const struct page_lru *lru)
 	return pages;
 }
 
-/* balance_dirty_pages_ratelimited() */
-static void balance_dirty(struct page_cache *cache, unsigned cpu)
+void page_cache_balance(struct page_cache *cache, unsigned cpu, bool waits)
 {
 	struct page_lru *lru = cache->lru;
-	if (++cache->dirtied < RATELIMIT_PAGES)
+	if (cache->dirtied < RATELIMIT_PAGES)
 		return;
 	cache->dirtied = 0;
 	uint64_t dirtyable = dirtyable_pages(lru);
 	uint64_t background = dirtyable * lru->spec.dirty_background_ratio / 100;
 	uint64_t limit = dirtyable * lru->spec.dirty_ratio / 100;
-	bool beyond = cache->dirty > limit;
+	bool beyond = cache->dirty + writeback_pages(lru) > limit;
 	for (uint32_t file = 0; file < cache->file_count && cache->dirty > background; file++)
 		write_file(cache, cpu, file, cache->dirty - background);
-	if (beyond)
+	if (beyond && waits)
 		page_lru_wait_until(lru, cpu, lru->disk.last_done_ns);
 }
 
-void page_cache_set_dirty(struct page_cache *cache, unsigned cpu, uint32_t frame)
+void page_cache_found_dirty(struct page_cache *cache, unsigned cpu, uint32_t frame)
 {
 	struct user_page *page = page_of(cache->lru, frame);
 	SIM_ASSERT(page->marks & PG_FILE);
@@ -250,7 +243,13 @@ void page_cache_set_dirty(struct page_cache *cache, unsigned cpu, uint32_t frame
 	if (!file->dirty++)
 		file->dirtied_ns = page_lru_now(cache->lru, cpu);
 	cache->dirty++;
-	balance_dirty(cache, cpu);
+	cache->dirtied++;
+}
+
+void page_cache_set_dirty(struct page_cache *cache, unsigned cpu, uint32_t frame)
+{
+	page_cache_found_dirty(cache, cpu, frame);
+	page_cache_balance(cache, cpu, true);
 }
 
 uint64_t page_cache_dirty_pages(const struct page_cache *cache)
@@ -424,7 +423,7 @@ static void read_around(struct page_cache *cache, unsigned cpu, uint32_t number,
 	read_pages(cache, cpu, number, ra->start, ra->size, ra->async_size);
 }
 
-/* do_async_mmap_readahead(); true: the page is marked for it. */
+/* do_async_mmap_readahead(), page_cache_async_ra(); true: the page is marked for it. */
 static bool read_behind(struct page_cache *cache, unsigned cpu, uint32_t number, uint32_t index, uint32_t frame,
                         enum file_advice advice)
 {
@@ -433,9 +432,11 @@ static bool read_behind(struct page_cache *cache, unsigned cpu, uint32_t number,
 	if (advice == FILE_RANDOM || !lru->spec.read_ahead_pages)
 		return false;
 	ra->mmap_miss -= ra->mmap_miss > 0;
-	/* Of a dirty page the mark is reclaim's. */
-	if ((page_of(lru, frame)->marks & (PG_READAHEAD | PG_DIRTY)) != PG_READAHEAD)
+	if (!page_has(lru, frame, PG_READAHEAD))
 		return false;
+	/* The mark is reclaim's. */
+	if (page_has(lru, frame, PG_WRITEBACK))
+		return true;
 	lru->frames[frame].marks &= (uint16_t)~PG_READAHEAD;
 	read_on_demand(cache, cpu, number, index, true);
 	return true;
@@ -501,6 +502,7 @@ void page_cache_remove_file(struct page_cache *cache, unsigned cpu, uint32_t num
 		uint32_t frame = page_cache_find(cache, number, index);
 		if (frame == PAGE_NONE)
 			continue;
+		writeback_wait(cache->lru, cpu, frame);
 		if (page_has(cache->lru, frame, PG_DIRTY))
 			clear_dirty(cache, frame);
 		page_cache_evict(cache, number, index, SHADOW_NONE);

@@ -11,11 +11,12 @@
  * try_context_readahead, page_cache_async_ra, page_cache_sync_ra; mm/page-writeback.c: domain_dirty_limits,
  * balance_dirty_pages; fs/fs-writeback.c: wb_do_writeback.
  * MODEL: nodes of the files' trees are not allocated; no large folios; a run of neighbouring pages is one request.
- * MODEL: the flusher runs at once and whole, file after file, each in ascending order: when more than dirty_background_ratio
- * percent of free memory and file pages is dirty, until no more is; all files when reclaim wakes it; and every 5 s those that
- * have been dirty for 30 s. Above dirty_ratio who dirties waits until the disk has written all it was given. Limits are looked at
- * where a page is found to be dirty: of one that was written out once that is where it is unmapped, by reclaim, too. A kernel
- * write-protects it then, and looks in the next write's fault.
+ * MODEL: the flusher gives the disk all it has to at once, file after file, each in ascending order, and waits for nobody: when
+ * more than dirty_background_ratio percent of free memory and file pages is dirty, until no more is; all files when reclaim wakes
+ * it; and every 5 s those that have been dirty for 30 s. With more than dirty_ratio dirty or under writeback who dirties waits
+ * until the disk has written all it was given. Limits are looked at where a page is found to be dirty: of one that was written
+ * out once that is where it is unmapped, by reclaim, too, which does not wait. A kernel write-protects it then, and looks in the
+ * next write's fault.
  *
  * Laws: a page of the cache is marked with its file and its place; dirty pages are counted by chunks, files and all.
  */
@@ -61,8 +62,12 @@ void page_cache_set_dirty(struct page_cache *cache, unsigned cpu, uint32_t frame
 
 /* --- for page_lru.c and reclaim.c --- */
 
-/* The page goes to disk, on behalf of a CPU, which waits for room in the disk's queue. */
-void page_cache_write(struct page_cache *cache, unsigned cpu, uint32_t frame);
+/* The same, without a look at the limits. */
+void page_cache_found_dirty(struct page_cache *cache, unsigned cpu, uint32_t frame);
+/* balance_dirty_pages_ratelimited(): the flusher begins, if it is time, and the CPU waits beyond the limit, if it may. */
+void page_cache_balance(struct page_cache *cache, unsigned cpu, bool waits);
+/* The page goes to disk, on behalf of a CPU. Returns the time until when that waits for room in the disk's queue. */
+uint64_t page_cache_write(struct page_cache *cache, unsigned cpu, uint32_t frame);
 /* The page leaves memory, its shadow stays. */
 void page_cache_evict(struct page_cache *cache, uint32_t file, uint32_t index, page_shadow shadow);
 void page_cache_moved(struct page_cache *cache, uint32_t file, uint32_t index, uint32_t to);

@@ -30,6 +30,12 @@ const struct metric lru_metrics[] = {
         METRIC(struct lru_counters, nr_vmscan_write, "pages", "Pages that reclaim wrote out"),
         METRIC(struct lru_counters, nr_vmscan_immediate_reclaim, "pages",
                "Dirty pages of files that reclaim left to the flusher, to be freed as soon as written"),
+        METRIC(struct lru_counters, nr_written, "pages", "Pages whose write has ended"),
+        METRIC(struct lru_counters, pgrotated, "pages",
+               "Pages that went to the end of their list as reclaim had waited for their write"),
+        METRIC(struct lru_counters, reclaim_throttled, "1",
+               "Times that direct reclaim slept a jiffy, as half of what it could get was dirty or under writeback"),
+        METRIC(struct lru_counters, kswapd_sleeps, "1", "Times that kswapd went to sleep on a device, in the middle of its work"),
         METRIC(struct lru_counters, pswpin, "pages", "Pages read from the swap device"),
         METRIC(struct lru_counters, pswpout, "pages", "Pages written to the swap device"),
         METRIC(struct lru_counters, swap_ra, "pages", "Of those read, those read ahead"),
@@ -49,6 +55,7 @@ const struct metric lru_metrics[] = {
         GAUGE(struct lru_counters, nr_lru_pages, "pages", "Pages of user memory and page cache, on lists or in batches"),
         GAUGE(struct lru_counters, nr_swapcached, "pages", "Pages in memory that have a slot of the swap device, too"),
         GAUGE(struct lru_counters, nr_dirty, "pages", "Pages of files that are not written yet"),
+        GAUGE(struct lru_counters, nr_writeback, "pages", "Pages on their way to a device"),
         GAUGE(struct lru_counters, swap_slots_used, "pages", "Slots of the swap device in use"),
         METRIC_END};
 
@@ -74,11 +81,14 @@ static void learn_zones(struct page_lru *lru)
 }
 
 /* The page gives its slot up to a scan for free slots. */
-static void drop_from_swap_cache(void *context, uint32_t frame)
+static bool drop_from_swap_cache(void *context, uint32_t frame)
 {
 	struct page_lru *lru = context;
 	struct user_page *page = page_of(lru, frame);
+	if (page->marks & PG_WRITEBACK)
+		return false;
 	page->marks = (uint16_t)((page->marks & ~PG_SWAPCACHE) | PG_DIRTY);
+	return true;
 }
 
 struct page_lru *page_lru_create(const struct lru_wiring *wiring)
@@ -106,25 +116,61 @@ struct page_lru *page_lru_create(const struct lru_wiring *wiring)
 	return lru;
 }
 
+/* `mapped`: whoever maps pages is there to be asked. */
+static void settle(struct page_lru *lru, bool mapped)
+{
+	writeback_finish(lru, 0);
+	for (unsigned cpu = 0; cpu < lru->spec.cpus; cpu++)
+		page_lru_drain(lru, cpu);
+	for (uint32_t frame = 0; frame < lru->end_pfn; frame++)
+		if (page_has(lru, frame, PG_SWAPCACHE) && !swap_entries(&lru->swap, page_of(lru, frame)->index) &&
+		    !(mapped && lru->rmap.entries(lru->rmap.context, frame)))
+			page_lru_release(lru, 0, frame);
+}
+
+void page_lru_settle(struct page_lru *lru)
+{
+	settle(lru, true);
+}
+
 void page_lru_destroy(struct page_lru *lru)
 {
 	if (!lru)
 		return;
+	settle(lru, false);
 	page_cache_destroy(lru->cache);
 	lru->pages->reclaimer = NULL;
 	swap_release(&lru->swap);
+	writeback_release(lru);
 	free(lru->frames);
 	free(lru);
 }
 
 /* --- clocks --- */
 
-void page_lru_op(struct page_lru *lru, unsigned cpu, uint64_t op_ns)
+static void set_clock(struct page_lru *lru, unsigned cpu, uint64_t op_ns)
 {
 	SIM_ASSERT(cpu < lru->spec.cpus);
 	if (lru->op_ns[cpu] < op_ns)
 		lru->op_ns[cpu] = op_ns;
+	writeback_catch_up(lru, cpu);
+}
+
+void page_lru_op(struct page_lru *lru, unsigned cpu, uint64_t op_ns)
+{
+	set_clock(lru, cpu, op_ns);
 	page_cache_tick(lru->cache, cpu);
+}
+
+void page_lru_catch_up(struct page_lru *lru, unsigned cpu)
+{
+	set_clock(lru, cpu, lru->steps->now_ns);
+}
+
+void page_lru_work(struct page_lru *lru, unsigned cpu, uint64_t ns)
+{
+	lru->waited_ns[cpu] += ns;
+	writeback_catch_up(lru, cpu);
 }
 
 uint64_t page_lru_now(const struct page_lru *lru, unsigned cpu)
@@ -141,6 +187,7 @@ void page_lru_wait_until(struct page_lru *lru, unsigned cpu, uint64_t ns)
 	lru->counters.io_waits++;
 	lru->counters.io_wait_ns += ns - now_ns;
 	step_sleep(lru->steps, ns - now_ns);
+	writeback_catch_up(lru, cpu);
 }
 
 /* --- lists --- */
@@ -214,7 +261,8 @@ void lru_list_rotate(struct page_lru *lru, uint32_t frame)
 	link_after(lru, frame, list_head_of_node(lru, node_of_page(lru, frame), list_of_page(lru, frame)));
 }
 
-void lru_list_rotate_inactive(struct page_lru *lru, uint32_t frame)
+/* lru_move_tail_fn() */
+static void move_to_tail(struct page_lru *lru, uint32_t frame)
 {
 	lru_list_del(lru, frame);
 	lru->frames[frame].marks &= (uint16_t)~PG_ACTIVE;
@@ -239,7 +287,7 @@ uint64_t lru_pages_of_node(const struct page_lru *lru, unsigned node, enum lru_l
 bool lru_free_swap(struct page_lru *lru, unsigned cpu, uint32_t frame)
 {
 	struct user_page *page = page_of(lru, frame);
-	if (!(page->marks & PG_SWAPCACHE) || swap_entries(&lru->swap, page->index))
+	if (!(page->marks & PG_SWAPCACHE) || page->marks & PG_WRITEBACK || swap_entries(&lru->swap, page->index))
 		return false;
 	swap_cache_remove(&lru->swap, cpu, page->index, SHADOW_NONE);
 	page->marks = (uint16_t)((page->marks & ~PG_SWAPCACHE) | PG_DIRTY);
@@ -249,7 +297,7 @@ bool lru_free_swap(struct page_lru *lru, unsigned cpu, uint32_t frame)
 static void forget_frame(struct page_lru *lru, uint32_t frame)
 {
 	struct user_page *page = page_of(lru, frame);
-	SIM_ASSERT(page->marks & PG_KNOWN && !(page->marks & (PG_LRU | PG_SWAPCACHE)) && !page->pins);
+	SIM_ASSERT(page->marks & PG_KNOWN && !(page->marks & (PG_LRU | PG_SWAPCACHE | PG_WRITEBACK)) && !page->pins);
 	*page = (struct user_page){0};
 	lru->counters.nr_lru_pages--;
 	lru->counters.pages_freed++;
@@ -292,7 +340,7 @@ bool page_lru_forget(struct page_lru *lru, unsigned cpu, uint32_t frame)
 {
 	struct user_page *page = page_of(lru, frame);
 	SIM_ASSERT(page->marks & PG_KNOWN && !(page->marks & PG_RELEASED));
-	/* Entries of others may name its slot still: then it stays in the swap cache, for reclaim to take. */
+	/* Others may name its slot still, or it is being written: then it stays in the swap cache, for reclaim to take. */
 	if (page->marks & PG_SWAPCACHE && !lru_free_swap(lru, cpu, frame))
 		return true;
 	page->marks |= PG_RELEASED;
@@ -335,7 +383,19 @@ static void empty_lru_add(struct page_lru *lru, unsigned cpu)
 	unpin_batch(lru, cpu, &batch);
 }
 
-/* A page that is isolated meanwhile stays as it is. */
+/* A page that is isolated meanwhile stays as it is, here and below. */
+static void empty_rotate(struct page_lru *lru, unsigned cpu)
+{
+	struct page_batch batch = take_batch(&lru->rotate[cpu]);
+	for (uint32_t i = 0; i < batch.count; i++) {
+		if (!page_has(lru, batch.frames[i], PG_LRU))
+			continue;
+		move_to_tail(lru, batch.frames[i]);
+		lru->counters.pgrotated++;
+	}
+	unpin_batch(lru, cpu, &batch);
+}
+
 static void empty_activate(struct page_lru *lru, unsigned cpu)
 {
 	struct page_batch batch = take_batch(&lru->activate[cpu]);
@@ -354,7 +414,17 @@ static void empty_activate(struct page_lru *lru, unsigned cpu)
 void page_lru_drain(struct page_lru *lru, unsigned cpu)
 {
 	empty_lru_add(lru, cpu);
+	empty_rotate(lru, cpu);
 	empty_activate(lru, cpu);
+}
+
+void lru_rotate_later(struct page_lru *lru, unsigned cpu, uint32_t frame)
+{
+	struct page_batch *batch = &lru->rotate[cpu];
+	page_lru_pin(lru, frame);
+	batch->frames[batch->count++] = frame;
+	if (batch->count == PAGEVEC_SIZE)
+		empty_rotate(lru, cpu);
 }
 
 void page_lru_add(struct page_lru *lru, unsigned cpu, uint32_t frame, unsigned marks)
@@ -416,8 +486,8 @@ static void rename_in_batch(struct page_batch *batch, uint32_t from, uint32_t to
 }
 
 /*
- * MODEL: what waits in a batch keeps its place there; a kernel does not move such pages. What was on a list comes to the head of
- * it, without the way through a batch that putback_lru_page() takes.
+ * MODEL: what waits in a batch keeps its place there, and what is being written goes on being written; a kernel does not move
+ * such pages. What was on a list comes to the head of it, without the way through a batch that putback_lru_page() takes.
  */
 void page_lru_move(struct page_lru *lru, unsigned cpu, uint32_t from, uint32_t to)
 {
@@ -434,8 +504,11 @@ void page_lru_move(struct page_lru *lru, unsigned cpu, uint32_t from, uint32_t t
 		lru_list_add(lru, to);
 	for (unsigned other = 0; other < lru->spec.cpus; other++) {
 		rename_in_batch(&lru->lru_add[other], from, to);
+		rename_in_batch(&lru->rotate[other], from, to);
 		rename_in_batch(&lru->activate[other], from, to);
 	}
+	if (page->marks & PG_WRITEBACK)
+		writeback_moved(lru, from, to);
 	if (page->marks & PG_SWAPCACHE)
 		lru->swap.map[page->index].frame = to;
 	else if (page->marks & PG_FILE)
@@ -509,6 +582,7 @@ const struct lru_counters *page_lru_counters(struct page_lru *lru)
 	counters->nr_swapcached = lru->swap.cached;
 	counters->swap_slots_used = lru->swap.in_use;
 	counters->nr_dirty = page_cache_dirty_pages(lru->cache);
+	counters->nr_writeback = writeback_pages(lru);
 	return counters;
 }
 
@@ -549,7 +623,7 @@ static void check_pages(const struct page_lru *lru)
 {
 	uint64_t known = 0, cached = 0, pins = 0, batched = 0;
 	for (unsigned cpu = 0; cpu < lru->spec.cpus; cpu++)
-		batched += lru->lru_add[cpu].count + lru->activate[cpu].count;
+		batched += lru->lru_add[cpu].count + lru->rotate[cpu].count + lru->activate[cpu].count;
 	for (uint32_t frame = 0; frame < lru->end_pfn; frame++) {
 		const struct user_page *page = page_of(lru, frame);
 		known += (page->marks & PG_KNOWN) != 0;
@@ -581,7 +655,9 @@ static void check_counters(const struct page_lru *lru)
 	SIM_ASSERT(c->pswpout * PAGE_SIZE == lru->swap_device.counters.bytes_written);
 	SIM_ASSERT(c->pgpgin * PAGE_SIZE == lru->disk.counters.bytes_read);
 	SIM_ASSERT(c->pgpgout * PAGE_SIZE == lru->disk.counters.bytes_written);
-	SIM_ASSERT(c->swap_ra_hit <= c->swap_ra && c->swap_ra <= c->pswpin);
+	SIM_ASSERT(c->pswpout + c->pgpgout == c->nr_written + writeback_pages(lru) && c->pgrotated <= c->nr_written);
+	/* A mark of reclaim, which is the same bit, is a hit as well where the page is wanted again. */
+	SIM_ASSERT(c->swap_ra_hit <= c->swap_ra + c->pgscan_anon && c->swap_ra <= c->pswpin);
 }
 
 void page_lru_check(const struct page_lru *lru)
@@ -591,4 +667,5 @@ void page_lru_check(const struct page_lru *lru)
 	check_counters(lru);
 	swap_check(&lru->swap);
 	page_cache_check(lru->cache);
+	writeback_check(lru);
 }

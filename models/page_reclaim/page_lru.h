@@ -11,6 +11,7 @@
  *
  *   page_lru.c   frames, lists, batches, marks, refaults
  *   reclaim.c    how much of which list, scanning, writing out
+ *   writeback.c  pages on their way to a device
  *   swap_in.c    pages back from the swap device
  *   page_cache.c pages of files
  *
@@ -21,9 +22,7 @@
  * so far. Who waits for a page writes down a step for it (step_sleep), and the core pays for it as cost part `io`.
  *
  * Source: mm/swap.c, mm/vmscan.c, mm/workingset.c, include/linux/mm_inline.h of Linux 6.1.
- * MODEL: control groups, mlock, huge pages and MADV_FREE are left out. MODEL: a page that is written out is clean at once and
- * goes at the first look at it, as with a device that answers while the caller waits (SWP_SYNCHRONOUS_IO); the device is busy for
- * as long as it takes. A kernel looks a second time at each page it wrote, when that has ended.
+ * MODEL: control groups, mlock, huge pages and MADV_FREE are left out.
  *
  * Laws: a page on a list is marked so, and on the list of its marks; each list is as long as counted, by zone, too; no frame is
  * on two; pages in batches are counted by their pins.
@@ -33,6 +32,7 @@
 
 #include "models/page_reclaim/block_device.h"
 #include "models/page_reclaim/swap.h"
+#include "models/page_reclaim/writeback.h"
 #include "sim/metric.h"
 #include "sim/port/page_allocator.h"
 #include "sim/port/user_memory.h"
@@ -60,7 +60,8 @@ enum page_mark {
 	PG_READAHEAD = 1 << 7, /* PG_reclaim as well: the same bit */
 	PG_KNOWN = 1 << 8,     /* the frame is a page of ours */
 	PG_RELEASED = 1 << 9,  /* nobody's any more: goes when its last batch is emptied */
-	PG_SHMEM = 1 << 10     /* of shared memory: swap-backed, and not in the swap cache, as that is not its mapping then */
+	PG_SHMEM = 1 << 10,    /* of shared memory: swap-backed, and not in the swap cache, as that is not its mapping then */
+	PG_WRITEBACK = 1 << 11 /* on its way to a device */
 };
 
 /* The record of a frame, or the head of a list. */
@@ -86,6 +87,8 @@ struct lru_counters {
 	uint64_t workingset_activate_anon, workingset_activate_file;
 	uint64_t workingset_restore_anon, workingset_restore_file;
 	uint64_t nr_vmscan_write, nr_vmscan_immediate_reclaim;
+	uint64_t pgrotated, nr_written;
+	uint64_t reclaim_throttled, kswapd_sleeps;
 	uint64_t pswpin, pswpout, swap_ra, swap_ra_hit;
 	uint64_t pgpgin, pgpgout; /* of files, pages */
 	uint64_t pgmajfault;
@@ -93,7 +96,7 @@ struct lru_counters {
 	uint64_t pages_added, pages_freed, pages_moved;
 	/* Levels, brought up to date by lru_counters(). */
 	uint64_t nr_inactive_anon, nr_active_anon, nr_inactive_file, nr_active_file;
-	uint64_t nr_lru_pages, nr_swapcached, nr_dirty, swap_slots_used;
+	uint64_t nr_lru_pages, nr_swapcached, nr_dirty, nr_writeback, swap_slots_used;
 };
 
 extern const struct metric lru_metrics[];
@@ -105,7 +108,11 @@ struct lruvec {
 	uint64_t nonresident_age;
 	uint64_t activated[PAGE_KINDS]; /* by refaults */
 	uint64_t refaults[PAGE_KINDS];  /* that number when reclaim ended last */
-	bool dirty;                     /* PGDAT_DIRTY: kswapd writes pages of files, too */
+	/* What kswapd met last, until the node is balanced. */
+	bool dirty;         /* PGDAT_DIRTY: files' pages that nobody writes, so that it writes them, too */
+	bool writeback;     /* PGDAT_WRITEBACK: nothing but pages under writeback, so that it waits for those it marked */
+	bool congested;     /* LRUVEC_CONGESTED: all dirty pages come by a second time under writeback */
+	uint64_t kswapd_ns; /* it sleeps until then */
 };
 
 /* Answers of who maps the pages. Calls come from within allocations and frees; none of the page allocator's from here. */
@@ -141,6 +148,7 @@ struct lru_spec {
 	uint32_t page_cluster; /* vm.page-cluster: 2^page_cluster pages are read ahead at most, 0..5 */
 	uint32_t swappiness;   /* vm.swappiness, 0..200 */
 	uint32_t read_ahead_pages;                    /* of files */
+	uint64_t pageout_ns;                          /* what writing a page out takes a CPU, beside waiting */
 	uint32_t dirty_background_ratio, dirty_ratio; /* percent of what could be dirty */
 	unsigned cpus;
 };
@@ -167,8 +175,9 @@ struct page_lru {
 	} zones[ZONES_MAX];
 	unsigned zone_count;
 	struct lruvec nodes[LRU_NODES_MAX];
-	struct page_batch lru_add[CPUS_MAX], activate[CPUS_MAX];
-	uint64_t op_ns[CPUS_MAX], waited_ns[CPUS_MAX]; /* clock of each CPU: their sum */
+	struct page_batch lru_add[CPUS_MAX], rotate[CPUS_MAX], activate[CPUS_MAX];
+	uint64_t op_ns[CPUS_MAX], waited_ns[CPUS_MAX]; /* clock of each CPU: their sum; the latter with page_lru_work() */
+	struct writeback writeback;
 	struct swap swap;
 	struct swap_read_ahead cluster; /* where read-ahead by slots stands: of no area */
 	struct block_device swap_device, disk;
@@ -179,7 +188,12 @@ struct page_lru {
 #define PAGE_NONE UINT32_MAX
 
 struct page_lru *page_lru_create(const struct lru_wiring *wiring);
-/* All pages must have gone, but for those of files, which are given back. */
+/*
+ * Writes under way end, and pages go that nobody has any more: those whose owner left them while they were under writeback, which
+ * otherwise wait for reclaim.
+ */
+void page_lru_settle(struct page_lru *lru);
+/* All pages must have gone, but for those of files, which are given back, and those that page_lru_settle() is about. */
 void page_lru_destroy(struct page_lru *lru);
 
 /* --- clocks --- */
@@ -187,8 +201,13 @@ void page_lru_destroy(struct page_lru *lru);
 /* An op of the CPU begins, so many nanoseconds after the run did. */
 void page_lru_op(struct page_lru *lru, unsigned cpu, uint64_t op_ns);
 uint64_t page_lru_now(const struct page_lru *lru, unsigned cpu);
-/* The CPU's op sleeps until then, if that is not over. */
+/* The CPU's op sleeps until then, if that is not over; writes that end meanwhile end. */
 void page_lru_wait_until(struct page_lru *lru, unsigned cpu, uint64_t ns);
+
+/* The CPU's op works so long, on its clock alone: the core's time is that of its steps. */
+void page_lru_work(struct page_lru *lru, unsigned cpu, uint64_t ns);
+/* The clock comes to the op that is being decided, and what has ended by then ends. */
+void page_lru_catch_up(struct page_lru *lru, unsigned cpu);
 
 /* --- pages --- */
 
@@ -264,8 +283,8 @@ void lru_list_add(struct page_lru *lru, uint32_t frame);
 void lru_list_del(struct page_lru *lru, uint32_t frame);
 uint32_t lru_list_last(const struct page_lru *lru, unsigned node, enum lru_list list);
 void lru_list_rotate(struct page_lru *lru, uint32_t frame);
-/* lru_move_tail_fn(): to the end of its inactive list. */
-void lru_list_rotate_inactive(struct page_lru *lru, uint32_t frame);
+/* folio_rotate_reclaimable(): by way of the CPU's batch to the end of its inactive list. */
+void lru_rotate_later(struct page_lru *lru, unsigned cpu, uint32_t frame);
 void lru_note_cost(struct page_lru *lru, unsigned node, enum page_kind kind, uint64_t pages);
 static inline enum page_kind kind_of_page(const struct page_lru *lru, uint32_t frame)
 {
@@ -278,7 +297,7 @@ static inline unsigned node_of_page(const struct page_lru *lru, uint32_t frame)
 /* workingset_eviction(), workingset_refault() */
 page_shadow lru_evict(struct page_lru *lru, uint32_t frame);
 void lru_refault(struct page_lru *lru, uint32_t frame, unsigned *marks, page_shadow shadow);
-/* folio_free_swap(): the page gives its slot up if no entry names it, and is dirty from then on. */
+/* folio_free_swap(): the page gives its slot up if no entry names it and it is not being written, and is dirty then. */
 bool lru_free_swap(struct page_lru *lru, unsigned cpu, uint32_t frame);
 /* Takes a page that is on no list out of our hands and frees its frame. */
 void lru_free_frame(struct page_lru *lru, unsigned cpu, uint32_t frame);

@@ -313,6 +313,7 @@ static struct lru_spec spec_of(const struct settings *settings)
 	        .page_cluster = settings->kernel.page_cluster,
 	        .swappiness = settings->kernel.swappiness,
 	        .read_ahead_pages = (uint32_t)(settings->kernel.read_ahead_bytes / PAGE_SIZE),
+	        .pageout_ns = settings->kernel.pageout_ns,
 	        .dirty_background_ratio = settings->kernel.dirty_background_ratio,
 	        .dirty_ratio = settings->kernel.dirty_ratio,
 	        .cpus = settings->machine.cpus,

@@ -3,28 +3,47 @@
  * reclaim.c - takes pages off the ends of the lists: how much of which list, second chances, writing out, freeing.
  *
  * Algorithm: a pass at priority p looks at 1/2^p of each list, anonymous memory and files weighed by swappiness and by what each
- * cost lately, 32 pages at a time. A page of an inactive list that was used since is spared or made active; else it is unmapped,
- * written if it is dirty, and freed, a shadow in its place. Pages of an active list become inactive, used or not (but for
- * executable ones of files that were), while that list is larger than its share.
+ * cost lately, 32 pages at a time. A page of an inactive list that was used since is spared or made active; else it is unmapped
+ * and, if it is clean, freed, a shadow in its place. If it is dirty, its write begins and it stays, marked: when the write has
+ * ended it is at the end of the list, and goes at its next look. One that is found under writeback is marked for that, too, and
+ * made active to be out of the way meanwhile. Pages of an active list become inactive, used or not (but for executable ones of
+ * files that were), while that list is larger than its share.
  * Source: mm/vmscan.c of Linux 6.1: prepare_scan_count, get_scan_count, inactive_is_low, shrink_lruvec, shrink_list,
  * isolate_lru_folios, shrink_inactive_list, shrink_folio_list, folio_check_references, pageout, __remove_mapping,
- * move_folios_to_lru, shrink_active_list, kswapd_age_node, snapshot_refaults, zone_reclaimable_pages.
+ * move_folios_to_lru, shrink_active_list, shrink_node, reclaim_throttle, skip_throttle_noprogress, kswapd_age_node,
+ * snapshot_refaults, zone_reclaimable_pages.
  *
- * MODEL: nobody is throttled by too_many_isolated() or reclaim_throttle(), as decisions of CPUs do not overlap; who reclaims
- * waits where the device's queue is full. Whoever lets kswapd run waits in its place.
+ * Time. Direct reclaim waits, on its CPU, where a device's queue is full and where reclaim_throttle() says so; a page it writes
+ * takes it lru_spec.pageout_ns besides. kswapd makes nobody wait: it sleeps (lruvec.kswapd_ns) where it would wait, behind the 32
+ * pages it is at, and goes on in a later turn.
+ *
+ * MODEL: nobody is throttled by too_many_isolated(), as decisions of CPUs do not overlap. MODEL: kswapd that wakes up begins a
+ * new pass at the priority it was at, where a kernel's goes on in the old one, and its work takes no time. MODEL: a device that
+ * answers while the caller waits (swap_synchronous) writes a page by itself. MODEL: what is dirty or under writeback is compared
+ * with what all nodes together could give (skip_throttle_noprogress() looks at one).
  */
 #include "models/page_reclaim/page_cache.h"
 #include "models/page_reclaim/page_lru.h"
 
+/* CONFIG_HZ=250 of Debian's kernel: a jiffy. reclaim_throttle(): HZ/10. */
+#define JIFFY_NS 4000000ull
+#define WRITEBACK_TIMEOUT_NS (25 * JIFFY_NS)
+
 /* folio_check_references() */
 enum verdict { VERDICT_RECLAIM, VERDICT_RECLAIM_CLEAN, VERDICT_KEEP, VERDICT_ACTIVATE };
+
+/* What was met (struct reclaim_stat): dirty, unqueued_dirty and congested of files, the others of all pages. */
+struct met {
+	uint64_t taken, file_taken;
+	uint64_t dirty, unqueued_dirty, congested, writeback, immediate;
+};
 
 /* Pages taken off a list, oldest first, and those of them to be freed. */
 struct isolated {
 	uint32_t frames[SWAP_CLUSTER_MAX], freed[SWAP_CLUSTER_MAX];
 	uint32_t count, freed_count, kept;
-	uint64_t scanned;
-	uint64_t paged_out, dirty; /* of files: dirty */
+	uint64_t scanned, paged_out;
+	struct met met;
 };
 
 /* A pass of a node (struct scan_control). */
@@ -35,7 +54,8 @@ struct pass {
 	bool deactivate[PAGE_KINDS];
 	bool cache_trim_mode, file_is_tiny;
 	uint64_t anon_cost, file_cost;
-	uint64_t scanned, reclaimed, dirty, file_taken;
+	uint64_t scanned, reclaimed;
+	struct met met;
 	bool skipped_deactivate;
 };
 
@@ -45,6 +65,41 @@ static uint64_t integer_square_root(uint64_t of)
 	while ((root + 1) * (root + 1) <= of)
 		root++;
 	return root;
+}
+
+/* --- who waits --- */
+
+static bool kswapd_sleeps(void *context, unsigned node, unsigned cpu)
+{
+	const struct page_lru *lru = context;
+	return lru->nodes[node].kswapd_ns > page_lru_now(lru, cpu);
+}
+
+/* kswapd lies down, or the CPU of a direct reclaim waits. */
+static void sleep_until(struct pass *pass, uint64_t ns)
+{
+	struct page_lru *lru = pass->lru;
+	if (!pass->request->kswapd)
+		page_lru_wait_until(lru, pass->request->cpu, ns);
+	else if (ns > page_lru_now(lru, pass->request->cpu) && ns > pass->lists->kswapd_ns)
+		pass->lists->kswapd_ns = ns;
+}
+
+static bool must_stop(const struct pass *pass)
+{
+	return pass->request->kswapd && kswapd_sleeps(pass->lru, pass->request->node, pass->request->cpu);
+}
+
+/* reclaim_throttle() of direct reclaim that gets on badly. Not where most of what there is could be had at once. */
+static void throttle_noprogress(struct page_lru *lru, unsigned cpu)
+{
+	uint64_t reclaimable = 0;
+	for (unsigned zone = 0; zone < lru->zone_count; zone++)
+		reclaimable += lru->reclaimer.reclaimable(lru, zone);
+	if (2 * (page_cache_dirty_pages(lru->cache) + writeback_pages(lru)) <= reclaimable)
+		return;
+	lru->counters.reclaim_throttled++;
+	page_lru_wait_until(lru, cpu, page_lru_now(lru, cpu) + JIFFY_NS);
 }
 
 static bool inactive_is_low(const struct lruvec *lists, enum page_kind kind)
@@ -139,7 +194,7 @@ static void unmap(struct pass *pass, uint32_t frame)
 	if (!found)
 		return;
 	if (page->marks & PG_FILE)
-		page_cache_set_dirty(lru->cache, pass->request->cpu, frame);
+		page_cache_found_dirty(lru->cache, pass->request->cpu, frame);
 	else
 		page->marks |= PG_DIRTY;
 }
@@ -155,21 +210,40 @@ static bool move_to_swap(struct pass *pass, uint32_t frame)
 	return true;
 }
 
-/* swap_writepage(), or writepage of a file. Whoever writes waits until the device's queue takes it. */
-static void page_out(struct pass *pass, uint32_t frame, struct isolated *taken)
+/* swap_writepage(). Returns the time until when the writer is busy with it. */
+static uint64_t write_to_swap(struct page_lru *lru, unsigned cpu, uint32_t frame)
+{
+	struct block_answer answer = block_device_write(&lru->swap_device, page_lru_now(lru, cpu), PAGE_SIZE);
+	lru->frames[frame].marks &= (uint16_t)~PG_DIRTY;
+	lru->counters.pswpout++;
+	if (lru->spec.swap_synchronous) {
+		lru->counters.nr_written++;
+		return answer.done_ns;
+	}
+	lru->frames[frame].marks |= PG_READAHEAD;
+	writeback_start(lru, WRITE_SWAP, frame, answer.done_ns);
+	return answer.taken_ns;
+}
+
+/* pageout(). False: the page is under writeback. */
+static bool page_out(struct pass *pass, uint32_t frame, struct isolated *taken)
 {
 	struct page_lru *lru = pass->lru;
 	unsigned cpu = pass->request->cpu;
+	uint64_t busy_ns;
 	if (page_has(lru, frame, PG_FILE)) {
-		page_cache_write(lru->cache, cpu, frame);
+		busy_ns = page_cache_write(lru->cache, cpu, frame);
+		lru->frames[frame].marks |= PG_READAHEAD;
 	} else {
-		struct block_answer answer = block_device_write(&lru->swap_device, page_lru_now(lru, cpu), PAGE_SIZE);
-		lru->frames[frame].marks &= (uint16_t)~PG_DIRTY;
-		lru->counters.pswpout++;
-		page_lru_wait_until(lru, cpu, answer.taken_ns);
+		busy_ns = write_to_swap(lru, cpu, frame);
 	}
 	lru->counters.nr_vmscan_write++;
 	taken->paged_out++;
+	bool is_clean = !page_has(lru, frame, PG_WRITEBACK);
+	sleep_until(pass, busy_ns);
+	if (!pass->request->kswapd)
+		page_lru_work(lru, cpu, lru->spec.pageout_ns);
+	return is_clean;
 }
 
 /* Whether a dirty page is clean now; if not, *verdict says what becomes of it. */
@@ -196,8 +270,10 @@ static bool clean(struct pass *pass, uint32_t frame, struct isolated *taken, enu
 		*verdict = VERDICT_ACTIVATE;
 		return false;
 	}
-	page_out(pass, frame, taken);
-	return true;
+	if (page_out(pass, frame, taken))
+		return true;
+	*verdict = VERDICT_KEEP;
+	return false;
 }
 
 /* __remove_mapping() */
@@ -216,6 +292,29 @@ static void remove_mapping(struct pass *pass, uint32_t frame)
 	}
 }
 
+/* folio_check_dirty_writeback(), and what follows of it: pages that are not of files are nobody's but reclaim's to write. */
+static void meet(struct met *met, const struct user_page *page)
+{
+	bool dirty = page->marks & PG_DIRTY, writeback = page->marks & PG_WRITEBACK;
+	if (!(page->marks & PG_FILE))
+		return;
+	met->dirty += dirty || writeback;
+	met->unqueued_dirty += dirty && !writeback;
+	met->congested += writeback && page->marks & PG_READAHEAD;
+}
+
+/* A page whose write has not ended yet: out of the way, until it has. */
+static enum verdict meet_writeback(const struct pass *pass, struct user_page *page, struct met *met)
+{
+	if (pass->request->kswapd && page->marks & PG_READAHEAD && pass->lists->writeback) {
+		met->immediate++;
+		return VERDICT_ACTIVATE;
+	}
+	page->marks |= PG_READAHEAD;
+	met->writeback++;
+	return VERDICT_ACTIVATE;
+}
+
 /* A page of shrink_folio_list(). RECLAIM: it is free to go. */
 static enum verdict shrink_page(struct pass *pass, uint32_t frame, struct isolated *taken)
 {
@@ -223,7 +322,9 @@ static enum verdict shrink_page(struct pass *pass, uint32_t frame, struct isolat
 	struct user_page *page = page_of(lru, frame);
 	if (page->ready_ns > page_lru_now(lru, pass->request->cpu))
 		return VERDICT_KEEP; /* locked, while it is being read */
-	taken->dirty += (page->marks & (PG_FILE | PG_DIRTY)) == (PG_FILE | PG_DIRTY);
+	meet(&taken->met, page);
+	if (page->marks & PG_WRITEBACK)
+		return meet_writeback(pass, page, &taken->met);
 	enum verdict verdict = check_references(pass, frame);
 	if (verdict >= VERDICT_KEEP)
 		return verdict;
@@ -263,6 +364,17 @@ static void shrink_pages(struct pass *pass, struct isolated *taken)
 
 /* --- lists --- */
 
+static void add_met(struct met *sum, const struct met *met)
+{
+	sum->taken += met->taken;
+	sum->file_taken += met->file_taken;
+	sum->dirty += met->dirty;
+	sum->unqueued_dirty += met->unqueued_dirty;
+	sum->congested += met->congested;
+	sum->writeback += met->writeback;
+	sum->immediate += met->immediate;
+}
+
 static uint64_t shrink_inactive_list(struct pass *pass, enum lru_list list, uint64_t wanted)
 {
 	struct page_lru *lru = pass->lru;
@@ -283,10 +395,12 @@ static uint64_t shrink_inactive_list(struct pass *pass, enum lru_list list, uint
 		put_back(pass, taken.frames[i]);
 	*(file ? &lru->counters.pgsteal_file : &lru->counters.pgsteal_anon) += taken.freed_count;
 	lru_note_cost(lru, pass->request->node, file ? PAGE_FILE : PAGE_ANON, taken.paged_out);
-	if (taken.dirty == taken.count)
+	page_cache_balance(lru->cache, pass->request->cpu, false);
+	if (taken.met.unqueued_dirty == taken.count)
 		page_cache_wake_flusher(lru->cache, pass->request->cpu);
-	pass->dirty += taken.dirty;
-	pass->file_taken += file ? taken.count : 0;
+	taken.met.taken = taken.count;
+	taken.met.file_taken = file ? taken.count : 0;
+	add_met(&pass->met, &taken.met);
 	return taken.freed_count;
 }
 
@@ -420,16 +534,18 @@ static void shrink_lruvec(struct pass *pass)
 		for (unsigned list = 0; list < LRU_LISTS; list++) {
 			uint64_t wanted = counts[list] < SWAP_CLUSTER_MAX ? counts[list] : SWAP_CLUSTER_MAX;
 			counts[list] -= wanted;
-			if (wanted)
+			if (wanted && !must_stop(pass))
 				reclaimed += shrink_list(pass, (enum lru_list)list, wanted);
 		}
+		if (must_stop(pass))
+			break;
 		if (reclaimed < request->to_reclaim || proportional)
 			continue;
 		if (stop_smaller(targets, counts))
 			break;
 	}
 	pass->reclaimed += reclaimed;
-	if (can_age_anon(pass))
+	if (!must_stop(pass) && can_age_anon(pass))
 		shrink_active_list(pass, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX);
 }
 
@@ -441,16 +557,53 @@ static struct pass pass_of(struct page_lru *lru, const struct reclaim_request *r
 	return (struct pass){.lru = lru, .request = request, .lists = &lru->nodes[request->node]};
 }
 
+/* What kswapd learns of a pass, until the node is balanced. */
+static void set_flags(const struct pass *pass)
+{
+	const struct met *met = &pass->met;
+	pass->lists->writeback |= met->writeback && met->writeback == met->taken;
+	pass->lists->dirty |= met->unqueued_dirty == met->file_taken;
+	pass->lists->congested |= met->dirty && met->dirty == met->congested;
+}
+
+/* reclaim_throttle(VMSCAN_THROTTLE_WRITEBACK) of kswapd: until more than 32 writes have ended, or for a tenth of a second. */
+static void throttle_writeback(struct pass *pass)
+{
+	uint64_t timeout_ns = page_lru_now(pass->lru, pass->request->cpu) + WRITEBACK_TIMEOUT_NS;
+	uint64_t written_ns = writeback_nth_end(pass->lru, SWAP_CLUSTER_MAX + 1);
+	sleep_until(pass, written_ns < timeout_ns ? written_ns : timeout_ns);
+}
+
 static void shrink(void *context, const struct reclaim_request *request)
 {
-	struct pass pass = pass_of(context, request);
+	struct page_lru *lru = context;
+	struct pass pass = pass_of(lru, request);
+	page_lru_catch_up(lru, request->cpu);
 	prepare_scan_count(&pass);
 	shrink_lruvec(&pass);
-	if (request->kswapd && pass.dirty == pass.file_taken)
-		pass.lists->dirty = true;
+	request->result->unfinished = must_stop(&pass);
+	if (request->kswapd)
+		set_flags(&pass);
+	if (request->kswapd && pass.met.immediate)
+		throttle_writeback(&pass);
+	if (!request->kswapd && pass.lists->congested && !request->kswapd_failed)
+		throttle_noprogress(lru, request->cpu);
+	lru->counters.kswapd_sleeps += must_stop(&pass);
+	request->result->asleep = must_stop(&pass);
 	request->result->scanned += pass.scanned;
 	request->result->reclaimed += pass.reclaimed;
 	request->result->skipped_deactivate |= pass.skipped_deactivate;
+}
+
+static void no_progress(void *context, unsigned cpu)
+{
+	throttle_noprogress(context, cpu);
+}
+
+static void wait_for_kswapd(void *context, unsigned node, unsigned cpu)
+{
+	struct page_lru *lru = context;
+	page_lru_wait_until(lru, cpu, lru->nodes[node].kswapd_ns);
 }
 
 /* kswapd_age_node() */
@@ -461,14 +614,14 @@ static void age(void *context, const struct reclaim_request *request)
 		shrink_active_list(&pass, LRU_ACTIVE_ANON, SWAP_CLUSTER_MAX);
 }
 
-/* snapshot_refaults(); a balanced node is not full of dirty pages any more (clear_pgdat_congested). */
+/* snapshot_refaults(); what was learnt of the node does not hold any more when it is balanced (clear_pgdat_congested). */
 static void end(void *context, unsigned node, bool balanced)
 {
 	struct page_lru *lru = context;
 	for (unsigned kind = 0; kind < PAGE_KINDS; kind++)
 		lru->nodes[node].refaults[kind] = lru->nodes[node].activated[kind];
 	if (balanced)
-		lru->nodes[node].dirty = false;
+		lru->nodes[node].dirty = lru->nodes[node].writeback = lru->nodes[node].congested = false;
 }
 
 static uint64_t reclaimable(void *context, unsigned zone)
@@ -488,5 +641,11 @@ static uint64_t inactive(void *context, unsigned node)
 	return swap_free_slots(&lru->swap) ? pages + lru->nodes[node].pages[LRU_INACTIVE_ANON] : pages;
 }
 
-const struct page_reclaimer lru_reclaimer = {
-        .shrink = shrink, .age = age, .end = end, .reclaimable = reclaimable, .inactive = inactive};
+const struct page_reclaimer lru_reclaimer = {.shrink = shrink,
+                                             .age = age,
+                                             .end = end,
+                                             .reclaimable = reclaimable,
+                                             .inactive = inactive,
+                                             .no_progress = no_progress,
+                                             .kswapd_sleeps = kswapd_sleeps,
+                                             .wait_for_kswapd = wait_for_kswapd};

@@ -222,9 +222,9 @@ static enum visit visit(struct swap *swap, unsigned cpu, struct scan *scan, uint
 		scan->base = scan->slot = swap->lowest;
 	/* The freed slot goes to the CPU's store, not to this scan. */
 	if (swap_is_full(swap) && only_cached(swap, scan->slot)) {
-		uint32_t frame = swap->map[scan->slot].frame;
+		if (!swap->drop(swap->context, swap->map[scan->slot].frame))
+			return VISIT_BUSY;
 		swap_cache_remove(swap, cpu, scan->slot, SHADOW_NONE);
-		swap->drop(swap->context, frame);
 	}
 	if (swap->map[scan->slot].count)
 		return VISIT_BUSY;

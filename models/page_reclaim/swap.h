@@ -72,8 +72,11 @@ struct swap {
 	struct swap_cpu cpu[CPUS_MAX];
 	struct rng rng;
 	uint32_t cached; /* pages of the swap cache */
-	/* A page leaves the swap cache because its slot is wanted: it stays where it is, and is dirty from now on. */
-	void (*drop)(void *context, uint32_t frame);
+	/*
+	 * A page leaves the swap cache because its slot is wanted: it stays where it is, and is dirty from now on. False: it
+	 * cannot, being written.
+	 */
+	bool (*drop)(void *context, uint32_t frame);
 	void *context;
 	struct swap_counters counters;
 };
@@ -83,7 +86,7 @@ struct swap_spec {
 	uint32_t cluster_slots; /* SWAPFILE_CLUSTER */
 	unsigned cpus;
 	uint64_t seed;
-	void (*drop)(void *context, uint32_t frame);
+	bool (*drop)(void *context, uint32_t frame);
 	void *context;
 };
 

@@ -175,6 +175,7 @@ uint32_t page_shared_in(struct page_lru *lru, unsigned cpu, uint32_t slot, gfp f
 		lru->counters.pgmajfault++;
 	}
 	page_lru_wait_until(lru, cpu, lru->frames[frame].ready_ns);
+	writeback_wait(lru, cpu, frame);
 	swap_cache_remove(&lru->swap, cpu, slot, SHADOW_NONE);
 	lru->frames[frame].marks = (uint16_t)((lru->frames[frame].marks & ~PG_SWAPCACHE) | PG_SHMEM | PG_DIRTY);
 	swap_free(&lru->swap, cpu, slot);

@@ -18,6 +18,11 @@ struct reclaim_result {
 	uint64_t reclaimed;                      /* frames given back */
 	uint64_t scanned_kswapd, scanned_direct; /* pages looked at, by who asked: pgscan_kswapd, pgscan_direct */
 	bool skipped_deactivate;                 /* an active list was left alone that could have been aged */
+	/*
+	 * kswapd lies down now, for a device: it goes on at a later turn, when kswapd_sleeps() says no more. unfinished: it does
+	 * so in the middle of the pass.
+	 */
+	bool asleep, unfinished;
 };
 
 /* A pass over a node (struct scan_control). */
@@ -28,6 +33,7 @@ struct reclaim_request {
 	uint64_t to_reclaim; /* enough */
 	gfp flags;
 	bool kswapd;
+	bool kswapd_failed; /* kswapd has given the node up: nobody waits for its sake */
 	bool may_swap, may_writepage;
 	bool force_deactivate;
 	uint64_t free_pages, high_watermarks; /* of the node's zones, together */
@@ -44,6 +50,11 @@ struct page_reclaimer {
 	/* What could be reclaimed in a zone (numbered as the port's zone_view), of a node's inactive lists. */
 	uint64_t (*reclaimable)(void *context, unsigned zone);
 	uint64_t (*inactive)(void *context, unsigned node);
+	/* Direct reclaim has got nothing down to priority 1: the CPU may have to wait (reclaim_throttle(), NOPROGRESS). */
+	void (*no_progress)(void *context, unsigned cpu);
+	/* The node's kswapd is asleep, on the clock of a CPU; the CPU sleeps until it is not. */
+	bool (*kswapd_sleeps)(void *context, unsigned node, unsigned cpu);
+	void (*wait_for_kswapd)(void *context, unsigned node, unsigned cpu);
 	void *context;
 };
 

@@ -101,6 +101,7 @@ static inline struct lru_rig *rig_make(uint32_t frames, uint32_t min, uint32_t l
 	                 .page_cluster = 3,
 	                 .swappiness = 60,
 	                 .read_ahead_pages = 32,
+	                 .pageout_ns = 2000,
 	                 .dirty_background_ratio = 10,
 	                 .dirty_ratio = 20,
 	                 .cpus = 1},
@@ -181,6 +182,8 @@ static inline void rig_end(struct lru_rig *rig)
 		}
 		*entry = (struct rig_entry){.frame = PAGE_NONE};
 	}
+	rig_check(rig);
+	page_lru_settle(rig->lru);
 	rig_check(rig);
 	swap_drain_stores(&rig->lru->swap);
 	assert_int_equal(rig->lru->swap.in_use, 0);

@@ -88,8 +88,11 @@ static void uniform_accesses_hit_as_often_as_memory_is_large(void **state)
 		double expected = (double)mapped / (double)accesses / pages;
 		/* Three standard deviations of so many draws. */
 		assert_true(hits > expected - 0.0075 && hits < expected + 0.0075);
-		/* Nearly all of memory is the program's: between the low mark and a batch over the high one stays free. */
-		assert_true((double)mapped / (double)accesses > FRAMES - HIGH - 2.0 * SWAP_CLUSTER_MAX - PAGEVEC_SIZE);
+		/*
+		 * Most of memory is the program's. Beside what is free there are pages that are being written, that wait to be
+		 * looked at again, and, most with all pages dirty, those whose write ended while they were isolated.
+		 */
+		assert_true((double)mapped / (double)accesses > FRAMES * 0.85);
 		rig_check(rig);
 		rig_end(rig);
 	}
@@ -134,7 +137,7 @@ static void without_room_on_the_device_memory_ends(void **state)
 	uint32_t page = 0;
 	while (page < RIG_PAGES && rig_touch(rig, page, true))
 		page++;
-	assert_in_range(page, FRAMES + 300 - HIGH - PAGEVEC_SIZE - SWAP_STORE_SLOTS, FRAMES + 300);
+	assert_in_range(page, FRAMES + 300 - HIGH - 2 * PAGEVEC_SIZE - SWAP_STORE_SLOTS, FRAMES + 300);
 	rig_check(rig);
 	rig_end(rig);
 	rig = rig_make(FRAMES, MIN, LOW, HIGH, 0);
@@ -146,7 +149,10 @@ static void without_room_on_the_device_memory_ends(void **state)
 	rig_end(rig);
 }
 
-/* A page used between two looks is spared once, and is active when it was used before the second as well. */
+/*
+ * A page used between two looks is spared once, and is active when it was used before the second as well. One that was not used
+ * is written at the second look, and gone at the third, when the device has it.
+ */
 static void second_chance(void **state)
 {
 	(void)state;
@@ -166,18 +172,22 @@ static void second_chance(void **state)
 	rig->lru->reclaimer.shrink(rig->lru, &request);
 	assert_int_equal(result.reclaimed, 0);
 	assert_int_equal(result.scanned, 30);
-	/* Used again: active. Not used: gone. */
+	/* Used again: active. Not used: on their way. */
 	for (uint32_t page = 0; page < 10; page++)
 		rig_touch(rig, page, false);
 	rig->lru->reclaimer.shrink(rig->lru, &request);
-	assert_int_equal(result.reclaimed, 20);
+	assert_int_equal(result.reclaimed, 0);
 	assert_int_equal(rig->lru->counters.pgactivate, 10);
 	for (uint32_t page = 0; page < 30; page++)
 		assert_int_equal(rig->entries[page].frame != PAGE_NONE, page < 10);
+	assert_int_equal(rig->flushes, 2);
+	page_lru_wait_until(rig->lru, 0, rig->lru->swap_device.last_done_ns);
+	rig->entries[0].accessed = rig->entries[5].accessed = true;
+	rig->lru->reclaimer.shrink(rig->lru, &request);
+	assert_int_equal(result.reclaimed, 20);
 	/* With as many inactive as none the active list was aged at once: 10 * 1 > 0. */
 	assert_int_equal(rig->lru->nodes[0].pages[LRU_INACTIVE_ANON], 10);
 	assert_int_equal(rig->lru->counters.pgdeactivate, 10);
-	assert_int_equal(rig->flushes, 2);
 	rig_check(rig);
 	rig_end(rig);
 }
@@ -445,14 +455,17 @@ static void waiting_is_time_of_the_device(void **state)
 	page_lru_op(rig->lru, 0, 1000000000);
 	uint64_t waited = rig->lru->counters.io_wait_ns;
 	uint32_t swapped = 0;
-	while (rig->entries[swapped].frame != PAGE_NONE)
+	while (rig->entries[swapped].frame != PAGE_NONE ||
+	       swap_cache_find(&rig->lru->swap, rig->entries[swapped].slot) != SWAP_FRAME_NONE)
 		swapped++;
 	assert_true(rig_touch(rig, swapped, false));
 	/* 80 us, and 4096 bytes at 2 GB/s; what is written to make room stands behind the read or before it, up to 2 * 32 pages.
 	 */
 	waited = rig->lru->counters.io_wait_ns - waited;
 	assert_in_range(waited, 80000 + 2048, 80000 + 2048 * (1 + 2 * SWAP_CLUSTER_MAX));
-	assert_int_equal(page_lru_now(rig->lru, 0), 1000000000 + rig->lru->counters.io_wait_ns);
+	/* The clock is the op's, what it waited, and the work of what was written. */
+	assert_int_equal(page_lru_now(rig->lru, 0),
+	                 1000000000 + rig->lru->counters.io_wait_ns + rig->lru->spec.pageout_ns * rig->lru->counters.pswpout);
 	rig_end(rig);
 }
 

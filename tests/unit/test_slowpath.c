@@ -584,6 +584,169 @@ static void kswapd_lowers_the_boost_until_it_is_hopeless(void **state)
 	bench_end(&bench);
 }
 
+/* ---- a reclaimer whose pages are on their way ---- */
+
+#define PASSES_MAX 64
+
+/* Gets nothing, and sleeps as kswapd in each pass as the test says: in the middle of it, or behind it. */
+struct busy {
+	unsigned passes, no_progress, waits;
+	int priority[PASSES_MAX];
+	bool unfinished[PASSES_MAX], asleep[PASSES_MAX];
+	bool sleeps; /* until somebody waits for it */
+};
+
+static void busy_shrink(void *context, const struct reclaim_request *request)
+{
+	struct busy *busy = context;
+	unsigned pass = busy->passes++;
+	if (pass >= PASSES_MAX)
+		return;
+	busy->priority[pass] = request->priority;
+	request->result->asleep = request->kswapd && busy->asleep[pass];
+	request->result->unfinished = request->kswapd && busy->unfinished[pass];
+	busy->sleeps |= request->result->asleep;
+}
+
+static void busy_age(void *context, const struct reclaim_request *request)
+{
+	(void)context;
+	(void)request;
+}
+
+static void busy_end(void *context, unsigned node, bool balanced)
+{
+	(void)context;
+	(void)node;
+	(void)balanced;
+}
+
+static uint64_t busy_pages(void *context, unsigned nr)
+{
+	(void)context;
+	(void)nr;
+	return 10000;
+}
+
+static void busy_no_progress(void *context, unsigned cpu)
+{
+	(void)cpu;
+	((struct busy *)context)->no_progress++;
+}
+
+static bool busy_sleeps(void *context, unsigned node, unsigned cpu)
+{
+	(void)node;
+	(void)cpu;
+	return ((struct busy *)context)->sleeps;
+}
+
+static void busy_wait(void *context, unsigned node, unsigned cpu)
+{
+	struct busy *busy = context;
+	(void)node;
+	(void)cpu;
+	busy->waits++;
+	busy->sleeps = false;
+}
+
+static struct page_reclaimer busy_reclaimer(struct busy *busy)
+{
+	return (struct page_reclaimer){.shrink = busy_shrink,
+	                               .age = busy_age,
+	                               .end = busy_end,
+	                               .reclaimable = busy_pages,
+	                               .inactive = busy_pages,
+	                               .no_progress = busy_no_progress,
+	                               .kswapd_sleeps = busy_sleeps,
+	                               .wait_for_kswapd = busy_wait,
+	                               .context = busy};
+}
+
+/*
+ * Reclaim that gets nothing is held up once a time, behind its pass at priority 1, and not where kswapd has given the node up.
+ * Would catch: a request that goes round without a pause, one that sleeps 13 times.
+ */
+static void reclaim_without_progress_is_held_up(void **state)
+{
+	(void)state;
+	for (unsigned failed = 0; failed < 2; failed++) {
+		struct bench bench;
+		struct busy busy = {0};
+		struct page_reclaimer reclaimer = busy_reclaimer(&busy);
+		describe_short(&bench, 500);
+		bench.buddy->port.reclaimer = &reclaimer;
+		bench.buddy->nodes[0].kswapd_failures = failed * MAX_RECLAIM_RETRIES;
+		assert_int_equal(bench_alloc(&bench, 0, GFP_KERNEL), BLOCK_NONE);
+		assert_int_equal(bench.buddy->counters.allocstall, 17);
+		assert_int_equal(busy.passes, 17 * 13);
+		assert_int_equal(busy.no_progress, failed ? 0 : 17);
+		bench_end(&bench);
+	}
+}
+
+/*
+ * kswapd that sleeps in the middle of a pass begins it anew at the same priority, behind one it goes on with the next; its turns
+ * are none while it sleeps, and all of it is one run. Would catch: a pass left out, a run begun anew, a turn that never comes
+ * again.
+ */
+static void kswapd_goes_on_where_it_slept(void **state)
+{
+	(void)state;
+	struct bench bench;
+	struct busy busy = {.asleep = {true, true, [3] = true}, .unfinished = {true}};
+	static const int priorities[] = {12, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1};
+	struct page_reclaimer reclaimer = busy_reclaimer(&busy);
+	describe_short(&bench, 100);
+	set_marks(&bench, 50, 300, 350);
+	bench.buddy->port.reclaimer = &reclaimer;
+	bench.buddy->kswapd_delay = 2;
+	while (!busy.passes)
+		assert_int_not_equal(bench_alloc(&bench, 0, GFP_KERNEL), BLOCK_NONE);
+	assert_int_equal(busy.passes, 1);
+	for (unsigned call = 0; call < 6; call++)
+		bench_alloc(&bench, 0, GFP_KERNEL);
+	assert_int_equal(busy.passes, 1);
+	assert_true(bench.buddy->nodes[0].kswapd_awake && bench.buddy->zones[0].reclaim_active);
+	busy.sleeps = false;
+	bench_alloc(&bench, 0, GFP_KERNEL);
+	bench_alloc(&bench, 0, GFP_KERNEL);
+	assert_int_equal(busy.passes, 2);
+	busy.sleeps = false;
+	bench_alloc(&bench, 0, GFP_KERNEL);
+	bench_alloc(&bench, 0, GFP_KERNEL);
+	assert_int_equal(busy.passes, 4);
+	assert_int_equal(bench.buddy->counters.kswapd_runs, 1);
+	assert_int_equal(bench.buddy->nodes[0].kswapd_failures, 0);
+	busy.sleeps = false;
+	bench_alloc(&bench, 0, GFP_KERNEL);
+	bench_alloc(&bench, 0, GFP_KERNEL);
+	for (unsigned pass = 0; pass < 13; pass++)
+		assert_int_equal(busy.priority[pass], priorities[pass]);
+	/* That was one failure, and all others follow at once. */
+	assert_int_equal(bench.buddy->nodes[0].kswapd_failures, MAX_RECLAIM_RETRIES);
+	assert_false(bench.buddy->nodes[0].kswapd_awake || bench.buddy->zones[0].reclaim_active);
+	assert_int_equal(bench.buddy->counters.kswapd_runs, MAX_RECLAIM_RETRIES);
+	bench_end(&bench);
+}
+
+/* A request that finds the reserves half gone waits as long as kswapd sleeps. Would catch: one that does not wait, or for ever.
+ */
+static void requests_wait_for_kswapd_at_the_end(void **state)
+{
+	(void)state;
+	struct bench bench;
+	struct busy busy = {.asleep = {true, true, true}};
+	struct page_reclaimer reclaimer = busy_reclaimer(&busy);
+	describe_short(&bench, 1000);
+	bench.buddy->port.reclaimer = &reclaimer;
+	bench.buddy->kswapd_delay = 1000;
+	assert_int_equal(bench_alloc(&bench, 0, GFP_KERNEL | __GFP_NORETRY), BLOCK_NONE);
+	assert_int_equal(busy.waits, 3);
+	assert_int_equal(bench.buddy->nodes[0].kswapd_failures, MAX_RECLAIM_RETRIES);
+	bench_end(&bench);
+}
+
 /* Would catch: kswapd woken where its node is balanced, or running where it is switched off. */
 static void a_balanced_node_lets_kswapd_sleep(void **state)
 {
@@ -850,6 +1013,9 @@ int main(void)
 	        cmocka_unit_test(kswapds_steps_are_its_own),
 	        cmocka_unit_test(a_cpu_folds_its_statistics_once_a_second),
 	        cmocka_unit_test(kswapd_lowers_the_boost_until_it_is_hopeless),
+	        cmocka_unit_test(reclaim_without_progress_is_held_up),
+	        cmocka_unit_test(kswapd_goes_on_where_it_slept),
+	        cmocka_unit_test(requests_wait_for_kswapd_at_the_end),
 	        cmocka_unit_test(a_balanced_node_lets_kswapd_sleep),
 	        cmocka_unit_test(kswapd_clears_skip_marks),
 	        cmocka_unit_test(nodes_are_tried_by_distance_and_load),

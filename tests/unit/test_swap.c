@@ -10,10 +10,11 @@
 static uint32_t dropped[64];
 static unsigned dropped_count;
 
-static void note_drop(void *context, uint32_t frame)
+static bool note_drop(void *context, uint32_t frame)
 {
 	(void)context;
 	dropped[dropped_count++] = frame;
+	return true;
 }
 
 static void make(struct swap *swap, uint32_t slots, unsigned cpus)

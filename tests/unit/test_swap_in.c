@@ -25,8 +25,10 @@ static struct lru_rig *swapped_out(void)
 		rig->entries[page].accessed = false;
 	}
 	page_lru_drain(rig->lru, 0);
-	for (unsigned pass = 0; rig->mapped && pass < 8; pass++)
+	for (unsigned pass = 0; (rig->mapped || rig->lru->swap.cached) && pass < 8; pass++) {
 		rig->lru->reclaimer.shrink(rig->lru, &request);
+		page_lru_wait_until(rig->lru, 0, rig->lru->swap_device.last_done_ns);
+	}
 	assert_int_equal(rig->swapped, PAGES);
 	assert_int_equal(rig->lru->swap.cached, 0);
 	return rig;
