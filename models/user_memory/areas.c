@@ -348,11 +348,6 @@ static bool split_area(struct mm *mm, struct space *space, struct area *area, ui
 
 /* ---- mmap, brk, munmap ---- */
 
-static bool range_is_user(const struct mm *mm, uint64_t start, uint64_t pages)
-{
-	return start % PAGE_SIZE == 0 && pages > 0 && start < mm->user_end && pages <= (mm->user_end - start) >> PAGE_SHIFT;
-}
-
 /* do_brk_flags(): the heap grows where it ends. */
 static bool grow_heap(struct mm *mm, struct space *space, const struct user_area_request *request, unsigned cpu)
 {
@@ -371,22 +366,15 @@ static bool grow_heap(struct mm *mm, struct space *space, const struct user_area
 	return true;
 }
 
-/* __vm_enough_memory(), OVERCOMMIT_GUESS: one area may not promise more than there is, and swap. */
-static bool is_too_much(const struct mm *mm, const struct user_area_request *request)
-{
-	bool accounted = request->kind == USER_SHARED || (request->rights & USER_WRITE && request->kind != USER_FILE_SHARED);
-	return accounted && request->pages > mm->pages->managed_pages + mm->port.watcher.swap_pages;
-}
-
 enum user_result areas_map(struct mm *mm, struct space *space, const struct user_area_request *request, unsigned cpu)
 {
 	uint64_t end = request->start + (request->pages << PAGE_SHIFT);
-	if (!range_is_user(mm, request->start, request->pages))
+	if (!user_range_is_valid(mm->user_end, request->start, request->pages))
 		return USER_BAD_RANGE;
 	uint32_t index = area_index(space, request->start);
 	if (index < space->areas_count && space->areas[index]->start < end)
 		return USER_BAD_RANGE;
-	if (is_too_much(mm, request))
+	if (user_area_is_too_much(request, mm->pages->managed_pages + mm->port.watcher.swap_pages))
 		return USER_NO_MEMORY;
 	lock_space(mm, space, true);
 	step_spend(mm->steps, mm->cost.mmap);
@@ -472,7 +460,7 @@ static bool split_edges(struct mm *mm, struct space *space, uint64_t start, uint
 
 enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu)
 {
-	if (end <= start || !range_is_user(mm, start, (end - start) >> PAGE_SHIFT))
+	if (end <= start || !user_range_is_valid(mm->user_end, start, (end - start) >> PAGE_SHIFT))
 		return USER_BAD_RANGE;
 	lock_space(mm, space, true);
 	step_spend(mm->steps, mm->cost.munmap);
@@ -549,7 +537,7 @@ static void forget_pages(struct mm *mm, struct space *space, uint64_t start, uin
 enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t end, enum user_advice advice,
                               unsigned cpu)
 {
-	if (end <= start || !range_is_user(mm, start, (end - start) >> PAGE_SHIFT))
+	if (end <= start || !user_range_is_valid(mm->user_end, start, (end - start) >> PAGE_SHIFT))
 		return USER_BAD_RANGE;
 	bool write = advice != USER_DONTNEED;
 	enum user_result result = USER_OK;

@@ -338,7 +338,8 @@ static pfn file_page(struct fault *fault, uint64_t index, bool *again)
 	enum file_advice reading = fault->area->reading;
 	unsigned cpu = fault->cpu;
 	*again = false;
-	pfn frame = files->find ? files->find(files->context, file, index, reading, cpu, again) : mm_kept_find(mm, file, index);
+	pfn frame = files->find ? files->find(files->context, file, index, reading, cpu, again)
+	                        : page_store_find(&mm->kept, file, index);
 	if (frame.nr != UINT32_MAX)
 		return frame;
 	frame = files->read ? files->read(files->context, file, index, reading, cpu, again) : mm_kept_read(mm, file, index, cpu);
@@ -643,12 +644,6 @@ static enum user_result write_protected(struct fault *fault)
 
 /* ---- the fault ---- */
 
-static bool may(const struct area *area, enum access_kind kind)
-{
-	unsigned needed = kind == ACCESS_STORE ? USER_WRITE : kind == ACCESS_CODE ? USER_EXECUTE : USER_READ;
-	return area->rights & needed;
-}
-
 static enum user_result handle_entry(struct fault *fault)
 {
 	fault->word = entry_word(&fault->entry);
@@ -696,11 +691,11 @@ static enum user_result page_fault(struct mm *mm, struct space *space, struct ar
 	step_run(mm->steps, CODE_FAULT, mm->cost.fault_entry + mm->cost.fault);
 	look_up_area(&fault);
 	enum user_result result = USER_NO_AREA;
-	if (area && may(area, kind))
+	if (area && user_rights_allow(area->rights, kind))
 		result = handle(&fault);
 	else
 		mm->counters.faults_wrong++;
-	if (area && !may(area, kind))
+	if (area && !user_rights_allow(area->rights, kind))
 		result = USER_NO_RIGHT;
 	unlock_space(mm, space, false);
 	return result;

@@ -12,6 +12,8 @@
 #define MODELS_USER_MEMORY_MM_H
 
 #include "models/settings.h"
+#include "models/user_memory/page_store.h"
+#include "models/user_memory/rules.h"
 #include "sim/metric.h"
 #include "sim/port/user_memory.h"
 
@@ -27,9 +29,6 @@
 
 /* MODEL: the zero page is frame 0, which no allocator hands out; the kernel's lies in its image. */
 #define ZERO_FRAME 0u
-
-/* What one access of a touch reads or writes. */
-#define ACCESS_BYTES 8u
 
 #define FRAMES_OF_HUGE 512u
 #define HUGE_BYTES (1ull << 21)
@@ -247,11 +246,6 @@ struct khugepaged {
 	vaddr lock; /* khugepaged_mm_lock, and the list's head */
 };
 
-struct file_page {
-	uint64_t key; /* file << 40 | index, plus 1 */
-	uint32_t frame;
-};
-
 struct mm {
 	struct user_memory port;
 	struct page_allocator *pages;
@@ -299,8 +293,7 @@ struct mm {
 		uint8_t cpus[CPUS_MAX]; /* that may hold translations of what was unmapped, a byte each */
 		bool required, writable;
 	} unmapped;             /* struct tlbflush_unmap_batch: flushes that were put off */
-	struct file_page *kept; /* the model's own pages of files, where nobody keeps them */
-	size_t kept_room;
+	struct page_store kept; /* the model's own pages of files, where nobody keeps them */
 	struct mm_counters counters;
 };
 
@@ -334,10 +327,8 @@ static inline vaddr page_field(const struct mm *mm, pfn frame, uint32_t offset)
 	return vaddr_of(layout_struct_page(mm->layout, frame).addr + offset);
 }
 
-/* The model's own page cache, which never lets go of a page before the end, and reads in no time. */
-pfn mm_kept_find(const struct mm *mm, uint32_t file, uint64_t index);
+/* The model's own page cache never lets go of a page before the end, and reads in no time. */
 pfn mm_kept_read(struct mm *mm, uint32_t file, uint64_t index, unsigned cpu);
-bool mm_kept_moved(struct mm *mm, pfn from, pfn to);
 
 /* mmap_lock. MODEL: nobody ever waits for it: a process's ops come one after the other. */
 void lock_space(struct mm *mm, struct space *space, bool write);

@@ -69,7 +69,7 @@ static void move_entry(struct rmap *rmap, struct space *space, const struct entr
 bool rmap_moved(struct mm *mm, pfn from, pfn to)
 {
 	struct mapped_page *page = &mm->page[from.nr];
-	bool kept = mm_kept_moved(mm, from, to);
+	bool kept = page_store_moved(&mm->kept, from, to);
 	if (page->kind == MAPPED_NOT)
 		return kept;
 	SIM_ASSERT(!page->head && !page->tail && mm->page[to.nr].kind == MAPPED_NOT);
