@@ -195,7 +195,7 @@ struct cost_settings {
 	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
 	uint32_t vmstat_item;
 	uint32_t fault_entry, fault, fault_anonymous, fault_file, fault_around_page, fault_copy, copy_page, unmap_entry, mmap,
-	        munmap, madvise, tlb_flush;
+	        munmap, madvise, mprotect, protect_entry, tlb_flush;
 	uint32_t collapse_range, collapse_entry, collapse;
 	uint32_t fork, fork_area, fork_entry, exec, exit, context_switch, user_access;
 	uint32_t slob_alloc, slob_page, slob_block, slob_new_page, slob_whole_page, slob_free, slob_free_block, slob_free_page;

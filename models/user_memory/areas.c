@@ -562,6 +562,100 @@ enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start
 	return result;
 }
 
+/* ---- mprotect ---- */
+
+struct protecting {
+	struct mm *mm;
+	const struct area *area;
+	struct table *locked; /* whose ptl is held */
+};
+
+/*
+ * What an entry says with the area's rights. Private pages are write-protected first; then can_change_pte_writable() gives the
+ * right back where a write would find nothing to do: what is dirty, and private to nobody else or of the file. Without any right
+ * the processor finds a page of the kernel's own. MODEL: a kernel clears the present bit then (_PAGE_PROTNONE).
+ */
+static uint64_t protected_word(const struct protecting *protecting, const struct entry *entry)
+{
+	const struct mm *mm = protecting->mm;
+	const struct area *area = protecting->area;
+	uint64_t old = entry_word(entry), word = old & ~(WORD_WRITE | WORD_USER | WORD_EXECUTE);
+	const struct mapped_page *page = &mm->page[(word & WORD_FRAME) >> PAGE_SHIFT];
+	if (area->rights)
+		word |= WORD_USER;
+	if (area->rights & USER_EXECUTE)
+		word |= WORD_EXECUTE;
+	if (!(area->rights & USER_WRITE) || entry->level > 0 || word & WORD_SPECIAL)
+		return word;
+	bool alone = page->kind == MAPPED_ANONYMOUS && page->exclusive;
+	bool writable = area->kind == USER_SHARED || (word & WORD_DIRTY && (user_area_is_shared(area->kind) || alone));
+	return writable ? word | WORD_WRITE : word;
+}
+
+/* change_pte_range(), change_huge_pmd() */
+static void protect_one(void *context, const struct entry *entry, uint64_t linear)
+{
+	struct protecting *protecting = context;
+	struct mm *mm = protecting->mm;
+	uint64_t old = entry_word(entry);
+	if (!(old & WORD_PRESENT))
+		return;
+	if (protecting->locked != entry->table) {
+		if (protecting->locked)
+			entry_unlock(mm, &(struct entry){.table = protecting->locked});
+		entry_lock(mm, entry);
+		protecting->locked = entry->table;
+	}
+	uint64_t word = protected_word(protecting, entry);
+	step_spend(mm->steps, mm->cost.protect_entry);
+	entry_read(mm, entry);
+	entry_write(mm, entry, word);
+	/* pte_needs_flush() */
+	if ((old ^ word) & WORD_RIGHTS)
+		gather_range(mm, linear, entry->level > 0 ? HUGE_BYTES : PAGE_SIZE);
+}
+
+/* mprotect_fixup() */
+static bool protect_area(struct mm *mm, struct space *space, struct area *area, uint64_t start, uint64_t end, unsigned rights,
+                         unsigned cpu)
+{
+	if (area->rights == rights)
+		return true;
+	if (!split_edges(mm, space, start, end, cpu))
+		return false;
+	area = area_at(space, start);
+	area->rights = rights;
+	write_field(mm, &area->object, VMA_FLAGS);
+	struct protecting protecting = {.mm = mm, .area = area};
+	tables_visit(mm, space, start, end, protect_one, &protecting);
+	if (protecting.locked)
+		entry_unlock(mm, &(struct entry){.table = protecting.locked});
+	return true;
+}
+
+/* do_mprotect_pkey(). One flush, behind all areas. */
+enum user_result areas_protect(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned rights, unsigned cpu)
+{
+	if (end <= start || !user_range_is_valid(mm->user_end, start, (end - start) >> PAGE_SHIFT))
+		return USER_BAD_RANGE;
+	enum user_result result = USER_OK;
+	lock_space(mm, space, true);
+	step_spend(mm->steps, mm->cost.mprotect);
+	gather_begin(mm);
+	while (start < end && result == USER_OK) {
+		struct area *area = area_at(space, start);
+		uint64_t to = area && area->end < end ? area->end : end;
+		if (!area)
+			result = USER_HOLE;
+		else if (!protect_area(mm, space, area, start, to, rights, cpu))
+			result = USER_NO_MEMORY;
+		start = to;
+	}
+	gather_end(mm, space, false, false, cpu);
+	unlock_space(mm, space, true);
+	return result;
+}
+
 void areas_release(struct mm *mm, struct space *space, unsigned cpu)
 {
 	for (uint32_t i = 0; i < space->areas_count; i++)

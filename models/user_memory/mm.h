@@ -385,7 +385,7 @@ static inline uint64_t entry_word(const struct entry *entry)
 static inline bool entry_allows(const struct entry *entry, enum access_kind kind)
 {
 	uint64_t word = entry_word(entry);
-	if (!(word & WORD_PRESENT) || (kind == ACCESS_STORE && !(word & WORD_WRITE)))
+	if (!(word & WORD_PRESENT) || !(word & WORD_USER) || (kind == ACCESS_STORE && !(word & WORD_WRITE)))
 		return false;
 	return kind != ACCESS_CODE || word & WORD_EXECUTE;
 }
@@ -419,6 +419,7 @@ enum user_result areas_map(struct mm *mm, struct space *space, const struct user
 enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu);
 enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t end, enum user_advice advice,
                               unsigned cpu);
+enum user_result areas_protect(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned rights, unsigned cpu);
 /* vm_area_dup() and anon_vma_fork(); NULL: no memory. */
 struct area *area_fork(struct mm *mm, struct space *space, const struct area *from, unsigned cpu);
 void area_free(struct mm *mm, struct area *area, unsigned cpu);
