@@ -52,7 +52,7 @@ static const char *const architecture_names[] = {
 static const char *const mobility_grouping_names[] = {
         [MOBILITY_GROUPING_AUTO] = "auto", [MOBILITY_GROUPING_ON] = "on", [MOBILITY_GROUPING_OFF] = "off", NULL};
 static const char *const watch_owner_names[] = {[WATCH_OWNER_CACHE] = "cache", [WATCH_OWNER_CALL_SITE] = "call_site", NULL};
-static const char *const thp_names[] = {[THP_NEVER] = "never", [THP_ALWAYS] = "always", NULL};
+static const char *const thp_names[] = {[THP_NEVER] = "never", [THP_ALWAYS] = "always", [THP_MADVISE] = "madvise", NULL};
 static const char *const pace_names[] = {[PACE_RECORDED] = "recorded", [PACE_ASAP] = "asap", NULL};
 static const char *const cache_rule_names[] = {[CACHE_RULE_DEMAND] = "demand", [CACHE_RULE_WRITEBACK] = "writeback", NULL};
 static const char *const line_crossing_names[] = {[CROSSING_EACH_LINE] = "each_line", [CROSSING_ONE_ACCESS] = "one_access", NULL};
@@ -1157,8 +1157,8 @@ static const struct setting table[] = {
          .type = SETTING_ENUM,
          .default_text = "never",
          .names = thp_names,
-         .help = "Pages of 2 MiB at a process's faults: in every area that has room for one, or none "
-                 "(/sys/kernel/mm/transparent_hugepage/enabled)",
+         .help = "Pages of 2 MiB at a process's faults: in every area that has room for one, in those that ask for them "
+                 "(MADV_HUGEPAGE), or none (/sys/kernel/mm/transparent_hugepage/enabled)",
          .source = "a choice: the small pages of most recordings",
          AT(kernel.thp)},
         {.key = "kernel.khugepaged.pages_to_scan",
@@ -2233,6 +2233,15 @@ static const struct setting table[] = {
          .help = "Processes: more for an area that goes and had pages of its own (unlink_anon_vmas)",
          .source = TRACED,
          AT(cost.unlink_anon_vma)},
+        {.key = "cost.madvise",
+         .type = SETTING_COUNT,
+         .unit = "instructions",
+         .default_text = "1986",
+         .min = 0,
+         .max = 1000000,
+         .help = "Processes: madvise() (do_madvise, madvise_walk_vmas), without each page",
+         .source = TRACED,
+         AT(cost.madvise)},
         {.key = "cost.tlb_flush",
          .type = SETTING_COUNT,
          .unit = "instructions",

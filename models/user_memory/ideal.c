@@ -201,6 +201,34 @@ static enum user_result ideal_unmap(struct user_memory *users, process_id proces
 	return USER_OK;
 }
 
+/* Whether areas lie side by side over all pages of a range. */
+static bool is_whole(const struct area_set *areas, uint64_t first, uint64_t end)
+{
+	while (first < end) {
+		const struct area *area = area_set_find(areas, first);
+		if (!area)
+			return false;
+		first = area->end;
+	}
+	return true;
+}
+
+/* Pages of one size, and files read as they are asked for: but for DONTNEED, advice changes nothing. */
+static enum user_result ideal_advise(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
+                                     enum user_advice advice, unsigned cpu)
+{
+	struct spaces *spaces = &ideal_of(users)->spaces;
+	if (!space_of(users, process))
+		return USER_NO_PROCESS;
+	if (!user_range_is_valid(spaces->user_end, start, pages))
+		return USER_BAD_RANGE;
+	uint64_t first = start >> PAGE_SHIFT;
+	struct space *space = enter_space(users, process, cpu);
+	if (advice == USER_DONTNEED)
+		space_forget(spaces, space, first, first + pages, cpu);
+	return is_whole(&space->areas, first, first + pages) ? USER_OK : USER_HOLE;
+}
+
 /* The accesses of a touch that begin in the page of an address, from there on. */
 static void make_accesses(struct ideal *ideal, const struct user_touch *run, uint64_t at, pfn frame)
 {
@@ -388,6 +416,7 @@ const struct user_memory_ops user_memory_ideal_ops = {
         .exit = ideal_exit,
         .map = ideal_map,
         .unmap = ideal_unmap,
+        .advise = ideal_advise,
         .touch = ideal_touch,
         .run = ideal_run,
         .switch_to = ideal_switch,

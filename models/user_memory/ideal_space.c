@@ -160,6 +160,12 @@ void space_unmap(struct spaces *spaces, struct space *space, uint64_t first, uin
 	area_set_cut(&space->areas, first, end, area_gone, &place);
 }
 
+void space_forget(struct spaces *spaces, struct space *space, uint64_t first, uint64_t end, unsigned cpu)
+{
+	struct place place = {.spaces = spaces, .space = space, .cpu = cpu};
+	page_tree_visit(&space->pages, first, end, drop_visited, &place);
+}
+
 /* ---- touches ---- */
 
 /* A new private page in place of what is there, which what made room for it may have changed. */
@@ -187,8 +193,9 @@ static pfn shown_frame(const struct place *place)
 	uint64_t index = place->area->first_page + (place->number - place->area->first);
 	pfn frame;
 	if (!is_shared && files->find) {
-		frame = files->find(files->context, number, index, place->cpu, &again);
-		return frame.nr != UINT32_MAX ? frame : files->read(files->context, number, index, place->cpu, &again);
+		frame = files->find(files->context, number, index, FILE_NORMAL, place->cpu, &again);
+		return frame.nr != UINT32_MAX ? frame
+		                              : files->read(files->context, number, index, FILE_NORMAL, place->cpu, &again);
 	}
 	struct page_store *store = is_shared ? &spaces->shared : &spaces->own_files;
 	frame = page_store_find(store, number, index);

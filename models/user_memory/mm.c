@@ -202,6 +202,19 @@ static enum user_result port_unmap(struct user_memory *users, process_id process
 	return areas_unmap(mm, at->space, start, start + (pages << PAGE_SHIFT), cpu);
 }
 
+static enum user_result port_advise(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
+                                    enum user_advice advice, unsigned cpu)
+{
+	struct mm *mm = mm_of(users);
+	struct process *at = process_of(mm, process);
+	if (!at)
+		return USER_NO_PROCESS;
+	if (start >= mm->user_end || pages > (mm->user_end - start) >> PAGE_SHIFT)
+		return USER_BAD_RANGE;
+	switch_to_process(mm, process, cpu);
+	return areas_advise(mm, at->space, start, start + (pages << PAGE_SHIFT), advice, cpu);
+}
+
 /* The accesses of a touch that begin in the page of an address, from there on. */
 static void make_accesses(struct mm *mm, const struct user_touch *touch, uint64_t at)
 {
@@ -404,6 +417,7 @@ const struct user_memory_ops user_memory_mm_ops = {
         .exit = port_exit,
         .map = port_map,
         .unmap = port_unmap,
+        .advise = port_advise,
         .touch = port_touch,
         .run = port_run,
         .switch_to = port_switch,
@@ -485,8 +499,9 @@ struct user_memory *user_memory_mm_create(const struct user_memory_wiring *wirin
 	mm->around_pages = 1;
 	while (2ull * mm->around_pages * PAGE_SIZE <= settings->kernel.fault_around_bytes)
 		mm->around_pages *= 2;
+	mm->huge_if_advised = settings->kernel.thp == THP_MADVISE;
 	mm->huge_pages =
-	        settings->kernel.thp == THP_ALWAYS && settings->kernel.transparent_hugepage && huge_level(mm) < mm->mode->levels;
+	        settings->kernel.thp != THP_NEVER && settings->kernel.transparent_hugepage && huge_level(mm) < mm->mode->levels;
 	khugepaged_init(mm, &settings->kernel.khugepaged);
 	page_store_init(&mm->kept, mm->pages);
 	mm->page = lazy_alloc(mm->end_pfn, sizeof *mm->page);

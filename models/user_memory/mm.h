@@ -179,6 +179,8 @@ struct area {
 	uint64_t first_page; /* of the file or the shared pages at `start` */
 	struct shared *shared;
 	struct object object;
+	bool wants_huge, refuses_huge; /* VM_HUGEPAGE, VM_NOHUGEPAGE */
+	enum file_advice reading;      /* VM_SEQ_READ, VM_RAND_READ */
 	struct swap_read_ahead read_ahead;
 	struct anon_vma *anon_vma;
 	struct chain *chains; /* owned; the oldest first */
@@ -256,6 +258,7 @@ struct mm {
 	struct paging_controls controls;
 	unsigned cpus;
 	bool pcid, huge_pages;
+	bool huge_if_advised;  /* kernel.thp madvise: in areas that want them alone */
 	uint32_t around_pages; /* fault_around_bytes: a power of two */
 	struct cost_settings cost;
 	cache_id cache[OBJECT_KINDS];
@@ -414,6 +417,8 @@ struct area *area_at(const struct space *space, uint64_t linear);
 uint32_t area_index(const struct space *space, uint64_t linear);
 enum user_result areas_map(struct mm *mm, struct space *space, const struct user_area_request *request, unsigned cpu);
 enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu);
+enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t end, enum user_advice advice,
+                              unsigned cpu);
 /* vm_area_dup() and anon_vma_fork(); NULL: no memory. */
 struct area *area_fork(struct mm *mm, struct space *space, const struct area *from, unsigned cpu);
 void area_free(struct mm *mm, struct area *area, unsigned cpu);
@@ -493,8 +498,8 @@ void huge_withdraw(struct mm *mm, struct space *space, struct table *table, unsi
 /* __split_huge_pmd(): 512 entries in place of one. */
 void huge_split(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu);
 
-/* transhuge_vma_suitable(): the aligned 2 MiB around the address lie in the area, which is anonymous. */
-bool huge_is_suitable(const struct area *area, uint64_t linear);
+/* hugepage_vma_check(), transhuge_vma_suitable(): the area may have huge pages, and the aligned 2 MiB around the address. */
+bool huge_is_suitable(const struct mm *mm, const struct area *area, uint64_t linear);
 /* A new frame of order 9 becomes the area's page for the range, under the entry, with a table for its parts in reserve. */
 void huge_map(struct mm *mm, struct space *space, const struct area *area, const struct entry *entry, pfn frame, uint64_t linear,
               unsigned cpu);

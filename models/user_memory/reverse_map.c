@@ -84,11 +84,15 @@ bool rmap_moved(struct mm *mm, pfn from, pfn to)
 
 static void look_at(struct rmap *rmap, struct space *space, const struct entry *entry, uint64_t linear)
 {
+	const struct area *area = area_at(space, linear);
 	entry_read(rmap->mm, entry);
 	if (!(entry_word(entry) & WORD_ACCESSED))
 		return;
-	rmap->count++;
-	rmap->executable |= (area_at(space, linear)->rights & USER_EXECUTE) != 0;
+	/* Whoever reads on and on does not come back. */
+	if (area->reading != FILE_SEQUENTIAL) {
+		rmap->count++;
+		rmap->executable |= (area->rights & USER_EXECUTE) != 0;
+	}
 	entry_write(rmap->mm, entry, entry_word(entry) & ~WORD_ACCESSED);
 }
 

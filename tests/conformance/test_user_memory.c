@@ -271,6 +271,44 @@ static void frames_may_move(void **state)
 #define HISTORY_PROCESSES 12
 #define HISTORY_PAGES 1200u
 
+/*
+ * madvise(MADV_DONTNEED) forgets private pages, of which the next touch is a new one, and keeps areas and shared contents; a hole
+ * in the range is told, and the rest forgotten. Would catch: pages kept, areas that go, shared memory that is lost.
+ */
+static void forgotten_pages_come_back(void **state)
+{
+	(void)state;
+	FOR_EACH_MODEL(model)
+	{
+		struct bench bench;
+		begin(&bench, model, "x86_4level", THP_NEVER, false);
+		process_id process = user_create(bench.users, 0);
+		assert_int_equal(map(&bench, process, BASE, 10, USER_ANONYMOUS), USER_OK);
+		assert_int_equal(map(&bench, process, BASE + 20 * PAGE_SIZE, 10, USER_SHARED), USER_OK);
+		uint64_t before = view(&bench, process).anonymous;
+		for (unsigned page = 0; page < 30; page++)
+			if (page < 10 || page >= 20)
+				assert_int_equal(touch(&bench, process, BASE + page * PAGE_SIZE, ACCESS_STORE, 0), USER_OK);
+		uint64_t held = bench.users->ops->pages_held(bench.users);
+		assert_int_equal(user_advise(bench.users, process, BASE + 2 * PAGE_SIZE, 5, USER_DONTNEED, 0), USER_OK);
+		assert_int_equal(view(&bench, process).anonymous, before + 5);
+		assert_int_equal(bench.users->ops->pages_held(bench.users), held - 5);
+		assert_int_equal(user_advise(bench.users, process, BASE, 30, USER_DONTNEED, 0), USER_HOLE);
+		assert_int_equal(view(&bench, process).anonymous, before);
+		assert_int_equal(view(&bench, process).shared, 0);
+		assert_int_equal(view(&bench, process).area_pages, 20 + USER_STACK_BYTES / PAGE_SIZE);
+		assert_int_equal(bench.users->ops->pages_held(bench.users), held - 10);
+		for (unsigned page = 20; page < 30; page++)
+			assert_int_equal(touch(&bench, process, BASE + page * PAGE_SIZE, ACCESS_LOAD, 0), USER_OK);
+		assert_int_equal(bench.users->ops->pages_held(bench.users), held - 10);
+		assert_int_equal(user_advise(bench.users, process, BASE + 10 * PAGE_SIZE, 10, USER_HUGEPAGE, 0), USER_HOLE);
+		assert_int_equal(user_advise(bench.users, process, BASE + 1, 1, USER_DONTNEED, 0), USER_BAD_RANGE);
+		assert_int_equal(user_advise(bench.users, (process_id){99}, BASE, 1, USER_DONTNEED, 0), USER_NO_PROCESS);
+		user_memory_check(bench.users);
+		end(&bench);
+	}
+}
+
 /* What the plain array knows: the areas are all of one size, at BASE + area * HISTORY_PAGES pages. */
 struct plain {
 	bool live;
@@ -465,6 +503,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(nothing_is_left),
 	        cmocka_unit_test(wrong_use_is_told),
+	        cmocka_unit_test(forgotten_pages_come_back),
 	        cmocka_unit_test(fork_shares_what_it_should),
 	        cmocka_unit_test(frames_may_move),
 	        cmocka_unit_test(any_history_keeps_the_laws),

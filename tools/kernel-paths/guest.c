@@ -214,6 +214,11 @@ static void areas(void)
 			munmap(at, sizes[i] * PAGE);
 			end();
 		}
+	map(at, 16, READ_WRITE, PRIVATE, -1);
+	begin("advised");
+	for (unsigned times = 0; times < 50; times++)
+		madvise(at, 16 * PAGE, MADV_DONTNEED);
+	end();
 	sbrk(64 * PAGE);
 	begin("brk");
 	for (unsigned times = 0; times < 50; times++)
