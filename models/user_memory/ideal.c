@@ -274,7 +274,6 @@ static size_t ideal_run(struct user_memory *users, process_id process, const str
 	run->result = space ? USER_OK : USER_NO_PROCESS;
 	if (!space)
 		return 1;
-	steps_reserve(ideal->steps, (uint32_t)count * USER_ACCESS_STEPS);
 	while (made < count && run->result == USER_OK) {
 		const struct access *access = &accesses[made++];
 		enum access_kind kind = access->kind == ACCESS_MODIFY ? ACCESS_STORE : (enum access_kind)access->kind;
@@ -286,6 +285,7 @@ static size_t ideal_run(struct user_memory *users, process_id process, const str
 		if (run->result != USER_OK)
 			continue;
 		vaddr page = layout_page_address(ideal->layout, frame);
+		steps_reserve(ideal->steps, USER_ACCESS_STEPS); /* the page allocator took some */
 		if (layout_region(ideal->layout, page.addr) == REGION_DIRECT_MAP)
 			user_access_steps(ideal->steps, run, access, vaddr_of(page.addr + access->address % PAGE_SIZE));
 	}

@@ -284,6 +284,7 @@ static size_t port_run(struct user_memory *users, process_id process, const stru
 		struct entry entry;
 		if (kind != ACCESS_PREFETCH && !finds_page(mm, at->space, access, kind, &entry)) {
 			slow_access(mm, at->space, access, kind, run, cpu);
+			steps_reserve(mm->steps, (uint32_t)(count - made) * USER_ACCESS_STEPS);
 			continue;
 		}
 		if (kind != ACCESS_PREFETCH) {

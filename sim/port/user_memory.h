@@ -437,6 +437,7 @@ static inline void user_access_steps(struct steps *steps, const struct user_run 
 	uint32_t before = access->kind == ACCESS_CODE ? 0 : run->instructions;
 	if (!steps->recording)
 		return;
+	SIM_ASSERT(steps->capacity - steps->count >= USER_ACCESS_STEPS);
 	if (before > UINT8_MAX) {
 		steps_put(steps, STEP_SPEND, 0, before, 0);
 		before = 0;

@@ -459,6 +459,35 @@ static void a_run_stops_at_a_fault(void **state)
 	}
 }
 
+/*
+ * A run whose every access takes a page, and as many steps as one may. Catches: room for the accesses' steps, which those of the
+ * page allocator take in part.
+ */
+static void a_run_of_first_touches_has_room(void **state)
+{
+	enum { PAGES = 1365 }; /* three steps each: what the doubling of their array just holds */
+	(void)state;
+	FOR_EACH_MODEL(model)
+	{
+		struct bench bench;
+		struct access at[PAGES];
+		struct user_run run = {.instructions = UINT8_MAX + 1};
+		begin(&bench, model, "x86_4level", THP_NEVER, true);
+		process_id process = user_create(bench.users, 0);
+		assert_int_equal(map(&bench, process, BASE, PAGES, USER_ANONYMOUS), USER_OK);
+		for (unsigned page = 0; page < PAGES; page++)
+			at[page] = access_of(ACCESS_MODIFY, BASE + page * PAGE_SIZE);
+		steps_clear(&bench.steps);
+		for (size_t made = 0; made < PAGES;) {
+			run.faulted = false;
+			made += user_run(bench.users, process, at + made, PAGES - made, &run, 0);
+			assert_int_equal(run.result, USER_OK);
+		}
+		assert_int_equal(view(&bench, process).anonymous, 1 + PAGES);
+		end(&bench);
+	}
+}
+
 /* The frames that a small history takes beside kernel stacks: parent and child, pages written, read, copied and given back. */
 static uint64_t frames_of_history(const struct user_memory_model *model)
 {
@@ -508,6 +537,7 @@ int main(void)
 	        cmocka_unit_test(frames_may_move),
 	        cmocka_unit_test(any_history_keeps_the_laws),
 	        cmocka_unit_test(a_run_stops_at_a_fault),
+	        cmocka_unit_test(a_run_of_first_touches_has_room),
 	        cmocka_unit_test(ideal_takes_contents_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
