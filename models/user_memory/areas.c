@@ -202,6 +202,8 @@ static void unchain(struct mm *mm, struct area *area, unsigned cpu)
 {
 	if (area->anon_vma)
 		area->anon_vma->num_active_vmas--;
+	if (area->chains_count > 0)
+		step_spend(mm->steps, mm->cost.unlink_anon_vma);
 	/* From the newest to the oldest, the root last. */
 	while (area->chains_count > 0) {
 		struct chain *chain = &area->chains[--area->chains_count];
@@ -258,6 +260,7 @@ static bool fork_chains(struct mm *mm, struct area *area, const struct area *fro
 {
 	if (!from->anon_vma)
 		return true;
+	step_spend(mm->steps, mm->cost.fork_anon_vma);
 	if (!clone_chains(mm, area, from, true, cpu))
 		return false;
 	if (area->anon_vma)
@@ -489,8 +492,10 @@ enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start,
 
 void areas_release(struct mm *mm, struct space *space, unsigned cpu)
 {
-	for (uint32_t i = 0; i < space->areas_count; i++)
+	for (uint32_t i = 0; i < space->areas_count; i++) {
+		step_spend(mm->steps, mm->cost.exit_area);
 		area_free(mm, space->areas[i], cpu);
+	}
 	space->areas_count = 0;
 	while (space->nodes_count > 0)
 		mm_free_object(mm, OBJECT_NODE, &space->nodes[--space->nodes_count], cpu);
