@@ -214,6 +214,16 @@ static void areas(void)
 			munmap(at, sizes[i] * PAGE);
 			end();
 		}
+	for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		map(at, sizes[i], READ_WRITE, PRIVATE, -1);
+		write_pages(at, sizes[i]);
+		snprintf(name, sizeof name, "protected %lu", sizes[i]);
+		begin(name);
+		for (unsigned times = 0; times < 10; times++)
+			mprotect(at, sizes[i] * PAGE, times % 2 ? READ_WRITE : PROT_READ);
+		end();
+		munmap(at, sizes[i] * PAGE);
+	}
 	map(at, 16, READ_WRITE, PRIVATE, -1);
 	begin("advised");
 	for (unsigned times = 0; times < 50; times++)
