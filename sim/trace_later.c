@@ -64,13 +64,23 @@ static bool names_own_space(const struct attribution_event *event)
 
 static bool is_end(const struct attribution_event *event)
 {
-	return event->kind == TEXT_SCHED_SWITCH && event->process.gone;
+	return event->process.gone && (event->kind == TEXT_SCHED_SWITCH || event->kind == TEXT_PROCESS_EXIT);
+}
+
+static bool is_exec(const struct attribution_event *event)
+{
+	return event->kind == TEXT_PROCESS_EXEC;
+}
+
+static bool is_fate(const struct attribution_event *event)
+{
+	return names_space(event) || is_exec(event) || is_end(event);
 }
 
 /* The thread of whose fate it tells. */
 static uint32_t task_of_fate(const struct attribution_event *event)
 {
-	return is_end(event) ? event->process.prev_task : event->task;
+	return is_end(event) || is_exec(event) ? event->process.prev_task : event->task;
 }
 
 void later_events_push(struct later_events *later, const struct attribution_event *event)
@@ -78,9 +88,11 @@ void later_events_push(struct later_events *later, const struct attribution_even
 	SIM_ASSERT(later->count < later->room);
 	uint32_t place = (later->first + later->count++) % later->room;
 	later->events[place] = *event;
+	later->forks_told = later->forks_told || event->kind == TEXT_NEW_TASK;
+	later->execs_told = later->execs_told || is_exec(event);
 	if (names_own_space(event))
 		append(&later->own, later->next_own, event->process.mm, place);
-	if (names_space(event) || is_end(event))
+	if (is_fate(event))
 		append(&later->fates, later->next_fate, task_of_fate(event), place);
 }
 
@@ -93,7 +105,7 @@ struct attribution_event later_events_pop(struct later_events *later)
 	later->count--;
 	if (names_own_space(&event))
 		remove_first(&later->own, later->next_own, event.process.mm, place);
-	if (names_space(&event) || is_end(&event))
+	if (is_fate(&event))
 		remove_first(&later->fates, later->next_fate, task_of_fate(&event), place);
 	return event;
 }
@@ -104,14 +116,14 @@ uint32_t later_owner(const struct later_events *later, uint32_t mm)
 	return chain ? later->events[chain->first].task : 0;
 }
 
-/* The first event of the chain that names the thread's own space; NULL: there is none, or the thread ends before. */
+/* The first event of the chain that names the thread's own space; NULL: there is none, or an exec or the thread's end before. */
 static const struct attribution_event *first_own(const struct later_events *later, const struct later_chain *chain)
 {
 	for (uint32_t place = chain->first;; place = later->next_fate[place]) {
 		const struct attribution_event *event = &later->events[place];
 		if (names_own_space(event))
 			return event;
-		if (is_end(event) || place == chain->last)
+		if (is_end(event) || is_exec(event) || place == chain->last)
 			return NULL;
 	}
 }
@@ -127,4 +139,18 @@ bool later_space(const struct later_events *later, uint32_t task, uint32_t *mm)
 	while (later->events[place].process.mm != *mm)
 		place = later->next_fate[place];
 	return &later->events[place] == own;
+}
+
+bool later_exec(const struct later_events *later, uint32_t task)
+{
+	const struct later_chain *chain = find_chain(&later->fates, task);
+	if (!chain)
+		return false;
+	for (uint32_t place = chain->first;; place = later->next_fate[place]) {
+		const struct attribution_event *event = &later->events[place];
+		if (is_exec(event) || is_end(event))
+			return is_exec(event);
+		if (place == chain->last)
+			return false;
+	}
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * trace_processes.h - what an import knows of processes, from page_fault_user, rss_stat and sched_switch (interface of
- * trace_processes.c and trace_user_pages.c; rules: docs/formats.md, "Processes").
+ * trace_processes.h - what an import knows of processes, from events of faults, counters, switches and lives (interface of
+ * trace_processes.c, trace_lives.c and trace_user_pages.c; rules: docs/formats.md, "Processes").
  *
  *   tasks    thread number -> the process it is, by its op's id, and its address space
  *   mms      number of an address space in rss_stat -> the address space, while a task lives in it
@@ -18,6 +18,7 @@
 #include "sim/trace_table.h"
 
 struct attribution;
+struct text_process;
 struct attribution_event;
 struct page_block;
 
@@ -30,6 +31,8 @@ struct user_task {
 	uint32_t space;
 	uint64_t fault_page; /* a fault that is not over yet: its page + 1, 0 = none */
 	bool fault_writes;
+	bool exec_made; /* the exec that is under way is an op already */
+	struct trace_space making; /* the space that it makes, as rss_stat tells it; samples 0: none */
 };
 
 struct user_page {
@@ -75,7 +78,7 @@ struct processes {
 
 void processes_init(struct processes *processes);
 void processes_release(struct processes *processes);
-/* One of the three events. */
+/* An event of processes. */
 void processes_event(struct attribution *self, const struct attribution_event *event);
 /* Another event; true: it is the page allocation of a fault or of a page table, and done with. */
 bool processes_take(struct attribution *self, const struct attribution_event *event);
@@ -84,6 +87,43 @@ void processes_page_gone(struct attribution *self, const struct attribution_even
 void processes_check(const struct attribution *self);
 /* What rss_stat told, for the file; owned by the caller. */
 struct trace_space *processes_spaces(const struct processes *processes);
+
+/*
+ * trace_processes.c, for trace_lives.c
+ */
+
+/* NULL: the thread is no process. */
+struct user_task *processes_task(const struct processes *processes, uint32_t number);
+/* The event's thread, which becomes a process if it is none. */
+struct user_task *processes_of(struct attribution *self, const struct attribution_event *event);
+/* NULL: no task lives in a space of that number. */
+struct mm_entry *processes_mm(const struct processes *processes, uint32_t mm);
+/* No task may live in another of that number. */
+void processes_bind_mm(struct processes *processes, uint32_t space, uint32_t mm);
+/* The event's thread makes a process or a thread of that number, which is none yet. */
+void processes_fork(struct attribution *self, const struct attribution_event *event, uint32_t number);
+void processes_thread(struct attribution *self, const struct attribution_event *event, uint32_t number);
+/* The task goes on in a new space, whose number is not known. */
+void processes_exec(struct attribution *self, const struct attribution_event *event, struct user_task *task);
+void processes_exit(struct attribution *self, const struct attribution_event *event, struct user_task *task);
+void processes_sample(struct trace_space *told, const struct text_process *process);
+
+/*
+ * trace_lives.c
+ */
+
+/* Whether task_newtask and sched_process_exec tell who forks and execs; else rss_stat must. */
+bool lives_told(const struct attribution *self);
+/* task_newtask, sched_process_exec or sched_process_exit. */
+void lives_event(struct attribution *self, const struct attribution_event *event);
+/* A space that nobody has is named by a task that has another; task may be NULL. */
+void lives_making(struct user_task *task, const struct text_process *told);
+/* Whether the thread makes a space for a program that is told of later. */
+bool lives_exec_under_way(const struct attribution *self, uint32_t number);
+/* The exec that is under way leaves the old space now. */
+void lives_exec(struct attribution *self, const struct attribution_event *event, struct user_task *task);
+/* A task names as its own a space that nobody has, and not the one that it was known to have. */
+void lives_other_space(struct attribution *self, const struct attribution_event *event, struct user_task *task);
 
 /*
  * trace_user_pages.c

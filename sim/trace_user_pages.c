@@ -155,14 +155,14 @@ static bool is_page_table(const struct attribution_event *event)
 	return event->order <= 1 && (event->gfp & ~(gfp)__GFP_HIGHMEM) == table;
 }
 
-/* alloc_page_vma() of do_anonymous_page() and wp_page_copy(); of do_huge_pmd_anonymous_page(). */
+/* vma_alloc_folio() of do_anonymous_page() and wp_page_copy(), with __GFP_COMP since 5.19; of do_huge_pmd_anonymous_page(). */
 static bool is_fault_page(const struct attribution_event *event)
 {
 	gfp movable = __GFP_HIGHMEM | __GFP_MOVABLE;
 	if ((event->gfp & movable) != movable)
 		return false;
 	if (event->order == 0)
-		return (event->gfp & ~(gfp)__GFP_ZERO) == GFP_HIGHUSER_MOVABLE;
+		return (event->gfp & ~(gfp)(__GFP_ZERO | __GFP_COMP)) == GFP_HIGHUSER_MOVABLE;
 	return event->order == REGION_SHIFT - PAGE_SHIFT && event->gfp & __GFP_COMP;
 }
 
