@@ -98,8 +98,8 @@ static void new_task(struct attribution *self, const struct attribution_event *e
 }
 
 /*
- * MODEL: where another thread than a process's first becomes a program, and with it takes over the first one's number, it ends and
- * a process of that number begins.
+ * MODEL: where another thread than a process's first becomes a program, and with it takes over the first one's number, it ends
+ * and a process of that number begins.
  */
 static void new_program(struct attribution *self, const struct attribution_event *event)
 {
@@ -115,6 +115,7 @@ static void new_program(struct attribution *self, const struct attribution_event
 		return;
 	if (!task->exec_made)
 		lives_exec(self, event, task);
+	processes->spaces[task->space].program = told->program;
 	task->exec_made = false;
 	task->making = (struct trace_space){0};
 }

@@ -24,6 +24,7 @@ void processes_init(struct processes *processes)
 	number_map_init(&processes->tasks, sizeof(struct user_task));
 	number_map_init(&processes->mms, sizeof(struct mm_entry));
 	number_map_init(&processes->dying, sizeof(struct dying_mm));
+	number_map_init(&processes->files, sizeof(struct program_file));
 }
 
 static void release_pages(struct user_space *space)
@@ -45,6 +46,7 @@ void processes_release(struct processes *processes)
 	number_map_release(&processes->tasks);
 	number_map_release(&processes->mms);
 	number_map_release(&processes->dying);
+	number_map_release(&processes->files);
 }
 
 struct trace_space *processes_spaces(const struct processes *processes)

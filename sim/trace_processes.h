@@ -8,8 +8,8 @@
  *   spaces   every address space there was, in order of first sight; what rss_stat told of it travels in the .kmt
  *
  * Laws: a process's id is a task's; each address space with tasks lists their ids; page blocks that are a space's pages stand in
- * its `pages` under their frames, unless a later fault has given the page another frame, or they lie in no area; an area's
- * `resident` counts at least the known pages in it (those shared at a fork are the parent's blocks).
+ * its `pages` under their frames, unless a later fault has given the page another frame, or they lie in no area; pages in `pages`
+ * are mapped; a region has a touched page, and its touched pages are mapped.
  */
 #ifndef SIM_TRACE_PROCESSES_H
 #define SIM_TRACE_PROCESSES_H
@@ -24,6 +24,12 @@ struct page_block;
 
 /* MODEL: what an area is is in no event; one is taken to cover the 2 MiB around a page that is touched, a table of pages. */
 #define REGION_SHIFT 21u
+#define REGION_PAGES (1u << (REGION_SHIFT - PAGE_SHIFT))
+#define REGION_WORDS (REGION_PAGES / 64)
+/* MODEL: likewise of a file; pages that a fault of one maps at most (default of fault_around_bytes, mm/memory.c), aligned. */
+#define WINDOW_PAGES 16u
+/* Places in address spaces, each far from the others, where files of one program lie. */
+#define FILE_BASES 8u
 
 struct user_task {
 	uint64_t key; /* thread number + 1 */
@@ -31,7 +37,7 @@ struct user_task {
 	uint32_t space;
 	uint64_t fault_page; /* a fault that is not over yet: its page + 1, 0 = none */
 	bool fault_writes;
-	bool exec_made; /* the exec that is under way is an op already */
+	bool exec_made;            /* the exec that is under way is an op already */
 	struct trace_space making; /* the space that it makes, as rss_stat tells it; samples 0: none */
 };
 
@@ -41,8 +47,28 @@ struct user_page {
 };
 
 struct user_region {
-	uint64_t key;      /* address >> REGION_SHIFT, + 1 */
-	uint32_t resident; /* pages of it whose frames are known, those of the parent's too */
+	uint64_t key;                                         /* address >> REGION_SHIFT, + 1 */
+	uint64_t mapped[REGION_WORDS], touched[REGION_WORDS]; /* a bit a page: in an area; had a fault since */
+};
+
+/* What lies near the page `at` of an address space is taken to be of this file. */
+struct file_base {
+	uint64_t at;
+	uint32_t file;
+};
+
+/* The number of a program's file at its n-th base. */
+struct program_file {
+	uint64_t key; /* program << 8 | n, + 1 */
+	uint32_t file;
+};
+
+/* Pages beside each other that are given back: one unmap. */
+struct pending_unmap {
+	uint64_t first, pages; /* 0: none */
+	uint32_t space;
+	uint64_t time_ns, line; /* of the first of them */
+	uint16_t cpu;
 };
 
 struct user_space {
@@ -50,6 +76,9 @@ struct user_space {
 	bool mm_known, late; /* late: rss_stat told too late that it is another's */
 	bool owned;          /* a thread named it as its own */
 	uint32_t mm;
+	uint32_t program; /* hash of its program's path; 0: not told */
+	uint32_t bases_count;
+	struct file_base bases[FILE_BASES];
 	uint32_t *ids; /* of its tasks; owned */
 	uint32_t ids_count, ids_room;
 	struct number_map pages, regions; /* of areas alone, not of the stack; released when the last task leaves */
@@ -68,7 +97,9 @@ struct dying_mm {
 
 struct processes {
 	bool any; /* an event of processes was seen */
-	struct number_map tasks, mms, dying;
+	struct number_map tasks, mms, dying, files;
+	uint32_t files_count;
+	struct pending_unmap pending;
 	struct user_space *spaces;
 	uint32_t spaces_count, spaces_room;
 	uint32_t *on_cpu; /* by CPU: id + 1 of the process that runs there, 0 = none; owned */
@@ -133,9 +164,11 @@ void lives_other_space(struct attribution *self, const struct attribution_event 
 bool user_pages_hold(const struct attribution *self, uint64_t address);
 /* Makes an area around the page if none is there, touches it, and waits for the fault's page allocation. */
 void user_pages_fault(struct attribution *self, const struct attribution_event *event, struct user_task *task);
-/* A child's areas, and how many pages it shares in each. */
+/* A child's areas are its parent's. */
 void user_pages_fork(struct user_space *child, const struct user_space *parent);
-/* Known pages lie in areas, which count them. */
+/* Writes down what was given back; before any event but the free of a page. */
+void user_pages_flush(struct attribution *self);
+/* Known pages lie in areas. */
 void user_pages_check(const struct attribution *self, const struct user_space *space);
 
 /* Writes down an op of a process. `order`, `gfp`, `bytes_req` and `bytes_alloc` as struct op has them. */

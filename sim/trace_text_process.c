@@ -149,6 +149,15 @@ static bool read_task(struct text_slice text, uint32_t *task)
 	return true;
 }
 
+/* Where the text begins for the last time; NULL: nowhere. */
+static const char *last_place(struct text_slice text, const char *of)
+{
+	const char *found = NULL, *end = text.at + text.length;
+	for (const char *at = text.at; (at = memmem(at, (size_t)(end - at), of, strlen(of))); at++)
+		found = at;
+	return found;
+}
+
 /* A state is letters joined by '|', perhaps with '+' behind, or a number of its bits. */
 static bool read_state(struct text_slice text, bool *gone)
 {
@@ -185,15 +194,6 @@ static bool read_plugin_task(struct text_slice text, uint32_t *task, struct text
 		return read_task((struct text_slice){colon + 1, (size_t)(number - colon - 1)}, task);
 	}
 	return false;
-}
-
-/* Where the text begins for the last time; NULL: nowhere. */
-static const char *last_place(struct text_slice text, const char *of)
-{
-	const char *found = NULL, *end = text.at + text.length;
-	for (const char *at = text.at; (at = memmem(at, (size_t)(end - at), of, strlen(of))); at++)
-		found = at;
-	return found;
 }
 
 static bool read_switch(struct text_process *process, struct text_slice text)
@@ -235,9 +235,20 @@ static bool read_new_task(struct text_process *process, struct text_slice text)
 	return read_task((struct text_slice){at, (size_t)(space - at)}, &process->next_task);
 }
 
+/* FNV-1a, 32 bits. */
+static uint32_t hash_of(const char *at, const char *end)
+{
+	uint32_t hash = 2166136261u;
+	for (; at < end; at++)
+		hash = (hash ^ (unsigned char)*at) * 16777619u;
+	return hash ? hash : 1;
+}
+
 static bool read_exec(struct text_process *process, struct text_slice text)
 {
 	struct text_slice now, before;
+	const char *pid = last_place(text, " pid=");
+	process->program = pid ? hash_of(text.at, pid) : 0;
 	return last_value(text, "pid=", &now) && last_value(text, "old_pid=", &before) && read_task(now, &process->next_task) &&
 	       read_task(before, &process->prev_task);
 }

@@ -13,6 +13,7 @@
 
 #include "tests/unit/test.h"
 
+#include "sim/port/user_memory.h"
 #include "sim/trace.h"
 
 #include <inttypes.h>
@@ -101,6 +102,11 @@ static inline void case_render_process(const struct op *op, char *text, size_t s
 		break;
 	case OP_PROCESS_MAP:
 	case OP_PROCESS_UNMAP:
+		if (op->kind == OP_PROCESS_MAP && op->order == USER_FILE_PRIVATE) {
+			snprintf(text, size, "m%" PRIu32 ":%" PRIx64 "+%" PRIu32 "f%" PRIu32 "@%" PRIx32 " ", op->id, op->address,
+			         op->bytes_req, op->bytes_alloc, op->gfp >> PROCESS_MAP_PAGE_SHIFT);
+			break;
+		}
 		snprintf(text, size, "%c%" PRIu32 ":%" PRIx64 "+%" PRIu32 " ", op->kind == OP_PROCESS_MAP ? 'm' : 'u', op->id,
 		         op->address, op->bytes_req);
 		break;
