@@ -535,8 +535,8 @@ static const struct pattern *find_pattern(const char *name, struct error *error)
 		nearest_offer(&nearest, patterns[index].name);
 	}
 	const char *meant = nearest_found(&nearest);
-	error_set(error, ERROR_USAGE, "access_workload: there is no '%s'%s%s%s; `kmemsim list workloads` shows them all", name,
-	          meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'" : "");
+	error_set(error, ERROR_USAGE, "access_workload: there is no '%s'%s%s%s (`kmemsim list workloads` shows them all)", name,
+	          meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
 	return NULL;
 }
 
@@ -555,6 +555,15 @@ static const struct pattern *read_line(const char *line, struct values *values, 
 		values->code -= values->code % values->function;
 	}
 	return pattern;
+}
+
+bool access_workload_line_check(const char *line, struct error *error)
+{
+	struct values values = {0};
+	const struct pattern *pattern = read_line(line, &values, error);
+	if (pattern)
+		setting_table_release(pattern->keys, &values);
+	return pattern != NULL;
 }
 
 static uint64_t whole_pages(uint64_t bytes)

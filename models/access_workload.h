@@ -28,6 +28,9 @@
 /* Accesses for so many cores. NULL with *error naming the nearest name or key. */
 struct access_source *access_workload_open(const char *line, unsigned cpus, uint64_t seed, struct error *error);
 
+/* Whether the line names a pattern and its keys. false with *error naming the nearest name or key. */
+bool access_workload_line_check(const char *line, struct error *error);
+
 struct layout;
 
 /*

@@ -98,8 +98,9 @@ const struct translation_model translation_models[] = {
 static void no_such_model(const char *port, const char *name, const struct nearest *nearest, struct error *error)
 {
 	const char *meant = nearest_found(nearest);
-	error_set(error, ERROR_USAGE, "there is no %s '%s'%s%s%s; `kmemsim list models` shows them all", port, name,
-	          meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'" : "");
+	error_set(error, ERROR_USAGE, "there is no %s '%s'%s%s%s (`kmemsim list %s` shows them all)", port, name,
+	          meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "",
+	          strcmp(port, "workload") == 0 ? "workloads" : "models");
 }
 
 const struct page_allocator_model *page_allocator_model(const char *name, struct error *error)

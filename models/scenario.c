@@ -6,11 +6,14 @@
  * applied form a chain, which is how an include that comes back to itself is seen.
  */
 #include "models/scenario.h"
+#include "models/access_workload.h"
 #include "models/machine_nodes.h"
 #include "models/object_allocator/cache_tunables.h"
 #include "models/object_allocator/slub.h"
 #include "models/registry.h"
 #include "models/reserved_range.h"
+#include "models/variant.h"
+#include "models/workload_line.h"
 #include "sim/io/yaml_scenario.h"
 #include "sim/nearest.h"
 #include "sim/report.h"
@@ -55,14 +58,23 @@ struct named_path {
 	char place[PLACE_MAX];
 };
 
+/* A "key=value" that is applied over the files: of --set, of an option, or of a variant. */
+struct said {
+	const char *text;
+	char *place;        /* owned: what messages call it */
+	const char *folder; /* where its paths start, NULL: the current folder */
+};
+
 struct loading {
 	const struct scenario_source *source;
 	const struct setting_names *names;
 	struct settings *settings;
 	char *scenario_folder;
-	const char *set_group[GROUPS]; /* names given by --set, which stand for those in files */
-	const char *set_said[GROUPS];  /* the whole texts */
+	struct said *said; /* in the order in which they are applied */
+	size_t said_count;
+	const struct said *said_group[GROUPS]; /* of them, those that name a machine or kernel, which stand for names in files */
 	struct named_path paths[NAMED_PATHS];
+	char variants_place[PLACE_MAX]; /* of the setting `variants` */
 	struct error *error;
 };
 
@@ -285,23 +297,42 @@ static bool fail_unknown_key(const struct loading *loading, const char *prefix, 
 	return error_set(loading->error, ERROR_USAGE, "%s: unknown key %s; did you mean '%s'?", place, quoted, meant);
 }
 
-/* Sets one row from texts, and remembers what a path is relative to. from_folder NULL: the current folder. */
+/* ---- settings whose text has a grammar of its own ---- */
+
 static bool slub_debug_check(const struct settings *settings, struct error *error)
 {
 	struct slub_config unused = {0};
 	return slub_debug_parse(&unused, settings->kernel.slub_debug, error);
 }
 
-/* Settings whose text has a grammar of its own; the errors name the key. */
+static bool workload_check(const struct settings *settings, struct error *error)
+{
+	struct workload_line line;
+	if (!settings->workload)
+		return true;
+	if (!workload_line_read(&line, settings->workload, "workload", error))
+		return false;
+	workload_line_release(&line);
+	return true;
+}
+
+static bool access_workload_check(const struct settings *settings, struct error *error)
+{
+	return !settings->access_workload || access_workload_line_check(settings->access_workload, error);
+}
+
+/* The errors name the key. */
 static const struct {
 	const char *key;
 	bool (*check)(const struct settings *settings, struct error *error);
 } texts_with_grammar[] = {
         {"machine.reserved", reserved_ranges_check},     {"machine.nodes", machine_nodes_check},
         {"machine.distances", machine_distances_check},  {"kernel.slub_debug", slub_debug_check},
-        {"kernel.cache_tunables", cache_tunables_check},
+        {"kernel.cache_tunables", cache_tunables_check}, {"workload", workload_check},
+        {"access_workload", access_workload_check},
 };
 
+/* Sets one row from texts, and remembers what a path is relative to. from_folder NULL: the current folder. */
 static bool set_row(struct loading *loading, const struct setting *row, const char *const *texts, size_t count, bool list,
                     const char *from_folder, const char *place)
 {
@@ -316,6 +347,8 @@ static bool set_row(struct loading *loading, const struct setting *row, const ch
 		path->folder = from_folder ? xstrdup(from_folder) : NULL;
 		snprintf(path->place, sizeof path->place, "%s", place);
 	}
+	if (strcmp(row->key, "variants") == 0)
+		snprintf(loading->variants_place, sizeof loading->variants_place, "%s", place);
 	if (strcmp(row->key, "dump") == 0)
 		return dump_request_parse(&request, loading->settings->dump, place, loading->error);
 	struct error why = {0};
@@ -390,7 +423,7 @@ static bool belongs_to_round(unsigned round, enum group group, const struct yaml
 	return (group == GROUP_MACHINE && round == 1) || (group == GROUP_KERNEL && round == 2);
 }
 
-/* A name that --set gave has been applied before all files and stands for theirs. */
+/* A name that --set or a variant gave has been applied before all files and stands for theirs. */
 static bool apply_includes(struct loading *loading, const struct chain *file, enum group file_group, const struct yaml_file *yaml)
 {
 	for (unsigned round = 0; round < 3; round++)
@@ -399,7 +432,7 @@ static bool apply_includes(struct loading *loading, const struct chain *file, en
 			enum group group = included_group(file_group, entry);
 			if (group == GROUPS || !belongs_to_round(round, group, entry))
 				continue;
-			if (round > 0 && loading->set_group[group])
+			if (round > 0 && loading->said_group[group])
 				continue;
 			if (round > 0)
 				reset_group(loading, group);
@@ -514,7 +547,7 @@ static bool apply_file(struct loading *loading, enum group group, const char *pa
 	return applied;
 }
 
-/* ---- --set ---- */
+/* ---- --set and variants ---- */
 
 static const char set_place[] = "--set", option_mark[] = "--";
 
@@ -550,9 +583,27 @@ static char *place_of_set(const char *set)
 	return bare_set(set) == set ? xstrdup(set_place) : xasprintf("%.*s", (int)strcspn(set, "="), set);
 }
 
-static bool apply_set(struct loading *loading, const char *set)
+static void add_said(struct loading *loading, const char *text, char *place, const char *folder)
 {
-	char *place = place_of_set(set), *key = xstrdup(bare_set(set)), *value = strchr(key, '=');
+	loading->said = xrealloc(loading->said, (loading->said_count + 1) * sizeof *loading->said);
+	loading->said[loading->said_count++] = (struct said){.text = text, .place = place, .folder = folder};
+}
+
+/* A variant's own first, so that the user's win. variants_place: where the scenario has its variants. */
+static void gather_said(struct loading *loading, const char *variants_place)
+{
+	const struct variant *variant = loading->source->variant;
+	const char *const *sets = loading->source->sets;
+	for (size_t i = 0; variant && i < variant->sets_count; i++)
+		add_said(loading, variant->sets[i], xasprintf("%s: variants: %s", variants_place, variant->label),
+		         loading->scenario_folder);
+	for (size_t i = 0; sets && sets[i]; i++)
+		add_said(loading, bare_set(sets[i]), place_of_set(sets[i]), NULL);
+}
+
+static bool apply_said(struct loading *loading, const struct said *said)
+{
+	char *key = xstrdup(said->text), *value = strchr(key, '=');
 	SIM_ASSERT(value);
 	*value++ = 0;
 	const char *texts[SETTING_LIST_MAX + 1] = {value};
@@ -561,68 +612,67 @@ static bool apply_set(struct loading *loading, const char *set)
 	size_t count = list ? split_list(value, texts) : 1;
 	bool applied = true;
 	if (row)
-		applied = set_row(loading, row, texts, count, list && count > 1, NULL, place);
+		applied = set_row(loading, row, texts, count, list && count > 1, said->folder, said->place);
 	else
-		applied = fail_unknown_key(loading, "", key, place);
+		applied = fail_unknown_key(loading, "", key, said->place);
 	free(key);
-	free(place);
 	return applied;
 }
 
 /* The group that "machine=NAME" or "kernel=NAME" names, GROUPS for any other key. */
-static enum group group_of_set(const char *set)
+static enum group group_of_said(const struct said *said)
 {
-	set = bare_set(set);
 	for (enum group group = 0; group < GROUP_SCENARIO; group++) {
 		size_t length = strlen(groups[group].key);
-		if (strncmp(set, groups[group].key, length) == 0 && set[length] == '=')
+		if (strncmp(said->text, groups[group].key, length) == 0 && said->text[length] == '=')
 			return group;
 	}
 	return GROUPS;
 }
 
-/* Finds what --set says of machine and kernel, which comes before the files, and applies it. */
-static bool apply_set_groups(struct loading *loading)
+/* Finds what is said of machine and kernel, which comes before the files, and applies it. */
+static bool apply_said_groups(struct loading *loading)
 {
-	const char *const *sets = loading->source->sets;
-	for (size_t i = 0; sets && sets[i]; i++) {
-		if (!strchr(sets[i], '='))
-			return error_set(loading->error, ERROR_USAGE, "--set: '%.200s' is not of the form KEY=VALUE", sets[i]);
-		enum group group = group_of_set(sets[i]);
-		if (group < GROUPS) {
-			loading->set_group[group] = strchr(sets[i], '=') + 1;
-			loading->set_said[group] = sets[i];
-		}
+	for (size_t i = 0; i < loading->said_count; i++) {
+		const struct said *said = &loading->said[i];
+		if (!strchr(said->text, '='))
+			return error_set(loading->error, ERROR_USAGE, "%s: '%.200s' is not of the form KEY=VALUE", said->place,
+			                 said->text);
+		if (group_of_said(said) < GROUPS)
+			loading->said_group[group_of_said(said)] = said;
 	}
 	for (enum group group = 0; group < GROUP_SCENARIO; group++) {
-		if (!loading->set_group[group])
+		const struct said *said = loading->said_group[group];
+		if (!said)
 			continue;
-		char *place = place_of_set(loading->set_said[group]);
-		char *path = find_config(loading, group, loading->set_group[group], "", place);
-		bool applied = path && apply_file(loading, group, path, NULL, place);
+		char *path =
+		        find_config(loading, group, strchr(said->text, '=') + 1, said->folder ? said->folder : "", said->place);
+		bool applied = path && apply_file(loading, group, path, NULL, said->place);
 		free(path);
-		free(place);
 		if (!applied)
 			return false;
 	}
 	return true;
 }
 
-static bool apply_sets(struct loading *loading)
+static bool apply_all_said(struct loading *loading)
 {
-	const char *const *sets = loading->source->sets;
-	for (size_t i = 0; sets && sets[i]; i++)
-		if (group_of_set(sets[i]) == GROUPS && !apply_set(loading, sets[i]))
+	for (size_t i = 0; i < loading->said_count; i++)
+		if (group_of_said(&loading->said[i]) == GROUPS && !apply_said(loading, &loading->said[i]))
 			return false;
 	return true;
 }
 
 /* ---- the whole ---- */
 
-static void release_paths(struct loading *loading)
+static void release_loading(struct loading *loading)
 {
 	for (unsigned i = 0; i < NAMED_PATHS; i++)
 		free(loading->paths[i].folder);
+	for (size_t i = 0; i < loading->said_count; i++)
+		free(loading->said[i].place);
+	free(loading->said);
+	free(loading->scenario_folder);
 }
 
 static bool is_same_file(const char *left, const char *right)
@@ -687,21 +737,51 @@ static bool resolve_paths(struct loading *loading)
 
 typedef bool apply_main(struct loading *loading, const void *context);
 
+/* Reads the files with `apply`; variants_place: of the variant that is meant. The variants of the whole are not looked at. */
+static bool load_one(struct loading *loading, apply_main *apply, const void *context, const char *variants_place)
+{
+	loading->scenario_folder = folder_of(loading->source->path ? loading->source->path : "");
+	settings_init(loading->settings);
+	gather_said(loading, variants_place);
+	bool loaded = apply_said_groups(loading) && apply(loading, context) && apply_all_said(loading) && resolve_paths(loading);
+	if (!loaded)
+		settings_release(loading->settings);
+	return loaded;
+}
+
+/* Loads each variant and forgets it again, so that a mistake is told before any of them runs. */
+static bool check_variants(const struct loading *whole, apply_main *apply, const void *context)
+{
+	bool sound = true;
+	for (uint32_t i = 0; sound && i < whole->settings->variants_count; i++) {
+		struct variant variant;
+		struct settings settings;
+		struct scenario_source source = *whole->source;
+		struct loading loading = {.source = &source, .names = whole->names, .settings = &settings, .error = whole->error};
+		if (!variant_read(&variant, whole->settings->variants[i], whole->variants_place, whole->error))
+			return false;
+		source.variant = &variant;
+		sound = load_one(&loading, apply, context, whole->variants_place);
+		if (sound)
+			settings_release(&settings);
+		release_loading(&loading);
+		variant_release(&variant);
+	}
+	return sound;
+}
+
 static bool load(const struct scenario_source *source, struct settings *settings, struct error *error, apply_main *apply,
                  const void *context)
 {
 	struct setting_names *registry = source->names ? NULL : scenario_registry_names();
-	struct loading loading = {.source = source,
-	                          .names = registry ? registry : source->names,
-	                          .settings = settings,
-	                          .scenario_folder = folder_of(source->path ? source->path : ""),
-	                          .error = error};
-	settings_init(settings);
-	bool loaded = apply_set_groups(&loading) && apply(&loading, context) && apply_sets(&loading) && resolve_paths(&loading);
-	if (!loaded)
+	struct loading loading = {
+	        .source = source, .names = registry ? registry : source->names, .settings = settings, .error = error};
+	bool loaded = load_one(&loading, apply, context, source->path);
+	if (loaded && !source->variant && !check_variants(&loading, apply, context)) {
 		settings_release(settings);
-	free(loading.scenario_folder);
-	release_paths(&loading);
+		loaded = false;
+	}
+	release_loading(&loading);
 	if (registry)
 		scenario_names_release(registry);
 	return loaded;
@@ -743,8 +823,9 @@ bool scenario_apply_sets(const char *const *sets, struct settings *settings, str
 	const struct scenario_source source = {.sets = sets};
 	struct setting_names *names = scenario_registry_names();
 	struct loading loading = {.source = &source, .names = names, .settings = settings, .error = error};
-	bool applied = apply_sets(&loading);
-	release_paths(&loading);
+	gather_said(&loading, NULL);
+	bool applied = apply_all_said(&loading);
+	release_loading(&loading);
 	scenario_names_release(names);
 	return applied;
 }

@@ -52,7 +52,7 @@ static const char *const architecture_names[] = {
 static const char *const mobility_grouping_names[] = {
         [MOBILITY_GROUPING_AUTO] = "auto", [MOBILITY_GROUPING_ON] = "on", [MOBILITY_GROUPING_OFF] = "off", NULL};
 static const char *const watch_owner_names[] = {[WATCH_OWNER_CACHE] = "cache", [WATCH_OWNER_CALL_SITE] = "call_site", NULL};
-static const char *const thp_names[] = {[THP_NEVER] = "never", [THP_ALWAYS] = "always", NULL};
+static const char *const thp_names[] = {[THP_NEVER] = "never", [THP_ALWAYS] = "always", [THP_MADVISE] = "madvise", NULL};
 static const char *const pace_names[] = {[PACE_RECORDED] = "recorded", [PACE_ASAP] = "asap", NULL};
 static const char *const cache_rule_names[] = {[CACHE_RULE_DEMAND] = "demand", [CACHE_RULE_WRITEBACK] = "writeback", NULL};
 static const char *const line_crossing_names[] = {[CROSSING_EACH_LINE] = "each_line", [CROSSING_ONE_ACCESS] = "one_access", NULL};
@@ -64,10 +64,11 @@ static const char *const coherence_names[] = {[COHERENCE_MESI] = "mesi", [COHERE
 static const char *const topology_names[] = {
         [TOPOLOGY_NONE] = "none", [TOPOLOGY_RING] = "ring", [TOPOLOGY_MESH] = "mesh", [TOPOLOGY_TABLE] = "table", NULL};
 static const char *const walk_prefetch_names[] = {[WALK_PREFETCH_NONE] = "none", [WALK_PREFETCH_NEXT_PAGE] = "next_page", NULL};
-static const char *const address_space_names[] = {
-        [PAGES_SMALL] = "small",       [PAGES_TRANSPARENT_HUGE] = "thp",
-        [PAGES_OF_KERNEL] = "kernel", [PAGES_OF_PROCESS] = "process",
-        NULL};
+static const char *const address_space_names[] = {[PAGES_SMALL] = "small",
+                                                  [PAGES_TRANSPARENT_HUGE] = "thp",
+                                                  [PAGES_OF_KERNEL] = "kernel",
+                                                  [PAGES_OF_PROCESS] = "process",
+                                                  NULL};
 static const char *const page_policy_names[] = {[DRAM_PAGE_OPEN] = "open", [DRAM_PAGE_CLOSED] = "closed", NULL};
 static const char *const on_error_names[] = {[ON_ERROR_COUNT] = "count", [ON_ERROR_STOP] = "stop", NULL};
 
@@ -1148,8 +1149,8 @@ static const struct setting table[] = {
          .type = SETTING_ENUM,
          .default_text = "never",
          .names = thp_names,
-         .help = "Pages of 2 MiB at a process's faults: in every area that has room for one, or none "
-                 "(/sys/kernel/mm/transparent_hugepage/enabled)",
+         .help = "Pages of 2 MiB at a process's faults: in every area that has room for one, in those that ask for them "
+                 "(MADV_HUGEPAGE), or none (/sys/kernel/mm/transparent_hugepage/enabled)",
          .source = "a choice: the small pages of most recordings",
          AT(kernel.thp)},
         {.key = "kernel.khugepaged.pages_to_scan",
@@ -2138,6 +2139,15 @@ static const struct setting table[] = {
          .help = "Processes: munmap() (do_mas_munmap, unmap_region), without each page",
          .source = ESTIMATE,
          AT(cost.munmap)},
+        {.key = "cost.madvise",
+         .type = SETTING_COUNT,
+         .unit = "instructions",
+         .default_text = "600",
+         .min = 0,
+         .max = 1000000,
+         .help = "Processes: madvise() (do_madvise, madvise_walk_vmas), without each page",
+         .source = ESTIMATE,
+         AT(cost.madvise)},
         {.key = "cost.tlb_flush",
          .type = SETTING_COUNT,
          .unit = "instructions",

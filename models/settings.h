@@ -60,7 +60,7 @@ enum host_page { HOST_PAGE_4K, HOST_PAGE_2M, HOST_PAGE_1G };
 enum cache_flush { CACHE_FLUSH_NONE, CACHE_FLUSH_WRITE_BACK, CACHE_FLUSH_INVALIDATE };
 
 /* Which areas of processes get huge pages at faults. */
-enum thp { THP_NEVER, THP_ALWAYS };
+enum thp { THP_NEVER, THP_ALWAYS, THP_MADVISE };
 
 /* By whom a level's watch splits what it sees. */
 enum watch_owner { WATCH_OWNER_CACHE, WATCH_OWNER_CALL_SITE };
@@ -195,7 +195,7 @@ struct cost_settings {
 	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
 	uint32_t vmstat_item;
 	uint32_t fault_entry, fault, fault_anonymous, fault_file, fault_around_page, fault_copy, copy_page, unmap_entry, mmap,
-	        munmap, tlb_flush;
+	        munmap, madvise, tlb_flush;
 	uint32_t collapse_range, collapse_entry, collapse;
 	uint32_t fork, fork_area, fork_entry, exec, exit, context_switch, user_access;
 	uint32_t slob_alloc, slob_page, slob_block, slob_new_page, slob_whole_page, slob_free, slob_free_block, slob_free_page;

@@ -15,10 +15,11 @@ bool workload_line_read(struct workload_line *line, const char *text, const char
 	*line = (struct workload_line){0};
 	text += strspn(text, " \t");
 	char *name = xasprintf("%.*s", (int)strcspn(text, " \t"), text);
-	const struct workload_model *model = workload_model(name, error);
+	struct error why = {0};
+	const struct workload_model *model = workload_model(name, &why);
 	free(name);
 	if (!model)
-		return false;
+		return error_set(error, why.kind, "%s: %s", place, why.text);
 	line->ops = model->ops;
 	line->values = xcalloc(1, model->ops->values_bytes);
 	if (!setting_read_line(model->ops->keys, text, NULL, line->values, place, error)) {

@@ -469,6 +469,7 @@ static void count_miss(struct mmu *mmu, unsigned levels, const struct lookup *lo
 static bool miss(struct mmu *mmu, struct lookup *lookup)
 {
 	lookup->size = PAGE_4K;
+	lookup->word = 0; /* what a walk in vain finds */
 	if (!mmu->walker) {
 		lookup->word = lookup->request.linear & WORD_FRAME;
 		count_miss(mmu, mmu->levels, lookup);

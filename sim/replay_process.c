@@ -11,6 +11,7 @@ static struct process_op_done done_of(enum user_result result)
 	                                    [USER_NO_PROCESS] = "no process is live under its id",
 	                                    [USER_BAD_RANGE] =
 	                                            "its range is empty, not the user's, or lies over an area that is there",
+	                                    [USER_HOLE] = "a part of its range is no area",
 	                                    [USER_NO_AREA] = "it touches what is no area: a segmentation fault",
 	                                    [USER_NO_RIGHT] = "it touches an area against its rights: a segmentation fault"};
 	if (result == USER_OK)
@@ -62,6 +63,8 @@ struct process_op_done process_op(struct user_memory *users, const struct op *op
 		return done_of(map(users, op, subject, cpu));
 	case OP_PROCESS_UNMAP:
 		return done_of(user_unmap(users, subject, op->address, op->bytes_req, cpu));
+	case OP_PROCESS_ADVISE:
+		return done_of(user_advise(users, subject, op->address, op->bytes_req, (enum user_advice)op->order, cpu));
 	case OP_PROCESS_TOUCH:
 		return done_of(touch(users, op, subject, cpu));
 	case OP_PROCESS_SWITCH:

@@ -503,9 +503,12 @@ static bool unknown_line_key(const struct setting *keys, const char *line, const
                              struct error *error)
 {
 	const char *meant = setting_nearest_key(keys, key);
-	char quoted[SETTING_QUOTE_MAX];
-	return error_set(error, ERROR_USAGE, "%s: '%s' has no key %s%s%s%s; the keys are those of docs/settings.md", place, line,
-	                 setting_quote(key, quoted), meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
+	char quoted[SETTING_QUOTE_MAX], all[400] = "";
+	size_t used = 0;
+	for (const struct setting *row = keys + 1; row->key && used < sizeof all; row++)
+		used += (size_t)snprintf(all + used, sizeof all - used, " %s", row->key);
+	return error_set(error, ERROR_USAGE, "%s: '%s' has no key %s%s%s%s (there are%s)", place, line,
+	                 setting_quote(key, quoted), meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "", all);
 }
 
 /* Reads one KEY=VALUE, which is cut in two. */

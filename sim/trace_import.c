@@ -12,6 +12,7 @@
 #include "sim/io/decompress.h"
 #include "sim/io/kmt.h"
 #include "sim/new_file.h"
+#include "sim/port/access_source.h"
 #include "sim/trace.h"
 #include "sim/trace_address.h"
 #include "sim/trace_attribution.h"
@@ -558,6 +559,12 @@ static bool any_known_event(const struct import *import, struct error *error)
 	const struct trace_summary *sum = &import->summary;
 	if (sum->events_used + sum->events_left_out + sum->marks > 0)
 		return true;
+	const char *format = access_source_recognise(import->path);
+	if (format)
+		return error_set(error, ERROR_INPUT,
+		                 "%s: this is an access trace (%s), expected a recording of kernel memory; `kmemsim count` and "
+		                 "`kmemsim curve` read access traces, and `kmemsim run` by a scenario's key accesses",
+		                 import->path, format);
 	return error_set(error, ERROR_INPUT,
 	                 "%s: none of its %" PRIu64
 	                 " lines is an event of kernel memory; is this a trace? Expected was the text of "

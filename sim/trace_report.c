@@ -87,14 +87,19 @@ static void print_cache(FILE *out, const struct trace_cache *cache)
 	fprintf(out, "%s\n", cache->named ? "" : "  (no event names it)");
 }
 
-void trace_report_text(FILE *out, const struct trace *trace)
+/* Nobody recorded it: there are no lines that it was made of, and its machine is the scenario's. */
+static void print_made_up(FILE *out, const struct trace_info *info)
+{
+	uint64_t length_ns = info->last_ns - info->first_ns;
+	fprintf(out, "made up: %" PRIu64 " ops on %" PRIu32 " caches and %" PRIu32 " ids, %" PRIu64 ".%06" PRIu64 " s\n", info->ops,
+	        info->caches, info->ids, length_ns / 1000000000, length_ns / 1000 % 1000000);
+	print_rows(out, &info->summary, "Processes", "process_ops", "");
+}
+
+static void print_recorded(FILE *out, const struct trace *trace)
 {
 	const struct trace_info *info = trace_info(trace);
 	const struct trace_summary *summary = &info->summary;
-	print_name(out, info->source);
-	fputs(" (sha256 ", out);
-	print_name(out, info->sha256);
-	fputs(")\n", out);
 	fprintf(out, "%" PRIu64 " lines gave %" PRIu64 " ops on %" PRIu32 " caches and %" PRIu32 " ids\n", summary->lines,
 	        info->ops, info->caches, info->ids);
 	print_rows(out, summary, "Each line is one of", "headers", "left_slab_pages");
@@ -102,6 +107,19 @@ void trace_report_text(FILE *out, const struct trace *trace)
 	print_rows(out, summary, "What could not be seen", "freed_before_recording", "ops");
 	print_rows(out, summary, "Processes", "process_ops", "");
 	print_machine(out, trace);
+}
+
+void trace_report_text(FILE *out, const struct trace *trace)
+{
+	const struct trace_info *info = trace_info(trace);
+	print_name(out, info->source);
+	fputs(" (sha256 ", out);
+	print_name(out, info->sha256);
+	fputs(")\n", out);
+	if (info->summary.lines == 0)
+		print_made_up(out, info);
+	else
+		print_recorded(out, trace);
 	if (info->caches > 0)
 		fprintf(out, "\nCaches\n  %12s  %6s %6s %5s  %-7s %-5s %s\n", "allocs", "size", "given", "align", "flags", "",
 		        "name");

@@ -292,6 +292,16 @@ void workload_process_unmap(struct workload *workload, unsigned cpu, workload_bl
 	add_process_op(workload, cpu, process.id, &profile, start);
 }
 
+void workload_process_advise(struct workload *workload, unsigned cpu, workload_block process, uint64_t start, uint64_t pages,
+                             enum user_advice advice)
+{
+	struct kmt_profile profile = process_profile(OP_PROCESS_ADVISE);
+	SIM_ASSERT(pages > 0 && pages <= UINT32_MAX && advice < USER_ADVICES);
+	profile.bytes_req = (uint32_t)pages;
+	profile.order = (uint8_t)advice;
+	add_process_op(workload, cpu, process.id, &profile, start);
+}
+
 void workload_touch(struct workload *workload, unsigned cpu, workload_block process, const struct workload_touch *touch)
 {
 	struct kmt_profile profile = process_profile(OP_PROCESS_TOUCH);

@@ -123,8 +123,11 @@ void workload_process_exit(struct workload *workload, unsigned cpu, workload_blo
 void workload_process_map(struct workload *workload, unsigned cpu, workload_block process,
                           const struct user_area_request *request);
 void workload_process_unmap(struct workload *workload, unsigned cpu, workload_block process, uint64_t start, uint64_t pages);
+void workload_process_advise(struct workload *workload, unsigned cpu, workload_block process, uint64_t start, uint64_t pages,
+                             enum user_advice advice);
 void workload_touch(struct workload *workload, unsigned cpu, workload_block process, const struct workload_touch *touch);
-/* The next accesses of the run's program, at most PROCESS_RUN_MAX; `first` is the thread of CPU 0, the others were made after it. */
+/* The next accesses of the run's program, at most PROCESS_RUN_MAX; `first` is the thread of CPU 0, the others were made after it.
+ */
 void workload_process_run(struct workload *workload, workload_block first, unsigned threads, uint32_t accesses);
 void workload_process_switch(struct workload *workload, unsigned cpu, workload_block process);
 /* The CPU goes on with a kernel thread, or with nothing. */

@@ -28,9 +28,6 @@
 /* The longest file: 256 GiB. */
 #define CACHED_FILE_PAGES_MAX (1u << 26)
 
-/* How an area reads its file (madvise()). */
-enum file_advice { FILE_NORMAL, FILE_SEQUENTIAL, FILE_RANDOM };
-
 struct page_cache *page_cache_create(struct page_lru *lru);
 /* Pages that are left are given back; none of them may be mapped. */
 void page_cache_destroy(struct page_cache *cache);

@@ -244,30 +244,30 @@ static uint32_t number_in_cache(const struct process_pages *kept, uint32_t file)
 }
 
 /* The frame is pinned until put(). Beyond what the cache holds of a file there is no page: as if there were no memory. */
-static pfn fault_in(struct process_pages *kept, uint32_t file, uint64_t index, unsigned cpu, bool *again)
+static pfn fault_in(struct process_pages *kept, uint32_t file, uint64_t index, enum file_advice advice, unsigned cpu, bool *again)
 {
 	uint32_t frame;
 	if (index >= CACHED_FILE_PAGES_MAX)
 		return PFN_NONE;
 	struct page_cache *cache = lru_at(kept, cpu)->cache;
 	enum file_fault_result result =
-	        page_cache_fault(cache, cpu, number_in_cache(kept, file), (uint32_t)index, FILE_NORMAL, &frame);
+	        page_cache_fault(cache, cpu, number_in_cache(kept, file), (uint32_t)index, advice, &frame);
 	*again = result != FILE_FAULT_MINOR;
 	return result <= FILE_FAULT_MAJOR ? pfn_of(frame) : PFN_NONE;
 }
 
-static pfn find(void *context, uint32_t file, uint64_t index, unsigned cpu, bool *again)
+static pfn find(void *context, uint32_t file, uint64_t index, enum file_advice advice, unsigned cpu, bool *again)
 {
 	struct process_pages *kept = context;
 	if (index >= CACHED_FILE_PAGES_MAX ||
 	    page_cache_find(kept->lru->cache, number_in_cache(kept, file), (uint32_t)index) == PAGE_NONE)
 		return PFN_NONE;
-	return fault_in(kept, file, index, cpu, again);
+	return fault_in(kept, file, index, advice, cpu, again);
 }
 
-static pfn read_in(void *context, uint32_t file, uint64_t index, unsigned cpu, bool *again)
+static pfn read_in(void *context, uint32_t file, uint64_t index, enum file_advice advice, unsigned cpu, bool *again)
 {
-	return fault_in(context, file, index, cpu, again);
+	return fault_in(context, file, index, advice, cpu, again);
 }
 
 static pfn next(void *context, uint32_t file, uint64_t *index, uint64_t last, unsigned cpu)

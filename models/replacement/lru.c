@@ -302,18 +302,16 @@ TAKE_ONE(2)
 TAKE_ONE(3)
 TAKE_ONE(4)
 
-typedef bool take_function(struct replacement *, uint64_t request, uint64_t *evicted);
-
-static take_function *const takes_avx2[4] = {take_avx2_1, take_avx2_2, take_avx2_3, take_avx2_4};
+static lru_take_function *const takes_avx2[4] = {take_avx2_1, take_avx2_2, take_avx2_3, take_avx2_4};
 
 /* The way to take one request that is made for such sets. */
-static take_function *take_of(const struct replacement *array)
+static lru_take_function *take_of(const struct replacement *array)
 {
 	if (array->simd == SIMD_AVX2 && !array->payloads && array->stride % AVX2_WORDS == 0 && array->stride <= 4 * AVX2_WORDS &&
 	    array->ways > 2)
 		return takes_avx2[array->stride / AVX2_WORDS - 1];
 	if (array->simd == SIMD_AVX512 && array->ways >= LRU_AVX512_WAYS_MIN && array->ways <= LRU_AVX512_WAYS_MAX)
-		return lru_take_avx512;
+		return lru_take_avx512(array);
 	return lru_take;
 }
 

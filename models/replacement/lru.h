@@ -26,7 +26,8 @@
 size_t lru_run_avx512(struct replacement *array, const uint64_t *requests, size_t count, struct replacement_miss *misses);
 
 /* replacement_ops.take for such an array. */
-bool lru_take_avx512(struct replacement *array, uint64_t request, uint64_t *evicted);
+typedef bool lru_take_function(struct replacement *array, uint64_t request, uint64_t *evicted);
+lru_take_function *lru_take_avx512(const struct replacement *array);
 
 /* Whether lru_run_accesses_avx512() takes these routes: all of one geometry. */
 bool lru_avx512_takes(const struct replacement_route route[ACCESS_KINDS]);

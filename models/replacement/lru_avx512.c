@@ -236,10 +236,17 @@ size_t lru_run_avx512(struct replacement *array, const uint64_t *requests, size_
 
 /* ---- one request ---- */
 
+INLINE AVX512 bool take_one(struct replacement *array, uint64_t request, uint64_t *evicted, unsigned vectors)
+{
+	uint64_t tag = request >> array->tag_shift, word = way_word(tag, WAY_VALID | (request & OWNERS_MARKS));
+	uint64_t *words = replacement_words(array, replacement_set_of(array, tag));
+	return !turn(words, array->ways, word, evicted, (struct known){vectors, true, false, vectors < 2});
+}
+
 #define TAKE_ONE(vectors) \
-	static AVX512 bool take_one_##vectors(uint64_t *words, uint32_t ways, uint64_t word, uint64_t *evicted) \
+	static AVX512 bool take_one_##vectors(struct replacement *array, uint64_t request, uint64_t *evicted) \
 	{ \
-		return !turn(words, ways, word, evicted, (struct known){vectors, true, false, vectors < 2}); \
+		return take_one(array, request, evicted, vectors); \
 	}
 
 TAKE_ONE(0)
@@ -248,15 +255,10 @@ TAKE_ONE(2)
 TAKE_ONE(3)
 TAKE_ONE(4)
 
-typedef bool take_one_function(uint64_t *words, uint32_t ways, uint64_t word, uint64_t *evicted);
-
-static take_one_function *const take_one[1 + VECTORS_MAX] = {take_one_0, take_one_1, take_one_2, take_one_3, take_one_4};
-
-bool lru_take_avx512(struct replacement *array, uint64_t request, uint64_t *evicted)
+lru_take_function *lru_take_avx512(const struct replacement *array)
 {
-	uint64_t tag = request >> array->tag_shift, word = way_word(tag, WAY_VALID | (request & OWNERS_MARKS));
-	uint64_t *words = replacement_words(array, replacement_set_of(array, tag));
-	return take_one[array->stride / WORDS](words, array->ways, word, evicted);
+	static lru_take_function *const takes[1 + VECTORS_MAX] = {take_one_0, take_one_1, take_one_2, take_one_3, take_one_4};
+	return takes[array->stride / WORDS];
 }
 
 /* ---- lists of accesses ---- */

@@ -153,19 +153,27 @@ static REPLACEMENT_AVX2 bool take_avx2(struct replacement *array, uint64_t reque
 
 static bool tree_plru_take(struct replacement *array, uint64_t request, uint64_t *evicted)
 {
+	return take_template(array, request, evicted, tree_plru_use, tree_plru_insert);
+}
+
+typedef bool take_function(struct replacement *, uint64_t request, uint64_t *evicted);
+
+/* The way to take one request that is made for such sets. */
+static take_function *take_of(const struct replacement *array)
+{
 #if defined(__x86_64__)
 	if (replacement_has_vectors(array)) {
 		/* Caches' usual numbers of ways; what is used again is used twice, which changes nothing more. */
 		if (array->ways == 8)
-			return take_8_avx2(array, request, evicted);
+			return take_8_avx2;
 		if (array->ways == 4)
-			return take_4_avx2(array, request, evicted);
-		if (array->ways == 16)
-			return take_16_avx2(array, request, evicted);
-		return take_avx2(array, request, evicted);
+			return take_4_avx2;
+		return array->ways == 16 ? take_16_avx2 : take_avx2;
 	}
+#else
+	(void)array;
 #endif
-	return take_template(array, request, evicted, tree_plru_use, tree_plru_insert);
+	return tree_plru_take;
 }
 
 const struct replacement_ops replacement_tree_plru_ops = {
@@ -181,5 +189,8 @@ const struct replacement_ops replacement_tree_plru_ops = {
 struct replacement *replacement_tree_plru_create(const struct replacement_wiring *wiring, struct error *error)
 {
 	uint32_t nodes = wiring->ways > 0 && wiring->ways <= REPLACEMENT_WAYS_MAX ? 1u << depth_of(wiring->ways) : 1;
-	return replacement_make(&replacement_tree_plru_ops, wiring, (nodes + 63) / 64, error);
+	struct replacement *array = replacement_make(&replacement_tree_plru_ops, wiring, (nodes + 63) / 64, error);
+	if (array)
+		array->take = take_of(array);
+	return array;
 }

@@ -348,11 +348,6 @@ static bool split_area(struct mm *mm, struct space *space, struct area *area, ui
 
 /* ---- mmap, brk, munmap ---- */
 
-static bool range_is_user(const struct mm *mm, uint64_t start, uint64_t pages)
-{
-	return start % PAGE_SIZE == 0 && pages > 0 && start < mm->user_end && pages <= (mm->user_end - start) >> PAGE_SHIFT;
-}
-
 /* do_brk_flags(): the heap grows where it ends. */
 static bool grow_heap(struct mm *mm, struct space *space, const struct user_area_request *request, unsigned cpu)
 {
@@ -362,6 +357,8 @@ static bool grow_heap(struct mm *mm, struct space *space, const struct user_area
 	struct area *below = space->areas[index - 1];
 	if (below->kind != USER_HEAP || below->end != request->start || below->rights != request->rights)
 		return false;
+	if (below->wants_huge || below->refuses_huge || below->reading != FILE_NORMAL)
+		return false;
 	below->end += request->pages << PAGE_SHIFT;
 	write_field(mm, &below->object, VMA_START);
 	write_field(mm, &space->object, MM_BRK);
@@ -369,22 +366,15 @@ static bool grow_heap(struct mm *mm, struct space *space, const struct user_area
 	return true;
 }
 
-/* __vm_enough_memory(), OVERCOMMIT_GUESS: one area may not promise more than there is, and swap. */
-static bool is_too_much(const struct mm *mm, const struct user_area_request *request)
-{
-	bool accounted = request->kind == USER_SHARED || (request->rights & USER_WRITE && request->kind != USER_FILE_SHARED);
-	return accounted && request->pages > mm->pages->managed_pages + mm->port.watcher.swap_pages;
-}
-
 enum user_result areas_map(struct mm *mm, struct space *space, const struct user_area_request *request, unsigned cpu)
 {
 	uint64_t end = request->start + (request->pages << PAGE_SHIFT);
-	if (!range_is_user(mm, request->start, request->pages))
+	if (!user_range_is_valid(mm->user_end, request->start, request->pages))
 		return USER_BAD_RANGE;
 	uint32_t index = area_index(space, request->start);
 	if (index < space->areas_count && space->areas[index]->start < end)
 		return USER_BAD_RANGE;
-	if (is_too_much(mm, request))
+	if (user_area_is_too_much(request, mm->pages->managed_pages + mm->port.watcher.swap_pages))
 		return USER_NO_MEMORY;
 	lock_space(mm, space, true);
 	step_spend(mm->steps, mm->cost.mmap);
@@ -470,7 +460,7 @@ static bool split_edges(struct mm *mm, struct space *space, uint64_t start, uint
 
 enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu)
 {
-	if (end <= start || !range_is_user(mm, start, (end - start) >> PAGE_SHIFT))
+	if (end <= start || !user_range_is_valid(mm->user_end, start, (end - start) >> PAGE_SHIFT))
 		return USER_BAD_RANGE;
 	lock_space(mm, space, true);
 	step_spend(mm->steps, mm->cost.munmap);
@@ -494,6 +484,81 @@ enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start,
 	}
 	step_update(mm->steps, mm_field(&space->object, MM_TOTAL_VM), 8);
 	unlock_space(mm, space, true);
+	return result;
+}
+
+/* ---- madvise ---- */
+
+/* What the area is once it is advised; false: the same. */
+static bool advised(const struct area *area, enum user_advice advice, struct area *then)
+{
+	static const enum file_advice readings[USER_ADVICES] = {
+	        [USER_READ_NORMAL] = FILE_NORMAL, [USER_READ_RANDOM] = FILE_RANDOM, [USER_READ_SEQUENTIAL] = FILE_SEQUENTIAL};
+	*then = *area;
+	if (advice == USER_HUGEPAGE || advice == USER_NOHUGEPAGE) {
+		then->wants_huge = advice == USER_HUGEPAGE;
+		then->refuses_huge = !then->wants_huge;
+	} else {
+		then->reading = readings[advice];
+	}
+	return then->wants_huge != area->wants_huge || then->refuses_huge != area->refuses_huge || then->reading != area->reading;
+}
+
+/* madvise_vma_behavior(), madvise_update_vma(): the part of an area in [start, end) becomes one of its own, and is advised. */
+static bool advise_area(struct mm *mm, struct space *space, struct area *area, uint64_t start, uint64_t end,
+                        enum user_advice advice, unsigned cpu)
+{
+	struct area then;
+	if (!advised(area, advice, &then))
+		return true;
+	if (!split_edges(mm, space, start, end, cpu))
+		return false;
+	area = area_at(space, start);
+	area->wants_huge = then.wants_huge;
+	area->refuses_huge = then.refuses_huge;
+	area->reading = then.reading;
+	write_field(mm, &area->object, VMA_FLAGS);
+	if (advice == USER_HUGEPAGE)
+		khugepaged_enter_area(mm, space, area, cpu);
+	return true;
+}
+
+/* madvise_dontneed_single_vma(): tables stay. */
+static void forget_pages(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu)
+{
+	split_huge_at(mm, space, start, cpu);
+	split_huge_at(mm, space, end, cpu);
+	gather_begin(mm);
+	zap_range(mm, space, start, end, cpu);
+	gather_end(mm, space, false, false, cpu);
+}
+
+/* madvise_walk_vmas() */
+enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t end, enum user_advice advice,
+                              unsigned cpu)
+{
+	if (end <= start || !user_range_is_valid(mm->user_end, start, (end - start) >> PAGE_SHIFT))
+		return USER_BAD_RANGE;
+	bool write = advice != USER_DONTNEED;
+	enum user_result result = USER_OK;
+	lock_space(mm, space, write);
+	step_spend(mm->steps, mm->cost.madvise);
+	while (start < end && result != USER_NO_MEMORY) {
+		uint32_t index = area_index(space, start);
+		struct area *area = index < space->areas_count ? space->areas[index] : NULL;
+		uint64_t from = area && area->start > start ? area->start : start;
+		if (!area || from > start)
+			result = USER_HOLE;
+		if (!area || from >= end)
+			break;
+		uint64_t to = area->end < end ? area->end : end;
+		if (!write)
+			forget_pages(mm, space, from, to, cpu);
+		else if (!advise_area(mm, space, area, from, to, advice, cpu))
+			result = USER_NO_MEMORY;
+		start = to;
+	}
+	unlock_space(mm, space, write);
 	return result;
 }
 

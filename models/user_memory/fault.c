@@ -200,16 +200,26 @@ static pfn frame_of_word(uint64_t word)
 	return pfn_of((uint32_t)((word & WORD_FRAME) >> PAGE_SHIFT));
 }
 
-/* What the processor marked in an entry that goes, of a page that is not anonymous. */
-static void tell_used(struct mm *mm, pfn frame, uint64_t word, unsigned cpu)
+/*
+ * What the processor marked in an entry that goes, of a page that is not anonymous. `sequential`: whoever reads on and on does
+ * not come back to it.
+ */
+static void tell_used(struct mm *mm, pfn frame, uint64_t word, bool sequential, unsigned cpu)
 {
 	const struct file_pages *files = &mm->port.files;
 	const struct page_watcher *watcher = &mm->port.watcher;
 	unsigned kind = mm->page[frame.nr].kind;
+	bool accessed = word & WORD_ACCESSED && !sequential;
 	if (kind == MAPPED_FILE && files->used)
-		files->used(files->context, frame, word & WORD_ACCESSED, word & WORD_DIRTY, cpu);
+		files->used(files->context, frame, accessed, word & WORD_DIRTY, cpu);
 	if (kind == MAPPED_SHARED && watcher->shared_used)
-		watcher->shared_used(watcher->context, frame, word & WORD_ACCESSED, word & WORD_DIRTY, cpu);
+		watcher->shared_used(watcher->context, frame, accessed, word & WORD_DIRTY, cpu);
+}
+
+static bool is_sequential(const struct space *space, uint64_t linear)
+{
+	const struct area *area = area_at(space, linear);
+	return area && area->reading == FILE_SEQUENTIAL;
 }
 
 void entry_zap(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu)
@@ -231,7 +241,7 @@ void entry_zap(struct mm *mm, struct space *space, const struct entry *entry, ui
 		if (mm->port.watcher.swap_given)
 			mm->port.watcher.swap_given(mm->port.watcher.context, (word & WORD_FRAME) >> WORD_SWAP_SHIFT, cpu);
 	} else {
-		tell_used(mm, frame_of_word(word), word, cpu);
+		tell_used(mm, frame_of_word(word), word, is_sequential(space, linear), cpu);
 		page_unmapped(mm, space, frame_of_word(word), whole, word & WORD_DIRTY, cpu);
 	}
 }
@@ -325,12 +335,14 @@ static pfn file_page(struct fault *fault, uint64_t index, bool *again)
 	struct mm *mm = fault->mm;
 	const struct file_pages *files = &mm->port.files;
 	uint32_t file = fault->area->file;
+	enum file_advice reading = fault->area->reading;
 	unsigned cpu = fault->cpu;
 	*again = false;
-	pfn frame = files->find ? files->find(files->context, file, index, cpu, again) : mm_kept_find(mm, file, index);
+	pfn frame = files->find ? files->find(files->context, file, index, reading, cpu, again)
+	                        : page_store_find(&mm->kept, file, index);
 	if (frame.nr != UINT32_MAX)
 		return frame;
-	frame = files->read ? files->read(files->context, file, index, cpu, again) : mm_kept_read(mm, file, index, cpu);
+	frame = files->read ? files->read(files->context, file, index, reading, cpu, again) : mm_kept_read(mm, file, index, cpu);
 	mm->counters.faults_major += frame.nr != UINT32_MAX;
 	return frame;
 }
@@ -632,12 +644,6 @@ static enum user_result write_protected(struct fault *fault)
 
 /* ---- the fault ---- */
 
-static bool may(const struct area *area, enum access_kind kind)
-{
-	unsigned needed = kind == ACCESS_STORE ? USER_WRITE : kind == ACCESS_CODE ? USER_EXECUTE : USER_READ;
-	return area->rights & needed;
-}
-
 static enum user_result handle_entry(struct fault *fault)
 {
 	fault->word = entry_word(&fault->entry);
@@ -685,11 +691,11 @@ static enum user_result page_fault(struct mm *mm, struct space *space, struct ar
 	step_run(mm->steps, CODE_FAULT, mm->cost.fault_entry + mm->cost.fault);
 	look_up_area(&fault);
 	enum user_result result = USER_NO_AREA;
-	if (area && may(area, kind))
+	if (area && user_rights_allow(area->rights, kind))
 		result = handle(&fault);
 	else
 		mm->counters.faults_wrong++;
-	if (area && !may(area, kind))
+	if (area && !user_rights_allow(area->rights, kind))
 		result = USER_NO_RIGHT;
 	unlock_space(mm, space, false);
 	return result;

@@ -38,7 +38,7 @@ static pfn next_shared(struct around *around)
 static pfn next_kept(struct around *around)
 {
 	for (; around->index <= around->last; around->index++) {
-		pfn frame = mm_kept_find(around->mm, around->area->file, around->index);
+		pfn frame = page_store_find(&around->mm->kept, around->area->file, around->index);
 		if (frame.nr != UINT32_MAX)
 			return frame;
 	}

@@ -50,10 +50,12 @@ void huge_withdraw(struct mm *mm, struct space *space, struct table *table, unsi
 	table_free(mm, space, withdraw(mm, table), 0, cpu);
 }
 
-bool huge_is_suitable(const struct area *area, uint64_t linear)
+bool huge_is_suitable(const struct mm *mm, const struct area *area, uint64_t linear)
 {
 	uint64_t first = linear & ~(HUGE_BYTES - 1);
 	bool anonymous = !user_area_has_file(area->kind) && area->kind != USER_SHARED;
+	if (area->refuses_huge || (mm->huge_if_advised && !area->wants_huge))
+		return false;
 	return anonymous && first >= area->start && first + HUGE_BYTES <= area->end;
 }
 
@@ -105,7 +107,7 @@ void huge_map(struct mm *mm, struct space *space, const struct area *area, const
 static bool map_huge(struct mm *mm, struct space *space, struct area *area, uint64_t linear, unsigned cpu)
 {
 	struct entry entry;
-	pfn frame = page_new(mm, HUGE_ORDER, GFP_HUGE, cpu);
+	pfn frame = page_new(mm, HUGE_ORDER, area->wants_huge ? GFP_HUGE | __GFP_DIRECT_RECLAIM : GFP_HUGE, cpu);
 	if (frame.nr == UINT32_MAX)
 		return false;
 	if (!find_place(mm, space, linear, &entry, cpu)) {
@@ -120,7 +122,7 @@ static bool map_huge(struct mm *mm, struct space *space, struct area *area, uint
 bool huge_fault(struct mm *mm, struct space *space, struct area *area, uint64_t linear, bool write, unsigned cpu,
                 enum user_result *result)
 {
-	if (!huge_is_suitable(area, linear))
+	if (!huge_is_suitable(mm, area, linear))
 		return false;
 	step_run(mm->steps, CODE_FAULT_ANONYMOUS, mm->cost.fault_anonymous);
 	if (!area_prepare_anon(mm, area, cpu)) {

@@ -90,14 +90,14 @@ static void enter(struct mm *mm, struct space *space, unsigned cpu)
 }
 
 /* hugepage_vma_check(), for the daemon: an anonymous area that was written to, with room for one huge page at least. */
-static bool has_work(const struct area *area)
+static bool has_work(const struct mm *mm, const struct area *area)
 {
-	return area->anon_vma && area->end > HUGE_BYTES && huge_is_suitable(area, area->end - HUGE_BYTES);
+	return area->anon_vma && area->end > HUGE_BYTES && huge_is_suitable(mm, area, area->end - HUGE_BYTES);
 }
 
 void khugepaged_enter_area(struct mm *mm, struct space *space, const struct area *area, unsigned cpu)
 {
-	if (mm->huge_pages && mm->khugepaged.settings.pages_to_scan && !space->mm_slot.at.addr && has_work(area))
+	if (mm->huge_pages && mm->khugepaged.settings.pages_to_scan && !space->mm_slot.at.addr && has_work(mm, area))
 		enter(mm, space, cpu);
 }
 
@@ -143,7 +143,7 @@ static enum pass scan_area(struct mm *mm, struct space *space, struct area *area
 	struct khugepaged *daemon = &mm->khugepaged;
 	uint64_t start = (area->start + HUGE_BYTES - 1) & ~(HUGE_BYTES - 1), end = area->end & ~(HUGE_BYTES - 1);
 	read_field(mm, &area->object, VMA_START);
-	if (!has_work(area) || daemon->address > end) {
+	if (!has_work(mm, area) || daemon->address > end) {
 		++*progress;
 		return PASS_ON;
 	}

@@ -150,60 +150,11 @@ void unlock_space(struct mm *mm, struct space *space, bool write)
 	step_atomic(mm->steps, mm_field(&space->object, MM_MMAP_LOCK), 8);
 }
 
-/* ---- the model's own pages of files ---- */
-
-static size_t kept_slot(const struct mm *mm, uint32_t file, uint64_t index)
-{
-	uint64_t key = ((uint64_t)file << 40 | index) + 1;
-	size_t slot = (size_t)(key * 0x9e3779b97f4a7c15u >> 32) & (mm->kept_room - 1);
-	while (mm->kept[slot].key && mm->kept[slot].key != key)
-		slot = (slot + 1) & (mm->kept_room - 1);
-	return slot;
-}
-
-pfn mm_kept_find(const struct mm *mm, uint32_t file, uint64_t index)
-{
-	if (!mm->kept_room)
-		return PFN_NONE;
-	const struct file_page *page = &mm->kept[kept_slot(mm, file, index)];
-	return page->key ? pfn_of(page->frame) : PFN_NONE;
-}
-
-/* At most half full. */
-static void grow_kept(struct mm *mm)
-{
-	if (2 * (mm->counters.kept_pages + 1) <= mm->kept_room)
-		return;
-	struct file_page *old = mm->kept;
-	size_t room = mm->kept_room;
-	mm->kept_room = room ? 2 * room : 64;
-	mm->kept = xcalloc(mm->kept_room, sizeof *mm->kept);
-	for (size_t i = 0; i < room; i++)
-		if (old[i].key)
-			mm->kept[kept_slot(mm, (uint32_t)((old[i].key - 1) >> 40), (old[i].key - 1) & ((1ull << 40) - 1))] =
-			        old[i];
-	free(old);
-}
-
 pfn mm_kept_read(struct mm *mm, uint32_t file, uint64_t index, unsigned cpu)
 {
-	pfn frame = page_alloc(mm->pages, 0, GFP_HIGHUSER_MOVABLE, cpu);
-	if (frame.nr == UINT32_MAX)
-		return frame;
-	grow_kept(mm);
-	mm->kept[kept_slot(mm, file, index)] = (struct file_page){.key = ((uint64_t)file << 40 | index) + 1, .frame = frame.nr};
-	mm->counters.kept_pages++;
+	pfn frame = page_store_make(&mm->kept, file, index, cpu);
+	mm->counters.kept_pages = page_store_count(&mm->kept);
 	return frame;
-}
-
-bool mm_kept_moved(struct mm *mm, pfn from, pfn to)
-{
-	for (size_t i = 0; i < mm->kept_room; i++)
-		if (mm->kept[i].key && mm->kept[i].frame == from.nr) {
-			mm->kept[i].frame = to.nr;
-			return true;
-		}
-	return false;
 }
 
 /* ---- the port ---- */
@@ -251,20 +202,25 @@ static enum user_result port_unmap(struct user_memory *users, process_id process
 	return areas_unmap(mm, at->space, start, start + (pages << PAGE_SHIFT), cpu);
 }
 
-/* The accesses of a touch that begin in one page. *next: the first one behind it. */
-static void make_accesses(struct mm *mm, const struct user_touch *touch, uint64_t *next)
+static enum user_result port_advise(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
+                                    enum user_advice advice, unsigned cpu)
 {
-	uint64_t page_end = (*next | (PAGE_SIZE - 1)) + 1, end = touch->address + touch->bytes;
-	if (!mm->steps->recording) {
-		uint64_t last = page_end < end ? page_end : end;
-		*next += (last - *next + touch->stride - 1) / touch->stride * touch->stride;
-		return;
-	}
-	for (; *next < page_end && *next < end; *next += touch->stride) {
-		uint64_t bytes = end - *next < ACCESS_BYTES ? end - *next : ACCESS_BYTES;
-		if (bytes > page_end - *next)
-			bytes = page_end - *next;
-		user_access(mm, *next, (uint32_t)bytes, touch->kind);
+	struct mm *mm = mm_of(users);
+	struct process *at = process_of(mm, process);
+	if (!at)
+		return USER_NO_PROCESS;
+	if (start >= mm->user_end || pages > (mm->user_end - start) >> PAGE_SHIFT)
+		return USER_BAD_RANGE;
+	switch_to_process(mm, process, cpu);
+	return areas_advise(mm, at->space, start, start + (pages << PAGE_SHIFT), advice, cpu);
+}
+
+/* The accesses of a touch that begin in the page of an address, from there on. */
+static void make_accesses(struct mm *mm, const struct user_touch *touch, uint64_t at)
+{
+	uint64_t next = user_touch_next_page(touch, at);
+	for (; at < next && at - touch->address < touch->bytes; at += touch->stride) {
+		user_access(mm, at, user_access_bytes(touch, at), touch->kind);
 		step_spend(mm->steps, mm->cost.user_access);
 	}
 }
@@ -278,11 +234,12 @@ static enum user_result port_touch(struct user_memory *users, process_id process
 	if (touch->address >= mm->user_end || touch->bytes > mm->user_end - touch->address)
 		return USER_BAD_RANGE;
 	switch_to_process(mm, process, cpu);
-	for (uint64_t next = touch->address; next - touch->address < touch->bytes;) {
-		enum user_result result = fault_touch(mm, at->space, next, touch->kind, cpu);
+	for (uint64_t to = touch->address; to - touch->address < touch->bytes; to = user_touch_next_page(touch, to)) {
+		enum user_result result = fault_touch(mm, at->space, to, touch->kind, cpu);
 		if (result != USER_OK)
 			return result;
-		make_accesses(mm, touch, &next);
+		if (mm->steps->recording)
+			make_accesses(mm, touch, to);
 	}
 	return USER_OK;
 }
@@ -327,6 +284,7 @@ static size_t port_run(struct user_memory *users, process_id process, const stru
 		struct entry entry;
 		if (kind != ACCESS_PREFETCH && !finds_page(mm, at->space, access, kind, &entry)) {
 			slow_access(mm, at->space, access, kind, run, cpu);
+			steps_reserve(mm->steps, (uint32_t)(count - made) * USER_ACCESS_STEPS);
 			continue;
 		}
 		if (kind != ACCESS_PREFETCH) {
@@ -440,14 +398,9 @@ static void port_destroy(struct user_memory *users)
 			switch_to_space(mm, NULL, cpu);
 	khugepaged_release(mm);
 	SIM_ASSERT(mm->spaces_count == 0);
-	for (size_t i = 0; i < mm->kept_room; i++)
-		if (mm->kept[i].key) {
-			enum page_free_result result = page_free(mm->pages, pfn_of(mm->kept[i].frame), 0, 0);
-			SIM_ASSERT(result == PAGE_FREE_OK);
-		}
+	page_store_release(&mm->kept);
 	if (mm->huge_zero.nr != UINT32_MAX)
 		gather_free(mm, mm->huge_zero, HUGE_ORDER, 0);
-	free(mm->kept);
 	free(mm->gather.at);
 	free(mm->spaces);
 	free(mm->processes);
@@ -465,6 +418,7 @@ const struct user_memory_ops user_memory_mm_ops = {
         .exit = port_exit,
         .map = port_map,
         .unmap = port_unmap,
+        .advise = port_advise,
         .touch = port_touch,
         .run = port_run,
         .switch_to = port_switch,
@@ -546,9 +500,11 @@ struct user_memory *user_memory_mm_create(const struct user_memory_wiring *wirin
 	mm->around_pages = 1;
 	while (2ull * mm->around_pages * PAGE_SIZE <= settings->kernel.fault_around_bytes)
 		mm->around_pages *= 2;
+	mm->huge_if_advised = settings->kernel.thp == THP_MADVISE;
 	mm->huge_pages =
-	        settings->kernel.thp == THP_ALWAYS && settings->kernel.transparent_hugepage && huge_level(mm) < mm->mode->levels;
+	        settings->kernel.thp != THP_NEVER && settings->kernel.transparent_hugepage && huge_level(mm) < mm->mode->levels;
 	khugepaged_init(mm, &settings->kernel.khugepaged);
+	page_store_init(&mm->kept, mm->pages);
 	mm->page = lazy_alloc(mm->end_pfn, sizeof *mm->page);
 	mm->tlb_state = layout_per_cpu_static(mm->layout, 320);
 	for (unsigned cpu = 0; cpu < CPUS_MAX; cpu++) {

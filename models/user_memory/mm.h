@@ -12,6 +12,8 @@
 #define MODELS_USER_MEMORY_MM_H
 
 #include "models/settings.h"
+#include "models/user_memory/page_store.h"
+#include "models/user_memory/rules.h"
 #include "sim/metric.h"
 #include "sim/port/user_memory.h"
 
@@ -27,9 +29,6 @@
 
 /* MODEL: the zero page is frame 0, which no allocator hands out; the kernel's lies in its image. */
 #define ZERO_FRAME 0u
-
-/* What one access of a touch reads or writes. */
-#define ACCESS_BYTES 8u
 
 #define FRAMES_OF_HUGE 512u
 #define HUGE_BYTES (1ull << 21)
@@ -180,6 +179,8 @@ struct area {
 	uint64_t first_page; /* of the file or the shared pages at `start` */
 	struct shared *shared;
 	struct object object;
+	bool wants_huge, refuses_huge; /* VM_HUGEPAGE, VM_NOHUGEPAGE */
+	enum file_advice reading;      /* VM_SEQ_READ, VM_RAND_READ */
 	struct swap_read_ahead read_ahead;
 	struct anon_vma *anon_vma;
 	struct chain *chains; /* owned; the oldest first */
@@ -245,11 +246,6 @@ struct khugepaged {
 	vaddr lock; /* khugepaged_mm_lock, and the list's head */
 };
 
-struct file_page {
-	uint64_t key; /* file << 40 | index, plus 1 */
-	uint32_t frame;
-};
-
 struct mm {
 	struct user_memory port;
 	struct page_allocator *pages;
@@ -262,6 +258,7 @@ struct mm {
 	struct paging_controls controls;
 	unsigned cpus;
 	bool pcid, huge_pages;
+	bool huge_if_advised;  /* kernel.thp madvise: in areas that want them alone */
 	uint32_t around_pages; /* fault_around_bytes: a power of two */
 	struct cost_settings cost;
 	cache_id cache[OBJECT_KINDS];
@@ -296,8 +293,7 @@ struct mm {
 		uint8_t cpus[CPUS_MAX]; /* that may hold translations of what was unmapped, a byte each */
 		bool required, writable;
 	} unmapped;             /* struct tlbflush_unmap_batch: flushes that were put off */
-	struct file_page *kept; /* the model's own pages of files, where nobody keeps them */
-	size_t kept_room;
+	struct page_store kept; /* the model's own pages of files, where nobody keeps them */
 	struct mm_counters counters;
 };
 
@@ -331,10 +327,8 @@ static inline vaddr page_field(const struct mm *mm, pfn frame, uint32_t offset)
 	return vaddr_of(layout_struct_page(mm->layout, frame).addr + offset);
 }
 
-/* The model's own page cache, which never lets go of a page before the end, and reads in no time. */
-pfn mm_kept_find(const struct mm *mm, uint32_t file, uint64_t index);
+/* The model's own page cache never lets go of a page before the end, and reads in no time. */
 pfn mm_kept_read(struct mm *mm, uint32_t file, uint64_t index, unsigned cpu);
-bool mm_kept_moved(struct mm *mm, pfn from, pfn to);
 
 /* mmap_lock. MODEL: nobody ever waits for it: a process's ops come one after the other. */
 void lock_space(struct mm *mm, struct space *space, bool write);
@@ -423,6 +417,8 @@ struct area *area_at(const struct space *space, uint64_t linear);
 uint32_t area_index(const struct space *space, uint64_t linear);
 enum user_result areas_map(struct mm *mm, struct space *space, const struct user_area_request *request, unsigned cpu);
 enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu);
+enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t end, enum user_advice advice,
+                              unsigned cpu);
 /* vm_area_dup() and anon_vma_fork(); NULL: no memory. */
 struct area *area_fork(struct mm *mm, struct space *space, const struct area *from, unsigned cpu);
 void area_free(struct mm *mm, struct area *area, unsigned cpu);
@@ -502,8 +498,8 @@ void huge_withdraw(struct mm *mm, struct space *space, struct table *table, unsi
 /* __split_huge_pmd(): 512 entries in place of one. */
 void huge_split(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu);
 
-/* transhuge_vma_suitable(): the aligned 2 MiB around the address lie in the area, which is anonymous. */
-bool huge_is_suitable(const struct area *area, uint64_t linear);
+/* hugepage_vma_check(), transhuge_vma_suitable(): the area may have huge pages, and the aligned 2 MiB around the address. */
+bool huge_is_suitable(const struct mm *mm, const struct area *area, uint64_t linear);
 /* A new frame of order 9 becomes the area's page for the range, under the entry, with a table for its parts in reserve. */
 void huge_map(struct mm *mm, struct space *space, const struct area *area, const struct entry *entry, pfn frame, uint64_t linear,
               unsigned cpu);

@@ -109,12 +109,9 @@ static struct space *make_program(struct mm *mm, unsigned cpu)
 	struct space *space = space_make(mm, cpu);
 	if (!space)
 		return NULL;
-	uint64_t top = user_stack_end(mm->user_end);
-	const struct user_area_request stack = {.start = top - USER_STACK_BYTES,
-	                                        .pages = USER_STACK_BYTES >> PAGE_SHIFT,
-	                                        .kind = USER_STACK,
-	                                        .rights = USER_READ | USER_WRITE};
-	if (areas_map(mm, space, &stack, cpu) == USER_OK && fault_touch(mm, space, top - PAGE_SIZE, ACCESS_STORE, cpu) == USER_OK)
+	const struct user_area_request stack = user_stack_request(mm->user_end);
+	uint64_t arguments = user_stack_end(mm->user_end) - PAGE_SIZE;
+	if (areas_map(mm, space, &stack, cpu) == USER_OK && fault_touch(mm, space, arguments, ACCESS_STORE, cpu) == USER_OK)
 		return space;
 	leave_space(mm, space, cpu);
 	return NULL;

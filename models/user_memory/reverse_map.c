@@ -69,7 +69,7 @@ static void move_entry(struct rmap *rmap, struct space *space, const struct entr
 bool rmap_moved(struct mm *mm, pfn from, pfn to)
 {
 	struct mapped_page *page = &mm->page[from.nr];
-	bool kept = mm_kept_moved(mm, from, to);
+	bool kept = page_store_moved(&mm->kept, from, to);
 	if (page->kind == MAPPED_NOT)
 		return kept;
 	SIM_ASSERT(!page->head && !page->tail && mm->page[to.nr].kind == MAPPED_NOT);
@@ -84,11 +84,15 @@ bool rmap_moved(struct mm *mm, pfn from, pfn to)
 
 static void look_at(struct rmap *rmap, struct space *space, const struct entry *entry, uint64_t linear)
 {
+	const struct area *area = area_at(space, linear);
 	entry_read(rmap->mm, entry);
 	if (!(entry_word(entry) & WORD_ACCESSED))
 		return;
-	rmap->count++;
-	rmap->executable |= (area_at(space, linear)->rights & USER_EXECUTE) != 0;
+	/* Whoever reads on and on does not come back. */
+	if (area->reading != FILE_SEQUENTIAL) {
+		rmap->count++;
+		rmap->executable |= (area->rights & USER_EXECUTE) != 0;
+	}
 	entry_write(rmap->mm, entry, entry_word(entry) & ~WORD_ACCESSED);
 }
 

@@ -13,10 +13,14 @@
 
 #include <stdlib.h>
 
+enum program_advice { ADVICE_NONE, ADVICE_HUGEPAGE, ADVICE_NOHUGEPAGE };
+static const char *const advice_names[] = {"none", "hugepage", "nohugepage", NULL};
+
 struct processes {
 	char *name;
 	struct load_pace pace;
-	uint32_t live, pages, touched, accesses, writes, turns, inherited, copied, kernel, threads, unmap;
+	uint32_t live, pages, touched, accesses, writes, turns, inherited, copied, kernel, threads, unmap, dontneed;
+	enum program_advice advice;
 };
 
 #define AT(field) .offset = offsetof(struct processes, field), .size = sizeof(((struct processes *)0)->field)
@@ -42,6 +46,14 @@ static const struct setting keys[] = {
         NUMBER(threads, "threads", "0", 0, 64,
                "Of each program beside its first one, each on the next core; they have its turns by turns"),
         NUMBER(unmap, "percent", "0", 0, 100, "Of the turns end with munmap and mmap of a tenth of the memory"),
+        NUMBER(dontneed, "percent", "0", 0, 100, "Of the turns end with madvise(MADV_DONTNEED) of a tenth of the memory"),
+        {.key = "advice",
+         .type = SETTING_ENUM,
+         .names = advice_names,
+         .default_text = "none",
+         .help = "What a program says of its anonymous memory when it maps it: MADV_HUGEPAGE, MADV_NOHUGEPAGE, or nothing",
+         .source = LOAD_CHOICE,
+         AT(advice)},
         {.key = NULL},
 };
 
@@ -131,6 +143,9 @@ static void map_program(struct load *load, const struct program *program)
 	                                                 .first_page = TEXT_PAGES});
 	map(load, process, cpu, HEAP_START, HEAP_PAGES, USER_HEAP);
 	map(load, process, cpu, MEMORY_START, load->values->pages, USER_ANONYMOUS);
+	if (load->values->advice != ADVICE_NONE)
+		workload_process_advise(load->workload, cpu, process, MEMORY_START, load->values->pages,
+		                        load->values->advice == ADVICE_HUGEPAGE ? USER_HUGEPAGE : USER_NOHUGEPAGE);
 	touch(load, process, cpu, TEXT_START, TEXT_PAGES, TOUCH_EXECUTE);
 	touch(load, process, cpu, DATA_START, DATA_PAGES, TOUCH_WRITE);
 	touch(load, process, cpu, HEAP_START, HEAP_PAGES, TOUCH_WRITE);
@@ -178,14 +193,27 @@ static void use_memory(struct load *load, const struct program *program, workloa
 		      load_chance(load->workload, values->writes) ? TOUCH_WRITE : TOUCH_READ);
 }
 
-/* A tenth of the memory goes, and comes back empty. */
-static void renew_memory(struct load *load, workload_block thread, unsigned cpu)
+/* Where one of the tenths of the memory begins, by chance. */
+static uint64_t any_tenth(struct load *load, uint64_t *pages)
 {
 	uint64_t tenth = load->values->pages / 10 + 1;
 	uint64_t parts = load->values->pages / tenth;
-	uint64_t start = MEMORY_START + (rng_below(workload_rng(load->workload), (uint32_t)parts) * tenth << PAGE_SHIFT);
-	workload_process_unmap(load->workload, cpu, thread, start, tenth);
-	map(load, thread, cpu, start, tenth, USER_ANONYMOUS);
+	*pages = tenth;
+	return MEMORY_START + (rng_below(workload_rng(load->workload), (uint32_t)parts) * tenth << PAGE_SHIFT);
+}
+
+/* A tenth of the memory goes, and comes back empty. */
+static void renew_memory(struct load *load, workload_block thread, unsigned cpu)
+{
+	uint64_t pages, start = any_tenth(load, &pages);
+	workload_process_unmap(load->workload, cpu, thread, start, pages);
+	map(load, thread, cpu, start, pages, USER_ANONYMOUS);
+}
+
+static void forget_memory(struct load *load, workload_block thread, unsigned cpu)
+{
+	uint64_t pages, start = any_tenth(load, &pages);
+	workload_process_advise(load->workload, cpu, thread, start, pages, USER_DONTNEED);
 }
 
 /* ---- the load ---- */
@@ -219,6 +247,9 @@ static void step(void *opaque)
 	use_memory(load, program, thread, cpu);
 	if (load_chance(load->workload, values->unmap))
 		renew_memory(load, thread, cpu);
+	/* Loads without it draw what they always drew. */
+	if (values->dontneed && load_chance(load->workload, values->dontneed))
+		forget_memory(load, thread, cpu);
 	if (load_chance(load->workload, values->kernel))
 		workload_process_leave(load->workload, cpu);
 }

@@ -14,6 +14,9 @@
 
 #include <stdlib.h>
 
+static const char *const reading_names[] = {"normal", "random", "sequential", NULL};
+static const enum user_advice advice_of_reading[] = {USER_READ_NORMAL, USER_READ_RANDOM, USER_READ_SEQUENTIAL};
+
 enum working_set_pattern { SET_SEQUENTIAL, SET_UNIFORM, SET_ZIPF };
 static const char *const pattern_names[] = {"sequential", "uniform", "zipf", NULL};
 
@@ -24,6 +27,7 @@ struct working_set {
 	uint32_t percent, writes;
 	enum working_set_pattern pattern;
 	bool file;
+	uint32_t reading; /* of advice_of_reading */
 };
 
 #define AT(field) .offset = offsetof(struct working_set, field), .size = sizeof(((struct working_set *)0)->field)
@@ -76,6 +80,13 @@ static const struct setting keys[] = {
          .help = "The memory is a mapped file, whose first touches are loads; else anonymous",
          .source = LOAD_CHOICE,
          AT(file)},
+        {.key = "reading",
+         .type = SETTING_ENUM,
+         .names = reading_names,
+         .default_text = "normal",
+         .help = "Of a file: how it will be read, as its process says (MADV_RANDOM, MADV_SEQUENTIAL)",
+         .source = LOAD_CHOICE,
+         AT(reading)},
         {.key = NULL},
 };
 
@@ -162,6 +173,9 @@ static void start_process(struct load *load, unsigned cpu)
 	                                          .file = values->file ? FIRST_FILE + cpu : 0};
 	load->processes[cpu] = workload_process_create(load->workload, cpu);
 	workload_process_map(load->workload, cpu, load->processes[cpu], &request);
+	enum user_advice advice = advice_of_reading[values->reading];
+	if (advice != USER_READ_NORMAL)
+		workload_process_advise(load->workload, cpu, load->processes[cpu], MEMORY_START, load->pages, advice);
 	for (uint32_t page = 0; page < load->pages; page++)
 		touch(load, cpu, page, values->file ? TOUCH_READ : TOUCH_WRITE);
 }

@@ -87,6 +87,11 @@ static bool begin(struct access_reader *reader, struct error *error)
 	state->begun = true;
 	if (!take_bytes(reader, head, sizeof head, error))
 		return false;
+	if (memcmp(head, KMT_MAGIC, sizeof KMT_MAGIC - 1) == 0)
+		return error_set(
+		        error, ERROR_INPUT,
+		        "%s: this is a recording of kernel memory, expected an access trace; `kmemsim replay` reads recordings",
+		        reader->input.path);
 	if (!kmt_begins(head, sizeof head, true))
 		return damaged(reader, "its first bytes are others", error);
 	if (kmt_load64(head + KMT_HEAD_BYTES - 8) != kmt_checksum(head, KMT_HEAD_BYTES - 8) ||

@@ -451,11 +451,21 @@ const char *const store_schema_sql[] = {
         "FROM metric AS m JOIN run AS r ON r.id = m.run_id WHERE m.component = 'core' AND r.ops > 0"
         " AND m.run_id NOT IN (SELECT run_id FROM op_cost) GROUP BY m.run_id",
 
-        /* v_run_totals with the costs beside them. */
+        /* What processes took, of runs that have some. */
+        "CREATE VIEW v_process_totals AS "
+        "SELECT run_id, sum(value) FILTER (WHERE name = 'faults') AS page_faults,"
+        " sum(value) FILTER (WHERE name = 'faults_major') AS file_read_faults,"
+        " sum(value) FILTER (WHERE name IN ('faults_huge', 'faults_huge_zero')) AS huge_faults,"
+        " sum(value) FILTER (WHERE name = 'pswpout') AS pages_swapped_out,"
+        " sum(value) FILTER (WHERE name = 'pswpin') AS pages_swapped_in "
+        "FROM metric WHERE component IN ('user_memory', 'page_lru') GROUP BY run_id HAVING page_faults > 0",
+
+        /* v_run_totals with the costs and the processes beside them. */
         "CREATE VIEW v_compare AS "
         "SELECT t.*, c.cost_mean, c.cost_compute, c.cost_tlb, c.cost_l1, c.cost_l2, c.cost_llc, c.cost_coherence, c.cost_dram,"
-        " c.cost_store_buffer, c.cost_lock, c.cost_ipi, c.cost_io FROM v_run_totals AS t LEFT JOIN v_cost_mean AS c ON c.run_id "
-        "= t.run_id",
+        " c.cost_store_buffer, c.cost_lock, c.cost_ipi, c.cost_io, p.page_faults, p.file_read_faults, p.huge_faults,"
+        " p.pages_swapped_out, p.pages_swapped_in FROM v_run_totals AS t LEFT JOIN v_cost_mean AS c ON c.run_id = t.run_id"
+        " LEFT JOIN v_process_totals AS p ON p.run_id = t.run_id",
         NULL};
 
 const char *const store_insert_sql[STORE_TABLES] = {

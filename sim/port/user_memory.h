@@ -60,6 +60,24 @@ static inline bool user_area_is_shared(enum user_area_kind kind)
 /* What may be done with an area's pages. Numbers stand in recordings (.kmt). */
 enum { USER_READ = 1, USER_WRITE = 2, USER_EXECUTE = 4, USER_RIGHTS = 7 };
 
+/*
+ * madvise(). Numbers stand in recordings (.kmt). DONTNEED: the pages' entries go, the areas stay; what is touched again is of
+ * zeroes where it is private, else as it was. HUGEPAGE, NOHUGEPAGE: pages of 2 MiB are wanted (with kernel.thp madvise, had) or
+ * not. NORMAL, RANDOM, SEQUENTIAL: how files are read ahead.
+ */
+enum user_advice {
+	USER_DONTNEED,
+	USER_HUGEPAGE,
+	USER_NOHUGEPAGE,
+	USER_READ_NORMAL,
+	USER_READ_RANDOM,
+	USER_READ_SEQUENTIAL,
+	USER_ADVICES
+};
+
+/* How an area reads its file. */
+enum file_advice { FILE_NORMAL, FILE_SEQUENTIAL, FILE_RANDOM };
+
 /* mmap(MAP_FIXED), or for USER_HEAP brk(): pages at `start`. */
 struct user_area_request {
 	uint64_t start; /* a multiple of PAGE_SIZE, in the user's half */
@@ -82,7 +100,8 @@ static inline uint64_t user_stack_end(uint64_t user_end)
 	return user_end < top ? user_end : top;
 }
 
-/* The first address that no area may have: TASK_SIZE_MAX of 64 bits, TASK_SIZE of 32 (arch/x86/include/asm/page_64.h, page_32_types.h). */
+/* The first address that no area may have: TASK_SIZE_MAX of 64 bits, TASK_SIZE of 32 (arch/x86/include/asm/page_64.h,
+ * page_32_types.h). */
 static inline uint64_t user_end_of(const struct translation_ops *mode)
 {
 	return mode->sign_extended ? (1ull << (mode->linear_bits - 1)) - PAGE_SIZE : 0xc0000000u;
@@ -94,6 +113,7 @@ enum user_result {
 	USER_NO_PROCESS, /* no such process */
 	USER_BAD_RANGE,  /* empty, not in the user's half, or (mapping) over an area that is there */
 	USER_NO_AREA,    /* a touch outside of all areas: SIGSEGV */
+	USER_HOLE,       /* an advice: a part of its range is no area; it holds for the others (ENOMEM) */
 	USER_NO_RIGHT    /* a touch that the area's rights forbid: SIGSEGV */
 };
 
@@ -133,9 +153,9 @@ struct process_view {
  */
 struct file_pages {
 	/* The frame of page `index` of a file, PFN_NONE if it is not cached (filemap_get_folio()). */
-	pfn (*find)(void *context, uint32_t file, uint64_t index, unsigned cpu, bool *again);
+	pfn (*find)(void *context, uint32_t file, uint64_t index, enum file_advice, unsigned cpu, bool *again);
 	/* Reads it in: takes a frame, fills it, and writes down the steps of that. PFN_NONE: no memory (filemap_fault()). */
-	pfn (*read)(void *context, uint32_t file, uint64_t index, unsigned cpu, bool *again);
+	pfn (*read)(void *context, uint32_t file, uint64_t index, enum file_advice, unsigned cpu, bool *again);
 	/*
 	 * The next page that a read fault near it maps as well, at *index or behind it, up to `last`: one that is cached, whole,
 	 * and marked for no read-ahead (next_uptodate_page()). *index: its place. PFN_NONE: there is none.
@@ -245,6 +265,10 @@ struct user_memory_ops {
 	enum user_result (*map)(struct user_memory *, process_id, const struct user_area_request *, unsigned cpu);
 	/* munmap(): what lies in the range; parts of areas too. Other CPUs that have the address space drop its translations. */
 	enum user_result (*unmap)(struct user_memory *, process_id, uint64_t start, uint64_t pages, unsigned cpu);
+
+	/* madvise() */
+	enum user_result (*advise)(struct user_memory *, process_id, uint64_t start, uint64_t pages, enum user_advice,
+	                           unsigned cpu);
 
 	/* Makes the accesses, with the faults they take. Those before one that cannot be put right are made. */
 	enum user_result (*touch)(struct user_memory *, process_id, const struct user_touch *, unsigned cpu);
@@ -376,6 +400,13 @@ static inline enum user_result user_unmap(struct user_memory *users, process_id 
 	return users->ops->unmap(users, process, start, pages, cpu);
 }
 
+static inline enum user_result user_advise(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
+                                           enum user_advice advice, unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX && advice < USER_ADVICES);
+	return users->ops->advise(users, process, start, pages, advice, cpu);
+}
+
 static inline enum user_result user_touch(struct user_memory *users, process_id process, const struct user_touch *touch,
                                           unsigned cpu)
 {
@@ -406,6 +437,7 @@ static inline void user_access_steps(struct steps *steps, const struct user_run 
 	uint32_t before = access->kind == ACCESS_CODE ? 0 : run->instructions;
 	if (!steps->recording)
 		return;
+	SIM_ASSERT(steps->capacity - steps->count >= USER_ACCESS_STEPS);
 	if (before > UINT8_MAX) {
 		steps_put(steps, STEP_SPEND, 0, before, 0);
 		before = 0;

@@ -156,8 +156,17 @@ static void wrong_use_is_told(void **state)
 		assert_int_equal(touch(&bench, process, BASE, ACCESS_STORE, 0), USER_NO_RIGHT);
 		assert_int_equal(touch(&bench, process, BASE, ACCESS_CODE, 0), USER_NO_RIGHT);
 		assert_int_equal(touch(&bench, process, BASE, ACCESS_LOAD, 0), USER_OK);
+		/* What may be written only may be read, as the processor has no way to forbid it. */
+		const struct user_area_request sink = {
+		        .start = BASE + (1 << 20), .pages = 1, .kind = USER_ANONYMOUS, .rights = USER_WRITE};
+		assert_int_equal(user_map(bench.users, process, &sink, 0), USER_OK);
+		assert_int_equal(touch(&bench, process, BASE + (1 << 20), ACCESS_LOAD, 0), USER_OK);
 		assert_int_equal(touch(&bench, (process_id){99}, BASE, ACCESS_LOAD, 0), USER_NO_PROCESS);
 		assert_int_equal(user_unmap(bench.users, process, BASE, 1ull << 40, 0), USER_BAD_RANGE);
+		struct user_run run = {.instructions = 0};
+		const struct access of_the_kernel = {.address = 0xffff888000000000, .bytes = 8, .kind = ACCESS_LOAD};
+		assert_int_equal(user_run(bench.users, process, &of_the_kernel, 1, &run, 0), 1);
+		assert_int_equal(run.result, USER_NO_AREA);
 		end(&bench);
 	}
 }
@@ -200,8 +209,105 @@ static void fork_shares_what_it_should(void **state)
 	}
 }
 
+/* Moves every frame that somebody maps into a fresh one, as compaction does; how many there are. */
+static unsigned move_all(struct bench *bench)
+{
+	const struct user_memory_ops *ops = bench->users->ops;
+	unsigned moved = 0;
+	uint8_t *fresh = xcalloc(bench->pages->end_pfn, 1);
+	for (uint32_t nr = 0; nr < bench->pages->end_pfn; nr++) {
+		uint32_t count = ops->map_count(bench->users, pfn_of(nr));
+		if (count == 0 || fresh[nr])
+			continue;
+		pfn to = page_alloc(bench->pages, 0, GFP_HIGHUSER_MOVABLE, 0);
+		assert_int_not_equal(to.nr, UINT32_MAX);
+		fresh[to.nr] = 1;
+		assert_true(ops->moved(bench->users, pfn_of(nr), to));
+		assert_int_equal(ops->map_count(bench->users, pfn_of(nr)), 0);
+		assert_int_equal(ops->map_count(bench->users, to), count);
+		assert_int_equal(page_free(bench->pages, pfn_of(nr), 0, 0), PAGE_FREE_OK);
+		moved++;
+	}
+	free(fresh);
+	return moved;
+}
+
+/* Pages keep their users, and what they are, wherever they lie. Would catch: a frame that somebody still looks for in its old
+ * place. */
+static void frames_may_move(void **state)
+{
+	static const enum user_area_kind kinds[] = {USER_ANONYMOUS, USER_SHARED, USER_FILE_PRIVATE, USER_FILE_SHARED};
+	(void)state;
+	FOR_EACH_MODEL(model)
+	{
+		struct bench bench;
+		begin(&bench, model, "x86_4level", THP_NEVER, false);
+		process_id parent = user_create(bench.users, 0), child = {0};
+		for (unsigned round = 0; round < 3; round++) {
+			for (unsigned i = 0; i < 4; i++) {
+				uint64_t at = BASE + ((uint64_t)(4 * round + i) << 20);
+				assert_int_equal(map(&bench, parent, at, 4, kinds[i]), USER_OK);
+				assert_int_equal(touch(&bench, parent, at, ACCESS_STORE, 0), USER_OK);
+				assert_int_equal(touch(&bench, parent, at + PAGE_SIZE, ACCESS_LOAD, 0), USER_OK);
+			}
+			if (round == 0)
+				child = user_fork(bench.users, parent, false, 0);
+			uint64_t held = bench.users->ops->pages_held(bench.users);
+			/* Of the first round at least: the argument page, and of each area what takes a frame. */
+			assert_true(move_all(&bench) >= 1 + 1 + 2 + 2);
+			user_memory_check(bench.users);
+			assert_int_equal(bench.users->ops->pages_held(bench.users), held);
+			for (unsigned i = 0; i < 4; i++)
+				assert_int_equal(touch(&bench, child, BASE + ((uint64_t)i << 20), ACCESS_STORE, 1), USER_OK);
+		}
+		/* Shared memory and pages of files are there again where nobody maps them any more. */
+		assert_int_equal(user_exec(bench.users, child, 1), USER_OK);
+		user_exit(bench.users, parent, 0);
+		move_all(&bench);
+		end(&bench);
+	}
+}
+
 #define HISTORY_PROCESSES 12
 #define HISTORY_PAGES 1200u
+
+/*
+ * madvise(MADV_DONTNEED) forgets private pages, of which the next touch is a new one, and keeps areas and shared contents; a hole
+ * in the range is told, and the rest forgotten. Would catch: pages kept, areas that go, shared memory that is lost.
+ */
+static void forgotten_pages_come_back(void **state)
+{
+	(void)state;
+	FOR_EACH_MODEL(model)
+	{
+		struct bench bench;
+		begin(&bench, model, "x86_4level", THP_NEVER, false);
+		process_id process = user_create(bench.users, 0);
+		assert_int_equal(map(&bench, process, BASE, 10, USER_ANONYMOUS), USER_OK);
+		assert_int_equal(map(&bench, process, BASE + 20 * PAGE_SIZE, 10, USER_SHARED), USER_OK);
+		uint64_t before = view(&bench, process).anonymous;
+		for (unsigned page = 0; page < 30; page++)
+			if (page < 10 || page >= 20)
+				assert_int_equal(touch(&bench, process, BASE + page * PAGE_SIZE, ACCESS_STORE, 0), USER_OK);
+		uint64_t held = bench.users->ops->pages_held(bench.users);
+		assert_int_equal(user_advise(bench.users, process, BASE + 2 * PAGE_SIZE, 5, USER_DONTNEED, 0), USER_OK);
+		assert_int_equal(view(&bench, process).anonymous, before + 5);
+		assert_int_equal(bench.users->ops->pages_held(bench.users), held - 5);
+		assert_int_equal(user_advise(bench.users, process, BASE, 30, USER_DONTNEED, 0), USER_HOLE);
+		assert_int_equal(view(&bench, process).anonymous, before);
+		assert_int_equal(view(&bench, process).shared, 0);
+		assert_int_equal(view(&bench, process).area_pages, 20 + USER_STACK_BYTES / PAGE_SIZE);
+		assert_int_equal(bench.users->ops->pages_held(bench.users), held - 10);
+		for (unsigned page = 20; page < 30; page++)
+			assert_int_equal(touch(&bench, process, BASE + page * PAGE_SIZE, ACCESS_LOAD, 0), USER_OK);
+		assert_int_equal(bench.users->ops->pages_held(bench.users), held - 10);
+		assert_int_equal(user_advise(bench.users, process, BASE + 10 * PAGE_SIZE, 10, USER_HUGEPAGE, 0), USER_HOLE);
+		assert_int_equal(user_advise(bench.users, process, BASE + 1, 1, USER_DONTNEED, 0), USER_BAD_RANGE);
+		assert_int_equal(user_advise(bench.users, (process_id){99}, BASE, 1, USER_DONTNEED, 0), USER_NO_PROCESS);
+		user_memory_check(bench.users);
+		end(&bench);
+	}
+}
 
 /* What the plain array knows: the areas are all of one size, at BASE + area * HISTORY_PAGES pages. */
 struct plain {
@@ -353,6 +459,35 @@ static void a_run_stops_at_a_fault(void **state)
 	}
 }
 
+/*
+ * A run whose every access takes a page, and as many steps as one may. Catches: room for the accesses' steps, which those of the
+ * page allocator take in part.
+ */
+static void a_run_of_first_touches_has_room(void **state)
+{
+	enum { PAGES = 1365 }; /* three steps each: what the doubling of their array just holds */
+	(void)state;
+	FOR_EACH_MODEL(model)
+	{
+		struct bench bench;
+		struct access at[PAGES];
+		struct user_run run = {.instructions = UINT8_MAX + 1};
+		begin(&bench, model, "x86_4level", THP_NEVER, true);
+		process_id process = user_create(bench.users, 0);
+		assert_int_equal(map(&bench, process, BASE, PAGES, USER_ANONYMOUS), USER_OK);
+		for (unsigned page = 0; page < PAGES; page++)
+			at[page] = access_of(ACCESS_MODIFY, BASE + page * PAGE_SIZE);
+		steps_clear(&bench.steps);
+		for (size_t made = 0; made < PAGES;) {
+			run.faulted = false;
+			made += user_run(bench.users, process, at + made, PAGES - made, &run, 0);
+			assert_int_equal(run.result, USER_OK);
+		}
+		assert_int_equal(view(&bench, process).anonymous, 1 + PAGES);
+		end(&bench);
+	}
+}
+
 /* The frames that a small history takes beside kernel stacks: parent and child, pages written, read, copied and given back. */
 static uint64_t frames_of_history(const struct user_memory_model *model)
 {
@@ -397,9 +532,12 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(nothing_is_left),
 	        cmocka_unit_test(wrong_use_is_told),
+	        cmocka_unit_test(forgotten_pages_come_back),
 	        cmocka_unit_test(fork_shares_what_it_should),
+	        cmocka_unit_test(frames_may_move),
 	        cmocka_unit_test(any_history_keeps_the_laws),
 	        cmocka_unit_test(a_run_stops_at_a_fault),
+	        cmocka_unit_test(a_run_of_first_touches_has_room),
 	        cmocka_unit_test(ideal_takes_contents_alone),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -294,6 +294,40 @@ static void found_pages_count_against_misses(void **state)
 	}
 }
 
+/*
+ * As the area says: at random, a page a fault, and nothing round it from the disk; in turn, a window from the fault on; and what
+ * is read in turn does not count as used. Would catch: advice that ends at the area, or never comes to who reads.
+ */
+static void read_as_advised(void **state)
+{
+	(void)state;
+	struct rig rig;
+	bool executable;
+	begin(&rig, 65536, false);
+	const struct lru_counters *counters = &process_pages_lru(rig.kept)->counters;
+	process_id process = user_create(rig.mm.users, 0);
+	map(&rig, process, 0, 4000, USER_FILE_SHARED, 0);
+	assert_int_equal(user_advise(rig.mm.users, process, BASE, 2000, USER_READ_RANDOM, 0), USER_OK);
+	assert_int_equal(user_advise(rig.mm.users, process, BASE + 2000 * PAGE_SIZE, 2000, USER_READ_SEQUENTIAL, 0), USER_OK);
+	touch(&rig, process, 1000, 1, ACCESS_LOAD, 0);
+	assert_int_equal(counters->pgpgin, 1);
+	touch(&rig, process, 2000, 1, ACCESS_LOAD, 0);
+	assert_int_equal(counters->pgpgin, 1 + 32);
+	assert_int_not_equal(word_of(&rig, process, 2000) & WORD_ACCESSED, 0);
+	pfn random = mm_rig_frame(&rig.mm, process, BASE + 1000 * PAGE_SIZE);
+	pfn in_turn = mm_rig_frame(&rig.mm, process, BASE + 2000 * PAGE_SIZE);
+	assert_int_equal(rig.mm.users->ops->referenced(rig.mm.users, random, &executable, 0), 1);
+	assert_int_equal(rig.mm.users->ops->referenced(rig.mm.users, in_turn, &executable, 0), 0);
+	assert_int_equal(word_of(&rig, process, 2000) & WORD_ACCESSED, 0);
+	/* Nor when it is unmapped. */
+	touch(&rig, process, 1000, 1, ACCESS_LOAD, 0);
+	touch(&rig, process, 2000, 1, ACCESS_LOAD, 0);
+	assert_int_equal(user_unmap(rig.mm.users, process, BASE, 4000, 0), USER_OK);
+	assert_true(page_has(process_pages_lru(rig.kept), random.nr, PG_REFERENCED));
+	assert_false(page_has(process_pages_lru(rig.kept), in_turn.nr, PG_REFERENCED));
+	end(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -305,6 +339,7 @@ int main(void)
 	        cmocka_unit_test(shared_memory_comes_too),
 	        cmocka_unit_test(what_a_range_costs),
 	        cmocka_unit_test(found_pages_count_against_misses),
+	        cmocka_unit_test(read_as_advised),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

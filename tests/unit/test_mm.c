@@ -398,6 +398,77 @@ static void moved_pages_are_followed(void **state)
 	mm_rig_end(&rig);
 }
 
+static void advise(struct mm_rig *rig, process_id process, uint64_t page, uint64_t pages, enum user_advice advice)
+{
+	steps_clear(&rig->steps);
+	assert_int_equal(user_advise(rig->users, process, BASE + page * PAGE_SIZE, pages, advice, 0), USER_OK);
+	user_memory_check(rig->users);
+}
+
+/*
+ * With kernel.thp madvise an area has huge pages where it asked for them, with always where it did not refuse: the part that is
+ * advised is an area of its own then, and only if it was not so before. Would catch: advice for the whole area, areas split for
+ * nothing, huge pages for all or for nobody.
+ */
+static void huge_pages_as_advised(void **state)
+{
+	(void)state;
+	for (unsigned always = 0; always < 2; always++) {
+		struct mm_rig rig;
+		begin(&rig, true, always ? THP_ALWAYS : THP_MADVISE);
+		process_id process = user_create(rig.users, 0);
+		mm_rig_map(&rig, process, BASE, 3 * 512, USER_ANONYMOUS, 0);
+		uint64_t areas = rig.mm->counters.live_areas;
+		advise(&rig, process, 512, 512, always ? USER_NOHUGEPAGE : USER_HUGEPAGE);
+		assert_int_equal(rig.mm->counters.live_areas, areas + 2);
+		advise(&rig, process, 700, 100, always ? USER_NOHUGEPAGE : USER_HUGEPAGE);
+		assert_int_equal(rig.mm->counters.live_areas, areas + 2);
+		for (unsigned part = 0; part < 3; part++)
+			mm_rig_touch(&rig, process, BASE + part * 512 * PAGE_SIZE, 1, ACCESS_STORE, 0);
+		assert_int_equal(rig.mm->counters.faults_huge, always ? 2 : 1);
+		assert_int_equal(rig.mm->counters.faults_anonymous, always ? 2 : 3); /* that of the arguments */
+		/* The other way round, from the next touch on. */
+		advise(&rig, process, 512, 512, always ? USER_HUGEPAGE : USER_NOHUGEPAGE);
+		advise(&rig, process, 512, 512, USER_DONTNEED);
+		mm_rig_touch(&rig, process, BASE + 512 * PAGE_SIZE, 1, ACCESS_STORE, 0);
+		/* Its table of pages is there, and keeps it small. */
+		assert_int_equal(rig.mm->counters.faults_huge, always ? 2 : 1);
+		mm_rig_end(&rig);
+	}
+}
+
+/*
+ * MADV_DONTNEED of 11 pages in a huge one takes that apart, and clears as many entries, flushed in one range; tables and areas
+ * stay. Would catch: the whole huge page gone, tables given back, a flush for each page.
+ */
+static void forgotten_pages_leave_their_tables(void **state)
+{
+	(void)state;
+	struct mm_rig rig;
+	begin(&rig, true, THP_ALWAYS);
+	process_id process = user_create(rig.users, 0);
+	mm_rig_map(&rig, process, BASE, 512, USER_ANONYMOUS, 0);
+	mm_rig_touch(&rig, process, BASE, 1, ACCESS_STORE, 0);
+	assert_int_equal(rig.mm->counters.faults_huge, 1);
+	uint64_t tables = rig.mm->counters.table_pages, areas = rig.mm->counters.live_areas,
+	         mapped = rig.mm->counters.mapped_pages;
+	advise(&rig, process, 10, 11, USER_DONTNEED);
+	assert_int_equal(rig.mm->counters.huge_splits, 1);
+	assert_int_equal(rig.mm->counters.mapped_pages, mapped - 11);
+	assert_int_equal(rig.mm->counters.table_pages, tables);
+	assert_int_equal(rig.mm->counters.live_areas, areas);
+	uint64_t flushes = rig.mm->counters.flushes;
+	advise(&rig, process, 30, 5, USER_DONTNEED);
+	assert_int_equal(rig.mm->counters.flushes, flushes + 1);
+	/* Where nothing is mapped, nothing is flushed. */
+	advise(&rig, process, 10, 11, USER_DONTNEED);
+	assert_int_equal(rig.mm->counters.flushes, flushes + 1);
+	advise(&rig, process, 0, 512, USER_DONTNEED);
+	assert_int_equal(rig.mm->counters.mapped_pages, mapped - 512);
+	assert_int_equal(rig.mm->counters.table_pages, tables);
+	mm_rig_end(&rig);
+}
+
 static struct process_op_done op_of(struct mm_rig *rig, process_id subject, const struct op *op)
 {
 	return process_op(rig->users, op, subject, op->cpu);
@@ -439,6 +510,11 @@ static void ops_of_recordings_are_calls(void **state)
 	assert_string_equal(op_of(&rig, process, &touched).what, "it touches an area against its rights: a segmentation fault");
 	touched.address = BASE + 3 * PAGE_SIZE;
 	assert_string_equal(op_of(&rig, process, &touched).what, "it touches what is no area: a segmentation fault");
+	const struct op forget = {.kind = OP_PROCESS_ADVISE, .address = BASE + PAGE_SIZE, .bytes_req = 2, .order = USER_DONTNEED};
+	assert_int_equal(op_of(&rig, process, &forget).result, PROCESS_OP_DONE);
+	assert_int_equal(rig.mm->counters.file_pages, 1);
+	const struct op hole = {.kind = OP_PROCESS_ADVISE, .address = BASE, .bytes_req = 4, .order = USER_READ_RANDOM};
+	assert_string_equal(op_of(&rig, process, &hole).what, "a part of its range is no area");
 	const struct op unmap = {.kind = OP_PROCESS_UNMAP, .address = BASE, .bytes_req = 3};
 	assert_int_equal(op_of(&rig, process, &unmap).result, PROCESS_OP_DONE);
 	assert_int_equal(rig.mm->counters.file_pages, 0);
@@ -510,12 +586,20 @@ static void a_fork_sees_what_reclaim_took(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(reads_get_the_zero_page),          cmocka_unit_test(a_write_after_fork_copies_once),
-	        cmocka_unit_test(exit_gives_everything_back),       cmocka_unit_test(munmap_waits_for_all),
-	        cmocka_unit_test(slots_are_given_by_turns),         cmocka_unit_test(a_kernel_thread_keeps_the_space),
-	        cmocka_unit_test(huge_pages_are_taken_apart),       cmocka_unit_test(pages_can_be_taken_away),
-	        cmocka_unit_test(taken_pages_are_flushed_together), cmocka_unit_test(moved_pages_are_followed),
-	        cmocka_unit_test(ops_of_recordings_are_calls),      cmocka_unit_test(a_fork_sees_what_reclaim_took),
+	        cmocka_unit_test(reads_get_the_zero_page),
+	        cmocka_unit_test(a_write_after_fork_copies_once),
+	        cmocka_unit_test(exit_gives_everything_back),
+	        cmocka_unit_test(munmap_waits_for_all),
+	        cmocka_unit_test(slots_are_given_by_turns),
+	        cmocka_unit_test(a_kernel_thread_keeps_the_space),
+	        cmocka_unit_test(huge_pages_are_taken_apart),
+	        cmocka_unit_test(pages_can_be_taken_away),
+	        cmocka_unit_test(taken_pages_are_flushed_together),
+	        cmocka_unit_test(moved_pages_are_followed),
+	        cmocka_unit_test(huge_pages_as_advised),
+	        cmocka_unit_test(forgotten_pages_leave_their_tables),
+	        cmocka_unit_test(ops_of_recordings_are_calls),
+	        cmocka_unit_test(a_fork_sees_what_reclaim_took),
 	        cmocka_unit_test(munmap_flushes_what_was_mapped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -107,7 +107,11 @@ static void one_event(struct rig *rig, struct rng *rng, process_id processes[PRO
 	if (what < 3 && nr > 0) {
 		user_exit(rig->mm.users, processes[nr], cpu);
 		processes[nr] = PROCESS_NONE;
-	} else if (what < 8) {
+	} else if (what < 6) {
+		enum user_advice advice = (enum user_advice)rng_below(rng, USER_ADVICES);
+		uint64_t start = rng_below(rng, 26000);
+		user_advise(rig->mm.users, processes[nr], BASE + start * PAGE_SIZE, 1 + rng_below(rng, 3000), advice, cpu);
+	} else if (what < 10) {
 		uint64_t start = rng_below(rng, 26000);
 		user_unmap(rig->mm.users, processes[nr], BASE + start * PAGE_SIZE, 1 + rng_below(rng, 3000), cpu);
 		map_all(rig, processes[nr]);

@@ -64,9 +64,6 @@ static double host_seconds(void)
 	return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
 }
 
-/* Memory of a machine of which nobody said how much it has: more than most programs touch. */
-#define MEMORY_BYTES (8ull << 30)
-
 /* What a recording would have told of its machine; a start state does, where there is one. */
 static bool complete_settings(struct settings *settings, struct start_state *start, struct error *error)
 {
@@ -81,7 +78,7 @@ static bool complete_settings(struct settings *settings, struct start_state *sta
 	if (settings->machine.cpus == 0)
 		settings->machine.cpus = 1;
 	if (settings->machine.memory_bytes == 0)
-		settings->machine.memory_bytes = MEMORY_BYTES;
+		settings->machine.memory_bytes = program_memory_bytes(settings);
 	return true;
 }
 

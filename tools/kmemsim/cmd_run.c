@@ -241,25 +241,16 @@ static int run_variant(void *context, const struct variant *variant)
 	return run_simulation(&options, true, false, &error);
 }
 
-/* The settings of the variant, then the user's own, which win. */
-static void gather_sets(const struct run_options *options, const char *sets[])
-{
-	const struct variant *variant = options->variant;
-	size_t count = 0;
-	for (size_t index = 0; variant && index < variant->sets_count; index++)
-		sets[count++] = variant->sets[index];
-	for (size_t index = 0; index < options->sets_count; index++)
-		sets[count++] = options->sets[index];
-	sets[count] = NULL;
-}
-
 static int run_simulation(struct run_options *options, bool scenario, bool compare, struct error *error)
 {
-	const char *sets[SETS_MAX + VARIANT_SETS_MAX + 2] = {0};
-	gather_sets(options, sets);
+	const char *sets[SETS_MAX + 2] = {0};
+	for (size_t index = 0; index < options->sets_count; index++)
+		sets[index] = options->sets[index];
 	struct settings settings;
-	const struct scenario_source source = {
-	        .path = scenario ? options->input : NULL, .config_dirs = config_dirs(), .sets = sets};
+	const struct scenario_source source = {.path = scenario ? options->input : NULL,
+	                                       .config_dirs = config_dirs(),
+	                                       .sets = sets,
+	                                       .variant = options->variant};
 	if (!scenario_load(&source, &settings, error))
 		return command_failed(error);
 	if (compare && settings.allocators < 2 && !sets_key(options, "allocator")) {
@@ -274,7 +265,7 @@ static int run_simulation(struct run_options *options, bool scenario, bool compa
 		          settings.allocators);
 	else if (!scenario)
 		name_recording(&settings, options->input, error);
-	else
+	else if (options->variant || settings.variants_count == 0)
 		check_source(&settings, options->input, error);
 	if (options->variant) {
 		free(settings.label);

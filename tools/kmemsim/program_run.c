@@ -14,6 +14,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+/* More than most programs touch; of a 32-bit machine what its addresses reach without PAE. */
+#define MEMORY_BYTES (8ull << 30)
+#define MEMORY_BYTES_32 (4ull << 30)
+
 static bool is_named(const char *text)
 {
 	return text && *text;
@@ -23,6 +27,11 @@ bool program_is_wanted(const struct settings *settings)
 {
 	return settings->address_space == PAGES_OF_PROCESS &&
 	       (is_named(settings->accesses) || is_named(settings->access_workload));
+}
+
+uint64_t program_memory_bytes(const struct settings *settings)
+{
+	return settings->machine.architecture == ARCHITECTURE_X86_32 ? MEMORY_BYTES_32 : MEMORY_BYTES;
 }
 
 struct access_source *program_source_open(const struct settings *settings, struct error *error)

@@ -13,6 +13,9 @@
 /* Whether the run's accesses are to be a process's. */
 bool program_is_wanted(const struct settings *settings);
 
+/* The memory of a machine that runs a program, where nobody said how much it has. */
+uint64_t program_memory_bytes(const struct settings *settings);
+
 /* The trace of accesses, or made-up ones, from the first one on. NULL with *error. */
 struct access_source *program_source_open(const struct settings *settings, struct error *error);
 

@@ -43,8 +43,6 @@
 
 /* Memory of a machine that runs a workload, where nobody said how much it has. */
 #define WORKLOAD_MEMORY_BYTES (1ull << 30)
-/* The same of one that runs a program (as tools/kmemsim/access_run.c). */
-#define PROGRAM_MEMORY_BYTES (8ull << 30)
 
 struct job {
 	struct settings settings; /* with one allocator */
@@ -121,14 +119,14 @@ static int write_workload(const struct settings *settings, struct error *error)
 	return file;
 }
 
-/* Makes up ops in place of a recording. Without a machine's size it has 1 GiB, for a program 8 GiB, and one core. */
+/* Makes up ops in place of a recording. Without a machine's size it has 1 GiB, or what a program gets, and one core. */
 static bool make_up(struct batch *batch, struct settings *settings, struct error *error)
 {
 	bool is_program = program_is_wanted(settings);
 	if (settings->machine.cpus == 0)
 		settings->machine.cpus = 1;
 	if (settings->machine.memory_bytes == 0)
-		settings->machine.memory_bytes = is_program ? PROGRAM_MEMORY_BYTES : WORKLOAD_MEMORY_BYTES;
+		settings->machine.memory_bytes = is_program ? program_memory_bytes(settings) : WORKLOAD_MEMORY_BYTES;
 	batch->trace_fd = is_program ? program_write(settings, error) : write_workload(settings, error);
 	if (batch->trace_fd < 0)
 		return false;

@@ -6,20 +6,8 @@
 #define TOOLS_VARIANTS_H
 
 #include "models/settings.h"
+#include "models/variant.h"
 #include "sim/result_table.h"
-
-#define VARIANT_SETS_MAX 16
-
-/* "LABEL KEY=VALUE KEY=VALUE ...": what one run of the scenario has of its own. */
-struct variant {
-	char *label;                  /* owned */
-	char *sets[VARIANT_SETS_MAX]; /* "key=value", owned */
-	size_t sets_count;
-};
-
-/* Reads one. false with *error naming `place` and what was expected; then there is nothing to release. */
-bool variant_read(struct variant *variant, const char *text, const char *place, struct error *error);
-void variant_release(struct variant *variant);
 
 struct variants_run {
 	const struct settings *settings; /* of the scenario: its variants, and how many allocators each has */
