@@ -116,11 +116,9 @@ static void map_anonymous(struct attribution *self, const struct attribution_eve
 /* MODEL: how far from a program's first page of it a file reaches, either way: 1 GiB. */
 #define FILE_REACH (1u << 18)
 
-/* The same program's n-th base is of the same file each time; where the program is not known, of a file of its own. */
+/* The same program's n-th base is of the same file each time. MODEL: programs that are not told are one. */
 static uint32_t file_number(struct processes *processes, uint32_t program, uint32_t n)
 {
-	if (program == 0)
-		return processes->files_count++;
 	uint64_t key = ((uint64_t)program << 8 | n) + 1;
 	struct program_file *known = number_map_find(&processes->files, key, sizeof *known);
 	if (!known) {
