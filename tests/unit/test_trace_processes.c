@@ -432,6 +432,13 @@ static void test_odd_lives(void **state)
 	                                                    AT(9, 10, EXEC("/a", 9))));
 	assert_string_equal(case_ops(&c), "N0/0 m0:400000+512 w0:400000 T1<0/0 X0 X1 N1/1 m1:400000+512 w1:400000");
 	case_end(&c);
+	/* Nobody names the old space: what the kernel writes is the new one's. Would catch: the write in the parent's pages. */
+	case_begin(&c);
+	assert_true(case_import(&c, AT(4, 01, NEW(5, "4100")) AT(4, 02, NEW(6, "1200000")) AT(6, 03, RSS(2, 0, "4096"))
+	                                    AT(6, 04, FAULT("400000", "6")) AT(6, 05, FAULT("400000", "2"))
+	                                            AT(6, 06, EXEC("/a", 6)) AT(6, 07, RSS(2, 1, "8192"))));
+	assert_string_equal(case_ops(&c), "N0/0 R1<0/1 m1:400000+512 w1:400000 x1/2 m1:400000+512 w1:400000");
+	case_end(&c);
 }
 
 /* A copy on write gives the page another frame; the free of the old one, which is the child's by then, unmaps nothing. */
