@@ -194,10 +194,12 @@ struct cost_settings {
 	uint32_t kmap, kmap_new, kmap_slot, kmap_flush_slot, kmap_drop, kunmap, kmap_local, kunmap_local;
 	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
 	uint32_t vmstat_item;
-	uint32_t fault_entry, fault, fault_anonymous, fault_file, fault_around_page, fault_copy, copy_page, unmap_entry, mmap,
-	        munmap, madvise, tlb_flush;
-	uint32_t collapse_range, collapse_entry, collapse;
-	uint32_t fork, fork_area, fork_entry, exec, exit, context_switch, user_access;
+	uint32_t fault_entry, fault, fault_zero, fault_anonymous, fault_reuse, fault_copy, fault_file, fault_file_copy,
+	        fault_around, fault_around_page, fault_shared_new, copy_page;
+	uint32_t table_make, table_free, unmap_entry, release_page, mmap, munmap, madvise, mprotect, protect_entry,
+	        unlink_anon_vma, tlb_flush;
+	uint32_t collapse_range, collapse_entry, collapse_page, collapse_move, collapse;
+	uint32_t fork, fork_area, fork_anon_vma, fork_entry, exec, exit, exit_area, context_switch, user_access;
 	uint32_t slob_alloc, slob_page, slob_block, slob_new_page, slob_whole_page, slob_free, slob_free_block, slob_free_page;
 };
 

@@ -16,7 +16,7 @@
  *   locked     waits for all loads and for the store buffer to drain, then for its own access (Intel SDM vol. 3A 8.2.2, 8.2.3.9)
  *   update     goes on at once, as a load nobody waits for; what it writes goes into the store buffer when its line is there
  *   exchange   waits for its access and machine.core.cmpxchg; what it writes goes into the store buffer
- *   irqs       PUSHF, CLI, STI: machine.core.pushf, .cli, .sti beyond an instruction each
+ *   irqs       PUSHF, CLI, STI: machine.core.pushf, .cli, .sti beyond an instruction each; an exception: machine.core.exception
  *   cmpxchg    as locked; if another core has changed the word since this core read it, reads and tries again
  *   unlock     as a store: the lock is free when that has left the store buffer
  *

@@ -19,6 +19,7 @@ struct core_config {
 	uint32_t cmpxchg_cycles;         /* an update beyond its access */
 	uint32_t pushf_cycles;           /* PUSHF, beyond an instruction */
 	uint32_t cli_cycles, sti_cycles; /* interrupts off, on, likewise */
+	uint32_t exception_cycles;       /* a page fault's way in and out, without the kernel's instructions */
 	uint32_t ipi_send_cycles;        /* to write the interrupt command */
 	uint32_t ipi_cycles;             /* from there to the other core's handler */
 	uint32_t ipi_handler_cycles;     /* in and out of it */

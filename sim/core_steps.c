@@ -223,6 +223,8 @@ cycle core_switch_irqs(struct core *core, enum step_irqs which, cycle now)
 {
 	const struct core_config *config = &core->machine->config;
 	uint32_t cycles = which == IRQS_ENABLE ? config->sti_cycles : config->cli_cycles;
+	if (which == IRQS_EXCEPTION)
+		return core_pay(core, COST_COMPUTE, config->exception_cycles, now);
 	if (which == IRQS_SAVE)
 		cycles += config->pushf_cycles;
 	return core_pay(core, COST_COMPUTE, cycles, now);

@@ -65,6 +65,8 @@ struct process_op_done process_op(struct user_memory *users, const struct op *op
 		return done_of(user_unmap(users, subject, op->address, op->bytes_req, cpu));
 	case OP_PROCESS_ADVISE:
 		return done_of(user_advise(users, subject, op->address, op->bytes_req, (enum user_advice)op->order, cpu));
+	case OP_PROCESS_PROTECT:
+		return done_of(user_protect(users, subject, op->address, op->bytes_req, op->order, cpu));
 	case OP_PROCESS_TOUCH:
 		return done_of(touch(users, op, subject, cpu));
 	case OP_PROCESS_SWITCH:

@@ -67,9 +67,10 @@ enum step_kind {
 
 /* Instructions that switch a core's interrupts, each counted as one of STEP_SPEND too. */
 enum step_irqs {
-	IRQS_SAVE,    /* PUSHF and CLI: local_irq_save() */
-	IRQS_DISABLE, /* CLI: local_irq_disable(); local_irq_save() where they are off already takes the PUSHF as well */
-	IRQS_ENABLE   /* STI: local_irq_enable(); local_irq_restore(), if they were on (Linux 5.12 and later; POPF before) */
+	IRQS_SAVE,     /* PUSHF and CLI: local_irq_save() */
+	IRQS_DISABLE,  /* CLI: local_irq_disable(); local_irq_save() where they are off already takes the PUSHF as well */
+	IRQS_ENABLE,   /* STI: local_irq_enable(); local_irq_restore(), if they were on (Linux 5.12 and later; POPF before) */
+	IRQS_EXCEPTION /* an exception, from a program into the kernel, and the IRET back; none of STEP_SPEND */
 };
 
 /* How far an op went. Each includes what stands before it. */

@@ -44,7 +44,8 @@ enum op_kind {
 	OP_PROCESS_LEAVE,  /* no id: the CPU goes on with a kernel thread, or with nothing */
 	OP_PROCESS_RUN, /* the next bytes_req accesses of the run's own program (sim/replay_program.h), each by the thread of its
 	                   CPU: id is that of CPU 0; bytes_alloc: there are so many, whose ids follow each other */
-	OP_PROCESS_ADVISE, /* address, bytes_req: pages; order: enum user_advice */
+	OP_PROCESS_ADVISE,  /* address, bytes_req: pages; order: enum user_advice */
+	OP_PROCESS_PROTECT, /* address, bytes_req: pages; order: USER_* rights */
 	OP_KINDS
 };
 

@@ -302,6 +302,16 @@ void workload_process_advise(struct workload *workload, unsigned cpu, workload_b
 	add_process_op(workload, cpu, process.id, &profile, start);
 }
 
+void workload_process_protect(struct workload *workload, unsigned cpu, workload_block process, uint64_t start, uint64_t pages,
+                              unsigned rights)
+{
+	struct kmt_profile profile = process_profile(OP_PROCESS_PROTECT);
+	SIM_ASSERT(pages > 0 && pages <= UINT32_MAX && rights <= USER_RIGHTS);
+	profile.bytes_req = (uint32_t)pages;
+	profile.order = (uint8_t)rights;
+	add_process_op(workload, cpu, process.id, &profile, start);
+}
+
 void workload_touch(struct workload *workload, unsigned cpu, workload_block process, const struct workload_touch *touch)
 {
 	struct kmt_profile profile = process_profile(OP_PROCESS_TOUCH);

@@ -202,6 +202,8 @@ static void unchain(struct mm *mm, struct area *area, unsigned cpu)
 {
 	if (area->anon_vma)
 		area->anon_vma->num_active_vmas--;
+	if (area->chains_count > 0)
+		step_spend(mm->steps, mm->cost.unlink_anon_vma);
 	/* From the newest to the oldest, the root last. */
 	while (area->chains_count > 0) {
 		struct chain *chain = &area->chains[--area->chains_count];
@@ -258,6 +260,7 @@ static bool fork_chains(struct mm *mm, struct area *area, const struct area *fro
 {
 	if (!from->anon_vma)
 		return true;
+	step_spend(mm->steps, mm->cost.fork_anon_vma);
 	if (!clone_chains(mm, area, from, true, cpu))
 		return false;
 	if (area->anon_vma)
@@ -425,7 +428,7 @@ static void zap_one(void *context, const struct entry *entry, uint64_t linear)
 	entry_zap(mm, zapping->space, entry, linear, zapping->cpu);
 }
 
-static void zap_range(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu)
+void areas_zap(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu)
 {
 	struct zapping zapping = {.mm = mm, .space = space, .start = start, .end = end, .cpu = cpu};
 	tables_visit(mm, space, start, end, zap_one, &zapping);
@@ -434,7 +437,7 @@ static void zap_range(struct mm *mm, struct space *space, uint64_t start, uint64
 }
 
 /* A huge page that reaches over an edge of the range is taken apart (vma_adjust_trans_huge()). */
-static void split_huge_at(struct mm *mm, struct space *space, uint64_t at, unsigned cpu)
+void areas_split_huge(struct mm *mm, struct space *space, uint64_t at, unsigned cpu)
 {
 	struct entry entry;
 	if (!mm->huge_pages || at % HUGE_BYTES == 0 || at >= mm->user_end)
@@ -445,7 +448,7 @@ static void split_huge_at(struct mm *mm, struct space *space, uint64_t at, unsig
 }
 
 /* Areas end at the edges of the range. */
-static bool split_edges(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu)
+bool areas_split_edges(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu)
 {
 	struct area *first = area_at(space, start);
 	if (first && first->start < start && !split_area(mm, space, first, start, cpu))
@@ -453,8 +456,8 @@ static bool split_edges(struct mm *mm, struct space *space, uint64_t start, uint
 	struct area *last = area_at(space, end - 1);
 	if (last && last->end > end && !split_area(mm, space, last, end, cpu))
 		return false;
-	split_huge_at(mm, space, start, cpu);
-	split_huge_at(mm, space, end, cpu);
+	areas_split_huge(mm, space, start, cpu);
+	areas_split_huge(mm, space, end, cpu);
 	return true;
 }
 
@@ -467,12 +470,12 @@ enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start,
 	uint32_t index = area_index(space, start);
 	enum user_result result = USER_OK;
 	if (index < space->areas_count && space->areas[index]->start < end) {
-		if (!split_edges(mm, space, start, end, cpu)) {
+		if (!areas_split_edges(mm, space, start, end, cpu)) {
 			unlock_space(mm, space, true);
 			return USER_NO_MEMORY;
 		}
 		gather_begin(mm);
-		zap_range(mm, space, start, end, cpu);
+		areas_zap(mm, space, start, end, cpu);
 		bool freed = tables_prune(mm, space, start, end, cpu);
 		gather_end(mm, space, false, freed, cpu);
 		index = area_index(space, start);
@@ -487,85 +490,12 @@ enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start,
 	return result;
 }
 
-/* ---- madvise ---- */
-
-/* What the area is once it is advised; false: the same. */
-static bool advised(const struct area *area, enum user_advice advice, struct area *then)
-{
-	static const enum file_advice readings[USER_ADVICES] = {
-	        [USER_READ_NORMAL] = FILE_NORMAL, [USER_READ_RANDOM] = FILE_RANDOM, [USER_READ_SEQUENTIAL] = FILE_SEQUENTIAL};
-	*then = *area;
-	if (advice == USER_HUGEPAGE || advice == USER_NOHUGEPAGE) {
-		then->wants_huge = advice == USER_HUGEPAGE;
-		then->refuses_huge = !then->wants_huge;
-	} else {
-		then->reading = readings[advice];
-	}
-	return then->wants_huge != area->wants_huge || then->refuses_huge != area->refuses_huge || then->reading != area->reading;
-}
-
-/* madvise_vma_behavior(), madvise_update_vma(): the part of an area in [start, end) becomes one of its own, and is advised. */
-static bool advise_area(struct mm *mm, struct space *space, struct area *area, uint64_t start, uint64_t end,
-                        enum user_advice advice, unsigned cpu)
-{
-	struct area then;
-	if (!advised(area, advice, &then))
-		return true;
-	if (!split_edges(mm, space, start, end, cpu))
-		return false;
-	area = area_at(space, start);
-	area->wants_huge = then.wants_huge;
-	area->refuses_huge = then.refuses_huge;
-	area->reading = then.reading;
-	write_field(mm, &area->object, VMA_FLAGS);
-	if (advice == USER_HUGEPAGE)
-		khugepaged_enter_area(mm, space, area, cpu);
-	return true;
-}
-
-/* madvise_dontneed_single_vma(): tables stay. */
-static void forget_pages(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu)
-{
-	split_huge_at(mm, space, start, cpu);
-	split_huge_at(mm, space, end, cpu);
-	gather_begin(mm);
-	zap_range(mm, space, start, end, cpu);
-	gather_end(mm, space, false, false, cpu);
-}
-
-/* madvise_walk_vmas() */
-enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t end, enum user_advice advice,
-                              unsigned cpu)
-{
-	if (end <= start || !user_range_is_valid(mm->user_end, start, (end - start) >> PAGE_SHIFT))
-		return USER_BAD_RANGE;
-	bool write = advice != USER_DONTNEED;
-	enum user_result result = USER_OK;
-	lock_space(mm, space, write);
-	step_spend(mm->steps, mm->cost.madvise);
-	while (start < end && result != USER_NO_MEMORY) {
-		uint32_t index = area_index(space, start);
-		struct area *area = index < space->areas_count ? space->areas[index] : NULL;
-		uint64_t from = area && area->start > start ? area->start : start;
-		if (!area || from > start)
-			result = USER_HOLE;
-		if (!area || from >= end)
-			break;
-		uint64_t to = area->end < end ? area->end : end;
-		if (!write)
-			forget_pages(mm, space, from, to, cpu);
-		else if (!advise_area(mm, space, area, from, to, advice, cpu))
-			result = USER_NO_MEMORY;
-		start = to;
-	}
-	unlock_space(mm, space, write);
-	return result;
-}
-
 void areas_release(struct mm *mm, struct space *space, unsigned cpu)
 {
-	for (uint32_t i = 0; i < space->areas_count; i++)
+	for (uint32_t i = 0; i < space->areas_count; i++) {
+		step_spend(mm->steps, mm->cost.exit_area);
 		area_free(mm, space->areas[i], cpu);
+	}
 	space->areas_count = 0;
 	while (space->nodes_count > 0)
 		mm_free_object(mm, OBJECT_NODE, &space->nodes[--space->nodes_count], cpu);

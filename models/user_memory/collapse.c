@@ -47,6 +47,8 @@ static uint64_t *look_at_page(struct collapse *collapse, uint64_t word)
 	struct mm *mm = collapse->mm;
 	pfn frame = pfn_of((uint32_t)((word & WORD_FRAME) >> PAGE_SHIFT));
 	collapse->writable |= (word & WORD_WRITE) != 0;
+	if (!collapse->isolates)
+		step_spend(mm->steps, mm->cost.collapse_page);
 	step_read(mm->steps, page_field(mm, frame, PAGE_MAPCOUNT), 8);
 	if (mm->port.ops->map_count(&mm->port, frame) > 1 && ++collapse->shared > mm->khugepaged.settings.max_ptes_shared)
 		return &mm->counters.thp_scan_exceed_shared_pte;
@@ -175,6 +177,7 @@ static void fill_page(struct collapse *collapse, const struct entry *entry, pfn 
 		mm->counters.thp_collapse_cleared++;
 		mm->counters.zero_entries -= word != 0;
 	} else {
+		step_spend(mm->steps, mm->cost.collapse_move);
 		page_copy_contents(mm, from, to, collapse->cpu);
 		mm->counters.thp_collapse_copied++;
 	}

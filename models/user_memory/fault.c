@@ -41,6 +41,7 @@ pfn page_new(struct mm *mm, unsigned order, gfp flags, unsigned cpu)
 
 void page_free_new(struct mm *mm, pfn frame, unsigned order, unsigned cpu)
 {
+	step_spend(mm->steps, mm->cost.release_page);
 	if (!mm->port.watcher.removed || !mm->port.watcher.removed(mm->port.watcher.context, frame, order, cpu))
 		gather_free(mm, frame, order, cpu);
 }
@@ -296,13 +297,14 @@ static void become_anonymous(struct fault *fault, pfn frame)
 static enum user_result anonymous(struct fault *fault)
 {
 	struct mm *mm = fault->mm;
-	step_run(mm->steps, CODE_FAULT_ANONYMOUS, mm->cost.fault_anonymous);
 	if (!fault->write) {
+		step_spend(mm->steps, mm->cost.fault_zero);
 		set_entry(fault, pfn_of(ZERO_FRAME), area_word(fault->area, pfn_of(ZERO_FRAME), false) | WORD_SPECIAL);
 		mm->counters.zero_entries++;
 		mm->counters.faults_zero++;
 		return USER_OK;
 	}
+	step_run(mm->steps, CODE_FAULT_ANONYMOUS, mm->cost.fault_anonymous);
 	if (!area_prepare_anon(mm, fault->area, fault->cpu))
 		return no_memory(fault);
 	pfn frame = page_new(mm, 0, GFP_PAGE | __GFP_ZERO, fault->cpu);
@@ -360,15 +362,21 @@ void page_is_of_file(struct mm *mm, pfn frame, uint32_t file, uint64_t index)
 		mm->page[frame.nr] = (struct mapped_page){.kind = MAPPED_FILE, .place = index, .file = file};
 }
 
+/* do_read_fault(): true if that mapped the fault's own page. */
 static bool look_around(struct fault *fault)
 {
-	return !fault->write && fault_around(fault->mm, fault->space, fault->area, &fault->entry, fault->linear, fault->cpu);
+	struct mm *mm = fault->mm;
+	if (fault->write || mm->around_pages == 1)
+		return false;
+	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_around);
+	return fault_around(mm, fault->space, fault->area, &fault->entry, fault->linear, fault->cpu);
 }
 
 /* A private page with the contents of a file's. */
 static enum user_result copy_of_file(struct fault *fault, pfn from)
 {
 	struct mm *mm = fault->mm;
+	step_spend(mm->steps, mm->cost.fault_file_copy);
 	if (!area_prepare_anon(mm, fault->area, fault->cpu))
 		return no_memory(fault);
 	pfn frame = page_new(mm, 0, GFP_PAGE, fault->cpu);
@@ -403,7 +411,6 @@ static void begin_again(struct fault *fault)
 	bool found = tables_entry(mm, fault->space, fault->linear, 0, false, fault->cpu, &fault->entry);
 	SIM_ASSERT(found && fault->entry.level == 0);
 	entry_read(mm, &fault->entry);
-	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
 }
 
 /* finish_fault() of a page that the caller has pinned. */
@@ -421,17 +428,19 @@ static enum user_result of_file(struct fault *fault)
 	struct mm *mm = fault->mm;
 	uint64_t index = area_page(fault->area, fault->linear);
 	bool again, mapped = false;
-	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
 	if (look_around(fault)) {
 		mm->counters.faults_file++;
 		return USER_OK;
 	}
+	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
 	pfn frame = file_page(fault, index, &again);
 	if (frame.nr == UINT32_MAX)
 		return no_memory(fault);
 	if (again) {
 		begin_again(fault);
 		mapped = look_around(fault);
+		if (!mapped)
+			step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
 	}
 	if (fault->write && fault->area->kind == USER_FILE_PRIVATE) {
 		enum user_result copied = copy_of_file(fault, frame);
@@ -452,6 +461,7 @@ static pfn make_shared_page(struct fault *fault, uint32_t place)
 	const struct page_watcher *watcher = &mm->port.watcher;
 	if (place & SHARED_SWAPPED)
 		return watcher->shared_in(watcher->context, place & ~SHARED_SWAPPED, fault->cpu);
+	step_spend(mm->steps, mm->cost.fault_shared_new);
 	pfn made = page_new(mm, 0, GFP_PAGE | __GFP_ZERO, fault->cpu);
 	if (made.nr == UINT32_MAX)
 		return made;
@@ -467,11 +477,11 @@ static enum user_result of_shared(struct fault *fault)
 	struct shared *shared = fault->area->shared;
 	uint64_t index = area_page(fault->area, fault->linear);
 	SIM_ASSERT(index < shared->pages);
-	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
 	if (look_around(fault)) {
 		mm->counters.faults_shared++;
 		return USER_OK;
 	}
+	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
 	if (!shared->frames[index] || shared->frames[index] & SHARED_SWAPPED) {
 		pfn made = make_shared_page(fault, shared->frames[index]);
 		if (made.nr == UINT32_MAX)
@@ -600,6 +610,7 @@ static enum user_result copy_on_write(struct fault *fault)
 /* wp_page_reuse(): the processor drops the old translation when it faults, others may fault once more. */
 static void make_writable(struct fault *fault)
 {
+	step_spend(fault->mm->steps, fault->mm->cost.fault_reuse);
 	entry_write(fault->mm, &fault->entry, fault->word | WORD_WRITE | WORD_DIRTY | WORD_ACCESSED);
 	entry_unlock(fault->mm, &fault->entry);
 }
@@ -688,6 +699,7 @@ static enum user_result page_fault(struct mm *mm, struct space *space, struct ar
 	                      .write = kind == ACCESS_STORE,
 	                      .cpu = cpu};
 	mm->counters.faults++;
+	step_irqs(mm->steps, IRQS_EXCEPTION);
 	step_run(mm->steps, CODE_FAULT, mm->cost.fault_entry + mm->cost.fault);
 	look_up_area(&fault);
 	enum user_result result = USER_NO_AREA;

@@ -201,16 +201,28 @@ static enum user_result ideal_unmap(struct user_memory *users, process_id proces
 	return USER_OK;
 }
 
-/* Whether areas lie side by side over all pages of a range. */
-static bool is_whole(const struct area_set *areas, uint64_t first, uint64_t end)
+/* Up to where areas lie side by side from a page on. */
+static uint64_t end_of_areas(const struct area_set *areas, uint64_t first, uint64_t end)
 {
-	while (first < end) {
-		const struct area *area = area_set_find(areas, first);
-		if (!area)
-			return false;
+	const struct area *area;
+	while (first < end && (area = area_set_find(areas, first)))
 		first = area->end;
-	}
-	return true;
+	return first < end ? first : end;
+}
+
+static enum user_result ideal_protect(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
+                                      unsigned rights, unsigned cpu)
+{
+	if (!space_of(users, process))
+		return USER_NO_PROCESS;
+	if (!user_range_is_valid(ideal_of(users)->spaces.user_end, start, pages))
+		return USER_BAD_RANGE;
+	uint64_t first = start >> PAGE_SHIFT;
+	struct space *space = enter_space(users, process, cpu);
+	uint64_t end = end_of_areas(&space->areas, first, first + pages);
+	if (end > first)
+		space_protect(space, first, end, rights);
+	return end == first + pages ? USER_OK : USER_HOLE;
 }
 
 /* Pages of one size, and files read as they are asked for: but for DONTNEED, advice changes nothing. */
@@ -226,7 +238,7 @@ static enum user_result ideal_advise(struct user_memory *users, process_id proce
 	struct space *space = enter_space(users, process, cpu);
 	if (advice == USER_DONTNEED)
 		space_forget(spaces, space, first, first + pages, cpu);
-	return is_whole(&space->areas, first, first + pages) ? USER_OK : USER_HOLE;
+	return end_of_areas(&space->areas, first, first + pages) == first + pages ? USER_OK : USER_HOLE;
 }
 
 /* The accesses of a touch that begin in the page of an address, from there on. */
@@ -417,6 +429,7 @@ const struct user_memory_ops user_memory_ideal_ops = {
         .map = ideal_map,
         .unmap = ideal_unmap,
         .advise = ideal_advise,
+        .protect = ideal_protect,
         .touch = ideal_touch,
         .run = ideal_run,
         .switch_to = ideal_switch,

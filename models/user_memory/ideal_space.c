@@ -166,6 +166,29 @@ void space_forget(struct spaces *spaces, struct space *space, uint64_t first, ui
 	page_tree_visit(&space->pages, first, end, drop_visited, &place);
 }
 
+struct parts {
+	struct area *at; /* owned */
+	uint32_t count;
+};
+
+static void keep_part(void *context, const struct area *area)
+{
+	struct parts *parts = context;
+	parts->at = xrealloc(parts->at, (parts->count + 1) * sizeof *parts->at);
+	parts->at[parts->count++] = *area;
+}
+
+void space_protect(struct space *space, uint64_t first, uint64_t end, unsigned rights)
+{
+	struct parts parts = {0};
+	area_set_cut(&space->areas, first, end, keep_part, &parts);
+	for (uint32_t i = 0; i < parts.count; i++) {
+		parts.at[i].rights = rights;
+		area_set_add(&space->areas, &parts.at[i]);
+	}
+	free(parts.at);
+}
+
 /* ---- touches ---- */
 
 /* A new private page in place of what is there, which what made room for it may have changed. */

@@ -73,6 +73,8 @@ void space_leave(struct spaces *spaces, struct space *space, unsigned cpu);
 enum user_result space_map(struct spaces *spaces, struct space *space, const struct user_area_request *request, unsigned cpu);
 /* Pages by number, linear address >> PAGE_SHIFT; the range is a user's. */
 void space_unmap(struct spaces *spaces, struct space *space, uint64_t first, uint64_t end, unsigned cpu);
+/* What lies in the range has these rights. */
+void space_protect(struct space *space, uint64_t first, uint64_t end, unsigned rights);
 /* The pages go, the areas stay (MADV_DONTNEED). */
 void space_forget(struct spaces *spaces, struct space *space, uint64_t first, uint64_t end, unsigned cpu);
 

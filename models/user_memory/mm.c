@@ -202,6 +202,19 @@ static enum user_result port_unmap(struct user_memory *users, process_id process
 	return areas_unmap(mm, at->space, start, start + (pages << PAGE_SHIFT), cpu);
 }
 
+static enum user_result port_protect(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
+                                     unsigned rights, unsigned cpu)
+{
+	struct mm *mm = mm_of(users);
+	struct process *at = process_of(mm, process);
+	if (!at)
+		return USER_NO_PROCESS;
+	if (start >= mm->user_end || pages > (mm->user_end - start) >> PAGE_SHIFT)
+		return USER_BAD_RANGE;
+	switch_to_process(mm, process, cpu);
+	return areas_protect(mm, at->space, start, start + (pages << PAGE_SHIFT), rights, cpu);
+}
+
 static enum user_result port_advise(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
                                     enum user_advice advice, unsigned cpu)
 {
@@ -419,6 +432,7 @@ const struct user_memory_ops user_memory_mm_ops = {
         .map = port_map,
         .unmap = port_unmap,
         .advise = port_advise,
+        .protect = port_protect,
         .touch = port_touch,
         .run = port_run,
         .switch_to = port_switch,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * mm.h - what the files of the model `mm` share: mm.c (the port), areas.c (areas and their anonymous maps), tables.c (page
- * tables), fault.c (page faults), fault_around.c (pages of files that come with others), huge.c (pages of 2 MiB), khugepaged.c
- * and collapse.c (the daemon that makes them of small ones), process.c (fork, exec, exit), space_switch.c (CPUs and their TLBs).
+ * mm.h - what the files of the model `mm` share: mm.c (the port), areas.c (areas and their anonymous maps), area_changes.c
+ * (madvise, mprotect), tables.c (page tables), fault.c (page faults), fault_around.c (pages of files that come with others),
+ * huge.c (pages of 2 MiB), khugepaged.c and collapse.c (the daemon that makes them of small ones), process.c (fork, exec, exit),
+ * space_switch.c (CPUs and their TLBs).
  *
  * An address space (struct space, the kernel's mm_struct) has areas in ascending order and page tables. The tables stand here as
  * words (sim/port/translation.h), which decisions read and write; each write goes into the steps with its place in physical
@@ -385,7 +386,7 @@ static inline uint64_t entry_word(const struct entry *entry)
 static inline bool entry_allows(const struct entry *entry, enum access_kind kind)
 {
 	uint64_t word = entry_word(entry);
-	if (!(word & WORD_PRESENT) || (kind == ACCESS_STORE && !(word & WORD_WRITE)))
+	if (!(word & WORD_PRESENT) || !(word & WORD_USER) || (kind == ACCESS_STORE && !(word & WORD_WRITE)))
 		return false;
 	return kind != ACCESS_CODE || word & WORD_EXECUTE;
 }
@@ -417,8 +418,12 @@ struct area *area_at(const struct space *space, uint64_t linear);
 uint32_t area_index(const struct space *space, uint64_t linear);
 enum user_result areas_map(struct mm *mm, struct space *space, const struct user_area_request *request, unsigned cpu);
 enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu);
-enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t end, enum user_advice advice,
-                              unsigned cpu);
+/* __split_vma() and vma_adjust_trans_huge(): areas, and huge pages, end at the edges of the range. False: no memory. */
+bool areas_split_edges(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu);
+/* A huge page that reaches over the address is taken apart. */
+void areas_split_huge(struct mm *mm, struct space *space, uint64_t at, unsigned cpu);
+/* Clears the entries of the range, between gather_begin() and gather_end(). */
+void areas_zap(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu);
 /* vm_area_dup() and anon_vma_fork(); NULL: no memory. */
 struct area *area_fork(struct mm *mm, struct space *space, const struct area *from, unsigned cpu);
 void area_free(struct mm *mm, struct area *area, unsigned cpu);
@@ -428,6 +433,12 @@ void areas_release(struct mm *mm, struct space *space, unsigned cpu);
 void shared_put(struct mm *mm, struct shared *shared, unsigned cpu);
 /* The shared pages that a frame is one of. */
 struct shared *shared_of(const struct mm *mm, pfn frame);
+
+/* ---- area_changes.c ---- */
+
+enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t end, enum user_advice advice,
+                              unsigned cpu);
+enum user_result areas_protect(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned rights, unsigned cpu);
 
 /* ---- fault.c ---- */
 

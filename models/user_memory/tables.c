@@ -113,6 +113,7 @@ void entry_unlock(struct mm *mm, const struct entry *entry)
 
 static bool add_child(struct mm *mm, struct space *space, const struct entry *entry, unsigned cpu)
 {
+	step_spend(mm->steps, mm->cost.table_make);
 	struct table *child = table_make(mm, space, entry->level - 1, cpu);
 	if (!child)
 		return false;
@@ -259,6 +260,7 @@ static bool prune_table(struct mm *mm, struct space *space, struct table *table,
 		table->child[index] = NULL;
 		tables_forget(space);
 		entry_write(mm, &(struct entry){table, level, index}, 0);
+		step_spend(mm->steps, mm->cost.table_free);
 		gather_range(mm, at, PAGE_SIZE); /* pte_free_tlb() */
 		table_free(mm, space, child, level - 1, cpu);
 		freed = true;

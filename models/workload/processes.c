@@ -19,7 +19,7 @@ static const char *const advice_names[] = {"none", "hugepage", "nohugepage", NUL
 struct processes {
 	char *name;
 	struct load_pace pace;
-	uint32_t live, pages, touched, accesses, writes, turns, inherited, copied, kernel, threads, unmap, dontneed;
+	uint32_t live, pages, touched, accesses, writes, turns, inherited, copied, kernel, threads, unmap, dontneed, protect;
 	enum program_advice advice;
 };
 
@@ -47,6 +47,8 @@ static const struct setting keys[] = {
                "Of each program beside its first one, each on the next core; they have its turns by turns"),
         NUMBER(unmap, "percent", "0", 0, 100, "Of the turns end with munmap and mmap of a tenth of the memory"),
         NUMBER(dontneed, "percent", "0", 0, 100, "Of the turns end with madvise(MADV_DONTNEED) of a tenth of the memory"),
+        NUMBER(protect, "percent", "0", 0, 100,
+               "Of the turns end with two calls of mprotect of a tenth of the memory: no writes, and writes again"),
         {.key = "advice",
          .type = SETTING_ENUM,
          .names = advice_names,
@@ -216,6 +218,13 @@ static void forget_memory(struct load *load, workload_block thread, unsigned cpu
 	workload_process_advise(load->workload, cpu, thread, start, pages, USER_DONTNEED);
 }
 
+static void protect_memory(struct load *load, workload_block thread, unsigned cpu)
+{
+	uint64_t pages, start = any_tenth(load, &pages);
+	workload_process_protect(load->workload, cpu, thread, start, pages, USER_READ);
+	workload_process_protect(load->workload, cpu, thread, start, pages, USER_READ | USER_WRITE);
+}
+
 /* ---- the load ---- */
 
 static void *begin(struct workload *workload, const void *opaque)
@@ -250,6 +259,8 @@ static void step(void *opaque)
 	/* Loads without it draw what they always drew. */
 	if (values->dontneed && load_chance(load->workload, values->dontneed))
 		forget_memory(load, thread, cpu);
+	if (values->protect && load_chance(load->workload, values->protect))
+		protect_memory(load, thread, cpu);
 	if (load_chance(load->workload, values->kernel))
 		workload_process_leave(load->workload, cpu);
 }

@@ -113,7 +113,8 @@ enum user_result {
 	USER_NO_PROCESS, /* no such process */
 	USER_BAD_RANGE,  /* empty, not in the user's half, or (mapping) over an area that is there */
 	USER_NO_AREA,    /* a touch outside of all areas: SIGSEGV */
-	USER_HOLE,       /* an advice: a part of its range is no area; it holds for the others (ENOMEM) */
+	USER_HOLE,       /* an advice, or new rights: a part of the range is no area; rights hold up to there, advice for the rest
+	                    (ENOMEM) */
 	USER_NO_RIGHT    /* a touch that the area's rights forbid: SIGSEGV */
 };
 
@@ -270,6 +271,10 @@ struct user_memory_ops {
 	enum user_result (*advise)(struct user_memory *, process_id, uint64_t start, uint64_t pages, enum user_advice,
 	                           unsigned cpu);
 
+	/* mprotect(): the areas in the range have these rights, USER_*. */
+	enum user_result (*protect)(struct user_memory *, process_id, uint64_t start, uint64_t pages, unsigned rights,
+	                            unsigned cpu);
+
 	/* Makes the accesses, with the faults they take. Those before one that cannot be put right are made. */
 	enum user_result (*touch)(struct user_memory *, process_id, const struct user_touch *, unsigned cpu);
 
@@ -405,6 +410,13 @@ static inline enum user_result user_advise(struct user_memory *users, process_id
 {
 	SIM_ASSERT(cpu < CPUS_MAX && advice < USER_ADVICES);
 	return users->ops->advise(users, process, start, pages, advice, cpu);
+}
+
+static inline enum user_result user_protect(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
+                                            unsigned rights, unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX && !(rights & ~(unsigned)USER_RIGHTS));
+	return users->ops->protect(users, process, start, pages, rights, cpu);
 }
 
 static inline enum user_result user_touch(struct user_memory *users, process_id process, const struct user_touch *touch,

@@ -309,6 +309,43 @@ static void forgotten_pages_come_back(void **state)
 	}
 }
 
+/*
+ * mprotect() takes rights and gives them back, of a part of an area, and changes no contents; it ends at a hole. Would catch: a
+ * write that still goes through, or never again, pages that go, rights of the whole area.
+ */
+static void rights_go_and_come(void **state)
+{
+	(void)state;
+	FOR_EACH_MODEL(model)
+	{
+		struct bench bench;
+		begin(&bench, model, "x86_4level", THP_ALWAYS, false);
+		process_id process = user_create(bench.users, 0);
+		assert_int_equal(map(&bench, process, BASE, 1024, USER_ANONYMOUS), USER_OK);
+		for (unsigned page = 0; page < 1024; page++)
+			assert_int_equal(touch(&bench, process, BASE + page * PAGE_SIZE, ACCESS_STORE, 0), USER_OK);
+		uint64_t held = bench.users->ops->pages_held(bench.users), in = BASE + 600 * PAGE_SIZE;
+		assert_int_equal(user_protect(bench.users, process, in, 10, USER_READ, 0), USER_OK);
+		assert_int_equal(touch(&bench, process, in, ACCESS_STORE, 0), USER_NO_RIGHT);
+		assert_int_equal(touch(&bench, process, in + 9 * PAGE_SIZE, ACCESS_LOAD, 0), USER_OK);
+		assert_int_equal(touch(&bench, process, in + 10 * PAGE_SIZE, ACCESS_STORE, 0), USER_OK);
+		assert_int_equal(touch(&bench, process, in - PAGE_SIZE, ACCESS_STORE, 0), USER_OK);
+		assert_int_equal(user_protect(bench.users, process, in, 10, 0, 0), USER_OK);
+		assert_int_equal(touch(&bench, process, in, ACCESS_LOAD, 0), USER_NO_RIGHT);
+		user_memory_check(bench.users);
+		assert_int_equal(user_protect(bench.users, process, in, 1000, USER_READ | USER_WRITE, 0), USER_HOLE);
+		for (unsigned page = 0; page < 20; page++)
+			assert_int_equal(touch(&bench, process, in + page * PAGE_SIZE, ACCESS_STORE, 0), USER_OK);
+		assert_int_equal(view(&bench, process).area_pages, 1024 + USER_STACK_BYTES / PAGE_SIZE);
+		assert_true(bench.users->ops->pages_held(bench.users) >= held);
+		assert_true(bench.users->ops->pages_held(bench.users) <= held + 1); /* a table at most */
+		assert_int_equal(user_protect(bench.users, process, BASE + 5000 * PAGE_SIZE, 1, USER_READ, 0), USER_HOLE);
+		assert_int_equal(user_protect(bench.users, process, BASE, 0, USER_READ, 0), USER_BAD_RANGE);
+		user_memory_check(bench.users);
+		end(&bench);
+	}
+}
+
 /* What the plain array knows: the areas are all of one size, at BASE + area * HISTORY_PAGES pages. */
 struct plain {
 	bool live;
@@ -533,6 +570,7 @@ int main(void)
 	        cmocka_unit_test(nothing_is_left),
 	        cmocka_unit_test(wrong_use_is_told),
 	        cmocka_unit_test(forgotten_pages_come_back),
+	        cmocka_unit_test(rights_go_and_come),
 	        cmocka_unit_test(fork_shares_what_it_should),
 	        cmocka_unit_test(frames_may_move),
 	        cmocka_unit_test(any_history_keeps_the_laws),

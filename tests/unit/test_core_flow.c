@@ -32,6 +32,7 @@ static void rig_init(struct rig *rig, unsigned cpus, struct core_config config)
 	config.pushf_cycles = 2;
 	config.cli_cycles = 5;
 	config.sti_cycles = 9;
+	config.exception_cycles = 30;
 	struct error error = {0};
 	rig->memory = memory_model("ideal", &error)->create(&(struct memory_wiring){.settings = &rig->settings}, &error);
 	assert_non_null(rig->memory);
@@ -132,7 +133,9 @@ static void test_instructions_fill_cycles(void **state)
 	rig_release(&rig);
 }
 
-/* PUSHF 2, CLI 5, STI 9; with a lock its access from memory, its prefix and its store too. Would catch: one of them for another.
+/*
+ * PUSHF 2, CLI 5, STI 9, an exception 30; with a lock its access from memory, its prefix and its store too. Would catch: one of
+ * them for another.
  */
 static void test_interrupts_are_switched(void **state)
 {
@@ -148,7 +151,9 @@ static void test_interrupts_are_switched(void **state)
 	step_lock_irqsave(&rig.steps, vaddr_of(0x1000));
 	step_unlock_irqrestore(&rig.steps, vaddr_of(0x1000));
 	assert_int_equal(took(&rig), 2 + 5 + 200 + 18 + 4 + 9);
-	assert_int_equal(part(&rig, 0, COST_COMPUTE), 2 + 5 + 9 + 5 + 9 + 2 + 5 + 18 + 9);
+	step_irqs(&rig.steps, IRQS_EXCEPTION);
+	assert_int_equal(took(&rig), 30);
+	assert_int_equal(part(&rig, 0, COST_COMPUTE), 2 + 5 + 9 + 5 + 9 + 2 + 5 + 18 + 9 + 30);
 	rig_release(&rig);
 }
 

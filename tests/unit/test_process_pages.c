@@ -111,7 +111,11 @@ static void one_event(struct rig *rig, struct rng *rng, process_id processes[PRO
 		enum user_advice advice = (enum user_advice)rng_below(rng, USER_ADVICES);
 		uint64_t start = rng_below(rng, 26000);
 		user_advise(rig->mm.users, processes[nr], BASE + start * PAGE_SIZE, 1 + rng_below(rng, 3000), advice, cpu);
-	} else if (what < 10) {
+	} else if (what < 8) {
+		uint64_t start = rng_below(rng, 26000);
+		unsigned rights = rng_below(rng, 3) ? USER_READ | USER_WRITE : USER_READ;
+		user_protect(rig->mm.users, processes[nr], BASE + start * PAGE_SIZE, 1 + rng_below(rng, 3000), rights, cpu);
+	} else if (what < 12) {
 		uint64_t start = rng_below(rng, 26000);
 		user_unmap(rig->mm.users, processes[nr], BASE + start * PAGE_SIZE, 1 + rng_below(rng, 3000), cpu);
 		map_all(rig, processes[nr]);

@@ -113,6 +113,9 @@ static inline void case_render_process(const struct op *op, char *text, size_t s
 	case OP_PROCESS_ADVISE:
 		snprintf(text, size, "a%" PRIu32 ":%" PRIx64 "+%" PRIu32 "/%u ", op->id, op->address, op->bytes_req, op->order);
 		break;
+	case OP_PROCESS_PROTECT:
+		snprintf(text, size, "p%" PRIu32 ":%" PRIx64 "+%" PRIu32 "/%u ", op->id, op->address, op->bytes_req, op->order);
+		break;
 	case OP_PROCESS_TOUCH:
 		snprintf(text, size, "%c%" PRIu32 ":%" PRIx64 " ", touches[op->order], op->id, op->address);
 		break;

@@ -37,6 +37,7 @@ def read_calls(path):
         elif kind == "X":
             open_calls.pop(cpu, None)
         elif cpu in open_calls:
+            kind = "I" if kind in "LT" else kind
             open_calls[cpu][1].append((kind, int(rest[0], 16), int(rest[1]) if len(rest) > 1 else 0))
 
 

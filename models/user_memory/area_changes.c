@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * area_changes.c - what a program says of areas that are there: advice and rights (interface: mm.h).
+ *
+ * A part of an area that becomes another is an area of its own first; a huge page over its edge is taken apart.
+ *
+ * Source: Linux 6.1 mm/madvise.c: madvise_walk_vmas(), madvise_vma_behavior(), madvise_update_vma(),
+ * madvise_dontneed_single_vma(); mm/huge_memory.c: hugepage_madvise(), change_huge_pmd(); mm/mprotect.c: do_mprotect_pkey(),
+ * mprotect_fixup(), change_pte_range(), can_change_pte_writable(); arch/x86/include/asm/tlbflush.h: pte_needs_flush().
+ */
+#include "models/user_memory/mm.h"
+
+/* ---- madvise ---- */
+
+/* What the area is once it is advised; false: the same. */
+static bool advised(const struct area *area, enum user_advice advice, struct area *then)
+{
+	static const enum file_advice readings[USER_ADVICES] = {
+	        [USER_READ_NORMAL] = FILE_NORMAL, [USER_READ_RANDOM] = FILE_RANDOM, [USER_READ_SEQUENTIAL] = FILE_SEQUENTIAL};
+	*then = *area;
+	if (advice == USER_HUGEPAGE || advice == USER_NOHUGEPAGE) {
+		then->wants_huge = advice == USER_HUGEPAGE;
+		then->refuses_huge = !then->wants_huge;
+	} else {
+		then->reading = readings[advice];
+	}
+	return then->wants_huge != area->wants_huge || then->refuses_huge != area->refuses_huge || then->reading != area->reading;
+}
+
+/* madvise_vma_behavior(), madvise_update_vma(): the part of an area in [start, end) becomes one of its own, and is advised. */
+static bool advise_area(struct mm *mm, struct space *space, struct area *area, uint64_t start, uint64_t end,
+                        enum user_advice advice, unsigned cpu)
+{
+	struct area then;
+	if (!advised(area, advice, &then))
+		return true;
+	if (!areas_split_edges(mm, space, start, end, cpu))
+		return false;
+	area = area_at(space, start);
+	area->wants_huge = then.wants_huge;
+	area->refuses_huge = then.refuses_huge;
+	area->reading = then.reading;
+	write_field(mm, &area->object, VMA_FLAGS);
+	if (advice == USER_HUGEPAGE)
+		khugepaged_enter_area(mm, space, area, cpu);
+	return true;
+}
+
+/* madvise_dontneed_single_vma(): tables stay. */
+static void forget_pages(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu)
+{
+	areas_split_huge(mm, space, start, cpu);
+	areas_split_huge(mm, space, end, cpu);
+	gather_begin(mm);
+	areas_zap(mm, space, start, end, cpu);
+	gather_end(mm, space, false, false, cpu);
+}
+
+/* madvise_walk_vmas() */
+enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t end, enum user_advice advice,
+                              unsigned cpu)
+{
+	if (end <= start || !user_range_is_valid(mm->user_end, start, (end - start) >> PAGE_SHIFT))
+		return USER_BAD_RANGE;
+	bool write = advice != USER_DONTNEED;
+	enum user_result result = USER_OK;
+	lock_space(mm, space, write);
+	step_spend(mm->steps, mm->cost.madvise);
+	while (start < end && result != USER_NO_MEMORY) {
+		uint32_t index = area_index(space, start);
+		struct area *area = index < space->areas_count ? space->areas[index] : NULL;
+		uint64_t from = area && area->start > start ? area->start : start;
+		if (!area || from > start)
+			result = USER_HOLE;
+		if (!area || from >= end)
+			break;
+		uint64_t to = area->end < end ? area->end : end;
+		if (!write)
+			forget_pages(mm, space, from, to, cpu);
+		else if (!advise_area(mm, space, area, from, to, advice, cpu))
+			result = USER_NO_MEMORY;
+		start = to;
+	}
+	unlock_space(mm, space, write);
+	return result;
+}
+
+/* ---- mprotect ---- */
+
+struct protecting {
+	struct mm *mm;
+	const struct area *area;
+	struct table *locked; /* whose ptl is held */
+};
+
+/*
+ * What an entry says with the area's rights. Private pages are write-protected first; then can_change_pte_writable() gives the
+ * right back where a write would find nothing to do: what is dirty, and private to nobody else or of the file. Without any right
+ * the processor finds a page of the kernel's own. MODEL: a kernel clears the present bit then (_PAGE_PROTNONE).
+ */
+static uint64_t protected_word(const struct protecting *protecting, const struct entry *entry)
+{
+	const struct mm *mm = protecting->mm;
+	const struct area *area = protecting->area;
+	uint64_t old = entry_word(entry), word = old & ~(WORD_WRITE | WORD_USER | WORD_EXECUTE);
+	const struct mapped_page *page = &mm->page[(word & WORD_FRAME) >> PAGE_SHIFT];
+	if (area->rights)
+		word |= WORD_USER;
+	if (area->rights & USER_EXECUTE)
+		word |= WORD_EXECUTE;
+	if (!(area->rights & USER_WRITE) || entry->level > 0 || word & WORD_SPECIAL)
+		return word;
+	bool alone = page->kind == MAPPED_ANONYMOUS && page->exclusive;
+	bool writable = area->kind == USER_SHARED || (word & WORD_DIRTY && (user_area_is_shared(area->kind) || alone));
+	return writable ? word | WORD_WRITE : word;
+}
+
+/* change_pte_range(), change_huge_pmd() */
+static void protect_one(void *context, const struct entry *entry, uint64_t linear)
+{
+	struct protecting *protecting = context;
+	struct mm *mm = protecting->mm;
+	uint64_t old = entry_word(entry);
+	if (!(old & WORD_PRESENT))
+		return;
+	if (protecting->locked != entry->table) {
+		if (protecting->locked)
+			entry_unlock(mm, &(struct entry){.table = protecting->locked});
+		entry_lock(mm, entry);
+		protecting->locked = entry->table;
+	}
+	uint64_t word = protected_word(protecting, entry);
+	step_spend(mm->steps, mm->cost.protect_entry);
+	entry_read(mm, entry);
+	entry_write(mm, entry, word);
+	/* pte_needs_flush() */
+	if ((old ^ word) & WORD_RIGHTS)
+		gather_range(mm, linear, entry->level > 0 ? HUGE_BYTES : PAGE_SIZE);
+}
+
+/* mprotect_fixup() */
+static bool protect_area(struct mm *mm, struct space *space, struct area *area, uint64_t start, uint64_t end, unsigned rights,
+                         unsigned cpu)
+{
+	if (area->rights == rights)
+		return true;
+	if (!areas_split_edges(mm, space, start, end, cpu))
+		return false;
+	area = area_at(space, start);
+	area->rights = rights;
+	write_field(mm, &area->object, VMA_FLAGS);
+	struct protecting protecting = {.mm = mm, .area = area};
+	tables_visit(mm, space, start, end, protect_one, &protecting);
+	if (protecting.locked)
+		entry_unlock(mm, &(struct entry){.table = protecting.locked});
+	return true;
+}
+
+/* do_mprotect_pkey(). One flush, behind all areas. */
+enum user_result areas_protect(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned rights, unsigned cpu)
+{
+	if (end <= start || !user_range_is_valid(mm->user_end, start, (end - start) >> PAGE_SHIFT))
+		return USER_BAD_RANGE;
+	enum user_result result = USER_OK;
+	lock_space(mm, space, true);
+	step_spend(mm->steps, mm->cost.mprotect);
+	gather_begin(mm);
+	while (start < end && result == USER_OK) {
+		struct area *area = area_at(space, start);
+		uint64_t to = area && area->end < end ? area->end : end;
+		if (!area)
+			result = USER_HOLE;
+		else if (!protect_area(mm, space, area, start, to, rights, cpu))
+			result = USER_NO_MEMORY;
+		start = to;
+	}
+	gather_end(mm, space, false, false, cpu);
+	unlock_space(mm, space, true);
+	return result;
+}
