@@ -78,6 +78,10 @@ static void test_life_lines(void **state)
 	assert_int_equal(event.kind, TEXT_NEW_TASK);
 	assert_int_equal(event.process.next_task, 72);
 	assert_int_equal(event.process.clone_flags, 0x3d0f00);
+	assert_int_equal(read_event("task_newtask:         pid=74 comm=a clone_flags=1200000 oom_score_adj=0", &event),
+	                 TEXT_EVENT);
+	assert_int_equal(event.process.next_task, 74);
+	assert_int_equal(event.process.clone_flags, 0x1200000);
 	assert_int_equal(read_event("sched_process_exec: filename=/bin/a pid=9 old_pid=8 pid=73 old_pid=72", &event), TEXT_EVENT);
 	assert_int_equal(event.kind, TEXT_PROCESS_EXEC);
 	assert_int_equal(event.process.next_task, 73);
