@@ -244,9 +244,12 @@ void user_pages_fault(struct attribution *self, const struct attribution_event *
  */
 static void place_page(const struct attribution *self, struct user_space *space, uint64_t page, uint32_t frame)
 {
-	const struct user_region *region = region_of(self, space, page);
-	if (!region || !has_page(region->mapped, page_in_region(page)))
+	struct user_region *region = region_of(self, space, page);
+	uint32_t at = page_in_region(page);
+	if (!region || !has_page(region->mapped, at))
 		return;
+	/* The first of a huge page had no fault itself. */
+	set_pages(region->touched, at, at + 1, true);
 	struct user_page *known = number_map_find(&space->pages, page + 1, sizeof *known);
 	if (!known)
 		known = number_map_add(&space->pages, page + 1, sizeof *known);

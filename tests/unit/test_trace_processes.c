@@ -351,6 +351,16 @@ static void test_huge_page(void **state)
 	                                  "w0:800000 u0:400000+512");
 	assert_int_equal(c.summary.left_fault_pages, 1);
 	case_end(&c);
+	/* The page that the fault was for goes, and the huge page stays. Would catch: its region gone with the former. */
+	case_begin(&c);
+	assert_true(case_import(&c, AT(5, 01, FAULT("405000", "6")) AT(
+	                                    5, 02,
+	                                    "mm_page_alloc: page=ffffea0000000000 pfn=0x200 order=9 migratetype=1 "
+	                                    "gfp_flags=GFP_TRANSHUGE") AT(5, 03, FAULT("405000", "7")) AT(5, 04, PAGE("10", USER))
+	                                    AT(5, 05, FREE("10")) AT(5, 06, FAULT("405000", "6")) AT(5, 07, PAGE("11", USER))));
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:405000 u0:400000+512 m0:400000+512 w0:405000 w0:405000 "
+	                                  "u0:405000+1 m0:405000+1 w0:405000");
+	case_end(&c);
 }
 
 /*
