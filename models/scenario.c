@@ -790,7 +790,12 @@ static bool load(const struct scenario_source *source, struct settings *settings
 static bool apply_path(struct loading *loading, const void *context)
 {
 	const char *path = context;
-	return !path || apply_file(loading, GROUP_SCENARIO, path, NULL, path);
+	if (!path || is_path(path) || is_there(path))
+		return !path || apply_file(loading, GROUP_SCENARIO, path, NULL, path);
+	char *found = find_config(loading, GROUP_SCENARIO, path, "", "command line");
+	bool applied = found && apply_file(loading, GROUP_SCENARIO, found, NULL, path);
+	free(found);
+	return applied;
 }
 
 bool scenario_load(const struct scenario_source *source, struct settings *settings, struct error *error)

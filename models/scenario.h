@@ -26,7 +26,7 @@
 
 /* What a scenario is loaded from. Each array ends with NULL; a NULL pointer stands for an empty one. */
 struct scenario_source {
-	const char *path;                  /* the scenario; NULL: only defaults and `sets` */
+	const char *path;                  /* the scenario, or its name in a config folder; NULL: only defaults and `sets` */
 	const char *const *config_dirs;    /* folders with machines/, kernels/, scenarios/ */
 	const char *const *sets;           /* "key=value" each; "--key=value" where an option of that name said it, not --set */
 	const struct variant *variant;     /* the one of its runs that is meant, whose settings come before `sets`; NULL: the whole */

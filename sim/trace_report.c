@@ -8,8 +8,10 @@
 #include "sim/trace_report.h"
 
 #include "sim/io/kmt.h"
+#include "sim/utf8.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BATCH_OPS 1024u
@@ -40,11 +42,12 @@ static void print_rows(FILE *out, const struct trace_summary *summary, const cha
 	}
 }
 
-/* A name of the recording; bytes that a terminal might obey, and any that are no ASCII, become '?'. */
+/* A name of the recording, without what a terminal might obey. */
 static void print_name(FILE *out, const char *text)
 {
-	for (const unsigned char *at = (const unsigned char *)text; *at; at++)
-		fputc(*at >= 0x20 && *at < 0x7f ? *at : '?', out);
+	char *line = utf8_line(text, strlen(text));
+	fputs(line, out);
+	free(line);
 }
 
 static void print_address(FILE *out, const char *what, uint64_t address)
@@ -127,23 +130,6 @@ void trace_report_text(FILE *out, const struct trace *trace)
 		print_cache(out, trace_cache(trace, i));
 }
 
-/* A JSON string. Names of kernel things are ASCII; any other byte becomes U+FFFD. */
-static void print_json_text(FILE *out, const char *text)
-{
-	fputc('"', out);
-	for (const unsigned char *at = (const unsigned char *)text; *at; at++) {
-		if (*at == '"' || *at == '\\')
-			fprintf(out, "\\%c", *at);
-		else if (*at < 0x20 || *at == 0x7f)
-			fprintf(out, "\\u%04x", *at);
-		else if (*at < 0x80)
-			fputc(*at, out);
-		else
-			fputs("\\ufffd", out);
-	}
-	fputc('"', out);
-}
-
 static void print_json_number(FILE *out, const char *key, uint64_t value)
 {
 	fprintf(out, "\"%s\": %" PRIu64, key, value);
@@ -152,7 +138,7 @@ static void print_json_number(FILE *out, const char *key, uint64_t value)
 static void print_json_cache(FILE *out, const struct trace_cache *cache)
 {
 	fputs("{\"name\": ", out);
-	print_json_text(out, cache->name);
+	utf8_print_json(cache->name, out);
 	fprintf(out,
 	        ", \"named\": %s, \"object_size\": %" PRIu32 ", \"bytes_alloc\": %" PRIu32 ", \"align\": %" PRIu32
 	        ", \"flags\": %" PRIu32 ", \"ctor\": %s, \"allocs\": %" PRIu64 "}",
@@ -178,9 +164,9 @@ void trace_report_json(FILE *out, const struct trace *trace)
 	               {"page_struct_bytes", info->page_struct_bytes},
 	               {"end_pfn", info->end_pfn}};
 	fputs("{\"source\": ", out);
-	print_json_text(out, info->source);
+	utf8_print_json(info->source, out);
 	fputs(", \"sha256\": ", out);
-	print_json_text(out, info->sha256);
+	utf8_print_json(info->sha256, out);
 	fprintf(out, ", \"allocator\": \"%s\"", allocator_names[info->allocator]);
 	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
 		fputs(", ", out);
@@ -196,7 +182,7 @@ void trace_report_json(FILE *out, const struct trace *trace)
 	fputs("},\n \"facts\": [", out);
 	for (uint32_t i = 0; i < fact_count; i++) {
 		fputs(i ? ", " : "", out);
-		print_json_text(out, facts[i].name);
+		utf8_print_json(facts[i].name, out);
 	}
 	fputs("],\n \"caches\": [", out);
 	for (uint32_t i = 0; i < info->caches; i++) {

@@ -108,6 +108,18 @@ static bool regular_file_or_none(const char *path, struct error *error)
 	                 S_ISDIR(status.st_mode) ? "a folder" : "no regular file");
 }
 
+/* SQLite's own word for a folder that may not be written is that there is no file. */
+static bool can_be_made(const char *path, struct error *error)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = xasprintf("%.*s", (int)(slash + 1 - path), path);
+	bool able = access(path, F_OK) == 0 || access(folder, W_OK | X_OK) == 0;
+	if (!able)
+		error_set(error, ERROR_HOST, "%s: cannot be made in the folder %s: %s", path, folder, strerror(errno));
+	free(folder);
+	return able;
+}
+
 static bool connect(struct store *store, const char *name, int flags, struct error *error)
 {
 	if (sqlite3_open_v2(name, &store->db, flags | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
@@ -182,7 +194,7 @@ static bool create(struct store *store, struct error *error)
 /* Nothing in the file is changed before it is known to be ours. */
 static bool open_for_writing(struct store *store, struct error *error)
 {
-	if (!regular_file_or_none(store->path, error) ||
+	if (!regular_file_or_none(store->path, error) || !can_be_made(store->path, error) ||
 	    !connect(store, store->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, error))
 		return false;
 	if (sqlite3_db_readonly(store->db, "main") == 1)

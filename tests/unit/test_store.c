@@ -527,7 +527,7 @@ static void test_foreign_files_are_refused(void **state)
 	assert_refused(rig->db, false, ERROR_HOST, "cannot be read");
 	assert_refused(rig->folder, true, ERROR_HOST, "a folder");
 	assert_refused("/dev/null", true, ERROR_HOST, "no regular file");
-	assert_refused("/nonexistent/a.db", true, ERROR_HOST, "unable to open");
+	assert_refused("/nonexistent/a.db", true, ERROR_HOST, "cannot be made in the folder /nonexistent/: No such file");
 
 	/* The file header holds user_version at byte 60 and application_id at byte 68, high byte first. */
 	close_store(open_store(rig));
@@ -809,9 +809,17 @@ static void use_unwritable(const struct rig *rig, unsigned number)
 		fprintf(stderr, "child: '%s', '%s'\n", refused.text, answer.text);
 		_exit(1);
 	}
+	char beside[300];
+	struct error no_room = {0};
+	snprintf(beside, sizeof beside, "%s/new.db", rig->folder);
+	if (store_open(beside, &no_room) || !strstr(no_room.text, "Permission denied")) {
+		fprintf(stderr, "child: '%s'\n", no_room.text);
+		_exit(1);
+	}
 }
 
-/* Would catch: a report that needs to write beside its database, and a run that finds out at its end that it cannot be written.
+/* Would catch: a new database refused as a file that is not there, a report that needs to write beside its database, and a run
+ * that finds out at its end that it cannot be written.
  */
 static void test_a_database_that_cannot_be_written(void **state)
 {

@@ -72,7 +72,8 @@ const struct command command_check = {
         .name = "check",
         .arguments = "SCENARIO.yaml",
         .summary = "Check a scenario and print what it resolves to",
-        .help = "Prints every setting with its value after includes and --set; the output is a scenario itself. Errors name "
+        .help = "SCENARIO.yaml is a file, or a name of `kmemsim list scenarios`. Prints every setting with its value after "
+                "includes and --set; the output is a scenario itself. Errors name "
                 "file, line, column, the key, what was found, what was expected and the nearest valid name.\n",
         .options = check_options,
         .run = run,

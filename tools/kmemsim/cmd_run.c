@@ -334,9 +334,9 @@ const struct command command_run = {
         .name = "run",
         .arguments = "SCENARIO.yaml",
         .summary = "Run a scenario: one run per value of its allocator list",
-        .help = "The scenario names the recording, the machine, the kernel's settings and the allocators; docs/settings.md has "
-                "every key. Each run goes into the database as it happens; Ctrl-C keeps what was measured.\n\n"
-                "  kmemsim run configs/scenarios/fragmentation.yaml --set memory=128MiB\n",
+        .help = "SCENARIO.yaml is a file, or a name of `kmemsim list scenarios`. It says what to run, on which machine and kernel, "
+                "with which allocators; docs/settings.md has every key. Each run goes into the database as it happens; Ctrl-C keeps what was measured.\n\n"
+                "  kmemsim run larger-than-memory --set swap.size=2GiB\n",
         .options = run_option_table,
         .run = run_plainly,
 };

@@ -6,6 +6,7 @@
 #include "tools/kmemsim/command.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -184,6 +185,19 @@ static bool tell_about(const char *option)
 	return true;
 }
 
+static int run(int argc, char **argv)
+{
+	const char *first = argv[1];
+	if (strcmp(first, "help") == 0 && argc > 2)
+		return run(3, (char *[]){argv[0], argv[2], "--help", NULL});
+	if (tell_about(first))
+		return EXIT_SUCCESS;
+	for (size_t index = 0; index < COMMANDS; index++)
+		if (strcmp(first, commands[index]->name) == 0)
+			return commands[index]->run(commands[index], argc - 1, argv + 1);
+	return no_such_command(first);
+}
+
 int main(int argc, char **argv)
 {
 	argp_err_exit_status = ERROR_USAGE;
@@ -191,11 +205,10 @@ int main(int argc, char **argv)
 		print_help(stderr);
 		return ERROR_USAGE;
 	}
-	const char *first = argv[1];
-	if (tell_about(first))
-		return EXIT_SUCCESS;
-	for (size_t index = 0; index < COMMANDS; index++)
-		if (strcmp(first, commands[index]->name) == 0)
-			return commands[index]->run(commands[index], argc - 1, argv + 1);
-	return no_such_command(first);
+	int code = run(argc, argv);
+	bool written = !ferror(stdout);
+	if (fflush(stdout) == 0 && written)
+		return code;
+	fprintf(stderr, "kmemsim: standard output could not be written to its end: %s\n", strerror(errno));
+	return code == EXIT_SUCCESS ? ERROR_HOST : code;
 }

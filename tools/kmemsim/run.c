@@ -215,6 +215,17 @@ static uint64_t frame_of_table(const void *context, uint64_t linear, unsigned sh
 	return frame.nr == UINT32_MAX ? FRAME_NONE : (uint64_t)frame.nr << PAGE_SHIFT;
 }
 
+/* A 32-bit kernel's image lies in its direct map, below everything else that the layout has there. */
+static bool image_fits(const struct parts *parts, uint64_t memory_end, struct error *error)
+{
+	uint64_t image_end = layout_span_of(&parts->layout, REGION_TEXT)->last + 1 - parts->layout.direct_map;
+	return !settings_are_32bit(parts) || memory_end >= image_end ||
+	       error_set(error, ERROR_USAGE,
+	                 "machine.memory: %" PRIu64 " KiB do not hold the image of a 32-bit kernel, which ends at %" PRIu64
+	                 " KiB; expected as many at least with timing: cycles, or machine.paging: ideal",
+	                 memory_end >> 10, image_end >> 10);
+}
+
 /*
  * The kernel's own page tables, which all cores use.
  * MODEL: memory is one range, holes under 4 GiB are mapped with it. Effect: larger pages across a hole, which nothing touches.
@@ -231,6 +242,8 @@ static bool map_kernel(struct parts *parts, struct error *error)
 		return error_set(error, ERROR_USAGE, "machine.paging is %s, but the machine is of %s bits; expected %s, or ideal",
 		                 mmus->mode->name, settings_are_32bit(parts) ? "32" : "64",
 		                 settings_are_32bit(parts) ? "x86_32 or x86_pae" : "x86_4level or x86_5level");
+	if (!image_fits(parts, ram.end, error))
+		return false;
 	parts->mapped = kernel_map_init(&parts->kernel_map, mmus->mode, &mmus->controls, &mmus->memory, &parts->layout, &ram, 1);
 	if (!parts->mapped)
 		return error_set(error, ERROR_USAGE, "machine.paging: %s maps no kernel", mmus->mode->name);
@@ -914,7 +927,8 @@ bool run_one(const struct run *run, bool *interrupted, struct error *error)
 	parts.trace = trace_open(run->trace_path, error);
 	bool done = parts.trace && dump_request_parse(&parts.dump, run->settings->dump, "dump", error) &&
 	            recorded_slabs_read(parts.trace, &parts.recorded, error) && read_states(&parts, error) &&
-	            open_program(&parts, error) && make_models(&parts, error) && make_replay(&parts, error) && replay_all(&parts, interrupted, error);
+	            open_program(&parts, error) && make_models(&parts, error) && make_replay(&parts, error) &&
+	            replay_all(&parts, interrupted, error);
 	struct error at_events = {0};
 	if (!op_events_close(parts.events, run->settings, &at_events) && done)
 		done = error_set(error, at_events.kind, "%s", at_events.text);

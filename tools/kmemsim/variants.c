@@ -42,6 +42,7 @@ struct batch {
 	struct child *children;
 	uint32_t count;
 	const volatile sig_atomic_t *interrupt;
+	bool told;       /* the children, of the interrupt */
 	int64_t last_id; /* of the runs that were there before */
 };
 
@@ -72,6 +73,9 @@ static bool start(struct batch *batch, struct child *child, struct error *error)
 	if (pid < 0)
 		return error_set(error, ERROR_HOST, "no process for the variant %s", child->variant.label);
 	if (pid == 0) {
+		/* Until it has something to keep, an interrupt ends it. */
+		signal(SIGINT, SIG_DFL);
+		signal(SIGTERM, SIG_DFL);
 		int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
 		if (nowhere >= 0)
 			dup2(nowhere, STDOUT_FILENO);
@@ -90,6 +94,47 @@ static uint32_t running(const struct batch *batch)
 	return count;
 }
 
+/* A run that its process left as running: one of a variant that died has nobody else to end it. */
+struct left_run {
+	const char *label;
+	int64_t id; /* 0: none */
+};
+
+static bool take_left_run(void *context, const struct store_row *row, struct error *error)
+{
+	(void)error;
+	struct left_run *left = context;
+	if (strcmp(row->values[1].text, left->label) == 0)
+		left->id = row->values[0].integer;
+	return true;
+}
+
+static void mark_dead(const struct batch *batch, const struct variant *variant, const char *why)
+{
+	struct error error = {0};
+	struct store *store = store_open(batch->db_path, &error);
+	struct left_run left = {.label = variant->label};
+	char *message = xasprintf("the process died: %s", why);
+	const struct store_end end = {.status = "failed", .message = message};
+	if (store && store_query(store, "SELECT id, label FROM run WHERE id > ?1 AND status = 'running'", &batch->last_id, 1,
+	                         take_left_run, &left, &error) &&
+	    left.id)
+		store_run_end(store, left.id, &end, &error);
+	if (store)
+		store_close(store, &error);
+	free(message);
+}
+
+static void note_death(const struct batch *batch, struct child *child, int signal_number)
+{
+	child->code = EXIT_INTERRUPTED;
+	if (*batch->interrupt)
+		return;
+	child->code = EXIT_DIED;
+	fprintf(stderr, "kmemsim: the variant %s died: %s\n", child->variant.label, strsignal(signal_number));
+	mark_dead(batch, &child->variant, strsignal(signal_number));
+}
+
 /* Looks who is over. */
 static void reap(struct batch *batch)
 {
@@ -99,17 +144,28 @@ static void reap(struct batch *batch)
 		if (!child->pid || waitpid(child->pid, &status, WNOHANG) != child->pid)
 			continue;
 		child->pid = 0;
-		child->code = WIFEXITED(status) ? WEXITSTATUS(status) : ERROR_HOST;
+		if (WIFEXITED(status))
+			child->code = WEXITSTATUS(status);
+		else
+			note_death(batch, child, WTERMSIG(status));
 	}
+}
+
+/* Once each: the second interrupt of a kind kills. A terminal sends SIGINT to all of them itself. */
+static void hand_on_interrupt(struct batch *batch)
+{
+	for (uint32_t i = 0; !batch->told && i < batch->count; i++)
+		if (batch->children[i].pid)
+			kill(batch->children[i].pid, SIGTERM);
+	batch->told = true;
 }
 
 static void poll_once(struct batch *batch)
 {
 	const struct timespec pause = {.tv_nsec = POLL_NS};
 	nanosleep(&pause, NULL);
-	for (uint32_t i = 0; *batch->interrupt && i < batch->count; i++)
-		if (batch->children[i].pid)
-			kill(batch->children[i].pid, SIGINT);
+	if (*batch->interrupt)
+		hand_on_interrupt(batch);
 	reap(batch);
 }
 
