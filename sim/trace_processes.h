@@ -22,10 +22,15 @@ struct text_process;
 struct attribution_event;
 struct page_block;
 
-/* MODEL: what an area is is in no event; one is taken to cover the 2 MiB around a page that is touched, a table of pages. */
+/* What is known of a space's pages is kept by 2 MiB, a table of pages. */
 #define REGION_SHIFT 21u
 #define REGION_PAGES (1u << (REGION_SHIFT - PAGE_SHIFT))
 #define REGION_WORDS (REGION_PAGES / 64)
+/*
+ * MODEL: what an area is is in no event; one is taken to cover the 1 MiB around a page that is touched, so that no huge page has
+ * room; or the 2 MiB where a fault got one.
+ */
+#define AREA_PAGES (REGION_PAGES / 2)
 /* MODEL: likewise of a file; pages that a fault of one maps at most (default of fault_around_bytes, mm/memory.c), aligned. */
 #define WINDOW_PAGES 16u
 /* Places in address spaces, each far from the others, where files of one program lie. */

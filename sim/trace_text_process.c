@@ -220,12 +220,14 @@ static bool read_switch(struct text_process *process, struct text_slice text)
 /* The new thread's number stands in front of its name. */
 static bool read_new_task(struct text_process *process, struct text_slice text)
 {
-	static const char key[] = " pid=";
+	static const char key[] = "pid=";
 	struct text_slice flags;
 	uint64_t bits;
-	if (text.length < sizeof key - 1 || memcmp(text.at, key, sizeof key - 1) != 0)
+	/* trace-cmd puts all events' keys into one column. */
+	const char *end = text.at + text.length, *at = text_skip_spaces(text.at, end);
+	if ((size_t)(end - at) < sizeof key - 1 || memcmp(at, key, sizeof key - 1) != 0)
 		return false;
-	const char *at = text.at + sizeof key - 1, *end = text.at + text.length;
+	at += sizeof key - 1;
 	const char *space = memchr(at, ' ', (size_t)(end - at));
 	if (!space || !last_value(text, "clone_flags=", &flags))
 		return false;

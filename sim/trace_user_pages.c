@@ -3,7 +3,7 @@
  * trace_user_pages.c - faults of processes as areas and touches, and the pages they took (interface: trace_processes.h; rules:
  * docs/formats.md, "Processes").
  *
- * MODEL: areas may be read, written and executed, and lie where touches show them: anonymous ones 2 MiB each, those of files the
+ * MODEL: areas may be read, written and executed, and lie where touches show them: anonymous ones 1 MiB each, those of files the
  * window of a fault. A page goes when its frame, if that is known, is freed. A fault that ended in a signal looks like one that
  * was put right.
  */
@@ -88,6 +88,7 @@ static uint32_t page_in_region(uint64_t page)
 	return (uint32_t)(page & (REGION_PAGES - 1));
 }
 
+/* `page` is the op's address. */
 static void push_map(struct attribution *self, const struct attribution_event *event, const struct user_task *task,
                      const struct process_profile *map, uint64_t page)
 {
@@ -95,20 +96,35 @@ static void push_map(struct attribution *self, const struct attribution_event *e
 	self->summary->process_ops++;
 }
 
-/* An anonymous area over what of the region about the page is in none. */
+static void push_anonymous(struct attribution *self, const struct attribution_event *event, const struct user_task *task,
+                           struct user_region *region, uint64_t page, uint32_t pages)
+{
+	const struct process_profile map = {
+	        .kind = OP_PROCESS_MAP, .order = USER_ANONYMOUS, .gfp = USER_RIGHTS, .bytes_req = pages};
+	uint32_t first = page_in_region(page);
+	set_pages(region->mapped, first, first + pages, true);
+	push_map(self, event, task, &map, page);
+}
+
+/* An anonymous area over what of the aligned 1 MiB about the page is in none. */
 static void map_anonymous(struct attribution *self, const struct attribution_event *event, const struct user_task *task,
                           struct user_region *region, uint64_t page)
 {
 	uint64_t start = page & ~(uint64_t)(REGION_PAGES - 1);
 	uint32_t first = page_in_region(page), end = first + 1, pages = area_pages(self, start);
-	while (first > 0 && !has_page(region->mapped, first - 1))
+	uint32_t lowest = first & ~(AREA_PAGES - 1), highest = lowest + AREA_PAGES < pages ? lowest + AREA_PAGES : pages;
+	while (first > lowest && !has_page(region->mapped, first - 1))
 		first--;
-	while (end < pages && !has_page(region->mapped, end))
+	while (end < highest && !has_page(region->mapped, end))
 		end++;
-	const struct process_profile map = {
-	        .kind = OP_PROCESS_MAP, .order = USER_ANONYMOUS, .gfp = USER_RIGHTS, .bytes_req = end - first};
-	set_pages(region->mapped, first, end, true);
-	push_map(self, event, task, &map, start + first);
+	push_anonymous(self, event, task, region, start + first, end - first);
+}
+
+static void push_unmap(struct attribution *self, const struct attribution_event *event, const struct user_task *task,
+                       uint64_t page, uint32_t pages)
+{
+	const struct process_profile unmap = {.kind = OP_PROCESS_UNMAP, .bytes_req = pages};
+	push_map(self, event, task, &unmap, page);
 }
 
 /* ---- files ---- */
@@ -166,10 +182,8 @@ static bool map_window(struct attribution *self, const struct attribution_event 
 	const struct file_base *base = file_base_of(&self->processes, space, page);
 	if (!base)
 		return false;
-	if (has_any(region->mapped, first, end)) {
-		const struct process_profile unmap = {.kind = OP_PROCESS_UNMAP, .bytes_req = WINDOW_PAGES};
-		push_map(self, event, task, &unmap, start);
-	}
+	if (has_any(region->mapped, first, end))
+		push_unmap(self, event, task, start, WINDOW_PAGES);
 	uint64_t first_page = start + FILE_REACH - base->at + WINDOW_PAGES;
 	const struct process_profile map = {.kind = OP_PROCESS_MAP,
 	                                    .order = USER_FILE_PRIVATE,
@@ -230,9 +244,12 @@ void user_pages_fault(struct attribution *self, const struct attribution_event *
  */
 static void place_page(const struct attribution *self, struct user_space *space, uint64_t page, uint32_t frame)
 {
-	const struct user_region *region = region_of(self, space, page);
-	if (!region || !has_page(region->mapped, page_in_region(page)))
+	struct user_region *region = region_of(self, space, page);
+	uint32_t at = page_in_region(page);
+	if (!region || !has_page(region->mapped, at))
 		return;
+	/* The first of a huge page had no fault itself. */
+	set_pages(region->touched, at, at + 1, true);
 	struct user_page *known = number_map_find(&space->pages, page + 1, sizeof *known);
 	if (!known)
 		known = number_map_add(&space->pages, page + 1, sizeof *known);
@@ -346,12 +363,27 @@ static bool is_fault_page(const struct attribution_event *event)
 	return event->order == REGION_SHIFT - PAGE_SHIFT && event->gfp & __GFP_COMP;
 }
 
+/* The fault got a huge page, so an area has room for it: what there was is put by, and touched anew. */
+static void make_room(struct attribution *self, const struct attribution_event *event, const struct user_task *task)
+{
+	uint64_t page = task->fault_page - 1, start = page & ~(uint64_t)(REGION_PAGES - 1);
+	struct user_region *region = region_of(self, &self->processes.spaces[task->space], page);
+	if (!region || area_pages(self, start) < REGION_PAGES)
+		return;
+	const struct process_profile touch = {.kind = OP_PROCESS_TOUCH, .order = TOUCH_WRITE, .bytes_req = 1, .bytes_alloc = 1};
+	push_unmap(self, event, task, start, REGION_PAGES);
+	push_anonymous(self, event, task, region, start, REGION_PAGES);
+	push_map(self, event, task, &touch, page);
+}
+
 static void take_fault_page(struct attribution *self, const struct attribution_event *event, struct user_task *task)
 {
 	uint64_t page = task->fault_page - 1;
 	if (event->order > 0)
 		page &= ~(uint64_t)(REGION_PAGES - 1);
 	struct user_space *space = &self->processes.spaces[task->space];
+	if (event->order > 0)
+		make_room(self, event, task);
 	task->fault_page = 0;
 	/* The frame may have been this space's before, and its free not seen: then that page is gone, but not this one's area. */
 	place_page(self, space, page, NO_FRAME);

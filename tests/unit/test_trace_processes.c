@@ -78,6 +78,10 @@ static void test_life_lines(void **state)
 	assert_int_equal(event.kind, TEXT_NEW_TASK);
 	assert_int_equal(event.process.next_task, 72);
 	assert_int_equal(event.process.clone_flags, 0x3d0f00);
+	assert_int_equal(read_event("task_newtask:         pid=74 comm=a clone_flags=1200000 oom_score_adj=0", &event),
+	                 TEXT_EVENT);
+	assert_int_equal(event.process.next_task, 74);
+	assert_int_equal(event.process.clone_flags, 0x1200000);
 	assert_int_equal(read_event("sched_process_exec: filename=/bin/a pid=9 old_pid=8 pid=73 old_pid=72", &event), TEXT_EVENT);
 	assert_int_equal(event.kind, TEXT_PROCESS_EXEC);
 	assert_int_equal(event.process.next_task, 73);
@@ -189,9 +193,9 @@ static void import_data(struct trace_case *c, const char *name)
 
 /* What the shell's events must become, in order. */
 #define SHELL_OPS \
-	"N0/0 m0:7f2a10200000+512 w0:7f2a10203018 A1:__anon_vma_prepare+0x3e/0x140:104 P2:0 r0:7f2a10204000 " \
+	"N0/0 m0:7f2a10200000+256 w0:7f2a10203018 A1:__anon_vma_prepare+0x3e/0x140:104 P2:0 r0:7f2a10204000 " \
 	"m0:5581d0a40000+16f0@4000f f0:5581d0a41b3c w0:7ffffffdf008 r0:7f2a10205000 P3:0 R4<0/1 s4 w4:7f2a10203018 T5<0/0 " \
-	"m5:7f2a10400000+512 w5:7f2a10400000 L X4 s0 u0:7f2a10400000+512 x0/2 m0:7f2a10200000+512 w0:7f2a10203018"
+	"m5:7f2a10400000+256 w5:7f2a10400000 L X4 s0 u0:7f2a10400000+512 x0/2 m0:7f2a10200000+256 w0:7f2a10203018"
 
 /*
  * Areas around touches, no area over the stack; a fork by who has the new address space later, a thread by who has the old one, a
@@ -281,7 +285,7 @@ static void test_32bit(void **state)
 	import_data(&c, "i386.txt");
 	assert_int_equal(trace_info(c.trace)->pointer_bits, 32);
 	assert_string_equal(case_ops(&c),
-	                    "K0:60/64 N1/0 m1:b7e00000+512 w1:b7f01018 w1:bffff008 m1:bfe00000+16f0@4000f r1:bfe01000 "
+	                    "K0:60/64 N1/0 m1:b7f00000+256 w1:b7f01018 w1:bffff008 m1:bfe00000+16f0@4000f r1:bfe01000 "
 	                    "w1:b7f02000");
 	assert_int_equal(c.summary.left_fault_pages, 1);
 	assert_int_equal(c.summary.left_page_tables, 1);
@@ -310,7 +314,7 @@ static void test_pages_of_faults(void **state)
 	                                                            AT(5, 08, FAULT("402000", "6")) AT(5, 09, PAGE("14", USER))
 	                                                                    AT(5, 10, PAGE("15", USER)) AT(5, 11, FREE("14"))));
 	/* 10: another's. 11 ends the wait, so 12 is an op; a free ends it, so 13 is; 14 is the fault's, 15 is too late. */
-	assert_string_equal(case_ops(&c), "N0/0 m0:400000+512 w0:400000 P1:0 P2:0 P3:0 w0:401000 P4:0 w0:402000 P5:0 "
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:400000 P1:0 P2:0 P3:0 w0:401000 P4:0 w0:402000 P5:0 "
 	                                  "u0:402000+1");
 	assert_int_equal(c.summary.left_fault_pages, 1);
 	assert_int_equal(c.summary.faults_without_page, 2);
@@ -327,8 +331,35 @@ static void test_page_of_a_folio(void **state)
 	assert_true(case_import(
 	        &c, AT(5, 01, FAULT("400000", "6")) AT(5, 02, PAGE("10", "GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO"))
 	                    AT(5, 03, FAULT("401000", "7")) AT(5, 04, PAGE("11", "GFP_HIGHUSER_MOVABLE|__GFP_COMP"))));
-	assert_string_equal(case_ops(&c), "N0/0 m0:400000+512 w0:400000 w0:401000");
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:400000 w0:401000");
 	assert_int_equal(c.summary.left_fault_pages, 2);
+	case_end(&c);
+}
+
+/* A huge page needs an area of 2 MiB; elsewhere none has room. Would catch: huge pages in each area with kernel.thp: always. */
+static void test_huge_page(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(
+	        &c, AT(5, 01, FAULT("405000", "6")) AT(5, 02,
+	                                               "mm_page_alloc: page=ffffea0000000000 pfn=0x200 order=9 migratetype=1 "
+	                                               "gfp_flags=GFP_TRANSHUGE|__GFP_NORETRY|__GFP_THISNODE")
+	                    AT(5, 03, FAULT("800000", "6")) AT(5, 04, "mm_page_free: page=ffffea0000000000 pfn=0x200 order=9")));
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:405000 u0:400000+512 m0:400000+512 w0:405000 m0:800000+256 "
+	                                  "w0:800000 u0:400000+512");
+	assert_int_equal(c.summary.left_fault_pages, 1);
+	case_end(&c);
+	/* The page that the fault was for goes, and the huge page stays. Would catch: its region gone with the former. */
+	case_begin(&c);
+	assert_true(case_import(&c, AT(5, 01, FAULT("405000", "6")) AT(
+	                                    5, 02,
+	                                    "mm_page_alloc: page=ffffea0000000000 pfn=0x200 order=9 migratetype=1 "
+	                                    "gfp_flags=GFP_TRANSHUGE") AT(5, 03, FAULT("405000", "7")) AT(5, 04, PAGE("10", USER))
+	                                    AT(5, 05, FREE("10")) AT(5, 06, FAULT("405000", "6")) AT(5, 07, PAGE("11", USER))));
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:405000 u0:400000+512 m0:400000+512 w0:405000 w0:405000 "
+	                                  "u0:405000+1 m0:405000+1 w0:405000");
 	case_end(&c);
 }
 
@@ -348,7 +379,7 @@ static void test_pages_given_back(void **state)
 	                                                AT(5, 10, "mm_page_free_batched: page=ffffea0000000000 pfn=0x12 order=0")
 	                                                        AT(5, 11, FREE("11")) AT(5, 12, FAULT("401000", "6"))
 	                                                                AT(31, 13, FREE("13")) AT(5, 14, FREE("10"))));
-	assert_string_equal(case_ops(&c), "N0/0 m0:400000+512 w0:400000 w0:401000 w0:402000 w0:403000 u0:401000+2 m0:401000+2 "
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:400000 w0:401000 w0:402000 w0:403000 u0:401000+2 m0:401000+2 "
 	                                  "w0:401000 u0:400000+1");
 	case_end(&c);
 }
@@ -378,7 +409,7 @@ static void test_files(void **state)
 	/* Windows of ...400 and 420 are files'; 430 was written; 450 is read three times; 460 lies in an area by then. */
 	assert_string_equal(case_ops(&c),
 	                    "N0/0 R1<0/1 x1/2 m1:7000400000+16f0@4000b f1:7000405000 m1:7000420000+16f0@4002b r1:7000427000 "
-	                    "m1:7000430000+464 w1:7000437000 r1:7000438000 r1:7000450000 r1:7000451000 r1:7000452000 "
+	                    "m1:7000430000+208 w1:7000437000 r1:7000438000 r1:7000450000 r1:7000451000 r1:7000452000 "
 	                    "u1:7000460000+16 m1:7000460000+16f0@4006b r1:7000467000 m1:f000000000+16f1@40010 f1:f000000000 "
 	                    "x1/3 m1:7123400000+16f0@4000b f1:7123405000 x1/4 m1:7123400000+16f2@4000b f1:7123405000");
 	assert_int_equal(c.summary.file_areas, 6);
@@ -406,7 +437,7 @@ static void test_lives(void **state)
 	        /* vfork: the parent's space until the program. */
 	        AT(5, 19, NEW(7, "4100")) AT(7, 20, RSS(1, 1, "45056")) AT(7, 21, RSS(3, 0, "4096")) AT(7, 22, RSS(3, 1, "8192"))
 	                AT(7, 23, EXEC("/b", 7))));
-	assert_string_equal(case_ops(&c), "N0/0 R1<0/1 x1/2 m1:7000400000+512 w1:7000437000 w1:7000438000 R2<1/3 T3<1/2 "
+	assert_string_equal(case_ops(&c), "N0/0 R1<0/1 x1/2 m1:7000400000+256 w1:7000437000 w1:7000438000 R2<1/3 T3<1/2 "
 	                                  "w3:7000439000 X3 X2 T2<0/0 x2/4");
 	assert_int_equal(c.summary.processes, 3);
 	assert_int_equal(c.summary.threads, 2);
@@ -430,14 +461,14 @@ static void test_odd_lives(void **state)
 	                                    AT(5, 04, "sched_process_exec: filename=/a pid=5 old_pid=6")
 	                                            AT(5, 05, FAULT("400000", "6")) AT(9, 06, EXIT(9)) AT(0, 07, NEW(0, "0"))
 	                                                    AT(9, 10, EXEC("/a", 9))));
-	assert_string_equal(case_ops(&c), "N0/0 m0:400000+512 w0:400000 T1<0/0 X0 X1 N1/1 m1:400000+512 w1:400000");
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:400000 T1<0/0 X0 X1 N1/1 m1:400000+256 w1:400000");
 	case_end(&c);
 	/* Nobody names the old space: what the kernel writes is the new one's. Would catch: the write in the parent's pages. */
 	case_begin(&c);
 	assert_true(case_import(&c, AT(4, 01, NEW(5, "4100")) AT(4, 02, NEW(6, "1200000")) AT(6, 03, RSS(2, 0, "4096"))
 	                                    AT(6, 04, FAULT("400000", "6")) AT(6, 05, FAULT("400000", "2"))
 	                                            AT(6, 06, EXEC("/a", 6)) AT(6, 07, RSS(2, 1, "8192"))));
-	assert_string_equal(case_ops(&c), "N0/0 R1<0/1 m1:400000+512 w1:400000 x1/2 m1:400000+512 w1:400000");
+	assert_string_equal(case_ops(&c), "N0/0 R1<0/1 m1:400000+256 w1:400000 x1/2 m1:400000+256 w1:400000");
 	case_end(&c);
 }
 
@@ -450,7 +481,7 @@ static void test_copy_outlives_the_original(void **state)
 	assert_true(case_import(&c, AT(5, 01, FAULT("400000", "6")) AT(5, 02, PAGE("10", USER)) AT(5, 03, FAULT("400000", "7"))
 	                                    AT(5, 04, PAGE("11", "GFP_HIGHUSER_MOVABLE")) AT(5, 05, FREE("10"))
 	                                            AT(5, 06, FREE("11"))));
-	assert_string_equal(case_ops(&c), "N0/0 m0:400000+512 w0:400000 w0:400000 u0:400000+512");
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:400000 w0:400000 u0:400000+512");
 	assert_int_equal(c.summary.left_process_page_frees, 2);
 	case_end(&c);
 }
@@ -469,7 +500,7 @@ static void test_frames_that_change_hands(void **state)
 	                                       "kmalloc: call_site=k ptr=ffff888009001000 bytes_req=100 "
 	                                       "bytes_alloc=128 gfp_flags=GFP_KERNEL") AT(5, 06, FAULT("401000", "6"))
 	                                            AT(5, 07, PAGE("9002", USER)) AT(6, 08, PAGE("9002", "GFP_KERNEL"))));
-	assert_string_equal(case_ops(&c), "K0:100/128 N1/0 m1:400000+512 w1:400000 K2:100/128 w1:401000 P3:0");
+	assert_string_equal(case_ops(&c), "K0:100/128 N1/0 m1:400000+256 w1:400000 K2:100/128 w1:401000 P3:0");
 	assert_int_equal(c.summary.left_slab_pages, 2);
 	assert_int_equal(c.summary.left_fault_pages, 1);
 	assert_int_equal(c.summary.reallocated, 0);
@@ -561,7 +592,7 @@ static void test_slab_from_process_page(void **state)
 static void test_stack_beside_an_area(void **state)
 {
 	static const char text[] = AT(5, 01, FAULT("7ffffffdf008", "6")) AT(5, 02, PAGE("10", USER))
-	        AT(5, 03, FAULT("7fffffe02001", "5")) AT(5, 04, FREE("10")) AT(5, 05, FAULT("7fffffe02000", "6"))
+	        AT(5, 03, FAULT("7ffffff02001", "5")) AT(5, 04, FREE("10")) AT(5, 05, FAULT("7ffffff02000", "6"))
 	                AT(5, 06, PAGE("11", USER)) AT(5, 07, FAULT("7ffffffe0000", "6")) AT(5, 08, PAGE("12", USER))
 	                        AT(5, 09, FREE("12")) AT(5, 10, "tracing_mark_write: a") AT(5, 11, FAULT("7ffffffe0000", "6"))
 	                                AT(5, 12, PAGE("13", USER)) AT(5, 13, FREE("11")) AT(5, 14, "tracing_mark_write: b")
@@ -570,7 +601,7 @@ static void test_stack_beside_an_area(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, text));
-	assert_string_equal(case_ops(&c), "N0/0 w0:7ffffffdf008 m0:7fffffe00000+478 r0:7fffffe02001 w0:7fffffe02000 "
+	assert_string_equal(case_ops(&c), "N0/0 w0:7ffffffdf008 m0:7ffffff00000+222 r0:7ffffff02001 w0:7ffffff02000 "
 	                                  "w0:7ffffffe0000 M:a w0:7ffffffe0000 u0:7fffffe00000+478 M:b");
 	assert_int_equal(c.summary.left_process_page_frees, 4);
 	case_end(&c);
@@ -588,7 +619,7 @@ static void test_frame_comes_back_to_its_area(void **state)
 	assert_true(case_import(&c, AT(5, 01, FAULT("400000", "6")) AT(5, 02, PAGE("10", USER)) AT(5, 03, FAULT("401000", "6"))
 	                                    AT(5, 04, PAGE("10", USER)) AT(5, 05, FAULT("401000", "6"))
 	                                            AT(5, 06, PAGE("10", USER)) AT(5, 07, FREE("10"))));
-	assert_string_equal(case_ops(&c), "N0/0 m0:400000+512 w0:400000 w0:401000 u0:400000+1 w0:401000 u0:400000+512");
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:400000 w0:401000 u0:400000+1 w0:401000 u0:400000+512");
 	assert_int_equal(c.summary.left_fault_pages, 3);
 	case_end(&c);
 }
@@ -655,6 +686,7 @@ int main(void)
 	        cmocka_unit_test(test_32bit),
 	        cmocka_unit_test(test_pages_of_faults),
 	        cmocka_unit_test(test_page_of_a_folio),
+	        cmocka_unit_test(test_huge_page),
 	        cmocka_unit_test(test_pages_given_back),
 	        cmocka_unit_test(test_files),
 	        cmocka_unit_test(test_lives),
