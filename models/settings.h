@@ -195,7 +195,7 @@ struct cost_settings {
 	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
 	uint32_t vmstat_item;
 	uint32_t fault_entry, fault, fault_zero, fault_anonymous, fault_reuse, fault_copy, fault_file, fault_file_copy,
-	        fault_around, fault_around_page, fault_shared_new, copy_page;
+	        fault_swap, fault_around, fault_around_page, fault_shared_new, copy_page;
 	uint32_t table_make, table_free, unmap_entry, release_page, mmap, munmap, madvise, mprotect, protect_entry,
 	        unlink_anon_vma, tlb_flush;
 	uint32_t collapse_range, collapse_entry, collapse_page, collapse_move, collapse;

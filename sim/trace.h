@@ -207,6 +207,8 @@ struct trace_summary {
 	uint64_t processes, threads, execs; /* of process_ops */
 	uint64_t threads_apart;             /* processes that turned out to be threads too late */
 	uint64_t faults_without_page;       /* writes whose page allocation was not found */
+	uint64_t left_lives; /* one more reason of events_left_out: task_newtask, sched_process_exec and sched_process_exit */
+	uint64_t file_areas; /* of process_ops */
 };
 
 /* op.cache where there is none: kmalloc and page ops, marks. */

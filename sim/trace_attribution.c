@@ -347,6 +347,8 @@ bool attribution_event(struct attribution *self, const struct attribution_event 
 	self->previous_ns = event->time_ns;
 	if (event->time_ns > self->last_ns)
 		self->last_ns = event->time_ns;
+	if (event->kind != TEXT_PAGE_FREE && event->kind != TEXT_PAGE_FREE_BATCHED)
+		user_pages_flush(self);
 	if (text_is_of_processes(event->kind))
 		processes_event(self, event);
 	else if (!processes_take(self, event))
@@ -361,6 +363,7 @@ bool attribution_finish(struct attribution *self, struct error *error)
 	uint64_t blocks = self->blocks.count;
 	SIM_ASSERT(blocks >= self->slab_blocks + self->process_blocks);
 	self->summary->never_freed = self->live.count + blocks - self->slab_blocks - self->process_blocks;
+	user_pages_flush(self);
 	window_finish(self);
 	if (self->error.kind == ERROR_NONE)
 		return true;

@@ -482,7 +482,7 @@ static void check_laws(const struct import *import)
 	                                           sum->left_failed_allocs + sum->left_null_frees + sum->left_slab_page_frees +
 	                                           sum->left_no_pointer + sum->left_fault_pages + sum->left_page_tables +
 	                                           sum->left_process_page_frees + sum->left_rss_stats + sum->left_switches +
-	                                           sum->left_wild_faults);
+	                                           sum->left_wild_faults + sum->left_lives);
 	SIM_ASSERT(sum->ops == sum->events_used + sum->marks + sum->freed_before_recording + sum->pages_before_recording +
 	                               sum->unseen_allocs + sum->reallocated + sum->unseen_frees + sum->split_allocs +
 	                               sum->process_ops);

@@ -24,6 +24,7 @@ void processes_init(struct processes *processes)
 	number_map_init(&processes->tasks, sizeof(struct user_task));
 	number_map_init(&processes->mms, sizeof(struct mm_entry));
 	number_map_init(&processes->dying, sizeof(struct dying_mm));
+	number_map_init(&processes->files, sizeof(struct program_file));
 }
 
 static void release_pages(struct user_space *space)
@@ -45,6 +46,7 @@ void processes_release(struct processes *processes)
 	number_map_release(&processes->tasks);
 	number_map_release(&processes->mms);
 	number_map_release(&processes->dying);
+	number_map_release(&processes->files);
 }
 
 struct trace_space *processes_spaces(const struct processes *processes)
@@ -67,12 +69,12 @@ void processes_push(struct attribution *self, const struct attribution_event *ev
 	window_push(self, event, id, window_profile(self, &row), address);
 }
 
-static struct user_task *find_task(const struct processes *processes, uint32_t number)
+struct user_task *processes_task(const struct processes *processes, uint32_t number)
 {
 	return number_map_find(&processes->tasks, (uint64_t)number + 1, sizeof(struct user_task));
 }
 
-static struct mm_entry *find_mm(const struct processes *processes, uint32_t mm)
+struct mm_entry *processes_mm(const struct processes *processes, uint32_t mm)
 {
 	return number_map_find(&processes->mms, (uint64_t)mm + 1, sizeof(struct mm_entry));
 }
@@ -92,10 +94,10 @@ static uint32_t new_space(struct processes *processes, const struct attribution_
 	return processes->spaces_count++;
 }
 
-static void bind_mm(struct processes *processes, uint32_t index, uint32_t mm)
+void processes_bind_mm(struct processes *processes, uint32_t index, uint32_t mm)
 {
 	struct user_space *space = &processes->spaces[index];
-	SIM_ASSERT(!find_mm(processes, mm));
+	SIM_ASSERT(!processes_mm(processes, mm));
 	struct mm_entry *entry = number_map_add(&processes->mms, (uint64_t)mm + 1, sizeof *entry);
 	struct dying_mm *dying = number_map_find(&processes->dying, (uint64_t)mm + 1, sizeof *dying);
 	if (dying)
@@ -121,7 +123,7 @@ static void end_space(struct processes *processes, struct user_space *space)
 	release_pages(space);
 	if (!space->mm_known)
 		return;
-	number_map_remove(&processes->mms, find_mm(processes, space->mm), sizeof(struct mm_entry));
+	number_map_remove(&processes->mms, processes_mm(processes, space->mm), sizeof(struct mm_entry));
 	struct dying_mm *dying = number_map_add(&processes->dying, (uint64_t)space->mm + 1, sizeof *dying);
 	for (unsigned member = 0; member < SPACE_MEMBERS; member++)
 		dying->pages[member] = (int64_t)space->told.last_pages[member];
@@ -172,7 +174,7 @@ static struct user_task *push_create(struct attribution *self, const struct attr
 	return add_task(self, number, id, space);
 }
 
-static void push_exec(struct attribution *self, const struct attribution_event *event, struct user_task *task, uint32_t mm)
+void processes_exec(struct attribution *self, const struct attribution_event *event, struct user_task *task)
 {
 	uint32_t old = task->space;
 	task->space = new_space(&self->processes, event, event->task);
@@ -182,12 +184,27 @@ static void push_exec(struct attribution *self, const struct attribution_event *
 	self->summary->process_ops++;
 	self->summary->execs++;
 	self->processes.on_cpu[event->cpu] = task->id + 1;
-	bind_mm(&self->processes, task->space, mm);
 	enter_space(&self->processes, task->space, task->id);
 	leave_space(&self->processes, old, task->id);
 }
 
-static void push_exit(struct attribution *self, const struct attribution_event *event, struct user_task *task)
+void processes_fork(struct attribution *self, const struct attribution_event *event, uint32_t number)
+{
+	struct processes *processes = &self->processes;
+	const struct user_task *parent = processes_of(self, event);
+	uint32_t id = parent->id, from = parent->space, space = new_space(processes, event, number);
+	user_pages_fork(&processes->spaces[space], &processes->spaces[from]);
+	push_fork(self, event, number, id, space, FORK_PROCESS);
+	processes->on_cpu[event->cpu] = id + 1;
+}
+
+void processes_thread(struct attribution *self, const struct attribution_event *event, uint32_t number)
+{
+	const struct user_task *parent = processes_of(self, event);
+	push_fork(self, event, number, parent->id, parent->space, FORK_THREAD);
+}
+
+void processes_exit(struct attribution *self, const struct attribution_event *event, struct user_task *task)
 {
 	struct processes *processes = &self->processes;
 	window_push(self, event, task->id, KMT_FREE, 0);
@@ -212,18 +229,18 @@ static struct user_task *make_process(struct attribution *self, const struct att
 	/* What a thread names now as not its own is not its own yet, whatever it says of it later. */
 	if (!known && later_space(self->later, event->task, &mm))
 		known = !told || mm != event->process.mm;
-	const struct mm_entry *shared = known ? find_mm(processes, mm) : NULL;
+	const struct mm_entry *shared = known ? processes_mm(processes, mm) : NULL;
 	if (shared)
 		return push_fork(self, event, event->task, processes->spaces[shared->space].ids[0], shared->space, FORK_THREAD);
 	struct user_task *made = push_create(self, event, event->task);
 	if (known)
-		bind_mm(processes, made->space, mm);
+		processes_bind_mm(processes, made->space, mm);
 	return made;
 }
 
-static struct user_task *process_of(struct attribution *self, const struct attribution_event *event)
+struct user_task *processes_of(struct attribution *self, const struct attribution_event *event)
 {
-	struct user_task *task = find_task(&self->processes, event->task);
+	struct user_task *task = processes_task(&self->processes, event->task);
 	return task ? task : make_process(self, event);
 }
 
@@ -239,7 +256,10 @@ static void fault(struct attribution *self, const struct attribution_event *even
 		leave_out(self, &self->summary->left_wild_faults);
 		return;
 	}
-	struct user_task *task = process_of(self, event);
+	struct user_task *task = processes_of(self, event);
+	/* What execve writes to is the new space. */
+	if ((event->process.error_code & (FAULT_USER | FAULT_WRITE)) == FAULT_WRITE && lives_exec_under_way(self, event->task))
+		lives_exec(self, event, task);
 	self->processes.on_cpu[event->cpu] = task->id + 1;
 	user_pages_fault(self, event, task);
 	self->summary->events_used++;
@@ -249,17 +269,20 @@ static void fault(struct attribution *self, const struct attribution_event *even
 static void own_space(struct attribution *self, const struct attribution_event *event)
 {
 	struct processes *processes = &self->processes;
-	struct user_task *task = process_of(self, event);
+	struct user_task *task = processes_of(self, event);
 	struct user_space *space = &processes->spaces[task->space];
 	uint32_t mm = event->process.mm;
-	const struct mm_entry *entry = find_mm(processes, mm);
+	const struct mm_entry *entry = processes_mm(processes, mm);
 	if (entry && entry->space != task->space) {
 		self->summary->threads_apart += !space->late;
 		space->late = true;
+	} else if (!entry && space->mm_known && lives_told(self)) {
+		lives_other_space(self, event, task);
 	} else if (!entry && space->mm_known) {
-		push_exec(self, event, task, mm);
+		processes_exec(self, event, task);
+		processes_bind_mm(processes, task->space, mm);
 	} else if (!entry) {
-		bind_mm(processes, task->space, mm);
+		processes_bind_mm(processes, task->space, mm);
 	}
 }
 
@@ -289,39 +312,41 @@ static void made_space(struct attribution *self, const struct attribution_event 
 	uint32_t owner = later_owner(self->later, mm);
 	if (owner == 0)
 		return;
-	struct user_task *maker = find_task(processes, event->task);
+	struct user_task *maker = processes_task(processes, event->task);
 	if (owner == event->task) {
 		/* A kernel thread that becomes a program is a process from its first fault on. */
-		if (maker)
-			push_exec(self, event, maker, mm);
+		if (maker) {
+			processes_exec(self, event, maker);
+			processes_bind_mm(processes, maker->space, mm);
+		}
 		return;
 	}
-	struct user_task *stale = find_task(processes, owner);
+	struct user_task *stale = processes_task(processes, owner);
 	if (stale)
-		push_exit(self, event, stale);
-	uint32_t parent = process_of(self, event)->id;
-	uint32_t parent_space = process_of(self, event)->space;
-	uint32_t space = new_space(processes, event, owner);
-	user_pages_fork(&processes->spaces[space], &processes->spaces[parent_space]);
-	push_fork(self, event, owner, parent, space, FORK_PROCESS);
-	processes->on_cpu[event->cpu] = parent + 1;
-	bind_mm(processes, space, mm);
+		processes_exit(self, event, stale);
+	processes_fork(self, event, owner);
+	processes_bind_mm(processes, processes_task(processes, owner)->space, mm);
 }
 
 /* One that is being made, or whose thread names it as not its own any more; execve names several times what it makes. */
 static void other_space(struct attribution *self, const struct attribution_event *event)
 {
-	const struct mm_entry *entry = find_mm(&self->processes, event->process.mm);
-	struct user_task *task = find_task(&self->processes, event->task);
-	if (!entry) {
+	const struct mm_entry *entry = processes_mm(&self->processes, event->process.mm);
+	struct user_task *task = processes_task(&self->processes, event->task);
+	if (!entry && lives_told(self)) {
+		lives_making(task, &event->process);
+	} else if (!entry) {
 		made_space(self, event);
 	} else if (task && task->space == entry->space && self->processes.spaces[entry->space].owned) {
-		push_exit(self, event, task);
+		if (!lives_exec_under_way(self, event->task))
+			processes_exit(self, event, task);
+		else
+			lives_exec(self, event, task);
 		is_dying(&self->processes, &event->process);
 	}
 }
 
-static void take_sample(struct trace_space *told, const struct text_process *process)
+void processes_sample(struct trace_space *told, const struct text_process *process)
 {
 	uint64_t pages = process->rss_pages > 0 ? (uint64_t)process->rss_pages : 0, resident = 0;
 	told->mm = process->mm;
@@ -344,22 +369,22 @@ static void rss_stat(struct attribution *self, const struct attribution_event *e
 		own_space(self, event);
 	else
 		other_space(self, event);
-	const struct mm_entry *entry = find_mm(&self->processes, event->process.mm);
+	const struct mm_entry *entry = processes_mm(&self->processes, event->process.mm);
 	if (!entry)
 		return;
 	struct user_space *space = &self->processes.spaces[entry->space];
 	space->owned = space->owned || event->process.current;
-	take_sample(&space->told, &event->process);
+	processes_sample(&space->told, &event->process);
 }
 
 /* What a switch leaves behind is told by the switch; what it goes on with may be a thread that no event named yet. */
 static void sched_switch(struct attribution *self, const struct attribution_event *event)
 {
 	struct processes *processes = &self->processes;
-	struct user_task *before = event->process.gone ? find_task(processes, event->process.prev_task) : NULL;
+	struct user_task *before = event->process.gone ? processes_task(processes, event->process.prev_task) : NULL;
 	if (before && event->process.prev_task != 0)
-		push_exit(self, event, before);
-	const struct user_task *next = event->process.next_task ? find_task(processes, event->process.next_task) : NULL;
+		processes_exit(self, event, before);
+	const struct user_task *next = event->process.next_task ? processes_task(processes, event->process.next_task) : NULL;
 	uint32_t *on_cpu = &processes->on_cpu[event->cpu];
 	uint32_t now = next ? next->id + 1 : 0;
 	if (*on_cpu == now) {
@@ -384,8 +409,10 @@ void processes_event(struct attribution *self, const struct attribution_event *e
 		fault(self, event);
 	else if (event->kind == TEXT_RSS_STAT)
 		rss_stat(self, event);
-	else
+	else if (event->kind == TEXT_SCHED_SWITCH)
 		sched_switch(self, event);
+	else
+		lives_event(self, event);
 }
 
 void processes_check(const struct attribution *self)

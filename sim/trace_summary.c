@@ -62,5 +62,7 @@ const struct trace_count trace_counts[] = {
         OF_PROCESSES(left_wild_faults, "faults left out: outside of user memory, or at an address that is not told"),
         OF_PROCESSES(threads_apart, "processes that turned out too late to be threads of others"),
         OF_PROCESSES(faults_without_page, "writing faults of which no page allocation was found"),
+        OF_PROCESSES(left_lives, "forks, new programs and ends of tasks: no ops themselves, they tell who is which process"),
+        OF_PROCESSES(file_areas, "areas taken for files', as faults read or execute there"),
         {NULL, 0, NULL, false},
 };

@@ -377,6 +377,8 @@ static struct event_name find_event(const char *at, size_t length)
 			return event_of(TEXT_RSS_STAT);
 		break;
 	case 12:
+		if (IS("task_newtask"))
+			return event_of(TEXT_NEW_TASK);
 		if (IS("sched_switch"))
 			return event_of(TEXT_SCHED_SWITCH);
 		if (IS("mm_page_free"))
@@ -405,6 +407,10 @@ static struct event_name find_event(const char *at, size_t length)
 	case 18:
 		if (IS("tracing_mark_write"))
 			return event_of(TEXT_MARK);
+		if (IS("sched_process_exec"))
+			return event_of(TEXT_PROCESS_EXEC);
+		if (IS("sched_process_exit"))
+			return event_of(TEXT_PROCESS_EXIT);
 		if (IS("mm_page_pcpu_drain"))
 			return event_of(TEXT_PCPU_DRAIN);
 		break;

@@ -63,28 +63,36 @@ enum text_kind {
 	/* Of processes: trace_text_process.c. */
 	TEXT_PAGE_FAULT,
 	TEXT_RSS_STAT,
-	TEXT_SCHED_SWITCH
+	TEXT_SCHED_SWITCH,
+	TEXT_NEW_TASK,
+	TEXT_PROCESS_EXEC,
+	TEXT_PROCESS_EXIT
 };
 
 static inline bool text_is_of_processes(unsigned kind)
 {
-	return kind >= TEXT_PAGE_FAULT && kind <= TEXT_SCHED_SWITCH;
+	return kind >= TEXT_PAGE_FAULT && kind <= TEXT_PROCESS_EXIT;
 }
 
 /* Bits of a page fault's error code (arch/x86/include/asm/trap_pf.h). */
 enum { FAULT_PROTECTION = 1, FAULT_WRITE = 2, FAULT_USER = 4, FAULT_INSTRUCTION = 16 };
 
+/* Bits of clone_flags (include/uapi/linux/sched.h): the address space is shared; a kernel thread's, as no user's clone has it. */
+enum { CLONE_SHARES_SPACE = 0x100, CLONE_OF_KERNEL = 0x800000 };
+
 /* What an event of a process tells; of the other kinds all of it is 0. */
 struct text_process {
-	int64_t rss_pages;   /* TEXT_RSS_STAT: what the counter is now; may be below 0 for a while */
-	uint32_t mm;         /* TEXT_RSS_STAT: the address space's number */
-	uint32_t next_task;  /* TEXT_SCHED_SWITCH */
-	uint32_t prev_task;  /* likewise */
-	uint32_t error_code; /* TEXT_PAGE_FAULT; the address is text_event.ptr */
-	uint8_t member;      /* TEXT_RSS_STAT: enum space_member */
-	bool current;        /* TEXT_RSS_STAT: the address space is that of the task that the line names */
-	bool has_mm;         /* TEXT_RSS_STAT: kernels before 5.6 do not tell it */
-	bool gone;           /* TEXT_SCHED_SWITCH: the task before never runs again (states X and Z) */
+	int64_t rss_pages;    /* TEXT_RSS_STAT: what the counter is now; may be below 0 for a while */
+	uint32_t mm;          /* TEXT_RSS_STAT: the address space's number */
+	uint32_t next_task;   /* TEXT_SCHED_SWITCH; TEXT_NEW_TASK: the new one; TEXT_PROCESS_EXEC: its number from now on */
+	uint32_t prev_task;   /* TEXT_SCHED_SWITCH; TEXT_PROCESS_EXEC: its number until now; TEXT_PROCESS_EXIT */
+	uint32_t clone_flags; /* TEXT_NEW_TASK */
+	uint32_t program;     /* TEXT_PROCESS_EXEC: a hash of its path, not 0 */
+	uint32_t error_code;  /* TEXT_PAGE_FAULT; the address is text_event.ptr */
+	uint8_t member;       /* TEXT_RSS_STAT: enum space_member */
+	bool current;         /* TEXT_RSS_STAT: the address space is that of the task that the line names */
+	bool has_mm;          /* TEXT_RSS_STAT: kernels before 5.6 do not tell it, nor any that cannot hash pointers yet */
+	bool gone;            /* TEXT_SCHED_SWITCH: the task before never runs again (states X and Z); TEXT_PROCESS_EXIT: true */
 };
 
 enum text_pointer {

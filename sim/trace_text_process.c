@@ -9,6 +9,9 @@
  *     rss_stat: mm_id=1754396741 curr=1 type=MM_ANONPAGES size=8192B            since 5.13; before that member=1 for type=
  *     sched_switch: prev_comm=sh prev_pid=71 prev_prio=120 prev_state=S ==> next_comm=swapper/0 next_pid=0 next_prio=120
  *     sched_switch: sh:71 [120] S ==> swapper/0:0 [120]                        trace-cmd's plugin
+ *     task_newtask: pid=72 comm=sh clone_flags=1200000 oom_score_adj=0         flags hexadecimal, without 0x
+ *     sched_process_exec: filename=/bin/cat pid=72 old_pid=72
+ *     sched_process_exit: comm=cat pid=72 prio=120
  *
  * A command's name (comm) may hold anything, so numbers are looked for from the right, where no name follows. The address of a
  * fault is printed as a symbol's name (%ps) where the reader knows one for it; then it cannot be told.
@@ -130,7 +133,8 @@ static bool read_rss_stat(struct text_process *process, struct text_slice text)
 	/* %u of a hash of 32 bits; trace-cmd may show it in hexadecimal. */
 	if ((!text_whole_decimal(mm, &number) && !read_hex_number(mm, &number)) || number > UINT32_MAX)
 		return false;
-	process->has_mm = true;
+	/* The hash is 0 until the kernel's random numbers are there to hash with (mm_ptr_to_hash()): that names nothing. */
+	process->has_mm = number != 0;
 	process->mm = (uint32_t)number;
 	process->current = flag == 1;
 	return true;
@@ -143,6 +147,15 @@ static bool read_task(struct text_slice text, uint32_t *task)
 		return false;
 	*task = (uint32_t)number;
 	return true;
+}
+
+/* Where the text begins for the last time; NULL: nowhere. */
+static const char *last_place(struct text_slice text, const char *of)
+{
+	const char *found = NULL, *end = text.at + text.length;
+	for (const char *at = text.at; (at = memmem(at, (size_t)(end - at), of, strlen(of))); at++)
+		found = at;
+	return found;
 }
 
 /* A state is letters joined by '|', perhaps with '+' behind, or a number of its bits. */
@@ -183,15 +196,6 @@ static bool read_plugin_task(struct text_slice text, uint32_t *task, struct text
 	return false;
 }
 
-/* Where the text begins for the last time; NULL: nowhere. */
-static const char *last_place(struct text_slice text, const char *of)
-{
-	const char *found = NULL, *end = text.at + text.length;
-	for (const char *at = text.at; (at = memmem(at, (size_t)(end - at), of, strlen(of))); at++)
-		found = at;
-	return found;
-}
-
 static bool read_switch(struct text_process *process, struct text_slice text)
 {
 	struct text_slice prev, next, state;
@@ -213,6 +217,51 @@ static bool read_switch(struct text_process *process, struct text_slice text)
 	       read_plugin_task(after, &process->next_task, &nothing) && nothing.length == 0 && read_state(state, &process->gone);
 }
 
+/* The new thread's number stands in front of its name. */
+static bool read_new_task(struct text_process *process, struct text_slice text)
+{
+	static const char key[] = "pid=";
+	struct text_slice flags;
+	uint64_t bits;
+	/* trace-cmd puts all events' keys into one column. */
+	const char *end = text.at + text.length, *at = text_skip_spaces(text.at, end);
+	if ((size_t)(end - at) < sizeof key - 1 || memcmp(at, key, sizeof key - 1) != 0)
+		return false;
+	at += sizeof key - 1;
+	const char *space = memchr(at, ' ', (size_t)(end - at));
+	if (!space || !last_value(text, "clone_flags=", &flags))
+		return false;
+	if ((!text_whole_hex(flags, &bits) && !read_hex_number(flags, &bits)) || bits > UINT32_MAX)
+		return false;
+	process->clone_flags = (uint32_t)bits;
+	return read_task((struct text_slice){at, (size_t)(space - at)}, &process->next_task);
+}
+
+/* FNV-1a, 32 bits. */
+static uint32_t hash_of(const char *at, const char *end)
+{
+	uint32_t hash = 2166136261u;
+	for (; at < end; at++)
+		hash = (hash ^ (unsigned char)*at) * 16777619u;
+	return hash ? hash : 1;
+}
+
+static bool read_exec(struct text_process *process, struct text_slice text)
+{
+	struct text_slice now, before;
+	const char *pid = last_place(text, " pid=");
+	process->program = pid ? hash_of(text.at, pid) : 0;
+	return last_value(text, "pid=", &now) && last_value(text, "old_pid=", &before) && read_task(now, &process->next_task) &&
+	       read_task(before, &process->prev_task);
+}
+
+static bool read_exit(struct text_process *process, struct text_slice text)
+{
+	struct text_slice task;
+	process->gone = true;
+	return last_value(text, "pid=", &task) && read_task(task, &process->prev_task);
+}
+
 bool text_read_process(struct text_event *event, const char *at, const char *end)
 {
 	/* `at` is behind the colon of the event's name, where a space stands. */
@@ -222,6 +271,12 @@ bool text_read_process(struct text_event *event, const char *at, const char *end
 		return read_fault(event, text);
 	case TEXT_RSS_STAT:
 		return read_rss_stat(&event->process, text);
+	case TEXT_NEW_TASK:
+		return read_new_task(&event->process, text);
+	case TEXT_PROCESS_EXEC:
+		return read_exec(&event->process, text);
+	case TEXT_PROCESS_EXIT:
+		return read_exit(&event->process, text);
 	default:
 		return read_switch(&event->process, text);
 	}

@@ -530,7 +530,7 @@ static bool bring_in(struct fault *fault, bool *waits)
 	                               .space = fault};
 	bool alone = false;
 	SIM_ASSERT(watcher->swap_in);
-	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_file);
+	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_swap);
 	pfn frame = watcher->swap_in(watcher->context, &swap, fault->cpu, &alone);
 	if (frame.nr == UINT32_MAX)
 		return false;

@@ -34,7 +34,8 @@ static bool searched_space(const struct searched *waiting, uint32_t task, uint32
 	bool named[NUMBERS] = {false};
 	for (uint32_t i = 0; i < waiting->count; i++) {
 		const struct attribution_event *event = &waiting->events[i];
-		if (event->kind == TEXT_SCHED_SWITCH && event->process.gone && event->process.prev_task == task)
+		bool ends = event->kind == TEXT_PROCESS_EXIT || event->kind == TEXT_SCHED_SWITCH;
+		if ((event->kind == TEXT_PROCESS_EXEC || (ends && event->process.gone)) && event->process.prev_task == task)
 			return false;
 		if (event->kind != TEXT_RSS_STAT || !event->process.has_mm || event->task != task)
 			continue;
@@ -46,13 +47,45 @@ static bool searched_space(const struct searched *waiting, uint32_t task, uint32
 	return false;
 }
 
+/* Whether the thread becomes a program before it ends. */
+static bool searched_exec(const struct searched *waiting, uint32_t task)
+{
+	for (uint32_t i = 0; i < waiting->count; i++) {
+		const struct attribution_event *event = &waiting->events[i];
+		bool ends = event->kind == TEXT_PROCESS_EXIT || event->kind == TEXT_SCHED_SWITCH;
+		if (event->process.prev_task != task)
+			continue;
+		if (event->kind == TEXT_PROCESS_EXEC || (ends && event->process.gone))
+			return event->kind == TEXT_PROCESS_EXEC;
+	}
+	return false;
+}
+
+/* Reads where nothing was mapped in other pages of the 64 KiB. */
+static uint32_t searched_reads(const struct searched *waiting, uint32_t task, uint64_t address)
+{
+	uint32_t count = 0;
+	for (uint32_t i = 0; i < waiting->count; i++) {
+		const struct attribution_event *event = &waiting->events[i];
+		count += event->kind == TEXT_PAGE_FAULT && event->process.error_code == FAULT_USER && event->task == task &&
+		         event->ptr / 65536 == address / 65536 && event->ptr / 4096 != address / 4096;
+	}
+	return count < LATER_READS_MAX ? count : LATER_READS_MAX;
+}
+
 static struct attribution_event some_event(struct rng *rng)
 {
-	static const uint8_t kinds[] = {TEXT_RSS_STAT, TEXT_RSS_STAT, TEXT_SCHED_SWITCH, TEXT_PAGE_FAULT, TEXT_KFREE};
-	return (struct attribution_event){.kind = kinds[rng_below(rng, 5)],
+	static const uint8_t kinds[] = {TEXT_RSS_STAT,   TEXT_RSS_STAT,     TEXT_SCHED_SWITCH, TEXT_PAGE_FAULT,
+	                                TEXT_PAGE_FAULT, TEXT_PROCESS_EXEC, TEXT_PROCESS_EXIT, TEXT_KFREE};
+	static const uint32_t codes[] = {FAULT_USER, FAULT_USER, FAULT_USER | FAULT_WRITE, FAULT_USER | FAULT_PROTECTION,
+	                                 FAULT_USER | FAULT_INSTRUCTION};
+	return (struct attribution_event){.kind = kinds[rng_below(rng, 8)],
+	                                  .ptr = rng_below(rng, 64) * PAGE_SIZE,
+	                                  .ptr_state = POINTER_VALUE,
 	                                  .task = (uint32_t)rng_below(rng, NUMBERS),
 	                                  .process = {.mm = (uint32_t)rng_below(rng, NUMBERS),
 	                                              .prev_task = (uint32_t)rng_below(rng, NUMBERS),
+	                                              .error_code = codes[rng_below(rng, 5)],
 	                                              .has_mm = rng_below(rng, 8) > 0,
 	                                              .current = rng_below(rng, 3) == 0,
 	                                              .gone = rng_below(rng, 4) == 0}};
@@ -67,6 +100,9 @@ static void compare(const struct later_events *later, const struct searched *wai
 		assert_int_equal(later_space(later, number, &mm), told);
 		if (told)
 			assert_int_equal(mm, expected);
+		assert_int_equal(later_exec(later, number), searched_exec(waiting, number));
+		uint64_t address = (uint64_t)number * 7 % 64 * PAGE_SIZE;
+		assert_int_equal(later_reads(later, number, address), searched_reads(waiting, number, address));
 	}
 }
 
@@ -95,7 +131,7 @@ static void test_chains_answer_as_a_search_does(void **state)
 	}
 	while (later.count > 0)
 		later_events_pop(&later);
-	assert_int_equal(later.own.count + later.fates.count, 0);
+	assert_int_equal(later.own.count + later.fates.count + later.reads.count, 0);
 	later_events_release(&later);
 }
 

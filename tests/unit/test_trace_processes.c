@@ -59,6 +59,42 @@ static void test_rss_lines(void **state)
 	assert_false(event.process.has_mm);
 }
 
+/* Until its random numbers are there the kernel prints 0 for every address space. Would catch: all of them taken for one. */
+static void test_spaces_without_numbers(void **state)
+{
+	struct text_event event;
+	(void)state;
+	assert_int_equal(read_event("rss_stat: mm_id=0 curr=1 type=MM_ANONPAGES size=4096B", &event), TEXT_EVENT);
+	assert_false(event.process.has_mm);
+}
+
+/* Names hold what the lines are made of; flags are hexadecimal without 0x. */
+static void test_life_lines(void **state)
+{
+	struct text_event event, other;
+	(void)state;
+	assert_int_equal(read_event("task_newtask: pid=72 comm=a pid=9 clone_flags=1 clone_flags=3d0f00 oom_score_adj=0", &event),
+	                 TEXT_EVENT);
+	assert_int_equal(event.kind, TEXT_NEW_TASK);
+	assert_int_equal(event.process.next_task, 72);
+	assert_int_equal(event.process.clone_flags, 0x3d0f00);
+	assert_int_equal(read_event("task_newtask:         pid=74 comm=a clone_flags=1200000 oom_score_adj=0", &event),
+	                 TEXT_EVENT);
+	assert_int_equal(event.process.next_task, 74);
+	assert_int_equal(event.process.clone_flags, 0x1200000);
+	assert_int_equal(read_event("sched_process_exec: filename=/bin/a pid=9 old_pid=8 pid=73 old_pid=72", &event), TEXT_EVENT);
+	assert_int_equal(event.kind, TEXT_PROCESS_EXEC);
+	assert_int_equal(event.process.next_task, 73);
+	assert_int_equal(event.process.prev_task, 72);
+	assert_int_equal(read_event("sched_process_exec: filename=/bin/a pid=74 old_pid=74", &other), TEXT_EVENT);
+	assert_int_not_equal(other.process.program, 0);
+	assert_int_not_equal(other.process.program, event.process.program);
+	assert_int_equal(read_event("sched_process_exit: comm=a pid=9 b pid=72 prio=120", &event), TEXT_EVENT);
+	assert_int_equal(event.kind, TEXT_PROCESS_EXIT);
+	assert_int_equal(event.process.prev_task, 72);
+	assert_true(event.process.gone);
+}
+
 /* As the kernel prints it, as trace-cmd's plugin does, and raw; names hold what the line is made of. */
 static void test_switch_lines(void **state)
 {
@@ -129,6 +165,16 @@ static void test_damaged_lines(void **state)
 	        "sched_switch: sh:71 [120 S ==> swapper/0:0 [120]",
 	        "sched_switch: sh [120] S ==> swapper/0:0 [120]",
 	        "sched_switch:  ==> ",
+	        "task_newtask:",
+	        "task_newtask: pid=72 comm=a oom_score_adj=0",
+	        "task_newtask: comm=a pid=72 clone_flags=0 oom_score_adj=0",
+	        "task_newtask: pid=x comm=a clone_flags=0 oom_score_adj=0",
+	        "task_newtask: pid=72 comm=a clone_flags=100000000 oom_score_adj=0",
+	        "task_newtask: pid=99999999 comm=a clone_flags=0 oom_score_adj=0",
+	        "sched_process_exec: filename=/bin/a pid=73",
+	        "sched_process_exec: filename=/bin/a old_pid=73",
+	        "sched_process_exit: comm=a prio=120",
+	        "sched_process_exit: comm=a pid= prio=120",
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
@@ -147,9 +193,9 @@ static void import_data(struct trace_case *c, const char *name)
 
 /* What the shell's events must become, in order. */
 #define SHELL_OPS \
-	"N0/0 m0:7f2a10200000+512 w0:7f2a10203018 A1:__anon_vma_prepare+0x3e/0x140:104 P2:0 r0:7f2a10204000 " \
-	"m0:5581d0a00000+512 f0:5581d0a41b3c w0:7ffffffdf008 r0:7f2a10205000 P3:0 R4<0/1 s4 w4:7f2a10203018 T5<0/0 " \
-	"m5:7f2a10400000+512 w5:7f2a10400000 L X4 s0 u0:7f2a10400000+512 x0/2 m0:7f2a10200000+512 w0:7f2a10203018"
+	"N0/0 m0:7f2a10200000+256 w0:7f2a10203018 A1:__anon_vma_prepare+0x3e/0x140:104 P2:0 r0:7f2a10204000 " \
+	"m0:5581d0a40000+16f0@4000f f0:5581d0a41b3c w0:7ffffffdf008 r0:7f2a10205000 P3:0 R4<0/1 s4 w4:7f2a10203018 T5<0/0 " \
+	"m5:7f2a10400000+256 w5:7f2a10400000 L X4 s0 u0:7f2a10400000+512 x0/2 m0:7f2a10200000+256 w0:7f2a10203018"
 
 /*
  * Areas around touches, no area over the stack; a fork by who has the new address space later, a thread by who has the old one, a
@@ -238,8 +284,9 @@ static void test_32bit(void **state)
 	(void)state;
 	import_data(&c, "i386.txt");
 	assert_int_equal(trace_info(c.trace)->pointer_bits, 32);
-	assert_string_equal(case_ops(&c), "K0:60/64 N1/0 m1:b7e00000+512 w1:b7f01018 w1:bffff008 m1:bfe00000+479 r1:bfe01000 "
-	                                  "w1:b7f02000");
+	assert_string_equal(case_ops(&c),
+	                    "K0:60/64 N1/0 m1:b7f00000+256 w1:b7f01018 w1:bffff008 m1:bfe00000+16f0@4000f r1:bfe01000 "
+	                    "w1:b7f02000");
 	assert_int_equal(c.summary.left_fault_pages, 1);
 	assert_int_equal(c.summary.left_page_tables, 1);
 	assert_int_equal(c.summary.left_wild_faults, 1);
@@ -265,13 +312,163 @@ static void test_pages_of_faults(void **state)
 	                                            AT(5, 04, PAGE("12", USER)) AT(5, 05, FAULT("401000", "6"))
 	                                                    AT(5, 06, "kfree: call_site=f ptr=(null)") AT(5, 07, PAGE("13", USER))
 	                                                            AT(5, 08, FAULT("402000", "6")) AT(5, 09, PAGE("14", USER))
-	                                                                    AT(5, 10, PAGE("15", USER)) AT(6, 11, FREE("14"))));
+	                                                                    AT(5, 10, PAGE("15", USER)) AT(5, 11, FREE("14"))));
 	/* 10: another's. 11 ends the wait, so 12 is an op; a free ends it, so 13 is; 14 is the fault's, 15 is too late. */
-	assert_string_equal(case_ops(&c), "N0/0 m0:400000+512 w0:400000 P1:0 P2:0 P3:0 w0:401000 P4:0 w0:402000 P5:0 "
-	                                  "u0:400000+512");
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:400000 P1:0 P2:0 P3:0 w0:401000 P4:0 w0:402000 P5:0 "
+	                                  "u0:402000+1");
 	assert_int_equal(c.summary.left_fault_pages, 1);
 	assert_int_equal(c.summary.faults_without_page, 2);
 	assert_int_equal(c.summary.left_process_page_frees, 1);
+	case_end(&c);
+}
+
+/* As kernels since 5.19 ask for it (vma_alloc_folio()). Would catch: the page left among the ops, beside the model's own. */
+static void test_page_of_a_folio(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(
+	        &c, AT(5, 01, FAULT("400000", "6")) AT(5, 02, PAGE("10", "GFP_HIGHUSER_MOVABLE|__GFP_COMP|__GFP_ZERO"))
+	                    AT(5, 03, FAULT("401000", "7")) AT(5, 04, PAGE("11", "GFP_HIGHUSER_MOVABLE|__GFP_COMP"))));
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:400000 w0:401000");
+	assert_int_equal(c.summary.left_fault_pages, 2);
+	case_end(&c);
+}
+
+/* A huge page needs an area of 2 MiB; elsewhere none has room. Would catch: huge pages in each area with kernel.thp: always. */
+static void test_huge_page(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(
+	        &c, AT(5, 01, FAULT("405000", "6")) AT(5, 02,
+	                                               "mm_page_alloc: page=ffffea0000000000 pfn=0x200 order=9 migratetype=1 "
+	                                               "gfp_flags=GFP_TRANSHUGE|__GFP_NORETRY|__GFP_THISNODE")
+	                    AT(5, 03, FAULT("800000", "6")) AT(5, 04, "mm_page_free: page=ffffea0000000000 pfn=0x200 order=9")));
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:405000 u0:400000+512 m0:400000+512 w0:405000 m0:800000+256 "
+	                                  "w0:800000 u0:400000+512");
+	assert_int_equal(c.summary.left_fault_pages, 1);
+	case_end(&c);
+	/* The page that the fault was for goes, and the huge page stays. Would catch: its region gone with the former. */
+	case_begin(&c);
+	assert_true(case_import(&c, AT(5, 01, FAULT("405000", "6")) AT(
+	                                    5, 02,
+	                                    "mm_page_alloc: page=ffffea0000000000 pfn=0x200 order=9 migratetype=1 "
+	                                    "gfp_flags=GFP_TRANSHUGE") AT(5, 03, FAULT("405000", "7")) AT(5, 04, PAGE("10", USER))
+	                                    AT(5, 05, FREE("10")) AT(5, 06, FAULT("405000", "6")) AT(5, 07, PAGE("11", USER))));
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:405000 u0:400000+512 m0:400000+512 w0:405000 w0:405000 "
+	                                  "u0:405000+1 m0:405000+1 w0:405000");
+	case_end(&c);
+}
+
+/*
+ * What one munmap gives back is one op, in whatever order its pages are freed, and a touch there finds a new area; a page that
+ * another frees was reclaimed, and stays. Would catch: a region kept until its last page goes, or an op a page.
+ */
+static void test_pages_given_back(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(&c,
+	                        AT(5, 01, FAULT("400000", "6")) AT(5, 02, PAGE("10", USER)) AT(5, 03, FAULT("401000", "6"))
+	                                AT(5, 04, PAGE("11", USER)) AT(5, 05, FAULT("402000", "6")) AT(5, 06, PAGE("12", USER))
+	                                        AT(5, 07, FAULT("403000", "6")) AT(5, 08, PAGE("13", USER)) AT(5, 09, FREE("12"))
+	                                                AT(5, 10, "mm_page_free_batched: page=ffffea0000000000 pfn=0x12 order=0")
+	                                                        AT(5, 11, FREE("11")) AT(5, 12, FAULT("401000", "6"))
+	                                                                AT(31, 13, FREE("13")) AT(5, 14, FREE("10"))));
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:400000 w0:401000 w0:402000 w0:403000 u0:401000+2 m0:401000+2 "
+	                                  "w0:401000 u0:400000+1");
+	case_end(&c);
+}
+
+#define EXEC(path, task) "sched_process_exec: filename=" path " pid=" #task " old_pid=" #task
+#define EXIT(task) "sched_process_exit: comm=a pid=" #task " prio=120"
+#define NEW(task, flags) "task_newtask: pid=" #task " comm=a clone_flags=" flags " oom_score_adj=0"
+#define RSS(mm, own, pages) "rss_stat: mm_id=" #mm " curr=" #own " type=MM_ANONPAGES size=" pages "B"
+
+/*
+ * What a fault executes or reads is a file's, 16 pages as it maps them; what is read page after page is the zero page's, and what
+ * was written before stays what it is. A program's file is the same each time, wherever it lies.
+ */
+static void test_files(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(
+	        &c, AT(4, 01, NEW(5, "1200000")) AT(5, 02, EXEC("/a", 5)) AT(5, 03, FAULT("7000405000", "14"))
+	                    AT(5, 04, FAULT("7000427000", "4")) AT(5, 05, FAULT("7000437000", "6"))
+	                            AT(5, 06, FAULT("7000438000", "4")) AT(5, 07, FAULT("7000450000", "4"))
+	                                    AT(5, 08, FAULT("7000451000", "4")) AT(5, 09, FAULT("7000452000", "4"))
+	                                            AT(5, 10, FAULT("7000467000", "4")) AT(5, 11, FAULT("f000000000", "14"))
+	                                                    AT(5, 12, EXEC("/a", 5)) AT(5, 13, FAULT("7123405000", "14")) AT(
+	                                                            5, 14, EXEC("/b", 5)) AT(5, 15, FAULT("7123405000", "14"))));
+	/* Windows of ...400 and 420 are files'; 430 was written; 450 is read three times; 460 lies in an area by then. */
+	assert_string_equal(case_ops(&c),
+	                    "N0/0 R1<0/1 x1/2 m1:7000400000+16f0@4000b f1:7000405000 m1:7000420000+16f0@4002b r1:7000427000 "
+	                    "m1:7000430000+208 w1:7000437000 r1:7000438000 r1:7000450000 r1:7000451000 r1:7000452000 "
+	                    "u1:7000460000+16 m1:7000460000+16f0@4006b r1:7000467000 m1:f000000000+16f1@40010 f1:f000000000 "
+	                    "x1/3 m1:7123400000+16f0@4000b f1:7123405000 x1/4 m1:7123400000+16f2@4000b f1:7123405000");
+	assert_int_equal(c.summary.file_areas, 6);
+	case_end(&c);
+}
+
+/*
+ * Forks, threads and programs as their events tell them, where numbers of address spaces come again at once: 3 is the child's
+ * before its exec, then its own child's. Would catch: who has a space told by its number alone.
+ */
+static void test_lives(void **state)
+{
+	struct trace_case c;
+	const struct trace_space *spaces;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(
+	        &c, AT(5, 01, RSS(1, 1, "40960")) AT(5, 02, RSS(3, 0, "8192")) AT(5, 03, NEW(6, "1200000"))
+	        /* The child becomes a program: its arguments, the end of the old space, what the kernel writes. */
+	        AT(6, 04, RSS(4, 0, "4096")) AT(6, 05, RSS(3, 0, "4096")) AT(6, 06, RSS(3, 0, "0"))
+	                AT(6, 07, FAULT("7000437000", "2")) AT(6, 08, EXEC("/a", 6)) AT(6, 09, FAULT("7000438000", "6"))
+	                        AT(6, 10, RSS(4, 1, "12288")) AT(6, 11, RSS(3, 0, "16384")) AT(6, 12, NEW(7, "1200000")) AT(
+	                                6, 13, NEW(8, "3d0f00")) AT(6, 14, NEW(9, "800711")) AT(8, 15, FAULT("7000439000", "6"))
+	                                AT(8, 16, EXIT(8)) AT(7, 17, RSS(3, 0, "0")) AT(7, 18, EXIT(7))
+	        /* vfork: the parent's space until the program. */
+	        AT(5, 19, NEW(7, "4100")) AT(7, 20, RSS(1, 1, "45056")) AT(7, 21, RSS(3, 0, "4096")) AT(7, 22, RSS(3, 1, "8192"))
+	                AT(7, 23, EXEC("/b", 7))));
+	assert_string_equal(case_ops(&c), "N0/0 R1<0/1 x1/2 m1:7000400000+256 w1:7000437000 w1:7000438000 R2<1/3 T3<1/2 "
+	                                  "w3:7000439000 X3 X2 T2<0/0 x2/4");
+	assert_int_equal(c.summary.processes, 3);
+	assert_int_equal(c.summary.threads, 2);
+	assert_int_equal(c.summary.execs, 2);
+	assert_int_equal(c.summary.threads_apart, 0);
+	assert_int_equal(c.summary.left_lives, 9);
+	assert_int_equal(trace_spaces(c.trace, &spaces), 5);
+	static const uint64_t peaks[] = {11, 2, 3, 4, 2};
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(spaces[i].peak_pages[SPACE_ANONYMOUS], peaks[i]);
+	case_end(&c);
+}
+
+/* Another thread than the first becomes a program and takes the first one's number; tasks that nobody knows end. */
+static void test_odd_lives(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(&c, AT(5, 01, FAULT("400000", "6")) AT(5, 02, NEW(6, "3d0f00")) AT(5, 03, EXIT(5))
+	                                    AT(5, 04, "sched_process_exec: filename=/a pid=5 old_pid=6")
+	                                            AT(5, 05, FAULT("400000", "6")) AT(9, 06, EXIT(9)) AT(0, 07, NEW(0, "0"))
+	                                                    AT(9, 10, EXEC("/a", 9))));
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:400000 T1<0/0 X0 X1 N1/1 m1:400000+256 w1:400000");
+	case_end(&c);
+	/* Nobody names the old space: what the kernel writes is the new one's. Would catch: the write in the parent's pages. */
+	case_begin(&c);
+	assert_true(case_import(&c, AT(4, 01, NEW(5, "4100")) AT(4, 02, NEW(6, "1200000")) AT(6, 03, RSS(2, 0, "4096"))
+	                                    AT(6, 04, FAULT("400000", "6")) AT(6, 05, FAULT("400000", "2"))
+	                                            AT(6, 06, EXEC("/a", 6)) AT(6, 07, RSS(2, 1, "8192"))));
+	assert_string_equal(case_ops(&c), "N0/0 R1<0/1 m1:400000+256 w1:400000 x1/2 m1:400000+256 w1:400000");
 	case_end(&c);
 }
 
@@ -282,9 +479,9 @@ static void test_copy_outlives_the_original(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, AT(5, 01, FAULT("400000", "6")) AT(5, 02, PAGE("10", USER)) AT(5, 03, FAULT("400000", "7"))
-	                                    AT(5, 04, PAGE("11", "GFP_HIGHUSER_MOVABLE")) AT(6, 05, FREE("10"))
+	                                    AT(5, 04, PAGE("11", "GFP_HIGHUSER_MOVABLE")) AT(5, 05, FREE("10"))
 	                                            AT(5, 06, FREE("11"))));
-	assert_string_equal(case_ops(&c), "N0/0 m0:400000+512 w0:400000 w0:400000 u0:400000+512");
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:400000 w0:400000 u0:400000+512");
 	assert_int_equal(c.summary.left_process_page_frees, 2);
 	case_end(&c);
 }
@@ -303,7 +500,7 @@ static void test_frames_that_change_hands(void **state)
 	                                       "kmalloc: call_site=k ptr=ffff888009001000 bytes_req=100 "
 	                                       "bytes_alloc=128 gfp_flags=GFP_KERNEL") AT(5, 06, FAULT("401000", "6"))
 	                                            AT(5, 07, PAGE("9002", USER)) AT(6, 08, PAGE("9002", "GFP_KERNEL"))));
-	assert_string_equal(case_ops(&c), "K0:100/128 N1/0 m1:400000+512 w1:400000 K2:100/128 w1:401000 P3:0");
+	assert_string_equal(case_ops(&c), "K0:100/128 N1/0 m1:400000+256 w1:400000 K2:100/128 w1:401000 P3:0");
 	assert_int_equal(c.summary.left_slab_pages, 2);
 	assert_int_equal(c.summary.left_fault_pages, 1);
 	assert_int_equal(c.summary.reallocated, 0);
@@ -395,7 +592,7 @@ static void test_slab_from_process_page(void **state)
 static void test_stack_beside_an_area(void **state)
 {
 	static const char text[] = AT(5, 01, FAULT("7ffffffdf008", "6")) AT(5, 02, PAGE("10", USER))
-	        AT(5, 03, FAULT("7fffffe01000", "4")) AT(5, 04, FREE("10")) AT(5, 05, FAULT("7fffffe02000", "6"))
+	        AT(5, 03, FAULT("7ffffff02001", "5")) AT(5, 04, FREE("10")) AT(5, 05, FAULT("7ffffff02000", "6"))
 	                AT(5, 06, PAGE("11", USER)) AT(5, 07, FAULT("7ffffffe0000", "6")) AT(5, 08, PAGE("12", USER))
 	                        AT(5, 09, FREE("12")) AT(5, 10, "tracing_mark_write: a") AT(5, 11, FAULT("7ffffffe0000", "6"))
 	                                AT(5, 12, PAGE("13", USER)) AT(5, 13, FREE("11")) AT(5, 14, "tracing_mark_write: b")
@@ -404,7 +601,7 @@ static void test_stack_beside_an_area(void **state)
 	(void)state;
 	case_begin(&c);
 	assert_true(case_import(&c, text));
-	assert_string_equal(case_ops(&c), "N0/0 w0:7ffffffdf008 m0:7fffffe00000+478 r0:7fffffe01000 w0:7fffffe02000 "
+	assert_string_equal(case_ops(&c), "N0/0 w0:7ffffffdf008 m0:7ffffff00000+222 r0:7ffffff02001 w0:7ffffff02000 "
 	                                  "w0:7ffffffe0000 M:a w0:7ffffffe0000 u0:7fffffe00000+478 M:b");
 	assert_int_equal(c.summary.left_process_page_frees, 4);
 	case_end(&c);
@@ -422,7 +619,7 @@ static void test_frame_comes_back_to_its_area(void **state)
 	assert_true(case_import(&c, AT(5, 01, FAULT("400000", "6")) AT(5, 02, PAGE("10", USER)) AT(5, 03, FAULT("401000", "6"))
 	                                    AT(5, 04, PAGE("10", USER)) AT(5, 05, FAULT("401000", "6"))
 	                                            AT(5, 06, PAGE("10", USER)) AT(5, 07, FREE("10"))));
-	assert_string_equal(case_ops(&c), "N0/0 m0:400000+512 w0:400000 w0:401000 w0:401000 u0:400000+512");
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:400000 w0:401000 u0:400000+1 w0:401000 u0:400000+512");
 	assert_int_equal(c.summary.left_fault_pages, 3);
 	case_end(&c);
 }
@@ -439,7 +636,7 @@ static void test_exec_with_many_arguments(void **state)
 	                                AT(5, 03, "rss_stat: mm_id=2 curr=0 type=MM_ANONPAGES size=8192B")
 	                                        AT(5, 04, "rss_stat: mm_id=2 curr=1 type=MM_ANONPAGES size=12288B")
 	                                                AT(5, 05, "rss_stat: mm_id=2 curr=0 type=MM_ANONPAGES size=0B")));
-	assert_string_equal(case_ops(&c), "N0/0 m0:400000+512 r0:400000 x0/1 X0");
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+16f0@40010 r0:400000 x0/1 X0");
 	case_end(&c);
 }
 
@@ -479,6 +676,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_fault_lines),
 	        cmocka_unit_test(test_rss_lines),
+	        cmocka_unit_test(test_spaces_without_numbers),
+	        cmocka_unit_test(test_life_lines),
 	        cmocka_unit_test(test_switch_lines),
 	        cmocka_unit_test(test_damaged_lines),
 	        cmocka_unit_test(test_shell),
@@ -486,6 +685,12 @@ int main(void)
 	        cmocka_unit_test(test_without_processes),
 	        cmocka_unit_test(test_32bit),
 	        cmocka_unit_test(test_pages_of_faults),
+	        cmocka_unit_test(test_page_of_a_folio),
+	        cmocka_unit_test(test_huge_page),
+	        cmocka_unit_test(test_pages_given_back),
+	        cmocka_unit_test(test_files),
+	        cmocka_unit_test(test_lives),
+	        cmocka_unit_test(test_odd_lives),
 	        cmocka_unit_test(test_copy_outlives_the_original),
 	        cmocka_unit_test(test_frames_that_change_hands),
 	        cmocka_unit_test(test_switches_alone),

@@ -5,14 +5,15 @@
  *
  * An op reads: origin (b = before the recording, u = unseen), kind (A F cache alloc and free, K k kmalloc and kfree, P p pages, M
  * mark), id, and what matters of the rest: A0:cache, F0:cache, K0:req/alloc, k0, P0:order, p0:order, M:text. Of processes:
- * N0/space create, R1<0/space fork by 0, T1<0/space its thread, X0 exit, x0/space exec, m0:address+pages map, u0:address+pages
- * unmap, r0:address w0:address f0:address a touch (read, write, fetch), s0 switch, L leave.
+ * N0/space create, R1<0/space fork by 0, T1<0/space its thread, X0 exit, x0/space exec, m0:address+pages map (of a file: and
+ * fFILE@PAGE), u0:address+pages unmap, r0:address w0:address f0:address a touch (read, write, fetch), s0 switch, L leave.
  */
 #ifndef TESTS_TRACE_CASE_H
 #define TESTS_TRACE_CASE_H
 
 #include "tests/unit/test.h"
 
+#include "sim/port/user_memory.h"
 #include "sim/trace.h"
 
 #include <inttypes.h>
@@ -101,6 +102,11 @@ static inline void case_render_process(const struct op *op, char *text, size_t s
 		break;
 	case OP_PROCESS_MAP:
 	case OP_PROCESS_UNMAP:
+		if (op->kind == OP_PROCESS_MAP && op->order == USER_FILE_PRIVATE) {
+			snprintf(text, size, "m%" PRIu32 ":%" PRIx64 "+%" PRIu32 "f%" PRIu32 "@%" PRIx32 " ", op->id, op->address,
+			         op->bytes_req, op->bytes_alloc, op->gfp >> PROCESS_MAP_PAGE_SHIFT);
+			break;
+		}
 		snprintf(text, size, "%c%" PRIu32 ":%" PRIx64 "+%" PRIu32 " ", op->kind == OP_PROCESS_MAP ? 'm' : 'u', op->id,
 		         op->address, op->bytes_req);
 		break;

@@ -214,6 +214,16 @@ static void areas(void)
 			munmap(at, sizes[i] * PAGE);
 			end();
 		}
+	for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		map(at, sizes[i], READ_WRITE, PRIVATE, -1);
+		write_pages(at, sizes[i]);
+		snprintf(name, sizeof name, "protected %lu", sizes[i]);
+		begin(name);
+		for (unsigned times = 0; times < 10; times++)
+			mprotect(at, sizes[i] * PAGE, times % 2 ? READ_WRITE : PROT_READ);
+		end();
+		munmap(at, sizes[i] * PAGE);
+	}
 	map(at, 16, READ_WRITE, PRIVATE, -1);
 	begin("advised");
 	for (unsigned times = 0; times < 50; times++)
@@ -319,6 +329,37 @@ static void huge_pages(void)
 	clear(at);
 }
 
+/* Pages that were swapped out to a RAM disk, and are read one by one. */
+static void swapped(void)
+{
+	static char header[PAGE];
+	const uint32_t version_and_last[2] = {1, 4095};
+	char *at = FREE_SPACE;
+	int module = open("/brd.ko", O_RDONLY);
+	if (module < 0)
+		return;
+	must(syscall(SYS_finit_module, module, "rd_nr=1 rd_size=16384", 0) == 0, "brd.ko");
+	must(mount("dev", "/dev", "devtmpfs", 0, NULL) == 0, "/dev");
+	memcpy(header + 1024, version_and_last, sizeof version_and_last);
+	memcpy(header + PAGE - 10, "SWAPSPACE2", 10);
+	int disk = open("/dev/ram0", O_WRONLY);
+	must(disk >= 0 && write(disk, header, sizeof header) == sizeof header && fsync(disk) == 0, "/dev/ram0");
+	close(disk);
+	must(swapon("/dev/ram0", 0) == 0, "swapon");
+	put("/proc/sys/vm/page-cluster", "0");
+	map(at, 400, READ_WRITE, PRIVATE, -1);
+	write_pages(at, 400);
+	must(madvise(at, 400 * PAGE, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
+	usleep(100000);
+	begin("swapped");
+	write_pages(at, 200);
+	end();
+	begin("swapped-read");
+	read_pages(at + 200 * PAGE, 200);
+	end();
+	clear(at);
+}
+
 static int make_array(unsigned pages)
 {
 	union bpf_attr array = {.map_type = BPF_MAP_TYPE_ARRAY, .key_size = 4, .value_size = PAGE, .max_entries = pages - 1};
@@ -412,6 +453,7 @@ int main(int count, char **arguments)
 	switches();
 	huge_pages();
 	kernel_areas();
+	swapped();
 	begin("statistics");
 	for (unsigned times = 0; times < 20; times++)
 		usleep(500000);
