@@ -8,7 +8,7 @@
  * pushes and one touch of the struct page a call; 5 bytes a block ever used.
  *
  * MODEL: frame numbers run over eleven times the memory there is. Effect: an allocator above sees memory that is nowhere
- * fragmented; caches see more distinct addresses than a machine has.
+ * fragmented; caches see more distinct addresses than a machine has; x86-32, whose addresses end before, is refused.
  * MODEL: no reserves, no watermarks, no per-CPU lists, no locks; all frames of memory are given out.
  *
  * Invariant: managed = allocated + free; a block is on its order's stack or allocated or was never used.
@@ -241,6 +241,12 @@ struct page_allocator *page_allocator_ideal_create(const struct page_allocator_w
 	if (!frames || range >= (UINT32_MAX - BLOCK_MAX_FRAMES) / ORDERS) {
 		error_set(error, ERROR_USAGE, "memory: %llu bytes; the ideal page allocator takes between 4 KiB and 1.4 TiB",
 		          (unsigned long long)wiring->settings->machine.memory_bytes);
+		return NULL;
+	}
+	if (wiring->settings->machine.architecture == ARCHITECTURE_X86_32) {
+		error_set(error, ERROR_USAGE,
+		          "page_allocator: found 'ideal' on an x86-32 machine, whose addresses do not reach the frames that it numbers; "
+		          "expected buddy");
 		return NULL;
 	}
 	struct ideal *ideal = xcalloc(1, sizeof *ideal);

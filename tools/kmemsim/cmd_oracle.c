@@ -226,14 +226,19 @@ static bool run_jobs(const struct options *options, struct totals *totals, struc
 	return done;
 }
 
-/* A defect is worst, then an input that cannot be trusted, then a difference. */
+/* A defect is worst, then an input that cannot be trusted or has nothing to replay, then a difference. */
 static int exit_code(const struct totals *totals)
 {
+	const struct oracle_tally *tally = &totals->tally;
 	if (totals->died)
 		return EXIT_DIED;
 	if (totals->worst != ERROR_NONE)
 		return (int)totals->worst;
-	return totals->tally.calls == totals->tally.calls_equal ? EXIT_SUCCESS : EXIT_DIFFERENT;
+	if (tally->calls == 0) {
+		fputs("kmemsim: not one call was replayed, so nothing was compared\n", stderr);
+		return ERROR_INPUT;
+	}
+	return tally->calls == tally->calls_equal && tally->states == tally->states_equal ? EXIT_SUCCESS : EXIT_DIFFERENT;
 }
 
 static int replay_all(struct options *options)
