@@ -328,6 +328,9 @@ void machine_drain(struct machine *machine)
 		run_down(machine, &machine->cores[0], 0);
 	while (machine_busy(machine))
 		event_queue_run_next(&machine->queue);
+	for (unsigned cpu = 0; cpu < machine->cpus; cpu++)
+		if (machine->cores[cpu].started > machine->queue.now)
+			event_queue_run_until(&machine->queue, machine->cores[cpu].started);
 }
 
 struct core_counters machine_counters(const struct machine *machine)

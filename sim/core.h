@@ -244,7 +244,7 @@ void machine_run_until(struct machine *machine, cycle until);
 /* Lets time pass until a core has done all that it was given. */
 void machine_wait_for(struct machine *machine, unsigned cpu);
 
-/* No more ops will arrive: lets time pass until every core's queue is empty. */
+/* No more ops will arrive: lets time pass until every core has done its last one. */
 void machine_drain(struct machine *machine);
 
 /* The sum of all cores' counters. */

@@ -424,18 +424,26 @@ const char *const store_schema_sql[] = {
         " LEFT JOIN v_histogram AS pa ON pa.run_id = r.id AND pa.name = 'pages_per_alloc'"
         " LEFT JOIN v_histogram AS pd ON pd.run_id = r.id AND pd.name = 'pages_per_free'",
 
-        /* Mean cycles of an allocation or free, and where they went; of an access where accesses were run. */
+        /*
+         * Mean cycles of an allocation or free, and where they went; of an access where accesses were run. Those of a program
+         * that is a process bear all that was done for it: its faults, and what daemons did meanwhile.
+         */
         "CREATE VIEW v_cost_mean AS "
-        "SELECT run_id, 1.0 * sum(cycles) / sum(ops) AS cost_mean,"
-        " 1.0 * sum(compute) / sum(ops) AS cost_compute, 1.0 * sum(tlb) / sum(ops) AS cost_tlb,"
-        " 1.0 * sum(l1) / sum(ops) AS cost_l1, 1.0 * sum(l2) / sum(ops) AS cost_l2,"
-        " 1.0 * sum(llc) / sum(ops) AS cost_llc, 1.0 * sum(coherence) / sum(ops) AS cost_coherence,"
-        " 1.0 * sum(dram) / sum(ops) AS cost_dram,"
-        " 1.0 * sum(store_buffer) / sum(ops) AS cost_store_buffer,"
-        " 1.0 * sum(lock) / sum(ops) AS cost_lock, 1.0 * sum(ipi) / sum(ops) AS cost_ipi,"
-        " 1.0 * sum(io) / sum(ops) AS cost_io "
-        "FROM op_cost WHERE kind IN ('alloc', 'free') OR (kind IN ('process', 'touch', 'switch')"
-        " AND run_id NOT IN (SELECT run_id FROM op_cost WHERE kind IN ('alloc', 'free'))) GROUP BY run_id "
+        "WITH program AS (SELECT run_id, value AS accesses FROM metric"
+        " WHERE component = 'program' AND name = 'accesses' AND value > 0),"
+        " counted AS (SELECT o.*, p.accesses FROM op_cost AS o LEFT JOIN program AS p ON p.run_id = o.run_id"
+        " WHERE p.run_id IS NOT NULL OR o.kind IN ('alloc', 'free') OR (o.kind IN ('process', 'touch', 'switch')"
+        " AND o.run_id NOT IN (SELECT run_id FROM op_cost WHERE kind IN ('alloc', 'free')))),"
+        " summed AS (SELECT run_id, 1.0 * coalesce(max(accesses), sum(ops)) AS n, sum(cycles) AS cycles,"
+        " sum(compute) AS compute, sum(tlb) AS tlb, sum(l1) AS l1, sum(l2) AS l2, sum(llc) AS llc,"
+        " sum(coherence) AS coherence, sum(dram) AS dram, sum(store_buffer) AS store_buffer, sum(lock) AS lock,"
+        " sum(ipi) AS ipi, sum(io) AS io"
+        " FROM counted GROUP BY run_id) "
+        "SELECT run_id, cycles / n AS cost_mean,"
+        " compute / n AS cost_compute, tlb / n AS cost_tlb, l1 / n AS cost_l1, l2 / n AS cost_l2, llc / n AS cost_llc,"
+        " coherence / n AS cost_coherence, dram / n AS cost_dram, store_buffer / n AS cost_store_buffer,"
+        " lock / n AS cost_lock, ipi / n AS cost_ipi, io / n AS cost_io "
+        "FROM summed "
         "UNION ALL SELECT m.run_id, 1.0 * max(m.value * (m.name = 'busy_cycles')) / r.ops,"
         " 1.0 * max(m.value * (m.name = 'compute_cycles')) / r.ops,"
         " 1.0 * max(m.value * (m.name = 'tlb_cycles')) / r.ops,"

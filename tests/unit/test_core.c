@@ -127,6 +127,8 @@ static void test_an_access_costs_its_level(void **state)
 	push(&rig, 0);
 	machine_drain(&rig.machine);
 	assert_int_equal(rig.machine.measured[JOB_CYCLES][JOB_OBJECT_ALLOC].max, 200 + 4 + 4 + 200 + 7);
+	/* Would catch: a run that ends before its last op does. */
+	assert_int_equal(rig.machine.queue.now, 200 + 4 + 4 + 200 + 7);
 	step_read(&rig.steps, vaddr_of(LINE_A), 8);  /* 40: core 0 holds it clean */
 	step_write(&rig.steps, vaddr_of(LINE_A), 8); /* 4 */
 	push(&rig, 1);
