@@ -334,9 +334,11 @@ static bool port_moved(struct user_memory *users, pfn from, pfn to)
 static uint32_t port_map_count(const struct user_memory *users, pfn frame)
 {
 	const struct mm *mm = mm_const(users);
+	if (frame.nr >= mm->end_pfn)
+		return 0;
 	const struct mapped_page *page = &mm->page[frame.nr];
 	const struct mapped_page *head = page->tail ? &mm->page[frame.nr & ~(FRAMES_OF_HUGE - 1)] : page;
-	return frame.nr < mm->end_pfn ? page->own_count + head->whole : 0;
+	return page->own_count + head->whole;
 }
 
 static uint32_t port_referenced(struct user_memory *users, pfn frame, bool *executable, unsigned cpu)
