@@ -196,10 +196,8 @@ static enum user_result port_unmap(struct user_memory *users, process_id process
 	struct process *at = process_of(mm, process);
 	if (!at)
 		return USER_NO_PROCESS;
-	if (start >= mm->user_end || pages > (mm->user_end - start) >> PAGE_SHIFT)
-		return USER_BAD_RANGE;
 	switch_to_process(mm, process, cpu);
-	return areas_unmap(mm, at->space, start, start + (pages << PAGE_SHIFT), cpu);
+	return areas_unmap(mm, at->space, start, pages, cpu);
 }
 
 static enum user_result port_protect(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
@@ -209,10 +207,8 @@ static enum user_result port_protect(struct user_memory *users, process_id proce
 	struct process *at = process_of(mm, process);
 	if (!at)
 		return USER_NO_PROCESS;
-	if (start >= mm->user_end || pages > (mm->user_end - start) >> PAGE_SHIFT)
-		return USER_BAD_RANGE;
 	switch_to_process(mm, process, cpu);
-	return areas_protect(mm, at->space, start, start + (pages << PAGE_SHIFT), rights, cpu);
+	return areas_protect(mm, at->space, start, pages, rights, cpu);
 }
 
 static enum user_result port_advise(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
@@ -222,10 +218,8 @@ static enum user_result port_advise(struct user_memory *users, process_id proces
 	struct process *at = process_of(mm, process);
 	if (!at)
 		return USER_NO_PROCESS;
-	if (start >= mm->user_end || pages > (mm->user_end - start) >> PAGE_SHIFT)
-		return USER_BAD_RANGE;
 	switch_to_process(mm, process, cpu);
-	return areas_advise(mm, at->space, start, start + (pages << PAGE_SHIFT), advice, cpu);
+	return areas_advise(mm, at->space, start, pages, advice, cpu);
 }
 
 /* The accesses of a touch that begin in the page of an address, from there on. */

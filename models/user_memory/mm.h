@@ -417,7 +417,7 @@ struct area *area_at(const struct space *space, uint64_t linear);
 /* Index of the first area that ends above an address. */
 uint32_t area_index(const struct space *space, uint64_t linear);
 enum user_result areas_map(struct mm *mm, struct space *space, const struct user_area_request *request, unsigned cpu);
-enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu);
+enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, unsigned cpu);
 /* __split_vma() and vma_adjust_trans_huge(): areas, and huge pages, end at the edges of the range. False: no memory. */
 bool areas_split_edges(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu);
 /* A huge page that reaches over the address is taken apart. */
@@ -436,9 +436,9 @@ struct shared *shared_of(const struct mm *mm, pfn frame);
 
 /* ---- area_changes.c ---- */
 
-enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t end, enum user_advice advice,
+enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, enum user_advice advice,
                               unsigned cpu);
-enum user_result areas_protect(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned rights, unsigned cpu);
+enum user_result areas_protect(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, unsigned rights, unsigned cpu);
 
 /* ---- fault.c ---- */
 
