@@ -4,8 +4,9 @@
  *
  * Of a file, and of shared memory without one, a read fault first maps what is in memory already of kernel.fault_around bytes
  * about it; if its own page is among that, it is over. The range begins where they are aligned, or behind that with the area, and
- * ends with the area or the page table at the latest. Pages that are being read, or that read-ahead goes on from, are passed over. Entries in use stay as they are; the others are
- * made as a fault of their own would make them, accessed (arch_wants_old_prefaulted_pte() is false of x86).
+ * ends with the area or the page table at the latest. Pages that are being read, or that read-ahead goes on from, are passed
+ * over. Entries in use stay as they are; the others are made as a fault of their own would make them, accessed
+ * (arch_wants_old_prefaulted_pte() is false of x86).
  *
  * Source: Linux 6.1 mm/memory.c: do_read_fault(), do_fault_around(), do_set_pte(); mm/filemap.c: filemap_map_pages(),
  * next_uptodate_page(); mm/shmem.c: shmem_anon_vm_ops, which has the same map_pages().
