@@ -345,7 +345,7 @@ static pfn file_page(struct fault *fault, uint64_t index, bool *again)
 	if (frame.nr != UINT32_MAX)
 		return frame;
 	frame = files->read ? files->read(files->context, file, index, reading, cpu, again) : mm_kept_read(mm, file, index, cpu);
-	mm->counters.faults_major += frame.nr != UINT32_MAX;
+	mm->counters.faults_file_read += frame.nr != UINT32_MAX;
 	return frame;
 }
 

@@ -42,7 +42,8 @@ static const struct metric mm_metrics[] = {
         METRIC(struct mm_counters, faults_huge_reused, "1", "Of them, writes to a huge page that nobody else used any more"),
         METRIC(struct mm_counters, faults_no_memory, "1", "Of them, those for which there was no memory"),
         METRIC(struct mm_counters, faults_wrong, "1", "Of them, those outside of all areas or against their rights"),
-        METRIC(struct mm_counters, faults_major, "1", "Pages of files that a fault read in (pgmajfault)"),
+        METRIC(struct mm_counters, faults_file_read, "1",
+               "Faults that read their page of a file in; pgmajfault (page_lru) has those that read from swap, too"),
         METRIC(struct mm_counters, faults_again, "1",
                "Faults on a file that let go of mmap_lock to wait or to read ahead, and were made once more: pgfault has them "
                "twice"),

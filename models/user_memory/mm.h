@@ -92,8 +92,8 @@ struct mm_counters {
 	uint64_t faults; /* = the next ones */
 	uint64_t faults_anonymous, faults_zero, faults_file, faults_shared, faults_copied, faults_reused, faults_made_writable,
 	        faults_swapped, faults_huge, faults_huge_zero, faults_huge_reused, faults_retried, faults_no_memory, faults_wrong;
-	uint64_t faults_major; /* of the file's, those that read it in */
-	uint64_t faults_again; /* of the file's and of copies of it, those made twice */
+	uint64_t faults_file_read; /* of the file's and of copies of it, those that read it in */
+	uint64_t faults_again;     /* of the file's and of copies of it, those made twice */
 	/* Read faults that looked around; pages that they found = the own ones + those mapped with them + those that were. */
 	uint64_t around_faults, around_found, around_own, around_mapped, around_there;
 	uint64_t touched_pages;

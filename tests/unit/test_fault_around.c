@@ -169,14 +169,14 @@ static void marked_pages_are_for_faults_of_their_own(void **state)
 	process_id process = user_create(rig.mm.users, 0);
 	map(&rig, process, 0, 1000, USER_FILE_SHARED, 0);
 	assert_int_equal(touch(&rig, process, 0, 16, ACCESS_LOAD, 0), 1);
-	assert_int_equal(rig.counters->faults_major, 1);
+	assert_int_equal(rig.counters->faults_file_read, 1);
 	assert_int_equal(rig.counters->faults_again, 1);
 	assert_int_equal(view(&rig, process).file, 16);
 	assert_int_equal(touch(&rig, process, 16, 8, ACCESS_LOAD, 0), 1);
 	assert_int_equal(view(&rig, process).file, 16 + 15);
 	assert_int_equal(word_of(&rig, process, 24), 0);
 	assert_int_equal(touch(&rig, process, 24, 8, ACCESS_LOAD, 0), 1);
-	assert_int_equal(rig.counters->faults_major, 1);
+	assert_int_equal(rig.counters->faults_file_read, 1);
 	assert_int_equal(rig.counters->faults_again, 2);
 	assert_int_equal(process_pages_lru(rig.kept)->counters.pgpgin, 64);
 	assert_int_equal(view(&rig, process).file, 32);
@@ -203,7 +203,7 @@ static void pages_on_their_way_wait(void **state)
 	/* Nothing at its first look, 16 at its second. */
 	assert_int_equal(rig.counters->around_found, found + 16);
 	assert_int_equal(rig.counters->faults_again, 2);
-	assert_int_equal(rig.counters->faults_major, 1);
+	assert_int_equal(rig.counters->faults_file_read, 1);
 	end(&rig);
 }
 
