@@ -74,7 +74,8 @@ struct loading {
 	size_t said_count;
 	const struct said *said_group[GROUPS]; /* of them, those that name a machine or kernel, which stand for names in files */
 	struct named_path paths[NAMED_PATHS];
-	char variants_place[PLACE_MAX]; /* of the setting `variants` */
+	char **variant_places; /* of each value of the setting `variants`; owned */
+	uint32_t variant_places_count;
 	struct error *error;
 };
 
@@ -332,23 +333,53 @@ static const struct {
         {"access_workload", access_workload_check},
 };
 
-/* Sets one row from texts, and remembers what a path is relative to. from_folder NULL: the current folder. */
-static bool set_row(struct loading *loading, const struct setting *row, const char *const *texts, size_t count, bool list,
-                    const char *from_folder, const char *place)
+/* What a row is set from. */
+struct given {
+	const char *const *texts;
+	const char *const *places; /* of each; NULL: all have the one below */
+	size_t count;
+	bool list;          /* the user wrote one */
+	const char *folder; /* what paths are relative to; NULL: the current one */
+	const char *place;
+};
+
+static void release_variant_places(struct loading *loading)
+{
+	for (uint32_t i = 0; i < loading->variant_places_count; i++)
+		free(loading->variant_places[i]);
+	free(loading->variant_places);
+}
+
+static void note_variant_places(struct loading *loading, const struct given *given)
+{
+	release_variant_places(loading);
+	loading->variant_places_count = loading->settings->variants_count;
+	loading->variant_places = xcalloc((size_t)loading->variant_places_count + 1, sizeof *loading->variant_places);
+	for (uint32_t i = 0; i < loading->variant_places_count; i++)
+		loading->variant_places[i] = xstrdup(given->places ? given->places[i] : given->place);
+}
+
+/* Sets one row, and remembers what a path is relative to. */
+static bool set_row(struct loading *loading, const struct setting *row, const struct given *given)
 {
 	struct dump_request request;
-	if (!setting_set(row, texts, count, list, loading->names, loading->settings, place, loading->error))
+	const char *place = given->place;
+	bool set = given->list ? setting_set_list(row, given->texts, given->places, given->count, loading->names,
+	                                          loading->settings, place, loading->error)
+	                       : setting_set(row, given->texts, given->count, false, loading->names, loading->settings, place,
+	                                     loading->error);
+	if (!set)
 		return false;
 	for (unsigned i = 0; i < NAMED_PATHS; i++) {
 		struct named_path *path = &loading->paths[i];
 		if (strcmp(row->key, path_keys[i]) != 0)
 			continue;
 		free(path->folder);
-		path->folder = from_folder ? xstrdup(from_folder) : NULL;
+		path->folder = given->folder ? xstrdup(given->folder) : NULL;
 		snprintf(path->place, sizeof path->place, "%s", place);
 	}
 	if (strcmp(row->key, "variants") == 0)
-		snprintf(loading->variants_place, sizeof loading->variants_place, "%s", place);
+		note_variant_places(loading, given);
 	if (strcmp(row->key, "dump") == 0)
 		return dump_request_parse(&request, loading->settings->dump, place, loading->error);
 	struct error why = {0};
@@ -399,7 +430,7 @@ static void reset_group(struct loading *loading, enum group group)
 static bool include_entry(struct loading *loading, const struct chain *file, enum group group, const struct yaml_entry *entry)
 {
 	char place[PLACE_MAX];
-	describe_place(place, file->path, entry->value_line, entry->value_column);
+	describe_place(place, file->path, entry->value.line, entry->value.column);
 	if (entry->kind == YAML_MAP)
 		return error_set(loading->error, ERROR_USAGE, "%s: include: takes a name or a list of names", place);
 	if (entry->kind == YAML_LIST && strcmp(entry->key, groups[group].key) == 0 && group != GROUP_SCENARIO)
@@ -407,6 +438,7 @@ static bool include_entry(struct loading *loading, const struct chain *file, enu
 	char *folder = folder_of(file->path);
 	bool applied = true;
 	for (uint32_t i = 0; applied && i < entry->count; i++) {
+		describe_place(place, file->path, entry->places[i].line, entry->places[i].column);
 		char *path = find_config(loading, group, entry->values[i], folder, place);
 		applied = path && apply_file(loading, group, path, file, place);
 		free(path);
@@ -457,6 +489,39 @@ static bool fail_if_set_before(const struct loading *loading, const struct yaml_
 	return false;
 }
 
+/* The places of an entry's values, owned. */
+static char **places_of(const struct chain *file, const struct yaml_entry *entry)
+{
+	char **places = xcalloc((size_t)entry->count + 1, sizeof *places);
+	for (uint32_t i = 0; i < entry->count; i++) {
+		char place[PLACE_MAX];
+		describe_place(place, file->path, entry->places[i].line, entry->places[i].column);
+		places[i] = xstrdup(place);
+	}
+	return places;
+}
+
+/* Sets a row to what the entry says. */
+static bool set_from_entry(struct loading *loading, const struct chain *file, const struct setting *row,
+                           const struct yaml_entry *entry)
+{
+	char place[PLACE_MAX];
+	describe_place(place, file->path, entry->value.line, entry->value.column);
+	char *folder = folder_of(file->path), **places = places_of(file, entry);
+	const struct given given = {.texts = (const char *const *)entry->values,
+	                            .places = (const char *const *)places,
+	                            .count = entry->count,
+	                            .list = entry->kind == YAML_LIST,
+	                            .folder = folder,
+	                            .place = place};
+	bool set = set_row(loading, row, &given);
+	for (uint32_t i = 0; i < entry->count; i++)
+		free(places[i]);
+	free(places);
+	free(folder);
+	return set;
+}
+
 static bool apply_entry(struct loading *loading, const struct chain *file, enum group group, const struct yaml_file *yaml,
                         const struct yaml_entry *entry)
 {
@@ -480,12 +545,7 @@ static bool apply_entry(struct loading *loading, const struct chain *file, enum 
 		return error_set(loading->error, ERROR_USAGE, "%s: %s: takes a value, not a map", place, row->key);
 	if (fail_if_set_before(loading, yaml, prefix, row, entry, place))
 		return false;
-	describe_place(place, file->path, entry->value_line, entry->value_column);
-	char *folder = folder_of(file->path);
-	bool set =
-	        set_row(loading, row, (const char *const *)entry->values, entry->count, entry->kind == YAML_LIST, folder, place);
-	free(folder);
-	return set;
+	return set_from_entry(loading, file, row, entry);
 }
 
 /* A machine or kernel file gives its own name unless it sets one. */
@@ -589,13 +649,13 @@ static void add_said(struct loading *loading, const char *text, char *place, con
 	loading->said[loading->said_count++] = (struct said){.text = text, .place = place, .folder = folder};
 }
 
-/* A variant's own first, so that the user's win. variants_place: where the scenario has its variants. */
-static void gather_said(struct loading *loading, const char *variants_place)
+/* A variant's own first, so that the user's win. variant_place: where the scenario has it. */
+static void gather_said(struct loading *loading, const char *variant_place)
 {
 	const struct variant *variant = loading->source->variant;
 	const char *const *sets = loading->source->sets;
 	for (size_t i = 0; variant && i < variant->sets_count; i++)
-		add_said(loading, variant->sets[i], xasprintf("%s: variants: %s", variants_place, variant->label),
+		add_said(loading, variant->sets[i], xasprintf("%s: variants: %s", variant_place, variant->label),
 		         loading->scenario_folder);
 	for (size_t i = 0; sets && sets[i]; i++)
 		add_said(loading, bare_set(sets[i]), place_of_set(sets[i]), NULL);
@@ -612,7 +672,12 @@ static bool apply_said(struct loading *loading, const struct said *said)
 	size_t count = list ? split_list(value, texts) : 1;
 	bool applied = true;
 	if (row)
-		applied = set_row(loading, row, texts, count, list && count > 1, said->folder, said->place);
+		applied = set_row(loading, row,
+		                  &(struct given){.texts = texts,
+		                                  .count = count,
+		                                  .list = list && count > 1,
+		                                  .folder = said->folder,
+		                                  .place = said->place});
 	else
 		applied = fail_unknown_key(loading, "", key, said->place);
 	free(key);
@@ -672,6 +737,7 @@ static void release_loading(struct loading *loading)
 	for (size_t i = 0; i < loading->said_count; i++)
 		free(loading->said[i].place);
 	free(loading->said);
+	release_variant_places(loading);
 	free(loading->scenario_folder);
 }
 
@@ -737,36 +803,64 @@ static bool resolve_paths(struct loading *loading)
 
 typedef bool apply_main(struct loading *loading, const void *context);
 
-/* Reads the files with `apply`; variants_place: of the variant that is meant. The variants of the whole are not looked at. */
-static bool load_one(struct loading *loading, apply_main *apply, const void *context, const char *variants_place)
+/* Reads the files with `apply`; variant_place: of the variant that is meant. The variants of the whole are not looked at. */
+static bool load_one(struct loading *loading, apply_main *apply, const void *context, const char *variant_place)
 {
 	loading->scenario_folder = folder_of(loading->source->path ? loading->source->path : "");
 	settings_init(loading->settings);
-	gather_said(loading, variants_place);
+	gather_said(loading, variant_place);
 	bool loaded = apply_said_groups(loading) && apply(loading, context) && apply_all_said(loading) && resolve_paths(loading);
 	if (!loaded)
 		settings_release(loading->settings);
 	return loaded;
 }
 
-/* Loads each variant and forgets it again, so that a mistake is told before any of them runs. */
+/* Reads the lines of `variants`. Labels are apart: a run's file of ops is named after its own. */
+static bool read_variants(const struct loading *whole, struct variant *variants, uint32_t *count)
+{
+	char *const *places = whole->variant_places;
+	for (; *count < whole->settings->variants_count; (*count)++) {
+		struct variant *variant = &variants[*count];
+		if (!variant_read(variant, whole->settings->variants[*count], places[*count], whole->error))
+			return false;
+		for (uint32_t i = 0; i < *count; i++) {
+			if (!variant_is_same_label(variants[i].label, variant->label))
+				continue;
+			error_set(whole->error, ERROR_USAGE,
+			          "%s: variants: the label '%s' is taken: '%s' at %s; expected one of its own", places[*count],
+			          variant->label, variants[i].label, places[i]);
+			variant_release(variant);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Loads a variant and forgets it again. */
+static bool check_variant(const struct loading *whole, apply_main *apply, const void *context, const struct variant *variant,
+                          const char *place)
+{
+	struct settings settings;
+	struct scenario_source source = *whole->source;
+	struct loading loading = {.source = &source, .names = whole->names, .settings = &settings, .error = whole->error};
+	source.variant = variant;
+	bool sound = load_one(&loading, apply, context, place);
+	if (sound)
+		settings_release(&settings);
+	release_loading(&loading);
+	return sound;
+}
+
+/* A mistake in any of them is told before one of them runs. */
 static bool check_variants(const struct loading *whole, apply_main *apply, const void *context)
 {
-	bool sound = true;
-	for (uint32_t i = 0; sound && i < whole->settings->variants_count; i++) {
-		struct variant variant;
-		struct settings settings;
-		struct scenario_source source = *whole->source;
-		struct loading loading = {.source = &source, .names = whole->names, .settings = &settings, .error = whole->error};
-		if (!variant_read(&variant, whole->settings->variants[i], whole->variants_place, whole->error))
-			return false;
-		source.variant = &variant;
-		sound = load_one(&loading, apply, context, whole->variants_place);
-		if (sound)
-			settings_release(&settings);
-		release_loading(&loading);
-		variant_release(&variant);
-	}
+	struct variant variants[SETTING_LIST_MAX];
+	uint32_t count = 0;
+	bool sound = read_variants(whole, variants, &count);
+	for (uint32_t i = 0; sound && i < count; i++)
+		sound = check_variant(whole, apply, context, &variants[i], whole->variant_places[i]);
+	for (uint32_t i = 0; i < count; i++)
+		variant_release(&variants[i]);
 	return sound;
 }
 
