@@ -931,74 +931,60 @@ bool scenario_apply_sets(const char *const *sets, struct settings *settings, str
 
 /* ---- names of the registry ---- */
 
-/* Eight ports and the report's pictures, each a list of names, in one block each. */
+/* The lists end with one whose `of` is NULL, names with NULL. */
+struct name_lists {
+	struct setting_names *at;
+	size_t lists, names; /* names: of the last list */
+};
+
+static void begin_names(struct name_lists *lists, const char *of)
+{
+	lists->at = xrealloc(lists->at, (lists->lists + 2) * sizeof *lists->at);
+	lists->at[lists->lists++] = (struct setting_names){of, xcalloc(1, sizeof *lists->at->names)};
+	lists->at[lists->lists] = (struct setting_names){0};
+	lists->names = 0;
+}
+
+static void add_name(struct name_lists *lists, const char *name)
+{
+	struct setting_names *last = &lists->at[lists->lists - 1];
+	const char **names = xrealloc((void *)(uintptr_t)last->names, (lists->names + 2) * sizeof *names);
+	names[lists->names++] = name;
+	names[lists->names] = NULL;
+	last->names = names;
+}
+
+/* Those of the models in a table of the registry. */
+#define ADD_MODELS(lists, port) \
+	for (const struct port##_model *model = port##_models; model->ops; model++) \
+	add_name(lists, model->ops->name)
+
 struct setting_names *scenario_registry_names(void)
 {
-	struct setting_names *names = xcalloc(11, sizeof *names);
-	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0, modes = 0, caches = 0, drams = 0, areas = 0;
-	size_t users = 0;
-	while (object_allocator_models[objects].ops)
-		objects++;
-	while (page_allocator_models[pages].ops)
-		pages++;
-	while (virtual_allocator_models[areas].ops)
-		areas++;
-	while (user_memory_models[users].ops)
-		users++;
-	while (memory_models[memories].ops)
-		memories++;
-	while (report_pictures[pictures].name)
-		pictures++;
-	while (replacement_models[policies].ops)
-		policies++;
-	while (translation_models[modes].ops)
-		modes++;
-	while (dram_models[drams].ops)
-		drams++;
-	while (cache_level_models[caches].ops)
-		caches++;
-	const char **object_names = xcalloc(objects + 1, sizeof *object_names);
-	const char **page_names = xcalloc(pages + 1, sizeof *page_names);
-	const char **area_names = xcalloc(areas + 1, sizeof *area_names);
-	const char **user_names = xcalloc(users + 1, sizeof *user_names);
-	for (size_t i = 0; i < users; i++)
-		user_names[i] = user_memory_models[i].ops->name;
-	const char **memory_names = xcalloc(memories + 1, sizeof *memory_names);
-	const char **picture_names = xcalloc(pictures + 1, sizeof *picture_names);
-	const char **policy_names = xcalloc(policies + 1, sizeof *policy_names);
-	const char **mode_names = xcalloc(modes + 2, sizeof *mode_names);
-	const char **dram_names = xcalloc(drams + 1, sizeof *dram_names);
-	for (size_t i = 0; i < drams; i++)
-		dram_names[i] = dram_models[i].ops->name;
-	const char **cache_names = xcalloc(caches + 1, sizeof *cache_names);
-	for (size_t i = 0; i < caches; i++)
-		cache_names[i] = cache_level_models[i].ops->name;
-	mode_names[0] = PAGING_AUTO;
-	for (size_t i = 0; i < modes; i++)
-		mode_names[i + 1] = translation_models[i].ops->name;
-	for (size_t i = 0; i < policies; i++)
-		policy_names[i] = replacement_models[i].ops->name;
-	for (size_t i = 0; i < objects; i++)
-		object_names[i] = object_allocator_models[i].ops->name;
-	for (size_t i = 0; i < pages; i++)
-		page_names[i] = page_allocator_models[i].ops->name;
-	for (size_t i = 0; i < areas; i++)
-		area_names[i] = virtual_allocator_models[i].ops->name;
-	for (size_t i = 0; i < memories; i++)
-		memory_names[i] = memory_models[i].ops->name;
-	for (size_t i = 0; i < pictures; i++)
-		picture_names[i] = report_pictures[i].name;
-	names[0] = (struct setting_names){"object_allocator", object_names};
-	names[1] = (struct setting_names){"page_allocator", page_names};
-	names[2] = (struct setting_names){"memory", memory_names};
-	names[3] = (struct setting_names){"report", picture_names};
-	names[4] = (struct setting_names){"replacement", policy_names};
-	names[5] = (struct setting_names){"translation", mode_names};
-	names[7] = (struct setting_names){"dram", dram_names};
-	names[6] = (struct setting_names){"cache_level", cache_names};
-	names[8] = (struct setting_names){"virtual_allocator", area_names};
-	names[9] = (struct setting_names){"user_memory", user_names};
-	return names;
+	struct name_lists lists = {0};
+	begin_names(&lists, "object_allocator");
+	ADD_MODELS(&lists, object_allocator);
+	begin_names(&lists, "page_allocator");
+	ADD_MODELS(&lists, page_allocator);
+	begin_names(&lists, "virtual_allocator");
+	ADD_MODELS(&lists, virtual_allocator);
+	begin_names(&lists, "user_memory");
+	ADD_MODELS(&lists, user_memory);
+	begin_names(&lists, "memory");
+	ADD_MODELS(&lists, memory);
+	begin_names(&lists, "replacement");
+	ADD_MODELS(&lists, replacement);
+	begin_names(&lists, "dram");
+	ADD_MODELS(&lists, dram);
+	begin_names(&lists, "cache_level");
+	ADD_MODELS(&lists, cache_level);
+	begin_names(&lists, "translation");
+	add_name(&lists, PAGING_AUTO);
+	ADD_MODELS(&lists, translation);
+	begin_names(&lists, "report");
+	for (size_t i = 0; report_pictures[i].name; i++)
+		add_name(&lists, report_pictures[i].name);
+	return lists.at;
 }
 
 void scenario_names_release(struct setting_names *names)
