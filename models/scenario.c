@@ -775,7 +775,7 @@ static bool resolve_path(struct loading *loading, unsigned which)
 	struct settings *settings = loading->settings;
 	char **at[NAMED_PATHS] = {&settings->trace, &settings->start, &settings->expect, &settings->accesses};
 	char **path = at[which];
-	if (!*path || !**path)
+	if (!is_named(*path))
 		return true;
 	const struct named_path *named = &loading->paths[which];
 	bool (*there)(const char *) = which == PATH_TRACE ? is_file : is_there;

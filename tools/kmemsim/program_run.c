@@ -18,11 +18,6 @@
 #define MEMORY_BYTES (8ull << 30)
 #define MEMORY_BYTES_32 (4ull << 30)
 
-static bool is_named(const char *text)
-{
-	return text && *text;
-}
-
 bool program_is_wanted(const struct settings *settings)
 {
 	return settings->address_space == PAGES_OF_PROCESS &&
@@ -49,7 +44,8 @@ static bool can_be_read_again(const char *path, struct error *error)
 		return error_set(error, ERROR_INPUT, "%s: %s", path, strerror(errno));
 	return (strcmp(path, "-") != 0 && S_ISREG(about.st_mode)) ||
 	       error_set(error, ERROR_USAGE,
-	                 "accesses: '%s' can be read only once; address_space: process reads twice, expected a regular file", path);
+	                 "accesses: '%s' can be read only once; address_space: process reads twice, expected a regular file",
+	                 path);
 }
 
 /* All that the program touches is written sooner or later, so it has to have a frame or a place in swap. */
@@ -68,8 +64,8 @@ static bool read_program(struct program *program, const struct settings *setting
 	struct access_source *source = program_source_open(settings, error);
 	bool sound = source != NULL;
 	if (sound && source->has_locks)
-		sound = error_set(error, ERROR_USAGE, "access_workload: '%s' takes locks, which address_space: process has none of",
-		                  name);
+		sound = error_set(error, ERROR_USAGE,
+		                  "access_workload: '%s' takes locks, which address_space: process has none of", name);
 	sound = sound && program_read(program, source, name, settings->machine.cpus, user_end, error);
 	access_source_close(source);
 	return sound;
