@@ -23,8 +23,8 @@ struct block {
 
 struct reading {
 	struct program *program;
-	struct row_table blocks; /* of struct block */
-	uint32_t last;           /* index of the block touched last */
+	struct row_table blocks;   /* of struct block */
+	uint32_t last;             /* index of the block touched last */
 	uint64_t seen[SEEN_PAGES]; /* pages touched lately, plus 1; 0: none */
 	const char *name;
 	unsigned cpus;
@@ -131,7 +131,8 @@ static bool make_ranges(struct reading *reading, struct error *error)
 	if (program->area_count <= PROGRAM_AREAS_MAX)
 		return true;
 	return error_set(error, ERROR_INPUT,
-	                 "%s: its accesses lie in %" PRIu32 " areas, 2 MiB and more apart; a process has at most %u (vm.max_map_count)",
+	                 "%s: its accesses lie in %" PRIu32
+	                 " areas, 2 MiB and more apart; a process has at most %u (vm.max_map_count)",
 	                 reading->name, program->area_count, PROGRAM_AREAS_MAX);
 }
 

@@ -27,10 +27,10 @@ struct program_range {
 struct program {
 	struct program_range *areas, *filled; /* ascending; owned */
 	uint32_t area_count, filled_count;
-	uint64_t pages;      /* that are touched */
-	uint64_t accesses;   /* prefetches too */
-	unsigned threads;    /* those that make accesses are below this */
-	bool has_code;       /* some accesses are fetches of instructions */
+	uint64_t pages;    /* that are touched */
+	uint64_t accesses; /* prefetches too */
+	unsigned threads;  /* those that make accesses are below this */
+	bool has_code;     /* some accesses are fetches of instructions */
 };
 
 /*
