@@ -4,8 +4,8 @@
  * plan).
  *
  * With one core nobody else asks the memory for anything, so what it will ask for next stands in its jobs: the loads, stores
- * and fetches from the step at work on, up to one after which a load may find other page tables or translations, or that asks for something
- * else. Jobs beyond those that are awaited do not count: somebody may look at the memory before they begin.
+ * and fetches from the step at work on, up to one after which a load may find other page tables or translations, or that asks
+ * for something else. Jobs beyond those that are awaited do not count: somebody may look at the memory before they begin.
  */
 #include "sim/core_internal.h"
 

@@ -21,29 +21,27 @@ struct block {
 	uint64_t filled[BLOCK_PAGES / WORD_PAGES];
 };
 
-struct reading {
+struct reader {
+	const struct program_reading *of;
 	struct program *program;
 	struct row_table blocks;   /* of struct block */
 	uint32_t last;             /* index of the block touched last */
 	uint64_t seen[SEEN_PAGES]; /* pages touched lately, plus 1; 0: none */
-	const char *name;
-	unsigned cpus;
-	uint64_t user_end;
 };
 
 /* ---- accesses ---- */
 
-static bool touch_page(struct reading *reading, uint64_t page, bool is_store, struct error *error)
+static bool touch_page(struct reader *reader, uint64_t page, bool is_store, struct error *error)
 {
 	const struct block key = {.number = page / BLOCK_PAGES};
-	struct block *block = reading->blocks.count ? row_table_row(&reading->blocks, reading->last) : NULL;
+	struct block *block = reader->blocks.count ? row_table_row(&reader->blocks, reader->last) : NULL;
 	if (!block || block->number != key.number) {
-		reading->last = row_table_index(&reading->blocks, &key);
-		block = row_table_row(&reading->blocks, reading->last);
-		if (reading->blocks.count > PROGRAM_BLOCKS_MAX)
+		reader->last = row_table_index(&reader->blocks, &key);
+		block = row_table_row(&reader->blocks, reader->last);
+		if (reader->blocks.count > PROGRAM_BLOCKS_MAX)
 			return error_set(error, ERROR_INPUT,
 			                 "%s: access %" PRIu64 ": it is in the %uth block of 2 MiB; at most %u are simulated",
-			                 reading->name, reading->program->accesses, PROGRAM_BLOCKS_MAX + 1, PROGRAM_BLOCKS_MAX);
+			                 reader->of->name, reader->program->accesses, PROGRAM_BLOCKS_MAX + 1, PROGRAM_BLOCKS_MAX);
 	}
 	uint64_t bit = 1ull << page % WORD_PAGES, *touched = &block->touched[page % BLOCK_PAGES / WORD_PAGES];
 	if (!(*touched & bit) && !is_store)
@@ -52,10 +50,10 @@ static bool touch_page(struct reading *reading, uint64_t page, bool is_store, st
 	return true;
 }
 
-static bool read_access(struct reading *reading, const struct access *access, struct error *error)
+static bool read_access(struct reader *reader, const struct access *access, struct error *error)
 {
-	struct program *program = reading->program;
-	unsigned cpu = reading->cpus > 1 ? access->cpu % reading->cpus : 0;
+	struct program *program = reader->program;
+	unsigned cpu = reader->of->cpus > 1 ? access->cpu % reader->of->cpus : 0;
 	uint64_t last = access->address + access->bytes - 1;
 	program->accesses++;
 	if (cpu >= program->threads)
@@ -63,17 +61,17 @@ static bool read_access(struct reading *reading, const struct access *access, st
 	program->has_code |= access->kind == ACCESS_CODE;
 	if (access->kind == ACCESS_PREFETCH) /* never faults */
 		return true;
-	if (last >= reading->user_end)
+	if (last >= reader->of->user_end)
 		return error_set(error, ERROR_INPUT,
 		                 "%s: access %" PRIu64 ": address 0x%" PRIx64 " is no program's, those end below 0x%" PRIx64
 		                 "; of a kernel's accesses expected is address_space: kernel",
-		                 reading->name, program->accesses, last, reading->user_end);
+		                 reader->of->name, program->accesses, last, reader->of->user_end);
 	for (uint64_t page = access->address >> PAGE_SHIFT; page <= last >> PAGE_SHIFT; page++) {
-		if (reading->seen[page % SEEN_PAGES] == page + 1)
+		if (reader->seen[page % SEEN_PAGES] == page + 1)
 			continue;
-		if (!touch_page(reading, page, access->kind == ACCESS_STORE, error))
+		if (!touch_page(reader, page, access->kind == ACCESS_STORE, error))
 			return false;
-		reading->seen[page % SEEN_PAGES] = page + 1;
+		reader->seen[page % SEEN_PAGES] = page + 1;
 	}
 	return true;
 }
@@ -121,47 +119,50 @@ static void add_block(struct program *program, const struct block *block, bool f
 	}
 }
 
-static bool make_ranges(struct reading *reading, struct error *error)
+static bool make_ranges(struct reader *reader, struct error *error)
 {
-	struct program *program = reading->program;
-	struct block *blocks = row_table_row(&reading->blocks, 0);
-	qsort(blocks, reading->blocks.count, sizeof *blocks, by_number);
-	for (uint32_t index = 0; index < reading->blocks.count; index++)
+	struct program *program = reader->program;
+	struct block *blocks = row_table_row(&reader->blocks, 0);
+	qsort(blocks, reader->blocks.count, sizeof *blocks, by_number);
+	for (uint32_t index = 0; index < reader->blocks.count; index++)
 		add_block(program, &blocks[index], index > 0 && blocks[index].number == blocks[index - 1].number + 1);
 	if (program->area_count <= PROGRAM_AREAS_MAX)
 		return true;
 	return error_set(error, ERROR_INPUT,
 	                 "%s: its accesses lie in %" PRIu32
 	                 " areas, 2 MiB and more apart; a process has at most %u (vm.max_map_count)",
-	                 reading->name, program->area_count, PROGRAM_AREAS_MAX);
+	                 reader->of->name, program->area_count, PROGRAM_AREAS_MAX);
 }
 
 /* ---- all ---- */
 
-static bool read_all(struct reading *reading, struct access_source *source, struct error *error)
+static bool read_all(struct reader *reader, struct access_source *source, struct error *error)
 {
+	const struct progress *progress = reader->of->progress;
 	struct access batch[ACCESS_BATCH];
 	size_t count;
 	do {
 		if (!access_source_read(source, batch, ACCESS_BATCH, &count, error))
 			return false;
 		for (size_t index = 0; index < count; index++)
-			if (!read_access(reading, &batch[index], error))
+			if (!read_access(reader, &batch[index], error))
 				return false;
+		if (progress)
+			progress->tell(progress->context, source->bytes_done, source->bytes_total);
 	} while (count > 0);
-	if (reading->blocks.count == 0)
-		return error_set(error, ERROR_INPUT, "%s: no accesses to memory; expected a program's", reading->name);
-	return make_ranges(reading, error);
+	if (reader->blocks.count == 0)
+		return error_set(error, ERROR_INPUT, "%s: no accesses to memory; expected a program's", reader->of->name);
+	return make_ranges(reader, error);
 }
 
-bool program_read(struct program *program, struct access_source *source, const char *name, unsigned cpus, uint64_t user_end,
+bool program_read(struct program *program, struct access_source *source, const struct program_reading *reading,
                   struct error *error)
 {
-	struct reading reading = {.program = program, .name = name, .cpus = cpus, .user_end = user_end};
+	struct reader reader = {.of = reading, .program = program};
 	*program = (struct program){0};
-	row_table_init(&reading.blocks, sizeof(struct block), sizeof(uint64_t));
-	bool sound = read_all(&reading, source, error);
-	row_table_release(&reading.blocks);
+	row_table_init(&reader.blocks, sizeof(struct block), sizeof(uint64_t));
+	bool sound = read_all(&reader, source, error);
+	row_table_release(&reader.blocks);
 	if (!sound)
 		program_release(program);
 	return sound;

@@ -14,6 +14,7 @@
 #define SIM_PROGRAM_H
 
 #include "sim/port/access_source.h"
+#include "sim/trace.h"
 
 /* vm.max_map_count (Linux 6.1 mm/util.c, DEFAULT_MAX_MAP_COUNT). */
 #define PROGRAM_AREAS_MAX 65530u
@@ -34,10 +35,16 @@ struct program {
 };
 
 /*
- * Reads all accesses of a source; cpus: of the machine, a thread beyond them is one modulo them; user_end: the first address that
- * is not a program's. false with *error naming the source if it is damaged, has no accesses, or some that no process can make.
+ * Reads all accesses of a source, which `name` is of in errors. false with *error if it is damaged, has no accesses, or some that
+ * no process can make.
  */
-bool program_read(struct program *program, struct access_source *source, const char *name, unsigned cpus, uint64_t user_end,
+struct program_reading {
+	const char *name;
+	unsigned cpus;                   /* of the machine; a thread beyond them is one modulo them */
+	uint64_t user_end;               /* the first address that is not a program's */
+	const struct progress *progress; /* may be NULL */
+};
+bool program_read(struct program *program, struct access_source *source, const struct program_reading *reading,
                   struct error *error);
 void program_release(struct program *program);
 

@@ -67,8 +67,9 @@ struct window {
 	bool is_plain; /* `at` is of one thread, and each access within a page */
 };
 
-/* A CPU beyond the machine's is one modulo them. */
-static bool read_window(struct program_replay *program, struct window *window, uint32_t count, struct error *error)
+/* A CPU beyond the machine's is one modulo them; each has a thread. */
+static bool read_window(struct program_replay *program, struct window *window, uint32_t count, unsigned threads,
+                        struct error *error)
 {
 	size_t read;
 	for (window->count = 0; window->count < count; window->count += (uint32_t)read) {
@@ -83,6 +84,10 @@ static bool read_window(struct program_replay *program, struct window *window, u
 	for (uint32_t index = 0; index < count; index++) {
 		struct access *access = &window->at[index];
 		access->cpu = (uint16_t)(program->cpus > 1 ? access->cpu % program->cpus : 0);
+		if (access->cpu >= threads)
+			return error_set(error, ERROR_INPUT,
+			                 "access %" PRIu64 " of the program is one of CPU %u; it had %u before",
+			                 program->counters.accesses + index + 1, access->cpu, threads);
 		program->has_code |= access->kind == ACCESS_CODE;
 		window->is_plain &= access->bytes <= PAGE_SIZE - access->address % PAGE_SIZE;
 	}
@@ -115,7 +120,7 @@ static void add_parts(struct program_replay *program, struct window *window, con
 bool program_run(struct program_replay *program, const struct op *op, const process_id threads[], struct error *error)
 {
 	struct window window;
-	if (!read_window(program, &window, op->bytes_req, error))
+	if (!read_window(program, &window, op->bytes_req, op->bytes_alloc, error))
 		return false;
 	window.own_count = 0;
 	if (window.is_plain)

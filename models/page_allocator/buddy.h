@@ -123,7 +123,6 @@ struct zonelist {
 	uint8_t zones[ZONES_MAX];
 };
 
-/* A node: its share of the load model, and its daemons (pg_data_t). */
 /* balance_pgdat() of kswapd, from its beginning to its end; in between kswapd may sleep. */
 struct balancing {
 	bool is_under_way;
@@ -133,6 +132,7 @@ struct balancing {
 	uint64_t boost, boosts[ZONES_MAX]; /* of the watermarks: what is left to work off, what there was */
 };
 
+/* A node: its share of the load model, and its daemons (pg_data_t). */
 struct node {
 	unsigned cpus;                   /* CPUs near it */
 	unsigned nr_zones;               /* its highest zone index with memory, plus one */

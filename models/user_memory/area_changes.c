@@ -57,11 +57,12 @@ static void forget_pages(struct mm *mm, struct space *space, uint64_t start, uin
 }
 
 /* madvise_walk_vmas() */
-enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t end, enum user_advice advice,
+enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, enum user_advice advice,
                               unsigned cpu)
 {
-	if (end <= start || !user_range_is_valid(mm->user_end, start, (end - start) >> PAGE_SHIFT))
+	if (!user_range_is_valid(mm->user_end, start, pages))
 		return USER_BAD_RANGE;
+	uint64_t end = start + (pages << PAGE_SHIFT);
 	bool write = advice != USER_DONTNEED;
 	enum user_result result = USER_OK;
 	lock_space(mm, space, write);
@@ -157,10 +158,11 @@ static bool protect_area(struct mm *mm, struct space *space, struct area *area, 
 }
 
 /* do_mprotect_pkey(). One flush, behind all areas. */
-enum user_result areas_protect(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned rights, unsigned cpu)
+enum user_result areas_protect(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, unsigned rights, unsigned cpu)
 {
-	if (end <= start || !user_range_is_valid(mm->user_end, start, (end - start) >> PAGE_SHIFT))
+	if (!user_range_is_valid(mm->user_end, start, pages))
 		return USER_BAD_RANGE;
+	uint64_t end = start + (pages << PAGE_SHIFT);
 	enum user_result result = USER_OK;
 	lock_space(mm, space, true);
 	step_spend(mm->steps, mm->cost.mprotect);

@@ -461,10 +461,11 @@ bool areas_split_edges(struct mm *mm, struct space *space, uint64_t start, uint6
 	return true;
 }
 
-enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu)
+enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, unsigned cpu)
 {
-	if (end <= start || !user_range_is_valid(mm->user_end, start, (end - start) >> PAGE_SHIFT))
+	if (!user_range_is_valid(mm->user_end, start, pages))
 		return USER_BAD_RANGE;
+	uint64_t end = start + (pages << PAGE_SHIFT);
 	lock_space(mm, space, true);
 	step_spend(mm->steps, mm->cost.munmap);
 	uint32_t index = area_index(space, start);

@@ -201,26 +201,26 @@ static pfn frame_of_word(uint64_t word)
 	return pfn_of((uint32_t)((word & WORD_FRAME) >> PAGE_SHIFT));
 }
 
-/*
- * What the processor marked in an entry that goes, of a page that is not anonymous. `sequential`: whoever reads on and on does
- * not come back to it.
- */
-static void tell_used(struct mm *mm, pfn frame, uint64_t word, bool sequential, unsigned cpu)
-{
-	const struct file_pages *files = &mm->port.files;
-	const struct page_watcher *watcher = &mm->port.watcher;
-	unsigned kind = mm->page[frame.nr].kind;
-	bool accessed = word & WORD_ACCESSED && !sequential;
-	if (kind == MAPPED_FILE && files->used)
-		files->used(files->context, frame, accessed, word & WORD_DIRTY, cpu);
-	if (kind == MAPPED_SHARED && watcher->shared_used)
-		watcher->shared_used(watcher->context, frame, accessed, word & WORD_DIRTY, cpu);
-}
-
+/* Whoever reads on and on does not come back. */
 static bool is_sequential(const struct space *space, uint64_t linear)
 {
 	const struct area *area = area_at(space, linear);
 	return area && area->reading == FILE_SEQUENTIAL;
+}
+
+/* What the processor marked in an entry that goes, to who looks after pages that are not anonymous. */
+static void tell_used(struct mm *mm, const struct space *space, pfn frame, uint64_t word, uint64_t linear, unsigned cpu)
+{
+	const struct file_pages *files = &mm->port.files;
+	const struct page_watcher *watcher = &mm->port.watcher;
+	unsigned kind = mm->page[frame.nr].kind;
+	if (kind == MAPPED_ANONYMOUS)
+		return;
+	bool accessed = word & WORD_ACCESSED && !is_sequential(space, linear);
+	if (kind == MAPPED_FILE && files->used)
+		files->used(files->context, frame, accessed, word & WORD_DIRTY, cpu);
+	if (kind == MAPPED_SHARED && watcher->shared_used)
+		watcher->shared_used(watcher->context, frame, accessed, word & WORD_DIRTY, cpu);
 }
 
 void entry_zap(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu)
@@ -242,7 +242,7 @@ void entry_zap(struct mm *mm, struct space *space, const struct entry *entry, ui
 		if (mm->port.watcher.swap_given)
 			mm->port.watcher.swap_given(mm->port.watcher.context, (word & WORD_FRAME) >> WORD_SWAP_SHIFT, cpu);
 	} else {
-		tell_used(mm, frame_of_word(word), word, is_sequential(space, linear), cpu);
+		tell_used(mm, space, frame_of_word(word), word, linear, cpu);
 		page_unmapped(mm, space, frame_of_word(word), whole, word & WORD_DIRTY, cpu);
 	}
 }
@@ -345,7 +345,7 @@ static pfn file_page(struct fault *fault, uint64_t index, bool *again)
 	if (frame.nr != UINT32_MAX)
 		return frame;
 	frame = files->read ? files->read(files->context, file, index, reading, cpu, again) : mm_kept_read(mm, file, index, cpu);
-	mm->counters.faults_major += frame.nr != UINT32_MAX;
+	mm->counters.faults_file_read += frame.nr != UINT32_MAX;
 	return frame;
 }
 

@@ -2,10 +2,11 @@
  *
  * fault_around.c - pages that a read fault maps beside the one it is for (interface: mm.h).
  *
- * Of a file, and of shared memory without one, a read fault first maps what is in memory already of the aligned
- * kernel.fault_around bytes about it, as far as the area and the page table reach; if its own page is among that, it is over.
- * Pages that are being read, or that read-ahead goes on from, are passed over. Entries in use stay as they are; the others are
- * made as a fault of their own would make them, accessed (arch_wants_old_prefaulted_pte() is false of x86).
+ * Of a file, and of shared memory without one, a read fault first maps what is in memory already of kernel.fault_around bytes
+ * about it; if its own page is among that, it is over. The range begins where they are aligned, or behind that with the area, and
+ * ends with the area or the page table at the latest. Pages that are being read, or that read-ahead goes on from, are passed
+ * over. Entries in use stay as they are; the others are made as a fault of their own would make them, accessed
+ * (arch_wants_old_prefaulted_pte() is false of x86).
  *
  * Source: Linux 6.1 mm/memory.c: do_read_fault(), do_fault_around(), do_set_pte(); mm/filemap.c: filemap_map_pages(),
  * next_uptodate_page(); mm/shmem.c: shmem_anon_vm_ops, which has the same map_pages().
@@ -17,7 +18,7 @@ struct around {
 	struct mm *mm;
 	struct space *space;
 	const struct area *area;
-	const struct entry *own; /* of the fault's page, which is in the middle of the range */
+	const struct entry *own; /* of the fault's page */
 	uint64_t linear;         /* of that page */
 	uint64_t index, last;    /* of the file or the shared pages: what is looked at next, and up to where */
 	unsigned cpu;
@@ -101,19 +102,18 @@ static void hold(const struct around *around, pfn frame)
 bool fault_around(struct mm *mm, struct space *space, const struct area *area, const struct entry *entry, uint64_t linear,
                   unsigned cpu)
 {
-	if (mm->around_pages == 1)
-		return false;
-	uint64_t bytes = (uint64_t)mm->around_pages << PAGE_SHIFT;
-	uint64_t start = linear & ~(bytes - 1), end = start + bytes;
-	start = start > area->start ? start : area->start;
-	end = end < area->end ? end : area->end;
+	uint64_t bytes = (uint64_t)mm->around_pages << PAGE_SHIFT, aligned = linear & ~(bytes - 1);
+	uint64_t start = aligned > area->start ? aligned : area->start;
+	uint64_t table_last = start | ((1ull << mm->mode->level[1].shift) - 1), last = start + bytes - 1;
+	last = last < area->end - 1 ? last : area->end - 1;
+	last = last < table_last ? last : table_last;
 	struct around around = {.mm = mm,
 	                        .space = space,
 	                        .area = area,
 	                        .own = entry,
 	                        .linear = linear,
 	                        .index = area_page(area, start),
-	                        .last = area_page(area, end - 1),
+	                        .last = area_page(area, last),
 	                        .cpu = cpu};
 	mm->counters.around_faults++;
 	pfn frame = next_page(&around);

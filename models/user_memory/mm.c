@@ -42,7 +42,8 @@ static const struct metric mm_metrics[] = {
         METRIC(struct mm_counters, faults_huge_reused, "1", "Of them, writes to a huge page that nobody else used any more"),
         METRIC(struct mm_counters, faults_no_memory, "1", "Of them, those for which there was no memory"),
         METRIC(struct mm_counters, faults_wrong, "1", "Of them, those outside of all areas or against their rights"),
-        METRIC(struct mm_counters, faults_major, "1", "Pages of files that a fault read in (pgmajfault)"),
+        METRIC(struct mm_counters, faults_file_read, "1",
+               "Faults that read their page of a file in; pgmajfault (page_lru) has those that read from swap, too"),
         METRIC(struct mm_counters, faults_again, "1",
                "Faults on a file that let go of mmap_lock to wait or to read ahead, and were made once more: pgfault has them "
                "twice"),
@@ -196,10 +197,8 @@ static enum user_result port_unmap(struct user_memory *users, process_id process
 	struct process *at = process_of(mm, process);
 	if (!at)
 		return USER_NO_PROCESS;
-	if (start >= mm->user_end || pages > (mm->user_end - start) >> PAGE_SHIFT)
-		return USER_BAD_RANGE;
 	switch_to_process(mm, process, cpu);
-	return areas_unmap(mm, at->space, start, start + (pages << PAGE_SHIFT), cpu);
+	return areas_unmap(mm, at->space, start, pages, cpu);
 }
 
 static enum user_result port_protect(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
@@ -209,10 +208,8 @@ static enum user_result port_protect(struct user_memory *users, process_id proce
 	struct process *at = process_of(mm, process);
 	if (!at)
 		return USER_NO_PROCESS;
-	if (start >= mm->user_end || pages > (mm->user_end - start) >> PAGE_SHIFT)
-		return USER_BAD_RANGE;
 	switch_to_process(mm, process, cpu);
-	return areas_protect(mm, at->space, start, start + (pages << PAGE_SHIFT), rights, cpu);
+	return areas_protect(mm, at->space, start, pages, rights, cpu);
 }
 
 static enum user_result port_advise(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
@@ -222,10 +219,8 @@ static enum user_result port_advise(struct user_memory *users, process_id proces
 	struct process *at = process_of(mm, process);
 	if (!at)
 		return USER_NO_PROCESS;
-	if (start >= mm->user_end || pages > (mm->user_end - start) >> PAGE_SHIFT)
-		return USER_BAD_RANGE;
 	switch_to_process(mm, process, cpu);
-	return areas_advise(mm, at->space, start, start + (pages << PAGE_SHIFT), advice, cpu);
+	return areas_advise(mm, at->space, start, pages, advice, cpu);
 }
 
 /* The accesses of a touch that begin in the page of an address, from there on. */

@@ -92,8 +92,8 @@ struct mm_counters {
 	uint64_t faults; /* = the next ones */
 	uint64_t faults_anonymous, faults_zero, faults_file, faults_shared, faults_copied, faults_reused, faults_made_writable,
 	        faults_swapped, faults_huge, faults_huge_zero, faults_huge_reused, faults_retried, faults_no_memory, faults_wrong;
-	uint64_t faults_major; /* of the file's, those that read it in */
-	uint64_t faults_again; /* of the file's and of copies of it, those made twice */
+	uint64_t faults_file_read; /* of the file's and of copies of it, those that read it in */
+	uint64_t faults_again;     /* of the file's and of copies of it, those made twice */
 	/* Read faults that looked around; pages that they found = the own ones + those mapped with them + those that were. */
 	uint64_t around_faults, around_found, around_own, around_mapped, around_there;
 	uint64_t touched_pages;
@@ -417,7 +417,7 @@ struct area *area_at(const struct space *space, uint64_t linear);
 /* Index of the first area that ends above an address. */
 uint32_t area_index(const struct space *space, uint64_t linear);
 enum user_result areas_map(struct mm *mm, struct space *space, const struct user_area_request *request, unsigned cpu);
-enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu);
+enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, unsigned cpu);
 /* __split_vma() and vma_adjust_trans_huge(): areas, and huge pages, end at the edges of the range. False: no memory. */
 bool areas_split_edges(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu);
 /* A huge page that reaches over the address is taken apart. */
@@ -436,9 +436,9 @@ struct shared *shared_of(const struct mm *mm, pfn frame);
 
 /* ---- area_changes.c ---- */
 
-enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t end, enum user_advice advice,
+enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, enum user_advice advice,
                               unsigned cpu);
-enum user_result areas_protect(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned rights, unsigned cpu);
+enum user_result areas_protect(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, unsigned rights, unsigned cpu);
 
 /* ---- fault.c ---- */
 

@@ -7,7 +7,7 @@
  *
  * Source: Linux 6.1 mm/rmap.c: rmap_walk(), folio_referenced_one(), try_to_unmap_one(); mm/migrate.c: remove_migration_pte().
  * MODEL: the walk's own steps are those of the entries: the trees of areas (anon_vma, i_mmap) are passed over for nothing, and
- * all address spaces are looked at, which costs the host time alone. MODEL: parts of huge pages are left where they are.
+ * address spaces are looked at one by one, which costs the host time alone. MODEL: parts of huge pages are left where they are.
  */
 #include "models/user_memory/mm.h"
 
@@ -23,14 +23,17 @@ struct rmap {
 	bool dirty, executable;
 };
 
-static void visit_at(struct rmap *rmap, struct space *space, uint64_t linear)
+/* True: the frame is mapped there. */
+static bool visit_at(struct rmap *rmap, struct space *space, uint64_t linear)
 {
 	struct entry entry;
 	entry_find(rmap->mm, space, linear, &entry);
 	uint64_t word = entry_word(&entry);
-	if (entry.level == 0 && word & WORD_PRESENT && !(word & WORD_SPECIAL) &&
-	    (word & WORD_FRAME) >> PAGE_SHIFT == rmap->frame.nr)
+	bool found = entry.level == 0 && word & WORD_PRESENT && !(word & WORD_SPECIAL) &&
+	             (word & WORD_FRAME) >> PAGE_SHIFT == rmap->frame.nr;
+	if (found)
 		rmap->visit(rmap, space, &entry, linear);
+	return found;
 }
 
 static bool shows(const struct area *area, const struct mapped_page *page)
@@ -41,20 +44,22 @@ static bool shows(const struct area *area, const struct mapped_page *page)
 	return same && page->place >= area->first_page && page->place - area->first_page < pages;
 }
 
+/* Until as many entries are found as there are. */
 static void walk(struct rmap *rmap)
 {
 	struct mm *mm = rmap->mm;
 	const struct mapped_page page = mm->page[rmap->frame.nr];
-	for (uint32_t i = 0; i < mm->spaces_count; i++) {
+	uint32_t left = page.own_count;
+	for (uint32_t i = 0; i < mm->spaces_count && left > 0; i++) {
 		struct space *space = mm->spaces[i];
 		if (page.kind == MAPPED_ANONYMOUS) {
-			visit_at(rmap, space, page.place << PAGE_SHIFT);
+			left -= visit_at(rmap, space, page.place << PAGE_SHIFT);
 			continue;
 		}
 		for (uint32_t k = 0; k < space->areas_count; k++) {
 			const struct area *area = space->areas[k];
 			if (shows(area, &page))
-				visit_at(rmap, space, area->start + ((page.place - area->first_page) << PAGE_SHIFT));
+				left -= visit_at(rmap, space, area->start + ((page.place - area->first_page) << PAGE_SHIFT));
 		}
 	}
 }

@@ -462,7 +462,7 @@ const char *const store_schema_sql[] = {
         /* What processes took, of runs that have some. */
         "CREATE VIEW v_process_totals AS "
         "SELECT run_id, sum(value) FILTER (WHERE name = 'faults') AS page_faults,"
-        " sum(value) FILTER (WHERE name = 'faults_major') AS file_read_faults,"
+        " sum(value) FILTER (WHERE name = 'faults_file_read') AS file_read_faults,"
         " sum(value) FILTER (WHERE name IN ('faults_huge', 'faults_huge_zero')) AS huge_faults,"
         " sum(value) FILTER (WHERE name = 'pswpout') AS pages_swapped_out,"
         " sum(value) FILTER (WHERE name = 'pswpin') AS pages_swapped_in "

@@ -81,7 +81,7 @@ static uint64_t word_of(const struct rig *rig, process_id process, uint64_t page
 }
 
 /*
- * Pages in memory come by aligned ranges of `around_bytes`, as far as the area goes: that of 100 pages from a multiple of it
+ * Pages in memory come by ranges of `around_bytes`, as far as the area goes: that of 100 pages from a multiple of it
  * takes ceil(100 / pages in a range) faults; that of 40 pages from page 5 on, which shows the file from its page 3 on, one for
  * each range it touches. Would catch: a range that begins at the fault, or goes by places in the file; one that leaves the area,
  * or the table; pages that are mapped and not counted.
@@ -130,6 +130,33 @@ static void a_range_ends_with_its_table(void **state)
 }
 
 /*
+ * The area's first range is as long as any, from where the area begins: 16 pages from page 5 of the table on, where the aligned
+ * ones end 5 pages before; a fault behind them has the rest of its aligned range, those mapped already being passed by. An area
+ * that begins 3 pages before the table's end has those. Would catch: a range cut at both ends, one that goes on in another table.
+ */
+static void a_range_may_begin_with_its_area(void **state)
+{
+	(void)state;
+	struct rig rig;
+	begin(&rig, 65536, false);
+	reader_of(&rig, 100);
+	process_id other = user_create(rig.mm.users, 0);
+	map(&rig, other, 5, 40, USER_FILE_SHARED, 0);
+	map(&rig, other, 512 - 3, 40, USER_FILE_SHARED, 0);
+	assert_int_equal(touch(&rig, other, 9, 1, ACCESS_LOAD, 0), 1);
+	assert_int_equal(view(&rig, other).file, 16);
+	assert_int_not_equal(word_of(&rig, other, 20), 0);
+	assert_int_equal(word_of(&rig, other, 21), 0);
+	uint64_t there = rig.counters->around_there;
+	assert_int_equal(touch(&rig, other, 21, 1, ACCESS_LOAD, 0), 1);
+	assert_int_equal(rig.counters->around_there - there, 21 - 16);
+	assert_int_equal(view(&rig, other).file, 32 - 5);
+	assert_int_equal(touch(&rig, other, 512 - 2, 1, ACCESS_LOAD, 0), 1);
+	assert_int_equal(view(&rig, other).file, 32 - 5 + 3);
+	end(&rig);
+}
+
+/*
  * From the disk, 32 pages about a fault: the faults of pages 0 and 16, of the marked page 24, which reads 32 more, and so on. The
  * first and each marked one let go of mmap_lock and are made twice; the second time finds what was read. Would catch: a marked
  * page that is mapped with others, so that nothing is read ahead any more; a fault that does not look again behind its read.
@@ -142,14 +169,14 @@ static void marked_pages_are_for_faults_of_their_own(void **state)
 	process_id process = user_create(rig.mm.users, 0);
 	map(&rig, process, 0, 1000, USER_FILE_SHARED, 0);
 	assert_int_equal(touch(&rig, process, 0, 16, ACCESS_LOAD, 0), 1);
-	assert_int_equal(rig.counters->faults_major, 1);
+	assert_int_equal(rig.counters->faults_file_read, 1);
 	assert_int_equal(rig.counters->faults_again, 1);
 	assert_int_equal(view(&rig, process).file, 16);
 	assert_int_equal(touch(&rig, process, 16, 8, ACCESS_LOAD, 0), 1);
 	assert_int_equal(view(&rig, process).file, 16 + 15);
 	assert_int_equal(word_of(&rig, process, 24), 0);
 	assert_int_equal(touch(&rig, process, 24, 8, ACCESS_LOAD, 0), 1);
-	assert_int_equal(rig.counters->faults_major, 1);
+	assert_int_equal(rig.counters->faults_file_read, 1);
 	assert_int_equal(rig.counters->faults_again, 2);
 	assert_int_equal(process_pages_lru(rig.kept)->counters.pgpgin, 64);
 	assert_int_equal(view(&rig, process).file, 32);
@@ -176,7 +203,7 @@ static void pages_on_their_way_wait(void **state)
 	/* Nothing at its first look, 16 at its second. */
 	assert_int_equal(rig.counters->around_found, found + 16);
 	assert_int_equal(rig.counters->faults_again, 2);
-	assert_int_equal(rig.counters->faults_major, 1);
+	assert_int_equal(rig.counters->faults_file_read, 1);
 	end(&rig);
 }
 
@@ -333,6 +360,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(pages_in_memory_come_by_ranges),
 	        cmocka_unit_test(a_range_ends_with_its_table),
+	        cmocka_unit_test(a_range_may_begin_with_its_area),
 	        cmocka_unit_test(marked_pages_are_for_faults_of_their_own),
 	        cmocka_unit_test(pages_on_their_way_wait),
 	        cmocka_unit_test(writes_come_alone),

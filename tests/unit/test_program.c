@@ -4,6 +4,7 @@
  */
 #include "models/program_load.h"
 #include "sim/io/kmt.h"
+#include "sim/replay_program.h"
 #include "tests/unit/test.h"
 
 #include <stdlib.h>
@@ -33,7 +34,8 @@ static bool read_told(struct program *program, const struct access *at, size_t c
 {
 	static const struct access_source_ops ops = {.name = "told", .read = told_read};
 	struct told told = {.source = {.ops = &ops}, .at = at, .count = count};
-	return program_read(program, &told.source, "told", cpus, USER_END, error);
+	const struct program_reading reading = {.name = "told", .cpus = cpus, .user_end = USER_END};
+	return program_read(program, &told.source, &reading, error);
 }
 
 static struct access access_of(enum access_kind kind, uint64_t address, uint32_t bytes, unsigned cpu)
@@ -164,12 +166,41 @@ static void test_a_program_is_ops_of_a_process(void **state)
 	program_release(&program);
 }
 
+/* Would catch: a trace that changed between its two readings, and whose accesses are then lost without a word. */
+static void test_a_program_that_changed_is_told(void **state)
+{
+	(void)state;
+	static const struct access_source_ops ops = {.name = "told", .read = told_read};
+	const struct access at[] = {access_of(ACCESS_STORE, 10 * BLOCK, 8, 0), access_of(ACCESS_STORE, 10 * BLOCK, 8, 2)};
+	const process_id threads[] = {PROCESS_NONE, PROCESS_NONE};
+	struct steps steps;
+	steps_init(&steps, false);
+	struct told told = {.source = {.ops = &ops}, .at = at, .count = 2};
+	struct program_replay program = {.accesses = &told.source, .steps = &steps, .cpus = 4};
+	struct op op = {.kind = OP_PROCESS_RUN, .bytes_req = 2, .bytes_alloc = 2};
+	struct error error = {0};
+	assert_false(program_run(&program, &op, threads, &error));
+	assert_non_null(strstr(error.text, "access 2 of the program is one of CPU 2; it had 2 before"));
+	error = (struct error){0};
+	told.next = 0;
+	op.bytes_req = 3;
+	assert_false(program_run(&program, &op, threads, &error));
+	assert_non_null(strstr(error.text, "no more than 2 accesses"));
+	error = (struct error){0};
+	told.next = 0;
+	op = (struct op){.kind = OP_PROCESS_RUN, .bytes_req = 2, .bytes_alloc = 3};
+	assert_true(program_run(&program, &op, (const process_id[]){PROCESS_NONE, PROCESS_NONE, PROCESS_NONE}, &error));
+	assert_int_equal(program.counters.left_out, 2); /* the threads could not be made */
+	steps_release(&steps);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_areas_and_contents_are_told),
 	        cmocka_unit_test(test_what_no_process_can_make_is_refused),
 	        cmocka_unit_test(test_a_program_is_ops_of_a_process),
+	        cmocka_unit_test(test_a_program_that_changed_is_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

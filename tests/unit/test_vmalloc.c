@@ -339,6 +339,22 @@ static enum page_free_result noted_free(struct page_allocator *base, pfn frame, 
 
 static const struct page_allocator_ops noted_ops = {.alloc = noted_alloc, .free = noted_free, .alloc_bulk = noted_bulk};
 
+/* Memory of 100,000 noted frames, on one CPU. */
+static void begin_with_pages(struct bench *bench, struct noted_pages *pages)
+{
+	struct error error = {0};
+	*pages = (struct noted_pages){.port = {.ops = &noted_ops, .end_pfn = 100000, .managed_pages = 100000},
+	                              .bulk_limit = 100,
+	                              .next = 1,
+	                              .left = 100000};
+	begin(bench, 1, true);
+	virtual_allocator_destroy(bench->areas);
+	const struct virtual_allocator_wiring wiring = {
+	        .settings = &bench->settings, .pages = &pages->port, .layout = &bench->layout, .steps = &bench->steps};
+	bench->areas = virtual_allocator_vmalloc_create(&wiring, &error);
+	assert_non_null(bench->areas);
+}
+
 static void assert_calls(struct noted_pages *pages, const char *expected)
 {
 	assert_string_equal(pages->calls, expected);
@@ -352,18 +368,9 @@ static void assert_calls(struct noted_pages *pages, const char *expected)
 static void pages_come_in_the_kernels_order(void **state)
 {
 	(void)state;
-	struct noted_pages pages = {.port = {.ops = &noted_ops, .end_pfn = 100000, .managed_pages = 100000},
-	                            .bulk_limit = 100,
-	                            .next = 1,
-	                            .left = 100000};
-	struct error error = {0};
+	struct noted_pages pages;
 	struct bench bench;
-	begin(&bench, 1, true);
-	virtual_allocator_destroy(bench.areas);
-	struct virtual_allocator_wiring wiring = {
-	        .settings = &bench.settings, .pages = &pages.port, .layout = &bench.layout, .steps = &bench.steps};
-	bench.areas = virtual_allocator_vmalloc_create(&wiring, &error);
-	assert_non_null(bench.areas);
+	begin_with_pages(&bench, &pages);
 	uint64_t first = take(&bench, PAGES(250));
 	assert_calls(&pages, "bulk 64 2cc2;bulk 64 2cc2;bulk 32 2cc2;one 0 dc0;one 0 dc0;");
 	give(&bench, first);
@@ -393,18 +400,9 @@ static void pages_come_in_the_kernels_order(void **state)
 static void the_purge_comes_behind_the_first_page(void **state)
 {
 	(void)state;
-	struct noted_pages pages = {.port = {.ops = &noted_ops, .end_pfn = 100000, .managed_pages = 100000},
-	                            .bulk_limit = 100,
-	                            .next = 1,
-	                            .left = 100000};
-	struct error error = {0};
+	struct noted_pages pages;
 	struct bench bench;
-	begin(&bench, 1, true);
-	virtual_allocator_destroy(bench.areas);
-	struct virtual_allocator_wiring wiring = {
-	        .settings = &bench.settings, .pages = &pages.port, .layout = &bench.layout, .steps = &bench.steps};
-	bench.areas = virtual_allocator_vmalloc_create(&wiring, &error);
-	assert_non_null(bench.areas);
+	begin_with_pages(&bench, &pages);
 	uint64_t at = take(&bench, 32u << 20);
 	pages.watched = bench.areas;
 	give(&bench, at);
@@ -466,18 +464,10 @@ static void pages_are_counted_by_what_they_are_of(void **state)
 	(void)state;
 	const struct virtual_request stack = {.call = CALL_THREAD_STACK, .size = PAGES(4)};
 	const struct virtual_request module = {.call = CALL_MODULE_ALLOC, .size = PAGES(7)};
-	struct noted_pages pages = {.port = {.ops = &noted_ops, .end_pfn = 100000, .managed_pages = 100000},
-	                            .bulk_limit = 100,
-	                            .next = 1,
-	                            .left = 9999};
-	struct error error = {0};
+	struct noted_pages pages;
 	struct bench bench;
 	uint64_t stacks[4];
-	begin(&bench, 1, true);
-	virtual_allocator_destroy(bench.areas);
-	struct virtual_allocator_wiring wiring = {
-	        .settings = &bench.settings, .pages = &pages.port, .layout = &bench.layout, .steps = &bench.steps};
-	bench.areas = virtual_allocator_vmalloc_create(&wiring, &error);
+	begin_with_pages(&bench, &pages);
 	uint64_t area = take(&bench, PAGES(513)), code = get(&bench, &module, 0).at.addr;
 	for (unsigned i = 0; i < 4; i++)
 		stacks[i] = get(&bench, &stack, 0).at.addr;
@@ -681,19 +671,11 @@ static void vmallocinfo_is_the_kernels(void **state)
 	static pfn frames[2];
 	const struct virtual_request map = {.call = CALL_VMAP, .size = PAGES(2), .frames = frames, .caller = "drm_gem_vmap"};
 	const struct virtual_request io = {.call = CALL_IOREMAP, .size = 0x10, .physical = 0xfed00004, .caller = "hpet_enable"};
-	struct noted_pages pages = {.port = {.ops = &noted_ops, .end_pfn = 100000, .managed_pages = 100000},
-	                            .bulk_limit = 100,
-	                            .next = 1,
-	                            .left = 9999};
-	struct error error = {0};
+	struct noted_pages pages;
 	struct bench bench;
 	char *printed;
 	size_t bytes;
-	begin(&bench, 1, true);
-	virtual_allocator_destroy(bench.areas);
-	struct virtual_allocator_wiring wiring = {
-	        .settings = &bench.settings, .pages = &pages.port, .layout = &bench.layout, .steps = &bench.steps};
-	bench.areas = virtual_allocator_vmalloc_create(&wiring, &error);
+	begin_with_pages(&bench, &pages);
 	uint64_t gone = take(&bench, 1);
 	get(&bench, &(struct virtual_request){.call = CALL_VMALLOC, .size = PAGES(513), .caller = "n_tty_open"}, 0);
 	get(&bench, &map, 0);

@@ -40,9 +40,9 @@ struct access_source *program_source_open(const struct settings *settings, struc
 static bool can_be_read_again(const char *path, struct error *error)
 {
 	struct stat about;
-	if (strcmp(path, "-") != 0 && stat(path, &about) != 0)
+	if (stat(path, &about) != 0)
 		return error_set(error, ERROR_INPUT, "%s: %s", path, strerror(errno));
-	return (strcmp(path, "-") != 0 && S_ISREG(about.st_mode)) ||
+	return S_ISREG(about.st_mode) ||
 	       error_set(error, ERROR_USAGE,
 	                 "accesses: '%s' can be read only once; address_space: process reads twice, expected a regular file",
 	                 path);
@@ -58,15 +58,15 @@ static bool fits(const struct program *program, const struct settings *settings,
 	                 program->pages, room >> PAGE_SHIFT);
 }
 
-static bool read_program(struct program *program, const struct settings *settings, uint64_t user_end, const char *name,
+static bool read_program(struct program *program, const struct settings *settings, const struct program_reading *reading,
                          struct error *error)
 {
 	struct access_source *source = program_source_open(settings, error);
 	bool sound = source != NULL;
 	if (sound && source->has_locks)
 		sound = error_set(error, ERROR_USAGE,
-		                  "access_workload: '%s' takes locks, which address_space: process has none of", name);
-	sound = sound && program_read(program, source, name, settings->machine.cpus, user_end, error);
+		                  "access_workload: '%s' takes locks, which address_space: process has none of", reading->name);
+	sound = sound && program_read(program, source, reading, error);
 	access_source_close(source);
 	return sound;
 }
@@ -84,6 +84,8 @@ int program_write(const struct settings *settings, struct error *error)
 	const struct program_load load = {.program = &program, .user_end = user_end_of(mode)};
 	progress_bar_start(&bar, "reading the program");
 	struct progress progress = progress_bar_callback(&bar);
+	const struct program_reading reading = {
+	        .name = name, .cpus = settings->machine.cpus, .user_end = load.user_end, .progress = &progress};
 	const struct workload_wiring wiring = {.ops = &program_load_ops,
 	                                       .values = &load,
 	                                       .line = slash ? slash + 1 : name,
@@ -91,7 +93,7 @@ int program_write(const struct settings *settings, struct error *error)
 	                                       .memory_bytes = settings->machine.memory_bytes,
 	                                       .seed = settings->seed,
 	                                       .progress = &progress};
-	if (read_program(&program, settings, load.user_end, name, error) && fits(&program, settings, name, error))
+	if (read_program(&program, settings, &reading, error) && fits(&program, settings, name, error))
 		file = workload_write(&wiring, error);
 	progress_bar_end(&bar);
 	program_release(&program);
