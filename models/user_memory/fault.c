@@ -147,6 +147,7 @@ void page_mapped(struct mm *mm, struct space *space, pfn frame, bool whole)
 	else
 		page->own_count++;
 	head->map_count++;
+	page->mapper = space->slot;
 	space->rss[page->kind] += whole ? FRAMES_OF_HUGE : 1;
 	space->huge += whole;
 	mm->counters.entries_set++;

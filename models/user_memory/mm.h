@@ -134,6 +134,7 @@ struct mapped_page {
 	bool tail, head;    /* of a huge page */
 	uint64_t place;     /* anonymous: linear address >> PAGE_SHIFT; file: page of it */
 	uint32_t file;      /* likewise; of a shared page the number of its struct shared */
+	uint32_t mapper;    /* the slot in mm.spaces of who mapped it last; another space may have it since */
 };
 
 enum mapped_kind { MAPPED_NOT, MAPPED_ANONYMOUS, MAPPED_FILE, MAPPED_SHARED };

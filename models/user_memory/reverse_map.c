@@ -44,24 +44,30 @@ static bool shows(const struct area *area, const struct mapped_page *page)
 	return same && page->place >= area->first_page && page->place - area->first_page < pages;
 }
 
-/* Until as many entries are found as there are. */
+/* How many entries of the space map it. */
+static uint32_t visit_space(struct rmap *rmap, struct space *space, const struct mapped_page *page)
+{
+	uint32_t found = 0;
+	if (page->kind == MAPPED_ANONYMOUS)
+		return visit_at(rmap, space, page->place << PAGE_SHIFT);
+	for (uint32_t i = 0; i < space->areas_count; i++) {
+		const struct area *area = space->areas[i];
+		if (shows(area, page))
+			found += visit_at(rmap, space, area->start + ((page->place - area->first_page) << PAGE_SHIFT));
+	}
+	return found;
+}
+
+/* Until as many entries are found as there are. One alone is most often where the page was mapped last. */
 static void walk(struct rmap *rmap)
 {
 	struct mm *mm = rmap->mm;
 	const struct mapped_page page = mm->page[rmap->frame.nr];
 	uint32_t left = page.own_count;
-	for (uint32_t i = 0; i < mm->spaces_count && left > 0; i++) {
-		struct space *space = mm->spaces[i];
-		if (page.kind == MAPPED_ANONYMOUS) {
-			left -= visit_at(rmap, space, page.place << PAGE_SHIFT);
-			continue;
-		}
-		for (uint32_t k = 0; k < space->areas_count; k++) {
-			const struct area *area = space->areas[k];
-			if (shows(area, &page))
-				left -= visit_at(rmap, space, area->start + ((page.place - area->first_page) << PAGE_SHIFT));
-		}
-	}
+	if (left == 1 && page.mapper < mm->spaces_count)
+		left -= visit_space(rmap, mm->spaces[page.mapper], &page);
+	for (uint32_t i = 0; i < mm->spaces_count && left > 0; i++)
+		left -= visit_space(rmap, mm->spaces[i], &page);
 }
 
 static void move_entry(struct rmap *rmap, struct space *space, const struct entry *entry, uint64_t linear)
