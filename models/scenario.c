@@ -74,7 +74,8 @@ struct loading {
 	size_t said_count;
 	const struct said *said_group[GROUPS]; /* of them, those that name a machine or kernel, which stand for names in files */
 	struct named_path paths[NAMED_PATHS];
-	char variants_place[PLACE_MAX]; /* of the setting `variants` */
+	char **variant_places; /* of each value of the setting `variants`; owned */
+	uint32_t variant_places_count;
 	struct error *error;
 };
 
@@ -332,23 +333,53 @@ static const struct {
         {"access_workload", access_workload_check},
 };
 
-/* Sets one row from texts, and remembers what a path is relative to. from_folder NULL: the current folder. */
-static bool set_row(struct loading *loading, const struct setting *row, const char *const *texts, size_t count, bool list,
-                    const char *from_folder, const char *place)
+/* What a row is set from. */
+struct given {
+	const char *const *texts;
+	const char *const *places; /* of each; NULL: all have the one below */
+	size_t count;
+	bool list;          /* the user wrote one */
+	const char *folder; /* what paths are relative to; NULL: the current one */
+	const char *place;
+};
+
+static void release_variant_places(struct loading *loading)
+{
+	for (uint32_t i = 0; i < loading->variant_places_count; i++)
+		free(loading->variant_places[i]);
+	free(loading->variant_places);
+}
+
+static void note_variant_places(struct loading *loading, const struct given *given)
+{
+	release_variant_places(loading);
+	loading->variant_places_count = loading->settings->variants_count;
+	loading->variant_places = xcalloc((size_t)loading->variant_places_count + 1, sizeof *loading->variant_places);
+	for (uint32_t i = 0; i < loading->variant_places_count; i++)
+		loading->variant_places[i] = xstrdup(given->places ? given->places[i] : given->place);
+}
+
+/* Sets one row, and remembers what a path is relative to. */
+static bool set_row(struct loading *loading, const struct setting *row, const struct given *given)
 {
 	struct dump_request request;
-	if (!setting_set(row, texts, count, list, loading->names, loading->settings, place, loading->error))
+	const char *place = given->place;
+	bool set = given->list ? setting_set_list(row, given->texts, given->places, given->count, loading->names,
+	                                          loading->settings, place, loading->error)
+	                       : setting_set(row, given->texts, given->count, false, loading->names, loading->settings, place,
+	                                     loading->error);
+	if (!set)
 		return false;
 	for (unsigned i = 0; i < NAMED_PATHS; i++) {
 		struct named_path *path = &loading->paths[i];
 		if (strcmp(row->key, path_keys[i]) != 0)
 			continue;
 		free(path->folder);
-		path->folder = from_folder ? xstrdup(from_folder) : NULL;
+		path->folder = given->folder ? xstrdup(given->folder) : NULL;
 		snprintf(path->place, sizeof path->place, "%s", place);
 	}
 	if (strcmp(row->key, "variants") == 0)
-		snprintf(loading->variants_place, sizeof loading->variants_place, "%s", place);
+		note_variant_places(loading, given);
 	if (strcmp(row->key, "dump") == 0)
 		return dump_request_parse(&request, loading->settings->dump, place, loading->error);
 	struct error why = {0};
@@ -399,7 +430,7 @@ static void reset_group(struct loading *loading, enum group group)
 static bool include_entry(struct loading *loading, const struct chain *file, enum group group, const struct yaml_entry *entry)
 {
 	char place[PLACE_MAX];
-	describe_place(place, file->path, entry->value_line, entry->value_column);
+	describe_place(place, file->path, entry->value.line, entry->value.column);
 	if (entry->kind == YAML_MAP)
 		return error_set(loading->error, ERROR_USAGE, "%s: include: takes a name or a list of names", place);
 	if (entry->kind == YAML_LIST && strcmp(entry->key, groups[group].key) == 0 && group != GROUP_SCENARIO)
@@ -407,6 +438,7 @@ static bool include_entry(struct loading *loading, const struct chain *file, enu
 	char *folder = folder_of(file->path);
 	bool applied = true;
 	for (uint32_t i = 0; applied && i < entry->count; i++) {
+		describe_place(place, file->path, entry->places[i].line, entry->places[i].column);
 		char *path = find_config(loading, group, entry->values[i], folder, place);
 		applied = path && apply_file(loading, group, path, file, place);
 		free(path);
@@ -457,6 +489,39 @@ static bool fail_if_set_before(const struct loading *loading, const struct yaml_
 	return false;
 }
 
+/* The places of an entry's values, owned. */
+static char **places_of(const struct chain *file, const struct yaml_entry *entry)
+{
+	char **places = xcalloc((size_t)entry->count + 1, sizeof *places);
+	for (uint32_t i = 0; i < entry->count; i++) {
+		char place[PLACE_MAX];
+		describe_place(place, file->path, entry->places[i].line, entry->places[i].column);
+		places[i] = xstrdup(place);
+	}
+	return places;
+}
+
+/* Sets a row to what the entry says. */
+static bool set_from_entry(struct loading *loading, const struct chain *file, const struct setting *row,
+                           const struct yaml_entry *entry)
+{
+	char place[PLACE_MAX];
+	describe_place(place, file->path, entry->value.line, entry->value.column);
+	char *folder = folder_of(file->path), **places = places_of(file, entry);
+	const struct given given = {.texts = (const char *const *)entry->values,
+	                            .places = (const char *const *)places,
+	                            .count = entry->count,
+	                            .list = entry->kind == YAML_LIST,
+	                            .folder = folder,
+	                            .place = place};
+	bool set = set_row(loading, row, &given);
+	for (uint32_t i = 0; i < entry->count; i++)
+		free(places[i]);
+	free(places);
+	free(folder);
+	return set;
+}
+
 static bool apply_entry(struct loading *loading, const struct chain *file, enum group group, const struct yaml_file *yaml,
                         const struct yaml_entry *entry)
 {
@@ -480,12 +545,7 @@ static bool apply_entry(struct loading *loading, const struct chain *file, enum 
 		return error_set(loading->error, ERROR_USAGE, "%s: %s: takes a value, not a map", place, row->key);
 	if (fail_if_set_before(loading, yaml, prefix, row, entry, place))
 		return false;
-	describe_place(place, file->path, entry->value_line, entry->value_column);
-	char *folder = folder_of(file->path);
-	bool set =
-	        set_row(loading, row, (const char *const *)entry->values, entry->count, entry->kind == YAML_LIST, folder, place);
-	free(folder);
-	return set;
+	return set_from_entry(loading, file, row, entry);
 }
 
 /* A machine or kernel file gives its own name unless it sets one. */
@@ -589,13 +649,13 @@ static void add_said(struct loading *loading, const char *text, char *place, con
 	loading->said[loading->said_count++] = (struct said){.text = text, .place = place, .folder = folder};
 }
 
-/* A variant's own first, so that the user's win. variants_place: where the scenario has its variants. */
-static void gather_said(struct loading *loading, const char *variants_place)
+/* A variant's own first, so that the user's win. variant_place: where the scenario has it. */
+static void gather_said(struct loading *loading, const char *variant_place)
 {
 	const struct variant *variant = loading->source->variant;
 	const char *const *sets = loading->source->sets;
 	for (size_t i = 0; variant && i < variant->sets_count; i++)
-		add_said(loading, variant->sets[i], xasprintf("%s: variants: %s", variants_place, variant->label),
+		add_said(loading, variant->sets[i], xasprintf("%s: variants: %s", variant_place, variant->label),
 		         loading->scenario_folder);
 	for (size_t i = 0; sets && sets[i]; i++)
 		add_said(loading, bare_set(sets[i]), place_of_set(sets[i]), NULL);
@@ -612,7 +672,12 @@ static bool apply_said(struct loading *loading, const struct said *said)
 	size_t count = list ? split_list(value, texts) : 1;
 	bool applied = true;
 	if (row)
-		applied = set_row(loading, row, texts, count, list && count > 1, said->folder, said->place);
+		applied = set_row(loading, row,
+		                  &(struct given){.texts = texts,
+		                                  .count = count,
+		                                  .list = list && count > 1,
+		                                  .folder = said->folder,
+		                                  .place = said->place});
 	else
 		applied = fail_unknown_key(loading, "", key, said->place);
 	free(key);
@@ -672,6 +737,7 @@ static void release_loading(struct loading *loading)
 	for (size_t i = 0; i < loading->said_count; i++)
 		free(loading->said[i].place);
 	free(loading->said);
+	release_variant_places(loading);
 	free(loading->scenario_folder);
 }
 
@@ -709,7 +775,7 @@ static bool resolve_path(struct loading *loading, unsigned which)
 	struct settings *settings = loading->settings;
 	char **at[NAMED_PATHS] = {&settings->trace, &settings->start, &settings->expect, &settings->accesses};
 	char **path = at[which];
-	if (!*path || !**path)
+	if (!is_named(*path))
 		return true;
 	const struct named_path *named = &loading->paths[which];
 	bool (*there)(const char *) = which == PATH_TRACE ? is_file : is_there;
@@ -737,36 +803,64 @@ static bool resolve_paths(struct loading *loading)
 
 typedef bool apply_main(struct loading *loading, const void *context);
 
-/* Reads the files with `apply`; variants_place: of the variant that is meant. The variants of the whole are not looked at. */
-static bool load_one(struct loading *loading, apply_main *apply, const void *context, const char *variants_place)
+/* Reads the files with `apply`; variant_place: of the variant that is meant. The variants of the whole are not looked at. */
+static bool load_one(struct loading *loading, apply_main *apply, const void *context, const char *variant_place)
 {
 	loading->scenario_folder = folder_of(loading->source->path ? loading->source->path : "");
 	settings_init(loading->settings);
-	gather_said(loading, variants_place);
+	gather_said(loading, variant_place);
 	bool loaded = apply_said_groups(loading) && apply(loading, context) && apply_all_said(loading) && resolve_paths(loading);
 	if (!loaded)
 		settings_release(loading->settings);
 	return loaded;
 }
 
-/* Loads each variant and forgets it again, so that a mistake is told before any of them runs. */
+/* Reads the lines of `variants`. Labels are apart: a run's file of ops is named after its own. */
+static bool read_variants(const struct loading *whole, struct variant *variants, uint32_t *count)
+{
+	char *const *places = whole->variant_places;
+	for (; *count < whole->settings->variants_count; (*count)++) {
+		struct variant *variant = &variants[*count];
+		if (!variant_read(variant, whole->settings->variants[*count], places[*count], whole->error))
+			return false;
+		for (uint32_t i = 0; i < *count; i++) {
+			if (!variant_is_same_label(variants[i].label, variant->label))
+				continue;
+			error_set(whole->error, ERROR_USAGE,
+			          "%s: variants: the label '%s' is taken: '%s' at %s; expected one of its own", places[*count],
+			          variant->label, variants[i].label, places[i]);
+			variant_release(variant);
+			return false;
+		}
+	}
+	return true;
+}
+
+/* Loads a variant and forgets it again. */
+static bool check_variant(const struct loading *whole, apply_main *apply, const void *context, const struct variant *variant,
+                          const char *place)
+{
+	struct settings settings;
+	struct scenario_source source = *whole->source;
+	struct loading loading = {.source = &source, .names = whole->names, .settings = &settings, .error = whole->error};
+	source.variant = variant;
+	bool sound = load_one(&loading, apply, context, place);
+	if (sound)
+		settings_release(&settings);
+	release_loading(&loading);
+	return sound;
+}
+
+/* A mistake in any of them is told before one of them runs. */
 static bool check_variants(const struct loading *whole, apply_main *apply, const void *context)
 {
-	bool sound = true;
-	for (uint32_t i = 0; sound && i < whole->settings->variants_count; i++) {
-		struct variant variant;
-		struct settings settings;
-		struct scenario_source source = *whole->source;
-		struct loading loading = {.source = &source, .names = whole->names, .settings = &settings, .error = whole->error};
-		if (!variant_read(&variant, whole->settings->variants[i], whole->variants_place, whole->error))
-			return false;
-		source.variant = &variant;
-		sound = load_one(&loading, apply, context, whole->variants_place);
-		if (sound)
-			settings_release(&settings);
-		release_loading(&loading);
-		variant_release(&variant);
-	}
+	struct variant variants[SETTING_LIST_MAX];
+	uint32_t count = 0;
+	bool sound = read_variants(whole, variants, &count);
+	for (uint32_t i = 0; sound && i < count; i++)
+		sound = check_variant(whole, apply, context, &variants[i], whole->variant_places[i]);
+	for (uint32_t i = 0; i < count; i++)
+		variant_release(&variants[i]);
 	return sound;
 }
 
@@ -837,74 +931,60 @@ bool scenario_apply_sets(const char *const *sets, struct settings *settings, str
 
 /* ---- names of the registry ---- */
 
-/* Eight ports and the report's pictures, each a list of names, in one block each. */
+/* The lists end with one whose `of` is NULL, names with NULL. */
+struct name_lists {
+	struct setting_names *at;
+	size_t lists, names; /* names: of the last list */
+};
+
+static void begin_names(struct name_lists *lists, const char *of)
+{
+	lists->at = xrealloc(lists->at, (lists->lists + 2) * sizeof *lists->at);
+	lists->at[lists->lists++] = (struct setting_names){of, xcalloc(1, sizeof *lists->at->names)};
+	lists->at[lists->lists] = (struct setting_names){0};
+	lists->names = 0;
+}
+
+static void add_name(struct name_lists *lists, const char *name)
+{
+	struct setting_names *last = &lists->at[lists->lists - 1];
+	const char **names = xrealloc((void *)(uintptr_t)last->names, (lists->names + 2) * sizeof *names);
+	names[lists->names++] = name;
+	names[lists->names] = NULL;
+	last->names = names;
+}
+
+/* Those of the models in a table of the registry. */
+#define ADD_MODELS(lists, port) \
+	for (const struct port##_model *model = port##_models; model->ops; model++) \
+	add_name(lists, model->ops->name)
+
 struct setting_names *scenario_registry_names(void)
 {
-	struct setting_names *names = xcalloc(11, sizeof *names);
-	size_t objects = 0, pages = 0, memories = 0, pictures = 0, policies = 0, modes = 0, caches = 0, drams = 0, areas = 0;
-	size_t users = 0;
-	while (object_allocator_models[objects].ops)
-		objects++;
-	while (page_allocator_models[pages].ops)
-		pages++;
-	while (virtual_allocator_models[areas].ops)
-		areas++;
-	while (user_memory_models[users].ops)
-		users++;
-	while (memory_models[memories].ops)
-		memories++;
-	while (report_pictures[pictures].name)
-		pictures++;
-	while (replacement_models[policies].ops)
-		policies++;
-	while (translation_models[modes].ops)
-		modes++;
-	while (dram_models[drams].ops)
-		drams++;
-	while (cache_level_models[caches].ops)
-		caches++;
-	const char **object_names = xcalloc(objects + 1, sizeof *object_names);
-	const char **page_names = xcalloc(pages + 1, sizeof *page_names);
-	const char **area_names = xcalloc(areas + 1, sizeof *area_names);
-	const char **user_names = xcalloc(users + 1, sizeof *user_names);
-	for (size_t i = 0; i < users; i++)
-		user_names[i] = user_memory_models[i].ops->name;
-	const char **memory_names = xcalloc(memories + 1, sizeof *memory_names);
-	const char **picture_names = xcalloc(pictures + 1, sizeof *picture_names);
-	const char **policy_names = xcalloc(policies + 1, sizeof *policy_names);
-	const char **mode_names = xcalloc(modes + 2, sizeof *mode_names);
-	const char **dram_names = xcalloc(drams + 1, sizeof *dram_names);
-	for (size_t i = 0; i < drams; i++)
-		dram_names[i] = dram_models[i].ops->name;
-	const char **cache_names = xcalloc(caches + 1, sizeof *cache_names);
-	for (size_t i = 0; i < caches; i++)
-		cache_names[i] = cache_level_models[i].ops->name;
-	mode_names[0] = PAGING_AUTO;
-	for (size_t i = 0; i < modes; i++)
-		mode_names[i + 1] = translation_models[i].ops->name;
-	for (size_t i = 0; i < policies; i++)
-		policy_names[i] = replacement_models[i].ops->name;
-	for (size_t i = 0; i < objects; i++)
-		object_names[i] = object_allocator_models[i].ops->name;
-	for (size_t i = 0; i < pages; i++)
-		page_names[i] = page_allocator_models[i].ops->name;
-	for (size_t i = 0; i < areas; i++)
-		area_names[i] = virtual_allocator_models[i].ops->name;
-	for (size_t i = 0; i < memories; i++)
-		memory_names[i] = memory_models[i].ops->name;
-	for (size_t i = 0; i < pictures; i++)
-		picture_names[i] = report_pictures[i].name;
-	names[0] = (struct setting_names){"object_allocator", object_names};
-	names[1] = (struct setting_names){"page_allocator", page_names};
-	names[2] = (struct setting_names){"memory", memory_names};
-	names[3] = (struct setting_names){"report", picture_names};
-	names[4] = (struct setting_names){"replacement", policy_names};
-	names[5] = (struct setting_names){"translation", mode_names};
-	names[7] = (struct setting_names){"dram", dram_names};
-	names[6] = (struct setting_names){"cache_level", cache_names};
-	names[8] = (struct setting_names){"virtual_allocator", area_names};
-	names[9] = (struct setting_names){"user_memory", user_names};
-	return names;
+	struct name_lists lists = {0};
+	begin_names(&lists, "object_allocator");
+	ADD_MODELS(&lists, object_allocator);
+	begin_names(&lists, "page_allocator");
+	ADD_MODELS(&lists, page_allocator);
+	begin_names(&lists, "virtual_allocator");
+	ADD_MODELS(&lists, virtual_allocator);
+	begin_names(&lists, "user_memory");
+	ADD_MODELS(&lists, user_memory);
+	begin_names(&lists, "memory");
+	ADD_MODELS(&lists, memory);
+	begin_names(&lists, "replacement");
+	ADD_MODELS(&lists, replacement);
+	begin_names(&lists, "dram");
+	ADD_MODELS(&lists, dram);
+	begin_names(&lists, "cache_level");
+	ADD_MODELS(&lists, cache_level);
+	begin_names(&lists, "translation");
+	add_name(&lists, PAGING_AUTO);
+	ADD_MODELS(&lists, translation);
+	begin_names(&lists, "report");
+	for (size_t i = 0; report_pictures[i].name; i++)
+		add_name(&lists, report_pictures[i].name);
+	return lists.at;
 }
 
 void scenario_names_release(struct setting_names *names)

@@ -15,7 +15,8 @@
  * stays of one that a base named. `--set machine=NAME` stands for every `machine: NAME` of the files.
  *
  * Invariant: on success every value is within its row's range, every model name and line of a workload is known, `trace` names a
- * file that was there, every one of `variants` could be loaded by itself, and printing the settings and loading them again gives the same settings.
+ * file that was there, every one of `variants` could be loaded by itself, and printing the settings and loading them again gives
+ * the same settings.
  */
 #ifndef MODELS_SCENARIO_H
 #define MODELS_SCENARIO_H
@@ -26,10 +27,10 @@
 
 /* What a scenario is loaded from. Each array ends with NULL; a NULL pointer stands for an empty one. */
 struct scenario_source {
-	const char *path;                  /* the scenario, or its name in a config folder; NULL: only defaults and `sets` */
-	const char *const *config_dirs;    /* folders with machines/, kernels/, scenarios/ */
-	const char *const *sets;           /* "key=value" each; "--key=value" where an option of that name said it, not --set */
-	const struct variant *variant;     /* the one of its runs that is meant, whose settings come before `sets`; NULL: the whole */
+	const char *path;               /* the scenario, or its name in a config folder; NULL: only defaults and `sets` */
+	const char *const *config_dirs; /* folders with machines/, kernels/, scenarios/ */
+	const char *const *sets;        /* "key=value" each; "--key=value" where an option of that name said it, not --set */
+	const struct variant *variant; /* the one of its runs that is meant, whose settings come before `sets`; NULL: the whole */
 	const struct setting_names *names; /* valid model names; NULL: those of the registry */
 };
 

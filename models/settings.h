@@ -247,6 +247,12 @@ struct settings {
 	struct cost_settings cost;
 };
 
+/* Whether a setting of text names something: without a value it is NULL or "". */
+static inline bool is_named(const char *text)
+{
+	return text && *text;
+}
+
 /* Defaults of the table; release with settings_release(). */
 void settings_init(struct settings *settings);
 void settings_release(struct settings *settings);

@@ -55,3 +55,12 @@ void variant_release(struct variant *variant)
 		free(variant->sets[i]);
 	*variant = (struct variant){0};
 }
+
+bool variant_is_same_label(const char *one, const char *other)
+{
+	while (*one && (*one == *other || (strchr("/-", *one) && *other && strchr("/-", *other)))) {
+		one++;
+		other++;
+	}
+	return !*one && !*other;
+}

@@ -19,4 +19,7 @@ struct variant {
 bool variant_read(struct variant *variant, const char *text, const char *place, struct error *error);
 void variant_release(struct variant *variant);
 
+/* Whether two labels are one where files are named after them: '/' becomes '-' there (the setting events.file). */
+bool variant_is_same_label(const char *one, const char *other);
+
 #endif

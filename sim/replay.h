@@ -55,11 +55,11 @@ static inline uint32_t replay_owner_of_cache(uint32_t cache)
 struct replay_config {
 	bool asap; /* ignore recorded times */
 	bool stop_on_error;
-	uint64_t sample_every_ns;   /* 0 = no samples but the last */
-	uint64_t dump_every_ns;     /* 0 = no dumps but the last */
-	uint64_t paranoid_every;    /* check() of everything every so many ops; 0 = at the end only */
-	uint64_t frequency_mhz;     /* cycles per microsecond, > 0 */
-	unsigned cpus;              /* ops of cpus beyond are folded onto these */
+	uint64_t sample_every_ns;         /* 0 = no samples but the last */
+	uint64_t dump_every_ns;           /* 0 = no dumps but the last */
+	uint64_t paranoid_every;          /* check() of everything every so many ops; 0 = at the end only */
+	uint64_t frequency_mhz;           /* cycles per microsecond, > 0 */
+	unsigned cpus;                    /* ops of cpus beyond are folded onto these */
 	uint32_t instructions_per_access; /* of a program (sim/replay_program.h) */
 	uint32_t caller_code;       /* a piece of the machine's code that a core runs before each op, as JOB_TOUCH; 0: none */
 	struct daemon_cpus daemons; /* where the page allocator's run */
@@ -160,7 +160,7 @@ struct replay_parts {
 enum replay_status { REPLAY_COMPLETE, REPLAY_INTERRUPTED, REPLAY_FAILED };
 
 struct replay;
-struct space_peak; /* sim/space_peaks.h */
+struct space_peak;       /* sim/space_peaks.h */
 struct program_counters; /* sim/replay_program.h */
 
 /* Makes the caches of the recording in the object allocator. NULL with *error filled if the parts do not fit together. */

@@ -151,6 +151,14 @@ static inline void set_next_tick(struct replay *replay)
 	replay->next_tick_ns = next_ns < replay->next_daemon_ns ? next_ns : replay->next_daemon_ns;
 }
 
+/* The free of what could not be allocated. Always true: the run goes on. */
+static inline bool replay_free_of_failed(struct replay *replay, struct live *live)
+{
+	replay->counters.frees_of_failed++;
+	live->state = LIVE_NOT;
+	return true;
+}
+
 /* ---- replay.c ---- */
 
 /* The accounts of a cache; caches that a destroy and a create reuse share them. */
@@ -179,12 +187,15 @@ bool replay_run_program(struct replay *replay, const struct op *op, struct error
 void replay_wait_for_kfree_rcu(struct replay *replay, const struct op *op, vaddr at);
 /* The recording frees a slab that the model has objects in (struct follow_pages). */
 void replay_slab_goes(void *context, pfn first, unsigned order, unsigned cpu);
-/* A free of what the start state does not have, or of whole pages that it has. Always true: the run goes on. */
-bool replay_free_from_before(struct replay *replay, struct live *live, unsigned cpu);
+/*
+ * A free that the models of this run have nothing to do with: of what could not be allocated, of what the start state does not
+ * have, or of whole pages that it has. false: it is none; nothing is done.
+ */
+bool replay_free_apart(struct replay *replay, struct live *live, unsigned cpu);
 
 /* ---- replay_pages.c ---- */
 
-/* The counter of pages of that mobility that the recording's own allocations hold. */
+/* The counter of pages of that mobility that the recording's own allocations hold (gfp_migratetype()'s rule). */
 uint64_t *replay_owner_of(struct replay *replay, gfp flags);
 
 /* ---- replay_ticks.c ---- */

@@ -115,7 +115,6 @@ static void free_by_kfree_rcu(struct replay *replay, unsigned cpu)
 	}
 }
 
-/* The recording frees a slab that the model has objects in. */
 void replay_slab_goes(void *context, pfn first, unsigned order, unsigned cpu)
 {
 	struct replay *replay = context;
@@ -206,9 +205,12 @@ static void account_object_free(struct replay *replay, const struct live *live, 
 	cache->live_bytes_alloc -= live->bytes_alloc;
 }
 
-/* The free of what was live before the start state and is no object of the allocator's. */
-bool replay_free_from_before(struct replay *replay, struct live *live, unsigned cpu)
+bool replay_free_apart(struct replay *replay, struct live *live, unsigned cpu)
 {
+	if (live->state == LIVE_FAILED)
+		return replay_free_of_failed(replay, live);
+	if (live->state != LIVE_LARGE && live->state != LIVE_UNKNOWN)
+		return false;
 	if (live->state == LIVE_LARGE && !replay->follows) {
 		enum page_free_result result = page_free(replay->parts.pages, pfn_of((uint32_t)live->address), live->order, cpu);
 		SIM_ASSERT(result == PAGE_FREE_OK);
@@ -222,13 +224,8 @@ bool replay_free_from_before(struct replay *replay, struct live *live, unsigned 
 bool replay_free_object(struct replay *replay, const struct op *op, const struct op *next, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
-	if (live->state == LIVE_LARGE || live->state == LIVE_UNKNOWN)
-		return replay_free_from_before(replay, live, cpu);
-	if (live->state == LIVE_FAILED) {
-		replay->counters.frees_of_failed++;
-		live->state = LIVE_NOT;
+	if (live->state != LIVE_OBJECT && replay_free_apart(replay, live, cpu))
 		return true;
-	}
 	if (live->state != LIVE_OBJECT)
 		return replay_wrong_op(
 		        replay, op, live->state == LIVE_NOT ? "nothing is live under its id" : "its id stands for pages", error);

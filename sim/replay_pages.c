@@ -8,7 +8,6 @@
 
 /* ---- blocks of pages ---- */
 
-/* The counter of the owner that a page allocation with these flags belongs to (gfp_migratetype's rule). */
 uint64_t *replay_owner_of(struct replay *replay, gfp flags)
 {
 	if (flags & __GFP_MOVABLE)
@@ -94,13 +93,8 @@ static const char *page_free_text(enum page_free_result result)
 bool replay_free_pages(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
-	if (live->state == LIVE_LARGE || live->state == LIVE_UNKNOWN)
-		return replay_free_from_before(replay, live, cpu);
-	if (live->state == LIVE_FAILED) {
-		replay->counters.frees_of_failed++;
-		live->state = LIVE_NOT;
+	if (live->state != LIVE_PAGES && replay_free_apart(replay, live, cpu))
 		return true;
-	}
 	if (live->state != LIVE_PAGES)
 		return replay_wrong_op(replay, op,
 		                       live->state == LIVE_NOT ? "nothing is live under its id" : "its id stands for an object",
@@ -187,11 +181,8 @@ bool replay_alloc_area(struct replay *replay, const struct op *op, unsigned cpu,
 bool replay_free_area(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
-	if (live->state == LIVE_FAILED) {
-		replay->counters.frees_of_failed++;
-		live->state = LIVE_NOT;
-		return true;
-	}
+	if (live->state == LIVE_FAILED)
+		return replay_free_of_failed(replay, live);
 	if (live->state != LIVE_AREA)
 		return replay_wrong_op(replay, op, "no area is live under its id", error);
 	const struct virtual_request request = area_request(replay, op, live);
@@ -250,11 +241,8 @@ bool replay_map_page(struct replay *replay, const struct op *op, unsigned cpu, s
 bool replay_unmap_page(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
 {
 	struct live *live = &replay->live[op->id];
-	if (live->state == LIVE_FAILED || live->state == LIVE_UNKNOWN) {
-		replay->counters.frees_of_failed++;
-		live->state = LIVE_NOT;
-		return true;
-	}
+	if (live->state == LIVE_FAILED || live->state == LIVE_UNKNOWN)
+		return replay_free_of_failed(replay, live);
 	if (live->state != LIVE_MAP)
 		return replay_wrong_op(replay, op, "no page is mapped under its id", error);
 	uint64_t late = replay->page_maps.counters.made_late;
@@ -262,10 +250,8 @@ bool replay_unmap_page(struct replay *replay, const struct op *op, unsigned cpu,
 	case PAGE_MAPS_UNMAPPED:
 		break;
 	case PAGE_MAPS_NEVER_MADE:
-		replay->counters.frees_of_failed++;
 		replay->counters.page_maps_given_up++;
-		live->state = LIVE_NOT;
-		return true;
+		return replay_free_of_failed(replay, live);
 	case PAGE_MAPS_NOT_MAPPED:
 		return replay_wrong_op(replay, op, "the page is not mapped on this CPU", error);
 	case PAGE_MAPS_WRONG_ORDER:

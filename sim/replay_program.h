@@ -38,7 +38,7 @@ struct program_replay {
 	const struct daemon_cpus *daemons;
 	uint32_t instructions_per_access;
 	unsigned cpus;
-	bool has_code;           /* fetches have been seen */
+	bool has_code; /* fetches have been seen */
 	unsigned last_fault_cpu;
 	struct program_counters counters;
 };

@@ -55,7 +55,6 @@ bool replay_make_caches(struct replay *replay, struct error *error)
 	return true;
 }
 
-/* Whether the page allocator can be kept beside the recording: it is of the same allocator, and tells of pages. */
 bool replay_can_follow(const struct replay *replay)
 {
 	static const char *const names[] = {
@@ -66,10 +65,6 @@ bool replay_can_follow(const struct replay *replay)
 	       strcmp(objects->ops->name, names[replay->info->allocator]) == 0;
 }
 
-/*
- * A free that the import put in front of an allocation because the object was live: of the same address, or in a page that is
- * handed out anew. The recorded kernel freed it some time before.
- */
 bool replay_is_made_up(const struct replay *replay, const struct op *op, const struct op *next)
 {
 	pfn first;
@@ -147,7 +142,6 @@ bool replay_look_ahead(struct replay *replay, struct error *error)
 	return read && trace_rewind(replay->parts.trace, error);
 }
 
-/* Where the recorded allocator left frees to RCU, their moments are looked for. */
 bool replay_begin_put_off(struct replay *replay, struct error *error)
 {
 	const struct replay_parts *parts = &replay->parts;
@@ -269,7 +263,6 @@ static void start_from_state(struct replay *replay, uint64_t line)
 	replay_start_daemons(replay);
 }
 
-/* Whether an op lies outside of the time that is replayed; the first one inside brings the start state. */
 bool replay_is_outside(struct replay *replay, const struct op *op)
 {
 	if (replay->before_start && (op->origin == OP_BEFORE || trace_is_before(&replay->config.window, op->line, op->time_ns)))
@@ -279,7 +272,6 @@ bool replay_is_outside(struct replay *replay, const struct op *op)
 	return trace_is_behind(&replay->config.window, op->line, op->time_ns);
 }
 
-/* Makes the frees that RCU has put off until now; their pages are the recording's. */
 void replay_make_put_off(struct replay *replay, uint64_t line, unsigned cpu)
 {
 	follow_pages_supply(&replay->follow_pages, 0, UINT32_MAX);

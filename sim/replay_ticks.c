@@ -142,7 +142,6 @@ static void tick_users(struct replay *replay)
 	pay_daemon(replay, cpu);
 }
 
-/* When that is due, beside the others. */
 void replay_note_users_tick(struct replay *replay)
 {
 	const struct user_memory *users = replay->parts.users;
@@ -179,7 +178,6 @@ static void run_daemons(struct replay *replay)
 	replay_note_users_tick(replay);
 }
 
-/* Asks the object allocator when it has work of its own; the time is that of the first op or of the start state. */
 void replay_start_daemons(struct replay *replay)
 {
 	for (unsigned cpu = 0; cpu < replay->config.cpus; cpu++)
@@ -188,7 +186,6 @@ void replay_start_daemons(struct replay *replay)
 	set_next_tick(replay);
 }
 
-/* Takes every sample and dump that is due before `time_ns`, and runs the daemons that are. */
 bool replay_run_ticks(struct replay *replay, uint64_t time_ns, struct error *error)
 {
 	while (replay->next_tick_ns <= time_ns) {

@@ -442,7 +442,24 @@ static bool check_line(const struct reading *reading, const char *text)
 	return valid;
 }
 
-static bool read_list(const struct reading *reading, const char *const *texts, size_t count, void *values)
+/* One value of a list, the i-th. */
+static bool check_value(const struct reading *reading, const char *const *texts, size_t i)
+{
+	if (!*texts[i])
+		return error_set(reading->error, ERROR_USAGE, "%s: %s: a value of the list is empty", reading->place,
+		                 reading->row->key);
+	if (!check_string(reading, texts[i]) || (reading->row->line_keys && !check_line(reading, texts[i])))
+		return false;
+	for (size_t j = 0; j < i; j++)
+		if (strcmp(texts[i], texts[j]) == 0)
+			return error_set(reading->error, ERROR_USAGE, "%s: %s: '%s' stands twice in the list", reading->place,
+			                 reading->row->key, texts[i]);
+	return true;
+}
+
+/* places: of each value; NULL: all have the list's. */
+static bool read_list(const struct reading *reading, const char *const *texts, const char *const *places, size_t count,
+                      void *values)
 {
 	if (count > SETTING_LIST_MAX)
 		return error_set(reading->error, ERROR_USAGE, "%s: %s: the list has more than %d values", reading->place,
@@ -450,15 +467,11 @@ static bool read_list(const struct reading *reading, const char *const *texts, s
 	if (count < reading->row->min)
 		return error_set(reading->error, ERROR_USAGE, "%s: %s: the list is empty", reading->place, reading->row->key);
 	for (size_t i = 0; i < count; i++) {
-		if (!*texts[i])
-			return error_set(reading->error, ERROR_USAGE, "%s: %s: a value of the list is empty", reading->place,
-			                 reading->row->key);
-		if (!check_string(reading, texts[i]) || (reading->row->line_keys && !check_line(reading, texts[i])))
+		struct reading one = *reading;
+		if (places)
+			one.place = places[i];
+		if (!check_value(&one, texts, i))
 			return false;
-		for (size_t j = 0; j < i; j++)
-			if (strcmp(texts[i], texts[j]) == 0)
-				return error_set(reading->error, ERROR_USAGE, "%s: %s: '%s' stands twice in the list",
-				                 reading->place, reading->row->key, texts[i]);
 	}
 	store_strings(reading->row, values, texts, count);
 	return true;
@@ -491,10 +504,19 @@ bool setting_set(const struct setting *row, const char *const *texts, size_t cou
 {
 	struct reading reading = {row, names, place, error};
 	if (row->type == SETTING_LIST)
-		return read_list(&reading, texts, !list && count == 1 && !*texts[0] ? 0 : count, values);
+		return read_list(&reading, texts, NULL, !list && count == 1 && !*texts[0] ? 0 : count, values);
 	if (list || count != 1)
 		return error_set(error, ERROR_USAGE, "%s: %s: takes one value, not a list", place, row->key);
 	return read_one(&reading, texts[0], values);
+}
+
+bool setting_set_list(const struct setting *row, const char *const *texts, const char *const *places, size_t count,
+                      const struct setting_names *names, void *values, const char *place, struct error *error)
+{
+	const struct reading reading = {row, names, place, error};
+	if (row->type != SETTING_LIST)
+		return setting_set(row, texts, count, true, names, values, place, error);
+	return read_list(&reading, texts, places, count, values);
 }
 
 /* ---- lines "NAME KEY=VALUE ..." ---- */

@@ -95,6 +95,10 @@ const char *setting_nearest_key(const struct setting *table, const char *key);
 bool setting_set(const struct setting *row, const char *const *texts, size_t count, bool list, const struct setting_names *names,
                  void *values, const char *place, struct error *error);
 
+/* The same of a list that the user wrote; what is wrong with one of its values is told with that one's place. */
+bool setting_set_list(const struct setting *row, const char *const *texts, const char *const *places, size_t count,
+                      const struct setting_names *names, void *values, const char *place, struct error *error);
+
 /*
  * Reads a line "NAME KEY=VALUE ..." into the struct at `values`, which holds no values yet: the name into the table's first row,
  * each value into its key's, defaults into the rest. On error the struct holds nothing.

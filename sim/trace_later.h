@@ -26,8 +26,8 @@ struct later_events {
 	uint32_t room, first, count;
 	struct number_map own, fates, reads;
 	bool forks_told, execs_told; /* task_newtask, sched_process_exec were ever among them */
-	uint32_t *next_own, *next_fate,
-	        *next_read; /* by place: the place of the chain's next event; of its last one without meaning */
+	/* By place: the place of the chain's next event; of its last one without meaning. */
+	uint32_t *next_own, *next_fate, *next_read;
 };
 
 /* room: how many events may wait, > 0. */

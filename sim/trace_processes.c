@@ -3,8 +3,8 @@
  * trace_processes.c - which processes there are, and which address space each has (interface and data: trace_processes.h; rules:
  * docs/formats.md, "Processes").
  *
- * The three events name threads (the line's, or the two of a switch) and, in rss_stat, address spaces, by a hash of the kernel's
- * address of struct mm_struct. `curr=1` says that the thread has that space. So a space that is first named by a thread which
+ * Events name threads (the line's, or the two of a switch) and, in rss_stat, address spaces, by a hash of the kernel's address of
+ * struct mm_struct. `curr=1` says that the thread has that space. So a space that is first named by a thread which
  * does not have it is being made by that thread: for itself if it has the space later (execve), for a child if another has it
  * later (fork). What comes later is asked of the events that wait (trace_later.h). A space whose own thread names it as not its
  * own any more is taken apart: the thread ends.

@@ -109,6 +109,7 @@ static void entry_release(struct yaml_entry *entry)
 	for (uint32_t i = 0; i < entry->count; i++)
 		free(entry->values[i]);
 	free(entry->values);
+	free(entry->places);
 	free(entry->key);
 }
 
@@ -145,10 +146,19 @@ static struct yaml_entry *add_entry(struct reader *reader, char *key, yaml_mark_
 	return entry;
 }
 
+static struct yaml_place place_of(const yaml_event_t *event)
+{
+	return (struct yaml_place){(uint32_t)event->start_mark.line + 1, (uint32_t)event->start_mark.column + 1};
+}
+
 static void add_value(struct yaml_entry *entry, const yaml_event_t *event)
 {
-	if ((entry->count & (entry->count - 1)) == 0)
-		entry->values = xrealloc(entry->values, (entry->count ? 2 * (size_t)entry->count : 1) * sizeof *entry->values);
+	if ((entry->count & (entry->count - 1)) == 0) {
+		size_t room = entry->count ? 2 * (size_t)entry->count : 1;
+		entry->values = xrealloc(entry->values, room * sizeof *entry->values);
+		entry->places = xrealloc(entry->places, room * sizeof *entry->places);
+	}
+	entry->places[entry->count] = place_of(event);
 	entry->values[entry->count++] = scalar_text(event);
 }
 
@@ -183,8 +193,7 @@ static bool read_value(struct reader *reader, uint32_t index)
 	if (!next_event(reader, &event))
 		return false;
 	yaml_event_type_t type = event.type;
-	entry->value_line = (uint32_t)event.start_mark.line + 1;
-	entry->value_column = (uint32_t)event.start_mark.column + 1;
+	entry->value = place_of(&event);
 	if (type == YAML_SCALAR_EVENT)
 		add_value(entry, &event);
 	bool too_deep = type == YAML_MAPPING_START_EVENT && reader->depth == YAML_DEPTH_MAX;

@@ -23,12 +23,17 @@
 
 enum yaml_kind { YAML_SCALAR, YAML_LIST, YAML_MAP };
 
+struct yaml_place {
+	uint32_t line, column; /* from 1 */
+};
+
 struct yaml_entry {
 	char *key; /* dotted, from the top of the file */
 	enum yaml_kind kind;
-	uint32_t line, column;             /* of the key, from 1 */
-	uint32_t value_line, value_column; /* of the value, from 1 */
-	char **values;                     /* one for a scalar, none for a map */
+	uint32_t line, column;     /* of the key, from 1 */
+	struct yaml_place value;   /* where it begins */
+	char **values;             /* one for a scalar, none for a map */
+	struct yaml_place *places; /* of each */
 	uint32_t count;
 };
 

@@ -306,9 +306,14 @@ static void wrong_keys_and_values_are_told_with_their_place(void **state)
 	refuse("machine: {cpu: 1}\n", "s.yaml:1:11: unknown key 'machine.cpu'; did you mean 'machine.cpus'?");
 	refuse("cpus: 1\n", "unknown key 'cpus'; did you mean 'machine.cpus'?");
 	refuse("colour: red\n", "unknown key 'colour'; `kmemsim list settings`");
-	refuse("allocator: [slub, slbo]\n", "s.yaml:1:12: allocator: unknown value 'slbo'; did you mean 'slob'?");
+	refuse("allocator: [slub, slbo]\n", "s.yaml:1:19: allocator: unknown value 'slbo'; did you mean 'slob'?");
 	refuse("page_allocator: budy\n", "did you mean 'buddy'?");
 	refuse("machine: {memory_model: idael}\n", "did you mean 'ideal'?");
+	/* Would catch: a value of a list that is told at the list's beginning. */
+	refuse("allocator:\n  - slub\n  - slbo\n", "s.yaml:3:5: allocator: unknown value 'slbo'");
+	refuse("allocator: [slub,\n  slub]\n", "s.yaml:2:3: allocator: 'slub' stands twice in the list");
+	refuse("machine.caches:\n  - l1d size=32KiB ways=8\n  - l2 size=256KiB wazs=8\n", "s.yaml:3:5: machine.caches: ");
+	refuse_file(write_file("bases.yaml", "include:\n  - base.yaml\n  - nowhere.yaml\n"), "bases.yaml:3:5: ");
 	refuse("memory: 512\n", "s.yaml:1:9: machine.memory: '512' has no unit");
 	refuse("seed: -1\n", "s.yaml:1:7: seed: '-1' is out of range; it may be 0 to 18446744073709551615");
 	refuse("seed:\n", "seed: '' is not a whole number");

@@ -70,7 +70,7 @@ static bool complete_settings(struct settings *settings, struct start_state *sta
 	if (op_events_wanted(settings))
 		return error_set(error, ERROR_USAGE, "events.file: '%.200s': only runs of recordings have ops to tell of",
 		                 settings->events_file);
-	if (settings->start && *settings->start) {
+	if (is_named(settings->start)) {
 		if (!start_state_read(start, settings->start, error))
 			return false;
 		start_state_complete(start, settings);
@@ -91,7 +91,7 @@ static bool begin_row(struct parts *parts, struct error *error)
 	SIM_ASSERT(out);
 	settings_print_yaml(settings, out);
 	fclose(out);
-	bool from_file = settings->accesses && *settings->accesses;
+	bool from_file = is_named(settings->accesses);
 	const char *slash = from_file ? strrchr(settings->accesses, '/') : NULL;
 	const struct store_run row = {
 	        .label = settings->label ? settings->label : settings->machine.name,
@@ -349,8 +349,7 @@ static bool make_areas(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->settings;
 	struct virtual_request request;
-	if (!parts->has_kernel || (settings->accesses && *settings->accesses) ||
-	    !access_workload_area(parts->source, 0, &request))
+	if (!parts->has_kernel || is_named(settings->accesses) || !access_workload_area(parts->source, 0, &request))
 		return true;
 	const struct virtual_allocator_model *model = virtual_allocator_model(settings->virtual_allocator, error);
 	const struct virtual_allocator_wiring wiring = {

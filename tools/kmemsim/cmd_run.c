@@ -210,11 +210,6 @@ static void name_recording(struct settings *settings, const char *path, struct e
 		settings->trace = xstrdup(path);
 }
 
-static bool is_named(const char *text)
-{
-	return text && *text;
-}
-
 /* A scenario names one thing to run. */
 static bool check_source(const struct settings *settings, const char *input, struct error *error)
 {
@@ -334,8 +329,9 @@ const struct command command_run = {
         .name = "run",
         .arguments = "SCENARIO.yaml",
         .summary = "Run a scenario: one run per value of its allocator list",
-        .help = "SCENARIO.yaml is a file, or a name of `kmemsim list scenarios`. It says what to run, on which machine and kernel, "
-                "with which allocators; docs/settings.md has every key. Each run goes into the database as it happens; Ctrl-C keeps what was measured.\n\n"
+        .help = "SCENARIO.yaml is a file, or a name of `kmemsim list scenarios`. It says what to run, on which machine and "
+                "kernel, with which allocators; docs/settings.md has every key. Each run goes into the database as it happens; "
+                "Ctrl-C keeps what was measured.\n\n"
                 "  kmemsim run larger-than-memory --set swap.size=2GiB\n",
         .options = run_option_table,
         .run = run_plainly,

@@ -15,7 +15,7 @@
 
 bool op_events_wanted(const struct settings *settings)
 {
-	return settings->events_file && *settings->events_file;
+	return is_named(settings->events_file);
 }
 
 bool op_events_check(const struct settings *settings, struct error *error)

@@ -18,11 +18,6 @@
 #define MEMORY_BYTES (8ull << 30)
 #define MEMORY_BYTES_32 (4ull << 30)
 
-static bool is_named(const char *text)
-{
-	return text && *text;
-}
-
 bool program_is_wanted(const struct settings *settings)
 {
 	return settings->address_space == PAGES_OF_PROCESS &&

@@ -713,8 +713,8 @@ static bool write_results(struct parts *parts, bool is_whole, struct error *erro
 static bool read_states(struct parts *parts, struct error *error)
 {
 	const struct settings *settings = parts->run->settings;
-	return (!settings->start || !*settings->start || start_state_read(&parts->start, settings->start, error)) &&
-	       (!settings->expect || !*settings->expect || start_state_read(&parts->expect, settings->expect, error));
+	return (!is_named(settings->start) || start_state_read(&parts->start, settings->start, error)) &&
+	       (!is_named(settings->expect) || start_state_read(&parts->expect, settings->expect, error));
 }
 
 static void print_share(FILE *out, const char *what, uint64_t compared, uint64_t equal)

@@ -77,7 +77,7 @@ static double host_seconds(void)
 /* No start state tells of processes, and what follows one has to be the recording's page allocations, all of them. */
 static enum trace_processes processes_of(const struct settings *settings)
 {
-	bool wanted = settings->trace_processes && !(settings->start && *settings->start);
+	bool wanted = settings->trace_processes && !is_named(settings->start);
 	return wanted ? TRACE_PROCESSES : TRACE_NO_PROCESSES;
 }
 
@@ -175,7 +175,7 @@ static void set_allocator(struct settings *settings, const char *name)
 static bool complete_from_start(struct settings *settings, struct error *error)
 {
 	struct start_state start;
-	if (!settings->start || !*settings->start)
+	if (!is_named(settings->start))
 		return true;
 	if (!start_state_read(&start, settings->start, error))
 		return false;
@@ -196,7 +196,7 @@ static bool complete_kernel(const struct trace *trace, const struct simulation *
 		return true;
 	if (!recorded_kernel(trace, settings, error))
 		return false;
-	if (settings->start && *settings->start)
+	if (is_named(settings->start))
 		settings->kernel.slab_freelist_random = false;
 	return scenario_apply_sets(simulation->sets, settings, error);
 }
