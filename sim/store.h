@@ -28,7 +28,7 @@ struct store;
 
 /* PRAGMA application_id ("kmem") and PRAGMA user_version: the version of the tables. */
 #define STORE_APPLICATION_ID 0x6b6d656d
-#define STORE_VERSION 5
+#define STORE_VERSION 6
 
 /* Opens or creates the database. A file that is no kmemsim database, or of another version, is an error and stays as it is. */
 struct store *store_open(const char *path, struct error *error);
