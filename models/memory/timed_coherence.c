@@ -25,7 +25,8 @@
  *
  * Source: Intel SDM vol. 3A 11.4 (MESI); AMD APM vol. 2 7.3 (MOESI); Molka et al., Cache Coherence Protocol and Memory
  * Performance of the Intel Haswell-EP Architecture, 2015 (where data come from). That the way goes by the line's slice: in
- * measured matrices of one line each pair costs what its two cores have to that line, not to each other (docs/studies/core-to-core.md).
+ * measured matrices of one line each pair costs what its two cores have to that line, not to each other
+ * (docs/studies/core-to-core.md).
  *
  * Laws (coherence_check): the directory = what the caches hold; a line that is written in a core's own caches has that core as
  * its owner, and with MESI no other holder but the owner's shared caches; transfers received = transfers given + those of shared
@@ -330,14 +331,15 @@ cycle coherence_own(struct timed_memory *timed, const struct timed_core *core, c
 	cycle busy_until = entry->busy_until;
 	invalidate_others(timed, entry, &others, core->cpu);
 	if (!is_upgrade) {
-		coherence->supply = (struct supply){.is_active = true,
-		                                    .is_dirty = is_dirty,
-		                                    .has_copy = true,
-		                                    .line = line,
-		                                    .cycles = is_dirty ? distance(timed, line, core->cpu, owner) : reaches.nearest,
-		                                    .invalidate_cycles = reaches.farthest,
-		                                    .busy_until = busy_until,
-		                                    .giver = is_dirty ? owner : reaches.giver};
+		coherence->supply =
+		        (struct supply){.is_active = true,
+		                        .is_dirty = is_dirty,
+		                        .has_copy = true,
+		                        .line = line,
+		                        .cycles = is_dirty ? distance(timed, line, core->cpu, owner) : reaches.nearest,
+		                        .invalidate_cycles = reaches.farthest,
+		                        .busy_until = busy_until,
+		                        .giver = is_dirty ? owner : reaches.giver};
 		return now;
 	}
 	coherence->core[core->cpu].upgrades++;

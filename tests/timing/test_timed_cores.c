@@ -194,9 +194,9 @@ static void an_upgrade_waits_for_a_line_on_its_way(void **state)
 }
 
 /*
- * Eight cores and eight slices on a ring. A clean line comes from its slice of the LLC, which tells how far the slice is from each
- * core but the first; a written line then takes the ways of both cores to that slice, however near they are to each other. Would
- * catch: the way from core to core, one core's way alone, another slice than that of the LLC.
+ * Eight cores and eight slices on a ring. A clean line comes from its slice of the LLC, which tells how far the slice is from
+ * each core but the first; a written line then takes the ways of both cores to that slice, however near they are to each other.
+ * Would catch: the way from core to core, one core's way alone, another slice than that of the LLC.
  */
 static void a_transfer_goes_by_the_slice(void **state)
 {
