@@ -11,7 +11,7 @@ unset grid
 set border 15 lw 1 lc rgb '#404040'
 set palette defined (0 '#f7fbff', 0.25 '#9ecae1', 0.5 '#4292c6', 0.75 '#08519c', 1 '#041c3c')
 set logscale cb
-set cbrange [LEAST:MOST]
+set cbrange [LEAST * 0.99:MOST * 1.01]
 set xrange [-0.5:CORES - 0.5]
 set yrange [CORES - 0.5:-0.5]
 set size ratio 1

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,8 +36,9 @@ static bool read_row(struct pair_reader *reader, char *text, uint64_t mhz, struc
 		char *end;
 		double ns = strtod(at, &end);
 		if (end == at || !(ns > 0 && ns <= NS_MAX) || (other + 1 < core ? *end != ',' : *end != '\0'))
-			return error_set(error, ERROR_INPUT, "%s:%u: expected %u numbers of nanoseconds, one for each core before",
-			                 reader->path, reader->line, core);
+			return error_set(error, ERROR_INPUT,
+			                 "%s:%u: expected %u numbers of nanoseconds, one for each core before", reader->path,
+			                 reader->line, core);
 		uint64_t milli = (uint64_t)(ns * (double)mhz + 0.5);
 		table->milli[core * CPUS_MAX + other] = table->milli[other * CPUS_MAX + core] = milli;
 		at = end + 1;
@@ -135,14 +137,82 @@ static int by_size(const void *one, const void *other)
 	return a < b ? -1 : a > b;
 }
 
+/* How far pairs of complexes lie from their mean, and from sums of what each core has to all others of its complex. */
+struct spread {
+	double from_mean, from_sums; /* squares, added up */
+	double parts;                /* what the core with the most has more than the one with the least, added up */
+	unsigned pairs, complexes;
+};
+
+static double cycles_of(const struct pair_table *table, unsigned one, unsigned other)
+{
+	return (double)table->milli[one * table->cores + other] / 1000;
+}
+
+/*
+ * The parts of n cores whose sums lie nearest to all pairs (least squares): a core has its pairs together, less what they would
+ * be if all cores were alike, in n - 2 parts. part: all zero. Returns the mean of pairs.
+ */
+static double parts_of_complex(const struct pair_table *table, unsigned first, unsigned count, double *part)
+{
+	double all = 0;
+	for (unsigned core = 0; core < count; core++) {
+		for (unsigned other = 0; other < count; other++)
+			part[core] += cycles_of(table, first + core, first + other);
+		all += part[core] / 2;
+	}
+	for (unsigned core = 0; core < count; core++)
+		part[core] = (part[core] - all / (count - 1)) / (count - 2);
+	return 2 * all / (count * (count - 1));
+}
+
+static void add_complex(const struct pair_table *table, unsigned first, unsigned count, struct spread *spread)
+{
+	double part[CPUS_MAX] = {0};
+	double mean = parts_of_complex(table, first, count, part), least = part[0], most = part[0];
+	for (unsigned one = 1; one < count; one++) {
+		least = part[one] < least ? part[one] : least;
+		most = part[one] > most ? part[one] : most;
+		for (unsigned other = 0; other < one; other++) {
+			double cycles = cycles_of(table, first + one, first + other), sum = part[one] + part[other];
+			spread->from_mean += (cycles - mean) * (cycles - mean);
+			spread->from_sums += (cycles - sum) * (cycles - sum);
+			spread->pairs++;
+		}
+	}
+	spread->parts += most - least;
+	spread->complexes++;
+}
+
+/* Of complexes with four cores or more: with three, sums are all that there is. */
+static void print_spread(const struct pair_table *table, unsigned complex, FILE *out)
+{
+	struct spread spread = {0};
+	for (unsigned first = 0; first < table->cores; first += complex) {
+		unsigned count = table->cores - first < complex ? table->cores - first : complex;
+		if (count >= 4)
+			add_complex(table, first, count, &spread);
+	}
+	if (spread.pairs > 0)
+		fprintf(out, " %9.1f %9.1f %9.1f", sqrt(spread.from_mean / spread.pairs), sqrt(spread.from_sums / spread.pairs),
+		        spread.parts / spread.complexes);
+}
+
 static void print_class(const char *name, uint64_t *milli, unsigned count, FILE *out)
 {
 	uint64_t sum = 0;
 	qsort(milli, count, sizeof *milli, by_size);
 	for (unsigned i = 0; i < count; i++)
 		sum += milli[i];
-	fprintf(out, "  %-36s %9.1f %9.1f %9.1f %9.1f\n", name, (double)(milli[(count - 1) / 2] + milli[count / 2]) / 2000,
+	fprintf(out, "  %-36s %9.1f %9.1f %9.1f %9.1f", name, (double)(milli[(count - 1) / 2] + milli[count / 2]) / 2000,
 	        (double)sum / count / 1000, (double)milli[0] / 1000, (double)milli[count - 1] / 1000);
+}
+
+static void end_class(const struct pair_table *table, unsigned complex, bool near, FILE *out)
+{
+	if (near)
+		print_spread(table, complex, out);
+	fputc('\n', out);
 }
 
 /* Pairs behind one last-level cache, or behind two. */
@@ -166,8 +236,10 @@ static void print_pairs(const struct pairs *pairs, bool near, FILE *out)
 			char *name = xasprintf("measured (at %" PRIu64 " MHz)", pairs->measured_mhz);
 			print_class(name, values + room, count, out);
 			free(name);
+			end_class(&pairs->measured, pairs->complex, near, out);
 		}
 		print_class("simulated", values, count, out);
+		end_class(&pairs->simulated, pairs->complex, near, out);
 		if (pairs->measured.cores)
 			fprintf(out, "  %-36s %9u\n", "simulated within a tenth of measured", close);
 	}
@@ -178,7 +250,8 @@ void machine_pairs_print_text(const struct pairs *pairs, FILE *out)
 {
 	char *heading = xasprintf("%s: cycles of a message, mean of %" PRIu64 " line%s", pairs->name, pairs->lines,
 	                          pairs->lines == 1 ? "" : "s");
-	fprintf(out, "%s\n  %-36s %9s %9s %9s %9s\n", heading, "", "median", "mean", "min", "max");
+	fprintf(out, "%s\n  %-36s %9s %9s %9s %9s %9s %9s %9s\n", heading, "", "median", "mean", "min", "max", "spread",
+	        "but sums", "parts");
 	free(heading);
 	print_pairs(pairs, true, out);
 	print_pairs(pairs, false, out);
