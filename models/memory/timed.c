@@ -143,7 +143,7 @@ static cycle line_missed(struct timed_memory *timed, const struct timed_core *co
 	missed[0].reach.now = now;
 	missed[0].reach.cycles = 0;
 	missed[0].taken = taken;
-	enter_level(timed, core, first->level, first->instance, request, &missed[0].reach, cost);
+	enter_level(timed, core, first->level, first->instance, request, &missed[0].reach, cost == &timed->unasked ? NULL : cost);
 	if (timed->coherence) {
 		timed->coherence->current = core->cpu;
 		note_taken(timed, first, request >> first->cache->line_shift, &missed[0].taken);
@@ -163,35 +163,49 @@ static inline cycle enter_first(struct timed_memory *timed, const struct timed_e
 {
 	if (!entry->ports)
 		return now;
-	cycle at = port_set_take(entry->ports, entry->level->cache->spec->ports, now);
+	cycle at = port_set_take(entry->ports, entry->ports_count, now);
 	timed->counters.port_wait_cycles += at - now;
 	return at;
+}
+
+/* A line of the first level that is on its way, and would be there at `done`. Returns when it is. */
+static __attribute__((noinline)) cycle line_awaited(struct timed_memory *timed, const struct fill *fill, cycle now, cycle done,
+                                                    struct cost *cost)
+{
+	timed->counters.fill_waits++;
+	timed->counters.fill_wait_cycles += fill->ready - done;
+	if (cost != &timed->unasked) {
+		cost_clear(cost);
+		cost->cycles[COST_L1] = done - now;
+		cost->cycles[fill->part] += fill->ready - done;
+	}
+	return fill->ready;
 }
 
 /* The first level has the line. *in_first: as line_quick() tells it. */
 static inline cycle line_here(struct timed_memory *timed, const struct timed_entry *entry, uint64_t line, cycle now,
                               struct cost *cost, bool *in_first)
 {
-	cycle done = enter_first(timed, entry, now) + entry->level->latency;
+	cycle done = enter_first(timed, entry, now) + entry->latency;
 	timed->counters.lines++;
 	timed->counters.l1_hits++;
 	const struct fill *fill = fill_set_find(entry->fills, line, done);
 	*in_first = !fill;
-	if (!fill)
-		return done;
-	cost_clear(cost);
-	cost->cycles[COST_L1] = done - now;
-	timed->counters.fill_waits++;
-	timed->counters.fill_wait_cycles += fill->ready - done;
-	cost->cycles[fill->part] += fill->ready - done;
-	return fill->ready;
+	return fill ? line_awaited(timed, fill, now, done, cost) : done;
 }
 
 /* Whether the first level's filter knows the line, for an access by this entry. */
 static inline bool is_recent(const struct timed_entry *entry, uint64_t line)
 {
-	uint64_t recent = entry->recent[line & entry->level->recent_mask];
+	uint64_t recent = entry->recent[line & entry->recent_mask];
 	return (recent | (entry->mark ^ 1)) == (line << 1 | 1);
+}
+
+/* The cache counts an access that the filter has answered. */
+static inline void count_recent(const struct timed_entry *entry)
+{
+	++*entry->accesses;
+	++*entry->hits;
 }
 
 /* Asks the first level for a line that the filter does not know, for an access of that kind, or the part of one. */
@@ -205,7 +219,7 @@ static inline struct cache_taken take_first(struct timed_memory *timed, const st
 		about->flags = REQUEST_WHOLE_LINE;
 	struct cache_taken taken = entry->stop->cache->ops->take(entry->stop->cache, entry->stop->instance, *request, about);
 	if (taken.hit)
-		remember_hit(timed, entry->level, &entry->recent[line & entry->level->recent_mask], line, entry->mark);
+		remember_hit(timed, entry->level, &entry->recent[line & entry->recent_mask], line, entry->mark);
 	return taken;
 }
 
@@ -221,15 +235,15 @@ static inline cycle line_quick(struct timed_memory *timed, const struct timed_co
 	uint64_t line = access->address >> entry->shift, request;
 	struct cache_about about;
 	if (is_recent(entry, line)) {
-		entry->level->cache->counters.accesses[kind]++;
-		entry->level->cache->counters.hits[kind]++;
+		count_recent(entry);
 		return line_here(timed, entry, line, now, cost, in_first);
 	}
 	struct cache_taken taken = take_first(timed, entry, access, kind, line, &request, &about);
 	if (taken.hit)
 		return line_here(timed, entry, line, now, cost, in_first);
 	*in_first = false;
-	cost_clear(cost);
+	if (cost != &timed->unasked)
+		cost_clear(cost);
 	cycle done = line_missed(timed, core, request, &about, taken, now, cost);
 	if (timed->coherence)
 		end_shared(timed, core, access, false, done);
@@ -243,8 +257,7 @@ static inline void store_unseen(struct timed_memory *timed, const struct timed_c
 	uint64_t line = access->address >> entry->shift, request;
 	struct cache_about about;
 	if (is_recent(entry, line)) {
-		entry->level->cache->counters.accesses[ACCESS_STORE]++;
-		entry->level->cache->counters.hits[ACCESS_STORE]++;
+		count_recent(entry);
 		enter_first(timed, entry, now);
 		return;
 	}
@@ -305,19 +318,20 @@ static void end_lookup(struct issue *issue)
 static bool issue_line_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *line,
                              struct issue *issue)
 {
-	struct cost parts;
+	const bool is_asked = issue->cost != &timed->unasked;
+	struct cost own, *parts = is_asked ? &own : issue->cost;
 	bool in_first;
 	cycle done, before = issue->done;
-	if (!access_quick(timed, core, line, issue->now, &parts, &done, &in_first))
+	if (!access_quick(timed, core, line, issue->now, parts, &done, &in_first))
 		return false;
 	if (done <= before)
 		return true;
 	if (in_first)
 		issue->cost->cycles[COST_L1] += done - before;
-	else if (issue->now == before)
-		cost_add(issue->cost, &parts);
-	else
-		cost_take_last(issue->cost, &parts, done - before);
+	else if (is_asked && issue->now == before)
+		cost_add(issue->cost, parts);
+	else if (is_asked)
+		cost_take_last(issue->cost, parts, done - before);
 	issue->done = done;
 	return true;
 }
@@ -341,12 +355,34 @@ static void issue_line(struct timed_memory *timed, const struct timed_core *core
 	issue->done = done;
 }
 
+/* The next lines of an access whose parts nobody asks for, each the short way, where there are no other cores. */
+static void issue_lines(struct timed_memory *timed, const struct timed_core *core, const struct access *access,
+                        struct issue *issue)
+{
+	const uint64_t line_bytes = 1ull << timed->line_shift, end = access->address + access->bytes;
+	struct access line = *access;
+	bool in_first;
+	for (uint64_t next; line.address < end; line.address = next, issue->now++) {
+		next = (line.address | (line_bytes - 1)) + 1;
+		line.bytes = (uint32_t)((next < end ? next : end) - line.address);
+		end_lookup(issue);
+		cycle done = line_quick(timed, core, &line, line.kind, issue->now, issue->cost, &in_first);
+		if (done > issue->done)
+			issue->done = done;
+	}
+}
+
 static void access_physical(struct timed_memory *timed, const struct timed_core *core, const struct access *access,
                             struct issue *issue)
 {
 	if (!crosses(access, timed->line_shift)) {
 		issue_line(timed, core, access, issue);
 		issue->now++;
+		return;
+	}
+	if (issue->cost == &timed->unasked && !timed->coherence && !is_looked_up(timed) && access->kind != ACCESS_MODIFY &&
+	    core->entry[access->kind].stop) {
+		issue_lines(timed, core, access, issue);
 		return;
 	}
 	struct access line = *access;
@@ -490,9 +526,30 @@ static cycle access_planned(struct timed_memory *timed, struct timed_core *core,
 	return 0;
 }
 
+/* A request whose page is known, in one line that may go the short way. Returns whether it does; if so, *cycles are all it
+ * takes, and *in_first as of line_quick(). */
+static inline bool request_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *access,
+                                 const struct memory_request *request, struct cost *cost, cycle *cycles, bool *in_first)
+{
+	cycle done;
+	if (!access_quick(timed, core, access, request->now, cost, &done, in_first))
+		return false;
+	*cycles = done - request->now;
+	if (!request->is_locked)
+		return true;
+	if (*in_first) {
+		cost_clear(cost);
+		cost->cycles[COST_L1] = *cycles;
+	}
+	*in_first = false;
+	cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
+	*cycles += timed->atomic_cycles;
+	return true;
+}
+
 static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, struct timed_core *core,
                                                    const struct memory_request *request, struct mmu_place place,
-                                                   struct cost *cost)
+                                                   struct cost *asked)
 {
 	struct access access = {.address = place.is_known ? place.physical : request->address,
 	                        .bytes = request->bytes,
@@ -500,50 +557,69 @@ static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, s
 	                        .kind = request->kind,
 	                        .region = place.region};
 	SIM_ASSERT(place.is_known || !core->mmu->walker || translation_canonical(core->mmu->walker->mode, access.address));
-	cycle done;
+	cycle cycles;
 	bool in_first;
+	struct cost *cost = asked ? asked : &timed->unasked;
 	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
 	timed->to_linear = request->address - access.address;
-	if (place.is_known && !request->is_locked && access_quick(timed, core, &access, request->now, cost, &done, &in_first))
-		return in_first ? done - request->now : 0;
-	cost_clear(cost);
+	if (place.is_known && request_quick(timed, core, &access, request, cost, &cycles, &in_first))
+		return in_first || !asked ? cycles : 0;
+	if (asked)
+		cost_clear(cost);
 	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
 	if (place.is_known)
 		access_physical(timed, core, &access, &issue);
 	else
 		access_linear(timed, core, &access, &issue);
-	if (request->is_locked)
-		cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
-	return 0;
+	cycles = request->is_locked ? timed->atomic_cycles : 0;
+	cost->cycles[COST_COMPUTE] += cycles;
+	return asked ? 0 : issue.done - request->now + cycles;
 }
 
+/* A request that was planned, or that touches nothing. */
+static __attribute__((noinline)) cycle access_told(struct timed_memory *timed, struct timed_core *core,
+                                                   const struct memory_request *request, struct cost *asked)
+{
+	struct cost *cost = asked ? asked : &timed->unasked;
+	if (request->bytes == 0) {
+		cost_clear(cost);
+		return 0;
+	}
+	cycle first = access_planned(timed, core, request, cost);
+	return first > 0 || asked ? first : cost_total(cost);
+}
+
+/* The usual case: one line, which the first level's filter knows. */
 static cycle timed_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
 {
 	struct timed_memory *timed = (struct timed_memory *)memory;
 	SIM_ASSERT(request->cpu < timed->cpus);
 	struct timed_core *core = &timed->core[request->cpu];
 	const uint64_t address = request->address;
-	const unsigned kind = request->kind;
+	const uint32_t bytes = request->bytes;
+	const struct timed_entry *entry = &core->entry[request->kind];
 	struct mmu_place place = {.physical = address, .is_known = true};
-	if (request->bytes == 0) {
-		cost_clear(cost);
-		return 0;
-	}
-	if (timed->is_planned)
-		return access_planned(timed, core, request, cost);
+	if (__builtin_expect(timed->is_planned || bytes == 0, 0))
+		return access_told(timed, core, request, cost);
 	if (core->mmu)
-		place = mmu_quick_access(core->mmu, address, request->bytes, kind);
-	/* The usual case: one line, which the first level's filter knows. */
-	const struct timed_entry *entry = &core->entry[kind];
+		place = mmu_quick_access(core->mmu, address, bytes, request->kind);
 	const uint64_t line = place.physical >> entry->shift;
-	if (!place.is_known || !entry->level || ((address ^ (address + request->bytes - 1)) >> timed->line_shift) != 0 ||
-	    !is_recent(entry, line))
+	if (!place.is_known || !entry->level || (address ^ (address + bytes - 1)) >> timed->line_shift != 0 ||
+	    !is_recent(entry, line) || request->is_locked)
 		return access_slow(timed, core, request, place, cost);
-	bool in_first;
-	entry->level->cache->counters.accesses[kind]++;
-	entry->level->cache->counters.hits[kind]++;
-	cycle done = line_here(timed, entry, line, request->now, cost, &in_first);
-	return in_first ? done - request->now : 0;
+	count_recent(entry);
+	const cycle now = request->now, done = enter_first(timed, entry, now) + entry->latency;
+	timed->counters.lines++;
+	timed->counters.l1_hits++;
+	if (entry->store) {
+		count_recent(entry->store);
+		enter_first(timed, entry->store, now);
+	}
+	const struct fill *fill = fill_set_find(entry->fills, line, done);
+	if (__builtin_expect(fill == NULL, 1))
+		return done - now;
+	const cycle here = line_awaited(timed, fill, now, done, cost ? cost : &timed->unasked);
+	return cost ? 0 : here - now;
 }
 
 static size_t timed_plan(struct memory *memory, const struct access *requests, size_t count)

@@ -297,7 +297,7 @@ static cycle serve_next(struct timed_memory *timed, unsigned depth, struct reach
 		bool is_merged = done > here;
 		struct cost *paid = is_merged ? &timed->unseen : cost;
 		struct reach asks = reach;
-		uint32_t slot = take_slot(timed, at, &asks, paid);
+		uint32_t slot = take_slot(timed, at, &asks, paid != &timed->unseen, paid);
 		cycle fetched = serve_next(timed, depth + 1, asks, paid);
 		fill_set_add(at->fills, slot, line, fetched, source_of(timed));
 		done = is_merged ? done : fetched;
