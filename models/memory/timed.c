@@ -547,10 +547,11 @@ static inline bool request_quick(struct timed_memory *timed, const struct timed_
 	return true;
 }
 
-static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, struct timed_core *core,
-                                                   const struct memory_request *request, struct mmu_place place,
-                                                   struct cost *asked)
+/* A request that is not the usual one, with the place that the MMU has told, if it has. */
+static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, const struct memory_request *request,
+                                                   struct mmu_place place, struct cost *asked)
 {
+	struct timed_core *core = &timed->core[request->cpu];
 	struct access access = {.address = place.is_known ? place.physical : request->address,
 	                        .bytes = request->bytes,
 	                        .cpu = request->cpu,
@@ -577,10 +578,11 @@ static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, s
 }
 
 /* A request that was planned, or that touches nothing. */
-static __attribute__((noinline)) cycle access_told(struct timed_memory *timed, struct timed_core *core,
-                                                   const struct memory_request *request, struct cost *asked)
+static __attribute__((noinline)) cycle access_told(struct timed_memory *timed, const struct memory_request *request,
+                                                   struct cost *asked)
 {
-	struct cost *cost = asked ? asked : &timed->unasked;
+	struct timed_core *core = &timed->core[request->cpu];
+	struct cost own, *cost = asked ? asked : &own;
 	if (request->bytes == 0) {
 		cost_clear(cost);
 		return 0;
@@ -589,37 +591,61 @@ static __attribute__((noinline)) cycle access_told(struct timed_memory *timed, s
 	return first > 0 || asked ? first : cost_total(cost);
 }
 
-/* The usual case: one line, which the first level's filter knows. */
-static cycle timed_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
+/* The line of a hit is on its way. */
+static __attribute__((noinline)) cycle access_awaited(struct timed_memory *timed, const struct fill *fill,
+                                                      const struct memory_request *request, cycle done, struct cost *asked)
 {
-	struct timed_memory *timed = (struct timed_memory *)memory;
-	SIM_ASSERT(request->cpu < timed->cpus);
-	struct timed_core *core = &timed->core[request->cpu];
-	const uint64_t address = request->address;
-	const uint32_t bytes = request->bytes;
+	cycle here = line_awaited(timed, fill, request->now, done, asked ? asked : &timed->unasked);
+	return asked ? 0 : here - request->now;
+}
+
+/* A request whose place is known. The usual case: one line, which the first level's filter knows. */
+static inline cycle access_placed(struct timed_memory *timed, const struct timed_core *core, const struct memory_request *request,
+                                  struct mmu_place place, struct cost *asked)
+{
 	const struct timed_entry *entry = &core->entry[request->kind];
-	struct mmu_place place = {.physical = address, .is_known = true};
-	if (__builtin_expect(timed->is_planned || bytes == 0, 0))
-		return access_told(timed, core, request, cost);
-	if (core->mmu)
-		place = mmu_quick_access(core->mmu, address, bytes, request->kind);
-	const uint64_t line = place.physical >> entry->shift;
-	if (!place.is_known || !entry->level || (address ^ (address + bytes - 1)) >> timed->line_shift != 0 ||
-	    !is_recent(entry, line) || request->is_locked)
-		return access_slow(timed, core, request, place, cost);
+	const uint64_t line = place.physical >> entry->shift, address = request->address;
+	if (!entry->level || (address ^ (address + request->bytes - 1)) >> timed->line_shift != 0 || !is_recent(entry, line) ||
+	    request->is_locked)
+		return access_slow(timed, request, place, asked);
 	count_recent(entry);
-	const cycle now = request->now, done = enter_first(timed, entry, now) + entry->latency;
+	const cycle done = enter_first(timed, entry, request->now) + entry->latency;
 	timed->counters.lines++;
 	timed->counters.l1_hits++;
 	if (entry->store) {
 		count_recent(entry->store);
-		enter_first(timed, entry->store, now);
+		enter_first(timed, entry->store, request->now);
 	}
 	const struct fill *fill = fill_set_find(entry->fills, line, done);
 	if (__builtin_expect(fill == NULL, 1))
-		return done - now;
-	const cycle here = line_awaited(timed, fill, now, done, cost ? cost : &timed->unasked);
-	return cost ? 0 : here - now;
+		return done - request->now;
+	return access_awaited(timed, fill, request, done, asked);
+}
+
+/* A request whose page the MMU's filter does not know. */
+static __attribute__((noinline)) cycle access_unknown(struct timed_memory *timed, const struct memory_request *request,
+                                                      struct cost *asked)
+{
+	const struct timed_core *core = &timed->core[request->cpu];
+	struct mmu_place place = mmu_known_access(core->mmu, request->address, request->bytes, request->kind);
+	if (!place.is_known)
+		return access_slow(timed, request, place, asked);
+	return access_placed(timed, core, request, place, asked);
+}
+
+static cycle timed_access(struct memory *memory, const struct memory_request *request, struct cost *asked)
+{
+	struct timed_memory *timed = (struct timed_memory *)memory;
+	SIM_ASSERT(request->cpu < timed->cpus);
+	const struct timed_core *core = &timed->core[request->cpu];
+	struct mmu_place place = {.physical = request->address, .is_known = true};
+	if (__builtin_expect(timed->is_planned || request->bytes == 0, 0))
+		return access_told(timed, request, asked);
+	if (core->mmu)
+		place = mmu_recent_access(core->mmu, request->address, request->bytes, request->kind);
+	if (__builtin_expect(!place.is_known, 0))
+		return access_unknown(timed, request, asked);
+	return access_placed(timed, core, request, place, asked);
 }
 
 static size_t timed_plan(struct memory *memory, const struct access *requests, size_t count)

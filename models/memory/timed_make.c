@@ -191,7 +191,7 @@ static void make_quick(const struct timed_memory *timed, struct timed_core *core
 {
 	const struct timed_stop *first = &core->path[kind].stop[0];
 	struct timed_entry *entry = &core->entry[kind];
-	bool writes = kind != ACCESS_LOAD && kind != ACCESS_CODE && kind != ACCESS_WALK;
+	bool writes = kind != ACCESS_LOAD && kind != ACCESS_CODE && kind != ACCESS_WALK && kind != ACCESS_PREFETCH;
 	if ((!timed->coherence || !writes) && first->level && first->level == entry->level)
 		entry->stop = first;
 }
@@ -207,13 +207,13 @@ static void make_leaves(struct timed_memory *timed)
 		}
 }
 
-/* Prefetches are told to the directory when they are made, which is the long way. */
+/* Where there is a directory it is told of prefetches when they are made, which is the long way. */
 static void make_short_paths(struct timed_memory *timed)
 {
 	make_leaves(timed);
 	for (unsigned cpu = 0; cpu < timed->cpus; cpu++)
 		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
-			if (kind != ACCESS_PREFETCH && kind != ACCESS_MODIFY) {
+			if ((kind != ACCESS_PREFETCH || !timed->coherence) && kind != ACCESS_MODIFY) {
 				make_path(timed, &timed->core[cpu], kind);
 				make_quick(timed, &timed->core[cpu], kind);
 			}
