@@ -428,7 +428,9 @@ static const struct setting table[] = {
          .names_of = "translation",
          .help = "The paging mode; auto: x86_4level, or what the recorded x86-32 kernel had; ideal: linear addresses are "
                  "physical "
-                 "ones, and nothing is walked",
+                 "ones, and nothing is walked. The kernel's map follows it: x86_5level has the direct map at ff11000000000000 "
+                 "and "
+                 "vmalloc's range at ffa0000000000000",
          .source =
                  "x86-64 without LA57; x86-32: x86_pae if memory goes beyond 4 GiB or pageblocks are recorded as of 2 MiB, else "
                  "x86_32",
@@ -2515,6 +2517,11 @@ const char *settings_paging(const struct settings *settings)
 bool settings_are_pae(const struct settings *settings)
 {
 	return settings->machine.architecture == ARCHITECTURE_X86_32 && strcmp(settings_paging(settings), "x86_pae") == 0;
+}
+
+bool settings_are_5level(const struct settings *settings)
+{
+	return settings->machine.architecture != ARCHITECTURE_X86_32 && strcmp(settings_paging(settings), "x86_5level") == 0;
 }
 
 /* CONFIG_NR_CPUS of Debian's kernels. */

@@ -8,9 +8,9 @@
  *
  * Source: Linux 6.1 mm/huge_memory.c: do_huge_pmd_anonymous_page(), vma_thp_gfp_mask() (defrag: madvise), do_huge_pmd_wp_page(),
  * __split_huge_pmd_locked(); mm/pgtable-generic.c.
- * MODEL: a huge page whose parts are mapped one by one goes back to the
- * page allocator as a whole, with its last part; a kernel splits such pages when memory is short. MODEL: the huge zero page stays
- * once it was needed.
+ * A huge page whose parts are mapped one by one goes back to the page allocator as a whole, with its last part, unless who looks
+ * after pages took it apart before (huge_split_page()).
+ * MODEL: the huge zero page stays once it was needed.
  */
 #include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
@@ -85,17 +85,21 @@ static bool map_zero(struct mm *mm, struct space *space, struct area *area, uint
 	return true;
 }
 
+void huge_become_anonymous(struct mm *mm, pfn first, uint64_t linear, bool exclusive)
+{
+	for (uint32_t i = 0; i < FRAMES_OF_HUGE; i++)
+		mm->page[first.nr + i] = (struct mapped_page){.kind = MAPPED_ANONYMOUS,
+		                                              .exclusive = exclusive,
+		                                              .head = i == 0,
+		                                              .tail = i > 0,
+		                                              .place = (linear >> PAGE_SHIFT) + i};
+	mm->counters.anonymous_pages += FRAMES_OF_HUGE;
+}
+
 void huge_map(struct mm *mm, struct space *space, const struct area *area, const struct entry *entry, pfn frame, uint64_t linear,
               unsigned cpu)
 {
-	for (uint32_t i = 0; i < FRAMES_OF_HUGE; i++)
-		mm->page[frame.nr + i] =
-		        (struct mapped_page){.kind = MAPPED_ANONYMOUS,
-		                             .exclusive = true,
-		                             .head = i == 0,
-		                             .tail = i > 0,
-		                             .place = (linear >> PAGE_SHIFT & ~(uint64_t)(FRAMES_OF_HUGE - 1)) + i};
-	mm->counters.anonymous_pages += FRAMES_OF_HUGE;
+	huge_become_anonymous(mm, frame, linear & ~(HUGE_BYTES - 1), true);
 	if (mm->port.watcher.added)
 		mm->port.watcher.added(mm->port.watcher.context, frame, HUGE_ORDER, cpu);
 	entry_lock(mm, entry);
@@ -177,6 +181,29 @@ void huge_split(struct mm *mm, struct space *space, const struct entry *entry, u
 	space->huge--;
 	mm->counters.entries_set += FRAMES_OF_HUGE;
 	mm->counters.entries_cleared++;
+}
+
+/* __split_huge_page(): each frame has a record of its own. */
+uint32_t huge_split_page(struct mm *mm, pfn first, unsigned cpu)
+{
+	struct mapped_page *head = &mm->page[first.nr];
+	uint32_t unused = 0;
+	if (!head->head)
+		return 0;
+	rmap_split(mm, first, cpu);
+	SIM_ASSERT(head->whole == 0);
+	for (uint32_t i = 0; i < FRAMES_OF_HUGE; i++) {
+		struct mapped_page *part = &head[i];
+		part->head = part->tail = false;
+		part->map_count = part->own_count;
+		step_write(mm->steps, page_field(mm, pfn_of(first.nr + i), PAGE_FLAGS), 64);
+		if (part->map_count)
+			continue;
+		*part = (struct mapped_page){0};
+		mm->counters.anonymous_pages--;
+		unused++;
+	}
+	return unused;
 }
 
 bool huge_write(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu,

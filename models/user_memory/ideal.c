@@ -318,6 +318,20 @@ static uint32_t ideal_map_count(const struct user_memory *users, pfn frame)
 	return frame_users_count(&ideal_of(users)->spaces.users, frame);
 }
 
+static uint32_t ideal_huge_map_count(const struct user_memory *users, pfn first, uint32_t *whole)
+{
+	*whole = 0;
+	return ideal_map_count(users, first);
+}
+
+static uint32_t ideal_split_page(struct user_memory *users, pfn first, unsigned cpu)
+{
+	(void)users;
+	(void)first;
+	(void)cpu;
+	SIM_UNREACHABLE("a huge page");
+}
+
 static uint32_t ideal_referenced(struct user_memory *users, pfn frame, bool *executable, unsigned cpu)
 {
 	(void)cpu;
@@ -435,8 +449,10 @@ const struct user_memory_ops user_memory_ideal_ops = {
         .switch_to = ideal_switch,
         .moved = ideal_moved,
         .map_count = ideal_map_count,
+        .huge_map_count = ideal_huge_map_count,
         .referenced = ideal_referenced,
         .unmap_page = ideal_unmap_page,
+        .split_page = ideal_split_page,
         .flush_unmapped = ideal_flush_unmapped,
         .shared_left = ideal_shared_left,
         .view = ideal_view,

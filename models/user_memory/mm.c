@@ -336,6 +336,18 @@ static uint32_t port_map_count(const struct user_memory *users, pfn frame)
 	return page->own_count + head->whole;
 }
 
+static uint32_t port_huge_map_count(const struct user_memory *users, pfn first, uint32_t *whole)
+{
+	const struct mapped_page *head = &mm_const(users)->page[first.nr];
+	*whole = head->whole;
+	return head->map_count;
+}
+
+static uint32_t port_split_page(struct user_memory *users, pfn first, unsigned cpu)
+{
+	return huge_split_page(mm_of(users), first, cpu);
+}
+
 static uint32_t port_referenced(struct user_memory *users, pfn frame, bool *executable, unsigned cpu)
 {
 	return rmap_referenced(mm_of(users), frame, executable, cpu);
@@ -436,8 +448,10 @@ const struct user_memory_ops user_memory_mm_ops = {
         .tick = port_tick,
         .moved = port_moved,
         .map_count = port_map_count,
+        .huge_map_count = port_huge_map_count,
         .referenced = port_referenced,
         .unmap_page = port_unmap_page,
+        .split_page = port_split_page,
         .flush_unmapped = port_flush_unmapped,
         .shared_left = port_shared_left,
         .view = port_view,

@@ -464,6 +464,8 @@ static inline uint64_t area_page(const struct area *area, uint64_t linear)
 {
 	return area->first_page + ((linear - area->start) >> PAGE_SHIFT);
 }
+/* The records of a huge page's frames, whose first one is anonymous memory at an address. */
+void huge_become_anonymous(struct mm *mm, pfn first, uint64_t linear, bool exclusive);
 /* An entry is about to map the page of a file. */
 void page_is_of_file(struct mm *mm, pfn frame, uint32_t file, uint64_t index);
 
@@ -507,6 +509,8 @@ bool huge_write(struct mm *mm, struct space *space, const struct entry *entry, u
 bool huge_deposit(struct mm *mm, struct space *space, struct table *table, unsigned cpu);
 void huge_keep_table(struct mm *mm, struct table *table, struct table *parts);
 void huge_withdraw(struct mm *mm, struct space *space, struct table *table, unsigned cpu);
+/* split_huge_page(), all but the frames' block. How many frames nothing maps, which are not the model's any more. */
+uint32_t huge_split_page(struct mm *mm, pfn first, unsigned cpu);
 /* __split_huge_pmd(): 512 entries in place of one. */
 void huge_split(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu);
 
@@ -547,6 +551,8 @@ enum collapse_result collapse_range(struct mm *mm, struct space *space, struct a
 bool rmap_moved(struct mm *mm, pfn from, pfn to);
 uint32_t rmap_referenced(struct mm *mm, pfn frame, bool *executable, unsigned cpu);
 uint32_t rmap_unmap(struct mm *mm, pfn frame, uint64_t entry, bool *dirty, unsigned cpu);
+/* unmap_folio(), remap_page() of a huge page: all that maps it is of 4 KiB, and was away from it meanwhile. */
+void rmap_split(struct mm *mm, pfn first, unsigned cpu);
 
 /* ---- space_switch.c ---- */
 

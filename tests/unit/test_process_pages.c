@@ -146,6 +146,10 @@ static void random_events(uint64_t swap_bytes, bool synchronous, enum thp thp)
 	assert_true(counters->pgpgin > 1000 && counters->workingset_refault_file > 0);
 	const struct mm_counters *made = rig.mm.users->ops->counters(rig.mm.users);
 	assert_true(thp == THP_NEVER || made->khugepaged_pages_collapsed > 10);
+	if (thp != THP_NEVER) {
+		assert_true(counters->thp_deferred_split_page > 0);
+		assert_true(swap_bytes > 64ull << 20 ? counters->thp_swpout > 5 : counters->thp_split_page > 0);
+	}
 	end(&rig);
 }
 
@@ -166,14 +170,17 @@ static void a_small_device(void **state)
 }
 
 /*
- * Huge pages are on no list; their parts neither. khugepaged makes more of them, of pages that are in swap, on lists, in batches,
- * or that reclaim and compaction move for it. Would catch: a page lost on that way.
+ * Huge pages, which reclaim takes as a whole or takes apart, and of which processes have a part only. khugepaged makes more of
+ * them, of pages that are in swap, on lists, in batches, or that reclaim and compaction move for it. The device has room, or too
+ * little, or there is none. Would catch: a page lost on that way.
  */
-static void beside_huge_pages(void **state)
+static void with_huge_pages(void **state)
 {
 	(void)state;
 	random_events(256ull << 20, false, THP_ALWAYS);
 	random_events(256ull << 20, true, THP_ALWAYS);
+	random_events(24ull << 20, false, THP_ALWAYS);
+	random_events(0, false, THP_ALWAYS);
 }
 
 /*
@@ -328,7 +335,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(everything_at_once),
 	        cmocka_unit_test(a_small_device),
-	        cmocka_unit_test(beside_huge_pages),
+	        cmocka_unit_test(with_huge_pages),
 	        cmocka_unit_test(shared_pages_come_back_shared),
 	        cmocka_unit_test(shared_memory_goes_and_comes_back),
 	        cmocka_unit_test(wanted_and_left_under_writes),

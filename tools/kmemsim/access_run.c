@@ -303,6 +303,8 @@ static bool make_pages(struct parts *parts, const struct start_state *start, str
 	if (!model)
 		return false;
 	kernel_layout_init(&parts->layout, settings, 0);
+	if (!is_named(settings->accesses))
+		access_workload_set_layout(parts->source, &parts->layout);
 	if (parts->source->has_locks) {
 		layout_keep_names(&parts->layout);
 		access_workload_name_lines(parts->source, &parts->layout);
