@@ -48,7 +48,8 @@ static bool process_done(struct replay *replay, const struct op *op, const struc
 
 static bool changes_areas(unsigned kind)
 {
-	return kind == OP_PROCESS_MAP || kind == OP_PROCESS_UNMAP || kind == OP_PROCESS_PROTECT || kind == OP_PROCESS_EXEC;
+	return kind == OP_PROCESS_MAP || kind == OP_PROCESS_UNMAP || kind == OP_PROCESS_PROTECT || kind == OP_PROCESS_REMAP ||
+	       kind == OP_PROCESS_EXEC;
 }
 
 /*
