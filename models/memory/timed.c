@@ -499,7 +499,6 @@ static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, s
 	                        .cpu = request->cpu,
 	                        .kind = request->kind,
 	                        .region = place.region};
-	SIM_ASSERT(place.is_known || !core->mmu->walker || translation_canonical(core->mmu->walker->mode, access.address));
 	cycle done;
 	bool in_first;
 	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
