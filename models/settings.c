@@ -561,7 +561,7 @@ static const struct setting table[] = {
          .default_text = "100 cycles",
          .min = 0,
          .max = 1000000,
-         .help = "A line another core has written",
+         .help = "A line another core has written, without both cores' ways to its slice (machine.interconnect)",
          .source = ESTIMATE,
          AT(machine.remote_cycles)},
         {.key = "machine.latency.dram",
@@ -611,7 +611,7 @@ static const struct setting table[] = {
          .names = topology_names,
          .default_text = "none",
          .help = "How cores and slices of the last-level cache are joined: none: all are equally far; ring; mesh; table: "
-                 "machine.interconnect.distances",
+                 "machine.interconnect.distances. A core goes to a line's slice, for the line itself and for who else has it",
          .source = "the manuals' latencies are averages over the slices",
          AT(machine.topology)},
         {.key = "machine.interconnect.hop",

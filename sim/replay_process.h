@@ -27,7 +27,7 @@ struct process_op_done {
 /* Whether the op is one of these, and whether its id comes to stand for a process with it. */
 static inline bool is_process_op(unsigned kind)
 {
-	return kind >= OP_PROCESS_CREATE && kind <= OP_PROCESS_PROTECT;
+	return kind >= OP_PROCESS_CREATE && kind <= OP_PROCESS_REMAP;
 }
 
 static inline bool makes_process(unsigned kind)

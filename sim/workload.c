@@ -312,6 +312,19 @@ void workload_process_protect(struct workload *workload, unsigned cpu, workload_
 	add_process_op(workload, cpu, process.id, &profile, start);
 }
 
+void workload_process_remap(struct workload *workload, unsigned cpu, workload_block process, const struct user_remap *remap)
+{
+	struct kmt_profile profile = process_profile(OP_PROCESS_REMAP);
+	uint64_t page = remap->to >> PAGE_SHIFT;
+	SIM_ASSERT(remap->pages > 0 && remap->pages <= UINT32_MAX && remap->new_pages > 0 && remap->new_pages <= UINT32_MAX);
+	SIM_ASSERT(remap->to >> REMAP_ADDRESS_BITS == 0);
+	profile.bytes_req = (uint32_t)remap->pages;
+	profile.bytes_alloc = (uint32_t)remap->new_pages;
+	profile.gfp = (uint32_t)page;
+	profile.order = (uint8_t)(page >> 32);
+	add_process_op(workload, cpu, process.id, &profile, remap->start);
+}
+
 void workload_touch(struct workload *workload, unsigned cpu, workload_block process, const struct workload_touch *touch)
 {
 	struct kmt_profile profile = process_profile(OP_PROCESS_TOUCH);

@@ -127,6 +127,8 @@ void workload_process_advise(struct workload *workload, unsigned cpu, workload_b
                              enum user_advice advice);
 void workload_process_protect(struct workload *workload, unsigned cpu, workload_block process, uint64_t start, uint64_t pages,
                               unsigned rights);
+/* Addresses below 2^REMAP_ADDRESS_BITS. */
+void workload_process_remap(struct workload *workload, unsigned cpu, workload_block process, const struct user_remap *remap);
 void workload_touch(struct workload *workload, unsigned cpu, workload_block process, const struct workload_touch *touch);
 /* The next accesses of the run's program, at most PROCESS_RUN_MAX; `first` is the thread of CPU 0, the others were made after it.
  */

@@ -531,11 +531,8 @@ static cycle timed_access(struct memory *memory, const struct memory_request *re
 	}
 	if (timed->is_planned)
 		return access_planned(timed, core, request, cost);
-	if (core->mmu) {
-		place = mmu_recent_access(core->mmu, address, request->bytes, kind);
-		if (!place.is_known)
-			place = mmu_known_access(core->mmu, address, request->bytes, kind);
-	}
+	if (core->mmu)
+		place = mmu_quick_access(core->mmu, address, request->bytes, kind);
 	/* The usual case: one line, which the first level's filter knows. */
 	const struct timed_entry *entry = &core->entry[kind];
 	const uint64_t line = place.physical >> entry->shift;

@@ -303,8 +303,8 @@ static void set_entry(struct fault *fault, pfn frame, uint64_t word)
 /* A new private page's record. */
 static void become_anonymous(struct fault *fault, pfn frame)
 {
-	fault->mm->page[frame.nr] =
-	        (struct mapped_page){.kind = MAPPED_ANONYMOUS, .exclusive = true, .place = fault->linear >> PAGE_SHIFT};
+	fault->mm->page[frame.nr] = (struct mapped_page){
+	        .kind = MAPPED_ANONYMOUS, .exclusive = true, .place = area_private_page(fault->area, fault->linear)};
 	fault->mm->counters.anonymous_pages++;
 	step_write(fault->mm->steps, page_field(fault->mm, frame, PAGE_MAPPING), 16);
 }
@@ -533,7 +533,7 @@ static void come_back(struct fault *fault, pfn frame)
 	const struct page_watcher *watcher = &mm->port.watcher;
 	pfn first = pfn_of(frame.nr & ~(FRAMES_OF_HUGE - 1));
 	if (watcher->state && watcher->state(watcher->context, frame) & WATCHED_HUGE)
-		huge_become_anonymous(mm, first, fault->linear - ((uint64_t)(frame.nr - first.nr) << PAGE_SHIFT), false);
+		huge_become_anonymous(mm, first, area_private_page(fault->area, fault->linear) - (frame.nr - first.nr), false);
 	else
 		become_anonymous(fault, frame);
 }

@@ -35,7 +35,7 @@ bool huge_deposit(struct mm *mm, struct space *space, struct table *table, unsig
 	return made != NULL;
 }
 
-static struct table *withdraw(struct mm *mm, struct table *table)
+struct table *huge_take_table(struct mm *mm, struct table *table)
 {
 	struct table *kept = table->deposit;
 	SIM_ASSERT(kept);
@@ -47,7 +47,7 @@ static struct table *withdraw(struct mm *mm, struct table *table)
 
 void huge_withdraw(struct mm *mm, struct space *space, struct table *table, unsigned cpu)
 {
-	table_free(mm, space, withdraw(mm, table), 0, cpu);
+	table_free(mm, space, huge_take_table(mm, table), 0, cpu);
 }
 
 bool huge_is_suitable(const struct mm *mm, const struct area *area, uint64_t linear)
@@ -85,21 +85,18 @@ static bool map_zero(struct mm *mm, struct space *space, struct area *area, uint
 	return true;
 }
 
-void huge_become_anonymous(struct mm *mm, pfn first, uint64_t linear, bool exclusive)
+void huge_become_anonymous(struct mm *mm, pfn first, uint64_t place, bool exclusive)
 {
 	for (uint32_t i = 0; i < FRAMES_OF_HUGE; i++)
-		mm->page[first.nr + i] = (struct mapped_page){.kind = MAPPED_ANONYMOUS,
-		                                              .exclusive = exclusive,
-		                                              .head = i == 0,
-		                                              .tail = i > 0,
-		                                              .place = (linear >> PAGE_SHIFT) + i};
+		mm->page[first.nr + i] = (struct mapped_page){
+		        .kind = MAPPED_ANONYMOUS, .exclusive = exclusive, .head = i == 0, .tail = i > 0, .place = place + i};
 	mm->counters.anonymous_pages += FRAMES_OF_HUGE;
 }
 
 void huge_map(struct mm *mm, struct space *space, const struct area *area, const struct entry *entry, pfn frame, uint64_t linear,
               unsigned cpu)
 {
-	huge_become_anonymous(mm, frame, linear & ~(HUGE_BYTES - 1), true);
+	huge_become_anonymous(mm, frame, area_private_page(area, linear & ~(HUGE_BYTES - 1)), true);
 	if (mm->port.watcher.added)
 		mm->port.watcher.added(mm->port.watcher.context, frame, HUGE_ORDER, cpu);
 	entry_lock(mm, entry);
@@ -155,7 +152,7 @@ static void fill_parts(struct mm *mm, struct table *parts, uint64_t word)
 void huge_split(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu)
 {
 	uint64_t word = entry_word(entry);
-	struct table *parts = withdraw(mm, entry->table);
+	struct table *parts = huge_take_table(mm, entry->table);
 	entry_lock(mm, entry);
 	entry_write(mm, entry, 0);
 	flush_range(mm, space, linear & ~(HUGE_BYTES - 1), 1, false, cpu);

@@ -201,6 +201,16 @@ static enum user_result ideal_unmap(struct user_memory *users, process_id proces
 	return USER_OK;
 }
 
+static enum user_result ideal_remap(struct user_memory *users, process_id process, const struct user_remap *remap, unsigned cpu)
+{
+	struct spaces *spaces = &ideal_of(users)->spaces;
+	if (!space_of(users, process))
+		return USER_NO_PROCESS;
+	if (!user_remap_is_valid(spaces->user_end, remap))
+		return USER_BAD_RANGE;
+	return space_remap(spaces, enter_space(users, process, cpu), remap, cpu);
+}
+
 /* Up to where areas lie side by side from a page on. */
 static uint64_t end_of_areas(const struct area_set *areas, uint64_t first, uint64_t end)
 {
@@ -442,6 +452,7 @@ const struct user_memory_ops user_memory_ideal_ops = {
         .exit = ideal_exit,
         .map = ideal_map,
         .unmap = ideal_unmap,
+        .remap = ideal_remap,
         .advise = ideal_advise,
         .protect = ideal_protect,
         .touch = ideal_touch,

@@ -220,6 +220,7 @@ static struct space *copy_space(struct mm *mm, struct space *from, unsigned cpu)
 	if (!to)
 		return NULL;
 	step_read(mm->steps, from->object.at, MM_CPUMASK);
+	to->has_moved = from->has_moved;
 	lock_space(mm, from, true);
 	khugepaged_fork(mm, to, from, cpu);
 	bool copied = true;

@@ -2,8 +2,8 @@
  *
  * reverse_map.c - from a frame to the entries that map it (interface: mm.h): pages that move, are looked at, or are taken away.
  *
- * An anonymous page is at the same linear address in every address space that maps it (nothing moves areas), a page of a file or
- * of shared memory where each area that shows it has it.
+ * An anonymous page is at the same linear address in every address space that maps it, unless mremap() moved its area there; a
+ * page of a file or of shared memory is where each area that shows it has it.
  *
  * Source: Linux 6.1 mm/rmap.c: rmap_walk(), folio_referenced_one(), try_to_unmap_one(), try_to_migrate_one();
  * arch/x86/mm/pgtable.c: pmdp_clear_flush_young(); mm/migrate.c: remove_migration_pte().
@@ -41,21 +41,24 @@ static bool visit_at(struct rmap *rmap, struct space *space, uint64_t linear)
 	return found;
 }
 
-/* The entries of a space that map a huge page, of which the whole would lie at an address; how many there were. */
-static uint32_t visit_huge_at(struct rmap *rmap, struct space *space, uint64_t linear)
+/*
+ * The entries of a space that map a huge page, of which the whole would lie at an address, and its parts from `first` up to but
+ * without `end` do; how many there were.
+ */
+static uint32_t visit_huge_at(struct rmap *rmap, struct space *space, uint64_t linear, uint32_t first, uint32_t end)
 {
 	struct mm *mm = rmap->mm;
 	struct entry entry;
 	uint32_t found = 0;
-	entry_find(mm, space, linear, &entry);
-	bool whole = entry.level > 0 && entry_word(&entry) & WORD_PRESENT &&
+	entry_find(mm, space, linear + ((uint64_t)first << PAGE_SHIFT), &entry);
+	bool whole = first == 0 && entry.level > 0 && entry_word(&entry) & WORD_PRESENT &&
 	             (entry_word(&entry) & WORD_FRAME) >> PAGE_SHIFT == rmap->frame.nr;
 	rmap->part = rmap->frame;
 	if (whole && rmap->splits)
 		huge_split(mm, space, &entry, linear, rmap->cpu);
 	else if (whole)
 		rmap->visit(rmap, space, &entry, linear);
-	for (uint32_t i = 0; i < FRAMES_OF_HUGE && (!whole || rmap->splits); i++) {
+	for (uint32_t i = first; i < end && (!whole || rmap->splits); i++) {
 		uint64_t at = linear + ((uint64_t)i << PAGE_SHIFT);
 		entry_find(mm, space, at, &entry);
 		uint64_t word = entry_word(&entry);
@@ -77,12 +80,36 @@ static bool shows(const struct area *area, const struct mapped_page *page)
 	return same && page->place >= area->first_page && page->place - area->first_page < pages;
 }
 
+/* A private page of a space whose areas may be elsewhere than when it came: what each area's pages say of it. */
+static uint32_t visit_moved(struct rmap *rmap, struct space *space, const struct mapped_page *page)
+{
+	uint64_t end = page->place + (page->head ? FRAMES_OF_HUGE : 1);
+	uint32_t found = 0;
+	for (uint32_t i = 0; i < space->areas_count; i++) {
+		const struct area *area = space->areas[i];
+		uint64_t area_end = area->private_first + ((area->end - area->start) >> PAGE_SHIFT);
+		uint64_t from = page->place > area->private_first ? page->place : area->private_first;
+		uint64_t to = end < area_end ? end : area_end;
+		if (from >= to)
+			continue;
+		/* The address of the page's first frame may lie before the area. */
+		uint64_t linear = area->start - ((area->private_first - page->place) << PAGE_SHIFT);
+		if (page->head)
+			found += visit_huge_at(rmap, space, linear, (uint32_t)(from - page->place), (uint32_t)(to - page->place));
+		else
+			found += visit_at(rmap, space, linear);
+	}
+	return found;
+}
+
 /* How many entries of the space map it. */
 static uint32_t visit_space(struct rmap *rmap, struct space *space, const struct mapped_page *page)
 {
 	uint32_t found = 0;
+	if (page->kind == MAPPED_ANONYMOUS && space->has_moved)
+		return visit_moved(rmap, space, page);
 	if (page->head)
-		return visit_huge_at(rmap, space, page->place << PAGE_SHIFT);
+		return visit_huge_at(rmap, space, page->place << PAGE_SHIFT, 0, FRAMES_OF_HUGE);
 	if (page->kind == MAPPED_ANONYMOUS)
 		return visit_at(rmap, space, page->place << PAGE_SHIFT);
 	for (uint32_t i = 0; i < space->areas_count; i++) {

@@ -19,7 +19,8 @@ static const char *const advice_names[] = {"none", "hugepage", "nohugepage", NUL
 struct processes {
 	char *name;
 	struct load_pace pace;
-	uint32_t live, pages, touched, accesses, writes, turns, inherited, copied, kernel, threads, unmap, dontneed, protect;
+	uint32_t live, pages, touched, accesses, writes, turns, inherited, copied, kernel, threads, unmap, dontneed, protect,
+	        remap;
 	enum program_advice advice;
 };
 
@@ -49,6 +50,8 @@ static const struct setting keys[] = {
         NUMBER(dontneed, "percent", "0", 0, 100, "Of the turns end with madvise(MADV_DONTNEED) of a tenth of the memory"),
         NUMBER(protect, "percent", "0", 0, 100,
                "Of the turns end with two calls of mprotect of a tenth of the memory: no writes, and writes again"),
+        NUMBER(remap, "percent", "0", 0, 100,
+               "Of the turns end with two calls of mremap: a tenth of the memory goes elsewhere, and back"),
         {.key = "advice",
          .type = SETTING_ENUM,
          .names = advice_names,
@@ -67,6 +70,8 @@ static const struct setting keys[] = {
 #define HEAP_START 0x800000u
 #define HEAP_PAGES 16u
 #define MEMORY_START 0x7f0000000000u
+/* Where a part of it goes for a while (remap). */
+#define MOVED_START 0x7e0000000000u
 #define TEXT_FILE 1u
 #define THREADS_MAX 65u
 /* Of one op: at 8 bytes an access half of TOUCH_ACCESSES_MAX. */
@@ -218,6 +223,16 @@ static void forget_memory(struct load *load, workload_block thread, unsigned cpu
 	workload_process_advise(load->workload, cpu, thread, start, pages, USER_DONTNEED);
 }
 
+/* A tenth of the memory goes elsewhere, as an allocator that makes a large block larger has it, and comes back. */
+static void move_memory(struct load *load, workload_block thread, unsigned cpu)
+{
+	uint64_t pages, start = any_tenth(load, &pages);
+	struct user_remap away = {.start = start, .pages = pages, .to = MOVED_START, .new_pages = pages + 1};
+	struct user_remap back = {.start = MOVED_START, .pages = pages + 1, .to = start, .new_pages = pages};
+	workload_process_remap(load->workload, cpu, thread, &away);
+	workload_process_remap(load->workload, cpu, thread, &back);
+}
+
 static void protect_memory(struct load *load, workload_block thread, unsigned cpu)
 {
 	uint64_t pages, start = any_tenth(load, &pages);
@@ -261,6 +276,8 @@ static void step(void *opaque)
 		forget_memory(load, thread, cpu);
 	if (values->protect && load_chance(load->workload, values->protect))
 		protect_memory(load, thread, cpu);
+	if (values->remap && load_chance(load->workload, values->remap))
+		move_memory(load, thread, cpu);
 	if (load_chance(load->workload, values->kernel))
 		workload_process_leave(load->workload, cpu);
 }

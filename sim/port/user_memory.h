@@ -111,11 +111,18 @@ enum user_result {
 	USER_OK,
 	USER_NO_MEMORY,  /* frames, tables or structures: what was done before it stays */
 	USER_NO_PROCESS, /* no such process */
-	USER_BAD_RANGE,  /* empty, not in the user's half, or (mapping) over an area that is there */
-	USER_NO_AREA,    /* a touch outside of all areas: SIGSEGV */
+	USER_BAD_RANGE,  /* empty, not in the user's half, or (mapping, moving, growing) over an area that is there */
+	USER_NO_AREA,    /* a touch outside of all areas: SIGSEGV; what is moved or grows is not of one area (EFAULT) */
 	USER_HOLE,       /* an advice, or new rights: a part of the range is no area; rights hold up to there, advice for the rest
 	                    (ENOMEM) */
 	USER_NO_RIGHT    /* a touch that the area's rights forbid: SIGSEGV */
+};
+
+/* mremap() of pages of one area. */
+struct user_remap {
+	uint64_t start, pages; /* 1 and more */
+	uint64_t to;        /* where they go, MREMAP_MAYMOVE | MREMAP_FIXED; `start`: they stay, and the area grows or shrinks */
+	uint64_t new_pages; /* 1 and more: how many there are then */
 };
 
 /* A run of accesses: `bytes` from `address` on, one access every `stride` bytes, each of at most 8 bytes. */
@@ -274,6 +281,13 @@ struct user_memory_ops {
 	/* munmap(): what lies in the range; parts of areas too. Other CPUs that have the address space drop its translations. */
 	enum user_result (*unmap)(struct user_memory *, process_id, uint64_t start, uint64_t pages, unsigned cpu);
 
+	/*
+	 * mremap(): entries of page tables go with what moves, not contents; what is too much goes, and what comes is untouched.
+	 * Where it goes nothing may be, as with map(). Shared memory without a file does not grow. What moves is USER_ANONYMOUS
+	 * then where it was a heap or a stack. USER_NO_MEMORY: all is where it was.
+	 */
+	enum user_result (*remap)(struct user_memory *, process_id, const struct user_remap *, unsigned cpu);
+
 	/* madvise() */
 	enum user_result (*advise)(struct user_memory *, process_id, uint64_t start, uint64_t pages, enum user_advice,
 	                           unsigned cpu);
@@ -419,6 +433,13 @@ static inline enum user_result user_unmap(struct user_memory *users, process_id 
 {
 	SIM_ASSERT(cpu < CPUS_MAX);
 	return users->ops->unmap(users, process, start, pages, cpu);
+}
+
+static inline enum user_result user_remap(struct user_memory *users, process_id process, const struct user_remap *remap,
+                                          unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX);
+	return users->ops->remap(users, process, remap, cpu);
 }
 
 static inline enum user_result user_advise(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,

@@ -557,7 +557,8 @@ static void ops_of_recordings_are_calls(void **state)
 	touched.order = TOUCH_WRITE;
 	assert_string_equal(op_of(&rig, process, &touched).what, "it touches an area against its rights: a segmentation fault");
 	touched.address = BASE + 3 * PAGE_SIZE;
-	assert_string_equal(op_of(&rig, process, &touched).what, "it touches what is no area: a segmentation fault");
+	assert_string_equal(op_of(&rig, process, &touched).what,
+	                    "it touches what is no area (a segmentation fault), or moves what is not of one");
 	const struct op forget = {.kind = OP_PROCESS_ADVISE, .address = BASE + PAGE_SIZE, .bytes_req = 2, .order = USER_DONTNEED};
 	assert_int_equal(op_of(&rig, process, &forget).result, PROCESS_OP_DONE);
 	assert_int_equal(rig.mm->counters.file_pages, 1);
@@ -567,6 +568,16 @@ static void ops_of_recordings_are_calls(void **state)
 	assert_int_equal(area_at(rig.mm->processes[process.nr].space, BASE + PAGE_SIZE)->rights, USER_READ);
 	const struct op hole = {.kind = OP_PROCESS_ADVISE, .address = BASE, .bytes_req = 4, .order = USER_READ_RANDOM};
 	assert_string_equal(op_of(&rig, process, &hole).what, "a part of its range is no area");
+	const struct op away = {
+	        .kind = OP_PROCESS_REMAP, .address = BASE, .bytes_req = 1, .gfp = 0x80000000u, .order = 7, .bytes_alloc = 1};
+	const struct op back = {.kind = OP_PROCESS_REMAP,
+	                        .address = 0x780000000ull << PAGE_SHIFT,
+	                        .bytes_req = 1,
+	                        .gfp = BASE >> PAGE_SHIFT,
+	                        .bytes_alloc = 1};
+	assert_int_equal(op_of(&rig, process, &away).result, PROCESS_OP_DONE);
+	assert_int_equal(op_of(&rig, process, &back).result, PROCESS_OP_DONE);
+	assert_int_equal(rig.mm->counters.remaps_moved, 2);
 	const struct op unmap = {.kind = OP_PROCESS_UNMAP, .address = BASE, .bytes_req = 3};
 	assert_int_equal(op_of(&rig, process, &unmap).result, PROCESS_OP_DONE);
 	assert_int_equal(rig.mm->counters.file_pages, 0);

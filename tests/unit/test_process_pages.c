@@ -115,12 +115,19 @@ static void one_event(struct rig *rig, struct rng *rng, process_id processes[PRO
 		uint64_t start = rng_below(rng, 26000);
 		unsigned rights = rng_below(rng, 3) ? USER_READ | USER_WRITE : USER_READ;
 		user_protect(rig->mm.users, processes[nr], BASE + start * PAGE_SIZE, 1 + rng_below(rng, 3000), rights, cpu);
-	} else if (what < 12) {
-		uint64_t start = rng_below(rng, 26000);
+	} else if (what < 10) {
+		/* Elsewhere, and more or less of it; where something is, nothing happens. */
+		const struct user_remap remap = {.start = BASE + rng_below(rng, 90000) * PAGE_SIZE,
+		                                 .pages = 1 + rng_below(rng, 1500),
+		                                 .to = BASE + (60000 + rng_below(rng, 30000)) * PAGE_SIZE,
+		                                 .new_pages = 1 + rng_below(rng, 1500)};
+		user_remap(rig->mm.users, processes[nr], &remap, cpu);
+	} else if (what < 13) {
+		uint64_t start = rng_below(rng, 2) ? rng_below(rng, 26000) : 60000 + rng_below(rng, 30000);
 		user_unmap(rig->mm.users, processes[nr], BASE + start * PAGE_SIZE, 1 + rng_below(rng, 3000), cpu);
 		map_all(rig, processes[nr]);
 	} else {
-		uint64_t start = rng_below(rng, 28000);
+		uint64_t start = rng_below(rng, 5) ? rng_below(rng, 28000) : 60000 + rng_below(rng, 30000);
 		touch(rig, processes[nr], start, 1 + rng_below(rng, 1000), rng_below(rng, 2), cpu);
 	}
 }
@@ -136,7 +143,7 @@ static void random_events(uint64_t swap_bytes, bool synchronous, enum thp thp)
 		processes[nr] = PROCESS_NONE;
 	processes[0] = user_create(rig.mm.users, 0);
 	map_all(&rig, processes[0]);
-	for (unsigned event = 0; event < 600; event++) {
+	for (unsigned event = 0; event < (thp == THP_NEVER ? 600u : 1000u); event++) {
 		one_event(&rig, &rng, processes);
 		if (event % 30 == 0)
 			check(&rig);
