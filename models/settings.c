@@ -356,6 +356,7 @@ static const struct setting table[] = {
                  "says "
                  "neither)",
          .source = "none: one node has everything",
+         .may_repeat = true,
          AT(machine.nodes),
          .count_offset = offsetof(struct settings, machine.nodes_count)},
         {.key = "machine.distances",

@@ -19,7 +19,8 @@ static struct process_op_done done_of(enum user_result result)
 		return (struct process_op_done){.result = PROCESS_OP_DONE};
 	if (result == USER_NO_MEMORY)
 		return (struct process_op_done){.result = PROCESS_OP_NO_MEMORY};
-	return (struct process_op_done){.result = PROCESS_OP_WRONG, .what = texts[result]};
+	return (struct process_op_done){
+	        .result = PROCESS_OP_WRONG, .what = texts[result], .is_of_areas = result != USER_NO_PROCESS};
 }
 
 static struct process_op_done made(process_id process)
