@@ -92,7 +92,6 @@ static void let_go(struct freeing *freeing, pfn frame, uint64_t word, uint64_t b
 	}
 	if (watcher->lazyfree)
 		watcher->lazyfree(watcher->context, frame, freeing->cpu);
-	mm->counters.lazyfree_pages += bytes >> PAGE_SHIFT;
 }
 
 /* madvise_free_huge_pmd(). True: the entry is done with; false: it is of a table of pages now. */

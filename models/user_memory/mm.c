@@ -62,7 +62,6 @@ static const struct metric mm_metrics[] = {
         METRIC(struct mm_counters, moved_entries, "1", "Page table entries that went with it one by one"),
         METRIC(struct mm_counters, moved_tables, "1", "Page tables that went with it as they were"),
         METRIC(struct mm_counters, moved_huge, "1", "Entries of 2 MiB that did"),
-        METRIC(struct mm_counters, lazyfree_pages, "pages", "Mapped pages that MADV_FREE let go of, each time counted"),
         METRIC(struct mm_counters, entries_set, "1", "Page table entries that came to map a page"),
         METRIC(struct mm_counters, entries_cleared, "1", "Page table entries that ceased to"),
         METRIC(struct mm_counters, entries_forked, "1", "Page table entries that fork() copied"),

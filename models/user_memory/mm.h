@@ -101,7 +101,6 @@ struct mm_counters {
 	uint64_t areas_made, areas_gone;
 	uint64_t remaps, remaps_moved; /* of them, those that went elsewhere */
 	uint64_t moved_entries, moved_tables, moved_huge;
-	uint64_t lazyfree_pages;                               /* that MADV_FREE let go of */
 	uint64_t entries_set, entries_cleared, entries_forked; /* that map a page */
 	uint64_t tables_made, tables_freed;
 	uint64_t huge_asked, huge_fallback, huge_splits;
