@@ -49,7 +49,7 @@ static bool make_users(struct run_parts *parts, struct error *error)
 	const struct user_memory_model *model = user_memory_model(settings->user_memory, error);
 	parts->users = model ? model->create(&wiring, error) : NULL;
 	if (parts->users)
-		parts->kept = process_pages_create(settings, parts->pages, &parts->steps, parts->users);
+		parts->kept = process_pages_create(settings, parts->pages, &parts->layout, &parts->steps, parts->users);
 	return parts->users != NULL;
 }
 
