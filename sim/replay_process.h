@@ -22,6 +22,7 @@ struct process_op_done {
 	enum process_op_result result;
 	process_id process;
 	const char *what; /* PROCESS_OP_WRONG: a sentence's end */
+	bool is_of_areas; /* PROCESS_OP_WRONG: because of the areas that are there, or are not */
 };
 
 /* Whether the op is one of these, and whether its id comes to stand for a process with it. */

@@ -53,6 +53,32 @@ uint64_t workload_memory_bytes(const struct workload *workload)
 	return workload->wiring->memory_bytes;
 }
 
+bool workload_has_failed(const struct workload *workload)
+{
+	return workload->failed;
+}
+
+/* TASK_UNMAPPED_BASE of 32 bits (arch/x86/include/asm/page_32_types.h): a third of what a process has. */
+#define MAP_START_32BIT 0x40000000u
+#define MAP_START_64BIT 0x7f0000000000u
+#define USER_END_32BIT 0xc0000000u
+
+uint64_t workload_map_start(const struct workload *workload)
+{
+	return workload->wiring->is_32bit ? MAP_START_32BIT : MAP_START_64BIT;
+}
+
+bool workload_has_room(struct workload *workload, uint64_t start, uint64_t pages, const char *what)
+{
+	uint64_t end = user_stack_end(workload->wiring->is_32bit ? USER_END_32BIT : UINT64_MAX) - USER_STACK_BYTES;
+	if (!workload->failed && pages > (end - start) >> PAGE_SHIFT)
+		workload->failed =
+		        !error_set(workload->error, ERROR_USAGE,
+		                   "workload: %s: %" PRIu64 " pages of 4 KiB, but a process has addresses for %" PRIu64 " there",
+		                   what, pages, (end - start) >> PAGE_SHIFT);
+	return !workload->failed;
+}
+
 struct rng *workload_rng(struct workload *workload)
 {
 	return &workload->rng;

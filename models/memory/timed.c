@@ -557,7 +557,6 @@ static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, c
 	                        .cpu = request->cpu,
 	                        .kind = request->kind,
 	                        .region = place.region};
-	SIM_ASSERT(place.is_known || !core->mmu->walker || translation_canonical(core->mmu->walker->mode, access.address));
 	cycle cycles;
 	bool in_first;
 	struct cost *cost = asked ? asked : &timed->unasked;

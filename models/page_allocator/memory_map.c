@@ -177,28 +177,49 @@ static bool set_nodes(struct memory_map *map, const struct settings *settings, u
 	return true;
 }
 
+/* Whether kernel, page tables and processor can name all of its frames. */
+static bool is_reached(const struct settings *settings, struct error *error)
+{
+	const struct machine_settings *machine = &settings->machine;
+	uint64_t end_pfn = machine->memory_bytes >> PAGE_SHIFT;
+	bool pae = settings_are_pae(settings);
+	if (is_32bit(settings) && end_pfn > (pae ? MEMORY_MAX_PAGES_PAE : MEMORY_MAX_PAGES_32))
+		return error_set(error, ERROR_USAGE, "memory: %llu bytes; x86-32 %s", (unsigned long long)machine->memory_bytes,
+		                 pae ? "reaches 64 GiB with PAE" : "reaches 4 GiB, or 64 GiB with machine.paging: x86_pae");
+	if (strcmp(settings_paging(settings), "x86_32") == 0 && end_pfn > MEMORY_MAX_PAGES_32)
+		return error_set(error, ERROR_USAGE, "memory: %llu bytes; machine.paging: x86_32 reaches 4 GiB",
+		                 (unsigned long long)machine->memory_bytes);
+	return end_pfn <= 1ull << (machine->physical_address_bits - PAGE_SHIFT) ||
+	       error_set(error, ERROR_USAGE, "memory: %llu bytes; %u bits of machine.physical_address_bits reach %llu GiB",
+	                 (unsigned long long)machine->memory_bytes, machine->physical_address_bits,
+	                 (1ull << machine->physical_address_bits) >> 30);
+}
+
 static bool set_memory(struct memory_map *map, const struct settings *settings, struct error *error)
 {
 	uint64_t end_pfn = settings->machine.memory_bytes >> PAGE_SHIFT;
 	if (end_pfn <= HIGH_MEMORY_START || end_pfn > MEMORY_MAX_PAGES)
 		return error_set(error, ERROR_USAGE, "memory: %llu bytes; expected between 2 MiB and 15 TiB",
 		                 (unsigned long long)settings->machine.memory_bytes);
-	bool pae = settings_are_pae(settings);
-	if (is_32bit(settings) && end_pfn > (pae ? MEMORY_MAX_PAGES_PAE : MEMORY_MAX_PAGES_32))
-		return error_set(error, ERROR_USAGE, "memory: %llu bytes; x86-32 %s",
-		                 (unsigned long long)settings->machine.memory_bytes,
-		                 pae ? "reaches 64 GiB with PAE" : "reaches 4 GiB, or 64 GiB with machine.paging: x86_pae");
+	if (!is_reached(settings, error))
+		return false;
 	add_memory(map, FIRST_FRAME, LOW_MEMORY_END);
 	add_memory(map, HIGH_MEMORY_START, end_pfn > DMA32_END ? DEVICE_HOLE_START : (uint32_t)end_pfn);
 	if (end_pfn > DMA32_END)
 		add_memory(map, DMA32_END, (uint32_t)end_pfn);
 	if (!cut_reserved(map, settings, error))
 		return false;
+	if (is_32bit(settings) && !settings_check_32bit(settings, error))
+		return false;
+	/* highmem= can leave memory above unused (highmem_pfn_init() lowers max_pfn). */
+	const struct layout_32bit layout = settings_layout_32bit(settings);
+	if (is_32bit(settings) && layout.memory_bytes >> PAGE_SHIFT < end_pfn)
+		cut_out(map, (struct range){(uint32_t)(layout.memory_bytes >> PAGE_SHIFT), UINT32_MAX});
 	if (memory_in(map, (struct range){HIGH_MEMORY_START, UINT32_MAX}) == 0)
 		return error_set(error, ERROR_USAGE, "machine.reserved: leaves no memory above the first MiB");
 	map->end_pfn = map->memory[map->memory_count - 1].end;
 	map->lowmem_end_pfn = UINT32_MAX;
-	uint64_t lowmem_pages = settings_layout_32bit(settings).lowmem_bytes >> PAGE_SHIFT;
+	uint64_t lowmem_pages = layout.lowmem_bytes >> PAGE_SHIFT;
 	if (is_32bit(settings) && lowmem_pages < map->end_pfn)
 		map->lowmem_end_pfn = (uint32_t)lowmem_pages;
 	return true;

@@ -224,6 +224,9 @@ static bool write_counters(struct parts *parts, struct error *error)
 		return false;
 	if (!parts->has_space)
 		return true;
+	if (walker.not_canonical)
+		fprintf(stderr, "# %" PRIu64 " accesses were to addresses that %s does not have\n", walker.not_canonical,
+		        parts->mmus.mode->name);
 	const struct page_allocator_ops *pages = parts->pages->ops;
 	const struct virtual_allocator *areas = parts->areas;
 	return (!parts->has_kernel || write_map(parts, error)) &&
