@@ -273,11 +273,10 @@ static inline struct mmu_place mmu_recent_access(struct mmu *mmu, uint64_t linea
 	return mmu_place_by(mmu, linear, kind, recent);
 }
 
-/* The same where mmu_recent_access() had none: by a larger page that the first level has. */
-static inline struct mmu_place mmu_known_access(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
+/* The same where mmu_recent_access() had none: a larger page that the first level has, for mmu_place_by(). */
+static inline const struct mmu_recent *mmu_known_recent(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
 {
-	const struct mmu_recent *recent = mmu_needs_run(mmu, linear, bytes) ? NULL : mmu_use_known(mmu, linear, kind);
-	return recent ? mmu_place_by(mmu, linear, kind, recent) : (struct mmu_place){.is_known = false};
+	return mmu_needs_run(mmu, linear, bytes) ? NULL : mmu_use_known(mmu, linear, kind);
 }
 
 void mmu_check(const struct mmu *mmu);

@@ -497,12 +497,23 @@ static void end_planned(struct timed_memory *timed)
 	SIM_ASSERT(plan->next < plan->requests || plan->at == plan->made);
 }
 
-/* A request that was planned: its translation is known. */
-static cycle access_planned(struct timed_memory *timed, struct timed_core *core, const struct memory_request *request,
-                            struct cost *cost)
+/* A request of no bytes takes no time. */
+static cycle access_nothing(struct cost *asked)
 {
+	if (asked)
+		cost_clear(asked);
+	return 0;
+}
+
+/* A request that was planned: its translation is known. */
+static __attribute__((noinline)) cycle access_planned(struct timed_memory *timed, const struct memory_request *request,
+                                                      struct cost *cost)
+{
+	struct timed_core *core = &timed->core[0];
 	struct timed_plan *plan = timed->plan;
 	const struct access *planned = &plan->request[plan->next], *out = &plan->out[plan->at];
+	if (request->bytes == 0)
+		return access_nothing(cost);
 	SIM_ASSERT(planned->address == request->address && planned->bytes == request->bytes && planned->kind == request->kind &&
 	           !request->is_locked);
 	cycle in_first;
@@ -571,23 +582,19 @@ static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, c
 		access_physical(timed, core, &access, &issue);
 	else
 		access_linear(timed, core, &access, &issue);
-	cycles = request->is_locked ? timed->atomic_cycles : 0;
-	cost->cycles[COST_COMPUTE] += cycles;
-	return asked ? 0 : issue.done - request->now + cycles;
+	if (request->is_locked)
+		cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
+	if (asked)
+		return 0;
+	return issue.done - request->now + (request->is_locked ? timed->atomic_cycles : 0);
 }
 
-/* A request that was planned, or that touches nothing. */
-static __attribute__((noinline)) cycle access_told(struct timed_memory *timed, const struct memory_request *request,
-                                                   struct cost *asked)
+/* The same, of which nobody asks for the parts. */
+static __attribute__((noinline)) cycle access_planned_unasked(struct timed_memory *timed, const struct memory_request *request)
 {
-	struct timed_core *core = &timed->core[request->cpu];
-	struct cost own, *cost = asked ? asked : &own;
-	if (request->bytes == 0) {
-		cost_clear(cost);
-		return 0;
-	}
-	cycle first = access_planned(timed, core, request, cost);
-	return first > 0 || asked ? first : cost_total(cost);
+	struct cost own;
+	cycle first = access_planned(timed, request, &own);
+	return first > 0 ? first : cost_total(&own);
 }
 
 /* The line of a hit is on its way. */
@@ -621,30 +628,48 @@ static inline cycle access_placed(struct timed_memory *timed, const struct timed
 	return access_awaited(timed, fill, request, done, asked);
 }
 
+/* A request whose page the MMU's filter has only now come to know. */
+static __attribute__((noinline)) cycle access_known(struct timed_memory *timed, const struct memory_request *request,
+                                                    const struct mmu_recent *recent, struct cost *asked)
+{
+	const struct timed_core *core = &timed->core[request->cpu];
+	return access_placed(timed, core, request, mmu_place_by(core->mmu, request->address, request->kind, recent), asked);
+}
+
 /* A request whose page the MMU's filter does not know. */
 static __attribute__((noinline)) cycle access_unknown(struct timed_memory *timed, const struct memory_request *request,
                                                       struct cost *asked)
 {
-	const struct timed_core *core = &timed->core[request->cpu];
-	struct mmu_place place = mmu_known_access(core->mmu, request->address, request->bytes, request->kind);
-	if (!place.is_known)
-		return access_slow(timed, request, place, asked);
-	return access_placed(timed, core, request, place, asked);
+	struct mmu *mmu = timed->core[request->cpu].mmu;
+	const struct mmu_recent *recent = mmu_known_recent(mmu, request->address, request->bytes, request->kind);
+	if (recent)
+		return access_known(timed, request, recent, asked);
+	return access_slow(timed, request, (struct mmu_place){.is_known = false}, asked);
 }
 
-static cycle timed_access(struct memory *memory, const struct memory_request *request, struct cost *asked)
+/* A request that was not planned. */
+static __attribute__((noinline)) cycle access_unplanned(struct timed_memory *timed, const struct memory_request *request,
+                                                        struct cost *asked)
 {
-	struct timed_memory *timed = (struct timed_memory *)memory;
 	SIM_ASSERT(request->cpu < timed->cpus);
 	const struct timed_core *core = &timed->core[request->cpu];
 	struct mmu_place place = {.physical = request->address, .is_known = true};
-	if (__builtin_expect(timed->is_planned || request->bytes == 0, 0))
-		return access_told(timed, request, asked);
+	if (__builtin_expect(request->bytes == 0, 0))
+		return access_nothing(asked);
 	if (core->mmu)
 		place = mmu_recent_access(core->mmu, request->address, request->bytes, request->kind);
 	if (__builtin_expect(!place.is_known, 0))
 		return access_unknown(timed, request, asked);
 	return access_placed(timed, core, request, place, asked);
+}
+
+/* Calls one of them as its last step, so that none saves another's registers. */
+static cycle timed_access(struct memory *memory, const struct memory_request *request, struct cost *asked)
+{
+	struct timed_memory *timed = (struct timed_memory *)memory;
+	if (!timed->is_planned)
+		return access_unplanned(timed, request, asked);
+	return asked ? access_planned(timed, request, asked) : access_planned_unasked(timed, request);
 }
 
 static size_t timed_plan(struct memory *memory, const struct access *requests, size_t count)
