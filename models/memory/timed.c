@@ -558,35 +558,58 @@ static inline bool request_quick(struct timed_memory *timed, const struct timed_
 	return true;
 }
 
-/* A request that is not the usual one, with the place that the MMU has told, if it has. */
+static inline void set_access(struct access *access, const struct memory_request *request, uint64_t address, uint8_t region)
+{
+	access->address = address;
+	access->bytes = request->bytes;
+	access->cpu = request->cpu;
+	access->kind = request->kind;
+	access->region = region;
+}
+
+/* A request is done that was issued line by line. Returns what memory_ops.access returns. */
+static inline cycle end_issued(const struct timed_memory *timed, const struct memory_request *request, const struct issue *issue,
+                               bool is_asked)
+{
+	const uint32_t locked = request->is_locked ? timed->atomic_cycles : 0;
+	if (locked)
+		issue->cost->cycles[COST_COMPUTE] += locked;
+	return is_asked ? 0 : issue->done - request->now + locked;
+}
+
+/* A request whose place is known, but not the usual one. */
 static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, const struct memory_request *request,
                                                    struct mmu_place place, struct cost *asked)
 {
-	struct timed_core *core = &timed->core[request->cpu];
-	struct access access = {.address = place.is_known ? place.physical : request->address,
-	                        .bytes = request->bytes,
-	                        .cpu = request->cpu,
-	                        .kind = request->kind,
-	                        .region = place.region};
+	const struct timed_core *core = &timed->core[request->cpu];
+	struct cost *cost = asked ? asked : &timed->unasked;
+	struct access access;
 	cycle cycles;
 	bool in_first;
-	struct cost *cost = asked ? asked : &timed->unasked;
+	set_access(&access, request, place.physical, place.region);
 	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
 	timed->to_linear = request->address - access.address;
-	if (place.is_known && request_quick(timed, core, &access, request, cost, &cycles, &in_first))
+	if (request_quick(timed, core, &access, request, cost, &cycles, &in_first))
 		return in_first || !asked ? cycles : 0;
 	if (asked)
 		cost_clear(cost);
 	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
-	if (place.is_known)
-		access_physical(timed, core, &access, &issue);
-	else
-		access_linear(timed, core, &access, &issue);
-	if (request->is_locked)
-		cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
+	access_physical(timed, core, &access, &issue);
+	return end_issued(timed, request, &issue, asked);
+}
+
+/* A request whose place the levels of TLBs have to tell. */
+static __attribute__((noinline)) cycle access_looked_up(struct timed_memory *timed, const struct memory_request *request,
+                                                        struct cost *asked)
+{
+	struct access access;
+	struct issue issue = {.now = request->now, .done = request->now, .cost = asked ? asked : &timed->unasked};
+	set_access(&access, request, request->address, 0);
+	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
 	if (asked)
-		return 0;
-	return issue.done - request->now + (request->is_locked ? timed->atomic_cycles : 0);
+		cost_clear(asked);
+	access_linear(timed, &timed->core[request->cpu], &access, &issue);
+	return end_issued(timed, request, &issue, asked);
 }
 
 /* The same, of which nobody asks for the parts. */
@@ -644,7 +667,7 @@ static __attribute__((noinline)) cycle access_unknown(struct timed_memory *timed
 	const struct mmu_recent *recent = mmu_known_recent(mmu, request->address, request->bytes, request->kind);
 	if (recent)
 		return access_known(timed, request, recent, asked);
-	return access_slow(timed, request, (struct mmu_place){.is_known = false}, asked);
+	return access_looked_up(timed, request, asked);
 }
 
 /* A request that was not planned. */
