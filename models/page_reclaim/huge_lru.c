@@ -17,7 +17,7 @@
 #define SHRINK_BATCH 128
 
 /* Marks that each part has of the whole (__split_huge_page_tail()). */
-#define PART_MARKS (PG_KNOWN | PG_REFERENCED | PG_SWAPCACHE | PG_ACTIVE | PG_WORKINGSET | PG_DIRTY)
+#define PART_MARKS (PG_KNOWN | PG_REFERENCED | PG_SWAPCACHE | PG_ACTIVE | PG_WORKINGSET | PG_DIRTY | PG_LAZYFREE)
 
 /* --- the queue --- */
 

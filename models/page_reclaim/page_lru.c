@@ -48,6 +48,8 @@ const struct metric lru_metrics[] = {
         METRIC(struct lru_counters, pages_added, "pages", "Frames that became pages of these lists"),
         METRIC(struct lru_counters, pages_freed, "pages", "Frames that left them"),
         METRIC(struct lru_counters, pages_moved, "pages", "Pages that compaction moved to another frame"),
+        METRIC(struct lru_counters, pglazyfree, "pages", "Pages that came to an inactive list of files as MADV_FREE named them"),
+        METRIC(struct lru_counters, pglazyfreed, "pages", "Of them, those that reclaim freed, with what they held"),
         METRIC(struct lru_counters, thp_swpout, "1", "Pages of 2 MiB that were written to the swap device as a whole"),
         METRIC(struct lru_counters, thp_swpout_fallback, "1",
                "Pages of 2 MiB that were taken apart, as no cluster of slots was free"),
@@ -212,7 +214,7 @@ static unsigned zone_of_frame(const struct page_lru *lru, uint32_t frame)
 static enum lru_list list_of_page(const struct page_lru *lru, uint32_t frame)
 {
 	unsigned marks = lru->frames[frame].marks;
-	enum lru_list list = marks & PG_FILE ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
+	enum lru_list list = kind_of_page(lru, frame) == PAGE_FILE ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
 	return marks & PG_ACTIVE ? (enum lru_list)(list + 1) : list;
 }
 
@@ -442,6 +444,27 @@ static void empty_rotate(struct page_lru *lru, unsigned cpu)
 	unpin_batch(lru, cpu, &batch);
 }
 
+static bool may_be_lazyfree(const struct page_lru *lru, uint32_t frame)
+{
+	return page_has(lru, frame, PG_LRU) && !(page_of(lru, frame)->marks & (PG_FILE | PG_SHMEM | PG_LAZYFREE | PG_SWAPCACHE));
+}
+
+/* lru_lazyfree_fn() */
+static void empty_lazyfree(struct page_lru *lru, unsigned cpu)
+{
+	struct page_batch batch = take_batch(&lru->lazyfree[cpu]);
+	for (uint32_t i = 0; i < batch.count; i++) {
+		uint32_t frame = batch.frames[i];
+		if (!may_be_lazyfree(lru, frame))
+			continue;
+		lru_list_del(lru, frame);
+		lru->frames[frame].marks = (uint16_t)((lru->frames[frame].marks & ~(PG_ACTIVE | PG_REFERENCED)) | PG_LAZYFREE);
+		lru_list_add(lru, frame);
+		lru->counters.pglazyfree += page_frames(page_of(lru, frame));
+	}
+	unpin_batch(lru, cpu, &batch);
+}
+
 static void empty_activate(struct page_lru *lru, unsigned cpu)
 {
 	struct page_batch batch = take_batch(&lru->activate[cpu]);
@@ -461,7 +484,19 @@ void page_lru_drain(struct page_lru *lru, unsigned cpu)
 {
 	empty_lru_add(lru, cpu);
 	empty_rotate(lru, cpu);
+	empty_lazyfree(lru, cpu);
 	empty_activate(lru, cpu);
+}
+
+void page_lru_lazyfree(struct page_lru *lru, unsigned cpu, uint32_t frame)
+{
+	struct page_batch *batch = &lru->lazyfree[cpu];
+	if (!may_be_lazyfree(lru, frame))
+		return;
+	page_lru_pin(lru, frame);
+	batch->frames[batch->count++] = frame;
+	if (batch->count == PAGEVEC_SIZE || page_has(lru, frame, PG_HUGE))
+		empty_lazyfree(lru, cpu);
 }
 
 void lru_rotate_later(struct page_lru *lru, unsigned cpu, uint32_t frame)
@@ -557,6 +592,7 @@ void page_lru_move(struct page_lru *lru, unsigned cpu, uint32_t from, uint32_t t
 	for (unsigned other = 0; other < lru->spec.cpus; other++) {
 		rename_in_batch(&lru->lru_add[other], from, to);
 		rename_in_batch(&lru->rotate[other], from, to);
+		rename_in_batch(&lru->lazyfree[other], from, to);
 		rename_in_batch(&lru->activate[other], from, to);
 	}
 	if (page->marks & PG_WRITEBACK)
@@ -681,7 +717,7 @@ static void check_pages(const struct page_lru *lru)
 {
 	uint64_t known = 0, cached = 0, pins = 0, batched = 0, huge = 0, tails = 0;
 	for (unsigned cpu = 0; cpu < lru->spec.cpus; cpu++)
-		batched += lru->lru_add[cpu].count + lru->rotate[cpu].count + lru->activate[cpu].count;
+		batched += lru->lru_add[cpu].count + lru->rotate[cpu].count + lru->lazyfree[cpu].count + lru->activate[cpu].count;
 	for (uint32_t frame = 0; frame < lru->end_pfn; frame++) {
 		const struct user_page *page = page_of(lru, frame);
 		huge += (page->marks & PG_HUGE) != 0;
@@ -695,7 +731,8 @@ static void check_pages(const struct page_lru *lru)
 		SIM_ASSERT(page->marks & PG_KNOWN ? page->marks & PG_LRU || page->pins : !page->marks);
 		for (uint32_t i = 0; page->marks & PG_SWAPCACHE && i < page_frames(page); i++) {
 			cached++;
-			SIM_ASSERT(!(page->marks & PG_FILE) && swap_cache_find(&lru->swap, page->index + i) == frame + i);
+			SIM_ASSERT(!(page->marks & (PG_FILE | PG_LAZYFREE)) &&
+			           swap_cache_find(&lru->swap, page->index + i) == frame + i);
 		}
 	}
 	SIM_ASSERT(known == lru->counters.nr_lru_pages && pins == batched);
@@ -710,6 +747,7 @@ static void check_counters(const struct page_lru *lru)
 	for (unsigned node = 0; node < LRU_NODES_MAX; node++)
 		activated += lru->nodes[node].activated[PAGE_ANON] + lru->nodes[node].activated[PAGE_FILE];
 	SIM_ASSERT(c->pages_added - c->pages_freed == c->nr_lru_pages);
+	SIM_ASSERT(c->pglazyfreed <= c->pglazyfree);
 	SIM_ASSERT(c->thp_swpout * HUGE_PAGE_FRAMES <= c->pswpout && c->thp_swpout_fallback <= c->thp_split_page);
 	SIM_ASSERT(c->pgsteal_anon <= c->pgscan_anon && c->pgsteal_file <= c->pgscan_file);
 	SIM_ASSERT(c->workingset_activate_anon <= c->workingset_refault_anon);

@@ -180,11 +180,11 @@ static enum verdict check_references(struct pass *pass, uint32_t frame)
 	page->marks &= (uint16_t)~PG_REFERENCED;
 	if (young) {
 		page->marks |= PG_REFERENCED;
-		if (was_referenced || young > 1 || (executable && page->marks & PG_FILE))
+		if (was_referenced || young > 1 || (executable && kind_of_page(lru, frame) == PAGE_FILE))
 			return VERDICT_ACTIVATE;
 		return VERDICT_KEEP;
 	}
-	return was_referenced && page->marks & PG_FILE ? VERDICT_RECLAIM_CLEAN : VERDICT_RECLAIM;
+	return was_referenced && kind_of_page(lru, frame) == PAGE_FILE ? VERDICT_RECLAIM_CLEAN : VERDICT_RECLAIM;
 }
 
 static void activate(struct pass *pass, uint32_t frame)
@@ -260,6 +260,25 @@ static void unmap(struct pass *pass, uint32_t frame)
 		page_cache_found_dirty(lru->cache, pass->request->cpu, frame);
 	else
 		page->marks |= PG_DIRTY;
+}
+
+/*
+ * Contents that may go do, unless an entry was written since, or somebody holds the page: then it is anonymous memory like other
+ * again (try_to_unmap_one(): "MADV_FREE page check"). False: that.
+ */
+static bool discard(struct pass *pass, uint32_t frame)
+{
+	struct page_lru *lru = pass->lru;
+	struct user_page *page = page_of(lru, frame);
+	if (!page->pins && lru_entries(lru, frame) &&
+	    lru->rmap.unmap(lru->rmap.context, frame, SWAP_SLOT_NONE, pass->request->cpu))
+		page->marks |= PG_DIRTY;
+	if (!page->pins && !lru_entries(lru, frame)) {
+		lru->counters.pglazyfreed += page_frames(page);
+		return true;
+	}
+	page->marks &= (uint16_t)~PG_LAZYFREE;
+	return false;
 }
 
 /* shmem_writepage(): the page leaves shared memory for the swap cache. */
@@ -398,6 +417,8 @@ static enum verdict shrink_page(struct pass *pass, uint32_t frame, struct isolat
 	enum verdict verdict = check_references(pass, frame);
 	if (verdict >= VERDICT_KEEP)
 		return verdict;
+	if (page->marks & PG_LAZYFREE)
+		return discard(pass, frame) ? VERDICT_RECLAIM : VERDICT_ACTIVATE;
 	if (!(page->marks & (PG_FILE | PG_SHMEM | PG_SWAPCACHE))) {
 		if (!(pass->request->flags & __GFP_IO))
 			return VERDICT_KEEP;
@@ -499,7 +520,7 @@ static void shrink_active_list(struct pass *pass, enum lru_list list, uint64_t w
 		uint32_t frame = taken.frames[i];
 		bool executable = false;
 		if (lru_entries(lru, frame) && lru->rmap.referenced(lru->rmap.context, frame, &executable, pass->request->cpu) &&
-		    executable && page_has(lru, frame, PG_FILE)) {
+		    executable && kind_of_page(lru, frame) == PAGE_FILE) {
 			rotated[rotated_count++] = frame;
 			continue;
 		}

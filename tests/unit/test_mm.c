@@ -680,6 +680,21 @@ static void every_frame_of_a_huge_page_is_mapped(void **state)
 	mm_rig_end(&rig);
 }
 
+/* Would catch: the last page of user addresses refused, or the first one behind them taken. */
+static void user_addresses_have_a_last_page(void **state)
+{
+	(void)state;
+	struct mm_rig rig;
+	begin(&rig, true, THP_NEVER);
+	process_id process = user_create(rig.users, 0);
+	struct user_touch run = {
+	        .address = rig.mm->user_end - PAGE_SIZE, .bytes = PAGE_SIZE, .stride = PAGE_SIZE, .kind = ACCESS_LOAD};
+	assert_int_not_equal(user_touch(rig.users, process, &run, 0), USER_BAD_RANGE);
+	run.bytes++;
+	assert_int_equal(user_touch(rig.users, process, &run, 0), USER_BAD_RANGE);
+	mm_rig_end(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -701,6 +716,7 @@ int main(void)
 	        cmocka_unit_test(munmap_flushes_what_was_mapped),
 	        cmocka_unit_test(who_is_gone_has_no_view),
 	        cmocka_unit_test(every_frame_of_a_huge_page_is_mapped),
+	        cmocka_unit_test(user_addresses_have_a_last_page),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
