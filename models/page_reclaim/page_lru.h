@@ -13,6 +13,7 @@
  *   reclaim.c    how much of which list, scanning, writing out
  *   writeback.c  pages on their way to a device
  *   huge_lru.c   huge pages taken apart
+ *   lru_steps.c  lines and locks of lists and batches, for who pays
  *   swap_in.c    pages back from the swap device
  *   page_cache.c pages of files
  *
@@ -41,6 +42,7 @@
 #define MODELS_PAGE_RECLAIM_PAGE_LRU_H
 
 #include "models/page_reclaim/block_device.h"
+#include "models/page_reclaim/lru_steps.h"
 #include "models/page_reclaim/swap.h"
 #include "models/page_reclaim/writeback.h"
 #include "sim/metric.h"
@@ -184,6 +186,7 @@ struct lru_wiring {
 	struct lru_spec spec;
 	struct page_allocator *pages; /* its reclaimer becomes this LRU */
 	struct steps *steps;
+	struct layout *layout;          /* NULL: what lists and batches touch is not told */
 	const struct reverse_map *rmap; /* copied */
 };
 
@@ -206,6 +209,7 @@ struct page_lru {
 	uint64_t op_ns[CPUS_MAX], waited_ns[CPUS_MAX]; /* clock of each CPU: their sum; the latter with page_lru_work() */
 	struct writeback writeback;
 	struct swap swap;
+	struct lru_places places;
 	struct swap_read_ahead cluster; /* where read-ahead by slots stands: of no area */
 	struct block_device swap_device, disk;
 	struct page_cache *cache; /* owned */
@@ -326,6 +330,8 @@ void lru_list_add(struct page_lru *lru, uint32_t frame);
 /* Behind another record of the list that is the page's. */
 void lru_list_add_after(struct page_lru *lru, uint32_t frame, uint32_t place);
 void lru_list_del(struct page_lru *lru, uint32_t frame);
+/* The same of a page that goes: release_pages(), __page_cache_release(). */
+void lru_list_release(struct page_lru *lru, unsigned cpu, uint32_t frame);
 uint32_t lru_list_last(const struct page_lru *lru, unsigned node, enum lru_list list);
 void lru_list_rotate(struct page_lru *lru, uint32_t frame);
 /* Entries that map the page or, of a huge one, a part of it. */

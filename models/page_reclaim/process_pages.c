@@ -366,8 +366,8 @@ static struct lru_spec spec_of(const struct settings *settings)
 	};
 }
 
-struct process_pages *process_pages_create(const struct settings *settings, struct page_allocator *pages, struct steps *steps,
-                                           struct user_memory *users)
+struct process_pages *process_pages_create(const struct settings *settings, struct page_allocator *pages, struct layout *layout,
+                                           struct steps *steps, struct user_memory *users)
 {
 	struct process_pages *kept = xcalloc(1, sizeof *kept);
 	const struct reverse_map rmap = {.entries = entries_of,
@@ -380,8 +380,8 @@ struct process_pages *process_pages_create(const struct settings *settings, stru
 	                                 .context = kept};
 	kept->users = users;
 	kept->steps = steps;
-	kept->lru =
-	        page_lru_create(&(struct lru_wiring){.spec = spec_of(settings), .pages = pages, .steps = steps, .rmap = &rmap});
+	kept->lru = page_lru_create(
+	        &(struct lru_wiring){.spec = spec_of(settings), .pages = pages, .steps = steps, .layout = layout, .rmap = &rmap});
 	users->watcher = (struct page_watcher){.added = added,
 	                                       .parts_unmapped = parts_unmapped,
 	                                       .removed = removed,
