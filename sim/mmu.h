@@ -127,6 +127,7 @@ struct mmu {
 	bool served[MMU_SIDES];                       /* looked up at all */
 	bool seen[PAGE_SIZES];                        /* pages of this size were ever filled */
 	bool seen_unusual[2];                         /* larger pages or global ones; by user mode */
+	bool seen_more;                               /* than mmu_usual.c knows of */
 	bool watched;
 	uint64_t user_end;              /* first address that is not one of user mode */
 	uint8_t kinds_by_rights[2][16]; /* kinds of access allowed, by user mode and the word's rights and dirty bit */

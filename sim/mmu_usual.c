@@ -122,7 +122,21 @@ static void count_misses(struct mmu *mmu, unsigned kind, uint64_t missed, uint64
 	walker_count_usual(mmu->walker, mmu->usual->start, walked);
 }
 
-/* Adds accesses, and what became of them, to the counters. */
+/* Adds one access, and what became of it, to the counters. */
+INLINE void count_one(struct mmu_usual *usual, unsigned kind)
+{
+	struct mmu *mmu = usual->mmu;
+	struct mmu_level_counters *first = &mmu->level_counters[0];
+	const struct tally tally = usual->tally;
+	mmu->counters.pages++;
+	first->accesses[kind]++;
+	first->hits[kind][PAGE_4K] += !tally.large && !tally.missed;
+	if (tally.missed)
+		count_misses(mmu, kind, 1, tally.walked != 0);
+	usual->tally = (struct tally){0};
+}
+
+/* The same of many. */
 static void count(struct mmu_usual *usual, uint64_t all)
 {
 	struct mmu *mmu = usual->mmu;
@@ -454,8 +468,9 @@ static void set_look_up(struct mmu_usual *usual, unsigned side, look_up_function
 }
 
 /* The levels are looked up where they hold nothing but pages of 4 KiB of address spaces of their own. */
-INLINE void choose_look_ups(struct mmu_usual *usual)
+static void choose_look_ups(struct mmu_usual *usual)
 {
+	usual->mmu->seen_more = false;
 	choose_half(usual);
 	for (unsigned i = 0; i < MMU_SIDES; i++) {
 		const struct side *side = &usual->side[i];
@@ -512,7 +527,9 @@ INLINE size_t run_tally(struct mmu_usual *usual, const struct access *in, size_t
 		all += kind->one;
 	}
 	usual->to = to;
-	if (all)
+	if (access == in + 1)
+		count_one(usual, in->kind);
+	else if (all)
 		count(usual, all);
 	return (size_t)(access - in);
 }
@@ -533,7 +550,8 @@ size_t mmu_usual_run(struct mmu *mmu, const struct access *in, size_t count_max,
 	struct mmu_usual *usual = mmu->usual;
 	const struct access *full = sink->at ? sink->at + (capacity - MMU_ROOM) : NULL;
 	size_t done = 0, some;
-	choose_look_ups(usual);
+	if (mmu->seen_more)
+		choose_look_ups(usual);
 	if (!may_know(usual, in))
 		return 0;
 	begin(usual, sink);
