@@ -160,6 +160,7 @@ static void see(struct mmu *mmu, uint64_t linear, enum page_size size, uint64_t 
 	const bool user = linear < mmu->user_end, is_unusual = size > PAGE_4K || word & WORD_GLOBAL;
 	mmu->seen_more = mmu->seen_more || !mmu->seen[size] || (is_unusual && !mmu->seen_unusual[user]);
 	mmu->seen[size] = true;
+	mmu->seen_large |= size > PAGE_4K;
 	mmu->seen_unusual[user] |= is_unusual;
 }
 

@@ -127,6 +127,7 @@ struct mmu {
 	bool served[MMU_SIDES];                       /* looked up at all */
 	bool seen[PAGE_SIZES];                        /* pages of this size were ever filled */
 	bool seen_unusual[2];                         /* larger pages or global ones; by user mode */
+	bool seen_large;                              /* any of them but 4 KiB */
 	bool seen_more;                               /* than mmu_usual.c knows of */
 	bool watched;
 	uint64_t user_end;              /* first address that is not one of user mode */
@@ -259,7 +260,7 @@ static inline struct mmu_place mmu_recent_access(struct mmu *mmu, uint64_t linea
 
 /*
  * The same by a larger page that the first level has, but not as the last of its set: where mmu_recent_access() said no. It may
- * have used the page and still say no, which changes nothing: mmu_run() uses it next.
+ * have used the page and still say no, which changes nothing: mmu_run() uses it next. There is none before seen_large.
  */
 struct mmu_place mmu_known_access(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind);
 

@@ -70,19 +70,15 @@ void fill_set_release(struct fill_set *set)
 	*set = (struct fill_set){0};
 }
 
-uint32_t fill_set_slot(const struct fill_set *set, cycle now, cycle *free_at)
+uint32_t fill_set_soonest(const struct fill_set *set, cycle now, cycle *free_at)
 {
 	uint32_t soonest = 0;
 	*free_at = now;
-	/* Nothing is on its way: the first slot is free, as all are. */
-	if (set->slots == 0 || now >= set->latest)
-		return 0;
-	for (uint32_t slot = 0; slot < set->slots; slot++) {
+	for (uint32_t slot = 0; slot < set->slots; slot++)
 		if (set->slot[slot] <= now)
 			return slot;
-		if (set->slot[slot] < set->slot[soonest])
-			soonest = slot;
-	}
+	for (uint32_t slot = 1; slot < set->slots; slot++)
+		soonest = set->slot[slot] < set->slot[soonest] ? slot : soonest;
 	*free_at = set->slot[soonest];
 	return soonest;
 }

@@ -112,8 +112,19 @@ static inline const struct fill *fill_set_find(const struct fill_set *set, uint6
 	return fill->line == line + 1 && fill->ready > now ? fill : NULL;
 }
 
-/* The slot that is free the soonest, and in *free_at the cycle, not before `now`, from which it is. */
-uint32_t fill_set_slot(const struct fill_set *set, cycle now, cycle *free_at);
+/* The slot that is free the soonest, and in *free_at the cycle, not before `now`, from which it is; of slots that are free now the
+ * first. Of a set with slots. */
+uint32_t fill_set_soonest(const struct fill_set *set, cycle now, cycle *free_at);
+
+/* The same of any set. */
+static inline uint32_t fill_set_slot(const struct fill_set *set, cycle now, cycle *free_at)
+{
+	/* Where nothing is on its way, the first slot is free, as all are. */
+	if (set->slots > 0 && now < set->latest)
+		return fill_set_soonest(set, now, free_at);
+	*free_at = now;
+	return 0;
+}
 
 /* The line is on its way by that slot until `ready`. */
 static inline void fill_set_add(struct fill_set *set, uint32_t slot, uint64_t line, cycle ready, enum cost_part part)
@@ -122,7 +133,10 @@ static inline void fill_set_add(struct fill_set *set, uint32_t slot, uint64_t li
 		set->slot[slot] = ready;
 	if (ready > set->latest)
 		set->latest = ready;
-	set->remembered[fill_set_place(line)] = (struct fill){.line = line + 1, .ready = ready, .part = part};
+	struct fill *fill = &set->remembered[fill_set_place(line)];
+	fill->line = line + 1;
+	fill->ready = ready;
+	fill->part = part;
 }
 
 #endif

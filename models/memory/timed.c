@@ -405,7 +405,7 @@ static void access_entries(struct timed_memory *timed, struct timed_core *core, 
 	 * what it leads to. Those of the tables before it are few, and in the first level as a rule.
 	 */
 	timed->is_foreseen = count > 1;
-	for (size_t i = count > 1 ? count - 2 : count; i < count && !is_looked_up(timed); i++)
+	for (size_t i = count > 1 && !is_looked_up(timed) ? count - 2 : count; i < count; i++)
 		timed_foresee(timed, core, 1, out[i].address, out[i].kind == ACCESS_MODIFY ? (uint8_t)ACCESS_LOAD : out[i].kind);
 	for (size_t i = 0; i < count; i++) {
 		if (is_reference(&out[i]))
@@ -491,15 +491,52 @@ static inline bool is_same(const struct access *out, const struct memory_request
 	       (out->address ^ request->address) % PAGE_SIZE == 0;
 }
 
+/* The first level has the line: the cycles that it takes, a wait for a port with them. 0: the line is still on its way, and nothing
+ * has happened. */
+static inline cycle hit_first(struct timed_memory *timed, const struct timed_level *level, const struct fill_set *fills,
+                              struct port_set *ports, uint64_t line, cycle now)
+{
+	/* One that is on its way when the port is free would be there later at the earliest. */
+	if (fill_set_find(fills, line, now + level->latency))
+		return 0;
+	cycle began = ports ? port_set_take(ports, level->cache->spec->ports, now) : now;
+	timed->counters.port_wait_cycles += began - now;
+	timed->counters.lines++;
+	timed->counters.l1_hits++;
+	return began - now + level->latency;
+}
+
+/*
+ * A plain request that finds its line in the first level and waits for nothing but a port: the cycles that takes, all of them in
+ * that level. 0: it is not one, and nothing has happened.
+ */
+static inline cycle planned_hit(struct timed_memory *timed, const struct access *access, cycle now)
+{
+	const struct timed_core *core = &timed->core[0];
+	const struct timed_stop *at = &core->path[access->kind].stop[0];
+	const struct timed_entry *entry = &core->entry[access->kind];
+	if (timed->plan->has_lines)
+		return hit_first(timed, at->level, at->fills, at->level->ports ? &at->level->ports[at->instance] : NULL,
+		                 access->address >> timed->line_shift, now);
+	const uint64_t line = access->address >> entry->shift;
+	if (!entry->level || !is_recent(entry, line))
+		return 0;
+	cycle first = hit_first(timed, entry->level, entry->fills, entry->ports, line, now);
+	entry->level->cache->counters.accesses[access->kind] += first > 0;
+	entry->level->cache->counters.hits[access->kind] += first > 0;
+	return first;
+}
+
 /* A request that was planned. */
 static inline cycle access_planned(struct timed_memory *timed, const struct memory_request *request, struct cost *cost)
 {
 	struct timed_plan *plan = timed->plan;
 	const struct planned *planned = &plan->request[plan->next];
 	cycle first = 0;
-	SIM_ASSERT(!planned->is_plain || is_same(&plan->out[planned->at], request));
-	if (planned->is_plain && plan->has_lines)
-		first = timed_plan_hit(timed, planned, request->now);
+	if (planned->is_plain) {
+		SIM_ASSERT(is_same(&plan->out[planned->at], request));
+		first = planned_hit(timed, &plan->out[planned->at], request->now);
+	}
 	if (first == 0)
 		first = planned_further(timed, planned, request, cost);
 	if (++plan->next == plan->requests)
@@ -548,7 +585,7 @@ static cycle access_unplanned(struct timed_memory *timed, const struct memory_re
 	}
 	if (core->mmu) {
 		place = mmu_recent_access(core->mmu, address, request->bytes, kind);
-		if (!place.is_known)
+		if (!place.is_known && core->mmu->seen_large)
 			place = mmu_known_access(core->mmu, address, request->bytes, kind);
 	}
 	/* The usual case: one line, which the first level's filter knows. */

@@ -288,7 +288,7 @@ static bool first_level_has_written(const struct timed_memory *timed, const stru
 	const struct cache_hierarchy_level *first = &timed->caches->level[0];
 	unsigned list = first->list_of[access->kind == ACCESS_MODIFY ? ACCESS_LOAD : access->kind];
 	uint64_t marks = 0;
-	return list != LIST_PASSING && first->cache[list]->ops->holds(first->cache[list], core->cpu, access->address, &marks) &&
+	return list != LIST_PASSING && cache_level_holds(first->cache[list], core->cpu, access->address, &marks) &&
 	       (marks & WAY_DIRTY);
 }
 
@@ -554,7 +554,7 @@ static bool cache_holds(const struct timed_memory *timed, unsigned number, unsig
 {
 	const struct cache_level *cache = timed->caches->caches[number];
 	uint64_t marks = 0;
-	bool here = cache->ops->holds(cache, cpu, line << timed->coherence->line_shift, &marks);
+	bool here = cache_level_holds(cache, cpu, line << timed->coherence->line_shift, &marks);
 	*dirty |= (marks & WAY_DIRTY) != 0;
 	return here;
 }

@@ -62,24 +62,4 @@ size_t timed_plan_make(struct timed_memory *timed, const struct access *requests
 /* While plan->has_lines, the next line of what was looked up, as access_line() would serve it. */
 cycle timed_plan_line(struct timed_memory *timed, const struct access *access, cycle now, struct cost *cost);
 
-/* While plan->has_lines, a plain request that nobody waits for: the cycles it takes, all of them in the first level. 0: it has to
- * wait for its line, and nothing has happened. */
-static inline cycle timed_plan_hit(struct timed_memory *timed, const struct planned *planned, cycle now)
-{
-	const struct access *out = &timed->plan->out[planned->at];
-	const struct timed_stop *at = &timed->core[0].path[out->kind].stop[0];
-	const struct timed_level *level = at->level;
-	cycle began = now;
-	/* A line on its way when the port is free would be there later at the earliest. */
-	if (now + level->latency < at->fills->latest &&
-	    fill_set_find(at->fills, out->address >> timed->line_shift, now + level->latency))
-		return 0;
-	if (level->ports)
-		began = port_set_take(&level->ports[at->instance], at->cache->spec->ports, now);
-	timed->counters.port_wait_cycles += began - now;
-	timed->counters.lines++;
-	timed->counters.l1_hits++;
-	return began - now + level->latency;
-}
-
 #endif

@@ -212,6 +212,7 @@ struct cache_level {
 	unsigned line_shift;
 	unsigned instances;
 	uint64_t entries;         /* lines of an instance; 0: it has no end */
+	struct replacement **arrays; /* one an instance, of a cache made of sets; NULL: of no other; owned */
 	uint8_t number;           /* in the hierarchy */
 	uint32_t next_line_bytes; /* of the next level; the own where that is memory */
 	enum cache_rule rule;
@@ -241,6 +242,21 @@ struct cache_level_wiring {
 	/* Makes the array of one instance: NULL with *error on failure. */
 	struct replacement *(*array)(const char *policy, const struct replacement_wiring *, struct error *);
 };
+
+/* As ops->holds(). A line that was used just now is mostly the first of its set, so that is looked at first. */
+static inline bool cache_level_holds(const struct cache_level *cache, unsigned instance, uint64_t address, uint64_t *marks)
+{
+	const uint64_t tag = address >> cache->line_shift;
+	if (cache->arrays) {
+		const struct replacement *array = cache->arrays[instance];
+		const uint64_t word = *replacement_words(array, replacement_set_of(array, tag));
+		if ((word & ~WAY_OWNERS_MARKS) == way_word(tag, WAY_VALID)) {
+			*marks = word & WAY_MARKS;
+			return true;
+		}
+	}
+	return cache->ops->holds(cache, instance, address, marks);
+}
 
 /* Tells the watch of an access that is done with, whose first request this was. */
 static inline void cache_level_watch_done(struct cache_level *cache, const struct cache_about *about, bool missed)
