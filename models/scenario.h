@@ -47,11 +47,6 @@ bool scenario_parse(const struct scenario_source *source, const char *bytes, siz
  */
 bool scenario_apply_sets(const char *const *sets, struct settings *settings, struct error *error);
 
-/* The names of the registry's models by port: "object_allocator", "page_allocator", "memory"; and those of the
- * report's pictures: "report". Release with the second. */
-struct setting_names *scenario_registry_names(void);
-void scenario_names_release(struct setting_names *names);
-
 /* The configs of a kind ("machines", "kernels", "scenarios"), sorted by name; of equal names the first folder's. */
 struct config_list {
 	struct config {

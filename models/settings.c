@@ -356,6 +356,7 @@ static const struct setting table[] = {
                  "says "
                  "neither)",
          .source = "none: one node has everything",
+         .may_repeat = true,
          AT(machine.nodes),
          .count_offset = offsetof(struct settings, machine.nodes_count)},
         {.key = "machine.distances",
@@ -428,7 +429,9 @@ static const struct setting table[] = {
          .names_of = "translation",
          .help = "The paging mode; auto: x86_4level, or what the recorded x86-32 kernel had; ideal: linear addresses are "
                  "physical "
-                 "ones, and nothing is walked",
+                 "ones, and nothing is walked. The kernel's map follows it: x86_5level has the direct map at ff11000000000000 "
+                 "and "
+                 "vmalloc's range at ffa0000000000000",
          .source =
                  "x86-64 without LA57; x86-32: x86_pae if memory goes beyond 4 GiB or pageblocks are recorded as of 2 MiB, else "
                  "x86_32",
@@ -559,7 +562,7 @@ static const struct setting table[] = {
          .default_text = "100 cycles",
          .min = 0,
          .max = 1000000,
-         .help = "A line another core has written",
+         .help = "A line another core has written, without both cores' ways to its slice (machine.interconnect)",
          .source = ESTIMATE,
          AT(machine.remote_cycles)},
         {.key = "machine.latency.dram",
@@ -609,7 +612,7 @@ static const struct setting table[] = {
          .names = topology_names,
          .default_text = "none",
          .help = "How cores and slices of the last-level cache are joined: none: all are equally far; ring; mesh; table: "
-                 "machine.interconnect.distances",
+                 "machine.interconnect.distances. A core goes to a line's slice, for the line itself and for who else has it",
          .source = "the manuals' latencies are averages over the slices",
          AT(machine.topology)},
         {.key = "machine.interconnect.hop",
@@ -2515,6 +2518,11 @@ const char *settings_paging(const struct settings *settings)
 bool settings_are_pae(const struct settings *settings)
 {
 	return settings->machine.architecture == ARCHITECTURE_X86_32 && strcmp(settings_paging(settings), "x86_pae") == 0;
+}
+
+bool settings_are_5level(const struct settings *settings)
+{
+	return settings->machine.architecture != ARCHITECTURE_X86_32 && strcmp(settings_paging(settings), "x86_5level") == 0;
 }
 
 /* CONFIG_NR_CPUS of Debian's kernels. */

@@ -269,6 +269,9 @@ const char *settings_paging(const struct settings *settings);
 /* Whether the kernel is an x86-32 one with PAE: entries of 8 bytes, memory beyond 4 GiB. */
 bool settings_are_pae(const struct settings *settings);
 
+/* Whether the machine's paging mode is that of LA57, and with it the kernel's map that of 5 levels. */
+bool settings_are_5level(const struct settings *settings);
+
 /* CPUs that the kernel is built for. */
 uint32_t settings_kernel_cpus(const struct settings *settings, bool is_64bit);
 

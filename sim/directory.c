@@ -62,8 +62,7 @@ static uint32_t take_record(struct directory *directory)
 	}
 	if (directory->records_used == directory->records_capacity) {
 		directory->records_capacity = directory->records_capacity ? 2 * directory->records_capacity : RECORDS_FIRST;
-		directory->records =
-		        xrealloc(directory->records, directory->records_capacity * sizeof *directory->records);
+		directory->records = xrealloc(directory->records, directory->records_capacity * sizeof *directory->records);
 	}
 	directory->first_free = ++directory->records_used;
 	return directory->records_used - 1;

@@ -7,7 +7,8 @@
  *
  * Algorithm: open addressing with linear probing, at most half full; an entry that goes closes its gap, so there are no marks of
  * deleted entries (Knuth, TAOCP vol. 3, 6.4, algorithm R). Most lines have only ever had one core as their holder: all there is
- * to know of such a line stands in its slot, four slots to a cache line of the host. Any other line has a record beside the table.
+ * to know of such a line stands in its slot, four slots to a cache line of the host. Any other line has a record beside the
+ * table.
  *
  * MODEL: real directories have an end and are told of clean lines' leaving only sometimes; this one is exact and has none.
  */
@@ -137,8 +138,8 @@ static inline void directory_set_owned(struct directory_slot *slot, bool is_owne
 /* What is known of the slot's line. */
 struct directory_entry directory_look(const struct directory *directory, const struct directory_slot *slot);
 
-/* The record of the slot's line, made if it has none, to change; good until another line gets one. It may be that nobody holds the
- * line, for a while. */
+/* The record of the slot's line, made if it has none, to change; good until another line gets one. It may be that nobody holds
+ * the line, for a while. */
 struct directory_entry *directory_record(struct directory *directory, struct directory_slot *slot);
 
 /* Adds a line that has no slot, with this core as its only holder, and perhaps its owner, or with this shared cache. */

@@ -4,6 +4,8 @@
  */
 #include "sim/new_file.h"
 
+#include "sim/path.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,14 +17,6 @@
 /* Times a name that is taken is tried anew. */
 #define NAMES_MAX 1000u
 
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	if (!slash)
-		return xstrdup(".");
-	return slash == path ? xstrdup("/") : xasprintf("%.*s", (int)(slash - path), path);
-}
-
 /* umask() cannot be read without setting it. */
 static mode_t usual_mode(void)
 {
@@ -33,7 +27,7 @@ static mode_t usual_mode(void)
 
 bool new_file_begin(struct new_file *self, const char *path, struct error *error)
 {
-	char *folder = folder_of(path);
+	char *folder = path_open_folder(path);
 	*self = (struct new_file){.path = path};
 	self->file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
 	free(folder);

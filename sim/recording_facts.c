@@ -8,6 +8,7 @@
 #include "sim/recording.h"
 
 #include "sim/io/decompress.h"
+#include "sim/path.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,8 +59,7 @@ void recording_facts_line(struct recording_facts *facts, const char *text)
 /* Where a file beside the recording is; the caller's. */
 static char *path_beside(const struct recording *recording, const char *name, const char *packed)
 {
-	const char *slash = strrchr(recording->path, '/');
-	return xasprintf("%.*s%s%s", slash ? (int)(slash + 1 - recording->path) : 0, recording->path, name, packed);
+	return xasprintf("%.*s%s%s", (int)(path_name(recording->path) - recording->path), recording->path, name, packed);
 }
 
 /* The beginning of a file beside the recording, NULL without one. */

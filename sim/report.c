@@ -9,6 +9,7 @@
 #include "sim/report_pictures.h"
 
 #include "sim/io/gnuplot.h"
+#include "sim/path.h"
 #include "sim/result_table.h"
 
 #include <errno.h>
@@ -148,10 +149,9 @@ static void html_text(const char *text, FILE *page)
 
 static void page_picture(const struct report *report, size_t picture, const char *final)
 {
-	const char *slash = strrchr(final, '/');
 	fputs("<h2>", report->page);
 	html_text(report_pictures[picture].help, report->page);
-	fprintf(report->page, "</h2>\n<img src=\"%s\" width=\"1200\" height=\"800\" alt=\"", slash ? slash + 1 : final);
+	fprintf(report->page, "</h2>\n<img src=\"%s\" width=\"1200\" height=\"800\" alt=\"", path_name(final));
 	html_text(report_pictures[picture].help, report->page);
 	fputs("\">\n", report->page);
 }
@@ -242,12 +242,6 @@ static const char *text_of(const struct store_value *value, const char *otherwis
 	return value->kind == STORE_TEXT && value->text[0] ? value->text : otherwise;
 }
 
-static const char *file_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return slash ? slash + 1 : path;
-}
-
 /*
  * id, allocator, label, how many of the chosen bear that allocator, that label; trace, machine, kernel; last sample, start; how
  * many bear both.
@@ -267,7 +261,7 @@ static bool take_run(void *context, const struct store_row *row, struct error *e
 		run->name = xasprintf("%s, %s", allocator, label);
 	else
 		run->name = xasprintf("%s, run %" PRId64, allocator, run->id);
-	const char *trace = file_name(text_of(&row->values[5], "no recording")), *machine = text_of(&row->values[6], "");
+	const char *trace = path_name(text_of(&row->values[5], "no recording")), *machine = text_of(&row->values[6], "");
 	run->source =
 	        *machine ? xasprintf("%s on %s, kernel %s", trace, machine, text_of(&row->values[7], "unnamed")) : xstrdup(trace);
 	run->last_sample = row->values[8].kind == STORE_INTEGER ? row->values[8].integer : -1;

@@ -112,8 +112,8 @@ static inline const struct fill *fill_set_find(const struct fill_set *set, uint6
 	return fill->line == line + 1 && fill->ready > now ? fill : NULL;
 }
 
-/* The slot that is free the soonest, and in *free_at the cycle, not before `now`, from which it is; of slots that are free now the
- * first. Of a set with slots. */
+/* The slot that is free the soonest, and in *free_at the cycle, not before `now`, from which it is; of slots that are free now
+ * the first. Of a set with slots. */
 uint32_t fill_set_soonest(const struct fill_set *set, cycle now, cycle *free_at);
 
 /* The same of any set. */

@@ -7,6 +7,8 @@
  */
 #include "sim/trace_facts.h"
 
+#include "sim/path.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,16 +34,6 @@ static char *stem_of(const char *path)
 			stem[length - suffix] = '\0';
 	}
 	return stem;
-}
-
-static char *folder_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	if (!slash)
-		return xstrdup(".");
-	char *folder = xstrdup(path);
-	folder[slash - path] = '\0';
-	return folder[0] ? folder : memcpy(folder, "/", 2);
 }
 
 /* Reads a whole file; *text stays NULL if there is none. */
@@ -114,7 +106,7 @@ bool trace_facts_read(struct trace_facts *facts, const char *path, struct error 
 {
 	*facts = (struct trace_facts){0};
 	char *stem = stem_of(path);
-	char *folder = folder_of(path);
+	char *folder = path_open_folder(path);
 	bool read = true;
 	for (size_t i = 0; read && i < sizeof fact_names / sizeof fact_names[0]; i++)
 		read = read_fact(facts, folder, stem, fact_names[i], error);

@@ -12,6 +12,7 @@
 #include "sim/io/decompress.h"
 #include "sim/io/kmt.h"
 #include "sim/new_file.h"
+#include "sim/path.h"
 #include "sim/port/access_source.h"
 #include "sim/trace.h"
 #include "sim/trace_address.h"
@@ -491,7 +492,6 @@ static void check_laws(const struct import *import)
 static void fill_info(const struct import *import, struct trace_info *info)
 {
 	const struct attribution *attribution = &import->attribution;
-	const char *slash = strrchr(import->path, '/');
 	info->version = KMT_VERSION;
 	info->cpus = import->reader.cpus > import->cpus_seen ? import->reader.cpus : import->cpus_seen;
 	info->pointer_bits = import->addresses.pointer_bits;
@@ -506,7 +506,7 @@ static void fill_info(const struct import *import, struct trace_info *info)
 	info->page_struct_bytes = import->addresses.page_struct_bytes;
 	info->end_pfn = attribution->end_pfn;
 	info->allocator = attribution->machine.allocator;
-	snprintf(info->source, sizeof info->source, "%s", slash ? slash + 1 : import->path);
+	snprintf(info->source, sizeof info->source, "%s", path_name(import->path));
 	info->summary = import->summary;
 }
 

@@ -464,8 +464,11 @@ static bool set_assoc_prefetch(struct cache_level *level, unsigned instance, str
 		return false;
 	}
 	const struct waiting *waiting = &cache->waiting[cache->first_waiting++];
-	const struct visit visit = {
-	        .cache = cache, .array = cache->level.arrays[instance], .instance = instance, .about = waiting->about, .out = out};
+	const struct visit visit = {.cache = cache,
+	                            .array = cache->level.arrays[instance],
+	                            .instance = instance,
+	                            .about = waiting->about,
+	                            .out = out};
 	level->evicted = 0;
 	prefetch_line(&visit, waiting->line);
 	return true;

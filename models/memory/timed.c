@@ -491,8 +491,8 @@ static inline bool is_same(const struct access *out, const struct memory_request
 	       (out->address ^ request->address) % PAGE_SIZE == 0;
 }
 
-/* The first level has the line: the cycles that it takes, a wait for a port with them. 0: the line is still on its way, and nothing
- * has happened. */
+/* The first level has the line: the cycles that it takes, a wait for a port with them. 0: the line is still on its way, and
+ * nothing has happened. */
 static inline cycle hit_first(struct timed_memory *timed, const struct timed_level *level, const struct fill_set *fills,
                               struct port_set *ports, uint64_t line, cycle now)
 {
@@ -553,7 +553,6 @@ static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, s
 	                        .cpu = request->cpu,
 	                        .kind = request->kind,
 	                        .region = place.region};
-	SIM_ASSERT(place.is_known || !core->mmu->walker || translation_canonical(core->mmu->walker->mode, access.address));
 	cycle done;
 	bool in_first;
 	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
@@ -583,11 +582,8 @@ static cycle access_unplanned(struct timed_memory *timed, const struct memory_re
 		cost_clear(cost);
 		return 0;
 	}
-	if (core->mmu) {
-		place = mmu_recent_access(core->mmu, address, request->bytes, kind);
-		if (!place.is_known && core->mmu->seen_large)
-			place = mmu_known_access(core->mmu, address, request->bytes, kind);
-	}
+	if (core->mmu)
+		place = mmu_quick_access(core->mmu, address, request->bytes, kind);
 	/* The usual case: one line, which the first level's filter knows. */
 	const struct timed_entry *entry = &core->entry[kind];
 	const uint64_t line = place.physical >> entry->shift;

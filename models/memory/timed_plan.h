@@ -31,8 +31,8 @@ struct plan_stream {
 /* Where what became of a request begins: in timed_plan.out, and in the first level's stream. */
 struct planned {
 	uint32_t at, line;
-	/* It lies in one line, which no page walk and no further TLB is asked for first; where the caches are looked up, the first
-	 * level has it. */
+	/* It lies in one line, which no page walk and no further TLB is asked for first; where the caches are looked up, the
+	 * first level has it. */
 	bool is_plain;
 };
 
@@ -47,7 +47,7 @@ struct timed_plan {
 	uint64_t refused_cycles;
 	bool looks_up_caches;
 	uint8_t plain_kinds; /* a bit for each kind of request that may be plain */
-	bool has_lines; /* streams of this plan */
+	bool has_lines;      /* streams of this plan */
 	struct plan_stream stream[CACHE_LEVELS_MAX + 1];
 	struct cache_batch in[2], sent[2]; /* of the caches of a level */
 };

@@ -211,10 +211,10 @@ struct cache_level {
 	const struct cache_level_spec *spec; /* owned by the hierarchy */
 	unsigned line_shift;
 	unsigned instances;
-	uint64_t entries;         /* lines of an instance; 0: it has no end */
+	uint64_t entries;            /* lines of an instance; 0: it has no end */
 	struct replacement **arrays; /* one an instance, of a cache made of sets; NULL: of no other; owned */
-	uint8_t number;           /* in the hierarchy */
-	uint32_t next_line_bytes; /* of the next level; the own where that is memory */
+	uint8_t number;              /* in the hierarchy */
+	uint32_t next_line_bytes;    /* of the next level; the own where that is memory */
 	enum cache_rule rule;
 	bool next_is_exclusive;
 	bool next_is_memory;    /* it is the last level: serve() and prefetch() append what goes to memory and count it as such */

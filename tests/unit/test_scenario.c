@@ -3,6 +3,7 @@
  * test_scenario.c - scenarios from files, memory and --set: who wins, what is refused and with which words, hostile YAML, and the
  * committed configs, schema and reference page.
  */
+#include "models/registry_names.h"
 #include "models/scenario.h"
 #include "models/settings_doc.h"
 #include "tests/unit/test.h"
@@ -563,9 +564,9 @@ static void check_committed(const char *path, const char *format, void (*print)(
 	assert_true(fread(committed, 1, (1u << 20) - 1, in) > 0);
 	fclose(in);
 	FILE *out = open_memstream(&generated, &length);
-	struct setting_names *names = scenario_registry_names();
+	struct setting_names *names = registry_names();
 	print(names, out);
-	scenario_names_release(names);
+	registry_names_release(names);
 	fclose(out);
 	if (strcmp(committed, generated) != 0)
 		fail_msg("%s is not what the table says: build/kmemsim list settings --format %s > %s", path, format, path);

@@ -14,6 +14,7 @@
 #include "sim/access_cores.h"
 #include "sim/kernel_map.h"
 #include "sim/level_store.h"
+#include "sim/path.h"
 #include "sim/port/access_source.h"
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/flush_every.h"
@@ -92,16 +93,13 @@ static bool begin_row(struct parts *parts, struct error *error)
 	settings_print_yaml(settings, out);
 	fclose(out);
 	bool from_file = is_named(settings->accesses);
-	const char *slash = from_file ? strrchr(settings->accesses, '/') : NULL;
 	const struct store_run row = {
 	        .label = settings->label ? settings->label : settings->machine.name,
 	        .allocator = settings->label ? settings->label : settings->machine.name,
 	        .timing = settings->timing == TIMING_CYCLES ? "cycles" : "none",
 	        .seed = settings->seed,
 	        .scenario = scenario,
-	        .trace = slash       ? slash + 1
-	                 : from_file ? settings->accesses
-	                             : settings->access_workload,
+	        .trace = from_file ? path_name(settings->accesses) : settings->access_workload,
 	        .version = KMEMSIM_VERSION,
 	        .compiler = __VERSION__,
 	        .machine = settings->machine.name,
@@ -226,6 +224,9 @@ static bool write_counters(struct parts *parts, struct error *error)
 		return false;
 	if (!parts->has_space)
 		return true;
+	if (walker.not_canonical)
+		fprintf(stderr, "# %" PRIu64 " accesses were to addresses that %s does not have\n", walker.not_canonical,
+		        parts->mmus.mode->name);
 	const struct page_allocator_ops *pages = parts->pages->ops;
 	const struct virtual_allocator *areas = parts->areas;
 	return (!parts->has_kernel || write_map(parts, error)) &&
@@ -302,6 +303,8 @@ static bool make_pages(struct parts *parts, const struct start_state *start, str
 	if (!model)
 		return false;
 	kernel_layout_init(&parts->layout, settings, 0);
+	if (!is_named(settings->accesses))
+		access_workload_set_layout(parts->source, &parts->layout);
 	if (parts->source->has_locks) {
 		layout_keep_names(&parts->layout);
 		access_workload_name_lines(parts->source, &parts->layout);

@@ -5,6 +5,7 @@
 #include "models/access_workload.h"
 #include "models/page_reclaim/page_lru.h"
 #include "models/registry.h"
+#include "models/registry_names.h"
 #include "models/scenario.h"
 #include "models/settings_doc.h"
 #include "models/virtual_allocator/kmap.h"
@@ -130,7 +131,7 @@ static void print_configs(const char *kind)
 
 static bool print_settings(const char *format, struct error *error)
 {
-	struct setting_names *names = scenario_registry_names();
+	struct setting_names *names = registry_names();
 	bool known = true;
 	if (!format || strcmp(format, "text") == 0)
 		settings_print_list(names, stdout);
@@ -140,7 +141,7 @@ static bool print_settings(const char *format, struct error *error)
 		settings_print_markdown(names, stdout);
 	else
 		known = error_set(error, ERROR_USAGE, "--format: found '%s', expected text, schema or markdown", format);
-	scenario_names_release(names);
+	registry_names_release(names);
 	return known;
 }
 

@@ -6,6 +6,8 @@
  */
 #include "tools/kmemsim/curve.h"
 
+#include "sim/path.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -16,23 +18,17 @@
 
 static const char *const kinds_names[CURVE_KINDS] = {[CURVE_ALL] = "all", [CURVE_DATA] = "data", [CURVE_CODE] = "code"};
 
-static const char *file_name(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-	return slash ? slash + 1 : path;
-}
-
 bool curve_store_begin(struct store *store, const struct curve_request *request, int64_t *run_id, struct error *error)
 {
 	const char *kinds = request->kinds == CURVE_ALL ? "" : request->kinds == CURVE_DATA ? "data of " : "code of ";
-	char *label = xasprintf("%s%s, %s of %" PRIu64 " B%s", kinds, file_name(request->trace), request->tlb ? "pages" : "lines",
+	char *label = xasprintf("%s%s, %s of %" PRIu64 " B%s", kinds, path_name(request->trace), request->tlb ? "pages" : "lines",
 	                        request->block_bytes, request->sampled ? ", sampled" : "");
 	const struct store_run row = {
 	        .label = label,
 	        .allocator = label,
 	        .timing = "none",
 	        .seed = request->seed,
-	        .trace = file_name(request->trace),
+	        .trace = path_name(request->trace),
 	        .version = KMEMSIM_VERSION,
 	        .compiler = __VERSION__,
 	};

@@ -7,6 +7,7 @@
 #include "models/access_workload.h"
 #include "models/mmu_settings.h"
 #include "models/program_load.h"
+#include "sim/path.h"
 #include "tools/kmemsim/progress.h"
 
 #include <errno.h>
@@ -74,7 +75,6 @@ static bool read_program(struct program *program, const struct settings *setting
 int program_write(const struct settings *settings, struct error *error)
 {
 	const char *name = is_named(settings->accesses) ? settings->accesses : settings->access_workload;
-	const char *slash = is_named(settings->accesses) ? strrchr(name, '/') : NULL;
 	const struct translation_ops *mode = mode_of_processes(settings, error);
 	struct program program = {0};
 	struct progress_bar bar;
@@ -88,7 +88,7 @@ int program_write(const struct settings *settings, struct error *error)
 	        .name = name, .cpus = settings->machine.cpus, .user_end = load.user_end, .progress = &progress};
 	const struct workload_wiring wiring = {.ops = &program_load_ops,
 	                                       .values = &load,
-	                                       .line = slash ? slash + 1 : name,
+	                                       .line = is_named(settings->accesses) ? path_name(name) : name,
 	                                       .cpus = settings->machine.cpus,
 	                                       .memory_bytes = settings->machine.memory_bytes,
 	                                       .seed = settings->seed,

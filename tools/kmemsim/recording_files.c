@@ -4,6 +4,7 @@
  */
 #include "tools/kmemsim/recording_files.h"
 
+#include "sim/path.h"
 #include "sim/recording.h"
 
 #include <dirent.h>
@@ -90,8 +91,7 @@ bool recording_files_add(struct recording_files *files, const char *path, struct
 		return error_set(error, ERROR_HOST, "%s: %s", path, strerror(errno));
 	if (S_ISDIR(status.st_mode))
 		return add_folder(files, path, error);
-	const char *slash = strrchr(path, '/');
-	add(files, path, slash ? (size_t)(slash + 1 - path) : 0);
+	add(files, path, (size_t)(path_name(path) - path));
 	return true;
 }
 
