@@ -528,11 +528,27 @@ INLINE size_t run_tally(struct mmu_usual *usual, const struct access *in, size_t
 		all += kind->one;
 	}
 	usual->to = to;
-	if (access == in + 1)
-		count_one(usual, in->kind);
-	else if (all)
+	if (all)
 		count(usual, all);
 	return (size_t)(access - in);
+}
+
+/* The same of one access. */
+INLINE bool run_one(struct mmu_usual *usual, const struct access *access)
+{
+	const struct kind *kind = &usual->kind[access->kind];
+	const uint64_t page = access->address >> PAGE_SHIFT, inside = access->address & (PAGE_SIZE - 1);
+	struct mmu_recent *recent = &kind->recents[page & kind->recent_mask];
+	if (inside + access->bytes > PAGE_SIZE)
+		return false;
+	if (recent->page != page || !(recent->kinds >> access->kind & 1)) {
+		if (!kind->look_up(usual, access, recent))
+			return false;
+	} else {
+		hand_on(usual, access, recent);
+	}
+	count_one(usual, access->kind);
+	return true;
 }
 
 /* Whether the filter or the levels may know the access: a look that costs little where they mostly do not. */
@@ -545,25 +561,33 @@ INLINE bool may_know(const struct mmu_usual *usual, const struct access *access)
 	       mmu_recent_large(kind->side->recents, kind->side->large_mask, access->address);
 }
 
-size_t mmu_usual_run(struct mmu *mmu, const struct access *in, size_t count_max, struct walk_sink *sink, size_t capacity)
+/* As many as there are, tally by tally. */
+static __attribute__((noinline)) size_t run_tallies(struct mmu_usual *usual, const struct access *in, size_t count_max,
+                                                    const struct access *full)
 {
-	struct mmu_usual *usual = mmu->usual;
-	const struct access *full = sink->at ? sink->at + (capacity - MMU_ROOM) : NULL;
 	size_t done = 0, some;
-	if (mmu->seen_more)
-		choose_look_ups(usual);
-	if (!may_know(usual, in))
-		return 0;
-	begin(usual, sink);
 	do {
-		if (!sink->at)
+		if (!full)
 			some = run_tally(usual, in + done, count_max - done, full, false, false);
-		else if (mmu->layout)
+		else if (usual->mmu->layout)
 			some = run_tally(usual, in + done, count_max - done, full, true, true);
 		else
 			some = run_tally(usual, in + done, count_max - done, full, true, false);
 		done += some;
 	} while (some == KIND_BYTES_MAX);
+	return done;
+}
+
+size_t mmu_usual_run(struct mmu *mmu, const struct access *in, size_t count_max, struct walk_sink *sink, size_t capacity)
+{
+	struct mmu_usual *usual = mmu->usual;
+	if (mmu->seen_more)
+		choose_look_ups(usual);
+	if (!may_know(usual, in))
+		return 0;
+	begin(usual, sink);
+	size_t done = count_max == 1 ? run_one(usual, in)
+	                             : run_tallies(usual, in, count_max, sink->at ? sink->at + (capacity - MMU_ROOM) : NULL);
 	if (sink->at)
 		sink->count = (size_t)(usual->to - sink->at);
 	return done;

@@ -750,14 +750,6 @@ static bool set_assoc_clean(struct cache_level *level, unsigned instance, uint64
 	return true;
 }
 
-static void set_assoc_foresee(const struct cache_level *level, unsigned instance, uint64_t address)
-{
-	const struct replacement *array = level->arrays[instance];
-	const uint64_t *words = replacement_words(array, replacement_set_of(array, address >> level->line_shift));
-	__builtin_prefetch(words, 1);
-	__builtin_prefetch(words + array->stride - 1, 1);
-}
-
 static bool set_assoc_holds(const struct cache_level *level, unsigned instance, uint64_t address, uint64_t *marks)
 {
 	const uint64_t *word = find_word(level, instance, address);
@@ -865,7 +857,6 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .remove = set_assoc_remove,
         .mark_dirty = set_assoc_mark_dirty,
         .clean = set_assoc_clean,
-        .foresee = set_assoc_foresee,
         .holds = set_assoc_holds,
         .write_back = set_assoc_write_back,
         .invalidate = set_assoc_invalidate,

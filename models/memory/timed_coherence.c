@@ -542,7 +542,7 @@ void coherence_note(struct coherence *coherence, const struct cache_level *cache
 	/* What coherence_settle() will look at. */
 	directory_foresee(&coherence->directory, line);
 	if (!is_shared)
-		coherence->last_own->ops->foresee(coherence->last_own, instance, line << coherence->line_shift);
+		cache_level_foresee(coherence->last_own, instance, line << coherence->line_shift);
 	unsigned holder = is_shared ? coherence->shared_base[cache->number] + instance : instance;
 	add_note(coherence, (struct holder_note){line, (uint16_t)holder, is_shared, HIERARCHY_CACHES_MAX});
 }
@@ -556,7 +556,7 @@ void coherence_note_gone(struct coherence *coherence, const struct cache_level *
 	if (cache == coherence->last_own)
 		directory_foresee(&coherence->directory, way_tag(word));
 	else
-		coherence->last_own->ops->foresee(coherence->last_own, instance, way_tag(word) << coherence->line_shift);
+		cache_level_foresee(coherence->last_own, instance, way_tag(word) << coherence->line_shift);
 	add_note(coherence, (struct holder_note){way_tag(word), (uint16_t)instance, false, cache->number});
 }
 

@@ -191,7 +191,8 @@ struct cache_level_ops {
 	/* A line's data were written back because another core reads them: it is clean from now on. Returns whether it was dirty.
 	 */
 	bool (*clean)(struct cache_level *, unsigned instance, uint64_t address);
-	/* A hint to the host: a request of that line will come soon. Changes nothing. */
+	/* A hint to the host: a request of that line will come soon. Changes nothing. NULL: cache_level.arrays tell where it is.
+	 */
 	void (*foresee)(const struct cache_level *, unsigned instance, uint64_t address);
 	/* Whether the byte's line is here; its marks in *marks (may be NULL). */
 	bool (*holds)(const struct cache_level *, unsigned instance, uint64_t address, uint64_t *marks);
@@ -242,6 +243,19 @@ struct cache_level_wiring {
 	/* Makes the array of one instance: NULL with *error on failure. */
 	struct replacement *(*array)(const char *policy, const struct replacement_wiring *, struct error *);
 };
+
+/* As ops->foresee(). */
+static inline void cache_level_foresee(const struct cache_level *cache, unsigned instance, uint64_t address)
+{
+	if (cache->ops->foresee) {
+		cache->ops->foresee(cache, instance, address);
+		return;
+	}
+	const struct replacement *array = cache->arrays[instance];
+	const uint64_t *words = replacement_words(array, replacement_set_of(array, address >> cache->line_shift));
+	__builtin_prefetch(words, 1);
+	__builtin_prefetch(words + array->stride - 1, 1);
+}
 
 /* As ops->holds(). A line that was used just now is mostly the first of its set, so that is looked at first. */
 static inline bool cache_level_holds(const struct cache_level *cache, unsigned instance, uint64_t address, uint64_t *marks)
