@@ -370,7 +370,7 @@ struct virtual_allocator *virtual_allocator_ideal_create(const struct virtual_al
 	ideal->pages = wiring->pages;
 	ideal->steps = wiring->steps;
 	ideal->is_64 = wiring->layout->direct_map >> 32;
-	ideal->start = ideal->is_64 ? layout_span_of(wiring->layout, REGION_VMALLOC)->first : RANGE_START_32BIT;
+	ideal->start = ideal->is_64 ? layout_early_area_end(wiring->layout) : RANGE_START_32BIT;
 	ideal->next = ideal->start;
 	return &ideal->port;
 }

@@ -680,6 +680,39 @@ static void every_frame_of_a_huge_page_is_mapped(void **state)
 	mm_rig_end(&rig);
 }
 
+/* Would catch: the last page of user addresses refused, or the first one behind them taken. */
+static void user_addresses_have_a_last_page(void **state)
+{
+	(void)state;
+	struct mm_rig rig;
+	begin(&rig, true, THP_NEVER);
+	process_id process = user_create(rig.users, 0);
+	struct user_touch run = {
+	        .address = rig.mm->user_end - PAGE_SIZE, .bytes = PAGE_SIZE, .stride = PAGE_SIZE, .kind = ACCESS_LOAD};
+	assert_int_not_equal(user_touch(rig.users, process, &run, 0), USER_BAD_RANGE);
+	run.bytes++;
+	assert_int_equal(user_touch(rig.users, process, &run, 0), USER_BAD_RANGE);
+	mm_rig_end(&rig);
+}
+
+/* A fault holds mmap_lock for reading: one atomic to take it, one to let go. Would catch: a lock that costs half, or nothing. */
+static void a_fault_takes_and_releases_the_lock(void **state)
+{
+	(void)state;
+	struct mm_rig rig;
+	begin(&rig, true, THP_NEVER);
+	process_id process = user_create(rig.users, 0);
+	mm_rig_map(&rig, process, BASE, 8, USER_ANONYMOUS, 0);
+	mm_rig_touch(&rig, process, BASE, 1, ACCESS_STORE, 0); /* its table is there */
+	mm_rig_touch(&rig, process, BASE + PAGE_SIZE, 1, ACCESS_STORE, 0);
+	uint64_t lock = mm_field(&rig.mm->processes[process.nr].space->object, MM_MMAP_LOCK).addr;
+	unsigned atomics = 0;
+	for (uint32_t i = 0; i < rig.steps.count; i++)
+		atomics += rig.steps.at[i].kind == STEP_ATOMIC && rig.steps.at[i].address == lock;
+	assert_int_equal(atomics, 2);
+	mm_rig_end(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -701,6 +734,8 @@ int main(void)
 	        cmocka_unit_test(munmap_flushes_what_was_mapped),
 	        cmocka_unit_test(who_is_gone_has_no_view),
 	        cmocka_unit_test(every_frame_of_a_huge_page_is_mapped),
+	        cmocka_unit_test(user_addresses_have_a_last_page),
+	        cmocka_unit_test(a_fault_takes_and_releases_the_lock),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
