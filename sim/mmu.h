@@ -130,6 +130,8 @@ struct mmu {
 	bool served[MMU_SIDES];                       /* looked up at all */
 	bool seen[PAGE_SIZES];                        /* pages of this size were ever filled */
 	bool seen_unusual[2];                         /* larger pages or global ones; by user mode */
+	bool seen_large;                              /* any of them but 4 KiB */
+	bool seen_more;                               /* than mmu_usual.c knows of */
 	bool watched;
 	uint64_t user_end;              /* first address that is not one of user mode */
 	uint8_t kinds_by_rights[2][16]; /* kinds of access allowed, by user mode and the word's rights and dirty bit */
@@ -261,7 +263,8 @@ static inline struct mmu_place mmu_place_by(struct mmu *mmu, uint64_t linear, un
 {
 	mmu->counters.accesses++;
 	mmu_count_recent(mmu, kind, recent);
-	return (struct mmu_place){.physical = recent->frame | (linear & recent->offsets), .region = recent->region, .is_known = true};
+	return (struct mmu_place){
+	        .physical = recent->frame | (linear & recent->offsets), .region = recent->region, .is_known = true};
 }
 
 /* The filter's answer to one access. */
@@ -276,7 +279,7 @@ static inline struct mmu_place mmu_recent_access(struct mmu *mmu, uint64_t linea
 /* The same where mmu_recent_access() had none: a larger page that the first level has, for mmu_place_by(). */
 static inline const struct mmu_recent *mmu_known_recent(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
 {
-	return mmu_needs_run(mmu, linear, bytes) ? NULL : mmu_use_known(mmu, linear, kind);
+	return mmu_needs_run(mmu, linear, bytes) || !mmu->seen_large ? NULL : mmu_use_known(mmu, linear, kind);
 }
 
 void mmu_check(const struct mmu *mmu);

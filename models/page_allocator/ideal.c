@@ -245,8 +245,7 @@ struct page_allocator *page_allocator_ideal_create(const struct page_allocator_w
 	}
 	if (wiring->settings->machine.architecture == ARCHITECTURE_X86_32) {
 		error_set(error, ERROR_USAGE,
-		          "page_allocator: found 'ideal' on an x86-32 machine, whose addresses do not reach the frames that it "
-		          "numbers; "
+		          "page_allocator: found 'ideal' on an x86-32 machine, whose addresses do not reach the frames that it numbers; "
 		          "expected buddy");
 		return NULL;
 	}

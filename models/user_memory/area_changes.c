@@ -108,7 +108,7 @@ static bool free_huge(struct freeing *freeing)
 	entry_lock(mm, &freeing->entry);
 	/* pmdp_invalidate() */
 	if (word & (WORD_ACCESSED | WORD_DIRTY))
-		flush_range(mm, freeing->space, freeing->at, FRAMES_OF_HUGE, false, freeing->cpu);
+		flush_range(mm, freeing->space, freeing->at, FRAMES_OF_HUGE, true, freeing->cpu);
 	if (may_forget(freeing, first, 1))
 		let_go(freeing, first, word, HUGE_BYTES);
 	entry_unlock(mm, &freeing->entry);

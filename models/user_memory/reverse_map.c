@@ -171,7 +171,7 @@ static void look_at(struct rmap *rmap, struct space *space, const struct entry *
 	}
 	entry_write(rmap->mm, entry, entry_word(entry) & ~WORD_ACCESSED);
 	if (whole)
-		flush_range(rmap->mm, space, linear, FRAMES_OF_HUGE, false, rmap->cpu);
+		flush_range(rmap->mm, space, linear, FRAMES_OF_HUGE, true, rmap->cpu);
 }
 
 /*

@@ -303,9 +303,11 @@ static uint64_t ideal_pages_held(const struct virtual_allocator *base)
 	return ideal_const(base)->counters.nr_pages;
 }
 
+/* On 32 bits its addresses are none of the kernel's, and nothing maps them. */
 static uint64_t ideal_pages_mapped(const struct virtual_allocator *base)
 {
-	return ideal_const(base)->counters.pages_mapped;
+	const struct ideal *ideal = ideal_const(base);
+	return ideal->is_64 ? ideal->counters.pages_mapped : 0;
 }
 
 static void ideal_check(const struct virtual_allocator *base)

@@ -323,6 +323,8 @@ static void the_queue_goes_by_batches(void **state)
 	lru_shrink_split_queue(rig.lru, 0, 1, 0);
 	assert_int_equal(page_lru_counters(rig.lru)->nr_split_queue, 2);
 	assert_int_equal(rig.lru->counters.thp_split_page, 128);
+	/* What was not looked at is for the next time. */
+	assert_int_equal(rig.lru->nodes[0].split_deferred, 130 - 128);
 	pages_rig_end(&rig);
 }
 

@@ -259,8 +259,8 @@ static void reclaim_wakes_the_flusher(void **state)
 }
 
 /*
- * set_bit(PGDAT_DIRTY) of shrink_node(): only a pass that met nothing but dirty pages lets kswapd write some itself. Would catch: a
- * node that counts as dirty because of a few pages, or never does.
+ * set_bit(PGDAT_DIRTY) of shrink_node(): only a pass that met nothing but dirty pages lets kswapd write some itself. Would catch:
+ * a node that counts as dirty because of a few pages, or never does.
  */
 static void a_node_is_dirty_when_all_it_meets_is(void **state)
 {
@@ -290,9 +290,9 @@ static void a_node_is_dirty_when_all_it_meets_is(void **state)
 }
 
 /*
- * Of a file that is read in order, a fault far from all that was read says nothing of what comes: a window is read as it is, and none
- * behind it is prepared. A fault asks for a whole window, so try_context_readahead() never finds more history than that. Would catch:
- * each jump taken for the beginning of a new run, which would read twice as much.
+ * Of a file that is read in order, a fault far from all that was read says nothing of what comes: a window is read as it is, and
+ * none behind it is prepared. A fault asks for a whole window, so try_context_readahead() never finds more history than that.
+ * Would catch: each jump taken for the beginning of a new run, which would read twice as much.
  */
 static void a_jump_begins_no_run(void **state)
 {
@@ -306,6 +306,20 @@ static void a_jump_begins_no_run(void **state)
 	assert_int_equal(fault(&rig, 1031, FILE_SEQUENTIAL), FILE_FAULT_MINOR);
 	assert_int_equal(rig.rig->lru->counters.pgpgin, 32);
 	assert_int_equal(fault(&rig, 1032, FILE_SEQUENTIAL), FILE_FAULT_MAJOR);
+	end(&rig);
+}
+
+/* do_async_mmap_readahead(): nothing is read behind a page of a file that is read at random. Would catch: a fault made twice
+ * there. */
+static void a_page_read_at_random_is_there(void **state)
+{
+	(void)state;
+	struct file_rig rig = make(4000);
+	assert_int_equal(fault(&rig, 1000, FILE_NORMAL), FILE_FAULT_MAJOR);
+	/* The page with the mark: at random it means nothing. */
+	assert_true(page_has(rig.rig->lru, page_cache_find(rig.cache, rig.file, 1008), PG_READAHEAD));
+	assert_int_equal(fault(&rig, 1008, FILE_RANDOM), FILE_FAULT_MINOR);
+	assert_int_equal(rig.rig->lru->counters.pgpgin, 32);
 	end(&rig);
 }
 
@@ -323,6 +337,7 @@ int main(void)
 	        cmocka_unit_test(reclaim_wakes_the_flusher),
 	        cmocka_unit_test(a_node_is_dirty_when_all_it_meets_is),
 	        cmocka_unit_test(a_jump_begins_no_run),
+	        cmocka_unit_test(a_page_read_at_random_is_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
