@@ -33,6 +33,7 @@
 #include "models/page_reclaim/block_device.h"
 #include "models/page_reclaim/swap.h"
 #include "models/page_reclaim/writeback.h"
+#include "models/settings.h"
 #include "sim/metric.h"
 #include "sim/port/page_allocator.h"
 #include "sim/port/user_memory.h"
@@ -150,6 +151,7 @@ struct lru_spec {
 	uint32_t read_ahead_pages;                    /* of files */
 	uint64_t pageout_ns;                          /* what writing a page out takes a CPU, beside waiting */
 	uint32_t dirty_background_ratio, dirty_ratio; /* percent of what could be dirty */
+	struct cost_settings cost;
 	unsigned cpus;
 };
 

@@ -22,6 +22,7 @@
  * answers while the caller waits (swap_synchronous) writes a page by itself. MODEL: what is dirty or under writeback is compared
  * with what all nodes together could give (skip_throttle_noprogress() looks at one).
  */
+#include "models/kernel_code.h"
 #include "models/page_reclaim/page_cache.h"
 #include "models/page_reclaim/page_lru.h"
 
@@ -143,14 +144,22 @@ static void put_back(struct pass *pass, uint32_t frame)
 
 /* --- one page --- */
 
+/* folio_referenced() */
+static uint32_t referenced(const struct pass *pass, uint32_t frame, bool *executable)
+{
+	struct page_lru *lru = pass->lru;
+	if (!lru->rmap.entries(lru->rmap.context, frame))
+		return 0;
+	step_run(lru->steps, CODE_RECLAIM_REFERENCED, lru->spec.cost.reclaim_referenced);
+	return lru->rmap.referenced(lru->rmap.context, frame, executable, pass->request->cpu);
+}
+
 static enum verdict check_references(struct pass *pass, uint32_t frame)
 {
 	struct page_lru *lru = pass->lru;
 	struct user_page *page = page_of(lru, frame);
 	bool executable = false, was_referenced = page->marks & PG_REFERENCED;
-	uint32_t young = 0;
-	if (lru->rmap.entries(lru->rmap.context, frame))
-		young = lru->rmap.referenced(lru->rmap.context, frame, &executable, pass->request->cpu);
+	uint32_t young = referenced(pass, frame, &executable);
 	page->marks &= (uint16_t)~PG_REFERENCED;
 	if (young) {
 		page->marks |= PG_REFERENCED;
@@ -177,6 +186,7 @@ static bool add_to_swap(struct pass *pass, uint32_t frame)
 	uint32_t slot = swap_take(&lru->swap, pass->request->cpu);
 	if (slot == SWAP_SLOT_NONE)
 		return false;
+	step_run(lru->steps, CODE_SWAP_ADD, lru->spec.cost.swap_add);
 	swap_cache_add(&lru->swap, slot, frame);
 	lru->frames[frame].index = slot;
 	lru->frames[frame].marks |= PG_SWAPCACHE | PG_DIRTY;
@@ -190,6 +200,7 @@ static void unmap(struct pass *pass, uint32_t frame)
 	if (!lru->rmap.entries(lru->rmap.context, frame))
 		return;
 	uint32_t slot = page->marks & PG_SWAPCACHE ? page->index : SWAP_SLOT_NONE;
+	step_run(lru->steps, CODE_RECLAIM_UNMAP, lru->spec.cost.reclaim_unmap);
 	bool found = lru->rmap.unmap(lru->rmap.context, frame, slot, pass->request->cpu);
 	if (!found)
 		return;
@@ -231,6 +242,9 @@ static bool page_out(struct pass *pass, uint32_t frame, struct isolated *taken)
 	struct page_lru *lru = pass->lru;
 	unsigned cpu = pass->request->cpu;
 	uint64_t busy_ns;
+	step_run(lru->steps, CODE_PAGEOUT, lru->spec.cost.pageout);
+	if (page_has(lru, frame, PG_FILE) || !lru->spec.swap_synchronous)
+		step_run(lru->steps, CODE_BLOCK_REQUEST, lru->spec.cost.block_request);
 	if (page_has(lru, frame, PG_FILE)) {
 		busy_ns = page_cache_write(lru->cache, cpu, frame);
 		lru->frames[frame].marks |= PG_READAHEAD;
@@ -347,6 +361,7 @@ static void shrink_pages(struct pass *pass, struct isolated *taken)
 {
 	for (uint32_t i = 0; i < taken->count; i++) {
 		uint32_t frame = taken->frames[i];
+		step_spend(pass->lru->steps, pass->lru->spec.cost.reclaim_page);
 		enum verdict verdict = shrink_page(pass, frame, taken);
 		if (verdict <= VERDICT_RECLAIM_CLEAN) {
 			taken->freed[taken->freed_count++] = frame;
@@ -358,8 +373,10 @@ static void shrink_pages(struct pass *pass, struct isolated *taken)
 	}
 	/* Out of the TLBs before anybody else may have the frames; the youngest goes first. */
 	pass->lru->rmap.flush(pass->lru->rmap.context, false, pass->request->cpu);
-	for (uint32_t i = taken->freed_count; i-- > 0;)
+	for (uint32_t i = taken->freed_count; i-- > 0;) {
+		step_run(pass->lru->steps, CODE_RECLAIM_FREE, pass->lru->spec.cost.reclaim_free);
 		lru_free_frame(pass->lru, pass->request->cpu, taken->freed[i]);
+	}
 }
 
 /* --- lists --- */
@@ -390,9 +407,12 @@ static uint64_t shrink_inactive_list(struct pass *pass, enum lru_list list, uint
 		pass->request->result->scanned_direct += taken.scanned;
 	if (!taken.count)
 		return 0;
+	step_run(lru->steps, CODE_RECLAIM_BATCH, lru->spec.cost.reclaim_batch);
 	shrink_pages(pass, &taken);
-	for (uint32_t i = 0; i < taken.kept; i++)
+	for (uint32_t i = 0; i < taken.kept; i++) {
+		step_spend(lru->steps, lru->spec.cost.reclaim_keep);
 		put_back(pass, taken.frames[i]);
+	}
 	*(file ? &lru->counters.pgsteal_file : &lru->counters.pgsteal_anon) += taken.freed_count;
 	lru_note_cost(lru, pass->request->node, file ? PAGE_FILE : PAGE_ANON, taken.paged_out);
 	page_cache_balance(lru->cache, pass->request->cpu, false);
@@ -411,13 +431,13 @@ static void shrink_active_list(struct pass *pass, enum lru_list list, uint64_t w
 	page_lru_drain(lru, pass->request->cpu);
 	isolate(pass, list, wanted, &taken);
 	lru->counters.pgrefill += taken.scanned;
+	step_run(lru->steps, CODE_DEACTIVATE_BATCH, lru->spec.cost.deactivate_batch);
 	uint32_t rotated[SWAP_CLUSTER_MAX], rotated_count = 0;
 	for (uint32_t i = 0; i < taken.count; i++) {
 		uint32_t frame = taken.frames[i];
 		bool executable = false;
-		if (lru->rmap.entries(lru->rmap.context, frame) &&
-		    lru->rmap.referenced(lru->rmap.context, frame, &executable, pass->request->cpu) && executable &&
-		    page_has(lru, frame, PG_FILE)) {
+		step_spend(lru->steps, lru->spec.cost.deactivate_page);
+		if (referenced(pass, frame, &executable) && executable && page_has(lru, frame, PG_FILE)) {
 			rotated[rotated_count++] = frame;
 			continue;
 		}

@@ -8,6 +8,7 @@
  * madvise_dontneed_single_vma(); mm/huge_memory.c: hugepage_madvise(), change_huge_pmd(); mm/mprotect.c: do_mprotect_pkey(),
  * mprotect_fixup(), change_pte_range(), can_change_pte_writable(); arch/x86/include/asm/tlbflush.h: pte_needs_flush().
  */
+#include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
 
 /* ---- madvise ---- */
@@ -66,7 +67,7 @@ enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start
 	bool write = advice != USER_DONTNEED;
 	enum user_result result = USER_OK;
 	lock_space(mm, space, write);
-	step_spend(mm->steps, mm->cost.madvise);
+	step_run(mm->steps, CODE_MADVISE, mm->cost.madvise);
 	while (start < end && result != USER_NO_MEMORY) {
 		uint32_t index = area_index(space, start);
 		struct area *area = index < space->areas_count ? space->areas[index] : NULL;
@@ -165,7 +166,7 @@ enum user_result areas_protect(struct mm *mm, struct space *space, uint64_t star
 	uint64_t end = start + (pages << PAGE_SHIFT);
 	enum user_result result = USER_OK;
 	lock_space(mm, space, true);
-	step_spend(mm->steps, mm->cost.mprotect);
+	step_run(mm->steps, CODE_MPROTECT, mm->cost.mprotect);
 	gather_begin(mm);
 	while (start < end && result == USER_OK) {
 		struct area *area = area_at(space, start);

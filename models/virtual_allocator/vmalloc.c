@@ -262,7 +262,7 @@ static bool purge(struct vmalloc *vmalloc, uint64_t start, uint64_t end, unsigne
 	for (uint32_t area; (area = area_first(&vmalloc->pool, tree));) {
 		const struct area *at = area_of(&vmalloc->pool, area);
 		uint64_t pages = (at->end - at->start) >> PAGE_SHIFT;
-		step_spend(vmalloc->steps, vmalloc->costs->vmalloc_purge);
+		step_run(vmalloc->steps, CODE_VMALLOC_PURGE, vmalloc->costs->vmalloc_purge);
 		area_remove(&vmalloc->pool, tree, area);
 		merge_into(vmalloc, AREA_FREE, area, cpu);
 		vmalloc->counters.purged_areas++;
