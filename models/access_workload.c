@@ -649,6 +649,26 @@ struct access_source *access_workload_open(const char *line, unsigned cpus, uint
 	return &stream->source;
 }
 
+/* By how much a region lies elsewhere than the table has it. */
+static uint64_t moved_by(enum stream_region region, const struct layout *layout)
+{
+	if (region == STREAM_DIRECT_MAP)
+		return layout->direct_map + ACCESS_WORKLOAD_DIRECT_MAP_OFFSET - regions[region].base;
+	if (region == STREAM_VMALLOC || region == STREAM_VMALLOC_HUGE)
+		return layout_span_of(layout, REGION_VMALLOC)->first - regions[region].base;
+	return 0;
+}
+
+void access_workload_set_layout(struct access_source *source, const struct layout *layout)
+{
+	struct stream *stream = (struct stream *)source;
+	if (!(layout->direct_map >> 32))
+		return;
+	for (unsigned set = 0; set < SETS; set++)
+		for (unsigned cpu = 0; stream->base[set] && cpu < stream->cpus; cpu++)
+			stream->base[set][cpu] += moved_by(region_of(stream, set), layout);
+}
+
 /* Areas are numbered by set, then by core; one for all cores where they share it. */
 static bool area_at(const struct stream *stream, unsigned number, unsigned *set, unsigned *cpu)
 {
@@ -689,7 +709,7 @@ void access_workload_place(struct access_source *source, unsigned number, uint64
 void access_workload_name_lines(const struct access_source *source, struct layout *layout)
 {
 	const struct stream *stream = (const struct stream *)source;
-	uint64_t base = regions[stream->values.region].base;
+	uint64_t base = stream->base[SET_DATA][0];
 	if (stream->pattern->next != next_of_lock)
 		return;
 	layout_name(layout, vaddr_of(base), LINE_BYTES, "lock", "");

@@ -14,12 +14,14 @@
 #include "sim/setting.h"
 
 /*
- * Where the first core's accesses lie, by the key `region`: in a program; in the kernel's direct map, past the frames that the
- * kernel itself has; in its vmalloc area, that of modules, and its image (sim/layout.h: 4 levels). The next core's own working
- * set begins behind it, at whole 2 MiB.
+ * Where the first core's accesses lie, by the key `region`: in a program; in the kernel's direct map, so many bytes behind its
+ * start, past the frames that the kernel itself has; in its vmalloc area, that of modules, and its image (sim/layout.h). The next
+ * core's own working set begins behind it, at whole 2 MiB. Direct map and vmalloc area are those of 4 levels, until
+ * access_workload_set_layout() says otherwise.
  */
 #define ACCESS_WORKLOAD_BASE 0x10000000ull
-#define ACCESS_WORKLOAD_DIRECT_MAP_BASE 0xffff888010000000ull
+#define ACCESS_WORKLOAD_DIRECT_MAP_OFFSET 0x10000000ull
+#define ACCESS_WORKLOAD_DIRECT_MAP_BASE (0xffff888000000000ull + ACCESS_WORKLOAD_DIRECT_MAP_OFFSET)
 #define ACCESS_WORKLOAD_VMALLOC_BASE 0xffffc90000000000ull
 #define ACCESS_WORKLOAD_MODULES_BASE 0xffffffffa0000000ull
 #define ACCESS_WORKLOAD_TEXT_BASE 0xffffffff81000000ull
@@ -32,6 +34,9 @@ struct access_source *access_workload_open(const char *line, unsigned cpus, uint
 bool access_workload_line_check(const char *line, struct error *error);
 
 struct layout;
+
+/* Moves what lies in the kernel's direct map or vmalloc area to where a 64-bit kernel has them; before the first access. */
+void access_workload_set_layout(struct access_source *source, const struct layout *layout);
 
 /*
  * The areas that a source from access_workload_open() wants of the kernel's virtual allocator, by number from 0 on; false beyond

@@ -264,6 +264,7 @@ struct cache_hierarchy *caches_of_settings(const struct settings *settings, bool
                                            struct error *error)
 {
 	struct cache_level_spec *specs;
+	struct error cause = {0};
 	unsigned count;
 	if (!cache_specs_read(settings, &specs, &count, error))
 		return NULL;
@@ -275,7 +276,9 @@ struct cache_hierarchy *caches_of_settings(const struct settings *settings, bool
 	                                                                             .simd = SIMD_AUTO,
 	                                                                             .watch = watch,
 	                                                                             .watch_owner = owner},
-	                                             error);
+	                                             &cause);
+	if (!caches)
+		error_set(error, cause.kind, "machine.caches: %s", cause.text);
 	cache_specs_release(specs, count);
 	return caches;
 }

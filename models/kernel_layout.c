@@ -23,12 +23,22 @@ static unsigned cpus_of(const struct settings *settings)
 	return settings->machine.cpus ? settings->machine.cpus : 1;
 }
 
+/* The paging mode decides, but beside a recorded state the kernel that was recorded. */
+static bool is_5level(const struct settings *settings, uint64_t direct_map)
+{
+	if (!direct_map)
+		return settings_are_5level(settings);
+	return direct_map >= LAYOUT_DIRECT_MAP_5LEVEL && direct_map < LAYOUT_DIRECT_MAP_5LEVEL_END;
+}
+
 void kernel_layout_init(struct layout *layout, const struct settings *settings, uint64_t direct_map)
 {
 	bool is_32bit = settings->machine.architecture == ARCHITECTURE_X86_32;
 	struct memory_map map;
 	struct error none = {0};
 	layout_init(layout, settings->kernel.page_struct_bytes);
+	if (is_5level(settings, direct_map))
+		layout_set_5level(layout);
 	if (is_32bit) {
 		const struct layout_32bit machine = settings_layout_32bit(settings);
 		layout_set_32bit(layout, &machine);

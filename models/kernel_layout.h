@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * kernel_layout.h - where the structures of a described machine's kernel lie (sim/layout.h): the map of its architecture, and
+ * paging mode (machine.paging: 5 levels have a map of their own), and
  * per-CPU data at the frames that the early boot took for it (page_allocator/boot_memory.h).
  */
 #ifndef MODELS_KERNEL_LAYOUT_H

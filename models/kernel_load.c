@@ -29,7 +29,7 @@ void kernel_load_generate(struct workload *workload, const struct kernel_load *l
 {
 	uint64_t steps = load_pace_steps(pace);
 	void *state = load->begin(workload, values);
-	for (uint64_t step = 0; step < steps; step++) {
+	for (uint64_t step = 0; step < steps && !workload_has_failed(workload); step++) {
 		workload_wait_until(workload, step_ns(pace, step));
 		load->step(state);
 		if (step % TELL_EVERY == 0)

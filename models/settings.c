@@ -356,6 +356,7 @@ static const struct setting table[] = {
                  "says "
                  "neither)",
          .source = "none: one node has everything",
+         .may_repeat = true,
          AT(machine.nodes),
          .count_offset = offsetof(struct settings, machine.nodes_count)},
         {.key = "machine.distances",
@@ -428,7 +429,9 @@ static const struct setting table[] = {
          .names_of = "translation",
          .help = "The paging mode; auto: x86_4level, or what the recorded x86-32 kernel had; ideal: linear addresses are "
                  "physical "
-                 "ones, and nothing is walked",
+                 "ones, and nothing is walked. The kernel's map follows it: x86_5level has the direct map at ff11000000000000 "
+                 "and "
+                 "vmalloc's range at ffa0000000000000",
          .source =
                  "x86-64 without LA57; x86-32: x86_pae if memory goes beyond 4 GiB or pageblocks are recorded as of 2 MiB, else "
                  "x86_32",
@@ -559,7 +562,7 @@ static const struct setting table[] = {
          .default_text = "100 cycles",
          .min = 0,
          .max = 1000000,
-         .help = "A line another core has written",
+         .help = "A line another core has written, without both cores' ways to its slice (machine.interconnect)",
          .source = ESTIMATE,
          AT(machine.remote_cycles)},
         {.key = "machine.latency.dram",
@@ -609,7 +612,7 @@ static const struct setting table[] = {
          .names = topology_names,
          .default_text = "none",
          .help = "How cores and slices of the last-level cache are joined: none: all are equally far; ring; mesh; table: "
-                 "machine.interconnect.distances",
+                 "machine.interconnect.distances. A core goes to a line's slice, for the line itself and for who else has it",
          .source = "the manuals' latencies are averages over the slices",
          AT(machine.topology)},
         {.key = "machine.interconnect.hop",
@@ -1312,7 +1315,7 @@ static const struct setting table[] = {
          .max = 1000000000,
          .help = "Processes: what a page that direct reclaim writes out takes its CPU on the clock of devices, beside waiting "
                  "for them",
-         .source = ESTIMATE,
+         .source = "the 9,400 instructions counted for it (docs/steps.md), at 1.3 a cycle and 3.5 GHz",
          AT(kernel.pageout_ns)},
         {.key = "kernel.fault_around",
          .type = SETTING_SIZE,
@@ -1979,7 +1982,7 @@ static const struct setting table[] = {
         {.key = "cost.reclaim_pass",
          .type = SETTING_COUNT,
          .unit = "instructions",
-         .default_text = "6200",
+         .default_text = "8517",
          .min = 0,
          .max = 1000000,
          .help = "Reclaim: each pass over a node (shrink_node, shrink_slab), without its batches",
@@ -1988,7 +1991,7 @@ static const struct setting table[] = {
         {.key = "cost.reclaim_batch",
          .type = SETTING_COUNT,
          .unit = "instructions",
-         .default_text = "1640",
+         .default_text = "383",
          .min = 0,
          .max = 1000000,
          .help = "Reclaim: each batch of up to 32 pages of an inactive list (shrink_inactive_list)",
@@ -1997,7 +2000,7 @@ static const struct setting table[] = {
         {.key = "cost.reclaim_page",
          .type = SETTING_COUNT,
          .unit = "instructions",
-         .default_text = "255",
+         .default_text = "410",
          .min = 0,
          .max = 1000000,
          .help = "Reclaim: of it, each page (isolate_lru_folios, shrink_folio_list)",
@@ -2006,7 +2009,7 @@ static const struct setting table[] = {
         {.key = "cost.reclaim_keep",
          .type = SETTING_COUNT,
          .unit = "instructions",
-         .default_text = "321",
+         .default_text = "331",
          .min = 0,
          .max = 1000000,
          .help = "Reclaim: more for a page that goes back to a list (move_folios_to_lru)",
@@ -2015,7 +2018,7 @@ static const struct setting table[] = {
         {.key = "cost.reclaim_referenced",
          .type = SETTING_COUNT,
          .unit = "instructions",
-         .default_text = "723",
+         .default_text = "711",
          .min = 0,
          .max = 1000000,
          .help = "Reclaim: more for a page that is mapped, whose accessed bits are looked at (folio_referenced)",
@@ -2024,7 +2027,7 @@ static const struct setting table[] = {
         {.key = "cost.reclaim_unmap",
          .type = SETTING_COUNT,
          .unit = "instructions",
-         .default_text = "1436",
+         .default_text = "1422",
          .min = 0,
          .max = 1000000,
          .help = "Reclaim: more for a page that loses its entries (try_to_unmap), without a flush",
@@ -2033,28 +2036,19 @@ static const struct setting table[] = {
         {.key = "cost.reclaim_free",
          .type = SETTING_COUNT,
          .unit = "instructions",
-         .default_text = "886",
+         .default_text = "900",
          .min = 0,
          .max = 1000000,
          .help = "Reclaim: more for a page that is freed (__remove_mapping), without the free itself",
          .source = TRACED,
          AT(cost.reclaim_free)},
-        {.key = "cost.deactivate_batch",
-         .type = SETTING_COUNT,
-         .unit = "instructions",
-         .default_text = "900",
-         .min = 0,
-         .max = 1000000,
-         .help = "Reclaim: each batch of up to 32 pages of an active list (shrink_active_list)",
-         .source = TRACED,
-         AT(cost.deactivate_batch)},
         {.key = "cost.deactivate_page",
          .type = SETTING_COUNT,
          .unit = "instructions",
-         .default_text = "300",
+         .default_text = "593",
          .min = 0,
          .max = 1000000,
-         .help = "Reclaim: of it, each page",
+         .help = "Reclaim: each page of an active list, with its share of a batch (shrink_active_list)",
          .source = TRACED,
          AT(cost.deactivate_page)},
         {.key = "cost.swap_add",
@@ -2069,7 +2063,7 @@ static const struct setting table[] = {
         {.key = "cost.pageout",
          .type = SETTING_COUNT,
          .unit = "instructions",
-         .default_text = "1819",
+         .default_text = "1826",
          .min = 0,
          .max = 1000000,
          .help = "Reclaim: a page that is written out, and the end of its write (pageout, end_swap_bio_write), without the "
@@ -2079,7 +2073,7 @@ static const struct setting table[] = {
         {.key = "cost.swap_in_page",
          .type = SETTING_COUNT,
          .unit = "instructions",
-         .default_text = "2718",
+         .default_text = "2723",
          .min = 0,
          .max = 1000000,
          .help = "Processes: each page that is read from swap, with a fault or ahead of it (__read_swap_cache_async, "
@@ -2098,7 +2092,7 @@ static const struct setting table[] = {
         {.key = "cost.read_ahead",
          .type = SETTING_COUNT,
          .unit = "instructions",
-         .default_text = "2407",
+         .default_text = "1230",
          .min = 0,
          .max = 1000000,
          .help = "Processes: each time that pages of a file are read (page_cache_ra_unbounded, folio_wait_bit_common)",
@@ -2107,7 +2101,7 @@ static const struct setting table[] = {
         {.key = "cost.read_ahead_page",
          .type = SETTING_COUNT,
          .unit = "instructions",
-         .default_text = "1580",
+         .default_text = "1626",
          .min = 0,
          .max = 1000000,
          .help = "Processes: of it, each page (filemap_add_folio, mpage_readahead), without its allocation",
@@ -2116,7 +2110,7 @@ static const struct setting table[] = {
         {.key = "cost.block_request",
          .type = SETTING_COUNT,
          .unit = "instructions",
-         .default_text = "3486",
+         .default_text = "3920",
          .min = 0,
          .max = 1000000,
          .help = "Processes: each request to a device, from submit_bio() to its driver, and the interrupt when it is done",
@@ -2358,8 +2352,8 @@ static const struct setting table[] = {
          .default_text = "160",
          .min = 0,
          .max = 1000000,
-         .help = "Processes: copying 4096 bytes (REP MOVSQ), without what is read and written",
-         .source = ESTIMATE,
+         .help = "Processes: copying 4096 bytes (REP MOVSQ, REP MOVSB), without what is read and written",
+         .source = "Intel Optimization Reference Manual, REP String Enhancement: 40 cycles to begin, at 4 instructions a cycle",
          AT(cost.copy_page)},
         {.key = "cost.table_make",
          .type = SETTING_COUNT,
@@ -2419,7 +2413,7 @@ static const struct setting table[] = {
         {.key = "cost.mprotect",
          .type = SETTING_COUNT,
          .unit = "instructions",
-         .default_text = "2026",
+         .default_text = "2601",
          .min = 0,
          .max = 1000000,
          .help = "Processes: mprotect() (do_mprotect_pkey, mprotect_fixup), without each page",
@@ -2428,7 +2422,7 @@ static const struct setting table[] = {
         {.key = "cost.protect_entry",
          .type = SETTING_COUNT,
          .unit = "instructions",
-         .default_text = "193",
+         .default_text = "166",
          .min = 0,
          .max = 1000000,
          .help = "Processes: of it, for each page that is mapped (change_pte_range)",
@@ -2697,6 +2691,11 @@ const char *settings_paging(const struct settings *settings)
 bool settings_are_pae(const struct settings *settings)
 {
 	return settings->machine.architecture == ARCHITECTURE_X86_32 && strcmp(settings_paging(settings), "x86_pae") == 0;
+}
+
+bool settings_are_5level(const struct settings *settings)
+{
+	return settings->machine.architecture != ARCHITECTURE_X86_32 && strcmp(settings_paging(settings), "x86_5level") == 0;
 }
 
 /* CONFIG_NR_CPUS of Debian's kernels. */

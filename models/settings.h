@@ -191,8 +191,8 @@ struct cost_settings {
 	uint32_t freelist_decode; /* a free pointer with slab_freelist_hardened */
 	uint32_t page_alloc, page_bulk, page_bulk_block, page_split, page_zone_alloc, page_tail_alloc, page_tail_free;
 	uint32_t page_free, page_drain, page_drain_block, page_merge, page_zone_free, page_slowpath;
-	uint32_t direct_reclaim, kswapd_run, kswapd_round, reclaim_pass, reclaim_batch, reclaim_page, reclaim_keep, reclaim_referenced,
-	        reclaim_unmap, reclaim_free, deactivate_batch, deactivate_page;
+	uint32_t direct_reclaim, kswapd_run, kswapd_round, reclaim_pass, reclaim_batch, reclaim_page, reclaim_keep,
+	        reclaim_referenced, reclaim_unmap, reclaim_free, deactivate_page;
 	uint32_t swap_add, pageout, swap_in_page, swap_in_direct, read_ahead, read_ahead_page, block_request;
 	uint32_t kmap, kmap_new, kmap_slot, kmap_flush_slot, kmap_drop, kunmap, kmap_local, kunmap_local;
 	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
@@ -271,6 +271,9 @@ const char *settings_paging(const struct settings *settings);
 
 /* Whether the kernel is an x86-32 one with PAE: entries of 8 bytes, memory beyond 4 GiB. */
 bool settings_are_pae(const struct settings *settings);
+
+/* Whether the machine's paging mode is that of LA57, and with it the kernel's map that of 5 levels. */
+bool settings_are_5level(const struct settings *settings);
 
 /* CPUs that the kernel is built for. */
 uint32_t settings_kernel_cpus(const struct settings *settings, bool is_64bit);

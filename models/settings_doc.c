@@ -145,7 +145,8 @@ static const char markdown_head[] =
         "\n"
         "A key stands in a scenario, or in `--set KEY=VALUE`. Nested maps and dotted keys mean the same: `sample: {every: 10 "
         "ms}` is\n"
-        "`sample.every: 10 ms`. Numbers that have a unit carry it: sizes B, KiB, MiB, GiB, TiB; times ns, us, ms, s, min, h; frequencies "
+        "`sample.every: 10 ms`. Numbers that have a unit carry it: sizes B, KiB, MiB, GiB, TiB; times ns, us, ms, s, min, h; "
+        "frequencies "
         "Hz,\n"
         "kHz, MHz, GHz; cycles.\n"
         "\n"
@@ -258,7 +259,8 @@ static void print_row_schema(const struct setting *row, const struct setting_nam
 	} else if (row->type == SETTING_LIST) {
 		fputs("\"anyOf\": [{", out);
 		print_names_schema(names_of(row, names), out);
-		fprintf(out, "}, {\"type\": \"array\", \"maxItems\": %d, \"uniqueItems\": true, \"items\": {", SETTING_LIST_MAX);
+		fprintf(out, "}, {\"type\": \"array\", \"maxItems\": %d, %s\"items\": {", SETTING_LIST_MAX,
+		        row->may_repeat ? "" : "\"uniqueItems\": true, ");
 		print_names_schema(names_of(row, names), out);
 		fputs("}}]", out);
 	} else if (setting_word(row)) {

@@ -70,27 +70,22 @@ const char *job_histogram_unit(enum job_measure measure)
 	return units[measure];
 }
 
+/* Kinds of steps whose bytes count as touched, a bit each: accesses, and locks. */
+#define STEPS_THAT_TOUCH ((1u << STEP_SPEND) - 1u + (1u << STEP_LOCK) + (1u << STEP_UNLOCK))
+_Static_assert(STEP_UNMAP < 32, "a bit for each kind");
+
 /* What the steps of an op touched, however the machine served them. */
 static void measure_touched(struct machine *machine, const struct core_job *job)
 {
-	struct touched *lines = &machine->lines, *pages = &machine->pages;
+	struct touched *touched = &machine->touched;
 	if (job->about.kind == JOB_ACCESSES) /* thousands, whose number says nothing of an op */
 		return;
-	touched_clear(lines);
-	touched_clear(pages);
-	for (uint32_t index = 0; index < job->count; index++) {
-		const struct step *step = &job->at[index];
-		if (step->kind >= STEP_SPEND && step->kind != STEP_LOCK && step->kind != STEP_UNLOCK)
-			continue;
-		/* Whose line is known, its page is too. */
-		uint64_t first = step->address >> lines->shift, last = (step->address + step->bytes - 1) >> lines->shift;
-		if (first == last && touched_knows(lines, first))
-			continue;
-		touched_add(lines, step->address, step->bytes);
-		touched_add(pages, step->address, step->bytes);
-	}
-	histogram_add(&machine->measured[JOB_LINES][job->about.kind], lines->count);
-	histogram_add(&machine->measured[JOB_PAGES][job->about.kind], pages->count);
+	touched_clear(touched);
+	for (const struct step *step = job->at, *end = job->at + job->count; step < end; step++)
+		if (STEPS_THAT_TOUCH >> step->kind & 1)
+			touched_add(touched, step->address, step->bytes);
+	histogram_add(&machine->measured[JOB_LINES][job->about.kind], touched->lines);
+	histogram_add(&machine->measured[JOB_PAGES][job->about.kind], touched->pages);
 }
 
 /* A daemon has a thread of its own, for which the core has to switch. */
@@ -207,8 +202,7 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	                            .settles = wiring->settles};
 	event_queue_init(&machine->queue);
 	lock_table_init(&machine->locks);
-	touched_init(&machine->lines, wiring->line_bytes);
-	touched_init(&machine->pages, PAGE_SIZE);
+	touched_init(&machine->touched, wiring->line_bytes);
 	place_lines(machine, wiring->layout);
 	if (machine->code)
 		machine->code_runs = xcalloc(machine->code->count, sizeof *machine->code_runs);
@@ -238,8 +232,7 @@ void machine_release(struct machine *machine)
 	free(machine->code_runs);
 	free(machine->words);
 	op_costs_release(&machine->op_costs);
-	touched_release(&machine->pages);
-	touched_release(&machine->lines);
+	touched_release(&machine->touched);
 	lock_table_release(&machine->locks);
 	event_queue_release(&machine->queue);
 	*machine = (struct machine){0};

@@ -207,7 +207,7 @@ struct machine {
 	unsigned awaited; /* ... but until so many jobs are over, before which none will */
 	unsigned ring;    /* jobs of each core */
 	bool settles;
-	struct touched lines, pages; /* of the job that ends */
+	struct touched touched; /* by the job that ends */
 	struct histogram measured[JOB_MEASURES][JOB_KINDS];
 	struct op_costs op_costs;
 };

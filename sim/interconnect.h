@@ -7,7 +7,7 @@
  *   table  a number of hops for each pair
  *
  * Cores and slices are spread evenly over the stops, each from stop 0 on, so that with as many slices as cores every stop has one
- * of both. MODEL: links never are the bottleneck: a hop takes its cycles, however many messages there are.
+ * of both. A core goes to a line's slice, whether that has the line or knows the core that has it. MODEL: links never are the bottleneck: a hop takes its cycles, however many messages there are.
  */
 #ifndef SIM_INTERCONNECT_H
 #define SIM_INTERCONNECT_H

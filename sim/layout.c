@@ -28,7 +28,7 @@ static const struct layout_span spans_4level[] = {{0, 0x00007fffffffffffu, REGIO
                                                   {0xffffffffff000000u, 0xffffffffff5fffffu, REGION_FIXMAP}};
 
 static const struct layout_span spans_5level[] = {{0, 0x00ffffffffffffffu, REGION_USER},
-                                                  {0xff11000000000000u, 0xff90ffffffffffffu, REGION_DIRECT_MAP},
+                                                  {LAYOUT_DIRECT_MAP_5LEVEL, LAYOUT_DIRECT_MAP_5LEVEL_END - 1, REGION_DIRECT_MAP},
                                                   {0xff91000000000000u, 0xff9fffffffffffffu, REGION_PER_CPU},
                                                   {0xffa0000000000000u, 0xffd1ffffffffffffu, REGION_VMALLOC},
                                                   {0xffd4000000000000u, 0xffd5ffffffffffffu, REGION_VMEMMAP},
@@ -70,7 +70,8 @@ void layout_init(struct layout *layout, uint32_t page_struct_bytes)
 
 void layout_set_5level(struct layout *layout)
 {
-	layout->direct_map = 0xff11000000000000u;
+	layout->is_5level = true;
+	layout->direct_map = LAYOUT_DIRECT_MAP_5LEVEL;
 	layout->vmemmap = 0xffd4000000000000u;
 	set_spans(layout, spans_5level, sizeof spans_5level);
 	set_own_region(layout, 0xff91000000000000u);
@@ -232,6 +233,7 @@ void layout_set_32bit(struct layout *layout, const struct layout_32bit *machine)
 	/* Memory too small for it is refused by the page allocator. */
 	uint64_t first =
 	        lowmem > map_bytes + per_cpu_bytes ? (lowmem - map_bytes - per_cpu_bytes) & ~(uint64_t)(PAGE_SIZE - 1) : 0;
+	layout->is_5level = false;
 	layout->direct_map = I386_DIRECT_MAP;
 	layout->direct_map_frames = (uint32_t)(machine->lowmem_bytes >> PAGE_SHIFT);
 	layout->vmemmap = I386_DIRECT_MAP + first + per_cpu_bytes;

@@ -78,7 +78,12 @@ struct layout_span {
 
 #define LAYOUT_SPANS 11
 
+/* arch/x86/include/asm/page_64_types.h, __PAGE_OFFSET_BASE_L5; where that map ends. */
+#define LAYOUT_DIRECT_MAP_5LEVEL 0xff11000000000000u
+#define LAYOUT_DIRECT_MAP_5LEVEL_END 0xff91000000000000u
+
 struct layout {
+	bool is_5level; /* layout_set_5level() */
 	uint64_t direct_map;
 	uint32_t direct_map_frames; /* from here on frames are high memory, which has no address of its own */
 	uint64_t vmemmap;
@@ -110,7 +115,7 @@ struct layout {
 /* The 64-bit layout with 4 levels, without KASLR. */
 void layout_init(struct layout *layout, uint32_t page_struct_bytes);
 
-/* The same with 5 levels (LA57). */
+/* The same with 5 levels (CONFIG_X86_5LEVEL, on a processor with LA57). */
 void layout_set_5level(struct layout *layout);
 
 /* The region that an address lies in. */

@@ -136,17 +136,24 @@ static void forget_other_side(struct mmu *mmu, enum mmu_side side, enum page_siz
 		forget_side(mmu, side == MMU_DATA ? MMU_CODE : MMU_DATA, size, linear);
 }
 
-/* The page was just used, by a hit, in a first-level array. */
-static inline void remember_recent(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear,
-                                   const struct mmu_recent *recent)
+/* The page was just used, by a hit, in a first-level array: by this word, and it lies in that region. */
+static inline const struct mmu_recent *remember_recent(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear,
+                                                       uint64_t word, uint8_t region)
 {
+	struct mmu_recent *recent = recent_of(mmu, side, size, linear);
 	if (mmu->partly_joint)
 		forget_other_side(mmu, side, size, linear);
-	if (mmu->sharing_sizes[side][size])
+	if (mmu->sharing_sizes[side][size] & (mmu->recents[mmu->recents_of[side]].large_sizes | 1u << PAGE_4K))
 		forget_sharing(mmu, side, size);
-	*recent_of(mmu, side, size, linear) = *recent;
+	recent->page = linear >> page_size_shift(size);
+	recent->frame = mmu->walker ? word & WORD_FRAME : linear & ~(uint64_t)(PAGE_SIZE - 1);
+	recent->offsets = (uint32_t)(page_size_bytes(size) - 1);
+	recent->size = (uint8_t)size;
+	recent->kinds = mmu_kinds_of(mmu, linear, word);
+	recent->region = region;
 	if (size != PAGE_4K)
 		mmu->recents[mmu->recents_of[side]].large_sizes |= (uint8_t)(1u << size);
+	return recent;
 }
 
 static struct mmu_known *known_of(struct mmu *mmu, enum mmu_side side, uint64_t linear)
@@ -169,54 +176,30 @@ static uint64_t tag_of(const struct mmu *mmu, uint64_t linear, uint64_t word, en
 static void remember(struct mmu *mmu, const struct lookup *lookup)
 {
 	uint64_t linear = lookup->request.linear;
-	const struct mmu_recent recent = {.page = linear >> page_size_shift(lookup->size),
-	                                  .frame = mmu->walker ? lookup->word & WORD_FRAME : linear & ~(uint64_t)(PAGE_SIZE - 1),
-	                                  .kinds = mmu_kinds_of(mmu, linear, lookup->word),
-	                                  .region = mmu_place_of(mmu, linear, lookup->size)};
-	remember_recent(mmu, lookup->side, lookup->size, linear, &recent);
+	uint8_t region = mmu_place_of(mmu, linear, lookup->size);
+	remember_recent(mmu, lookup->side, lookup->size, linear, lookup->word, region);
 	if (lookup->size != PAGE_4K)
 		*known_of(mmu, lookup->side, linear) = (struct mmu_known){.chunk = linear >> MMU_CHUNK_SHIFT,
 		                                                          .tag = tag_of(mmu, linear, lookup->word, lookup->size),
 		                                                          .era = mmu->era,
-		                                                          .region = recent.region};
+		                                                          .region = region};
 }
 
 /*
  * What find_in_level() and hit() do of a page in the first level. The tag was that of the chunk's page when it was used last, and
  * is asked for again: an entry that went, or is another address space's, is not found.
  */
-static struct mmu_place use_known(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
+const struct mmu_recent *mmu_use_known(struct mmu *mmu, uint64_t linear, unsigned kind)
 {
-	const struct mmu_place unknown = {.is_known = false};
-	enum mmu_side side = kind == ACCESS_CODE ? MMU_CODE : MMU_DATA;
+	const enum mmu_side side = kind == ACCESS_CODE ? MMU_CODE : MMU_DATA;
 	const struct mmu_known *known = known_of(mmu, side, linear);
 	uint64_t *word;
-	if (known->chunk != linear >> MMU_CHUNK_SHIFT || known->era != mmu->era || mmu->watched || mmu->partial || !mmu->walker ||
-	    (linear & (PAGE_SIZE - 1)) + bytes > PAGE_SIZE)
-		return unknown;
-	enum page_size size = tlb_tag_size(known->tag);
-	if (!tlb_use(mmu->level[0].array[side][size], known->tag, &word))
-		return unknown;
-	const struct mmu_recent recent = {.page = linear >> page_size_shift(size),
-	                                  .frame = *word & WORD_FRAME,
-	                                  .kinds = mmu_kinds_of(mmu, linear, *word),
-	                                  .region = known->region};
-	if (!(recent.kinds >> kind & 1))
-		return unknown;
-	remember_recent(mmu, side, size, linear, &recent);
-	mmu->counters.pages++;
-	mmu->level_counters[0].accesses[kind]++;
-	mmu->level_counters[0].hits[kind][size]++;
-	return (struct mmu_place){.physical = recent.frame | (linear & (page_size_bytes(size) - 1)),
-	                          .region = mmu->layout ? recent.region : 0,
-	                          .is_known = true};
-}
-
-struct mmu_place mmu_known_access(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
-{
-	struct mmu_place place = use_known(mmu, linear, bytes, kind);
-	mmu->counters.accesses += place.is_known;
-	return place;
+	if (known->chunk != linear >> MMU_CHUNK_SHIFT || known->era != mmu->era || !mmu->walker)
+		return NULL;
+	const enum page_size size = tlb_tag_size(known->tag);
+	if (!tlb_use(mmu->level[0].array[side][size], known->tag, &word) || !(mmu_kinds_of(mmu, linear, *word) >> kind & 1))
+		return NULL;
+	return remember_recent(mmu, side, size, linear, *word, known->region);
 }
 
 /* ---- entries in levels ---- */
@@ -574,6 +557,25 @@ static void run_part(struct mmu *mmu, const struct access *access, struct walk_s
 		sink->at[sink->count++] = part;
 }
 
+/* An access in one page by a larger page that the first level is known to have had. false: it has not; nothing happened. */
+static bool run_known(struct mmu *mmu, const struct access *access, struct walk_sink *sink)
+{
+	const struct mmu_recent *recent = NULL;
+	if ((access->address & (PAGE_SIZE - 1)) + access->bytes <= PAGE_SIZE)
+		recent = mmu_use_known(mmu, access->address, access->kind);
+	if (!recent)
+		return false;
+	mmu_count_recent(mmu, access->kind, recent);
+	if (!sink->at)
+		return true;
+	struct access *physical = &sink->at[sink->count++];
+	*physical = *access;
+	physical->address = recent->frame | (access->address & recent->offsets);
+	if (mmu->layout)
+		physical->region = recent->region;
+	return true;
+}
+
 /* Accesses one by one. Where the sink tells cycles, a refused one is the last. */
 static size_t run_each(struct mmu *mmu, const struct access *in, size_t count, struct walk_sink *sink, size_t capacity,
                        struct refusal *refusal)
@@ -586,15 +588,7 @@ static size_t run_each(struct mmu *mmu, const struct access *in, size_t count, s
 			done += usual;
 			if (usual > 0)
 				continue;
-			struct mmu_place place = use_known(mmu, in[done].address, in[done].bytes, in[done].kind);
-			if (place.is_known) {
-				if (sink->at) {
-					struct access *physical = &sink->at[sink->count++];
-					*physical = in[done];
-					physical->address = place.physical;
-					if (mmu->layout)
-						physical->region = place.region;
-				}
+			if (run_known(mmu, &in[done], sink)) {
 				done++;
 				continue;
 			}

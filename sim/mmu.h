@@ -74,10 +74,12 @@ extern const struct metric mmu_metrics[];
 
 /* What was used last in a set of the first level. */
 struct mmu_recent {
-	uint64_t page;  /* linear address >> its shift; MMU_PAGE_NONE: nothing */
-	uint64_t frame; /* physical address of the page */
-	uint8_t kinds;  /* of access that it allows, a bit for each */
-	uint8_t region;
+	uint64_t page;    /* linear address >> its shift; MMU_PAGE_NONE: nothing */
+	uint64_t frame;   /* physical address of the page */
+	uint32_t offsets; /* the bits of an address that lie inside it */
+	uint8_t size;     /* enum page_size */
+	uint8_t kinds;    /* of access that it allows, a bit for each */
+	uint8_t region;   /* as struct access has it; 0 where that is not told */
 };
 
 #define MMU_PAGE_NONE UINT64_MAX
@@ -202,14 +204,14 @@ static inline uint8_t mmu_place_of(const struct mmu *mmu, uint64_t linear, enum 
 	return mmu->layout && mmu->walker ? access_on_page(mmu_region_of(mmu, linear), size) : mmu_region_of(mmu, linear);
 }
 
-/* What the filter knows of a larger page around an address; NULL: nothing. *size tells the page's. */
+/* What the filter knows of a larger page around an address; NULL: nothing. */
 static inline const struct mmu_recent *mmu_recent_large(const struct mmu_recents *recents, const uint64_t masks[PAGE_SIZES],
-                                                        uint64_t linear, enum page_size *size)
+                                                        uint64_t linear)
 {
 	for (unsigned sizes = recents->large_sizes; sizes; sizes &= sizes - 1) {
-		*size = (enum page_size)__builtin_ctz(sizes);
-		uint64_t page = linear >> page_size_shift(*size);
-		const struct mmu_recent *recent = &recents->large[*size][page & masks[*size]];
+		enum page_size size = (enum page_size)__builtin_ctz(sizes);
+		uint64_t page = linear >> page_size_shift(size);
+		const struct mmu_recent *recent = &recents->large[size][page & masks[size]];
 		if (recent->page == page)
 			return recent;
 	}
@@ -223,44 +225,45 @@ struct mmu_place {
 	bool is_known;  /* false: not told, and nothing has happened */
 };
 
-/* What the filter knows of the page around an address; NULL: nothing. *size tells the page's. */
-static inline const struct mmu_recent *mmu_recent_of(const struct mmu *mmu, uint64_t linear, unsigned kind, enum page_size *size)
+/* What the filter knows of the page around an address; NULL: nothing. */
+static inline const struct mmu_recent *mmu_recent_of(const struct mmu *mmu, uint64_t linear, unsigned kind)
 {
 	unsigned side = kind == ACCESS_CODE;
 	const struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
 	const struct mmu_recent *recent = &recents->of_set[linear >> PAGE_SHIFT & mmu->recent_mask[side]];
-	*size = PAGE_4K;
-	return recent->page == linear >> PAGE_SHIFT ? recent : mmu_recent_large(recents, mmu->large_mask[side], linear, size);
-}
-
-/* An access in one page that the filter has answered, counted as mmu_run() counts it. */
-static inline void mmu_count_recent(struct mmu *mmu, unsigned kind, enum page_size size)
-{
-	mmu->counters.accesses++;
-	mmu->counters.pages++;
-	mmu->level_counters[0].accesses[kind]++;
-	mmu->level_counters[0].hits[kind][size]++;
-}
-
-/* The filter's answer to one access that lies in one page, counted. */
-static inline struct mmu_place mmu_recent_access(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
-{
-	enum page_size size;
-	const struct mmu_recent *recent = mmu_recent_of(mmu, linear, kind, &size);
-	if (!recent || !(recent->kinds >> kind & 1) || (linear & (PAGE_SIZE - 1)) + bytes > PAGE_SIZE || mmu->watched ||
-	    mmu->partial)
-		return (struct mmu_place){.is_known = false};
-	mmu_count_recent(mmu, kind, size);
-	return (struct mmu_place){.physical = mmu->walker ? recent->frame | (linear & (page_size_bytes(size) - 1)) : linear,
-	                          .region = mmu->layout ? recent->region : 0,
-	                          .is_known = true};
+	return recent->page == linear >> PAGE_SHIFT ? recent : mmu_recent_large(recents, mmu->large_mask[side], linear);
 }
 
 /*
- * The same by a larger page that the first level has, but not as the last of its set: where mmu_recent_access() said no. It may
- * have used the page and still say no, which changes nothing: mmu_run() uses it next.
+ * Where the filter does not know a page that allows the access: a larger page that was there before is looked for in the first
+ * level, and used; the filter knows it now. NULL: there is none that allows it. It may have been used all the same, which changes
+ * nothing: mmu_run() uses it next.
  */
-struct mmu_place mmu_known_access(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind);
+const struct mmu_recent *mmu_use_known(struct mmu *mmu, uint64_t linear, unsigned kind);
+
+/* A lookup that what the filter knows has answered. */
+static inline void mmu_count_recent(struct mmu *mmu, unsigned kind, const struct mmu_recent *recent)
+{
+	mmu->counters.pages++;
+	mmu->level_counters[0].accesses[kind]++;
+	mmu->level_counters[0].hits[kind][recent->size]++;
+}
+
+/* One access that lies in one page of the first level, counted as mmu_run() counts it. */
+static inline struct mmu_place mmu_quick_access(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
+{
+	if ((linear & (PAGE_SIZE - 1)) + bytes > PAGE_SIZE || mmu->watched || mmu->partial)
+		return (struct mmu_place){.is_known = false};
+	const struct mmu_recent *recent = mmu_recent_of(mmu, linear, kind);
+	if (__builtin_expect(!recent || !(recent->kinds >> kind & 1), 0)) {
+		recent = mmu_use_known(mmu, linear, kind);
+		if (!recent)
+			return (struct mmu_place){.is_known = false};
+	}
+	mmu->counters.accesses++;
+	mmu_count_recent(mmu, kind, recent);
+	return (struct mmu_place){.physical = recent->frame | (linear & recent->offsets), .region = recent->region, .is_known = true};
+}
 
 void mmu_check(const struct mmu *mmu);
 

@@ -334,11 +334,11 @@ INLINE bool find_page(struct mmu_usual *usual, const struct side *side, const st
 }
 
 /* Hands an access on by what is known of its page. */
-INLINE void hand_on(struct mmu_usual *usual, const struct access *access, const struct mmu_recent *recent, uint64_t page_bytes)
+INLINE void hand_on(struct mmu_usual *usual, const struct access *access, const struct mmu_recent *recent)
 {
 	if (!usual->to)
 		return;
-	write_access(usual->to, access, recent->frame | (access->address & (page_bytes - 1)));
+	write_access(usual->to, access, recent->frame | (access->address & recent->offsets));
 	if (usual->mmu->layout)
 		usual->to->region = recent->region;
 	usual->to++;
@@ -347,13 +347,12 @@ INLINE void hand_on(struct mmu_usual *usual, const struct access *access, const 
 /* By a larger page that was the last of its set. */
 INLINE bool look_up_large(struct mmu_usual *usual, const struct side *side, const struct access *access)
 {
-	enum page_size size;
-	const struct mmu_recent *large = mmu_recent_large(side->recents, side->large_mask, access->address, &size);
+	const struct mmu_recent *large = mmu_recent_large(side->recents, side->large_mask, access->address);
 	if (!large || !(large->kinds >> access->kind & 1))
 		return false;
 	usual->tally.large += usual->kind[access->kind].one;
-	usual->mmu->level_counters[0].hits[access->kind][size]++;
-	hand_on(usual, access, large, page_size_bytes(size));
+	usual->mmu->level_counters[0].hits[access->kind][large->size]++;
+	hand_on(usual, access, large);
 	return true;
 }
 
@@ -378,11 +377,13 @@ INLINE bool look_up_levels(struct mmu_usual *usual, const struct access *access,
 		return false;
 	*recent = (struct mmu_recent){.page = access->address >> PAGE_SHIFT,
 	                              .frame = found.word & WORD_FRAME,
+	                              .offsets = (uint32_t)(PAGE_SIZE - 1),
+	                              .size = PAGE_4K,
 	                              .kinds = found.kinds,
 	                              .region = mmu_place_of(usual->mmu, access->address, PAGE_4K)};
 	if (usual->cycles && found.is_further)
 		usual->cycles[usual->to - usual->first_to] = usual->mmu->level[1].latency_cycles;
-	hand_on(usual, access, recent, PAGE_SIZE);
+	hand_on(usual, access, recent);
 	return true;
 }
 
@@ -522,10 +523,9 @@ INLINE bool may_know(const struct mmu_usual *usual, const struct access *access)
 {
 	const struct kind *kind = &usual->kind[access->kind];
 	const uint64_t page = access->address >> PAGE_SHIFT;
-	enum page_size size;
 	return (kind->look_up != look_up_filter && levels_may_know(usual, access->address)) ||
 	       kind->recents[page & kind->recent_mask].page == page ||
-	       mmu_recent_large(kind->side->recents, kind->side->large_mask, access->address, &size);
+	       mmu_recent_large(kind->side->recents, kind->side->large_mask, access->address);
 }
 
 size_t mmu_usual_run(struct mmu *mmu, const struct access *in, size_t count_max, struct walk_sink *sink, size_t capacity)

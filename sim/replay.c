@@ -239,6 +239,7 @@ static const char *op_name(uint8_t kind)
 	        [OP_PROCESS_RUN] = "run of a program",
 	        [OP_PROCESS_ADVISE] = "advise",
 	        [OP_PROCESS_PROTECT] = "protect",
+	        [OP_PROCESS_REMAP] = "remap",
 	        [OP_PAGE_MAP] = "page map",
 	        [OP_PAGE_UNMAP] = "page unmap",
 	        [OP_PAGE_CLEAR] = "page clear",
@@ -316,6 +317,7 @@ static bool decide(struct replay *replay, const struct op *op, const struct op *
 	case OP_PROCESS_LEAVE:
 	case OP_PROCESS_ADVISE:
 	case OP_PROCESS_PROTECT:
+	case OP_PROCESS_REMAP:
 		return replay_decide_process(replay, op, cpu, error);
 	case OP_PROCESS_RUN:
 		return replay_run_program(replay, op, error);

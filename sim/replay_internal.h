@@ -49,9 +49,10 @@ struct live {
 	uint32_t cache; /* cache_id.nr, UINT32_MAX for large kmallocs */
 	uint16_t cpu;
 	uint8_t state;
-	uint8_t order; /* pages; of an area the call */
-	bool gone;     /* an object that kfree_rcu() freed, without an op */
-	uint32_t gfp;  /* pages: decides the owner's mobility */
+	uint8_t order;    /* pages; of an area the call */
+	bool gone;        /* an object that kfree_rcu() freed, without an op */
+	bool other_areas; /* a process whose areas are not the recorded ones: there was no memory for a change */
+	uint32_t gfp;     /* pages: decides the owner's mobility */
 };
 
 /* A clock tick that repeats in recorded time. */

@@ -6,19 +6,20 @@
 
 static struct process_op_done done_of(enum user_result result)
 {
-	static const char *const texts[] = {[USER_OK] = NULL,
-	                                    [USER_NO_MEMORY] = NULL,
-	                                    [USER_NO_PROCESS] = "no process is live under its id",
-	                                    [USER_BAD_RANGE] =
-	                                            "its range is empty, not the user's, or lies over an area that is there",
-	                                    [USER_HOLE] = "a part of its range is no area",
-	                                    [USER_NO_AREA] = "it touches what is no area: a segmentation fault",
-	                                    [USER_NO_RIGHT] = "it touches an area against its rights: a segmentation fault"};
+	static const char *const texts[] = {
+	        [USER_OK] = NULL,
+	        [USER_NO_MEMORY] = NULL,
+	        [USER_NO_PROCESS] = "no process is live under its id",
+	        [USER_BAD_RANGE] = "its range is empty, not the user's, or lies over an area that is there",
+	        [USER_HOLE] = "a part of its range is no area",
+	        [USER_NO_AREA] = "it touches what is no area (a segmentation fault), or moves what is not of one",
+	        [USER_NO_RIGHT] = "it touches an area against its rights: a segmentation fault"};
 	if (result == USER_OK)
 		return (struct process_op_done){.result = PROCESS_OP_DONE};
 	if (result == USER_NO_MEMORY)
 		return (struct process_op_done){.result = PROCESS_OP_NO_MEMORY};
-	return (struct process_op_done){.result = PROCESS_OP_WRONG, .what = texts[result]};
+	return (struct process_op_done){
+	        .result = PROCESS_OP_WRONG, .what = texts[result], .is_of_areas = result != USER_NO_PROCESS};
 }
 
 static struct process_op_done made(process_id process)
@@ -36,6 +37,13 @@ static enum user_result map(struct user_memory *users, const struct op *op, proc
 	                                          .file = op->bytes_alloc,
 	                                          .first_page = op->gfp >> PROCESS_MAP_PAGE_SHIFT};
 	return user_map(users, subject, &request, cpu);
+}
+
+static enum user_result remap(struct user_memory *users, const struct op *op, process_id subject, unsigned cpu)
+{
+	const struct user_remap remap = {
+	        .start = op->address, .pages = op->bytes_req, .to = op_remap_to(op), .new_pages = op->bytes_alloc};
+	return user_remap(users, subject, &remap, cpu);
 }
 
 static enum user_result touch(struct user_memory *users, const struct op *op, process_id subject, unsigned cpu)
@@ -67,6 +75,8 @@ struct process_op_done process_op(struct user_memory *users, const struct op *op
 		return done_of(user_advise(users, subject, op->address, op->bytes_req, (enum user_advice)op->order, cpu));
 	case OP_PROCESS_PROTECT:
 		return done_of(user_protect(users, subject, op->address, op->bytes_req, op->order, cpu));
+	case OP_PROCESS_REMAP:
+		return done_of(remap(users, op, subject, cpu));
 	case OP_PROCESS_TOUCH:
 		return done_of(touch(users, op, subject, cpu));
 	case OP_PROCESS_SWITCH:

@@ -22,12 +22,13 @@ struct process_op_done {
 	enum process_op_result result;
 	process_id process;
 	const char *what; /* PROCESS_OP_WRONG: a sentence's end */
+	bool is_of_areas; /* PROCESS_OP_WRONG: because of the areas that are there, or are not */
 };
 
 /* Whether the op is one of these, and whether its id comes to stand for a process with it. */
 static inline bool is_process_op(unsigned kind)
 {
-	return kind >= OP_PROCESS_CREATE && kind <= OP_PROCESS_PROTECT;
+	return kind >= OP_PROCESS_CREATE && kind <= OP_PROCESS_REMAP;
 }
 
 static inline bool makes_process(unsigned kind)

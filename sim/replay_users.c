@@ -34,24 +34,48 @@ static bool process_done(struct replay *replay, const struct op *op, const struc
 	replay->counters.process_ops += !failed;
 	replay->counters.failed_process_ops += failed;
 	if (makes_process(op->kind))
-		replay->live[op->id] = (struct live){.address = done->process.nr,
-		                                     .cache = UINT32_MAX,
-		                                     .cpu = (uint16_t)cpu,
-		                                     .state = failed ? LIVE_FAILED : LIVE_PROCESS};
+		replay->live[op->id] =
+		        (struct live){.address = done->process.nr,
+		                      .cache = UINT32_MAX,
+		                      .cpu = (uint16_t)cpu,
+		                      .state = failed ? LIVE_FAILED : LIVE_PROCESS,
+		                      .other_areas = op->kind == OP_PROCESS_FORK && subject_of(replay, op)->other_areas};
 	if (op->kind == OP_PROCESS_EXIT)
 		replay->live[op->id].state = LIVE_NOT;
 	replay->counters.live_processes = replay->parts.users->live_processes;
 	return true;
 }
 
+static bool changes_areas(unsigned kind)
+{
+	return kind == OP_PROCESS_MAP || kind == OP_PROCESS_UNMAP || kind == OP_PROCESS_PROTECT || kind == OP_PROCESS_REMAP ||
+	       kind == OP_PROCESS_EXEC;
+}
+
+/*
+ * A change of areas that found no memory is not there for what comes after it: that finds none either, and is no mistake of the
+ * recording. MODEL: from the first such change on all that the process, or one forked of it, does wrong with areas counts so; of
+ * threads, what the thread does that asked for the change, and those made after it.
+ */
+static void forgive_areas(struct live *live, const struct op *op, struct process_op_done *done)
+{
+	if (op->kind == OP_PROCESS_EXEC && done->result == PROCESS_OP_DONE)
+		live->other_areas = false;
+	if (changes_areas(op->kind) && done->result == PROCESS_OP_NO_MEMORY)
+		live->other_areas = true;
+	if (done->result == PROCESS_OP_WRONG && done->is_of_areas && live->other_areas)
+		done->result = PROCESS_OP_NO_MEMORY;
+}
+
 bool replay_decide_process(struct replay *replay, const struct op *op, unsigned cpu, struct error *error)
 {
 	struct process_op_done done = {.result = PROCESS_OP_NO_MEMORY, .process = PROCESS_NONE};
 	process_id process = PROCESS_NONE;
+	struct live *live = NULL;
 	if (makes_process(op->kind) && replay->live[op->id].state != LIVE_NOT)
 		return replay_wrong_op(replay, op, "its id is still in use", error);
 	if (op->kind != OP_PROCESS_CREATE && op->kind != OP_PROCESS_LEAVE) {
-		struct live *live = subject_of(replay, op);
+		live = subject_of(replay, op);
 		if (!live)
 			return replay_wrong_op(replay, op, "no process is live under its id", error);
 		/* One that could not be made does nothing. */
@@ -61,6 +85,8 @@ bool replay_decide_process(struct replay *replay, const struct op *op, unsigned 
 		follow_process(replay, process, cpu);
 	}
 	done = process_op(replay->parts.users, op, process, cpu);
+	if (live)
+		forgive_areas(live, op, &done);
 	if (done.result == PROCESS_OP_DONE)
 		space_peaks_op(&replay->space_peaks, replay->parts.users, op, makes_process(op->kind) ? done.process : process);
 	replay_note_users_tick(replay);

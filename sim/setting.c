@@ -450,7 +450,7 @@ static bool check_value(const struct reading *reading, const char *const *texts,
 		                 reading->row->key);
 	if (!check_string(reading, texts[i]) || (reading->row->line_keys && !check_line(reading, texts[i])))
 		return false;
-	for (size_t j = 0; j < i; j++)
+	for (size_t j = 0; j < i && !reading->row->may_repeat; j++)
 		if (strcmp(texts[i], texts[j]) == 0)
 			return error_set(reading->error, ERROR_USAGE, "%s: %s: '%s' stands twice in the list", reading->place,
 			                 reading->row->key, texts[i]);

@@ -53,6 +53,7 @@ struct setting {
 	const char *unit;  /* what a count counts; NULL where the type says it */
 	uint64_t min, max; /* of a number; min of a list is its fewest values */
 	bool power_of_two;
+	bool may_repeat;       /* of a list: its values may be alike */
 	const char *zero_word; /* the word for 0, or NULL */
 	const char
 	        *unset_word; /* the word for SETTING_UNSET where 0 is a value of its own, or NULL; not together with zero_word */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * touched.c - the set behind the count of touched blocks (interface: touched.h).
+ * touched.c - the set behind the counts of touched lines and pages (interface: touched.h).
  */
 #include "sim/touched.h"
 
@@ -8,10 +8,10 @@
 
 #define SLOTS_AT_FIRST 256u
 
-void touched_init(struct touched *touched, uint32_t block_bytes)
+void touched_init(struct touched *touched, uint32_t line_bytes)
 {
-	SIM_ASSERT(block_bytes && (block_bytes & (block_bytes - 1)) == 0);
-	*touched = (struct touched){.capacity = SLOTS_AT_FIRST, .op = 1, .shift = (unsigned)__builtin_ctz(block_bytes)};
+	SIM_ASSERT(line_bytes >= TOUCHED_LINE_MIN && line_bytes <= PAGE_SIZE && (line_bytes & (line_bytes - 1)) == 0);
+	*touched = (struct touched){.capacity = SLOTS_AT_FIRST, .op = 1, .shift = (unsigned)__builtin_ctz(line_bytes)};
 	touched->slots = xcalloc(touched->capacity, sizeof *touched->slots);
 }
 
@@ -21,13 +21,13 @@ void touched_release(struct touched *touched)
 	*touched = (struct touched){0};
 }
 
-/* The block's slot, or the slot that is free for it. */
-static struct touched_slot *slot_of(const struct touched *touched, uint64_t block)
+/* The page's slot, or the slot that is free for it. */
+static struct touched_slot *slot_of(const struct touched *touched, uint64_t page)
 {
-	uint64_t at = touched_home(touched, block);
-	while (touched->slots[at].op == touched->op && touched->slots[at].block != block)
-		at = (at + 1) & (touched->capacity - 1);
-	return &touched->slots[at];
+	struct touched_slot *slot = touched_home(touched, page), *end = touched->slots + touched->capacity;
+	while (slot->op == touched->op && slot->page != page)
+		slot = slot + 1 < end ? slot + 1 : touched->slots;
+	return slot;
 }
 
 static void grow(struct touched *touched)
@@ -37,18 +37,44 @@ static void grow(struct touched *touched)
 	touched->slots = xcalloc(touched->capacity, sizeof *touched->slots);
 	for (uint64_t at = 0; at < old.capacity; at++)
 		if (old.slots[at].op == old.op)
-			*slot_of(touched, old.slots[at].block) = old.slots[at];
+			*slot_of(touched, old.slots[at].page) = old.slots[at];
 	free(old.slots);
 }
 
-void touched_add_blocks(struct touched *touched, uint64_t first, uint64_t last)
+static struct touched_slot *page_of(struct touched *touched, uint64_t page)
 {
-	for (uint64_t block = first; block <= last; block++) {
-		struct touched_slot *slot = slot_of(touched, block);
-		if (slot->op == touched->op)
-			continue;
-		*slot = (struct touched_slot){.block = block, .op = touched->op};
-		if (2 * ++touched->count > touched->capacity)
-			grow(touched);
+	struct touched_slot *slot = slot_of(touched, page);
+	if (slot->op == touched->op)
+		return slot;
+	if (2 * touched->pages == touched->capacity) {
+		grow(touched);
+		slot = slot_of(touched, page);
+	}
+	touched_begin_page(touched, slot, page);
+	return slot;
+}
+
+/* Lines of one page, `first` to `last` counted in it. */
+static void add_lines(struct touched *touched, uint64_t page, unsigned first, unsigned last)
+{
+	struct touched_slot *slot = page_of(touched, page);
+	for (unsigned line = first, end; line <= last; line = end + 1) {
+		end = line | (TOUCHED_WORD_BITS - 1);
+		if (end > last)
+			end = last;
+		uint64_t *word = &slot->lines[line / TOUCHED_WORD_BITS];
+		uint64_t added = ~0ull >> (TOUCHED_WORD_BITS - 1 - (end - line)) << line % TOUCHED_WORD_BITS & ~*word;
+		touched->lines += (unsigned)__builtin_popcountll(added);
+		*word |= added;
+	}
+}
+
+void touched_add_any(struct touched *touched, uint64_t address, uint64_t bytes)
+{
+	for (uint64_t part; bytes > 0; bytes -= part, address += part) {
+		const uint64_t inside = address & (PAGE_SIZE - 1);
+		part = PAGE_SIZE - inside < bytes ? PAGE_SIZE - inside : bytes;
+		add_lines(touched, address >> PAGE_SHIFT, (unsigned)(inside >> touched->shift),
+		          (unsigned)((inside + part - 1) >> touched->shift));
 	}
 }

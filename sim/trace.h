@@ -46,6 +46,7 @@ enum op_kind {
 	                   CPU: id is that of CPU 0; bytes_alloc: there are so many, whose ids follow each other */
 	OP_PROCESS_ADVISE,  /* address, bytes_req: pages; order: enum user_advice */
 	OP_PROCESS_PROTECT, /* address, bytes_req: pages; order: USER_* rights */
+	OP_PROCESS_REMAP,   /* address, bytes_req: pages; bytes_alloc: pages then; gfp, order: where (op_remap_to()) */
 	OP_KINDS
 };
 
@@ -92,6 +93,13 @@ struct op {
 	uint8_t order;
 	uint8_t origin; /* enum op_origin */
 };
+
+/* Where OP_PROCESS_REMAP goes: 40 bits of its page's number, so that addresses end at 2^52. */
+#define REMAP_ADDRESS_BITS 52
+static inline uint64_t op_remap_to(const struct op *op)
+{
+	return ((uint64_t)op->order << 32 | op->gfp) << PAGE_SHIFT;
+}
 
 static inline uint32_t op_parent_of(const struct op *op)
 {

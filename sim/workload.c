@@ -53,6 +53,32 @@ uint64_t workload_memory_bytes(const struct workload *workload)
 	return workload->wiring->memory_bytes;
 }
 
+bool workload_has_failed(const struct workload *workload)
+{
+	return workload->failed;
+}
+
+/* TASK_UNMAPPED_BASE of 32 bits (arch/x86/include/asm/page_32_types.h): a third of what a process has. */
+#define MAP_START_32BIT 0x40000000u
+#define MAP_START_64BIT 0x7f0000000000u
+#define USER_END_32BIT 0xc0000000u
+
+uint64_t workload_map_start(const struct workload *workload)
+{
+	return workload->wiring->is_32bit ? MAP_START_32BIT : MAP_START_64BIT;
+}
+
+bool workload_has_room(struct workload *workload, uint64_t start, uint64_t pages, const char *what)
+{
+	uint64_t end = user_stack_end(workload->wiring->is_32bit ? USER_END_32BIT : UINT64_MAX) - USER_STACK_BYTES;
+	if (!workload->failed && pages > (end - start) >> PAGE_SHIFT)
+		workload->failed =
+		        !error_set(workload->error, ERROR_USAGE,
+		                   "workload: %s: %" PRIu64 " pages of 4 KiB, but a process has addresses for %" PRIu64 " there",
+		                   what, pages, (end - start) >> PAGE_SHIFT);
+	return !workload->failed;
+}
+
 struct rng *workload_rng(struct workload *workload)
 {
 	return &workload->rng;
@@ -310,6 +336,19 @@ void workload_process_protect(struct workload *workload, unsigned cpu, workload_
 	profile.bytes_req = (uint32_t)pages;
 	profile.order = (uint8_t)rights;
 	add_process_op(workload, cpu, process.id, &profile, start);
+}
+
+void workload_process_remap(struct workload *workload, unsigned cpu, workload_block process, const struct user_remap *remap)
+{
+	struct kmt_profile profile = process_profile(OP_PROCESS_REMAP);
+	uint64_t page = remap->to >> PAGE_SHIFT;
+	SIM_ASSERT(remap->pages > 0 && remap->pages <= UINT32_MAX && remap->new_pages > 0 && remap->new_pages <= UINT32_MAX);
+	SIM_ASSERT(remap->to >> REMAP_ADDRESS_BITS == 0);
+	profile.bytes_req = (uint32_t)remap->pages;
+	profile.bytes_alloc = (uint32_t)remap->new_pages;
+	profile.gfp = (uint32_t)page;
+	profile.order = (uint8_t)(page >> 32);
+	add_process_op(workload, cpu, process.id, &profile, remap->start);
 }
 
 void workload_touch(struct workload *workload, unsigned cpu, workload_block process, const struct workload_touch *touch)

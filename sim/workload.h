@@ -48,6 +48,7 @@ struct workload_wiring {
 	const char *line; /* as the user wrote it: the recording's name */
 	unsigned cpus;
 	uint64_t memory_bytes; /* of the machine: loads that fill it go by that */
+	bool is_32bit;         /* x86-32: processes have 3 GiB of addresses */
 	uint64_t seed;
 	const struct progress *progress; /* may be NULL */
 };
@@ -68,6 +69,9 @@ struct workload_cache_spec {
 
 unsigned workload_cpus(const struct workload *workload);
 uint64_t workload_memory_bytes(const struct workload *workload);
+
+/* Whether no more of it will be written: the host has refused, or the load does not fit (workload_has_room). */
+bool workload_has_failed(const struct workload *workload);
 
 /* The generator's own stream of random numbers. */
 struct rng *workload_rng(struct workload *workload);
@@ -115,6 +119,11 @@ struct workload_touch {
 	enum touch_kind kind;
 };
 
+/* Where processes of this machine map memory: below their stack and far above their program. */
+uint64_t workload_map_start(const struct workload *workload);
+/* Whether a process has addresses from `start` on for so many pages, called `what` in the line; if not, the workload fails. */
+bool workload_has_room(struct workload *workload, uint64_t start, uint64_t pages, const char *what);
+
 workload_block workload_process_create(struct workload *workload, unsigned cpu);
 workload_block workload_process_fork(struct workload *workload, unsigned cpu, workload_block parent, enum fork_kind kind);
 void workload_process_exec(struct workload *workload, unsigned cpu, workload_block process);
@@ -127,6 +136,8 @@ void workload_process_advise(struct workload *workload, unsigned cpu, workload_b
                              enum user_advice advice);
 void workload_process_protect(struct workload *workload, unsigned cpu, workload_block process, uint64_t start, uint64_t pages,
                               unsigned rights);
+/* Addresses below 2^REMAP_ADDRESS_BITS. */
+void workload_process_remap(struct workload *workload, unsigned cpu, workload_block process, const struct user_remap *remap);
 void workload_touch(struct workload *workload, unsigned cpu, workload_block process, const struct workload_touch *touch);
 /* The next accesses of the run's program, at most PROCESS_RUN_MAX; `first` is the thread of CPU 0, the others were made after it.
  */

@@ -96,7 +96,6 @@ static cycle hierarchy_access(struct memory *memory, const struct memory_request
 	struct access access = {.address = request->address, .bytes = request->bytes, .cpu = request->cpu, .kind = request->kind};
 	SIM_ASSERT(request->cpu < hierarchy->cpus);
 	struct mmu *mmu = hierarchy->mmu ? &hierarchy->mmu[request->cpu] : NULL;
-	SIM_ASSERT(!mmu || !mmu->walker || translation_canonical(mmu->walker->mode, request->address));
 	if (mmu)
 		access_linear(hierarchy, mmu, &access, cost);
 	else

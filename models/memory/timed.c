@@ -499,7 +499,6 @@ static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, s
 	                        .cpu = request->cpu,
 	                        .kind = request->kind,
 	                        .region = place.region};
-	SIM_ASSERT(place.is_known || !core->mmu->walker || translation_canonical(core->mmu->walker->mode, access.address));
 	cycle done;
 	bool in_first;
 	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
@@ -531,11 +530,8 @@ static cycle timed_access(struct memory *memory, const struct memory_request *re
 	}
 	if (timed->is_planned)
 		return access_planned(timed, core, request, cost);
-	if (core->mmu) {
-		place = mmu_recent_access(core->mmu, address, request->bytes, kind);
-		if (!place.is_known)
-			place = mmu_known_access(core->mmu, address, request->bytes, kind);
-	}
+	if (core->mmu)
+		place = mmu_quick_access(core->mmu, address, request->bytes, kind);
 	/* The usual case: one line, which the first level's filter knows. */
 	const struct timed_entry *entry = &core->entry[kind];
 	const uint64_t line = place.physical >> entry->shift;

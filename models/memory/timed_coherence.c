@@ -8,9 +8,10 @@
  *   write, others have it               their copies go: as long as the farthest round trip, beside the fetch if there is one
  *   write, nobody else has it           nothing: it was exclusive
  *
- * A transfer takes machine.latency.remote from the core's request, and what the way between the two cores adds; behind another
- * last-level cache machine.latency.remote_far. A line is busy until it has arrived, and so long as a locked instruction keeps it;
- * who asks for it meanwhile waits, so N cores that write one line take it in N transfers one after the other.
+ * A transfer takes machine.latency.remote from the core's request, and what the ways of both cores to the line's slice of the
+ * last-level cache add: the request goes there, and from there to who has the line. Behind another last-level cache it takes
+ * machine.latency.remote_far. A line is busy until it has arrived, and so long as a locked instruction keeps it; who asks for it
+ * meanwhile waits, so N cores that write one line take it in N transfers one after the other.
  *
  * The directory says in whose own caches, and in which shared ones, a line is. Tags change in many places during an access; each
  * is noted, and at its end the directory looks at the caches of those lines again (coherence_settle).
@@ -23,13 +24,17 @@
  * changed when it is made.
  *
  * Source: Intel SDM vol. 3A 11.4 (MESI); AMD APM vol. 2 7.3 (MOESI); Molka et al., Cache Coherence Protocol and Memory
- * Performance of the Intel Haswell-EP Architecture, 2015 (where data come from).
+ * Performance of the Intel Haswell-EP Architecture, 2015 (where data come from). That the way goes by the line's slice: in
+ * measured matrices of one line each pair costs what its two cores have to that line, not to each other
+ * (docs/studies/core-to-core.md).
  *
  * Laws (coherence_check): the directory = what the caches hold; a line that is written in a core's own caches has that core as
  * its owner, and with MESI no other holder but the owner's shared caches; transfers received = transfers given + those of shared
  * caches; invalidations sent = received + those of shared caches; the sums of the cores = those of the memory.
  */
 #include "models/memory/timed_coherence.h"
+
+#include "models/memory/timed_serve.h"
 
 #include <stdlib.h>
 
@@ -40,15 +45,19 @@ static const struct cache_level *last_cache(const struct timed_memory *timed)
 	return timed->caches->caches[timed->caches->count - 1];
 }
 
-/* From one core to what another has. */
-static uint32_t distance(const struct timed_memory *timed, unsigned from, unsigned to)
+/* From one core to what another has of a line: by the line's slice, which knows who has it. */
+static uint32_t distance(const struct timed_memory *timed, uint64_t line, unsigned from, unsigned to)
 {
 	const struct coherence *coherence = timed->coherence;
 	const struct cache_level *last = last_cache(timed);
+	const struct timed_level *level = &timed->level[last->number];
 	if (cache_hierarchy_instance(last, from) != cache_hierarchy_instance(last, to) && last->spec->cores != 1)
 		return coherence->far_cycles;
-	return coherence->near_cycles +
-	       interconnect_cycles(&timed->level[last->number].interconnect, timed->core[from].stop, timed->core[to].stop);
+	if (!level->interconnect.cycles)
+		return coherence->near_cycles;
+	unsigned slice = slice_of(level, line << coherence->line_shift);
+	return coherence->near_cycles + way_to_slice(level, &timed->core[from], slice) +
+	       way_to_slice(level, &timed->core[to], slice);
 }
 
 /* ---- who else has the line ---- */
@@ -84,9 +93,10 @@ struct reaches {
 	unsigned giver; /* the nearest; CPUS_MAX: a shared cache */
 };
 
-static void reach_holder(const struct timed_memory *timed, struct reaches *reaches, unsigned from, unsigned to, unsigned giver)
+static void reach_holder(const struct timed_memory *timed, struct reaches *reaches, uint64_t line, unsigned from, unsigned to,
+                         unsigned giver)
 {
-	uint32_t cycles = distance(timed, from, to);
+	uint32_t cycles = distance(timed, line, from, to);
 	if (cycles < reaches->nearest) {
 		reaches->nearest = cycles;
 		reaches->giver = giver;
@@ -95,13 +105,13 @@ static void reach_holder(const struct timed_memory *timed, struct reaches *reach
 		reaches->farthest = cycles;
 }
 
-static struct reaches reaches_of(const struct timed_memory *timed, const struct others *others, unsigned from)
+static struct reaches reaches_of(const struct timed_memory *timed, const struct others *others, uint64_t line, unsigned from)
 {
 	struct reaches reaches = {.nearest = UINT32_MAX, .giver = CPUS_MAX};
 	for (unsigned cpu = core_set_next(&others->cores, 0); cpu < CPUS_MAX; cpu = core_set_next(&others->cores, cpu + 1))
-		reach_holder(timed, &reaches, from, cpu, cpu);
+		reach_holder(timed, &reaches, line, from, cpu, cpu);
 	for (unsigned nr = core_set_next(&others->shared, 0); nr < CPUS_MAX; nr = core_set_next(&others->shared, nr + 1))
-		reach_holder(timed, &reaches, from, timed->coherence->shared_cpu[nr], CPUS_MAX);
+		reach_holder(timed, &reaches, line, from, timed->coherence->shared_cpu[nr], CPUS_MAX);
 	return reaches;
 }
 
@@ -315,20 +325,21 @@ cycle coherence_own(struct timed_memory *timed, const struct timed_core *core, c
 	if (nobody_else(coherence, entry, core->cpu))
 		return now;
 	struct others others = others_of(coherence, entry, core->cpu);
-	struct reaches reaches = reaches_of(timed, &others, core->cpu);
+	struct reaches reaches = reaches_of(timed, &others, line, core->cpu);
 	bool is_upgrade = core_set_has(&entry->cores, core->cpu), is_dirty = entry->owner != OWNER_NONE && !is_upgrade;
 	unsigned owner = entry->owner;
 	cycle busy_until = entry->busy_until;
 	invalidate_others(timed, entry, &others, core->cpu);
 	if (!is_upgrade) {
-		coherence->supply = (struct supply){.is_active = true,
-		                                    .is_dirty = is_dirty,
-		                                    .has_copy = true,
-		                                    .line = line,
-		                                    .cycles = is_dirty ? distance(timed, core->cpu, owner) : reaches.nearest,
-		                                    .invalidate_cycles = reaches.farthest,
-		                                    .busy_until = busy_until,
-		                                    .giver = is_dirty ? owner : reaches.giver};
+		coherence->supply =
+		        (struct supply){.is_active = true,
+		                        .is_dirty = is_dirty,
+		                        .has_copy = true,
+		                        .line = line,
+		                        .cycles = is_dirty ? distance(timed, line, core->cpu, owner) : reaches.nearest,
+		                        .invalidate_cycles = reaches.farthest,
+		                        .busy_until = busy_until,
+		                        .giver = is_dirty ? owner : reaches.giver};
 		return now;
 	}
 	coherence->core[core->cpu].upgrades++;
@@ -378,7 +389,7 @@ static void supply_from_owner(struct timed_memory *timed, const struct timed_cor
 	struct supply *supply = &coherence->supply;
 	supply->is_dirty = true;
 	supply->giver = entry->owner;
-	supply->cycles = distance(timed, core->cpu, entry->owner);
+	supply->cycles = distance(timed, supply->line, core->cpu, entry->owner);
 	clean_exclusive(timed, entry->owner, supply->line);
 	if (coherence->keeps_owner)
 		share_owned(timed, entry);
@@ -393,7 +404,7 @@ static void supply_from_shared(struct timed_memory *timed, const struct timed_co
 	struct supply *supply = &coherence->supply;
 	supply->is_dirty = true;
 	supply->giver = CPUS_MAX;
-	supply->cycles = distance(timed, core->cpu, coherence->shared_cpu[nr]);
+	supply->cycles = distance(timed, supply->line, core->cpu, coherence->shared_cpu[nr]);
 	if (coherence->keeps_owner)
 		return;
 	unsigned instance;
@@ -433,7 +444,7 @@ void coherence_leave(struct timed_memory *timed, const struct timed_core *core, 
 		supply_from_shared(timed, core, nr, at);
 		return;
 	}
-	struct reaches reaches = reaches_of(timed, &others, core->cpu);
+	struct reaches reaches = reaches_of(timed, &others, line, core->cpu);
 	supply->cycles = reaches.nearest;
 	supply->giver = reaches.giver;
 }

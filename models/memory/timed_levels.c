@@ -75,6 +75,7 @@ struct stop {
 	unsigned depth, instance;
 	struct reach reach;
 	struct cost *cost;
+	bool is_merged; /* it waits for a miss before it, not for what it misses itself */
 };
 
 /* What the caches above ask the level at depth `below` for. */
@@ -215,6 +216,11 @@ static void send_unseen(const struct stop *stop, uint64_t request, const struct 
 	timed->served_by = served_by;
 }
 
+static cycle later(cycle one, cycle other)
+{
+	return one > other ? one : other;
+}
+
 /* A line that is longer than the next level's comes in pieces: it is here when the last one is. */
 static cycle fetch_piece(const struct stop *stop, uint64_t request, const struct cache_about *about, cycle done)
 {
@@ -227,7 +233,8 @@ static cycle fetch_piece(const struct stop *stop, uint64_t request, const struct
 	return fetched;
 }
 
-/* What a cache sent on: lines it asks for are waited for, unless they were prefetched; what it gives away is not. */
+/* What a cache sent on: lines it asks for are waited for, unless they were prefetched; what it gives away is not. Returns when
+ * they are here, also where nobody counts the cycles. */
 static cycle send_all(const struct stop *stop, struct cache_batch *sent, uint8_t kind, cycle done)
 {
 	for (uint32_t i = 0; i < sent->count; i++) {
@@ -237,8 +244,10 @@ static cycle send_all(const struct stop *stop, struct cache_batch *sent, uint8_t
 		bool is_prefetch = about.kind == ACCESS_PREFETCH && kind != ACCESS_PREFETCH;
 		if (!is_fetch || is_prefetch)
 			send_unseen(stop, request, &about, is_fetch);
+		else if (stop->is_merged)
+			fetch(stop, request, &about, &stop->timed->unseen);
 		else if (stop->cost == &stop->timed->unseen)
-			fetch(stop, request, &about, stop->cost);
+			done = later(done, fetch(stop, request, &about, stop->cost));
 		else if (sent->count == 1 || stop->level->cache->next_line_bytes >= stop->level->cache->spec->line_bytes)
 			done = fetch(stop, request, &about, stop->cost);
 		else
@@ -416,14 +425,13 @@ static cycle serve(struct timed_memory *timed, const struct timed_core *core, un
 		timed->served_by = depth;
 	cycle done = wait_for_fill(timed, &level->fills[stop.instance], request >> cache->line_shift,
 	                           stop.reach.now + stop.reach.cycles, cost);
-	bool is_merged = !hit && done > stop.reach.now + stop.reach.cycles;
 	/* A line that went while it was on its way: this miss is served with the one before it. */
-	if (is_merged)
-		stop.cost = &timed->unseen;
+	stop.is_merged = !hit && done > stop.reach.now + stop.reach.cycles;
 	if (sent->count > 0)
 		done = send_all(&stop, sent, about->kind, done);
-	unsigned served_by = is_merged ? depth : timed->served_by;
+	unsigned served_by = stop.is_merged ? depth : timed->served_by;
 	stop.cost = &timed->unseen;
+	stop.is_merged = false;
 	while (cache->spec->prefetch != PREFETCH_NONE && cache->ops->prefetch(cache, stop.instance, sent)) {
 		note_evicted(&stop);
 		send_all(&stop, sent, ACCESS_PREFETCH, done);

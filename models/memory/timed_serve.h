@@ -15,15 +15,27 @@ struct reach {
 	uint32_t cycles;
 };
 
+/* The slice of a level that keeps what lies at an address. */
+static inline unsigned slice_of(const struct timed_level *level, uint64_t address)
+{
+	/* MODEL: the hash that spreads lines over slices is not published; this one spreads them as evenly. */
+	return (unsigned)(((address >> level->cache->line_shift) * 0x9e3779b97f4a7c15ull >> 32) % level->cache->spec->slices);
+}
+
+/* From a core to a slice and back. */
+static inline uint32_t way_to_slice(const struct timed_level *level, const struct timed_core *core, unsigned slice)
+{
+	return interconnect_cycles(&level->interconnect, core->stop,
+	                           interconnect_stop(&level->interconnect, slice, level->cache->spec->slices));
+}
+
 /* Waits for the line's slice, and goes the way to it. Returns when the request is there, and adds the way to *latency. */
 static inline cycle enter_slice(const struct timed_level *level, const struct timed_core *core, unsigned instance,
                                 uint64_t request, cycle at, uint32_t *latency)
 {
 	const struct cache_level_spec *spec = level->cache->spec;
-	/* MODEL: the hash that spreads lines over slices is not published; this one spreads them as evenly. */
-	unsigned slice = (unsigned)(((request >> level->cache->line_shift) * 0x9e3779b97f4a7c15ull >> 32) % spec->slices);
-	*latency += interconnect_cycles(&level->interconnect, core->stop,
-	                                interconnect_stop(&level->interconnect, slice, spec->slices));
+	unsigned slice = slice_of(level, request);
+	*latency += way_to_slice(level, core, slice);
 	if (!level->slices)
 		return at;
 	return timeline_take(&level->slices[instance * spec->slices + slice], at, spec->busy_cycles);

@@ -227,15 +227,20 @@ static bool buddy_adopt_block(struct page_allocator *pages, pfn first, unsigned 
 	return buddy_adopt(buddy_of(pages), first.nr, order);
 }
 
-/* split_page(): every frame gets a count of its own. */
+/*
+ * split_page(): every frame gets a count of its own. What is compound is a huge page of user memory (__split_huge_page()), and
+ * its frames are movable.
+ */
 static void buddy_split(struct page_allocator *pages, pfn first, unsigned order)
 {
 	struct buddy *buddy = buddy_of(pages);
 	const struct frame whole = *frame_at(buddy, first.nr);
-	SIM_ASSERT(whole.state == FRAME_ALLOCATED && whole.order == order && !whole.compound);
+	SIM_ASSERT(whole.state == FRAME_ALLOCATED && whole.order == order);
 	for (uint32_t nr = first.nr; nr < first.nr + (1u << order); nr++) {
 		*frame_at(buddy, nr) = whole;
 		frame_at(buddy, nr)->order = 0;
+		frame_at(buddy, nr)->compound = false;
+		frame_at(buddy, nr)->lru = buddy->movable_is_lru && whole.compound;
 		page_write(buddy, nr, PAGE_MAPCOUNT); /* and its neighbour, the count */
 	}
 }

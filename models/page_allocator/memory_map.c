@@ -177,17 +177,32 @@ static bool set_nodes(struct memory_map *map, const struct settings *settings, u
 	return true;
 }
 
+/* Whether kernel, page tables and processor can name all of its frames. */
+static bool is_reached(const struct settings *settings, struct error *error)
+{
+	const struct machine_settings *machine = &settings->machine;
+	uint64_t end_pfn = machine->memory_bytes >> PAGE_SHIFT;
+	bool pae = settings_are_pae(settings);
+	if (is_32bit(settings) && end_pfn > (pae ? MEMORY_MAX_PAGES_PAE : MEMORY_MAX_PAGES_32))
+		return error_set(error, ERROR_USAGE, "memory: %llu bytes; x86-32 %s", (unsigned long long)machine->memory_bytes,
+		                 pae ? "reaches 64 GiB with PAE" : "reaches 4 GiB, or 64 GiB with machine.paging: x86_pae");
+	if (strcmp(settings_paging(settings), "x86_32") == 0 && end_pfn > MEMORY_MAX_PAGES_32)
+		return error_set(error, ERROR_USAGE, "memory: %llu bytes; machine.paging: x86_32 reaches 4 GiB",
+		                 (unsigned long long)machine->memory_bytes);
+	return end_pfn <= 1ull << (machine->physical_address_bits - PAGE_SHIFT) ||
+	       error_set(error, ERROR_USAGE, "memory: %llu bytes; %u bits of machine.physical_address_bits reach %llu GiB",
+	                 (unsigned long long)machine->memory_bytes, machine->physical_address_bits,
+	                 (1ull << machine->physical_address_bits) >> 30);
+}
+
 static bool set_memory(struct memory_map *map, const struct settings *settings, struct error *error)
 {
 	uint64_t end_pfn = settings->machine.memory_bytes >> PAGE_SHIFT;
 	if (end_pfn <= HIGH_MEMORY_START || end_pfn > MEMORY_MAX_PAGES)
 		return error_set(error, ERROR_USAGE, "memory: %llu bytes; expected between 2 MiB and 15 TiB",
 		                 (unsigned long long)settings->machine.memory_bytes);
-	bool pae = settings_are_pae(settings);
-	if (is_32bit(settings) && end_pfn > (pae ? MEMORY_MAX_PAGES_PAE : MEMORY_MAX_PAGES_32))
-		return error_set(error, ERROR_USAGE, "memory: %llu bytes; x86-32 %s",
-		                 (unsigned long long)settings->machine.memory_bytes,
-		                 pae ? "reaches 64 GiB with PAE" : "reaches 4 GiB, or 64 GiB with machine.paging: x86_pae");
+	if (!is_reached(settings, error))
+		return false;
 	add_memory(map, FIRST_FRAME, LOW_MEMORY_END);
 	add_memory(map, HIGH_MEMORY_START, end_pfn > DMA32_END ? DEVICE_HOLE_START : (uint32_t)end_pfn);
 	if (end_pfn > DMA32_END)

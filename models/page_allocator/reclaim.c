@@ -18,12 +18,12 @@
  * free_unref_page_list; mm/vmstat.c: refresh_zone_stat_thresholds.
  *
  * MODEL: pages that a recording owns are not reclaimed; the load model's page cache is all inactive, clean and unmapped, so
- * whatever is looked at comes free. Effect: without a reclaimer what reclaim gets is known beforehand: the shares. With shares of
- * 0 it gets nothing. MODEL: slab comes back frame by frame, an object a frame. A kernel frees objects and gets a frame when its
- * last one goes. MODEL: kswapd gets its turn a settable number of page allocator calls after it was woken, and then runs at once,
- * before an allocation or after a free, to its end or until it sleeps for a device; then it has its next turn as many calls
- * later. A request that would be throttled until kswapd has made room lets
- * it run right then, and sleeps as long as it does. kswapd's smaller statistics threshold while it is awake is left out.
+ * whatever is looked at comes free. Effect: without a reclaimer what reclaim gets is known beforehand: the shares. With shares
+ * of 0 it gets nothing. MODEL: slab comes back frame by frame, an object a frame. A kernel frees objects and gets a frame when
+ * its last one goes. MODEL: kswapd gets its turn a settable number of page allocator calls after it was woken, and then runs at
+ * once, before an allocation or after a free, to its end or until it sleeps for a device; then it has its next turn as many
+ * calls later. A request that would be throttled until kswapd has made room lets it run right then, and sleeps as long as it
+ * does. kswapd's smaller statistics threshold while it is awake is left out.
  *
  * Invariant: cache_pages = page cache of all zones + slab of all nodes = frames in FRAME_CACHE.
  */

@@ -48,6 +48,13 @@ const struct metric lru_metrics[] = {
         METRIC(struct lru_counters, pages_added, "pages", "Frames that became pages of these lists"),
         METRIC(struct lru_counters, pages_freed, "pages", "Frames that left them"),
         METRIC(struct lru_counters, pages_moved, "pages", "Pages that compaction moved to another frame"),
+        METRIC(struct lru_counters, thp_swpout, "1", "Pages of 2 MiB that were written to the swap device as a whole"),
+        METRIC(struct lru_counters, thp_swpout_fallback, "1",
+               "Pages of 2 MiB that were taken apart, as no cluster of slots was free"),
+        METRIC(struct lru_counters, thp_split_page, "1", "Pages of 2 MiB that were taken apart"),
+        METRIC(struct lru_counters, thp_split_page_failed, "1", "Pages of 2 MiB that could not be"),
+        METRIC(struct lru_counters, thp_deferred_split_page, "1",
+               "Pages of 2 MiB that came to wait for it, as a part of them was mapped no more"),
         GAUGE(struct lru_counters, nr_inactive_anon, "pages", "On the inactive anonymous lists"),
         GAUGE(struct lru_counters, nr_active_anon, "pages", "On the active anonymous lists"),
         GAUGE(struct lru_counters, nr_inactive_file, "pages", "On the inactive lists of files"),
@@ -57,14 +64,11 @@ const struct metric lru_metrics[] = {
         GAUGE(struct lru_counters, nr_dirty, "pages", "Pages of files that are not written yet"),
         GAUGE(struct lru_counters, nr_writeback, "pages", "Pages on their way to a device"),
         GAUGE(struct lru_counters, swap_slots_used, "pages", "Slots of the swap device in use"),
+        GAUGE(struct lru_counters, nr_anon_huge, "1", "Pages of 2 MiB, on lists or off"),
+        GAUGE(struct lru_counters, nr_split_queue, "1", "Pages of 2 MiB that wait to be taken apart"),
         METRIC_END};
 
 /* --- making --- */
-
-static uint32_t list_head_of_node(const struct page_lru *lru, unsigned node, enum lru_list list)
-{
-	return lru->end_pfn + node * LRU_LISTS + (uint32_t)list;
-}
 
 static void learn_zones(struct page_lru *lru)
 {
@@ -81,14 +85,10 @@ static void learn_zones(struct page_lru *lru)
 }
 
 /* The page gives its slot up to a scan for free slots. */
-static bool drop_from_swap_cache(void *context, uint32_t frame)
+static bool drop_from_swap_cache(void *context, uint32_t frame, unsigned cpu)
 {
 	struct page_lru *lru = context;
-	struct user_page *page = page_of(lru, frame);
-	if (page->marks & PG_WRITEBACK)
-		return false;
-	page->marks = (uint16_t)((page->marks & ~PG_SWAPCACHE) | PG_DIRTY);
-	return true;
+	return lru_free_swap(lru, cpu, page_head(lru, frame));
 }
 
 struct page_lru *page_lru_create(const struct lru_wiring *wiring)
@@ -102,8 +102,8 @@ struct page_lru *page_lru_create(const struct lru_wiring *wiring)
 	lru->spec.swap.context = lru;
 	lru->spec.swap.cpus = lru->spec.cpus;
 	lru->end_pfn = wiring->pages->end_pfn;
-	lru->frames = xcalloc((size_t)lru->end_pfn + LRU_NODES_MAX * LRU_LISTS, sizeof *lru->frames);
-	for (uint32_t head = lru->end_pfn; head < lru->end_pfn + LRU_NODES_MAX * LRU_LISTS; head++)
+	lru->frames = xcalloc((size_t)lru->end_pfn + LRU_NODES_MAX * LRU_HEADS, sizeof *lru->frames);
+	for (uint32_t head = lru->end_pfn; head < lru->end_pfn + LRU_NODES_MAX * LRU_HEADS; head++)
 		lru->frames[head].next = lru->frames[head].prev = head;
 	learn_zones(lru);
 	swap_init(&lru->swap, &lru->spec.swap);
@@ -116,6 +116,15 @@ struct page_lru *page_lru_create(const struct lru_wiring *wiring)
 	return lru;
 }
 
+bool lru_is_named(const struct page_lru *lru, uint32_t frame)
+{
+	const struct user_page *page = page_of(lru, frame);
+	for (uint32_t i = 0; i < page_frames(page); i++)
+		if (swap_entries(&lru->swap, page->index + i))
+			return true;
+	return false;
+}
+
 /* `mapped`: whoever maps pages is there to be asked. */
 static void settle(struct page_lru *lru, bool mapped)
 {
@@ -123,8 +132,7 @@ static void settle(struct page_lru *lru, bool mapped)
 	for (unsigned cpu = 0; cpu < lru->spec.cpus; cpu++)
 		page_lru_drain(lru, cpu);
 	for (uint32_t frame = 0; frame < lru->end_pfn; frame++)
-		if (page_has(lru, frame, PG_SWAPCACHE) && !swap_entries(&lru->swap, page_of(lru, frame)->index) &&
-		    !(mapped && lru->rmap.entries(lru->rmap.context, frame)))
+		if (page_has(lru, frame, PG_SWAPCACHE) && !lru_is_named(lru, frame) && !(mapped && lru_entries(lru, frame)))
 			page_lru_release(lru, 0, frame);
 }
 
@@ -213,11 +221,12 @@ static void count_page(struct page_lru *lru, uint32_t frame, bool comes)
 	enum lru_list list = list_of_page(lru, frame);
 	uint64_t *of_zone = &lru->zones[lru->frames[frame].zone].pages[list];
 	uint64_t *of_node = &lru->nodes[node_of_page(lru, frame)].pages[list];
-	*of_zone = comes ? *of_zone + 1 : *of_zone - 1;
-	*of_node = comes ? *of_node + 1 : *of_node - 1;
+	uint64_t frames = page_frames(page_of(lru, frame));
+	*of_zone = comes ? *of_zone + frames : *of_zone - frames;
+	*of_node = comes ? *of_node + frames : *of_node - frames;
 }
 
-static void link_after(struct page_lru *lru, uint32_t frame, uint32_t head)
+void lru_link_after(struct page_lru *lru, uint32_t frame, uint32_t head)
 {
 	uint32_t next = lru->frames[head].next;
 	lru->frames[frame].next = next;
@@ -226,39 +235,44 @@ static void link_after(struct page_lru *lru, uint32_t frame, uint32_t head)
 	lru->frames[head].next = frame;
 }
 
-static void unlink_page(struct page_lru *lru, uint32_t frame)
+void lru_unlink(struct page_lru *lru, uint32_t frame)
 {
 	uint32_t next = lru->frames[frame].next, prev = lru->frames[frame].prev;
 	lru->frames[next].prev = prev;
 	lru->frames[prev].next = next;
 }
 
-void lru_list_add(struct page_lru *lru, uint32_t frame)
+void lru_list_add_after(struct page_lru *lru, uint32_t frame, uint32_t place)
 {
 	SIM_ASSERT(!page_has(lru, frame, PG_LRU));
-	link_after(lru, frame, list_head_of_node(lru, node_of_page(lru, frame), list_of_page(lru, frame)));
+	lru_link_after(lru, frame, place);
 	lru->frames[frame].marks |= PG_LRU;
 	count_page(lru, frame, true);
+}
+
+void lru_list_add(struct page_lru *lru, uint32_t frame)
+{
+	lru_list_add_after(lru, frame, lru_list_head(lru, node_of_page(lru, frame), list_of_page(lru, frame)));
 }
 
 void lru_list_del(struct page_lru *lru, uint32_t frame)
 {
 	SIM_ASSERT(page_has(lru, frame, PG_LRU));
-	unlink_page(lru, frame);
+	lru_unlink(lru, frame);
 	count_page(lru, frame, false);
 	lru->frames[frame].marks &= (uint16_t)~PG_LRU;
 }
 
 uint32_t lru_list_last(const struct page_lru *lru, unsigned node, enum lru_list list)
 {
-	return lru->frames[list_head_of_node(lru, node, list)].prev;
+	return lru->frames[lru_list_head(lru, node, list)].prev;
 }
 
 /* From wherever it is to the head of its list. */
 void lru_list_rotate(struct page_lru *lru, uint32_t frame)
 {
-	unlink_page(lru, frame);
-	link_after(lru, frame, list_head_of_node(lru, node_of_page(lru, frame), list_of_page(lru, frame)));
+	lru_unlink(lru, frame);
+	lru_link_after(lru, frame, lru_list_head(lru, node_of_page(lru, frame), list_of_page(lru, frame)));
 }
 
 /* lru_move_tail_fn() */
@@ -267,9 +281,9 @@ static void move_to_tail(struct page_lru *lru, uint32_t frame)
 	lru_list_del(lru, frame);
 	lru->frames[frame].marks &= (uint16_t)~PG_ACTIVE;
 	lru_list_add(lru, frame);
-	unlink_page(lru, frame);
-	uint32_t head = list_head_of_node(lru, node_of_page(lru, frame), list_of_page(lru, frame));
-	link_after(lru, frame, lru->frames[head].prev);
+	lru_unlink(lru, frame);
+	uint32_t head = lru_list_head(lru, node_of_page(lru, frame), list_of_page(lru, frame));
+	lru_link_after(lru, frame, lru->frames[head].prev);
 }
 
 /* lruvec_lru_size(): those of the node below a frame. */
@@ -287,9 +301,12 @@ uint64_t lru_pages_of_node(const struct page_lru *lru, unsigned node, enum lru_l
 bool lru_free_swap(struct page_lru *lru, unsigned cpu, uint32_t frame)
 {
 	struct user_page *page = page_of(lru, frame);
-	if (!(page->marks & PG_SWAPCACHE) || page->marks & PG_WRITEBACK || swap_entries(&lru->swap, page->index))
+	if (!(page->marks & PG_SWAPCACHE) || page->marks & PG_WRITEBACK || lru_is_named(lru, frame))
 		return false;
-	swap_cache_remove(&lru->swap, cpu, page->index, SHADOW_NONE);
+	if (page->marks & PG_HUGE)
+		swap_cache_remove_cluster(&lru->swap, cpu, page->index, SHADOW_NONE);
+	else
+		swap_cache_remove(&lru->swap, cpu, page->index, SHADOW_NONE);
 	page->marks = (uint16_t)((page->marks & ~PG_SWAPCACHE) | PG_DIRTY);
 	return true;
 }
@@ -297,22 +314,47 @@ bool lru_free_swap(struct page_lru *lru, unsigned cpu, uint32_t frame)
 static void forget_frame(struct page_lru *lru, uint32_t frame)
 {
 	struct user_page *page = page_of(lru, frame);
+	uint32_t frames = page_frames(page);
 	SIM_ASSERT(page->marks & PG_KNOWN && !(page->marks & (PG_LRU | PG_SWAPCACHE | PG_WRITEBACK)) && !page->pins);
-	*page = (struct user_page){0};
-	lru->counters.nr_lru_pages--;
-	lru->counters.pages_freed++;
+	if (page->marks & PG_HUGE) {
+		lru_leave_split_queue(lru, frame);
+		lru->counters.nr_anon_huge--;
+	}
+	for (uint32_t i = 0; i < frames; i++)
+		page[i] = (struct user_page){0};
+	lru->counters.nr_lru_pages -= frames;
+	lru->counters.pages_freed += frames;
 }
 
-static void give_back(struct page_lru *lru, unsigned cpu, uint32_t frame)
+static void give_back(struct page_lru *lru, unsigned cpu, uint32_t frame, unsigned order)
 {
-	enum page_free_result result = page_free(lru->pages, pfn_of(frame), 0, cpu);
+	enum page_free_result result = page_free(lru->pages, pfn_of(frame), order, cpu);
 	SIM_ASSERT(result == PAGE_FREE_OK);
+}
+
+static unsigned order_of_page(const struct page_lru *lru, uint32_t frame)
+{
+	return page_has(lru, frame, PG_HUGE) ? HUGE_PAGE_ORDER : 0;
 }
 
 void lru_free_frame(struct page_lru *lru, unsigned cpu, uint32_t frame)
 {
+	unsigned order = order_of_page(lru, frame);
 	forget_frame(lru, frame);
-	give_back(lru, cpu, frame);
+	give_back(lru, cpu, frame, order);
+}
+
+uint32_t lru_entries(const struct page_lru *lru, uint32_t frame)
+{
+	uint32_t whole;
+	return page_has(lru, frame, PG_HUGE) ? lru->rmap.huge_entries(lru->rmap.context, frame, &whole)
+	                                     : lru->rmap.entries(lru->rmap.context, frame);
+}
+
+bool lru_is_nobodys(const struct page_lru *lru, uint32_t frame)
+{
+	const struct user_page *page = page_of(lru, frame);
+	return !(page->marks & (PG_FILE | PG_SHMEM | PG_SWAPCACHE)) && !page->pins && !lru_entries(lru, frame);
 }
 
 /* The last reference: __page_cache_release() and the free. */
@@ -332,7 +374,10 @@ void page_lru_pin(struct page_lru *lru, uint32_t frame)
 void page_lru_unpin(struct page_lru *lru, unsigned cpu, uint32_t frame)
 {
 	SIM_ASSERT(lru->frames[frame].pins);
-	if (!--lru->frames[frame].pins && page_has(lru, frame, PG_RELEASED))
+	if (--lru->frames[frame].pins || !page_has(lru, frame, PG_RELEASED))
+		return;
+	/* Reclaim may have found a slot for it meanwhile. */
+	if (!page_has(lru, frame, PG_SWAPCACHE) || lru_free_swap(lru, cpu, frame))
 		put_last(lru, cpu, frame);
 }
 
@@ -355,8 +400,9 @@ bool page_lru_forget(struct page_lru *lru, unsigned cpu, uint32_t frame)
 
 void page_lru_release(struct page_lru *lru, unsigned cpu, uint32_t frame)
 {
+	unsigned order = order_of_page(lru, frame);
 	if (!page_lru_forget(lru, cpu, frame))
-		give_back(lru, cpu, frame);
+		give_back(lru, cpu, frame, order);
 }
 
 /* --- batches --- */
@@ -391,7 +437,7 @@ static void empty_rotate(struct page_lru *lru, unsigned cpu)
 		if (!page_has(lru, batch.frames[i], PG_LRU))
 			continue;
 		move_to_tail(lru, batch.frames[i]);
-		lru->counters.pgrotated++;
+		lru->counters.pgrotated += page_frames(page_of(lru, batch.frames[i]));
 	}
 	unpin_batch(lru, cpu, &batch);
 }
@@ -423,7 +469,7 @@ void lru_rotate_later(struct page_lru *lru, unsigned cpu, uint32_t frame)
 	struct page_batch *batch = &lru->rotate[cpu];
 	page_lru_pin(lru, frame);
 	batch->frames[batch->count++] = frame;
-	if (batch->count == PAGEVEC_SIZE)
+	if (batch->count == PAGEVEC_SIZE || page_has(lru, frame, PG_HUGE))
 		empty_rotate(lru, cpu);
 }
 
@@ -434,11 +480,17 @@ void page_lru_add(struct page_lru *lru, unsigned cpu, uint32_t frame, unsigned m
 	page->marks = (uint16_t)(marks | PG_KNOWN);
 	page->zone = (uint8_t)zone_of_frame(lru, frame);
 	page->pins = 1;
-	lru->counters.pages_added++;
-	lru->counters.nr_lru_pages++;
+	lru->counters.pages_added += page_frames(page);
+	lru->counters.nr_lru_pages += page_frames(page);
+	if (marks & PG_HUGE) {
+		lru->counters.nr_anon_huge++;
+		for (uint32_t i = 1; i < HUGE_PAGE_FRAMES; i++)
+			page[i].marks = PG_TAIL;
+	}
 	struct page_batch *batch = &lru->lru_add[cpu];
 	batch->frames[batch->count++] = frame;
-	if (batch->count == PAGEVEC_SIZE)
+	/* folio_may_be_lru_cached(): a huge page does not wait. */
+	if (batch->count == PAGEVEC_SIZE || marks & PG_HUGE)
 		empty_lru_add(lru, cpu);
 }
 
@@ -493,7 +545,7 @@ void page_lru_move(struct page_lru *lru, unsigned cpu, uint32_t from, uint32_t t
 {
 	struct user_page *page = page_of(lru, to);
 	(void)cpu;
-	SIM_ASSERT(page_has(lru, from, PG_KNOWN) && !page->marks);
+	SIM_ASSERT(page_has(lru, from, PG_KNOWN) && !page_has(lru, from, PG_HUGE) && !page->marks);
 	bool listed = page_has(lru, from, PG_LRU);
 	if (listed)
 		lru_list_del(lru, from);
@@ -534,7 +586,8 @@ void lru_note_cost(struct page_lru *lru, unsigned node, enum page_kind kind, uin
 page_shadow lru_evict(struct page_lru *lru, uint32_t frame)
 {
 	unsigned node = node_of_page(lru, frame);
-	uint64_t age = lru->nodes[node].nonresident_age++;
+	uint64_t age = lru->nodes[node].nonresident_age;
+	lru->nodes[node].nonresident_age += page_frames(page_of(lru, frame));
 	return shadow_pack(age, node, page_has(lru, frame, PG_WORKINGSET));
 }
 
@@ -583,19 +636,24 @@ const struct lru_counters *page_lru_counters(struct page_lru *lru)
 	counters->swap_slots_used = lru->swap.in_use;
 	counters->nr_dirty = page_cache_dirty_pages(lru->cache);
 	counters->nr_writeback = writeback_pages(lru);
+	counters->nr_split_queue = 0;
+	for (unsigned node = 0; node < LRU_NODES_MAX; node++)
+		counters->nr_split_queue += lru->nodes[node].split_queue;
 	return counters;
 }
 
 /* Walks a list; returns its length and counts its pages by zone. */
 static uint64_t check_list(const struct page_lru *lru, unsigned node, enum lru_list list, uint64_t by_zone[ZONES_MAX])
 {
-	uint32_t head = list_head_of_node(lru, node, list);
+	uint32_t head = lru_list_head(lru, node, list);
 	uint64_t length = 0;
-	for (uint32_t frame = lru->frames[head].next; frame != head; frame = lru->frames[frame].next, length++) {
+	for (uint32_t frame = lru->frames[head].next; frame != head; frame = lru->frames[frame].next) {
+		uint32_t frames = page_frames(page_of(lru, frame));
+		length += frames;
 		SIM_ASSERT(frame < lru->end_pfn && lru->frames[lru->frames[frame].next].prev == frame);
 		SIM_ASSERT(page_has(lru, frame, PG_KNOWN) && page_has(lru, frame, PG_LRU));
 		SIM_ASSERT(list_of_page(lru, frame) == list && node_of_page(lru, frame) == node);
-		by_zone[lru->frames[frame].zone]++;
+		by_zone[lru->frames[frame].zone] += frames;
 	}
 	return length;
 }
@@ -614,27 +672,34 @@ static void check_lists(const struct page_lru *lru)
 			SIM_ASSERT(lru->zones[nr].pages[list] == by_zone[nr]);
 	}
 	for (uint32_t frame = 0; frame < lru->end_pfn; frame++)
-		marked += page_has(lru, frame, PG_LRU);
+		marked += page_has(lru, frame, PG_LRU) ? page_frames(page_of(lru, frame)) : 0;
 	SIM_ASSERT(marked == listed);
 }
 
 /* Between ops a page is on a list or in some CPU's batch, and only batches hold pins. */
 static void check_pages(const struct page_lru *lru)
 {
-	uint64_t known = 0, cached = 0, pins = 0, batched = 0;
+	uint64_t known = 0, cached = 0, pins = 0, batched = 0, huge = 0, tails = 0;
 	for (unsigned cpu = 0; cpu < lru->spec.cpus; cpu++)
 		batched += lru->lru_add[cpu].count + lru->rotate[cpu].count + lru->activate[cpu].count;
 	for (uint32_t frame = 0; frame < lru->end_pfn; frame++) {
 		const struct user_page *page = page_of(lru, frame);
-		known += (page->marks & PG_KNOWN) != 0;
+		huge += (page->marks & PG_HUGE) != 0;
 		pins += page->pins;
-		SIM_ASSERT(page->marks & PG_KNOWN ? page->marks & PG_LRU || page->pins : !page->marks);
-		if (!(page->marks & PG_SWAPCACHE))
+		if (page->marks & PG_TAIL) {
+			tails++;
+			SIM_ASSERT(page->marks == PG_TAIL && page_has(lru, page_head(lru, frame), PG_HUGE));
 			continue;
-		cached++;
-		SIM_ASSERT(!(page->marks & PG_FILE) && swap_cache_find(&lru->swap, page->index) == frame);
+		}
+		known += page->marks & PG_KNOWN ? page_frames(page) : 0;
+		SIM_ASSERT(page->marks & PG_KNOWN ? page->marks & PG_LRU || page->pins : !page->marks);
+		for (uint32_t i = 0; page->marks & PG_SWAPCACHE && i < page_frames(page); i++) {
+			cached++;
+			SIM_ASSERT(!(page->marks & PG_FILE) && swap_cache_find(&lru->swap, page->index + i) == frame + i);
+		}
 	}
 	SIM_ASSERT(known == lru->counters.nr_lru_pages && pins == batched);
+	SIM_ASSERT(huge == lru->counters.nr_anon_huge && tails == huge * (HUGE_PAGE_FRAMES - 1));
 	SIM_ASSERT(cached == lru->swap.cached);
 }
 
@@ -645,6 +710,7 @@ static void check_counters(const struct page_lru *lru)
 	for (unsigned node = 0; node < LRU_NODES_MAX; node++)
 		activated += lru->nodes[node].activated[PAGE_ANON] + lru->nodes[node].activated[PAGE_FILE];
 	SIM_ASSERT(c->pages_added - c->pages_freed == c->nr_lru_pages);
+	SIM_ASSERT(c->thp_swpout * HUGE_PAGE_FRAMES <= c->pswpout && c->thp_swpout_fallback <= c->thp_split_page);
 	SIM_ASSERT(c->pgsteal_anon <= c->pgscan_anon && c->pgsteal_file <= c->pgscan_file);
 	SIM_ASSERT(c->workingset_activate_anon <= c->workingset_refault_anon);
 	SIM_ASSERT(c->workingset_activate_file <= c->workingset_refault_file);
@@ -663,6 +729,7 @@ static void check_counters(const struct page_lru *lru)
 void page_lru_check(const struct page_lru *lru)
 {
 	check_lists(lru);
+	lru_check_split_queues(lru);
 	check_pages(lru);
 	check_counters(lru);
 	swap_check(&lru->swap);

@@ -12,6 +12,7 @@
  *   page_lru.c   frames, lists, batches, marks, refaults
  *   reclaim.c    how much of which list, scanning, writing out
  *   writeback.c  pages on their way to a device
+ *   huge_lru.c   huge pages taken apart
  *   swap_in.c    pages back from the swap device
  *   page_cache.c pages of files
  *
@@ -21,11 +22,17 @@
  * Time. Decisions know no cycles. Each CPU has a clock in nanoseconds: that of the ops, and what its ops have waited for devices
  * so far. Who waits for a page writes down a step for it (step_sleep), and the core pays for it as cost part `io`.
  *
- * Source: mm/swap.c, mm/vmscan.c, mm/workingset.c, include/linux/mm_inline.h of Linux 6.1.
- * MODEL: control groups, mlock, huge pages and MADV_FREE are left out.
+ * Huge pages. A huge page is one place on a list and counts for its 512 frames; its marks are those of its first frame. It goes
+ * to a list at once, past the batch. Reclaim takes it to the swap device as a whole where a cluster is free, and takes it apart
+ * where none is, or where no entry maps it as a whole; then its frames are pages like others. One that is mapped in part waits
+ * in the node's queue to be taken apart when memory is short (huge_lru.c).
+ *
+ * Source: mm/swap.c, mm/vmscan.c, mm/workingset.c, mm/huge_memory.c, include/linux/mm_inline.h of Linux 6.1.
+ * MODEL: control groups, mlock and MADV_FREE are left out.
  *
  * Laws: a page on a list is marked so, and on the list of its marks; each list is as long as counted, by zone, too; no frame is
- * on two; pages in batches are counted by their pins.
+ * on two; pages in batches are counted by their pins; frames of huge pages behind the first one are marked so, and as nothing
+ * else; the queues hold huge pages alone.
  */
 #ifndef MODELS_PAGE_RECLAIM_PAGE_LRU_H
 #define MODELS_PAGE_RECLAIM_PAGE_LRU_H
@@ -44,7 +51,12 @@
 #define DEF_PRIORITY 12
 #define LRU_NODES_MAX 4
 
+#define HUGE_PAGE_ORDER 9u
+#define HUGE_PAGE_FRAMES (1u << HUGE_PAGE_ORDER)
+
 enum lru_list { LRU_INACTIVE_ANON, LRU_ACTIVE_ANON, LRU_INACTIVE_FILE, LRU_ACTIVE_FILE, LRU_LISTS };
+/* List heads of a node: the lists, and the queue of huge pages that are mapped in part. */
+#define LRU_HEADS (LRU_LISTS + 1u)
 
 /* What a page belongs to. */
 enum page_kind { PAGE_ANON, PAGE_FILE, PAGE_KINDS };
@@ -58,17 +70,19 @@ enum page_mark {
 	PG_FILE = 1 << 4,       /* not PG_swapbacked */
 	PG_DIRTY = 1 << 5,
 	PG_SWAPCACHE = 1 << 6,
-	PG_READAHEAD = 1 << 7, /* PG_reclaim as well: the same bit */
-	PG_KNOWN = 1 << 8,     /* the frame is a page of ours */
-	PG_RELEASED = 1 << 9,  /* nobody's any more: goes when its last batch is emptied */
-	PG_SHMEM = 1 << 10,    /* of shared memory: swap-backed, and not in the swap cache, as that is not its mapping then */
-	PG_WRITEBACK = 1 << 11 /* on its way to a device */
+	PG_READAHEAD = 1 << 7,  /* PG_reclaim as well: the same bit */
+	PG_KNOWN = 1 << 8,      /* the frame is a page of ours */
+	PG_RELEASED = 1 << 9,   /* nobody's any more: goes when its last batch is emptied */
+	PG_SHMEM = 1 << 10,     /* of shared memory: swap-backed, and not in the swap cache, as that is not its mapping then */
+	PG_WRITEBACK = 1 << 11, /* on its way to a device */
+	PG_HUGE = 1 << 12,      /* the first frame of a huge page, which speaks for all */
+	PG_TAIL = 1 << 13       /* another one of its frames */
 };
 
-/* The record of a frame, or the head of a list. */
+/* The record of a frame, or the head of a list. The links of a huge page's second frame are those of the queue it waits in. */
 struct user_page {
 	uint32_t next, prev;
-	uint32_t index; /* PG_SWAPCACHE: slot. PG_FILE: page of the file */
+	uint32_t index; /* PG_SWAPCACHE: slot, of a huge page the first one. PG_FILE: page of the file */
 	uint32_t file;
 	uint64_t ready_ns; /* its contents are there */
 	uint16_t marks;
@@ -95,9 +109,11 @@ struct lru_counters {
 	uint64_t pgmajfault;
 	uint64_t io_waits, io_wait_ns;
 	uint64_t pages_added, pages_freed, pages_moved;
+	uint64_t thp_swpout, thp_swpout_fallback;
+	uint64_t thp_split_page, thp_split_page_failed, thp_deferred_split_page;
 	/* Levels, brought up to date by lru_counters(). */
 	uint64_t nr_inactive_anon, nr_active_anon, nr_inactive_file, nr_active_file;
-	uint64_t nr_lru_pages, nr_swapcached, nr_dirty, nr_writeback, swap_slots_used;
+	uint64_t nr_lru_pages, nr_swapcached, nr_dirty, nr_writeback, swap_slots_used, nr_anon_huge, nr_split_queue;
 };
 
 extern const struct metric lru_metrics[];
@@ -109,6 +125,8 @@ struct lruvec {
 	uint64_t nonresident_age;
 	uint64_t activated[PAGE_KINDS]; /* by refaults */
 	uint64_t refaults[PAGE_KINDS];  /* that number when reclaim ended last */
+	uint64_t split_queue;           /* huge pages that wait to be taken apart */
+	uint64_t split_deferred;        /* of them, that a pass would have looked at were they more (shrinker.nr_deferred) */
 	/* What kswapd met last, until the node is balanced. */
 	bool dirty;         /* PGDAT_DIRTY: files' pages that nobody writes, so that it writes them, too */
 	bool writeback;     /* PGDAT_WRITEBACK: nothing but pages under writeback, so that it waits for those it marked */
@@ -120,14 +138,18 @@ struct lruvec {
 struct reverse_map {
 	/* Entries that map the frame. 0: it is not mapped. */
 	uint32_t (*entries)(void *context, uint32_t frame);
+	/* Entries that map a huge page, by its first frame, or a part of it; *whole: those of all of it. NULL: there are none. */
+	uint32_t (*huge_entries)(void *context, uint32_t frame, uint32_t *whole);
+	/* A huge page, by its first frame, becomes single pages; those of them that nothing maps are nobody's from then on. */
+	void (*split)(void *context, uint32_t frame, unsigned cpu);
 	/*
-	 * folio_referenced(): how many of them have their accessed bit set; it is cleared. *executable: one of those is of
-	 * executable memory.
+	 * folio_referenced(): how many of them have their accessed bit set (of a huge page, how many areas); it is cleared.
+	 * *executable: one of those is of executable memory.
 	 */
 	uint32_t (*referenced)(void *context, uint32_t frame, bool *executable, unsigned cpu);
 	/*
-	 * try_to_unmap(): every entry names `slot` from now on, and is told by page_swap_duplicate(); SWAP_SLOT_NONE, of a file's
-	 * page: it is empty. Whether one of them was dirty.
+	 * try_to_unmap(): every entry names `slot` from now on, those of a huge page's parts the slots from there on, and is told
+	 * by page_swap_duplicate(); SWAP_SLOT_NONE, of a file's page: it is empty. Whether one of them was dirty.
 	 */
 	bool (*unmap)(void *context, uint32_t frame, uint32_t slot, unsigned cpu);
 	/* try_to_unmap_flush(): what was unmapped leaves the TLBs; only_dirty: if a written page is among it. */
@@ -213,7 +235,7 @@ void page_lru_catch_up(struct page_lru *lru, unsigned cpu);
 
 /* --- pages --- */
 
-/* folio_add_lru() of a frame just allocated, order 0. `marks`: PG_FILE, PG_SHMEM, PG_DIRTY, PG_WORKINGSET, PG_ACTIVE. */
+/* folio_add_lru() of a page just allocated. `marks`: PG_FILE, PG_SHMEM, PG_DIRTY, PG_WORKINGSET, PG_ACTIVE, PG_HUGE. */
 void page_lru_add(struct page_lru *lru, unsigned cpu, uint32_t frame, unsigned marks);
 /*
  * The last mapping of an anonymous page is gone, and its owner gives the frame back: it leaves swap cache and list. True: it is
@@ -226,6 +248,8 @@ void page_lru_release(struct page_lru *lru, unsigned cpu, uint32_t frame);
 void page_lru_mark_accessed(struct page_lru *lru, unsigned cpu, uint32_t frame);
 /* lru_add_drain(): the CPU's batches go to the lists. */
 void page_lru_drain(struct page_lru *lru, unsigned cpu);
+/* deferred_split_huge_page(): a part of a huge page, by its first frame, is not mapped any more, and another is. */
+void page_lru_split_later(struct page_lru *lru, uint32_t frame);
 /* The page moved to another frame (compaction). */
 void page_lru_move(struct page_lru *lru, unsigned cpu, uint32_t from, uint32_t to);
 /* Nobody may take the page away meanwhile. */
@@ -235,6 +259,18 @@ void page_lru_unpin(struct page_lru *lru, unsigned cpu, uint32_t frame);
 static inline struct user_page *page_of(const struct page_lru *lru, uint32_t frame)
 {
 	return &lru->frames[frame];
+}
+
+/* The frame whose record speaks for a frame: the first one of a huge page, else itself. */
+static inline uint32_t page_head(const struct page_lru *lru, uint32_t frame)
+{
+	return lru->frames[frame].marks & PG_TAIL ? frame & ~(HUGE_PAGE_FRAMES - 1) : frame;
+}
+
+/* Frames of the page: folio_nr_pages(). */
+static inline uint32_t page_frames(const struct user_page *page)
+{
+	return page->marks & PG_HUGE ? HUGE_PAGE_FRAMES : 1;
 }
 
 static inline bool page_has(const struct page_lru *lru, uint32_t frame, enum page_mark mark)
@@ -282,9 +318,36 @@ void page_swap_entry_gone(struct page_lru *lru, unsigned cpu, uint32_t slot);
 
 uint64_t lru_pages_of_node(const struct page_lru *lru, unsigned node, enum lru_list list, uint32_t end_pfn);
 void lru_list_add(struct page_lru *lru, uint32_t frame);
+/* Behind another record of the list that is the page's. */
+void lru_list_add_after(struct page_lru *lru, uint32_t frame, uint32_t place);
 void lru_list_del(struct page_lru *lru, uint32_t frame);
 uint32_t lru_list_last(const struct page_lru *lru, unsigned node, enum lru_list list);
 void lru_list_rotate(struct page_lru *lru, uint32_t frame);
+/* Entries that map the page or, of a huge one, a part of it. */
+uint32_t lru_entries(const struct page_lru *lru, uint32_t frame);
+/* An entry names the slot of a page of the swap cache, or one of a huge page's (folio_swapped()). */
+bool lru_is_named(const struct page_lru *lru, uint32_t frame);
+/* Neither page tables, nor a cache, nor a caller has the page, which is isolated: its frame is free to go. */
+bool lru_is_nobodys(const struct page_lru *lru, uint32_t frame);
+/* Links of a record, whichever list they are of. */
+void lru_link_after(struct page_lru *lru, uint32_t frame, uint32_t head);
+void lru_unlink(struct page_lru *lru, uint32_t frame);
+/*
+ * split_huge_page_to_list(): false, it stays as it is (somebody holds it, or it is being written). Where it is on a list its
+ * frames are, too, in their order from the older end on, and those that are nobody's go, the first one excepted; else all are
+ * the caller's.
+ */
+bool lru_split(struct page_lru *lru, unsigned cpu, uint32_t frame);
+/* The page is freed or taken apart: it waits no more. */
+void lru_leave_split_queue(struct page_lru *lru, uint32_t frame);
+/* do_shrink_slab() of deferred_split_shrinker: huge pages of the node's queue are taken apart. */
+void lru_shrink_split_queue(struct page_lru *lru, unsigned node, int priority, unsigned cpu);
+void lru_check_split_queues(const struct page_lru *lru);
+/* The record that is the head of a node's list. */
+static inline uint32_t lru_list_head(const struct page_lru *lru, unsigned node, unsigned list)
+{
+	return lru->end_pfn + node * LRU_HEADS + list;
+}
 /* folio_rotate_reclaimable(): by way of the CPU's batch to the end of its inactive list. */
 void lru_rotate_later(struct page_lru *lru, unsigned cpu, uint32_t frame);
 void lru_note_cost(struct page_lru *lru, unsigned node, enum page_kind kind, uint64_t pages);
@@ -299,7 +362,10 @@ static inline unsigned node_of_page(const struct page_lru *lru, uint32_t frame)
 /* workingset_eviction(), workingset_refault() */
 page_shadow lru_evict(struct page_lru *lru, uint32_t frame);
 void lru_refault(struct page_lru *lru, uint32_t frame, unsigned *marks, page_shadow shadow);
-/* folio_free_swap(): the page gives its slot up if no entry names it and it is not being written, and is dirty then. */
+/*
+ * folio_free_swap(): the page gives its slot up if no entry names it, of a huge page none of its slots, and it is not being
+ * written; it is dirty then.
+ */
 bool lru_free_swap(struct page_lru *lru, unsigned cpu, uint32_t frame);
 /* Takes a page that is on no list out of our hands and frees its frame. */
 void lru_free_frame(struct page_lru *lru, unsigned cpu, uint32_t frame);

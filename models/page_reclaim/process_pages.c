@@ -40,6 +40,18 @@ static uint32_t entries_of(void *context, uint32_t frame)
 	return kept->users->ops->map_count(kept->users, pfn_of(frame));
 }
 
+static uint32_t huge_entries_of(void *context, uint32_t frame, uint32_t *whole)
+{
+	const struct process_pages *kept = context;
+	return kept->users->ops->huge_map_count(kept->users, pfn_of(frame), whole);
+}
+
+static void split(void *context, uint32_t frame, unsigned cpu)
+{
+	struct process_pages *kept = context;
+	kept->anonymous_mapped -= kept->users->ops->split_page(kept->users, pfn_of(frame), cpu);
+}
+
 static uint32_t referenced(void *context, uint32_t frame, bool *executable, unsigned cpu)
 {
 	struct process_pages *kept = context;
@@ -51,7 +63,8 @@ static bool unmap(void *context, uint32_t frame, uint32_t slot, unsigned cpu)
 	struct process_pages *kept = context;
 	bool dirty = false;
 	uint32_t entries = kept->users->ops->unmap_page(kept->users, pfn_of(frame), slot, &dirty, cpu);
-	kept->anonymous_mapped -= entries && slot != SWAP_SLOT_NONE;
+	if (entries && slot != SWAP_SLOT_NONE)
+		kept->anonymous_mapped -= page_frames(page_of(kept->lru, frame));
 	return dirty;
 }
 
@@ -78,18 +91,23 @@ static void shared_left(void *context, uint32_t frame, uint32_t slot, unsigned c
 static void added(void *context, pfn frame, unsigned order, unsigned cpu)
 {
 	struct process_pages *kept = context;
-	if (order)
-		return;
-	kept->anonymous_mapped++;
-	page_lru_add(lru_at(kept, cpu), cpu, frame.nr, 0);
+	SIM_ASSERT(order == 0 || order == HUGE_PAGE_ORDER);
+	kept->anonymous_mapped += 1ull << order;
+	page_lru_add(lru_at(kept, cpu), cpu, frame.nr, order ? PG_HUGE : 0);
+}
+
+/* Comes from within reclaim, too. */
+static void parts_unmapped(void *context, pfn frame)
+{
+	page_lru_split_later(((struct process_pages *)context)->lru, frame.nr);
 }
 
 static bool removed(void *context, pfn frame, unsigned order, unsigned cpu)
 {
 	struct process_pages *kept = context;
-	if (order || !page_has(kept->lru, frame.nr, PG_KNOWN))
+	if (!page_has(kept->lru, frame.nr, PG_KNOWN))
 		return false;
-	kept->anonymous_mapped--;
+	kept->anonymous_mapped -= 1ull << order;
 	return page_lru_forget(lru_at(kept, cpu), cpu, frame.nr);
 }
 
@@ -132,7 +150,8 @@ static pfn swap_in(void *context, const struct user_swap_fault *asked, unsigned 
 	if (result == SWAP_IN_NO_MEMORY || result == SWAP_IN_RETRY)
 		return PFN_NONE;
 	kept->entries--;
-	kept->anonymous_mapped += !kept->users->ops->map_count(kept->users, pfn_of(frame));
+	uint32_t head = page_head(lru, frame);
+	kept->anonymous_mapped += lru_entries(lru, head) ? 0 : page_frames(page_of(lru, head));
 	*alone = page_swapped_in(lru, cpu, (uint32_t)asked->entry, frame, asked->write);
 	return pfn_of(frame);
 }
@@ -140,18 +159,22 @@ static pfn swap_in(void *context, const struct user_swap_fault *asked, unsigned 
 static bool alone(void *context, pfn frame, unsigned cpu)
 {
 	struct process_pages *kept = context;
-	return !page_has(kept->lru, frame.nr, PG_SWAPCACHE) || lru_free_swap(kept->lru, cpu, frame.nr);
+	uint32_t head = page_head(kept->lru, frame.nr);
+	if (!page_has(kept->lru, head, PG_SWAPCACHE))
+		return true;
+	/* The swap cache holds each frame of a huge page. */
+	return !page_has(kept->lru, head, PG_HUGE) && lru_free_swap(kept->lru, cpu, head);
 }
 
-/* Parts of huge pages are on no list of ours. */
+/* A part of a huge page is where the whole is. */
 static unsigned state(const void *context, pfn frame)
 {
 	const struct process_pages *kept = context;
-	const struct user_page *page = page_of(kept->lru, frame.nr);
+	const struct user_page *page = page_of(kept->lru, page_head(kept->lru, frame.nr));
 	if (!(page->marks & PG_KNOWN))
 		return WATCHED_LISTED;
-	return (page->marks & PG_LRU ? WATCHED_LISTED : 0u) | (page->pins ? WATCHED_PINNED : 0u) |
-	       (page->marks & PG_REFERENCED ? WATCHED_REFERENCED : 0u);
+	return (page->marks & PG_HUGE ? WATCHED_HUGE : 0u) | (page->marks & PG_LRU ? WATCHED_LISTED : 0u) |
+	       (page->pins ? WATCHED_PINNED : 0u) | (page->marks & PG_REFERENCED ? WATCHED_REFERENCED : 0u);
 }
 
 static void drain(void *context, unsigned cpu, bool all)
@@ -326,6 +349,8 @@ struct process_pages *process_pages_create(const struct settings *settings, stru
 {
 	struct process_pages *kept = xcalloc(1, sizeof *kept);
 	const struct reverse_map rmap = {.entries = entries_of,
+	                                 .huge_entries = huge_entries_of,
+	                                 .split = split,
 	                                 .referenced = referenced,
 	                                 .unmap = unmap,
 	                                 .flush = flush,
@@ -336,6 +361,7 @@ struct process_pages *process_pages_create(const struct settings *settings, stru
 	kept->lru =
 	        page_lru_create(&(struct lru_wiring){.spec = spec_of(settings), .pages = pages, .steps = steps, .rmap = &rmap});
 	users->watcher = (struct page_watcher){.added = added,
+	                                       .parts_unmapped = parts_unmapped,
 	                                       .removed = removed,
 	                                       .swap_in = swap_in,
 	                                       .alone = alone,

@@ -2,8 +2,6 @@
  *
  * process_pages.h - the pages of processes, and of the files they map, kept by age: an LRU (page_lru.h) between a page allocator
  * and a model of user memory. It becomes the one's reclaimer and the other's page cache and watcher.
- *
- * MODEL: huge pages are on no list.
  */
 #ifndef MODELS_PAGE_RECLAIM_PROCESS_PAGES_H
 #define MODELS_PAGE_RECLAIM_PROCESS_PAGES_H

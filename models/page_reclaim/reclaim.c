@@ -7,7 +7,8 @@
  * and, if it is clean, freed, a shadow in its place. If it is dirty, its write begins and it stays, marked: when the write has
  * ended it is at the end of the list, and goes at its next look. One that is found under writeback is marked for that, too, and
  * made active to be out of the way meanwhile. Pages of an active list become inactive, used or not (but for executable ones of
- * files that were), while that list is larger than its share.
+ * files that were), while that list is larger than its share. A huge page goes as a whole, to a free cluster of the swap
+ * device; where there is none, or no entry maps it as a whole, it is taken apart, and its frames are looked at one by one.
  * Source: mm/vmscan.c of Linux 6.1: prepare_scan_count, get_scan_count, inactive_is_low, shrink_lruvec, shrink_list,
  * isolate_lru_folios, shrink_inactive_list, shrink_folio_list, folio_check_references, pageout, __remove_mapping,
  * move_folios_to_lru, shrink_active_list, shrink_node, reclaim_throttle, skip_throttle_noprogress, kswapd_age_node,
@@ -18,9 +19,11 @@
  * pages it is at, and goes on in a later turn.
  *
  * MODEL: nobody is throttled by too_many_isolated(), as decisions of CPUs do not overlap. MODEL: kswapd that wakes up begins a
- * new pass at the priority it was at, where a kernel's goes on in the old one, and its work takes no time. MODEL: a device that
- * answers while the caller waits (swap_synchronous) writes a page by itself. MODEL: what is dirty or under writeback is compared
- * with what all nodes together could give (skip_throttle_noprogress() looks at one).
+ * new pass at the priority it was at, where a kernel's goes on in the old one, and its work takes no time on the clock of
+ * devices. MODEL: a device that answers while the caller waits (swap_synchronous) writes a page by itself. MODEL: what is dirty
+ * or under writeback is compared with what all nodes together could give (skip_throttle_noprogress() looks at one). MODEL: a
+ * huge page is one request of the device, which a kernel's block layer cuts in pieces (max_sectors_kb), and takes its writer no
+ * longer than a small one does.
  */
 #include "models/kernel_code.h"
 #include "models/page_reclaim/page_cache.h"
@@ -39,11 +42,17 @@ struct met {
 	uint64_t dirty, unqueued_dirty, congested, writeback, immediate;
 };
 
-/* Pages taken off a list, oldest first, and those of them to be freed. */
+/* As many pages as the last of a batch may be, a huge one, and as it may become. */
+#define ISOLATED_MAX (SWAP_CLUSTER_MAX + HUGE_PAGE_FRAMES)
+
+/*
+ * Pages taken off a list, oldest first, and those of them to be freed; a huge page is one of `count` until it is taken apart, its
+ * other frames are behind all then. `pages`, `reclaimed`: counted by frames.
+ */
 struct isolated {
-	uint32_t frames[SWAP_CLUSTER_MAX], freed[SWAP_CLUSTER_MAX];
+	uint32_t frames[ISOLATED_MAX], freed[ISOLATED_MAX];
 	uint32_t count, freed_count, kept;
-	uint64_t scanned, paged_out;
+	uint64_t pages, reclaimed, scanned, paged_out;
 	struct met met;
 };
 
@@ -119,18 +128,22 @@ static void isolate(struct pass *pass, enum lru_list list, uint64_t wanted, stru
 {
 	struct page_lru *lru = pass->lru;
 	uint64_t left = pass->lists->pages[list];
-	*taken = (struct isolated){0};
+	taken->count = taken->freed_count = taken->kept = 0;
+	taken->pages = taken->reclaimed = taken->scanned = taken->paged_out = 0;
+	taken->met = (struct met){0};
 	SIM_ASSERT(wanted <= SWAP_CLUSTER_MAX);
-	for (; taken->count < wanted && left > 0; left--) {
-		uint32_t frame = lru_list_last(lru, pass->request->node, list);
-		taken->scanned++;
+	while (taken->pages < wanted && left > 0) {
+		uint32_t frame = lru_list_last(lru, pass->request->node, list), frames = page_frames(page_of(lru, frame));
+		taken->scanned += frames;
+		left -= frames;
 		if (frame >= pass->request->end_pfn) {
-			lru->counters.pgscan_skip++;
+			lru->counters.pgscan_skip += frames;
 			lru_list_rotate(lru, frame);
 			continue;
 		}
 		lru_list_del(lru, frame);
 		taken->frames[taken->count++] = frame;
+		taken->pages += frames;
 	}
 }
 
@@ -139,7 +152,22 @@ static void put_back(struct pass *pass, uint32_t frame)
 {
 	lru_list_add(pass->lru, frame);
 	if (page_has(pass->lru, frame, PG_ACTIVE))
-		pass->lists->nonresident_age++;
+		pass->lists->nonresident_age += page_frames(page_of(pass->lru, frame));
+}
+
+/* move_folios_to_lru() of all that stays. What is nobody's, as a part that nothing mapped, goes, the youngest first. */
+static void put_back_kept(struct pass *pass, const struct isolated *taken)
+{
+	uint32_t unused[ISOLATED_MAX], count = 0;
+	for (uint32_t i = 0; i < taken->kept; i++) {
+		step_spend(pass->lru->steps, pass->lru->spec.cost.reclaim_keep);
+		if (lru_is_nobodys(pass->lru, taken->frames[i]))
+			unused[count++] = taken->frames[i];
+		else
+			put_back(pass, taken->frames[i]);
+	}
+	while (count-- > 0)
+		lru_free_frame(pass->lru, pass->request->cpu, unused[count]);
 }
 
 /* --- one page --- */
@@ -148,7 +176,7 @@ static void put_back(struct pass *pass, uint32_t frame)
 static uint32_t referenced(const struct pass *pass, uint32_t frame, bool *executable)
 {
 	struct page_lru *lru = pass->lru;
-	if (!lru->rmap.entries(lru->rmap.context, frame))
+	if (!lru_entries(lru, frame))
 		return 0;
 	step_run(lru->steps, CODE_RECLAIM_REFERENCED, lru->spec.cost.reclaim_referenced);
 	return lru->rmap.referenced(lru->rmap.context, frame, executable, pass->request->cpu);
@@ -176,28 +204,65 @@ static void activate(struct pass *pass, uint32_t frame)
 	if (swap_is_full(&lru->swap))
 		lru_free_swap(lru, pass->request->cpu, frame);
 	lru->frames[frame].marks |= PG_ACTIVE;
-	lru->counters.pgactivate++;
+	lru->counters.pgactivate += page_frames(page_of(lru, frame));
 }
 
 /* add_to_swap(). MODEL: the nodes of the swap cache's tree are not allocated. */
 static bool add_to_swap(struct pass *pass, uint32_t frame)
 {
 	struct page_lru *lru = pass->lru;
-	uint32_t slot = swap_take(&lru->swap, pass->request->cpu);
+	bool huge = page_has(lru, frame, PG_HUGE);
+	uint32_t slot = huge ? swap_take_cluster(&lru->swap) : swap_take(&lru->swap, pass->request->cpu);
 	if (slot == SWAP_SLOT_NONE)
 		return false;
 	step_run(lru->steps, CODE_SWAP_ADD, lru->spec.cost.swap_add);
-	swap_cache_add(&lru->swap, slot, frame);
+	if (huge)
+		swap_cache_add_cluster(&lru->swap, slot, frame);
+	else
+		swap_cache_add(&lru->swap, slot, frame);
 	lru->frames[frame].index = slot;
 	lru->frames[frame].marks |= PG_SWAPCACHE | PG_DIRTY;
 	return true;
+}
+
+/* split_folio_to_list(): what comes of it follows behind all others. */
+static bool take_apart(struct pass *pass, uint32_t frame, struct isolated *taken)
+{
+	if (!lru_split(pass->lru, pass->request->cpu, frame))
+		return false;
+	for (uint32_t part = frame + 1; part < frame + HUGE_PAGE_FRAMES; part++)
+		taken->frames[taken->count++] = part;
+	SIM_ASSERT(taken->count <= ISOLATED_MAX);
+	return true;
+}
+
+/*
+ * A slot for an anonymous page. A huge one that no entry maps as a whole is taken apart first, as some of its frames may be
+ * nobody's; another one only where there is no cluster for it.
+ */
+static bool find_slot(struct pass *pass, uint32_t frame, struct isolated *taken)
+{
+	struct page_lru *lru = pass->lru;
+	uint32_t whole = 0;
+	if (page_has(lru, frame, PG_HUGE)) {
+		lru->rmap.huge_entries(lru->rmap.context, frame, &whole);
+		/* can_split_folio() */
+		if (lru->frames[frame].pins || (!whole && !take_apart(pass, frame, taken)))
+			return false;
+	}
+	if (add_to_swap(pass, frame))
+		return true;
+	if (!page_has(lru, frame, PG_HUGE) || !take_apart(pass, frame, taken))
+		return false;
+	lru->counters.thp_swpout_fallback++;
+	return add_to_swap(pass, frame);
 }
 
 static void unmap(struct pass *pass, uint32_t frame)
 {
 	struct page_lru *lru = pass->lru;
 	struct user_page *page = page_of(lru, frame);
-	if (!lru->rmap.entries(lru->rmap.context, frame))
+	if (!lru_entries(lru, frame))
 		return;
 	uint32_t slot = page->marks & PG_SWAPCACHE ? page->index : SWAP_SLOT_NONE;
 	step_run(lru->steps, CODE_RECLAIM_UNMAP, lru->spec.cost.reclaim_unmap);
@@ -221,14 +286,16 @@ static bool move_to_swap(struct pass *pass, uint32_t frame)
 	return true;
 }
 
-/* swap_writepage(). Returns the time until when the writer is busy with it. */
+/* __swap_writepage(). Returns the time until when the writer is busy with it. */
 static uint64_t write_to_swap(struct page_lru *lru, unsigned cpu, uint32_t frame)
 {
-	struct block_answer answer = block_device_write(&lru->swap_device, page_lru_now(lru, cpu), PAGE_SIZE);
+	uint32_t frames = page_frames(page_of(lru, frame));
+	struct block_answer answer = block_device_write(&lru->swap_device, page_lru_now(lru, cpu), frames * PAGE_SIZE);
 	lru->frames[frame].marks &= (uint16_t)~PG_DIRTY;
-	lru->counters.pswpout++;
+	lru->counters.pswpout += frames;
+	lru->counters.thp_swpout += frames > 1;
 	if (lru->spec.swap_synchronous) {
-		lru->counters.nr_written++;
+		lru->counters.nr_written += frames;
 		return answer.done_ns;
 	}
 	lru->frames[frame].marks |= PG_READAHEAD;
@@ -236,12 +303,16 @@ static uint64_t write_to_swap(struct page_lru *lru, unsigned cpu, uint32_t frame
 	return answer.taken_ns;
 }
 
-/* pageout(). False: the page is under writeback. */
+/* pageout(). False: the page is under writeback, or nobody's any more (swap_writepage() tries that first). */
 static bool page_out(struct pass *pass, uint32_t frame, struct isolated *taken)
 {
 	struct page_lru *lru = pass->lru;
 	unsigned cpu = pass->request->cpu;
 	uint64_t busy_ns;
+	lru->counters.nr_vmscan_write += page_frames(page_of(lru, frame));
+	taken->paged_out += page_frames(page_of(lru, frame));
+	if (lru_free_swap(lru, cpu, frame))
+		return false;
 	step_run(lru->steps, CODE_PAGEOUT, lru->spec.cost.pageout);
 	if (page_has(lru, frame, PG_FILE) || !lru->spec.swap_synchronous)
 		step_run(lru->steps, CODE_BLOCK_REQUEST, lru->spec.cost.block_request);
@@ -251,8 +322,6 @@ static bool page_out(struct pass *pass, uint32_t frame, struct isolated *taken)
 	} else {
 		busy_ns = write_to_swap(lru, cpu, frame);
 	}
-	lru->counters.nr_vmscan_write++;
-	taken->paged_out++;
 	bool is_clean = !page_has(lru, frame, PG_WRITEBACK);
 	sleep_until(pass, busy_ns);
 	if (!pass->request->kswapd)
@@ -297,7 +366,10 @@ static void remove_mapping(struct pass *pass, uint32_t frame)
 	struct user_page *page = page_of(lru, frame);
 	page_shadow shadow = lru_evict(lru, frame);
 	if (page->marks & PG_SWAPCACHE) {
-		swap_cache_remove(&lru->swap, pass->request->cpu, page->index, shadow);
+		if (page->marks & PG_HUGE)
+			swap_cache_remove_cluster(&lru->swap, pass->request->cpu, page->index, shadow);
+		else
+			swap_cache_remove(&lru->swap, pass->request->cpu, page->index, shadow);
 		page->marks &= (uint16_t)~PG_SWAPCACHE;
 	} else if (page->marks & PG_SHMEM) {
 		lru->rmap.shared_left(lru->rmap.context, frame, SWAP_SLOT_NONE, pass->request->cpu);
@@ -321,11 +393,11 @@ static void meet(struct met *met, const struct user_page *page)
 static enum verdict meet_writeback(const struct pass *pass, struct user_page *page, struct met *met)
 {
 	if (pass->request->kswapd && page->marks & PG_READAHEAD && pass->lists->writeback) {
-		met->immediate++;
+		met->immediate += page_frames(page);
 		return VERDICT_ACTIVATE;
 	}
 	page->marks |= PG_READAHEAD;
-	met->writeback++;
+	met->writeback += page_frames(page);
 	return VERDICT_ACTIVATE;
 }
 
@@ -345,7 +417,7 @@ static enum verdict shrink_page(struct pass *pass, uint32_t frame, struct isolat
 	if (!(page->marks & (PG_FILE | PG_SHMEM | PG_SWAPCACHE))) {
 		if (!(pass->request->flags & __GFP_IO))
 			return VERDICT_KEEP;
-		if (!add_to_swap(pass, frame))
+		if (!find_slot(pass, frame, taken))
 			return VERDICT_ACTIVATE;
 	}
 	unmap(pass, frame);
@@ -357,6 +429,24 @@ static enum verdict shrink_page(struct pass *pass, uint32_t frame, struct isolat
 	return VERDICT_RECLAIM;
 }
 
+static void free_page(struct pass *pass, uint32_t frame)
+{
+	step_run(pass->lru->steps, CODE_RECLAIM_FREE, pass->lru->spec.cost.reclaim_free);
+	lru_free_frame(pass->lru, pass->request->cpu, frame);
+}
+
+/* A huge page goes at once, others behind the flush of all. */
+static void free_reclaimed(struct pass *pass, uint32_t frame, struct isolated *taken)
+{
+	struct page_lru *lru = pass->lru;
+	if (!page_has(lru, frame, PG_HUGE)) {
+		taken->freed[taken->freed_count++] = frame;
+		return;
+	}
+	lru->rmap.flush(lru->rmap.context, false, pass->request->cpu);
+	free_page(pass, frame);
+}
+
 static void shrink_pages(struct pass *pass, struct isolated *taken)
 {
 	for (uint32_t i = 0; i < taken->count; i++) {
@@ -364,7 +454,8 @@ static void shrink_pages(struct pass *pass, struct isolated *taken)
 		step_spend(pass->lru->steps, pass->lru->spec.cost.reclaim_page);
 		enum verdict verdict = shrink_page(pass, frame, taken);
 		if (verdict <= VERDICT_RECLAIM_CLEAN) {
-			taken->freed[taken->freed_count++] = frame;
+			taken->reclaimed += page_frames(page_of(pass->lru, frame));
+			free_reclaimed(pass, frame, taken);
 			continue;
 		}
 		if (verdict == VERDICT_ACTIVATE)
@@ -373,10 +464,8 @@ static void shrink_pages(struct pass *pass, struct isolated *taken)
 	}
 	/* Out of the TLBs before anybody else may have the frames; the youngest goes first. */
 	pass->lru->rmap.flush(pass->lru->rmap.context, false, pass->request->cpu);
-	for (uint32_t i = taken->freed_count; i-- > 0;) {
-		step_run(pass->lru->steps, CODE_RECLAIM_FREE, pass->lru->spec.cost.reclaim_free);
-		lru_free_frame(pass->lru, pass->request->cpu, taken->freed[i]);
-	}
+	for (uint32_t i = taken->freed_count; i-- > 0;)
+		free_page(pass, taken->freed[i]);
 }
 
 /* --- lists --- */
@@ -400,7 +489,7 @@ static uint64_t shrink_inactive_list(struct pass *pass, enum lru_list list, uint
 	page_lru_drain(lru, pass->request->cpu);
 	isolate(pass, list, wanted, &taken);
 	*(file ? &lru->counters.pgscan_file : &lru->counters.pgscan_anon) += taken.scanned;
-	pass->scanned += taken.count;
+	pass->scanned += taken.pages;
 	if (pass->request->kswapd)
 		pass->request->result->scanned_kswapd += taken.scanned;
 	else
@@ -409,19 +498,16 @@ static uint64_t shrink_inactive_list(struct pass *pass, enum lru_list list, uint
 		return 0;
 	step_run(lru->steps, CODE_RECLAIM_BATCH, lru->spec.cost.reclaim_batch);
 	shrink_pages(pass, &taken);
-	for (uint32_t i = 0; i < taken.kept; i++) {
-		step_spend(lru->steps, lru->spec.cost.reclaim_keep);
-		put_back(pass, taken.frames[i]);
-	}
-	*(file ? &lru->counters.pgsteal_file : &lru->counters.pgsteal_anon) += taken.freed_count;
+	put_back_kept(pass, &taken);
+	*(file ? &lru->counters.pgsteal_file : &lru->counters.pgsteal_anon) += taken.reclaimed;
 	lru_note_cost(lru, pass->request->node, file ? PAGE_FILE : PAGE_ANON, taken.paged_out);
 	page_cache_balance(lru->cache, pass->request->cpu, false);
-	if (taken.met.unqueued_dirty == taken.count)
+	if (taken.met.unqueued_dirty == taken.pages)
 		page_cache_wake_flusher(lru->cache, pass->request->cpu);
-	taken.met.taken = taken.count;
-	taken.met.file_taken = file ? taken.count : 0;
+	taken.met.taken = taken.pages;
+	taken.met.file_taken = file ? taken.pages : 0;
 	add_met(&pass->met, &taken.met);
-	return taken.freed_count;
+	return taken.reclaimed;
 }
 
 static void shrink_active_list(struct pass *pass, enum lru_list list, uint64_t wanted)
@@ -431,24 +517,25 @@ static void shrink_active_list(struct pass *pass, enum lru_list list, uint64_t w
 	page_lru_drain(lru, pass->request->cpu);
 	isolate(pass, list, wanted, &taken);
 	lru->counters.pgrefill += taken.scanned;
-	step_run(lru->steps, CODE_DEACTIVATE_BATCH, lru->spec.cost.deactivate_batch);
+	step_run(lru->steps, CODE_DEACTIVATE, lru->spec.cost.deactivate_page * taken.count);
 	uint32_t rotated[SWAP_CLUSTER_MAX], rotated_count = 0;
+	uint64_t deactivated = 0;
 	for (uint32_t i = 0; i < taken.count; i++) {
 		uint32_t frame = taken.frames[i];
 		bool executable = false;
-		step_spend(lru->steps, lru->spec.cost.deactivate_page);
 		if (referenced(pass, frame, &executable) && executable && page_has(lru, frame, PG_FILE)) {
 			rotated[rotated_count++] = frame;
 			continue;
 		}
 		lru->frames[frame].marks = (uint16_t)((lru->frames[frame].marks & ~PG_ACTIVE) | PG_WORKINGSET);
 		taken.frames[taken.kept++] = frame;
+		deactivated += page_frames(page_of(lru, frame));
 	}
 	for (uint32_t i = 0; i < rotated_count; i++)
 		put_back(pass, rotated[i]);
 	for (uint32_t i = 0; i < taken.kept; i++)
 		put_back(pass, taken.frames[i]);
-	lru->counters.pgdeactivate += taken.kept;
+	lru->counters.pgdeactivate += deactivated;
 }
 
 static uint64_t shrink_list(struct pass *pass, enum lru_list list, uint64_t wanted)
@@ -601,6 +688,8 @@ static void shrink(void *context, const struct reclaim_request *request)
 	page_lru_catch_up(lru, request->cpu);
 	prepare_scan_count(&pass);
 	shrink_lruvec(&pass);
+	if (!must_stop(&pass))
+		lru_shrink_split_queue(lru, request->node, request->priority, request->cpu);
 	request->result->unfinished = must_stop(&pass);
 	if (request->kswapd)
 		set_flags(&pass);

@@ -80,7 +80,7 @@ void swap_release(struct swap *swap)
 
 /* --- the device's slots --- */
 
-static void use_cluster(struct swap *swap, uint32_t slot)
+static void use_cluster(struct swap *swap, uint32_t slot, uint32_t count)
 {
 	uint32_t index = slot / swap->cluster_slots;
 	struct swap_cluster *cluster = &swap->clusters[index];
@@ -89,23 +89,39 @@ static void use_cluster(struct swap *swap, uint32_t slot)
 		swap->free_head = cluster->next;
 		cluster->is_free = false;
 	}
-	cluster->count++;
+	cluster->count += count;
 	SIM_ASSERT(cluster->count <= swap->cluster_slots);
 }
 
-static void range_alloc(struct swap *swap, uint32_t slot)
+/* swap_range_alloc() */
+static void range_alloc(struct swap *swap, uint32_t slot, uint32_t count)
 {
 	if (slot == swap->lowest)
-		swap->lowest++;
-	if (slot == swap->highest)
-		swap->highest--;
+		swap->lowest += count;
+	if (slot + count - 1 == swap->highest)
+		swap->highest -= count;
+	swap->in_use += count;
+	if (swap->in_use > swap->counters.used_peak)
+		swap->counters.used_peak = swap->in_use;
+	swap->counters.slots_allocated += count;
 	if (swap->in_use == swap->slots - 1) {
 		swap->lowest = swap->slots;
 		swap->highest = 0;
 	}
 }
 
-/* swap_entry_free(), swap_range_free(): the device has it again. */
+/* swap_range_free() */
+static void range_free(struct swap *swap, uint32_t slot, uint32_t count)
+{
+	if (slot < swap->lowest)
+		swap->lowest = slot;
+	if (slot + count - 1 > swap->highest)
+		swap->highest = slot + count - 1;
+	swap->in_use -= count;
+	swap->counters.slots_freed += count;
+}
+
+/* swap_entry_free(): the device has it again. */
 static void return_slot(struct swap *swap, uint32_t slot)
 {
 	struct swap_cluster *cluster = &swap->clusters[slot / swap->cluster_slots];
@@ -115,12 +131,7 @@ static void return_slot(struct swap *swap, uint32_t slot)
 	cluster->count--;
 	if (cluster->count == 0)
 		append_free_cluster(swap, slot / swap->cluster_slots);
-	if (slot < swap->lowest)
-		swap->lowest = slot;
-	if (slot > swap->highest)
-		swap->highest = slot;
-	swap->in_use--;
-	swap->counters.slots_freed++;
+	range_free(swap, slot, 1);
 }
 
 /* scan_swap_map_try_ssd_cluster(): the next slot of the CPU's cluster, or of a free one that becomes its. */
@@ -210,31 +221,28 @@ enum visit { VISIT_TAKEN, VISIT_BUSY, VISIT_END };
 /* The part of scan_swap_map_slots() from `checks` on: takes the slot if it is free. */
 static enum visit visit(struct swap *swap, unsigned cpu, struct scan *scan, uint32_t found)
 {
-	while (conflicts(swap, cpu, scan->slot)) {
-		if (found)
+	for (;;) {
+		while (conflicts(swap, cpu, scan->slot)) {
+			if (found)
+				return VISIT_END;
+			if (!try_cluster(swap, cpu, &scan->slot, &scan->base))
+				return VISIT_BUSY;
+		}
+		if (!swap->highest)
 			return VISIT_END;
-		if (!try_cluster(swap, cpu, &scan->slot, &scan->base))
+		if (scan->slot > swap->highest)
+			scan->base = scan->slot = swap->lowest;
+		if (!swap_is_full(swap) || !only_cached(swap, scan->slot))
+			break;
+		/* The freed slot goes to the CPU's store, not to this scan; a cluster that came free may be used from here. */
+		if (!swap->drop(swap->context, swap->map[scan->slot].frame, cpu))
 			return VISIT_BUSY;
-	}
-	if (!swap->highest)
-		return VISIT_END;
-	if (scan->slot > swap->highest)
-		scan->base = scan->slot = swap->lowest;
-	/* The freed slot goes to the CPU's store, not to this scan. */
-	if (swap_is_full(swap) && only_cached(swap, scan->slot)) {
-		if (!swap->drop(swap->context, swap->map[scan->slot].frame))
-			return VISIT_BUSY;
-		swap_cache_remove(swap, cpu, scan->slot, SHADOW_NONE);
 	}
 	if (swap->map[scan->slot].count)
 		return VISIT_BUSY;
 	swap->map[scan->slot].count = SWAP_HAS_CACHE;
-	use_cluster(swap, scan->slot);
-	swap->in_use++;
-	if (swap->in_use > swap->counters.used_peak)
-		swap->counters.used_peak = swap->in_use;
-	swap->counters.slots_allocated++;
-	range_alloc(swap, scan->slot);
+	use_cluster(swap, scan->slot, 1);
+	range_alloc(swap, scan->slot, 1);
 	return VISIT_TAKEN;
 }
 
@@ -283,6 +291,20 @@ static uint32_t get_slots(struct swap *swap, unsigned cpu, uint32_t wanted, uint
 	if (!available)
 		return 0;
 	return scan_slots(swap, cpu, wanted < available ? wanted : available, slots);
+}
+
+/* get_swap_pages() of a huge page, swap_alloc_cluster(). MODEL: the device is a block device; the kernel asks for one. */
+uint32_t swap_take_cluster(struct swap *swap)
+{
+	if (!swap->slots || swap->cluster_slots != SWAP_HUGE_SLOTS || swap_free_slots(swap) < SWAP_HUGE_SLOTS || !swap->highest ||
+	    swap->free_head == SWAP_CLUSTER_NONE)
+		return SWAP_SLOT_NONE;
+	uint32_t first = swap->free_head * swap->cluster_slots;
+	use_cluster(swap, first, SWAP_HUGE_SLOTS);
+	for (uint32_t slot = first; slot < first + SWAP_HUGE_SLOTS; slot++)
+		swap->map[slot].count = SWAP_HAS_CACHE;
+	range_alloc(swap, first, SWAP_HUGE_SLOTS);
+	return first;
 }
 
 /* --- the CPUs' stores --- */
@@ -391,6 +413,38 @@ void swap_cache_remove(struct swap *swap, unsigned cpu, uint32_t slot, page_shad
 	swap->cached--;
 	if (!swap->map[slot].count)
 		store_freed(swap, cpu, slot);
+}
+
+void swap_cache_add_cluster(struct swap *swap, uint32_t slot, uint32_t frame)
+{
+	for (uint32_t i = 0; i < SWAP_HUGE_SLOTS; i++)
+		swap_cache_add(swap, slot + i, frame + i);
+}
+
+/* swap_free_cluster(). No entry names a slot of it, and it has left the cache. */
+static void free_cluster(struct swap *swap, uint32_t first)
+{
+	uint32_t index = first / swap->cluster_slots;
+	for (uint32_t slot = first; slot < first + SWAP_HUGE_SLOTS; slot++)
+		swap->map[slot] = (struct swap_slot){.frame = SWAP_FRAME_NONE};
+	SIM_ASSERT(swap->clusters[index].count == SWAP_HUGE_SLOTS);
+	swap->clusters[index].count = 0;
+	append_free_cluster(swap, index);
+	range_free(swap, first, SWAP_HUGE_SLOTS);
+	swap->cached -= SWAP_HUGE_SLOTS;
+}
+
+void swap_cache_remove_cluster(struct swap *swap, unsigned cpu, uint32_t slot, page_shadow shadow)
+{
+	bool named = false;
+	for (uint32_t i = 0; i < SWAP_HUGE_SLOTS; i++)
+		named |= swap_entries(swap, slot + i) > 0;
+	if (!named) {
+		free_cluster(swap, slot);
+		return;
+	}
+	for (uint32_t i = 0; i < SWAP_HUGE_SLOTS; i++)
+		swap_cache_remove(swap, cpu, slot + i, shadow);
 }
 
 /* --- laws --- */

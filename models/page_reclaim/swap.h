@@ -5,16 +5,17 @@
  * A *slot* is room for one page; slot 0 holds the header. A slot is counted by the page-table entries that name it, and marked
  * while a page of the swap cache or a CPU's own store of slots has it (SWAP_HAS_CACHE). A *cluster* is 512 slots where the kernel
  * can swap huge pages (x86-64), else 256; a CPU takes slots from a cluster of its own in ascending order, and then the next free
- * cluster. Over that each CPU has a store of 64 slots taken at once, and gives 64 back at once.
+ * cluster. Over that each CPU has a store of 64 slots taken at once, and gives 64 back at once. A huge page takes the next free
+ * cluster as a whole, past the stores, where its size is a cluster's.
  * A slot without its page keeps the shadow of that page (page_lru.h), until it is free.
  *
  * Source: mm/swapfile.c of Linux 6.1: setup_swap_map_and_extents, scan_swap_map_slots, scan_swap_map_try_ssd_cluster,
- * scan_swap_map_ssd_cluster_conflict, set_cluster_next, swap_range_alloc, swap_range_free, get_swap_pages, __swap_duplicate,
- * __swap_entry_free_locked, put_swap_folio, free_swap_and_cache, swapcache_free_entries; mm/swap_slots.c; mm/swap_state.c:
- * add_to_swap_cache, __delete_from_swap_cache; include/linux/swap.h: vm_swap_full.
- * MODEL: one device, without seek times (SWP_SOLIDSTATE), no discard. MODEL: counts have 30 bits, where the kernel's map has 6
- * and continues in pages of its own (add_swap_count_continuation). Where the kernel draws a random number, so does the run's
- * seed.
+ * scan_swap_map_ssd_cluster_conflict, set_cluster_next, swap_alloc_cluster, swap_free_cluster, swap_range_alloc,
+ * swap_range_free, get_swap_pages, __swap_duplicate, __swap_entry_free_locked, put_swap_folio, free_swap_and_cache,
+ * swapcache_free_entries; mm/swap_slots.c; mm/swap_state.c: add_to_swap_cache, __delete_from_swap_cache; include/linux/swap.h:
+ * vm_swap_full. MODEL: one device, without seek times (SWP_SOLIDSTATE), no discard. MODEL: counts have 30 bits, where the
+ * kernel's map has 6 and continues in pages of its own (add_swap_count_continuation). Where the kernel draws a random number, so
+ * does the run's seed.
  *
  * Laws: slots in use = named by entries or in the swap cache + in the CPUs' stores; nr_swap_pages = slots - slots in use; every
  * cluster's count is that of its slots.
@@ -28,6 +29,8 @@
 
 #define SWAP_SLOT_NONE 0u
 #define SWAP_FRAME_NONE UINT32_MAX
+/* Pages of a huge page; what SWAPFILE_CLUSTER is where one is swapped as a whole (CONFIG_THP_SWAP). */
+#define SWAP_HUGE_SLOTS 512
 /* include/linux/swap_slots.h: SWAP_SLOTS_CACHE_SIZE. */
 #define SWAP_STORE_SLOTS 64
 /* 64 GiB. */
@@ -73,10 +76,10 @@ struct swap {
 	struct rng rng;
 	uint32_t cached; /* pages of the swap cache */
 	/*
-	 * A page leaves the swap cache because its slot is wanted: it stays where it is, and is dirty from now on. False: it
-	 * cannot, being written.
+	 * A page leaves the swap cache (swap_cache_remove()) because its slot is wanted: it stays where it is, and is dirty from
+	 * now on. False: it cannot, being written, or a huge page of which another slot is named still.
 	 */
-	bool (*drop)(void *context, uint32_t frame);
+	bool (*drop)(void *context, uint32_t frame, unsigned cpu);
 	void *context;
 	struct swap_counters counters;
 };
@@ -86,7 +89,7 @@ struct swap_spec {
 	uint32_t cluster_slots; /* SWAPFILE_CLUSTER */
 	unsigned cpus;
 	uint64_t seed;
-	bool (*drop)(void *context, uint32_t frame);
+	bool (*drop)(void *context, uint32_t frame, unsigned cpu);
 	void *context;
 };
 
@@ -112,11 +115,19 @@ static inline bool swap_is_full(const struct swap *swap)
 
 /* A slot for a page that goes into the swap cache with it; SWAP_SLOT_NONE if there is none (folio_alloc_swap). */
 uint32_t swap_take(struct swap *swap, unsigned cpu);
+/* The slots of a free cluster for a huge page, the first of them; SWAP_SLOT_NONE: none, or a huge page is no cluster. */
+uint32_t swap_take_cluster(struct swap *swap);
 
 /* The frame enters the swap cache under a slot that swap_take() gave or that entries name. */
 void swap_cache_add(struct swap *swap, uint32_t slot, uint32_t frame);
 /* It leaves, and its shadow may stay. The slot is free if no entry names it. */
 void swap_cache_remove(struct swap *swap, unsigned cpu, uint32_t slot, page_shadow shadow);
+/*
+ * The same of a huge page, whose first slot and frame are told. Where no entry names any of its slots the cluster is given back
+ * at once (put_swap_folio()).
+ */
+void swap_cache_add_cluster(struct swap *swap, uint32_t slot, uint32_t frame);
+void swap_cache_remove_cluster(struct swap *swap, unsigned cpu, uint32_t slot, page_shadow shadow);
 
 /* SWAP_FRAME_NONE: the page is on the device alone. */
 static inline uint32_t swap_cache_find(const struct swap *swap, uint32_t slot)

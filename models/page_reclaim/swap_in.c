@@ -187,10 +187,12 @@ uint32_t page_shared_in(struct page_lru *lru, unsigned cpu, uint32_t slot, gfp f
 	return frame;
 }
 
-/* swap_cache_get_folio(): a page read ahead was wanted. */
+/* swap_cache_get_folio(): a page read ahead was wanted. Huge ones are not read ahead, and tell nothing. */
 static void note_hit(struct page_lru *lru, uint32_t frame, const struct swap_fault *fault)
 {
 	struct swap_read_ahead *state = fault->read_ahead;
+	if (page_has(lru, frame, PG_HUGE))
+		return;
 	bool ahead = page_has(lru, frame, PG_READAHEAD);
 	lru->frames[frame].marks &= (uint16_t)~PG_READAHEAD;
 	lru->counters.swap_ra_hit += ahead;
@@ -207,7 +209,7 @@ enum swap_in_result page_swap_in(struct page_lru *lru, unsigned cpu, uint32_t sl
 	enum swap_in_result result = SWAP_IN_MINOR;
 	*frame = swap_cache_find(&lru->swap, slot);
 	if (*frame != SWAP_FRAME_NONE) {
-		note_hit(lru, *frame, fault);
+		note_hit(lru, page_head(lru, *frame), fault);
 	} else {
 		bool alone = lru->spec.swap_synchronous && swap_entries(&lru->swap, slot) == 1;
 		*frame = alone ? new_page(lru, cpu, slot, fault->flags, 0) : read_around(lru, cpu, slot, fault);
@@ -216,30 +218,33 @@ enum swap_in_result page_swap_in(struct page_lru *lru, unsigned cpu, uint32_t sl
 		lru->counters.pgmajfault++;
 		result = SWAP_IN_MAJOR;
 	}
-	bool locked = lru->frames[*frame].ready_ns > page_lru_now(lru, cpu);
-	if (fault->retries && locked && page_has(lru, *frame, PG_SWAPCACHE))
+	uint32_t head = page_head(lru, *frame);
+	bool locked = lru->frames[head].ready_ns > page_lru_now(lru, cpu);
+	if (fault->retries && locked && page_has(lru, head, PG_SWAPCACHE))
 		return SWAP_IN_RETRY;
-	page_lru_pin(lru, *frame);
-	page_lru_wait_until(lru, cpu, lru->frames[*frame].ready_ns);
+	page_lru_pin(lru, head);
+	page_lru_wait_until(lru, cpu, lru->frames[head].ready_ns);
 	return result;
 }
 
 bool page_swapped_in(struct page_lru *lru, unsigned cpu, uint32_t slot, uint32_t frame, bool write)
 {
-	struct user_page *page = page_of(lru, frame);
-	bool cached = page->marks & PG_SWAPCACHE;
-	SIM_ASSERT(!cached || page->index == slot);
+	uint32_t head = page_head(lru, frame);
+	struct user_page *page = page_of(lru, head);
+	bool cached = page->marks & PG_SWAPCACHE, huge = page->marks & PG_HUGE;
+	SIM_ASSERT(!cached || page->index + (frame - head) == slot);
 	if (cached && write && !(page->marks & PG_LRU))
 		page_lru_drain(lru, cpu);
 	swap_free(&lru->swap, cpu, slot);
-	bool sole = page->pins == 1 && !lru->rmap.entries(lru->rmap.context, frame);
+	/* A huge page has a reference of the swap cache for each of its frames. */
+	bool sole = !huge && page->pins == 1 && !lru->rmap.entries(lru->rmap.context, frame);
 	if (cached && (swap_is_full(&lru->swap) || (write && sole)))
-		lru_free_swap(lru, cpu, frame);
+		lru_free_swap(lru, cpu, head);
 	/* What the device alone had, and the cache never saw, is the reader's own, and dirty, as no slot has it any more. */
 	if (!cached)
 		page->marks |= PG_DIRTY;
 	sole = !lru->rmap.entries(lru->rmap.context, frame) && (!(page->marks & PG_SWAPCACHE) || !swap_entries(&lru->swap, slot));
-	page_lru_unpin(lru, cpu, frame);
+	page_lru_unpin(lru, cpu, head);
 	return sole;
 }
 
@@ -255,8 +260,11 @@ void page_swap_entry_gone(struct page_lru *lru, unsigned cpu, uint32_t slot)
 	swap_free(&lru->swap, cpu, slot);
 	if (frame == SWAP_FRAME_NONE || swap_entries(&lru->swap, slot))
 		return;
-	if (!lru->rmap.entries(lru->rmap.context, frame))
-		page_lru_release(lru, cpu, frame);
+	uint32_t head = page_head(lru, frame);
+	if (lru_is_named(lru, head))
+		return;
+	if (!lru_entries(lru, head))
+		page_lru_release(lru, cpu, head);
 	else if (swap_is_full(&lru->swap))
-		lru_free_swap(lru, cpu, frame);
+		lru_free_swap(lru, cpu, head);
 }

@@ -16,7 +16,8 @@ static struct page_write *write_at(const struct write_queue *queue, uint32_t pla
 
 static void grow(struct write_queue *queue)
 {
-	struct write_queue grown = {.room = queue->room ? 2 * queue->room : FIRST_ROOM, .count = queue->count};
+	struct write_queue grown = {
+	        .room = queue->room ? 2 * queue->room : FIRST_ROOM, .count = queue->count, .pages = queue->pages};
 	grown.at = xcalloc(grown.room, sizeof *grown.at);
 	for (uint32_t i = 0; i < queue->count; i++)
 		grown.at[i] = *write_at(queue, i);
@@ -33,6 +34,7 @@ void writeback_start(struct page_lru *lru, enum write_device device, uint32_t fr
 		grow(queue);
 	*write_at(queue, queue->count++) = (struct page_write){frame, done_ns};
 	lru->frames[frame].marks |= PG_WRITEBACK;
+	queue->pages += page_frames(page_of(lru, frame));
 }
 
 /* folio_end_writeback() */
@@ -44,7 +46,8 @@ static void end_first(struct page_lru *lru, struct write_queue *queue, unsigned 
 	queue->count--;
 	bool marked = page->marks & PG_READAHEAD;
 	page->marks &= (uint16_t) ~(PG_READAHEAD | PG_WRITEBACK);
-	lru->counters.nr_written++;
+	queue->pages -= page_frames(page);
+	lru->counters.nr_written += page_frames(page);
 	if (marked && page->marks & PG_LRU && !(page->marks & PG_DIRTY))
 		lru_rotate_later(lru, cpu, frame);
 }
@@ -104,8 +107,8 @@ void writeback_wait(struct page_lru *lru, unsigned cpu, uint32_t frame)
 uint64_t writeback_nth_end(const struct page_lru *lru, uint32_t n)
 {
 	uint32_t at[WRITE_DEVICES] = {0};
-	uint64_t end = UINT64_MAX;
-	for (; n > 0; n--) {
+	uint64_t end = UINT64_MAX, ended = 0;
+	while (ended < n) {
 		unsigned first = WRITE_DEVICES;
 		end = UINT64_MAX;
 		for (unsigned device = 0; device < WRITE_DEVICES; device++) {
@@ -117,6 +120,7 @@ uint64_t writeback_nth_end(const struct page_lru *lru, uint32_t n)
 		}
 		if (first == WRITE_DEVICES)
 			return UINT64_MAX;
+		ended += page_frames(page_of(lru, write_at(&lru->writeback.queue[first], at[first])->frame));
 		at[first]++;
 	}
 	return end;
@@ -124,7 +128,7 @@ uint64_t writeback_nth_end(const struct page_lru *lru, uint32_t n)
 
 uint64_t writeback_pages(const struct page_lru *lru)
 {
-	return (uint64_t)lru->writeback.queue[WRITE_SWAP].count + lru->writeback.queue[WRITE_DISK].count;
+	return lru->writeback.queue[WRITE_SWAP].pages + lru->writeback.queue[WRITE_DISK].pages;
 }
 
 void writeback_moved(struct page_lru *lru, uint32_t from, uint32_t to)
@@ -150,14 +154,17 @@ void writeback_check(const struct page_lru *lru)
 	uint64_t marked = 0;
 	for (unsigned device = 0; device < WRITE_DEVICES; device++) {
 		const struct write_queue *queue = &lru->writeback.queue[device];
+		uint64_t pages = 0;
 		for (uint32_t i = 0; i < queue->count; i++) {
+			pages += page_frames(page_of(lru, write_at(queue, i)->frame));
 			const struct page_write *write = write_at(queue, i);
 			SIM_ASSERT(page_has(lru, write->frame, PG_WRITEBACK));
 			SIM_ASSERT(page_has(lru, write->frame, device == WRITE_DISK ? PG_FILE : PG_SWAPCACHE));
 			SIM_ASSERT(!i || write_at(queue, i - 1)->done_ns <= write->done_ns);
 		}
+		SIM_ASSERT(pages == queue->pages);
 	}
 	for (uint32_t frame = 0; frame < lru->end_pfn; frame++)
-		marked += page_has(lru, frame, PG_WRITEBACK);
+		marked += page_has(lru, frame, PG_WRITEBACK) ? page_frames(page_of(lru, frame)) : 0;
 	SIM_ASSERT(marked == writeback_pages(lru));
 }

@@ -11,7 +11,8 @@
  * MODEL: a write has ended once the clock of some CPU has come to its end, which is where that CPU's next op of the LRU begins,
  * or where its wait ends; the interrupt takes no time.
  *
- * Law: pages marked PG_WRITEBACK = writes under way, each of one page, which end in the order in which they lie here.
+ * Law: pages marked PG_WRITEBACK = writes under way, each of one page or a huge one, which end in the order in which they lie
+ * here.
  */
 #ifndef MODELS_PAGE_RECLAIM_WRITEBACK_H
 #define MODELS_PAGE_RECLAIM_WRITEBACK_H
@@ -31,6 +32,7 @@ struct page_write {
 struct write_queue {
 	struct page_write *at; /* owned; a ring of `room`, which is a power of two */
 	uint32_t first, count, room;
+	uint64_t pages; /* of 4 KiB, in all its writes */
 };
 
 struct writeback {
@@ -43,7 +45,7 @@ void writeback_start(struct page_lru *lru, enum write_device device, uint32_t fr
 void writeback_catch_up(struct page_lru *lru, unsigned cpu);
 /* folio_wait_writeback(): the CPU sleeps until the page's write has ended, if there is one. */
 void writeback_wait(struct page_lru *lru, unsigned cpu, uint32_t frame);
-/* When the n-th write from now on ends, n >= 1; UINT64_MAX: so many are not under way. */
+/* When the n-th page from now on is written, n >= 1; UINT64_MAX: so many are not under way. */
 uint64_t writeback_nth_end(const struct page_lru *lru, uint32_t n);
 uint64_t writeback_pages(const struct page_lru *lru);
 /* Compaction moved the page. */

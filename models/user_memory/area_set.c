@@ -61,6 +61,13 @@ void area_set_add(struct area_set *set, const struct area *area)
 		insert(set, index, area);
 }
 
+void area_set_grow(struct area_set *set, uint64_t page, uint64_t pages)
+{
+	uint32_t index = index_above(set, page);
+	SIM_ASSERT(index < set->count && area_set_is_free(set, set->at[index].end, set->at[index].end + pages));
+	set->at[index].end += pages;
+}
+
 /* An area that holds both `at` and the page before it becomes two. Index of the first area from `at` on. */
 static uint32_t split(struct area_set *set, uint64_t at)
 {

@@ -29,6 +29,8 @@ const struct area *area_set_find(const struct area_set *set, uint64_t page);
 bool area_set_is_free(const struct area_set *set, uint64_t first, uint64_t end);
 /* Of a free range. A heap that ends where another one begins grows (do_brk_flags()). */
 void area_set_add(struct area_set *set, const struct area *area);
+/* The area that a page is in has so many pages more at its end, where there is room. */
+void area_set_grow(struct area_set *set, uint64_t page, uint64_t pages);
 /* Takes out what lies in the range, of an area that reaches over its edge the part in it; tells each part. */
 void area_set_cut(struct area_set *set, uint64_t first, uint64_t end, void (*gone)(void *context, const struct area *),
                   void *context);

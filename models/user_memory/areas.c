@@ -335,6 +335,7 @@ static bool split_area(struct mm *mm, struct space *space, struct area *area, ui
 		return false;
 	tail->start = at;
 	tail->first_page += (at - area->start) >> PAGE_SHIFT;
+	tail->private_first = area_private_page(area, at);
 	tail->anon_vma = area->anon_vma;
 	uint64_t end = area->end;
 	area->end = at;
@@ -350,6 +351,28 @@ static bool split_area(struct mm *mm, struct space *space, struct area *area, ui
 	return false;
 }
 
+struct area *area_copy(struct mm *mm, struct space *space, const struct area *from, uint64_t start, uint64_t to, uint64_t pages,
+                       unsigned cpu)
+{
+	struct area like = *from;
+	like.start = to;
+	like.end = to + (pages << PAGE_SHIFT);
+	like.kind = user_kind_when_moved(from->kind);
+	like.first_page = area_page(from, start);
+	like.private_first = from->anon_vma ? area_private_page(from, start) : to >> PAGE_SHIFT;
+	struct area *area = area_make(mm, &like, cpu);
+	if (!area)
+		return NULL;
+	area->anon_vma = from->anon_vma;
+	if (clone_chains(mm, area, from, false, cpu) && areas_insert(mm, space, area, cpu))
+		return area;
+	/* clone_chains() counts it as active only where it went well. */
+	if (area->chains_count < from->chains_count)
+		area->anon_vma = NULL;
+	area_free(mm, area, cpu);
+	return NULL;
+}
+
 /* ---- mmap, brk, munmap ---- */
 
 /* do_brk_flags(): the heap grows where it ends. */
@@ -363,11 +386,16 @@ static bool grow_heap(struct mm *mm, struct space *space, const struct user_area
 		return false;
 	if (below->wants_huge || below->refuses_huge || below->reading != FILE_NORMAL)
 		return false;
-	below->end += request->pages << PAGE_SHIFT;
-	write_field(mm, &below->object, VMA_START);
+	area_grow(mm, space, below, request->pages, cpu);
 	write_field(mm, &space->object, MM_BRK);
-	khugepaged_enter_area(mm, space, below, cpu);
 	return true;
+}
+
+void area_grow(struct mm *mm, struct space *space, struct area *area, uint64_t pages, unsigned cpu)
+{
+	area->end += pages << PAGE_SHIFT;
+	write_field(mm, &area->object, VMA_START);
+	khugepaged_enter_area(mm, space, area, cpu);
 }
 
 enum user_result areas_map(struct mm *mm, struct space *space, const struct user_area_request *request, unsigned cpu)
@@ -389,6 +417,7 @@ enum user_result areas_map(struct mm *mm, struct space *space, const struct user
 		                          .kind = request->kind,
 		                          .rights = request->rights,
 		                          .file = request->file,
+		                          .private_first = request->start >> PAGE_SHIFT,
 		                          .first_page = request->kind == USER_SHARED ? 0 : request->first_page};
 		struct area *area = area_make(mm, &like, cpu);
 		if (area && request->kind == USER_SHARED)
@@ -462,20 +491,14 @@ bool areas_split_edges(struct mm *mm, struct space *space, uint64_t start, uint6
 	return true;
 }
 
-enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, unsigned cpu)
+enum user_result areas_unmap_locked(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, unsigned cpu)
 {
-	if (!user_range_is_valid(mm->user_end, start, pages))
-		return USER_BAD_RANGE;
 	uint64_t end = start + (pages << PAGE_SHIFT);
-	lock_space(mm, space, true);
 	step_run(mm->steps, CODE_MUNMAP, mm->cost.munmap);
 	uint32_t index = area_index(space, start);
-	enum user_result result = USER_OK;
 	if (index < space->areas_count && space->areas[index]->start < end) {
-		if (!areas_split_edges(mm, space, start, end, cpu)) {
-			unlock_space(mm, space, true);
+		if (!areas_split_edges(mm, space, start, end, cpu))
 			return USER_NO_MEMORY;
-		}
 		gather_begin(mm);
 		areas_zap(mm, space, start, end, cpu);
 		bool freed = tables_prune(mm, space, start, end, cpu);
@@ -488,6 +511,15 @@ enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start,
 		}
 	}
 	step_update(mm->steps, mm_field(&space->object, MM_TOTAL_VM), 8);
+	return USER_OK;
+}
+
+enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, unsigned cpu)
+{
+	if (!user_range_is_valid(mm->user_end, start, pages))
+		return USER_BAD_RANGE;
+	lock_space(mm, space, true);
+	enum user_result result = areas_unmap_locked(mm, space, start, pages, cpu);
 	unlock_space(mm, space, true);
 	return result;
 }
@@ -495,7 +527,7 @@ enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start,
 void areas_release(struct mm *mm, struct space *space, unsigned cpu)
 {
 	for (uint32_t i = 0; i < space->areas_count; i++) {
-		step_run(mm->steps, CODE_EXIT_AREA, mm->cost.exit_area);
+		step_spend(mm->steps, mm->cost.exit_area);
 		area_free(mm, space->areas[i], cpu);
 	}
 	space->areas_count = 0;

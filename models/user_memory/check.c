@@ -121,6 +121,8 @@ static void check_counters(const struct mm *mm)
 	SIM_ASSERT(counters->around_found == counters->around_own + counters->around_mapped + counters->around_there);
 	SIM_ASSERT(counters->around_own <= counters->around_faults && counters->faults_again <= counters->faults);
 	SIM_ASSERT(counters->around_found <= counters->around_faults * mm->around_pages);
+	SIM_ASSERT(counters->remaps_moved <= counters->remaps);
+	SIM_ASSERT(counters->remaps_moved || counters->moved_entries + counters->moved_tables + counters->moved_huge == 0);
 	SIM_ASSERT(counters->areas_made == counters->areas_gone + counters->live_areas);
 	SIM_ASSERT(counters->processes_created + counters->processes_forked + counters->threads_created ==
 	           counters->exits + mm->port.live_processes);

@@ -181,6 +181,17 @@ static void last_unmapped(struct mm *mm, pfn frame, bool dirty, unsigned cpu)
 		page_free_new(mm, frame, order, cpu);
 }
 
+/* Whether some of a huge page's frames are mapped and some are not, none by an entry of 2 MiB. */
+static bool is_mapped_in_part(const struct mapped_page *head, bool was_whole)
+{
+	if (!head->head || head->whole || !head->map_count)
+		return false;
+	for (uint32_t i = 0; was_whole && i < FRAMES_OF_HUGE; i++)
+		if (head[i].own_count == 0)
+			return true;
+	return !was_whole;
+}
+
 void page_unmapped(struct mm *mm, struct space *space, pfn frame, bool whole, bool dirty, unsigned cpu)
 {
 	struct mapped_page *page = &mm->page[frame.nr], *head = head_of(mm, frame);
@@ -193,8 +204,11 @@ void page_unmapped(struct mm *mm, struct space *space, pfn frame, bool whole, bo
 	space->huge -= whole;
 	mm->counters.entries_cleared++;
 	mm->counters.mapped_pages -= whole ? FRAMES_OF_HUGE : 1;
+	pfn first = pfn_of((uint32_t)(head - mm->page));
 	if (--head->map_count == 0)
-		last_unmapped(mm, pfn_of((uint32_t)(head - mm->page)), dirty, cpu);
+		last_unmapped(mm, first, dirty, cpu);
+	else if (*count == 0 && is_mapped_in_part(head, whole) && mm->port.watcher.parts_unmapped)
+		mm->port.watcher.parts_unmapped(mm->port.watcher.context, first);
 }
 
 static pfn frame_of_word(uint64_t word)
@@ -289,8 +303,8 @@ static void set_entry(struct fault *fault, pfn frame, uint64_t word)
 /* A new private page's record. */
 static void become_anonymous(struct fault *fault, pfn frame)
 {
-	fault->mm->page[frame.nr] =
-	        (struct mapped_page){.kind = MAPPED_ANONYMOUS, .exclusive = true, .place = fault->linear >> PAGE_SHIFT};
+	fault->mm->page[frame.nr] = (struct mapped_page){
+	        .kind = MAPPED_ANONYMOUS, .exclusive = true, .place = area_private_page(fault->area, fault->linear)};
 	fault->mm->counters.anonymous_pages++;
 	step_write(fault->mm->steps, page_field(fault->mm, frame, PAGE_MAPPING), 16);
 }
@@ -512,6 +526,18 @@ static uint64_t entry_of_page(void *opaque, uint64_t page)
 
 static enum user_result write_protected(struct fault *fault);
 
+/* Nothing has mapped the page since it was unmapped; of a huge one, nothing any part of it. */
+static void come_back(struct fault *fault, pfn frame)
+{
+	struct mm *mm = fault->mm;
+	const struct page_watcher *watcher = &mm->port.watcher;
+	pfn first = pfn_of(frame.nr & ~(FRAMES_OF_HUGE - 1));
+	if (watcher->state && watcher->state(watcher->context, frame) & WATCHED_HUGE)
+		huge_become_anonymous(mm, first, area_private_page(fault->area, fault->linear) - (frame.nr - first.nr), false);
+	else
+		become_anonymous(fault, frame);
+}
+
 /*
  * do_swap_page(): the page is there, mapped, and fault->word is its entry. waits: not NULL, the device is not waited for
  * (FAULT_FLAG_ALLOW_RETRY). False: there is none. What is written, and is nobody else's, is writable at once.
@@ -536,7 +562,7 @@ static bool bring_in(struct fault *fault, bool *waits)
 	if (frame.nr == UINT32_MAX)
 		return false;
 	if (mm->page[frame.nr].kind == MAPPED_NOT)
-		become_anonymous(fault, frame);
+		come_back(fault, frame);
 	mm->page[frame.nr].exclusive = alone;
 	fault->word = area_word(fault->area, frame, fault->write && alone);
 	set_entry(fault, frame, fault->word);

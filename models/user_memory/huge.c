@@ -8,9 +8,9 @@
  *
  * Source: Linux 6.1 mm/huge_memory.c: do_huge_pmd_anonymous_page(), vma_thp_gfp_mask() (defrag: madvise), do_huge_pmd_wp_page(),
  * __split_huge_pmd_locked(); mm/pgtable-generic.c.
- * MODEL: a huge page whose parts are mapped one by one goes back to the
- * page allocator as a whole, with its last part; a kernel splits such pages when memory is short. MODEL: the huge zero page stays
- * once it was needed.
+ * A huge page whose parts are mapped one by one goes back to the page allocator as a whole, with its last part, unless who looks
+ * after pages took it apart before (huge_split_page()).
+ * MODEL: the huge zero page stays once it was needed.
  */
 #include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
@@ -35,7 +35,7 @@ bool huge_deposit(struct mm *mm, struct space *space, struct table *table, unsig
 	return made != NULL;
 }
 
-static struct table *withdraw(struct mm *mm, struct table *table)
+struct table *huge_take_table(struct mm *mm, struct table *table)
 {
 	struct table *kept = table->deposit;
 	SIM_ASSERT(kept);
@@ -47,7 +47,7 @@ static struct table *withdraw(struct mm *mm, struct table *table)
 
 void huge_withdraw(struct mm *mm, struct space *space, struct table *table, unsigned cpu)
 {
-	table_free(mm, space, withdraw(mm, table), 0, cpu);
+	table_free(mm, space, huge_take_table(mm, table), 0, cpu);
 }
 
 bool huge_is_suitable(const struct mm *mm, const struct area *area, uint64_t linear)
@@ -85,17 +85,18 @@ static bool map_zero(struct mm *mm, struct space *space, struct area *area, uint
 	return true;
 }
 
+void huge_become_anonymous(struct mm *mm, pfn first, uint64_t place, bool exclusive)
+{
+	for (uint32_t i = 0; i < FRAMES_OF_HUGE; i++)
+		mm->page[first.nr + i] = (struct mapped_page){
+		        .kind = MAPPED_ANONYMOUS, .exclusive = exclusive, .head = i == 0, .tail = i > 0, .place = place + i};
+	mm->counters.anonymous_pages += FRAMES_OF_HUGE;
+}
+
 void huge_map(struct mm *mm, struct space *space, const struct area *area, const struct entry *entry, pfn frame, uint64_t linear,
               unsigned cpu)
 {
-	for (uint32_t i = 0; i < FRAMES_OF_HUGE; i++)
-		mm->page[frame.nr + i] =
-		        (struct mapped_page){.kind = MAPPED_ANONYMOUS,
-		                             .exclusive = true,
-		                             .head = i == 0,
-		                             .tail = i > 0,
-		                             .place = (linear >> PAGE_SHIFT & ~(uint64_t)(FRAMES_OF_HUGE - 1)) + i};
-	mm->counters.anonymous_pages += FRAMES_OF_HUGE;
+	huge_become_anonymous(mm, frame, area_private_page(area, linear & ~(HUGE_BYTES - 1)), true);
 	if (mm->port.watcher.added)
 		mm->port.watcher.added(mm->port.watcher.context, frame, HUGE_ORDER, cpu);
 	entry_lock(mm, entry);
@@ -151,7 +152,7 @@ static void fill_parts(struct mm *mm, struct table *parts, uint64_t word)
 void huge_split(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu)
 {
 	uint64_t word = entry_word(entry);
-	struct table *parts = withdraw(mm, entry->table);
+	struct table *parts = huge_take_table(mm, entry->table);
 	entry_lock(mm, entry);
 	entry_write(mm, entry, 0);
 	flush_range(mm, space, linear & ~(HUGE_BYTES - 1), 1, false, cpu);
@@ -177,6 +178,29 @@ void huge_split(struct mm *mm, struct space *space, const struct entry *entry, u
 	space->huge--;
 	mm->counters.entries_set += FRAMES_OF_HUGE;
 	mm->counters.entries_cleared++;
+}
+
+/* __split_huge_page(): each frame has a record of its own. */
+uint32_t huge_split_page(struct mm *mm, pfn first, unsigned cpu)
+{
+	struct mapped_page *head = &mm->page[first.nr];
+	uint32_t unused = 0;
+	if (!head->head)
+		return 0;
+	rmap_split(mm, first, cpu);
+	SIM_ASSERT(head->whole == 0);
+	for (uint32_t i = 0; i < FRAMES_OF_HUGE; i++) {
+		struct mapped_page *part = &head[i];
+		part->head = part->tail = false;
+		part->map_count = part->own_count;
+		step_write(mm->steps, page_field(mm, pfn_of(first.nr + i), PAGE_FLAGS), 64);
+		if (part->map_count)
+			continue;
+		*part = (struct mapped_page){0};
+		mm->counters.anonymous_pages--;
+		unused++;
+	}
+	return unused;
 }
 
 bool huge_write(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu,

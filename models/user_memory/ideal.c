@@ -201,6 +201,16 @@ static enum user_result ideal_unmap(struct user_memory *users, process_id proces
 	return USER_OK;
 }
 
+static enum user_result ideal_remap(struct user_memory *users, process_id process, const struct user_remap *remap, unsigned cpu)
+{
+	struct spaces *spaces = &ideal_of(users)->spaces;
+	if (!space_of(users, process))
+		return USER_NO_PROCESS;
+	if (!user_remap_is_valid(spaces->user_end, remap))
+		return USER_BAD_RANGE;
+	return space_remap(spaces, enter_space(users, process, cpu), remap, cpu);
+}
+
 /* Up to where areas lie side by side from a page on. */
 static uint64_t end_of_areas(const struct area_set *areas, uint64_t first, uint64_t end)
 {
@@ -318,6 +328,20 @@ static uint32_t ideal_map_count(const struct user_memory *users, pfn frame)
 	return frame_users_count(&ideal_of(users)->spaces.users, frame);
 }
 
+static uint32_t ideal_huge_map_count(const struct user_memory *users, pfn first, uint32_t *whole)
+{
+	*whole = 0;
+	return ideal_map_count(users, first);
+}
+
+static uint32_t ideal_split_page(struct user_memory *users, pfn first, unsigned cpu)
+{
+	(void)users;
+	(void)first;
+	(void)cpu;
+	SIM_UNREACHABLE("a huge page");
+}
+
 static uint32_t ideal_referenced(struct user_memory *users, pfn frame, bool *executable, unsigned cpu)
 {
 	(void)cpu;
@@ -428,6 +452,7 @@ const struct user_memory_ops user_memory_ideal_ops = {
         .exit = ideal_exit,
         .map = ideal_map,
         .unmap = ideal_unmap,
+        .remap = ideal_remap,
         .advise = ideal_advise,
         .protect = ideal_protect,
         .touch = ideal_touch,
@@ -435,8 +460,10 @@ const struct user_memory_ops user_memory_ideal_ops = {
         .switch_to = ideal_switch,
         .moved = ideal_moved,
         .map_count = ideal_map_count,
+        .huge_map_count = ideal_huge_map_count,
         .referenced = ideal_referenced,
         .unmap_page = ideal_unmap_page,
+        .split_page = ideal_split_page,
         .flush_unmapped = ideal_flush_unmapped,
         .shared_left = ideal_shared_left,
         .view = ideal_view,

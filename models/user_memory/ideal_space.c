@@ -189,6 +189,81 @@ void space_protect(struct space *space, uint64_t first, uint64_t end, unsigned r
 	free(parts.at);
 }
 
+/* ---- mremap ---- */
+
+struct moving {
+	struct space *space;
+	uint64_t by; /* pages, added with wrap-around */
+};
+
+static void move_page(void *context, uint64_t number, uint64_t *word)
+{
+	const struct moving *moving = context;
+	struct page *page = page_of(*word);
+	*word = 0;
+	page->number = number + moving->by;
+	page->word = page_tree_word(&moving->space->pages, page->number, true);
+	SIM_ASSERT(*page->word == 0);
+	*page->word = (uintptr_t)page;
+}
+
+/* What lies in [first, end), which is of one area, goes to `to` with its pages, and has `pages` pages there. */
+static void move_area(struct space *space, uint64_t first, uint64_t end, uint64_t to, uint64_t pages)
+{
+	struct parts parts = {0};
+	struct moving moving = {space, to - first};
+	area_set_cut(&space->areas, first, end, keep_part, &parts);
+	SIM_ASSERT(parts.count == 1);
+	struct area area = parts.at[0];
+	area.first = to;
+	area.end = to + pages;
+	area.kind = user_kind_when_moved(area.kind);
+	area_set_add(&space->areas, &area);
+	page_tree_visit(&space->pages, first, end, move_page, &moving);
+	free(parts.at);
+}
+
+static enum user_result move_or_grow(struct spaces *spaces, struct space *space, uint64_t first, uint64_t end, uint64_t to,
+                                     uint64_t pages)
+{
+	const struct area *area = area_set_find(&space->areas, first);
+	const struct file_pages *files = spaces->files;
+	uint64_t more = pages - (end - first);
+	if (!area || end > area->end)
+		return USER_NO_AREA;
+	if (more && area->kind == USER_SHARED)
+		return USER_BAD_RANGE;
+	const struct user_area_request growth = {.pages = more, .kind = area->kind, .rights = area->rights};
+	if (user_area_is_too_much(&growth, spaces->pages->managed_pages))
+		return USER_NO_MEMORY;
+	if (user_area_has_file(area->kind) && files->shown)
+		files->shown(files->context, area->number, area->first_page + (first - area->first) + pages);
+	if (to != first) {
+		move_area(space, first, end, to, pages);
+		return USER_OK;
+	}
+	if (end < area->end || !area_set_is_free(&space->areas, end, end + more))
+		return USER_BAD_RANGE;
+	area_set_grow(&space->areas, first, more);
+	return USER_OK;
+}
+
+enum user_result space_remap(struct spaces *spaces, struct space *space, const struct user_remap *remap, unsigned cpu)
+{
+	uint64_t first = remap->start >> PAGE_SHIFT, to = remap->to >> PAGE_SHIFT, end = first + remap->pages;
+	if (!area_set_find(&space->areas, first))
+		return USER_NO_AREA;
+	if (to != first && !area_set_is_free(&space->areas, to, to + remap->new_pages))
+		return USER_BAD_RANGE;
+	if (remap->new_pages < remap->pages) {
+		space_unmap(spaces, space, first + remap->new_pages, end, cpu);
+		end = first + remap->new_pages;
+	}
+	if (to == first && remap->new_pages <= remap->pages)
+		return USER_OK;
+	return move_or_grow(spaces, space, first, end, to, remap->new_pages);
+}
+
 /* ---- touches ---- */
 
 /* A new private page in place of what is there, which what made room for it may have changed. */

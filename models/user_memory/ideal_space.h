@@ -75,6 +75,8 @@ enum user_result space_map(struct spaces *spaces, struct space *space, const str
 void space_unmap(struct spaces *spaces, struct space *space, uint64_t first, uint64_t end, unsigned cpu);
 /* What lies in the range has these rights. */
 void space_protect(struct space *space, uint64_t first, uint64_t end, unsigned rights);
+/* mremap(), as the port says, of a valid request. */
+enum user_result space_remap(struct spaces *spaces, struct space *space, const struct user_remap *remap, unsigned cpu);
 /* The pages go, the areas stay (MADV_DONTNEED). */
 void space_forget(struct spaces *spaces, struct space *space, uint64_t first, uint64_t end, unsigned cpu);
 

@@ -57,6 +57,11 @@ static const struct metric mm_metrics[] = {
         METRIC(struct mm_counters, pages_copied, "pages", "Copied for faults"),
         METRIC(struct mm_counters, areas_made, "1", "Areas (vm_area_struct) made"),
         METRIC(struct mm_counters, areas_gone, "1", "Areas that went"),
+        METRIC(struct mm_counters, remaps, "1", "Calls of mremap()"),
+        METRIC(struct mm_counters, remaps_moved, "1", "Of them, those that moved an area"),
+        METRIC(struct mm_counters, moved_entries, "1", "Page table entries that went with it one by one"),
+        METRIC(struct mm_counters, moved_tables, "1", "Page tables that went with it as they were"),
+        METRIC(struct mm_counters, moved_huge, "1", "Entries of 2 MiB that did"),
         METRIC(struct mm_counters, entries_set, "1", "Page table entries that came to map a page"),
         METRIC(struct mm_counters, entries_cleared, "1", "Page table entries that ceased to"),
         METRIC(struct mm_counters, entries_forked, "1", "Page table entries that fork() copied"),
@@ -212,6 +217,16 @@ static enum user_result port_protect(struct user_memory *users, process_id proce
 	return areas_protect(mm, at->space, start, pages, rights, cpu);
 }
 
+static enum user_result port_remap(struct user_memory *users, process_id process, const struct user_remap *remap, unsigned cpu)
+{
+	struct mm *mm = mm_of(users);
+	struct process *at = process_of(mm, process);
+	if (!at)
+		return USER_NO_PROCESS;
+	switch_to_process(mm, process, cpu);
+	return areas_remap(mm, at->space, remap, cpu);
+}
+
 static enum user_result port_advise(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
                                     enum user_advice advice, unsigned cpu)
 {
@@ -336,6 +351,18 @@ static uint32_t port_map_count(const struct user_memory *users, pfn frame)
 	return page->own_count + head->whole;
 }
 
+static uint32_t port_huge_map_count(const struct user_memory *users, pfn first, uint32_t *whole)
+{
+	const struct mapped_page *head = &mm_const(users)->page[first.nr];
+	*whole = head->whole;
+	return head->map_count;
+}
+
+static uint32_t port_split_page(struct user_memory *users, pfn first, unsigned cpu)
+{
+	return huge_split_page(mm_of(users), first, cpu);
+}
+
 static uint32_t port_referenced(struct user_memory *users, pfn frame, bool *executable, unsigned cpu)
 {
 	return rmap_referenced(mm_of(users), frame, executable, cpu);
@@ -428,6 +455,7 @@ const struct user_memory_ops user_memory_mm_ops = {
         .exit = port_exit,
         .map = port_map,
         .unmap = port_unmap,
+        .remap = port_remap,
         .advise = port_advise,
         .protect = port_protect,
         .touch = port_touch,
@@ -436,8 +464,10 @@ const struct user_memory_ops user_memory_mm_ops = {
         .tick = port_tick,
         .moved = port_moved,
         .map_count = port_map_count,
+        .huge_map_count = port_huge_map_count,
         .referenced = port_referenced,
         .unmap_page = port_unmap_page,
+        .split_page = port_split_page,
         .flush_unmapped = port_flush_unmapped,
         .shared_left = port_shared_left,
         .view = port_view,

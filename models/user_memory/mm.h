@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
  * mm.h - what the files of the model `mm` share: mm.c (the port), areas.c (areas and their anonymous maps), area_changes.c
- * (madvise, mprotect), tables.c (page tables), fault.c (page faults), fault_around.c (pages of files that come with others),
- * huge.c (pages of 2 MiB), khugepaged.c and collapse.c (the daemon that makes them of small ones), process.c (fork, exec, exit),
- * space_switch.c (CPUs and their TLBs).
+ * (madvise, mprotect), area_moves.c (mremap), tables.c (page tables), fault.c (page faults), fault_around.c (pages of files that
+ * come with others), huge.c (pages of 2 MiB), khugepaged.c and collapse.c (the daemon that makes them of small ones), process.c
+ * (fork, exec, exit), space_switch.c (CPUs and their TLBs).
  *
  * An address space (struct space, the kernel's mm_struct) has areas in ascending order and page tables. The tables stand here as
  * words (sim/port/translation.h), which decisions read and write; each write goes into the steps with its place in physical
@@ -99,6 +99,8 @@ struct mm_counters {
 	uint64_t touched_pages;
 	uint64_t pages_zeroed, pages_copied; /* whole pages of 4 KiB */
 	uint64_t areas_made, areas_gone;
+	uint64_t remaps, remaps_moved; /* of them, those that went elsewhere */
+	uint64_t moved_entries, moved_tables, moved_huge;
 	uint64_t entries_set, entries_cleared, entries_forked; /* that map a page */
 	uint64_t tables_made, tables_freed;
 	uint64_t huge_asked, huge_fallback, huge_splits;
@@ -132,7 +134,7 @@ struct mapped_page {
 	uint8_t kind;       /* enum mapped_kind */
 	bool exclusive;     /* PageAnonExclusive */
 	bool tail, head;    /* of a huge page */
-	uint64_t place;     /* anonymous: linear address >> PAGE_SHIFT; file: page of it */
+	uint64_t place;     /* anonymous: area_private_page(); file: page of it */
 	uint32_t file;      /* likewise; of a shared page the number of its struct shared */
 	uint32_t mapper;    /* the slot in mm.spaces of who mapped it last; another space may have it since */
 };
@@ -179,6 +181,11 @@ struct area {
 	unsigned rights;
 	uint32_t file;
 	uint64_t first_page; /* of the file or the shared pages at `start` */
+	/*
+	 * The place of a private page at `start`: its linear address >> PAGE_SHIFT, until mremap() moves the area, whose pages
+	 * keep theirs (linear_page_index()).
+	 */
+	uint64_t private_first;
 	struct shared *shared;
 	struct object object;
 	bool wants_huge, refuses_huge; /* VM_HUGEPAGE, VM_NOHUGEPAGE */
@@ -206,8 +213,9 @@ struct space {
 	uint64_t huge;             /* entries of 2 MiB */
 	uint64_t tables;           /* frames */
 	uint32_t slot;             /* in mm.spaces */
-	uint32_t last_cpu;         /* that something happened in it on */
-	struct object mm_slot;     /* of khugepaged's list (MMF_VM_HUGEPAGE); at VADDR_NULL: it is not on it */
+	bool has_moved;        /* an area of it, or of one it was forked from, was moved: private_first tells where pages are */
+	uint32_t last_cpu;     /* that something happened in it on */
+	struct object mm_slot; /* of khugepaged's list (MMF_VM_HUGEPAGE); at VADDR_NULL: it is not on it */
 	/* Tables of pages that entry_find() came to lately, by their place among those of the space; table NULL: none. */
 	struct {
 		uint64_t place;
@@ -421,6 +429,16 @@ enum user_result areas_map(struct mm *mm, struct space *space, const struct user
 enum user_result areas_unmap(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, unsigned cpu);
 /* __split_vma() and vma_adjust_trans_huge(): areas, and huge pages, end at the edges of the range. False: no memory. */
 bool areas_split_edges(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu);
+/* munmap(), with mmap_lock held. */
+enum user_result areas_unmap_locked(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, unsigned cpu);
+/*
+ * copy_vma(): a new area for the pages of one from an address on, at `to`; NULL: no memory. Its pages, if there are any, have
+ * the places that they had.
+ */
+struct area *area_copy(struct mm *mm, struct space *space, const struct area *from, uint64_t start, uint64_t to, uint64_t pages,
+                       unsigned cpu);
+/* The area grows at its end, where there is room. */
+void area_grow(struct mm *mm, struct space *space, struct area *area, uint64_t pages, unsigned cpu);
 /* A huge page that reaches over the address is taken apart. */
 void areas_split_huge(struct mm *mm, struct space *space, uint64_t at, unsigned cpu);
 /* Clears the entries of the range, between gather_begin() and gather_end(). */
@@ -440,6 +458,10 @@ struct shared *shared_of(const struct mm *mm, pfn frame);
 enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, enum user_advice advice,
                               unsigned cpu);
 enum user_result areas_protect(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, unsigned rights, unsigned cpu);
+
+/* ---- area_moves.c ---- */
+
+enum user_result areas_remap(struct mm *mm, struct space *space, const struct user_remap *remap, unsigned cpu);
 
 /* ---- fault.c ---- */
 
@@ -464,6 +486,13 @@ static inline uint64_t area_page(const struct area *area, uint64_t linear)
 {
 	return area->first_page + ((linear - area->start) >> PAGE_SHIFT);
 }
+/* The place of a private page of an area at an address (linear_page_index()). */
+static inline uint64_t area_private_page(const struct area *area, uint64_t linear)
+{
+	return area->private_first + (linear >> PAGE_SHIFT) - (area->start >> PAGE_SHIFT);
+}
+/* The records of a huge page's frames, whose first one is anonymous memory of a place. */
+void huge_become_anonymous(struct mm *mm, pfn first, uint64_t place, bool exclusive);
 /* An entry is about to map the page of a file. */
 void page_is_of_file(struct mm *mm, pfn frame, uint32_t file, uint64_t index);
 
@@ -506,7 +535,10 @@ bool huge_write(struct mm *mm, struct space *space, const struct entry *entry, u
 /* Tables for the parts of huge pages, one for each, kept where the huge pages' entries are (pgtable_trans_huge_deposit()). */
 bool huge_deposit(struct mm *mm, struct space *space, struct table *table, unsigned cpu);
 void huge_keep_table(struct mm *mm, struct table *table, struct table *parts);
+struct table *huge_take_table(struct mm *mm, struct table *table);
 void huge_withdraw(struct mm *mm, struct space *space, struct table *table, unsigned cpu);
+/* split_huge_page(), all but the frames' block. How many frames nothing maps, which are not the model's any more. */
+uint32_t huge_split_page(struct mm *mm, pfn first, unsigned cpu);
 /* __split_huge_pmd(): 512 entries in place of one. */
 void huge_split(struct mm *mm, struct space *space, const struct entry *entry, uint64_t linear, unsigned cpu);
 
@@ -547,6 +579,8 @@ enum collapse_result collapse_range(struct mm *mm, struct space *space, struct a
 bool rmap_moved(struct mm *mm, pfn from, pfn to);
 uint32_t rmap_referenced(struct mm *mm, pfn frame, bool *executable, unsigned cpu);
 uint32_t rmap_unmap(struct mm *mm, pfn frame, uint64_t entry, bool *dirty, unsigned cpu);
+/* unmap_folio(), remap_page() of a huge page: all that maps it is of 4 KiB, and was away from it meanwhile. */
+void rmap_split(struct mm *mm, pfn first, unsigned cpu);
 
 /* ---- space_switch.c ---- */
 

@@ -122,7 +122,7 @@ static struct space *make_program(struct mm *mm, unsigned cpu)
 
 struct copying {
 	struct mm *mm;
-	struct space *to;
+	struct space *from, *to;
 	struct table *locked, *locked_copy;
 	unsigned cpu;
 	bool failed;
@@ -171,9 +171,16 @@ static void copy_entry(void *context, const struct entry *from, uint64_t linear)
 		return;
 	if (copying->locked != from->table)
 		unlock_both(copying);
+	/* What makes room for the child's table may take a huge page apart: then its parts are copied (-EAGAIN of
+	 * copy_huge_pmd()). */
 	if (!tables_entry(mm, copying->to, linear, from->level, true, copying->cpu, &to) ||
 	    (from->level > 0 && !huge_deposit(mm, copying->to, to.table, copying->cpu))) {
 		copying->failed = true;
+		return;
+	}
+	if (from->level > 0 && from->table->child[from->index]) {
+		huge_withdraw(mm, copying->to, to.table, copying->cpu);
+		tables_visit(mm, copying->from, linear, linear + HUGE_BYTES, copy_entry, copying);
 		return;
 	}
 	lock_both(copying, from, &to);
@@ -199,7 +206,7 @@ static void copy_entry(void *context, const struct entry *from, uint64_t linear)
 /* copy_page_range(): what can be had again by a fault is not copied, so nothing of shared memory and shared files. */
 static bool copy_area(struct mm *mm, struct space *to, struct space *from, const struct area *area, unsigned cpu)
 {
-	struct copying copying = {.mm = mm, .to = to, .cpu = cpu};
+	struct copying copying = {.mm = mm, .from = from, .to = to, .cpu = cpu};
 	if (!area->anon_vma)
 		return true;
 	tables_visit(mm, from, area->start, area->end, copy_entry, &copying);
@@ -214,6 +221,7 @@ static struct space *copy_space(struct mm *mm, struct space *from, unsigned cpu)
 	if (!to)
 		return NULL;
 	step_read(mm->steps, from->object.at, MM_CPUMASK);
+	to->has_moved = from->has_moved;
 	lock_space(mm, from, true);
 	khugepaged_fork(mm, to, from, cpu);
 	bool copied = true;

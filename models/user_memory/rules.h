@@ -16,6 +16,22 @@ static inline bool user_range_is_valid(uint64_t user_end, uint64_t start, uint64
 	return start % PAGE_SIZE == 0 && pages > 0 && start < user_end && pages <= (user_end - start) >> PAGE_SHIFT;
 }
 
+/* mremap(), mremap_to(): both ranges are the user's, and what moves does not move over itself. */
+static inline bool user_remap_is_valid(uint64_t user_end, const struct user_remap *remap)
+{
+	if (!user_range_is_valid(user_end, remap->start, remap->pages) ||
+	    !user_range_is_valid(user_end, remap->to, remap->new_pages))
+		return false;
+	return remap->to == remap->start || remap->to + (remap->new_pages << PAGE_SHIFT) <= remap->start ||
+	       remap->start + (remap->pages << PAGE_SHIFT) <= remap->to;
+}
+
+/* What an area is once it lies where mremap() put it: no heap grows from there, no stack. */
+static inline enum user_area_kind user_kind_when_moved(enum user_area_kind kind)
+{
+	return kind == USER_HEAP || kind == USER_STACK ? USER_ANONYMOUS : kind;
+}
+
 /* __vm_enough_memory(), OVERCOMMIT_GUESS: one area may not promise more pages than memory and swap have. */
 static inline bool user_area_is_too_much(const struct user_area_request *request, uint64_t pages)
 {

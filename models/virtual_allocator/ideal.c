@@ -21,8 +21,8 @@
 extern const struct virtual_allocator_ops virtual_allocator_ideal_ops;
 struct virtual_allocator *virtual_allocator_ideal_create(const struct virtual_allocator_wiring *wiring, struct error *error);
 
-/* Where x86-64's vmalloc range begins; as many addresses follow as there are up to the kernel's image. */
-#define RANGE_START 0xffffc90000000000u
+/* Addresses from the start of vmalloc's range on are given out up to the kernel's image; 32 bits have those of 64 too. */
+#define RANGE_START_32BIT 0xffffc90000000000u
 #define RANGE_END 0xffffffff80000000u
 #define AREAS_MIN 64u
 /* arch/x86/include/asm/page_64_types.h: bytes of a kernel stack. */
@@ -46,7 +46,7 @@ struct ideal {
 	struct virtual_allocator port;
 	struct ideal_area *areas; /* owned; ascending */
 	size_t count, room, dead; /* dead: areas at the front that are not in use any more */
-	uint64_t next;
+	uint64_t start, next;     /* the first address of all, and of the next area */
 	struct page_allocator *pages;
 	struct steps *steps;
 	bool is_64; /* its addresses are the kernel's: they can be mapped */
@@ -311,7 +311,7 @@ static uint64_t ideal_pages_mapped(const struct virtual_allocator *base)
 static void ideal_check(const struct virtual_allocator *base)
 {
 	const struct ideal *ideal = ideal_const(base);
-	uint64_t end = RANGE_START, pages = 0, live = 0, mapped = 0;
+	uint64_t end = ideal->start, pages = 0, live = 0, mapped = 0;
 	for (size_t i = 0; i < ideal->count; i++) {
 		const struct ideal_area *area = &ideal->areas[i];
 		SIM_ASSERT(area->start >= end && area->pages);
@@ -370,6 +370,7 @@ struct virtual_allocator *virtual_allocator_ideal_create(const struct virtual_al
 	ideal->pages = wiring->pages;
 	ideal->steps = wiring->steps;
 	ideal->is_64 = wiring->layout->direct_map >> 32;
-	ideal->next = RANGE_START;
+	ideal->start = ideal->is_64 ? layout_span_of(wiring->layout, REGION_VMALLOC)->first : RANGE_START_32BIT;
+	ideal->next = ideal->start;
 	return &ideal->port;
 }

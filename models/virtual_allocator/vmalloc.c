@@ -24,11 +24,9 @@
 #define ROOM_MIN 16u
 #define LOCK_BYTES 4u
 
-/* arch/x86/include/asm/pgtable_64_types.h: 4-level tables, no KASLR. Sizes of the structs: as the kernel's compiler lays them
- * out. */
+/* Without KASLR; the range, by the levels of tables: set_64bit(). Sizes of the structs: as the kernel's compiler lays them out.
+ */
 static const struct vmalloc_layout layout_64 = {
-        .start = 0xffffc90000000000,
-        .end = 0xffffe8ffffffffff,
         .address_end = UINT64_MAX,
         .area_bytes = 64,
         .mapping_bytes = 64,
@@ -262,7 +260,7 @@ static bool purge(struct vmalloc *vmalloc, uint64_t start, uint64_t end, unsigne
 	for (uint32_t area; (area = area_first(&vmalloc->pool, tree));) {
 		const struct area *at = area_of(&vmalloc->pool, area);
 		uint64_t pages = (at->end - at->start) >> PAGE_SHIFT;
-		step_run(vmalloc->steps, CODE_VMALLOC_PURGE, vmalloc->costs->vmalloc_purge);
+		step_spend(vmalloc->steps, vmalloc->costs->vmalloc_purge);
 		area_remove(&vmalloc->pool, tree, area);
 		merge_into(vmalloc, AREA_FREE, area, cpu);
 		vmalloc->counters.purged_areas++;
@@ -1168,6 +1166,15 @@ static bool set_32bit(struct vmalloc *vmalloc, const struct settings *settings, 
 	return true;
 }
 
+/* VMALLOC_START to VMALLOC_END; with 5 levels (P4D_SHIFT) one more level of tables is made where it is needed. */
+static void set_64bit(struct vmalloc *vmalloc)
+{
+	const struct layout_span *range = layout_span_of(vmalloc->layout, REGION_VMALLOC);
+	vmalloc->at.start = range->first;
+	vmalloc->at.end = range->last;
+	vmalloc->at.pud_table_shift = vmalloc->layout->is_5level ? 39 : 0;
+}
+
 struct virtual_allocator *virtual_allocator_vmalloc_create(const struct virtual_allocator_wiring *wiring, struct error *error)
 {
 	bool is_64 = wiring->layout->direct_map >> 32;
@@ -1183,7 +1190,9 @@ struct virtual_allocator *virtual_allocator_vmalloc_create(const struct virtual_
 	vmalloc->steps = wiring->steps;
 	vmalloc->costs = &wiring->settings->cost;
 	vmalloc->kernel_cpus = settings_kernel_cpus(wiring->settings, is_64);
-	if (!is_64 && !set_32bit(vmalloc, wiring->settings, error)) {
+	if (is_64)
+		set_64bit(vmalloc);
+	else if (!set_32bit(vmalloc, wiring->settings, error)) {
 		free(vmalloc);
 		return NULL;
 	}

@@ -4,7 +4,7 @@
  *
  * Three nouns. An *area* is a range of addresses on one of three trees: free, busy, or freed and waiting for the purge. A
  * *mapping* is what lies behind a busy area: the kernel's vm_struct with its page array. A *page table* is a page of the last
- * level (or the one above it) that translates a part of the range; once made it stays.
+ * level (or one above it) that translates a part of the range; once made it stays.
  *
  *   area_tree.c      the trees, the lowest fit, merging
  *   vmalloc.c        the port: areas, pages, lazy purge
@@ -105,12 +105,20 @@ struct mapping {
 	const char *caller; /* NULL: none */
 };
 
+/* Levels of page tables that a range may lack; whose tables have PTEs, entries of the level above them, and so on. */
+enum vmalloc_level { LEVEL_PTE, LEVEL_PMD, LEVEL_PUD, VMALLOC_LEVELS };
+
+/* The tables of a level, by what they map. */
+struct table_frames {
+	unsigned shift; /* log2 of the bytes that one maps; 0: those of this range are there since boot, or the level is folded */
+	uint32_t **chunk; /* owned; frame + 1 by table, 0 for none; a chunk is NULL before its first table */
+	size_t chunks;
+};
+
 /* Page tables of one range. */
 struct vmalloc_tables {
 	uint64_t start, end;
-	uint32_t *pte, *pmd; /* frame + 1 by table, 0 for none; lazily touched; NULL: not of this range */
-	size_t pte_count, pmd_count;
-	size_t pte_end; /* no table at or above it was made here */
+	struct table_frames level[VMALLOC_LEVELS];
 };
 
 /* mm/vmalloc.c, VMAP_BBMAP_BITS_MAX: pages of the largest block. */
@@ -147,6 +155,7 @@ struct vmalloc_layout {
 	uint32_t pte_bytes;
 	unsigned pte_table_shift; /* log2 of the bytes that one last-level table maps */
 	unsigned pmd_table_shift; /* the same one level up; 0: that level is folded */
+	unsigned pud_table_shift; /* the same of the next; 0: those tables are there since boot */
 	unsigned large_shift;     /* log2 of vmalloc_huge()'s pages; 0: it has none */
 	unsigned ioremap_shift_max;
 	uint64_t modules_start, modules_end;

@@ -3,10 +3,10 @@
  * vmalloc_map.c - the page tables behind vmalloc's range and that of modules (interface: vmalloc.h).
  *
  * Tables are made where a mapping first needs one, from order-0 pages that are zeroed. The kernel's vunmap clears entries only;
- * a table goes back when a large page takes its place. On x86-64 the two levels above are there since boot
- * (preallocate_vmalloc_pages); what can be missing is the last level (2 MiB) and the one above it (1 GiB). The kernel's image and
- * its modules have the upper one since boot (level2_kernel_pgt, level2_fixmap_pgt). On 32 bit without PAE there is only the last
- * level (4 MiB).
+ * a table goes back when a large page takes its place. On x86-64 the two top levels are there since boot
+ * (preallocate_vmalloc_pages); what can be missing is the last level (2 MiB), the one above it (1 GiB) and, with 5 levels, the
+ * next (512 GiB). The kernel's image and its modules have all but the last since boot (level2_kernel_pgt, level2_fixmap_pgt). On
+ * 32 bit without PAE there is only the last level (4 MiB).
  *
  * Source: mm/vmalloc.c: vmap_small_pages_range_noflush, vmap_try_huge_pmd, vunmap_pmd_range; arch/x86/mm/pgtable.c:
  * pmd_set_huge, pmd_free_pte_page; include/asm-generic/pgalloc.h: GFP_PGTABLE_KERNEL, pmd_alloc_one, __pte_alloc_one_kernel;
@@ -16,29 +16,57 @@
  */
 #include "models/virtual_allocator/vmalloc.h"
 
-#include <string.h>
+#include <stdlib.h>
 
-static size_t tables_for(const struct vmalloc_tables *tables, unsigned shift)
+/* Numbers of tables that the host keeps together. */
+#define CHUNK_TABLES 8192u
+
+static size_t table_of(const struct vmalloc_tables *tables, const struct table_frames *level, uint64_t address)
 {
-	return (size_t)(((tables->end - tables->start) >> shift) + 2);
+	return (size_t)((address >> level->shift) - (tables->start >> level->shift));
 }
 
-static void init(struct vmalloc *vmalloc, struct vmalloc_tables *tables, uint64_t start, uint64_t end, bool has_upper)
+/* Where the number of the table for an address is kept; the level is one of the range's. */
+static uint32_t *table_at(struct vmalloc_tables *tables, enum vmalloc_level of, uint64_t address)
 {
-	*tables = (struct vmalloc_tables){.start = start, .end = end};
-	tables->pte_count = tables_for(tables, vmalloc->at.pte_table_shift);
-	tables->pte = lazy_alloc(tables->pte_count, sizeof *tables->pte);
-	if (!has_upper)
+	struct table_frames *level = &tables->level[of];
+	size_t table = table_of(tables, level, address);
+	uint32_t **chunk = &level->chunk[table / CHUNK_TABLES];
+	if (!*chunk)
+		*chunk = xcalloc(CHUNK_TABLES, sizeof **chunk);
+	return &(*chunk)[table % CHUNK_TABLES];
+}
+
+/* Frame + 1 of the table for an address, 0 if there is none. */
+static uint32_t table_for(const struct vmalloc_tables *tables, enum vmalloc_level of, uint64_t address)
+{
+	const struct table_frames *level = &tables->level[of];
+	size_t table = table_of(tables, level, address);
+	const uint32_t *chunk = level->shift ? level->chunk[table / CHUNK_TABLES] : NULL;
+	return chunk ? chunk[table % CHUNK_TABLES] : 0;
+}
+
+static void init_level(struct vmalloc_tables *tables, enum vmalloc_level of, unsigned shift)
+{
+	struct table_frames *level = &tables->level[of];
+	level->shift = shift;
+	if (!shift)
 		return;
-	tables->pmd_count = tables_for(tables, vmalloc->at.pmd_table_shift);
-	tables->pmd = lazy_alloc(tables->pmd_count, sizeof *tables->pmd);
+	level->chunks = table_of(tables, level, tables->end) / CHUNK_TABLES + 1;
+	level->chunk = xcalloc(level->chunks, sizeof *level->chunk);
 }
 
 void vmalloc_tables_init(struct vmalloc *vmalloc)
 {
-	init(vmalloc, &vmalloc->tables, vmalloc->at.start, vmalloc->at.end, vmalloc->at.pmd_table_shift != 0);
-	if (vmalloc->at.modules_start != vmalloc->at.start)
-		init(vmalloc, &vmalloc->module_tables, vmalloc->at.modules_start, vmalloc->at.modules_end, false);
+	const struct vmalloc_layout *at = &vmalloc->at;
+	vmalloc->tables = (struct vmalloc_tables){.start = at->start, .end = at->end};
+	init_level(&vmalloc->tables, LEVEL_PTE, at->pte_table_shift);
+	init_level(&vmalloc->tables, LEVEL_PMD, at->pmd_table_shift);
+	init_level(&vmalloc->tables, LEVEL_PUD, at->pud_table_shift);
+	if (at->modules_start == at->start)
+		return;
+	vmalloc->module_tables = (struct vmalloc_tables){.start = at->modules_start, .end = at->modules_end};
+	init_level(&vmalloc->module_tables, LEVEL_PTE, at->pte_table_shift);
 }
 
 static void give_table(struct vmalloc *vmalloc, uint32_t *table, unsigned cpu)
@@ -53,16 +81,20 @@ static void give_table(struct vmalloc *vmalloc, uint32_t *table, unsigned cpu)
 	vmalloc->tables_held--;
 }
 
+static void release_level(struct vmalloc *vmalloc, struct table_frames *level)
+{
+	for (size_t i = 0; i < level->chunks; i++) {
+		for (size_t table = 0; level->chunk[i] && table < CHUNK_TABLES; table++)
+			give_table(vmalloc, &level->chunk[i][table], 0);
+		free(level->chunk[i]);
+	}
+	free(level->chunk);
+}
+
 static void release(struct vmalloc *vmalloc, struct vmalloc_tables *tables)
 {
-	for (size_t i = 0; i < tables->pte_end && vmalloc->tables_held; i++)
-		give_table(vmalloc, &tables->pte[i], 0);
-	for (size_t i = 0; i < tables->pmd_count && vmalloc->tables_held; i++)
-		give_table(vmalloc, &tables->pmd[i], 0);
-	if (tables->pte)
-		lazy_free(tables->pte, tables->pte_count, sizeof *tables->pte);
-	if (tables->pmd)
-		lazy_free(tables->pmd, tables->pmd_count, sizeof *tables->pmd);
+	for (unsigned level = 0; level < VMALLOC_LEVELS; level++)
+		release_level(vmalloc, &tables->level[level]);
 	*tables = (struct vmalloc_tables){0};
 }
 
@@ -74,17 +106,12 @@ void vmalloc_tables_release(struct vmalloc *vmalloc)
 
 static bool is_of_modules(const struct vmalloc *vmalloc, uint64_t address)
 {
-	return vmalloc->module_tables.pte && address >= vmalloc->module_tables.start;
+	return vmalloc->module_tables.start && address >= vmalloc->module_tables.start;
 }
 
 static struct vmalloc_tables *tables_of(struct vmalloc *vmalloc, uint64_t address)
 {
 	return is_of_modules(vmalloc, address) ? &vmalloc->module_tables : &vmalloc->tables;
-}
-
-static size_t table_of(const struct vmalloc_tables *tables, uint64_t address, unsigned shift)
-{
-	return (size_t)((address >> shift) - (tables->start >> shift));
 }
 
 static void write_entries(const struct vmalloc *vmalloc, uint32_t table, uint64_t entry, uint64_t count)
@@ -101,16 +128,20 @@ static uint64_t entry_of(uint64_t address, unsigned table_shift, unsigned entry_
 	return (address & ((1ull << table_shift) - 1)) >> entry_shift;
 }
 
-/* The entry for an address in the table above the last level, where that is a page of its own. */
-static void write_upper_entry(const struct vmalloc *vmalloc, const struct vmalloc_tables *tables, uint64_t address)
+/* The entry for the table of an address in the one above it, where that is a page of its own. */
+static void write_upper_entry(const struct vmalloc *vmalloc, const struct vmalloc_tables *tables, enum vmalloc_level of,
+                              uint64_t address)
 {
-	if (tables->pmd)
-		write_entries(vmalloc, tables->pmd[table_of(tables, address, vmalloc->at.pmd_table_shift)],
-		              entry_of(address, vmalloc->at.pmd_table_shift, vmalloc->at.pte_table_shift), 1);
+	if (of + 1 < VMALLOC_LEVELS && tables->level[of + 1].shift)
+		write_entries(vmalloc, table_for(tables, (enum vmalloc_level)(of + 1), address),
+		              entry_of(address, tables->level[of + 1].shift, tables->level[of].shift), 1);
 }
 
-static bool need_table(struct vmalloc *vmalloc, uint32_t *table, unsigned cpu)
+/* Makes the table of an address if it is missing. */
+static bool need_table(struct vmalloc *vmalloc, struct vmalloc_tables *tables, enum vmalloc_level of, uint64_t address,
+                       unsigned cpu)
 {
+	uint32_t *table = table_at(tables, of, address);
 	if (*table)
 		return true;
 	pfn frame = vmalloc->pages ? page_alloc(vmalloc->pages, 0, VMALLOC_TABLE_GFP, cpu) : pfn_of(TABLE_UNKNOWN - 1);
@@ -119,17 +150,29 @@ static bool need_table(struct vmalloc *vmalloc, uint32_t *table, unsigned cpu)
 	*table = frame.nr + 1;
 	vmalloc->counters.page_table_pages++;
 	vmalloc->tables_held += vmalloc->pages != NULL;
+	write_upper_entry(vmalloc, tables, of, address);
+	return true;
+}
+
+/* The levels above the last, from the top down. */
+static bool need_upper_tables(struct vmalloc *vmalloc, struct vmalloc_tables *tables, uint64_t address, unsigned cpu)
+{
+	for (unsigned level = VMALLOC_LEVELS; --level > LEVEL_PTE;)
+		if (tables->level[level].shift && !need_table(vmalloc, tables, (enum vmalloc_level)level, address, cpu))
+			return false;
 	return true;
 }
 
 pfn vmalloc_table_frame(const struct vmalloc *vmalloc, uint64_t address, unsigned shift)
 {
 	const struct vmalloc_tables *tables = is_of_modules(vmalloc, address) ? &vmalloc->module_tables : &vmalloc->tables;
-	bool is_pte = shift == vmalloc->at.pte_table_shift, is_pmd = shift == vmalloc->at.pmd_table_shift && tables->pmd;
-	if (address < tables->start || address > tables->end || !(is_pte || is_pmd))
+	uint32_t table = 0;
+	if (address < tables->start || address > tables->end || !vmalloc->pages)
 		return PFN_NONE;
-	uint32_t table = (is_pte ? tables->pte : tables->pmd)[table_of(tables, address, shift)];
-	return table == 0 || table == TABLE_UNKNOWN || !vmalloc->pages ? PFN_NONE : pfn_of(table - 1);
+	for (unsigned level = 0; level < VMALLOC_LEVELS; level++)
+		if (shift == tables->level[level].shift)
+			table = table_for(tables, (enum vmalloc_level)level, address);
+	return table == 0 || table == TABLE_UNKNOWN ? PFN_NONE : pfn_of(table - 1);
 }
 
 /* Pages from `address` on that the same last-level table translates, at most `left`. */
@@ -180,26 +223,21 @@ static void tell_large(struct vmalloc *vmalloc, uint64_t address, const struct b
 /* The entry above the last level points to a large page in place of a table, which goes back (pmd_free_pte_page()). */
 static void map_large(struct vmalloc *vmalloc, struct vmalloc_tables *tables, uint64_t address, unsigned cpu)
 {
-	uint32_t *table = &tables->pte[table_of(tables, address, vmalloc->at.pte_table_shift)];
+	uint32_t *table = table_at(tables, LEVEL_PTE, address);
 	if (*table) {
 		vmalloc_flush_tlbs(vmalloc, address, address + PAGE_SIZE, cpu);
 		give_table(vmalloc, table, cpu);
 	}
-	write_upper_entry(vmalloc, tables, address);
+	write_upper_entry(vmalloc, tables, LEVEL_PTE, address);
 	vmalloc->counters.large_mappings++;
 }
 
 static bool map_small(struct vmalloc *vmalloc, struct vmalloc_tables *tables, uint64_t address, uint64_t pages, unsigned cpu)
 {
-	size_t table = table_of(tables, address, vmalloc->at.pte_table_shift);
-	bool is_new = !tables->pte[table];
-	if (!need_table(vmalloc, &tables->pte[table], cpu))
+	if (!need_table(vmalloc, tables, LEVEL_PTE, address, cpu))
 		return false;
-	if (table >= tables->pte_end)
-		tables->pte_end = table + 1;
-	if (is_new)
-		write_upper_entry(vmalloc, tables, address);
-	write_entries(vmalloc, tables->pte[table], entry_of(address, vmalloc->at.pte_table_shift, PAGE_SHIFT), pages);
+	write_entries(vmalloc, table_for(tables, LEVEL_PTE, address), entry_of(address, vmalloc->at.pte_table_shift, PAGE_SHIFT),
+	              pages);
 	return true;
 }
 
@@ -210,10 +248,9 @@ uint64_t vmalloc_map_range(struct vmalloc *vmalloc, uint64_t start, uint64_t pag
 	uint64_t address = start, done = 0;
 	for (uint64_t part; done < pages; done += part, address += part << PAGE_SHIFT) {
 		part = in_table(vmalloc, address, pages - done);
-		if (tables->pmd &&
-		    !need_table(vmalloc, &tables->pmd[table_of(tables, address, vmalloc->at.pmd_table_shift)], cpu))
+		if (!need_upper_tables(vmalloc, tables, address, cpu))
 			break;
-		if (behind->large && tables->pmd && part == table_pages) {
+		if (behind->large && tables->level[LEVEL_PMD].shift && part == table_pages) {
 			map_large(vmalloc, tables, address, cpu);
 			tell_large(vmalloc, address, behind, done);
 		} else {
@@ -235,25 +272,18 @@ void vmalloc_unmap_range(struct vmalloc *vmalloc, uint64_t start, uint64_t pages
 	uint64_t address = start;
 	for (uint64_t left = pages, part; left; left -= part, address += part << PAGE_SHIFT) {
 		part = in_table(vmalloc, address, left);
-		uint32_t table = tables->pte[table_of(tables, address, vmalloc->at.pte_table_shift)];
-		bool is_small = table || !tables->pmd;
+		uint32_t table = table_for(tables, LEVEL_PTE, address);
+		bool is_small = table || !tables->level[LEVEL_PMD].shift;
 		if (is_small)
 			write_entries(vmalloc, table, entry_of(address, vmalloc->at.pte_table_shift, PAGE_SHIFT), part);
 		else
-			write_upper_entry(vmalloc, tables, address);
+			write_upper_entry(vmalloc, tables, LEVEL_PTE, address);
 		if (vmalloc->pages)
 			step_unmap(vmalloc->steps,
 			           &(struct step_mapping){.linear = address,
 			                                  .page_shift = is_small ? PAGE_SHIFT : vmalloc->at.pte_table_shift},
 			           is_small ? part : 1);
 	}
-}
-
-static void known(uint32_t *tables, size_t first, size_t last)
-{
-	for (size_t i = first; i <= last; i++)
-		if (!tables[i])
-			tables[i] = TABLE_UNKNOWN;
 }
 
 void vmalloc_tables_known(struct vmalloc *vmalloc, uint64_t start, uint64_t end)
@@ -263,9 +293,11 @@ void vmalloc_tables_known(struct vmalloc *vmalloc, uint64_t start, uint64_t end)
 	uint64_t last = end - PAGE_SIZE - 1;
 	if (start < tables->start || end > tables->end || last < start)
 		return;
-	known(tables->pte, table_of(tables, start, vmalloc->at.pte_table_shift),
-	      table_of(tables, last, vmalloc->at.pte_table_shift));
-	if (tables->pmd)
-		known(tables->pmd, table_of(tables, start, vmalloc->at.pmd_table_shift),
-		      table_of(tables, last, vmalloc->at.pmd_table_shift));
+	for (unsigned level = 0; level < VMALLOC_LEVELS; level++) {
+		unsigned shift = tables->level[level].shift;
+		for (uint64_t table = start >> shift; shift && table <= last >> shift; table++) {
+			uint32_t *at = table_at(tables, (enum vmalloc_level)level, table << shift);
+			*at = *at ? *at : TABLE_UNKNOWN;
+		}
+	}
 }

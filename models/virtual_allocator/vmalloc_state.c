@@ -15,8 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The longest range there can be: twice that of 4-level tables (VMALLOC_SIZE_TB_L4, 32 TiB). */
+/* The longest range there can be: above those of 4-level and 5-level tables (VMALLOC_SIZE_TB_L4, 32 TiB; _L5, 12800 TiB). */
 #define RANGE_MAX (1ull << 46)
+#define RANGE_MAX_5LEVEL (1ull << 54)
 
 static const char *const list_names[AREA_LISTS] = {[AREA_FREE] = "free", [AREA_BUSY] = "busy", [AREA_PURGE] = "purge"};
 
@@ -108,8 +109,9 @@ static void set_range(struct vmalloc *vmalloc, uint64_t start, uint64_t end)
 static bool load_range(struct vmalloc *vmalloc, const struct state_text *line, struct error *error)
 {
 	uint64_t start, end;
+	const uint64_t range_max = vmalloc->layout->is_5level ? RANGE_MAX_5LEVEL : RANGE_MAX;
 	bool known = hex_value(line->text, " start=", &start) && hex_value(line->text, " end=", &end);
-	if (!known || start >= end || end > vmalloc->at.address_end || end - start > RANGE_MAX)
+	if (!known || start >= end || end > vmalloc->at.address_end || end - start > range_max)
 		return error_set(error, ERROR_INPUT, "line %" PRIu64 ": \"%.80s\" is no range of this kind of kernel", line->line,
 		                 line->text);
 	set_range(vmalloc, start, end);

@@ -19,7 +19,8 @@ static const char *const advice_names[] = {"none", "hugepage", "nohugepage", NUL
 struct processes {
 	char *name;
 	struct load_pace pace;
-	uint32_t live, pages, touched, accesses, writes, turns, inherited, copied, kernel, threads, unmap, dontneed, protect;
+	uint32_t live, pages, touched, accesses, writes, turns, inherited, copied, kernel, threads, unmap, dontneed, protect,
+	        remap;
 	enum program_advice advice;
 };
 
@@ -49,6 +50,8 @@ static const struct setting keys[] = {
         NUMBER(dontneed, "percent", "0", 0, 100, "Of the turns end with madvise(MADV_DONTNEED) of a tenth of the memory"),
         NUMBER(protect, "percent", "0", 0, 100,
                "Of the turns end with two calls of mprotect of a tenth of the memory: no writes, and writes again"),
+        NUMBER(remap, "percent", "0", 0, 100,
+               "Of the turns end with two calls of mremap: a tenth of the memory goes elsewhere, and back"),
         {.key = "advice",
          .type = SETTING_ENUM,
          .names = advice_names,
@@ -66,7 +69,9 @@ static const struct setting keys[] = {
 #define DATA_PAGES 8u
 #define HEAP_START 0x800000u
 #define HEAP_PAGES 16u
-#define MEMORY_START 0x7f0000000000u
+/* Where a part of a program's memory goes for a while (remap): below the rest, with room for a tenth of it. */
+#define MOVED_START 0x7e0000000000u
+#define MOVED_START_32BIT 0x20000000u
 #define TEXT_FILE 1u
 #define THREADS_MAX 65u
 /* Of one op: at 8 bytes an access half of TOUCH_ACCESSES_MAX. */
@@ -83,6 +88,7 @@ struct program {
 struct load {
 	struct workload *workload;
 	const struct processes *values;
+	uint64_t start, moved; /* of a program's memory, and of what remap moves of it */
 	workload_block shell;
 	struct program *programs;
 	uint32_t next;
@@ -144,9 +150,9 @@ static void map_program(struct load *load, const struct program *program)
 	                                                 .file = TEXT_FILE,
 	                                                 .first_page = TEXT_PAGES});
 	map(load, process, cpu, HEAP_START, HEAP_PAGES, USER_HEAP);
-	map(load, process, cpu, MEMORY_START, load->values->pages, USER_ANONYMOUS);
+	map(load, process, cpu, load->start, load->values->pages, USER_ANONYMOUS);
 	if (load->values->advice != ADVICE_NONE)
-		workload_process_advise(load->workload, cpu, process, MEMORY_START, load->values->pages,
+		workload_process_advise(load->workload, cpu, process, load->start, load->values->pages,
 		                        load->values->advice == ADVICE_HUGEPAGE ? USER_HUGEPAGE : USER_NOHUGEPAGE);
 	touch(load, process, cpu, TEXT_START, TEXT_PAGES, TOUCH_EXECUTE);
 	touch(load, process, cpu, DATA_START, DATA_PAGES, TOUCH_WRITE);
@@ -191,7 +197,7 @@ static void use_memory(struct load *load, const struct program *program, workloa
 	const struct processes *values = load->values;
 	uint32_t count = values->touched < values->pages ? values->touched : values->pages;
 	for (uint32_t i = 0; i < count; i++)
-		touch(load, thread, cpu, MEMORY_START + ((uint64_t)program->set[i] << PAGE_SHIFT), 1,
+		touch(load, thread, cpu, load->start + ((uint64_t)program->set[i] << PAGE_SHIFT), 1,
 		      load_chance(load->workload, values->writes) ? TOUCH_WRITE : TOUCH_READ);
 }
 
@@ -201,7 +207,7 @@ static uint64_t any_tenth(struct load *load, uint64_t *pages)
 	uint64_t tenth = load->values->pages / 10 + 1;
 	uint64_t parts = load->values->pages / tenth;
 	*pages = tenth;
-	return MEMORY_START + (rng_below(workload_rng(load->workload), (uint32_t)parts) * tenth << PAGE_SHIFT);
+	return load->start + (rng_below(workload_rng(load->workload), (uint32_t)parts) * tenth << PAGE_SHIFT);
 }
 
 /* A tenth of the memory goes, and comes back empty. */
@@ -216,6 +222,16 @@ static void forget_memory(struct load *load, workload_block thread, unsigned cpu
 {
 	uint64_t pages, start = any_tenth(load, &pages);
 	workload_process_advise(load->workload, cpu, thread, start, pages, USER_DONTNEED);
+}
+
+/* A tenth of the memory goes elsewhere, as an allocator that makes a large block larger has it, and comes back. */
+static void move_memory(struct load *load, workload_block thread, unsigned cpu)
+{
+	uint64_t pages, start = any_tenth(load, &pages);
+	struct user_remap away = {.start = start, .pages = pages, .to = load->moved, .new_pages = pages + 1};
+	struct user_remap back = {.start = load->moved, .pages = pages + 1, .to = start, .new_pages = pages};
+	workload_process_remap(load->workload, cpu, thread, &away);
+	workload_process_remap(load->workload, cpu, thread, &back);
 }
 
 static void protect_memory(struct load *load, workload_block thread, unsigned cpu)
@@ -233,7 +249,12 @@ static void *begin(struct workload *workload, const void *opaque)
 	load->workload = workload;
 	load->values = opaque;
 	load->programs = xcalloc(load->values->live, sizeof *load->programs);
+	load->start = workload_map_start(workload);
+	load->moved = load->start > UINT32_MAX ? MOVED_START : MOVED_START_32BIT;
 	load->shell = workload_process_create(workload, 0);
+	if (!workload_has_room(workload, load->start, load->values->pages, "pages") ||
+	    !workload_has_room(workload, HEAP_START, load->values->inherited, "inherited"))
+		return load;
 	map(load, load->shell, 0, HEAP_START, load->values->inherited, USER_HEAP);
 	touch(load, load->shell, 0, HEAP_START, load->values->inherited, TOUCH_WRITE);
 	return load;
@@ -261,6 +282,8 @@ static void step(void *opaque)
 		forget_memory(load, thread, cpu);
 	if (values->protect && load_chance(load->workload, values->protect))
 		protect_memory(load, thread, cpu);
+	if (values->remap && load_chance(load->workload, values->remap))
+		move_memory(load, thread, cpu);
 	if (load_chance(load->workload, values->kernel))
 		workload_process_leave(load->workload, cpu);
 }

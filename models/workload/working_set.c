@@ -90,7 +90,6 @@ static const struct setting keys[] = {
         {.key = NULL},
 };
 
-#define MEMORY_START 0x7f0000000000u
 /* Ranks are drawn by the sums of 1/k in steps of 2^-32. */
 #define ZIPF_UNIT 4294967296ull
 #define FIRST_FILE 1000u
@@ -100,6 +99,7 @@ struct load {
 	const struct working_set *values;
 	uint32_t pages; /* of each process */
 	unsigned cpus, next;
+	uint64_t start;            /* of each process's memory */
 	workload_block *processes; /* owned, one a core */
 	uint32_t *at;              /* owned, likewise: the next page in turn */
 	uint64_t *sums;            /* owned: of 1/k up to each rank */
@@ -109,7 +109,7 @@ struct load {
 static void touch(struct load *load, unsigned cpu, uint32_t page, enum touch_kind kind)
 {
 	const struct workload_touch run = {
-	        .address = MEMORY_START + ((uint64_t)page << PAGE_SHIFT), .bytes = 8, .stride = 8, .kind = kind};
+	        .address = load->start + ((uint64_t)page << PAGE_SHIFT), .bytes = 8, .stride = 8, .kind = kind};
 	workload_touch(load->workload, cpu, load->processes[cpu], &run);
 }
 
@@ -166,7 +166,7 @@ static uint32_t pages_of_each(const struct load *load)
 static void start_process(struct load *load, unsigned cpu)
 {
 	const struct working_set *values = load->values;
-	const struct user_area_request request = {.start = MEMORY_START,
+	const struct user_area_request request = {.start = load->start,
 	                                          .pages = load->pages,
 	                                          .kind = values->file ? USER_FILE_SHARED : USER_ANONYMOUS,
 	                                          .rights = USER_READ | USER_WRITE,
@@ -175,7 +175,7 @@ static void start_process(struct load *load, unsigned cpu)
 	workload_process_map(load->workload, cpu, load->processes[cpu], &request);
 	enum user_advice advice = advice_of_reading[values->reading];
 	if (advice != USER_READ_NORMAL)
-		workload_process_advise(load->workload, cpu, load->processes[cpu], MEMORY_START, load->pages, advice);
+		workload_process_advise(load->workload, cpu, load->processes[cpu], load->start, load->pages, advice);
 	for (uint32_t page = 0; page < load->pages; page++)
 		touch(load, cpu, page, values->file ? TOUCH_READ : TOUCH_WRITE);
 }
@@ -187,11 +187,13 @@ static void *begin(struct workload *workload, const void *opaque)
 	load->values = opaque;
 	load->cpus = workload_cpus(workload);
 	load->pages = pages_of_each(load);
+	load->start = workload_map_start(workload);
 	load->processes = xcalloc(load->cpus, sizeof *load->processes);
 	load->at = xcalloc(load->cpus, sizeof *load->at);
 	if (load->values->pattern == SET_ZIPF)
 		draw_ranks(load);
-	for (unsigned cpu = 0; cpu < load->cpus; cpu++)
+	bool has_room = workload_has_room(workload, load->start, load->pages, load->values->bytes ? "bytes" : "percent");
+	for (unsigned cpu = 0; cpu < load->cpus && has_room; cpu++)
 		start_process(load, cpu);
 	return load;
 }
@@ -207,7 +209,7 @@ static void step(void *opaque)
 static void end(void *opaque)
 {
 	struct load *load = opaque;
-	for (unsigned cpu = 0; cpu < load->cpus; cpu++)
+	for (unsigned cpu = 0; cpu < load->cpus && !workload_has_failed(load->workload); cpu++)
 		workload_process_exit(load->workload, cpu, load->processes[cpu]);
 	free(load->processes);
 	free(load->at);

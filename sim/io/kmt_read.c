@@ -354,7 +354,7 @@ static const uint8_t free_kind[OP_KINDS] = {
 static bool is_use(unsigned kind)
 {
 	return kind == OP_PAGE_CLEAR || kind == OP_PAGE_COPY || (kind >= OP_PROCESS_EXEC && kind <= OP_PROCESS_SWITCH) ||
-	       kind == OP_PROCESS_RUN || kind == OP_PROCESS_ADVISE || kind == OP_PROCESS_PROTECT;
+	       (kind >= OP_PROCESS_RUN && kind <= OP_PROCESS_REMAP);
 }
 
 /* Whether the op may name a recorded address space. */
@@ -381,6 +381,8 @@ static bool process_profile_is_sound(const struct kmt_profile *profile)
 		return profile->bytes_req > 0;
 	case OP_PROCESS_PROTECT:
 		return profile->bytes_req > 0 && profile->order <= USER_RIGHTS;
+	case OP_PROCESS_REMAP:
+		return profile->bytes_req > 0 && profile->bytes_alloc > 0;
 	case OP_PROCESS_ADVISE:
 		return profile->bytes_req > 0 && profile->order < USER_ADVICES;
 	case OP_PROCESS_TOUCH:
@@ -746,7 +748,7 @@ bool trace_has_areas(const struct trace *trace)
 bool trace_has_processes(const struct trace *trace)
 {
 	for (uint32_t i = 0; i < trace->profile_count; i++)
-		if (trace->profiles[i].kind >= OP_PROCESS_CREATE && trace->profiles[i].kind <= OP_PROCESS_PROTECT)
+		if (trace->profiles[i].kind >= OP_PROCESS_CREATE && trace->profiles[i].kind <= OP_PROCESS_REMAP)
 			return true;
 	return false;
 }

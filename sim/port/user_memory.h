@@ -111,11 +111,18 @@ enum user_result {
 	USER_OK,
 	USER_NO_MEMORY,  /* frames, tables or structures: what was done before it stays */
 	USER_NO_PROCESS, /* no such process */
-	USER_BAD_RANGE,  /* empty, not in the user's half, or (mapping) over an area that is there */
-	USER_NO_AREA,    /* a touch outside of all areas: SIGSEGV */
+	USER_BAD_RANGE,  /* empty, not in the user's half, or (mapping, moving, growing) over an area that is there */
+	USER_NO_AREA,    /* a touch outside of all areas: SIGSEGV; what is moved or grows is not of one area (EFAULT) */
 	USER_HOLE,       /* an advice, or new rights: a part of the range is no area; rights hold up to there, advice for the rest
 	                    (ENOMEM) */
 	USER_NO_RIGHT    /* a touch that the area's rights forbid: SIGSEGV */
+};
+
+/* mremap() of pages of one area. */
+struct user_remap {
+	uint64_t start, pages; /* 1 and more */
+	uint64_t to;        /* where they go, MREMAP_MAYMOVE | MREMAP_FIXED; `start`: they stay, and the area grows or shrinks */
+	uint64_t new_pages; /* 1 and more: how many there are then */
 };
 
 /* A run of accesses: `bytes` from `address` on, one access every `stride` bytes, each of at most 8 bytes. */
@@ -199,20 +206,27 @@ struct user_swap_fault {
 
 /* What who looks after a page says of it. */
 enum watched_state {
-	WATCHED_LISTED = 1,    /* it is on a list of the LRU, not in a CPU's batch (PageLRU) */
-	WATCHED_PINNED = 2,    /* somebody beside page tables and swap cache has a reference */
-	WATCHED_REFERENCED = 4 /* PageReferenced */
+	WATCHED_LISTED = 1,     /* it is on a list of the LRU, not in a CPU's batch (PageLRU) */
+	WATCHED_PINNED = 2,     /* somebody beside page tables and swap cache has a reference */
+	WATCHED_REFERENCED = 4, /* PageReferenced */
+	WATCHED_HUGE = 8        /* it is a part of a page of 2 MiB, and as that all of this is said */
 };
 
 /* Who looks after anonymous pages (an LRU, swap). A callback may be NULL. */
 struct page_watcher {
 	/* A new anonymous page was mapped (folio_add_lru()); `order` 0, or 9 of a huge page. */
 	void (*added)(void *context, pfn, unsigned order, unsigned cpu);
+	/*
+	 * A part of a huge page, of this first frame, is mapped no more, and another one is (deferred_split_huge_page()). NULL:
+	 * nobody asks.
+	 */
+	void (*parts_unmapped)(void *context, pfn);
 	/* It goes back to the page allocator after this call; true: the watcher does that itself, now or later. */
 	bool (*removed)(void *context, pfn, unsigned order, unsigned cpu);
 	/*
 	 * do_swap_page(): brings the page in; the fault's entry is given back with that. *alone: nobody else has the page or an
-	 * entry of it. The frame may be one that others map. PFN_NONE: no memory, and the entry stays.
+	 * entry of it. The frame may be one that others map, or a part of a huge page (WATCHED_HUGE) that was not away yet.
+	 * PFN_NONE: no memory, and the entry stays.
 	 */
 	pfn (*swap_in)(void *context, const struct user_swap_fault *, unsigned cpu, bool *alone);
 	/* No entry names the page that is mapped once and shall be written; it gives its slot up with that (folio_free_swap()).
@@ -267,6 +281,13 @@ struct user_memory_ops {
 	/* munmap(): what lies in the range; parts of areas too. Other CPUs that have the address space drop its translations. */
 	enum user_result (*unmap)(struct user_memory *, process_id, uint64_t start, uint64_t pages, unsigned cpu);
 
+	/*
+	 * mremap(): entries of page tables go with what moves, not contents; what is too much goes, and what comes is untouched.
+	 * Where it goes nothing may be, as with map(). Shared memory without a file does not grow. What moves is USER_ANONYMOUS
+	 * then where it was a heap or a stack. USER_NO_MEMORY: all is where it was.
+	 */
+	enum user_result (*remap)(struct user_memory *, process_id, const struct user_remap *, unsigned cpu);
+
 	/* madvise() */
 	enum user_result (*advise)(struct user_memory *, process_id, uint64_t start, uint64_t pages, enum user_advice,
 	                           unsigned cpu);
@@ -299,18 +320,27 @@ struct user_memory_ops {
 
 	/* How many page table entries map a frame (page_mapcount()). */
 	uint32_t (*map_count)(const struct user_memory *, pfn);
+	/* The same of a huge page, by its first frame, and its parts together (folio_mapcount()); *whole: those of 2 MiB. */
+	uint32_t (*huge_map_count)(const struct user_memory *, pfn, uint32_t *whole);
 	/*
-	 * How many of them were used since the last call, which forgets it (folio_referenced()). *executable: one of those is of
-	 * an area with USER_EXECUTE.
+	 * How many of them were used since the last call, which forgets it (folio_referenced()); of a huge page, by its first
+	 * frame, in how many areas. *executable: one of those is of an area with USER_EXECUTE.
 	 */
 	uint32_t (*referenced)(struct user_memory *, pfn, bool *executable, unsigned cpu);
 	/*
 	 * Takes a page out of all page tables (try_to_unmap()): entries of an anonymous page then hold `entry`, > 0, those of a
 	 * file nothing. *dirty: it was written through one of them. The frame of an anonymous page is the caller's from then on.
-	 * The number of entries there were; 0 for a frame that is not mapped and for a part of a huge page. Other CPUs may use
-	 * old translations until flush_unmapped(): no frame may be given away before it.
+	 * A huge page goes as a whole, by its first frame, and its parts' entries hold `entry` and those behind it. The number of
+	 * entries there were; 0 for a frame that is not mapped and for a part of a huge page. Other CPUs may use old translations
+	 * until flush_unmapped(): no frame may be given away before it.
 	 */
 	uint32_t (*unmap_page)(struct user_memory *, pfn, uint64_t entry, bool *dirty, unsigned cpu);
+	/*
+	 * A huge page, by its first frame, is single pages from now on (split_huge_page()): what maps it is of 4 KiB, and frames
+	 * that nothing maps are the caller's. How many ceased to be the model's; 0 where none was. The page allocator's block is
+	 * for the caller to split.
+	 */
+	uint32_t (*split_page)(struct user_memory *, pfn, unsigned cpu);
 	/*
 	 * What unmap_page() took away leaves the TLBs, each CPU being interrupted once for all of it (try_to_unmap_flush());
 	 * only_dirty: if something written was among it (try_to_unmap_flush_dirty()).
@@ -403,6 +433,13 @@ static inline enum user_result user_unmap(struct user_memory *users, process_id 
 {
 	SIM_ASSERT(cpu < CPUS_MAX);
 	return users->ops->unmap(users, process, start, pages, cpu);
+}
+
+static inline enum user_result user_remap(struct user_memory *users, process_id process, const struct user_remap *remap,
+                                          unsigned cpu)
+{
+	SIM_ASSERT(cpu < CPUS_MAX);
+	return users->ops->remap(users, process, remap, cpu);
 }
 
 static inline enum user_result user_advise(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,

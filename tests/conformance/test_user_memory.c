@@ -346,6 +346,90 @@ static void rights_go_and_come(void **state)
 	}
 }
 
+static enum user_result move_to(struct bench *bench, process_id process, uint64_t from, uint64_t pages, uint64_t to,
+                                uint64_t then)
+{
+	const struct user_remap remap = {
+	        .start = BASE + from * PAGE_SIZE, .pages = pages, .to = BASE + to * PAGE_SIZE, .new_pages = then};
+	return user_remap(bench->users, process, &remap, 0);
+}
+
+/*
+ * mremap() takes pages elsewhere without a new one, to and fro, and of shared memory and a file the same pages; it grows and
+ * shrinks areas where they are; what it cannot do it tells, and leaves all as it was. Would catch: pages taken anew, or left
+ * behind, an area that stays where it was, one that grows over another.
+ */
+static void areas_move(void **state)
+{
+	(void)state;
+	FOR_EACH_MODEL(model)
+	{
+		static const enum user_area_kind kinds[] = {USER_ANONYMOUS, USER_SHARED, USER_FILE_SHARED, USER_FILE_PRIVATE};
+		struct bench bench;
+		begin(&bench, model, "x86_4level", THP_ALWAYS, true);
+		process_id process = user_create(bench.users, 0);
+		const uint64_t stack = USER_STACK_BYTES / PAGE_SIZE;
+		for (unsigned kind = 0; kind < 4; kind++) {
+			assert_int_equal(map(&bench, process, BASE, 1500, kinds[kind]), USER_OK);
+			for (unsigned page = 0; page < 1500; page++)
+				if (page % 7 < 5)
+					touch(&bench, process, BASE + page * PAGE_SIZE, ACCESS_STORE, 0);
+			struct process_view before = view(&bench, process);
+			uint64_t private_pages = before.anonymous, all = before.anonymous + before.shared + before.file;
+			uint64_t held = bench.users->ops->pages_held(bench.users) - before.tables;
+			assert_int_equal(move_to(&bench, process, 0, 1500, 10001, 1500), USER_OK);
+			assert_int_equal(touch(&bench, process, BASE, ACCESS_LOAD, 0), USER_NO_AREA);
+			user_memory_check(bench.users);
+			/* Aligned alike: tables may go as they are. */
+			assert_int_equal(move_to(&bench, process, 10001, 1500, 513, 1500), USER_OK);
+			assert_int_equal(move_to(&bench, process, 513, 1024, 512 * 40 + 1, 1024), USER_OK);
+			assert_int_equal(move_to(&bench, process, 512 * 40 + 1, 1024, 512 * 80 + 1, 1024), USER_OK);
+			user_memory_check(bench.users);
+			struct process_view after = view(&bench, process);
+			assert_int_equal(after.area_pages, 1500 + stack);
+			assert_int_equal(after.anonymous, private_pages);
+			assert_int_equal(after.anonymous + after.shared + after.file, all);
+			assert_int_equal(bench.users->ops->pages_held(bench.users) - after.tables, held);
+			for (unsigned page = 0; page < 1024; page++)
+				if (page % 7 < 5)
+					assert_int_equal(
+					        touch(&bench, process, BASE + (512 * 80 + 1 + page) * PAGE_SIZE, ACCESS_STORE, 0),
+					        USER_OK);
+			after = view(&bench, process);
+			assert_int_equal(bench.users->ops->pages_held(bench.users) - after.tables, held);
+			/* The child finds its own. */
+			process_id child = user_fork(bench.users, process, false, 1);
+			assert_int_equal(touch(&bench, child, BASE + (512 * 80 + 1) * PAGE_SIZE, ACCESS_STORE, 1), USER_OK);
+			user_memory_check(bench.users);
+			user_exit(bench.users, child, 1);
+			/* To shrink and to grow. */
+			assert_int_equal(move_to(&bench, process, 512 * 80 + 1, 1024, 512 * 80 + 1, 100), USER_OK);
+			assert_int_equal(view(&bench, process).area_pages, 476 + 100 + stack);
+			bool grows = kinds[kind] != USER_SHARED;
+			assert_int_equal(move_to(&bench, process, 512 * 80 + 1, 100, 512 * 80 + 1, 130),
+			                 grows ? USER_OK : USER_BAD_RANGE);
+			assert_int_equal(touch(&bench, process, BASE + (512 * 80 + 1 + 129) * PAGE_SIZE, ACCESS_STORE, 0),
+			                 grows ? USER_OK : USER_NO_AREA);
+			assert_int_equal(move_to(&bench, process, 512 * 80 + 1, 50, 512 * 80 + 1, 60), USER_BAD_RANGE);
+			assert_int_equal(move_to(&bench, process, 512 * 80 + 1, 200, 0, 200), USER_NO_AREA);
+			assert_int_equal(move_to(&bench, process, 512 * 80 + 1, 50, 513 + 1100, 50), USER_BAD_RANGE);
+			assert_int_equal(move_to(&bench, process, 512 * 80 + 1, 50, 512 * 80 + 20, 50), USER_BAD_RANGE);
+			assert_int_equal(move_to(&bench, process, 0, 5, 0, 4), USER_NO_AREA);
+			assert_int_equal(move_to(&bench, process, 512 * 80 + 1, 0, 0, 4), USER_BAD_RANGE);
+			/* The middle of an area, and more of it there. */
+			if (grows)
+				assert_int_equal(move_to(&bench, process, 512 * 80 + 11, 10, 0, 20), USER_OK);
+			user_memory_check(bench.users);
+			assert_int_equal(user_unmap(bench.users, process, BASE, 100000, 0), USER_OK);
+			assert_int_equal(view(&bench, process).area_pages, stack);
+		}
+		const struct user_remap none = {.start = BASE, .pages = 1, .to = BASE, .new_pages = 1};
+		assert_int_equal(user_remap(bench.users, (process_id){99}, &none, 0), USER_NO_PROCESS);
+		user_memory_check(bench.users);
+		end(&bench);
+	}
+}
+
 /* What the plain array knows: the areas are all of one size, at BASE + area * HISTORY_PAGES pages. */
 struct plain {
 	bool live;
@@ -374,7 +458,21 @@ static void one_event(struct bench *bench, struct plain *plain, struct rng *rng)
 	}
 	uint32_t page = rng_below(rng, HISTORY_PAGES), count = 1 + rng_below(rng, HISTORY_PAGES - page);
 	static const enum user_area_kind kinds[] = {USER_ANONYMOUS, USER_SHARED, USER_FILE_PRIVATE};
-	switch (rng_below(rng, 10)) {
+	switch (rng_below(rng, 11)) {
+	case 10: {
+		/* Away and back. */
+		const struct user_remap away = {.start = start + (uint64_t)page * PAGE_SIZE,
+		                                .pages = count,
+		                                .to = 2 * BASE + (uint64_t)page * PAGE_SIZE,
+		                                .new_pages = count};
+		const struct user_remap back = {.start = away.to, .pages = count, .to = away.start, .new_pages = count};
+		if (user_remap(bench->users, at->process, &away, cpu) != USER_OK)
+			return;
+		steps_clear(&bench->steps);
+		if (user_remap(bench->users, at->process, &back, cpu) != USER_OK)
+			memset(&at->mapped[area][page], 0, count);
+		return;
+	}
 	case 0:
 		user_exit(bench->users, at->process, cpu);
 		at->live = false;
@@ -571,6 +669,7 @@ int main(void)
 	        cmocka_unit_test(wrong_use_is_told),
 	        cmocka_unit_test(forgotten_pages_come_back),
 	        cmocka_unit_test(rights_go_and_come),
+	        cmocka_unit_test(areas_move),
 	        cmocka_unit_test(fork_shares_what_it_should),
 	        cmocka_unit_test(frames_may_move),
 	        cmocka_unit_test(any_history_keeps_the_laws),

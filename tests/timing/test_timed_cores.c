@@ -193,19 +193,44 @@ static void an_upgrade_waits_for_a_line_on_its_way(void **state)
 	}
 }
 
-/* Two cores on a ring of four stops, two hops apart there and back. Would catch: cores that are all neighbours. */
-static void the_way_between_cores_adds_its_hops(void **state)
+/*
+ * Eight cores and eight slices on a ring. A clean line comes from its slice of the LLC, which tells how far the slice is from
+ * each core but the first; a written line then takes the ways of both cores to that slice, however near they are to each other.
+ * Would catch: the way from core to core, one core's way alone, another slice than that of the LLC.
+ */
+static void a_transfer_goes_by_the_slice(void **state)
 {
 	(void)state;
+	static const char *const lines[] = {"l1d size=32KiB ways=8", "l2 size=256KiB ways=8",
+	                                    "llc size=1MiB ways=16 cores=all inclusion=inclusive slices=8", NULL};
 	struct machine_rig rig;
-	machine_rig_settings(&rig, 4, intel);
+	machine_rig_settings(&rig, 8, lines);
 	rig.settings.machine.topology = TOPOLOGY_RING;
 	rig.settings.machine.hop_cycles = 7;
 	assert_true(machine_rig_make(&rig, "timed", NULL));
-	rig_store(&rig, 0, 0, 0);
-	assert_int_equal(rig_load(&rig, 2, 0, 1000), 1000 + REMOTE + 2 * 7);
-	rig_store(&rig, 0, 64, 2000);
-	assert_int_equal(rig_load(&rig, 3, 64, 3000), 3000 + REMOTE + 7);
+	cycle now = 0, least = 1000, most = 0;
+	for (uint64_t line = 0; line < 16; line++) {
+		cycle way[8] = {0};
+		rig_load(&rig, 0, 64 * line, now);
+		for (unsigned cpu = 1; cpu < 8; cpu++) {
+			now += 1000;
+			way[cpu] = rig_load(&rig, cpu, 64 * line, now) - now - LLC;
+		}
+		for (unsigned from = 1; from < 8; from++)
+			for (unsigned to = 1; to < 8; to++) {
+				if (from == to)
+					continue;
+				rig_store(&rig, from, 64 * line, now + 1000);
+				cycle took = rig_load(&rig, to, 64 * line, now + 2000) - now - 2000;
+				assert_int_equal(took, REMOTE + way[from] + way[to]);
+				least = took < least ? took : least;
+				most = took > most ? took : most;
+				now += 2000;
+			}
+	}
+	/* Next to the slice, and on it; as far from it as the ring goes, and next to that. */
+	assert_int_equal(least, REMOTE + 7);
+	assert_int_equal(most, REMOTE + 7 * (4 + 3));
 	machine_rig_release(&rig);
 }
 
@@ -348,7 +373,7 @@ int main(void)
 	        cmocka_unit_test(cores_that_write_one_line_take_turns),
 	        cmocka_unit_test(a_locked_instruction_keeps_its_line),
 	        cmocka_unit_test(an_upgrade_waits_for_a_line_on_its_way),
-	        cmocka_unit_test(the_way_between_cores_adds_its_hops),
+	        cmocka_unit_test(a_transfer_goes_by_the_slice),
 	        cmocka_unit_test(random_accesses_cost_what_the_states_say),
 	        cmocka_unit_test(the_directory_is_what_the_caches_hold),
 	        cmocka_unit_test(caches_that_do_not_fit_are_refused),

@@ -96,6 +96,25 @@ static void a_line_on_its_way_is_waited_for(void **state)
 }
 
 /*
+ * A line that the L1 prefetches with a miss at 0 comes from memory as that one does, whichever way the L2 between them is asked:
+ * one that prefetches too is asked in another way. Would catch: a prefetched line that is there when the L2 has been asked.
+ */
+static void a_prefetched_line_comes_from_memory(void **state)
+{
+	(void)state;
+	static const char *const seconds[] = {"l2 size=4KiB ways=4", "l2 size=4KiB ways=4 prefetch=stride"};
+	for (unsigned i = 0; i < 2; i++) {
+		const char *lines[] = {"l1d size=1KiB ways=2 prefetch=always", seconds[i], "llc size=16KiB ways=4", NULL};
+		struct machine_rig rig;
+		make(&rig, lines);
+		assert_int_equal(rig_load(&rig, 0, 0, 0), DRAM);
+		assert_int_equal(rig_load(&rig, 0, 64, 10), DRAM);
+		assert_int_equal(rig_load(&rig, 0, 128, 237), DRAM + 10);
+		machine_rig_release(&rig);
+	}
+}
+
+/*
  * Two slots: of misses at 0, 0, 0 the third asks at 4 and gets a slot at 240: 236 later than alone. A miss at 235 asks at 239 and
  * waits one cycle, one at 236 asks as the slot is free. Would catch: a slot kept too long or too short, slots not counted.
  */
@@ -395,6 +414,7 @@ int main(void)
 	        cmocka_unit_test(each_level_costs_its_latency),
 	        cmocka_unit_test(a_cache_has_its_own_latency),
 	        cmocka_unit_test(a_line_on_its_way_is_waited_for),
+	        cmocka_unit_test(a_prefetched_line_comes_from_memory),
 	        cmocka_unit_test(misses_wait_for_a_slot),
 	        cmocka_unit_test(a_page_is_read_as_fast_as_slots_allow),
 	        cmocka_unit_test(accesses_wait_for_a_port),

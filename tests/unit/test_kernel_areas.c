@@ -13,7 +13,7 @@
 #define MIB (1ull << 20)
 #define AREA_PAGES_MAX 2048
 
-extern const struct translation_ops translation_x86_4level_ops;
+extern const struct translation_ops translation_x86_4level_ops, translation_x86_5level_ops;
 struct page_allocator *page_allocator_buddy_create(const struct page_allocator_wiring *wiring, struct error *error);
 struct virtual_allocator *virtual_allocator_vmalloc_create(const struct virtual_allocator_wiring *wiring, struct error *error);
 struct virtual_allocator *virtual_allocator_ideal_create(const struct virtual_allocator_wiring *wiring, struct error *error);
@@ -38,7 +38,7 @@ static uint64_t frame_of_table(const void *context, uint64_t linear, unsigned sh
 	return frame.nr == UINT32_MAX ? FRAME_NONE : (uint64_t)frame.nr << PAGE_SHIFT;
 }
 
-static void begin(struct world *world, bool is_ideal)
+static void begin_paged(struct world *world, bool is_ideal, const struct translation_ops *mode)
 {
 	struct error error = {0};
 	const struct ram_range ram = {0, 64 * MIB};
@@ -47,6 +47,8 @@ static void begin(struct world *world, bool is_ideal)
 	world->settings.machine.memory_bytes = 64 * MIB;
 	world->settings.machine.cpus = 1;
 	layout_init(&world->layout, 64);
+	if (mode == &translation_x86_5level_ops)
+		layout_set_5level(&world->layout);
 	steps_init(&world->steps, true);
 	world->steps.maps = true;
 	world->pages = page_allocator_buddy_create(
@@ -58,15 +60,19 @@ static void begin(struct world *world, bool is_ideal)
 	world->areas =
 	        is_ideal ? virtual_allocator_ideal_create(&wiring, &error) : virtual_allocator_vmalloc_create(&wiring, &error);
 	assert_non_null(world->areas);
-	rig_begin(&world->rig, &translation_x86_4level_ops, 0x100000000000);
+	rig_begin(&world->rig, mode, 0x100000000000);
 	const struct paging_controls controls = rig_controls();
-	assert_true(kernel_map_init(&world->map, &translation_x86_4level_ops, &controls, &world->rig.memory, &world->layout, &ram,
-	                            1));
+	assert_true(kernel_map_init(&world->map, mode, &controls, &world->rig.memory, &world->layout, &ram, 1));
 	kernel_map_tell_areas(&world->map, &(struct area_tables){.frame = frame_of_table, .context = world->areas});
 	rig_tlbs(&world->rig, tlb_lines, false, true);
 	world->rig.mmu.fault = kernel_map_fault;
 	world->rig.mmu.context = &world->map;
 	walker_load_root(&world->rig.walker, world->map.tables.root, 0);
+}
+
+static void begin(struct world *world, bool is_ideal)
+{
+	begin_paged(world, is_ideal, &translation_x86_4level_ops);
 }
 
 static void end(struct world *world)
@@ -165,6 +171,35 @@ static void a_walk_ends_at_the_areas_frame(void **state)
 	/* Two tables and the one above them in frames of the page allocator; the one above that is the kernel's own. */
 	assert_int_equal(world.map.counters.area_tables, 3);
 	assert_int_equal(world.map.counters.tables_elsewhere, 1);
+	end(&world);
+}
+
+/*
+ * With 5 levels the table of 512 GiB of areas is made where one first needs it (preallocate_vmalloc_pages() makes those above it
+ * alone). Would catch: that table left to the boot, or not in the frame that was taken for it; an area of 4-level addresses.
+ */
+static void with_five_levels_one_table_more_is_made(void **state)
+{
+	(void)state;
+	const struct virtual_request request = {.call = CALL_VMALLOC, .size = PAGE_SIZE};
+	struct world world;
+	unsigned walked;
+	uint64_t entry;
+	begin_paged(&world, false, &translation_x86_5level_ops);
+	uint64_t at = get(&world, &request), second = get(&world, &request);
+	assert_int_equal(at, 0xffa0000000000000u);
+	assert_int_equal(second, at + 2 * PAGE_SIZE);
+	assert_int_not_equal(physical_of(&world, at, &walked, &entry), 0);
+	assert_int_equal(walked, 5);
+	assert_int_equal(world.map.counters.area_tables, 3);
+	assert_int_equal(world.map.counters.tables_elsewhere, 1);
+	const unsigned shifts[] = {21, 30, 39};
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_not_equal(world.areas->ops->table_frame(world.areas, at, shifts[i]).nr, UINT32_MAX);
+		for (unsigned other = 0; other < i; other++)
+			assert_int_not_equal(world.areas->ops->table_frame(world.areas, at, shifts[i]).nr,
+			                     world.areas->ops->table_frame(world.areas, at, shifts[other]).nr);
+	}
 	end(&world);
 }
 
@@ -386,10 +421,15 @@ static void runs_of_pages_fit_their_steps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(a_walk_ends_at_the_areas_frame), cmocka_unit_test(a_stale_translation_serves_until_the_flush),
-	        cmocka_unit_test(large_pages_are_large),          cmocka_unit_test(every_call_maps_its_frames),
-	        cmocka_unit_test(a_failed_area_leaves_nothing),   cmocka_unit_test(the_last_decision_holds),
-	        cmocka_unit_test(the_ideal_allocator_maps_too),   cmocka_unit_test(runs_of_pages_fit_their_steps),
+	        cmocka_unit_test(a_walk_ends_at_the_areas_frame),
+	        cmocka_unit_test(a_stale_translation_serves_until_the_flush),
+	        cmocka_unit_test(large_pages_are_large),
+	        cmocka_unit_test(every_call_maps_its_frames),
+	        cmocka_unit_test(a_failed_area_leaves_nothing),
+	        cmocka_unit_test(the_last_decision_holds),
+	        cmocka_unit_test(the_ideal_allocator_maps_too),
+	        cmocka_unit_test(runs_of_pages_fit_their_steps),
+	        cmocka_unit_test(with_five_levels_one_table_more_is_made),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

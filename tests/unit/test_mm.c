@@ -557,7 +557,8 @@ static void ops_of_recordings_are_calls(void **state)
 	touched.order = TOUCH_WRITE;
 	assert_string_equal(op_of(&rig, process, &touched).what, "it touches an area against its rights: a segmentation fault");
 	touched.address = BASE + 3 * PAGE_SIZE;
-	assert_string_equal(op_of(&rig, process, &touched).what, "it touches what is no area: a segmentation fault");
+	assert_string_equal(op_of(&rig, process, &touched).what,
+	                    "it touches what is no area (a segmentation fault), or moves what is not of one");
 	const struct op forget = {.kind = OP_PROCESS_ADVISE, .address = BASE + PAGE_SIZE, .bytes_req = 2, .order = USER_DONTNEED};
 	assert_int_equal(op_of(&rig, process, &forget).result, PROCESS_OP_DONE);
 	assert_int_equal(rig.mm->counters.file_pages, 1);
@@ -567,6 +568,16 @@ static void ops_of_recordings_are_calls(void **state)
 	assert_int_equal(area_at(rig.mm->processes[process.nr].space, BASE + PAGE_SIZE)->rights, USER_READ);
 	const struct op hole = {.kind = OP_PROCESS_ADVISE, .address = BASE, .bytes_req = 4, .order = USER_READ_RANDOM};
 	assert_string_equal(op_of(&rig, process, &hole).what, "a part of its range is no area");
+	const struct op away = {
+	        .kind = OP_PROCESS_REMAP, .address = BASE, .bytes_req = 1, .gfp = 0x80000000u, .order = 7, .bytes_alloc = 1};
+	const struct op back = {.kind = OP_PROCESS_REMAP,
+	                        .address = 0x780000000ull << PAGE_SHIFT,
+	                        .bytes_req = 1,
+	                        .gfp = BASE >> PAGE_SHIFT,
+	                        .bytes_alloc = 1};
+	assert_int_equal(op_of(&rig, process, &away).result, PROCESS_OP_DONE);
+	assert_int_equal(op_of(&rig, process, &back).result, PROCESS_OP_DONE);
+	assert_int_equal(rig.mm->counters.remaps_moved, 2);
 	const struct op unmap = {.kind = OP_PROCESS_UNMAP, .address = BASE, .bytes_req = 3};
 	assert_int_equal(op_of(&rig, process, &unmap).result, PROCESS_OP_DONE);
 	assert_int_equal(rig.mm->counters.file_pages, 0);
@@ -635,6 +646,40 @@ static void a_fork_sees_what_reclaim_took(void **state)
 	mm_rig_end(&rig);
 }
 
+/* Would catch: a process that is gone, or never was, told as one that lives. */
+static void who_is_gone_has_no_view(void **state)
+{
+	(void)state;
+	struct mm_rig rig;
+	struct process_view view;
+	begin(&rig, true, THP_NEVER);
+	process_id process = user_create(rig.users, 0);
+	assert_true(rig.users->ops->view(rig.users, process, &view));
+	assert_false(rig.users->ops->view(rig.users, (process_id){process.nr + 1}, &view));
+	user_exit(rig.users, process, 0);
+	assert_false(rig.users->ops->view(rig.users, process, &view));
+	mm_rig_end(&rig);
+}
+
+/* Would catch: a frame inside a huge page that is mapped as a whole taken for one that nobody maps. */
+static void every_frame_of_a_huge_page_is_mapped(void **state)
+{
+	(void)state;
+	struct mm_rig rig;
+	begin(&rig, true, THP_ALWAYS);
+	process_id process = user_create(rig.users, 0);
+	mm_rig_map(&rig, process, BASE, 2 * FRAMES_OF_HUGE, USER_ANONYMOUS, 0);
+	for (unsigned huge = 0; huge < 2; huge++) {
+		mm_rig_touch(&rig, process, BASE + huge * FRAMES_OF_HUGE * PAGE_SIZE, 1, ACCESS_STORE, 0);
+		uint32_t first = mm_rig_frame(&rig, process, BASE + huge * FRAMES_OF_HUGE * PAGE_SIZE).nr;
+		for (uint32_t i = 0; i < FRAMES_OF_HUGE; i++)
+			assert_int_equal(rig.users->ops->map_count(rig.users, pfn_of(first + i)), 1);
+	}
+	assert_int_equal(rig.mm->counters.faults_huge, 2);
+	assert_int_equal(rig.users->ops->map_count(rig.users, pfn_of(UINT32_MAX - 1)), 0);
+	mm_rig_end(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -654,6 +699,8 @@ int main(void)
 	        cmocka_unit_test(ops_of_recordings_are_calls),
 	        cmocka_unit_test(a_fork_sees_what_reclaim_took),
 	        cmocka_unit_test(munmap_flushes_what_was_mapped),
+	        cmocka_unit_test(who_is_gone_has_no_view),
+	        cmocka_unit_test(every_frame_of_a_huge_page_is_mapped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -797,6 +797,27 @@ static void wrong_lines_are_told(void **state)
 	expect_refused((const char *const[]){"a replacement=lur", NULL}, "lru");
 }
 
+/*
+ * The first store to a page that was only read walks to set its dirty bit, by the translation that is there, which stays: the
+ * next load and the next store need no walk. Would catch: a translation that is dropped by its own dirty bit, or that never
+ * learns of it.
+ */
+static void a_translation_outlives_its_dirty_bit(void **state)
+{
+	(void)state;
+	struct world world;
+	struct access out[2 * MMU_ROOM];
+	world_begin(&world, two_levels);
+	const uint64_t clean = 0x1001000 | WORD_WRITE | WORD_USER | WORD_EXECUTE | WORD_ACCESSED;
+	assert_true(page_tables_change(&world.spaces[0], small_at(1), clean));
+	for (unsigned i = 0; i < 4; i++)
+		rig_access(&world.rig, i % 2 ? ACCESS_STORE : ACCESS_LOAD, small_at(1), 8, out, 2 * MMU_ROOM);
+	assert_int_equal(world.rig.mmu.counters.miss_walks, 1);
+	assert_int_equal(world.rig.mmu.counters.dirty_walks, 1);
+	assert_int_equal(misses_of(&world.rig.mmu, 0), 1);
+	world_end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -808,6 +829,7 @@ int main(void)
 	        cmocka_unit_test(a_shoot_down_reaches_the_other_cores),
 	        cmocka_unit_test(the_next_page_is_prefetched),
 	        cmocka_unit_test(wrong_lines_are_told),
+	        cmocka_unit_test(a_translation_outlives_its_dirty_bit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

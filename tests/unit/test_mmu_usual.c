@@ -257,9 +257,7 @@ static void run_one_by_one(struct world *world, const struct access *stream, siz
 		struct access *out = world->out + world->made;
 		size_t done = 0, made;
 		assert_true(world->made + 4096 < OUT_MAX);
-		struct mmu_place place = mmu_recent_access(mmu, stream[i].address, stream[i].bytes, stream[i].kind);
-		if (!place.is_known)
-			place = mmu_known_access(mmu, stream[i].address, stream[i].bytes, stream[i].kind);
+		struct mmu_place place = mmu_quick_access(mmu, stream[i].address, stream[i].bytes, stream[i].kind);
 		if (place.is_known) {
 			*out = stream[i];
 			out->address = place.physical;

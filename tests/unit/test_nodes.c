@@ -267,12 +267,39 @@ static void wrong_nodes_are_refused(void **state)
 	}
 }
 
+/*
+ * Would catch: lists of one node that are another's, or that nobody set up; a node left out or one too many; kcompactd that
+ * begins with a zone that its node does not have (kcompactd(): pgdat->nr_zones - 1).
+ */
+static void each_node_keeps_its_own_page_cache(void **state)
+{
+	(void)state;
+	struct bench bench;
+	describe(&bench, 512 * MIB_PAGES, 2, four, 2);
+	bench.settings.kernel.reclaim_page_cache = 25;
+	must_boot(&bench);
+	for (unsigned node = 0; node < 2; node++) {
+		const struct node *self = &bench.buddy->nodes[node];
+		uint64_t managed = 0, kept = 0;
+		for (unsigned i = 0; i < bench.buddy->zone_count; i++)
+			managed += bench.buddy->zones[i].node == node ? bench.buddy->zones[i].managed : 0;
+		for (uint32_t nr = frame_at(bench.buddy, self->page_cache)->next; nr != self->page_cache;
+		     nr = frame_at(bench.buddy, nr)->next) {
+			assert_int_equal(bench.buddy->zones[frame_at(bench.buddy, nr)->zone].node, node);
+			kept++;
+		}
+		assert_in_range(kept, managed / 5, managed / 3);
+		assert_int_equal(self->kcompactd_highest_zone, self->nr_zones - 1);
+	}
+	finish(&bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(four_nodes_in_a_square),  cmocka_unit_test(distances_one_way_and_a_node_without_cpus),
 	        cmocka_unit_test(two_nodes_of_4_gib),      cmocka_unit_test(memory_runs_out_node_by_node),
-	        cmocka_unit_test(wrong_nodes_are_refused),
+	        cmocka_unit_test(wrong_nodes_are_refused), cmocka_unit_test(each_node_keeps_its_own_page_cache),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -115,12 +115,19 @@ static void one_event(struct rig *rig, struct rng *rng, process_id processes[PRO
 		uint64_t start = rng_below(rng, 26000);
 		unsigned rights = rng_below(rng, 3) ? USER_READ | USER_WRITE : USER_READ;
 		user_protect(rig->mm.users, processes[nr], BASE + start * PAGE_SIZE, 1 + rng_below(rng, 3000), rights, cpu);
-	} else if (what < 12) {
-		uint64_t start = rng_below(rng, 26000);
+	} else if (what < 10) {
+		/* Elsewhere, and more or less of it; where something is, nothing happens. */
+		const struct user_remap remap = {.start = BASE + rng_below(rng, 90000) * PAGE_SIZE,
+		                                 .pages = 1 + rng_below(rng, 1500),
+		                                 .to = BASE + (60000 + rng_below(rng, 30000)) * PAGE_SIZE,
+		                                 .new_pages = 1 + rng_below(rng, 1500)};
+		user_remap(rig->mm.users, processes[nr], &remap, cpu);
+	} else if (what < 13) {
+		uint64_t start = rng_below(rng, 2) ? rng_below(rng, 26000) : 60000 + rng_below(rng, 30000);
 		user_unmap(rig->mm.users, processes[nr], BASE + start * PAGE_SIZE, 1 + rng_below(rng, 3000), cpu);
 		map_all(rig, processes[nr]);
 	} else {
-		uint64_t start = rng_below(rng, 28000);
+		uint64_t start = rng_below(rng, 5) ? rng_below(rng, 28000) : 60000 + rng_below(rng, 30000);
 		touch(rig, processes[nr], start, 1 + rng_below(rng, 1000), rng_below(rng, 2), cpu);
 	}
 }
@@ -136,7 +143,7 @@ static void random_events(uint64_t swap_bytes, bool synchronous, enum thp thp)
 		processes[nr] = PROCESS_NONE;
 	processes[0] = user_create(rig.mm.users, 0);
 	map_all(&rig, processes[0]);
-	for (unsigned event = 0; event < 600; event++) {
+	for (unsigned event = 0; event < (thp == THP_NEVER ? 600u : 1000u); event++) {
 		one_event(&rig, &rng, processes);
 		if (event % 30 == 0)
 			check(&rig);
@@ -146,6 +153,10 @@ static void random_events(uint64_t swap_bytes, bool synchronous, enum thp thp)
 	assert_true(counters->pgpgin > 1000 && counters->workingset_refault_file > 0);
 	const struct mm_counters *made = rig.mm.users->ops->counters(rig.mm.users);
 	assert_true(thp == THP_NEVER || made->khugepaged_pages_collapsed > 10);
+	if (thp != THP_NEVER) {
+		assert_true(counters->thp_deferred_split_page > 0);
+		assert_true(swap_bytes > 64ull << 20 ? counters->thp_swpout > 5 : counters->thp_split_page > 0);
+	}
 	end(&rig);
 }
 
@@ -166,14 +177,17 @@ static void a_small_device(void **state)
 }
 
 /*
- * Huge pages are on no list; their parts neither. khugepaged makes more of them, of pages that are in swap, on lists, in batches,
- * or that reclaim and compaction move for it. Would catch: a page lost on that way.
+ * Huge pages, which reclaim takes as a whole or takes apart, and of which processes have a part only. khugepaged makes more of
+ * them, of pages that are in swap, on lists, in batches, or that reclaim and compaction move for it. The device has room, or too
+ * little, or there is none. Would catch: a page lost on that way.
  */
-static void beside_huge_pages(void **state)
+static void with_huge_pages(void **state)
 {
 	(void)state;
 	random_events(256ull << 20, false, THP_ALWAYS);
 	random_events(256ull << 20, true, THP_ALWAYS);
+	random_events(24ull << 20, false, THP_ALWAYS);
+	random_events(0, false, THP_ALWAYS);
 }
 
 /*
@@ -328,7 +342,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(everything_at_once),
 	        cmocka_unit_test(a_small_device),
-	        cmocka_unit_test(beside_huge_pages),
+	        cmocka_unit_test(with_huge_pages),
 	        cmocka_unit_test(shared_pages_come_back_shared),
 	        cmocka_unit_test(shared_memory_goes_and_comes_back),
 	        cmocka_unit_test(wanted_and_left_under_writes),

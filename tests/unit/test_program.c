@@ -194,13 +194,24 @@ static void test_a_program_that_changed_is_told(void **state)
 	steps_release(&steps);
 }
 
+/* Would catch: data taken for code; instructions would then be counted by the fetches that are not there. */
+static void test_a_program_of_data_has_no_code(void **state)
+{
+	(void)state;
+	struct error error = {0};
+	struct program program;
+	const struct access at[] = {access_of(ACCESS_STORE, BLOCK, 8, 0), access_of(ACCESS_LOAD, BLOCK, 8, 0)};
+	assert_true(read_told(&program, at, 2, 1, &error));
+	assert_false(program.has_code);
+	program_release(&program);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_areas_and_contents_are_told),
-	        cmocka_unit_test(test_what_no_process_can_make_is_refused),
-	        cmocka_unit_test(test_a_program_is_ops_of_a_process),
-	        cmocka_unit_test(test_a_program_that_changed_is_told),
+	        cmocka_unit_test(test_areas_and_contents_are_told),   cmocka_unit_test(test_what_no_process_can_make_is_refused),
+	        cmocka_unit_test(test_a_program_is_ops_of_a_process), cmocka_unit_test(test_a_program_that_changed_is_told),
+	        cmocka_unit_test(test_a_program_of_data_has_no_code),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -992,6 +992,59 @@ static void laws_hold_when_memory_runs_out(void **state)
 			assert_int_equal(churn(seed, order), churn(seed, order));
 }
 
+/*
+ * Direct compaction that does not wait gives a block of the wanted order up at the first page that cannot move, and goes on with
+ * the next aligned block (isolate_migratepages_block(): skip_on_failure). Of the 32 pages from 800 on the fourth stays: the three
+ * before it are put back, the twelve behind it are not looked at, and the next sixteen move. Would catch: an end of the block
+ * that is not aligned, pages moved in vain.
+ */
+static void a_page_that_stays_spoils_its_block(void **state)
+{
+	(void)state;
+	struct bench bench;
+	struct moves moves = {0};
+	bench_describe(&bench, 0x400, 8 * 0x400);
+	bench.settings.kernel.compaction = true;
+	bench.spec.movable_is_lru = true;
+	bench_empty(&bench);
+	bench_pageblocks(&bench, 0x400, 8, MIGRATE_MOVABLE);
+	for (uint32_t nr = 0x800; nr < 0x820; nr++)
+		bench_place(&bench, nr, 0, MIGRATE_MOVABLE);
+	for (uint32_t i = 0; i < 128; i++)
+		bench_place(&bench, 0x2000 + 8 * i, 0, MIGRATE_MOVABLE);
+	bench_start(&bench);
+	bench.pages->moved = (struct page_moved){note_move, &moves};
+	for (uint32_t nr = 0x800; nr < 0x820; nr++)
+		assert_int_equal(bench_alloc(&bench, 0, GFP_HIGHUSER_MOVABLE), nr);
+	frame_at(bench.buddy, 0x803)->lru = false;
+	assert_int_equal(bench_alloc(&bench, 4, GFP_HIGHUSER_MOVABLE), 0x810);
+	assert_int_equal(moves.count, 16);
+	for (uint32_t i = 0; i < 16; i++)
+		assert_int_equal(moves.from[i], 0x81f - i);
+	bench_end(&bench);
+}
+
+/* Frees are calls like others. Would catch: kswapd at the first free after it was woken, or not until an allocation comes. */
+static void kswapds_turn_comes_with_frees_too(void **state)
+{
+	(void)state;
+	struct bench bench;
+	uint32_t got[3];
+	describe_cache(&bench, 50, 0);
+	set_marks(&bench, 100, 200, 300);
+	bench.buddy->kswapd_delay = 3;
+	for (unsigned i = 0; i < 3; i++)
+		got[i] = bench_alloc(&bench, 0, GFP_KERNEL);
+	while (!bench.buddy->counters.kswapd_wake)
+		assert_int_not_equal(bench_alloc(&bench, 0, GFP_KERNEL), BLOCK_NONE);
+	bench_free(&bench, got[0], 0);
+	bench_free(&bench, got[1], 0);
+	assert_int_equal(bench.buddy->counters.kswapd_runs, 0);
+	bench_free(&bench, got[2], 0);
+	assert_int_equal(bench.buddy->counters.kswapd_runs, 1);
+	bench_end(&bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1022,6 +1075,8 @@ int main(void)
 	        cmocka_unit_test(a_cpu_is_served_by_its_node_first),
 	        cmocka_unit_test(per_cpu_lists_are_sized_by_the_nodes_cpus),
 	        cmocka_unit_test(laws_hold_when_memory_runs_out),
+	        cmocka_unit_test(a_page_that_stays_spoils_its_block),
+	        cmocka_unit_test(kswapds_turn_comes_with_frees_too),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

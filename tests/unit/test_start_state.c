@@ -115,12 +115,58 @@ static void test_states_that_cannot_be_are_refused(void **unused)
 	refuses("@END here", "@SL small\n@END here");
 }
 
+/* Catches: an exchange after which two free blocks of one order lie side by side, which no buddy allocator leaves apart. */
+static void test_exchange_leaves_no_pair(void **unused)
+{
+	(void)unused;
+	static const char *const changes[][2] = {
+	        {"nr_free=3073", "nr_free=3074"}, {"@FREE 0 0 0 : 20", "@FREE 0 0 0 : 20 40"}, {": 31 30", ": 21 30"}};
+	struct world world;
+	char *text = xstrdup(dump_text);
+	for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
+		char *at = strstr(text, changes[i][0]), *changed;
+		assert_non_null(at);
+		changed = xasprintf("%.*s%s%s", (int)(at - text), text, changes[i][1], at + strlen(changes[i][0]));
+		free(text);
+		text = changed;
+	}
+	begin(&world, text);
+	const struct page_follow_ops *beside = world.pages->ops->follow;
+	assert_int_equal(page_alloc(world.pages, 0, GFP_KERNEL, 0).nr, 0x21);
+	/* 40 is free, but 21 in its place would lie beside 20. */
+	assert_false(beside->exchange(world.pages, pfn_of(0x21), pfn_of(0x40), 0));
+	assert_int_equal(page_alloc(world.pages, 0, GFP_KERNEL, 0).nr, 0x30);
+	/* 20 for 30: 31 is in use. */
+	assert_true(beside->exchange(world.pages, pfn_of(0x30), pfn_of(0x20), 0));
+	end(&world);
+	free(text);
+}
+
+/* Catches: a start from counts alone that has no watermarks, so that nobody ever reclaims. */
+static void test_counts_alone_give_watermarks(void **unused)
+{
+	(void)unused;
+	struct world world;
+	begin_pages(&world,
+	            "Node 0, zone      DMA      0      0      0      1      2      1      1      0      1      1      3\n"
+	            "Node 0, zone    DMA32    100     50     20     10      5      5      5      5      5      5     40\n");
+	struct zone_view view;
+	for (unsigned zone = 0; zone < world.pages->ops->zones(world.pages); zone++) {
+		world.pages->ops->zone_view(world.pages, zone, &view);
+		assert_true(view.watermark_min > 0);
+		/* __setup_per_zone_wmarks(): a quarter of min between the marks, and no less than 10/10000 of the zone. */
+		assert_true(view.watermark_low >= view.watermark_min + view.watermark_min / 4);
+	}
+	end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_dump_is_loaded_in_order), cmocka_unit_test(test_follow_takes_what_no_event_took),
 	        cmocka_unit_test(test_exchange_keeps_the_list), cmocka_unit_test(test_buddyinfo_alone_is_a_start),
 	        cmocka_unit_test(test_wrong_states_are_errors), cmocka_unit_test(test_states_that_cannot_be_are_refused),
+	        cmocka_unit_test(test_exchange_leaves_no_pair), cmocka_unit_test(test_counts_alone_give_watermarks),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

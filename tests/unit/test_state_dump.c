@@ -3,6 +3,7 @@
  * test_state_dump.c - reading recorded states, loading them into the buddy model, comparing with them; and what the reader does
  * with text that is no state. Each test names the mistake it would catch.
  */
+#include "models/registry.h"
 #include "models/settings.h"
 #include "sim/rng.h"
 #include "sim/state_dump.h"
@@ -253,12 +254,72 @@ static void random_damage_is_survived(void **state)
 	assert_true(loaded > 1000 && loaded < 19000);
 }
 
+/* Would catch: the last of two differences told, not the first. */
+static void the_first_difference_is_told(void **state)
+{
+	(void)state;
+	struct state_dump dump;
+	struct bench bench;
+	struct error error = {0};
+	char text[256] = "";
+	uint64_t compared = 0, equal = 0;
+	read_all(&dump, LINES, NULL, &error);
+	assert_non_null(load(&dump, &bench, &error));
+	struct zone *zone = &bench.buddy->zones[0];
+	zone->watermark_boost += 1; /* of a zone's numbers the first */
+	zone->nr_reserved_highatomic += 0x400;
+	buddy_compare(bench.pages, &dump, &compared, &equal, text, sizeof text);
+	assert_int_equal(compared - equal, 2);
+	assert_non_null(strstr(text, "boost: expected 7, got 8"));
+	page_allocator_destroy(bench.pages);
+	state_dump_release(&dump);
+}
+
+/*
+ * A dump names SLOB's pages that have room; those that are full are slab pages of the map and on no list. Would catch: full pages
+ * left out, or a page with room counted twice; then it would not be SLOB's when its objects are freed.
+ */
+static void full_pages_of_slob_come_from_the_map(void **state)
+{
+	(void)state;
+	struct state_dump dump;
+	struct bench bench;
+	struct error error = {0};
+	enum state_line_result result = STATE_OUTSIDE;
+	state_dump_init(&dump);
+	for (size_t i = 0; i < LINES; i++) {
+		const char *line = lines[i];
+		if (strncmp(line, "@MAP", 4) == 0)
+			line = "@MAP 0 : -1024 R2 x14 s3 l13";
+		if (strncmp(line, "@C ", 3) == 0)
+			line = "@SL small 410 20 [ 10+20 ]";
+		result = feed(&dump, line, i + 1, &error);
+		assert_int_not_equal(result, STATE_WRONG);
+	}
+	assert_int_equal(result, STATE_WHOLE);
+	assert_non_null(load(&dump, &bench, &error));
+	const struct object_allocator_wiring wiring = {
+	        .settings = &bench.settings, .pages = bench.pages, .layout = &bench.layout, .steps = &bench.steps};
+	struct object_allocator *objects = object_allocator_model("slob", &error)->create(&wiring, &error);
+	if (!objects->ops->load_state(objects, &dump, &error))
+		fail_msg("%s", error.text);
+	assert_int_equal(objects->ops->pages_held(objects), 3);
+	object_allocator_check(objects);
+	object_allocator_destroy(objects);
+	page_allocator_destroy(bench.pages);
+	state_dump_release(&dump);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(a_dump_is_read_whole),      cmocka_unit_test(a_loaded_state_equals_its_dump),
-	        cmocka_unit_test(damaged_lines_are_told),    cmocka_unit_test(contradicting_states_are_refused),
+	        cmocka_unit_test(a_dump_is_read_whole),
+	        cmocka_unit_test(a_loaded_state_equals_its_dump),
+	        cmocka_unit_test(damaged_lines_are_told),
+	        cmocka_unit_test(contradicting_states_are_refused),
 	        cmocka_unit_test(random_damage_is_survived),
+	        cmocka_unit_test(the_first_difference_is_told),
+	        cmocka_unit_test(full_pages_of_slob_come_from_the_map),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

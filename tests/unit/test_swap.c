@@ -10,9 +10,13 @@
 static uint32_t dropped[64];
 static unsigned dropped_count;
 
-static bool note_drop(void *context, uint32_t frame)
+static bool note_drop(void *context, uint32_t frame, unsigned cpu)
 {
-	(void)context;
+	struct swap *swap = context;
+	uint32_t slot = 1;
+	while (swap_cache_find(swap, slot) != frame)
+		slot++;
+	swap_cache_remove(swap, cpu, slot, SHADOW_NONE);
 	dropped[dropped_count++] = frame;
 	return true;
 }
@@ -20,7 +24,9 @@ static bool note_drop(void *context, uint32_t frame)
 static void make(struct swap *swap, uint32_t slots, unsigned cpus)
 {
 	dropped_count = 0;
-	swap_init(swap, &(struct swap_spec){.slots = slots, .cluster_slots = 256, .cpus = cpus, .seed = 1, .drop = note_drop});
+	const struct swap_spec spec = {
+	        .slots = slots, .cluster_slots = 256, .cpus = cpus, .seed = 1, .drop = note_drop, .context = swap};
+	swap_init(swap, &spec);
 	swap_check(swap);
 }
 

@@ -129,7 +129,7 @@ static void wanted_again_under_its_write(void **state)
 	touch_pages(rig, 1);
 	assert_int_equal(shrink(rig, false, &result), 0);
 	uint32_t frame = cached(rig, 0), slot = rig->entries[0].slot;
-	assert_false(lru->spec.swap.drop(lru, frame));
+	assert_false(lru->spec.swap.drop(lru, frame, 0));
 	assert_true(rig_touch(rig, 0, true));
 	assert_int_equal(rig->entries[0].frame, frame);
 	assert_int_equal(page_lru_now(lru, 0), 0);

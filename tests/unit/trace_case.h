@@ -116,6 +116,10 @@ static inline void case_render_process(const struct op *op, char *text, size_t s
 	case OP_PROCESS_PROTECT:
 		snprintf(text, size, "p%" PRIu32 ":%" PRIx64 "+%" PRIu32 "/%u ", op->id, op->address, op->bytes_req, op->order);
 		break;
+	case OP_PROCESS_REMAP:
+		snprintf(text, size, "v%" PRIu32 ":%" PRIx64 "+%" PRIu32 ">%" PRIx64 "+%" PRIu32 " ", op->id, op->address,
+		         op->bytes_req, op_remap_to(op), op->bytes_alloc);
+		break;
 	case OP_PROCESS_TOUCH:
 		snprintf(text, size, "%c%" PRIu32 ":%" PRIx64 " ", touches[op->order], op->id, op->address);
 		break;

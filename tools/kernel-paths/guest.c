@@ -386,8 +386,15 @@ static void swapped(void)
 /* A disk that interrupts when it is done: to swap to, and one that is read as a file. */
 static bool find_disks(void)
 {
-	static const char *const modules[] = {"crc64",         "crc64_rocksoft_generic", "crc64-rocksoft", "crct10dif_common", "crct10dif_generic",
-	                                      "crc-t10dif", "t10-pi",                 "nvme-core",      "nvme"};
+	static const char *const modules[] = {"crc64",
+	                                      "crc64_rocksoft_generic",
+	                                      "crc64-rocksoft",
+	                                      "crct10dif_common",
+	                                      "crct10dif_generic",
+	                                      "crc-t10dif",
+	                                      "t10-pi",
+	                                      "nvme-core",
+	                                      "nvme"};
 	for (unsigned i = 0; i < sizeof modules / sizeof modules[0]; i++)
 		if (!load(modules[i], ""))
 			return false;

@@ -41,16 +41,22 @@ class Tree:
         left = self.outside(names)
         return list(dict.fromkeys(line for call, line in self.code if left[call]))
 
+    def at(self, first):
+        """The part that a call within is."""
+        kept = {first: 0}
+        for i in range(first + 1, len(self.names)):
+            if self.parents[i] in kept:
+                kept[i] = len(kept)
+        return Tree([self.names[i] for i in kept], [kept.get(self.parents[i], -1) for i in kept], [self.own[i] for i in kept],
+                    [(kept[call], line) for call, line in self.code if call in kept])
+
     def parts(self, name):
         """The calls of a function within."""
-        for first, found in enumerate(self.names):
-            if found == name:
-                kept = {first: 0}
-                for i in range(first + 1, len(self.names)):
-                    if self.parents[i] in kept:
-                        kept[i] = len(kept)
-                yield Tree([self.names[i] for i in kept], [kept.get(self.parents[i], -1) for i in kept],
-                           [self.own[i] for i in kept], [(kept[call], line) for call, line in self.code if call in kept])
+        return (self.at(i) for i, found in enumerate(self.names) if found == name)
+
+    def called(self, names):
+        """What it calls itself of these functions, in order."""
+        return [self.at(i) for i, found in enumerate(self.names) if found in names and self.parents[i] == 0]
 
     def part(self, name, without=ELSEWHERE):
         return sum(part.less(without) for part in self.parts(name))

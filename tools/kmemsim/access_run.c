@@ -224,6 +224,9 @@ static bool write_counters(struct parts *parts, struct error *error)
 		return false;
 	if (!parts->has_space)
 		return true;
+	if (walker.not_canonical)
+		fprintf(stderr, "# %" PRIu64 " accesses were to addresses that %s does not have\n", walker.not_canonical,
+		        parts->mmus.mode->name);
 	const struct page_allocator_ops *pages = parts->pages->ops;
 	const struct virtual_allocator *areas = parts->areas;
 	return (!parts->has_kernel || write_map(parts, error)) &&
@@ -300,6 +303,8 @@ static bool make_pages(struct parts *parts, const struct start_state *start, str
 	if (!model)
 		return false;
 	kernel_layout_init(&parts->layout, settings, 0);
+	if (!is_named(settings->accesses))
+		access_workload_set_layout(parts->source, &parts->layout);
 	if (parts->source->has_locks) {
 		layout_keep_names(&parts->layout);
 		access_workload_name_lines(parts->source, &parts->layout);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
- * cmd_machine.c - `kmemsim machine detect|measure|cpuid`: the host as a machine to simulate.
+ * cmd_machine.c - `kmemsim machine detect|measure|cpuid|pairs`: the host as a machine to simulate; messages between cores.
  */
 #include "sim/nearest.h"
 #include "sim/setting.h"
 #include "tools/kmemsim/command.h"
 #include "tools/kmemsim/interrupt.h"
 #include "tools/kmemsim/machine_measure.h"
+#include "tools/kmemsim/machine_pairs.h"
 #include "tools/kmemsim/progress.h"
 
 #include <stdlib.h>
@@ -18,9 +19,12 @@ enum {
 	OPTION_MAX,
 	OPTION_REPEATS,
 	OPTION_SEED,
+	OPTION_DB,
+	OPTION_MACHINE,
+	OPTION_MEASURED,
+	OPTION_LINES,
 	OPTION_SET,
 	OPTION_CSV,
-	OPTION_DB,
 	OPTION_PICTURE
 };
 
@@ -28,6 +32,7 @@ enum {
 #define REPEATS_DEFAULT 25u
 #define REPEATS_MAX 10000u
 #define MAX_BYTES_MIN (64u << 10)
+#define LINES_MAX 65536u
 
 static const struct argp_option machine_options[] = {
         {"cpuid", OPTION_CPUID, "FILE", 0, "Another machine's answers (cpuid -r) instead of the host's", 0},
@@ -35,10 +40,13 @@ static const struct argp_option machine_options[] = {
         {"max", OPTION_MAX, "SIZE", 0, "measure: the largest set (default 3 last-level caches)", 1},
         {"repeats", OPTION_REPEATS, "N", 0, "measure: runs of each set, of which the least counts (default 25)", 1},
         {"seed", OPTION_SEED, "N", 0, "measure: of the order of lines (default 1)", 1},
-        {"set", OPTION_SET, "KEY=VALUE", 0, "measure: a setting of the simulated machine", 1},
-        {"csv", OPTION_CSV, "FILE", 0, "measure: every point", 2},
-        {"db", OPTION_DB, "FILE", 0, "measure: every point into a database", 2},
-        {"picture", OPTION_PICTURE, "FILE", 0, "measure: measured against simulated, .png or .svg", 2},
+        {"db", OPTION_DB, "FILE", 0, "measure: every point into a database", 1},
+        {"machine", OPTION_MACHINE, "NAME|FILE", 0, "pairs: the machine (kmemsim list machines)", 2},
+        {"measured", OPTION_MEASURED, "FILE", 0, "pairs: what was measured on a real one (docs/formats.md)", 2},
+        {"lines", OPTION_LINES, "N", 0, "pairs: the mean of so many lines (default 1)", 2},
+        {"set", OPTION_SET, "KEY=VALUE", 0, "measure, pairs: a setting of the simulated machine", 3},
+        {"csv", OPTION_CSV, "FILE", 0, "measure, pairs: every point, every pair", 3},
+        {"picture", OPTION_PICTURE, "FILE", 0, "measure, pairs: measured against simulated, .png or .svg", 3},
         {0},
 };
 
@@ -46,9 +54,10 @@ struct machine_options {
 	const char *verb, *cpuid, *out, *csv, *db, *picture;
 	const char *sets[SETS_MAX + 1];
 	size_t sets_count;
-	bool of_measure;  /* an option was given that only measure has */
-	bool interrupted; /* of a measurement: what was measured is told */
+	bool of_measure, of_pairs, of_both; /* an option was given that only measure has, only pairs, only both */
+	bool interrupted;                   /* of a measurement: what was measured is told */
 	struct measure_request request;
+	struct pairs_request pairs;
 };
 
 static uint64_t number_of(const char *option, enum setting_type type, const char *text, uint64_t min, uint64_t max,
@@ -67,7 +76,9 @@ static uint64_t number_of(const char *option, enum setting_type type, const char
 static int parse(int key, char *argument, void *input, struct error *error)
 {
 	struct machine_options *options = input;
-	options->of_measure |= key >= OPTION_MAX && key <= OPTION_PICTURE;
+	options->of_measure |= key >= OPTION_MAX && key <= OPTION_DB;
+	options->of_pairs |= key >= OPTION_MACHINE && key <= OPTION_LINES;
+	options->of_both |= key >= OPTION_SET && key <= OPTION_PICTURE;
 	switch (key) {
 	case OPTION_CPUID:
 		return options->cpuid = argument, 0;
@@ -82,6 +93,12 @@ static int parse(int key, char *argument, void *input, struct error *error)
 		       0;
 	case OPTION_SEED:
 		return options->request.seed = number_of("seed", SETTING_COUNT, argument, 0, UINT64_MAX, error), 0;
+	case OPTION_MACHINE:
+		return options->pairs.machine = argument, 0;
+	case OPTION_MEASURED:
+		return options->pairs.measured = argument, 0;
+	case OPTION_LINES:
+		return options->pairs.lines = number_of("lines", SETTING_COUNT, argument, 1, LINES_MAX, error), 0;
 	case OPTION_SET:
 		if (options->sets_count == SETS_MAX)
 			error_set(error, ERROR_USAGE, "more than %u settings on the command line", SETS_MAX);
@@ -101,7 +118,7 @@ static int parse(int key, char *argument, void *input, struct error *error)
 	case ARGP_KEY_END:
 		if (!options->verb)
 			error_set(error, ERROR_USAGE,
-			          "expected detect, measure or cpuid; `kmemsim machine --help` shows the usage");
+			          "expected detect, measure, cpuid or pairs; `kmemsim machine --help` shows the usage");
 		return 0;
 	default:
 		return ARGP_ERR_UNKNOWN;
@@ -124,17 +141,26 @@ static void print_notes(const struct machine_facts *facts, unsigned from)
 		fprintf(stderr, "kmemsim: note: %s\n", facts->notes[i]);
 }
 
-static bool only_measure(const struct machine_options *options, struct error *error)
+/* Whether the options are those of the verb. */
+static bool options_fit(const struct machine_options *options, bool measures, bool pairs, struct error *error)
 {
-	return !options->of_measure || error_set(error, ERROR_USAGE,
-	                                         "--max, --repeats, --seed, --set, --csv, --db and --picture are of `kmemsim "
-	                                         "machine measure`");
+	if (options->of_measure && !measures)
+		return error_set(error, ERROR_USAGE, "--max, --repeats, --seed and --db are of `kmemsim machine measure`");
+	if (options->of_pairs && !pairs)
+		return error_set(error, ERROR_USAGE, "--machine, --measured and --lines are of `kmemsim machine pairs`");
+	if (options->of_both && !measures && !pairs)
+		return error_set(error, ERROR_USAGE, "--set, --csv and --picture are of `kmemsim machine measure` and `pairs`");
+	if (options->cpuid && (measures || pairs))
+		return error_set(error, ERROR_USAGE,
+		                 measures ? "--cpuid: only the host can be measured"
+		                          : "--cpuid: expected --machine, of a machine's file");
+	return true;
 }
 
 static bool detect(struct machine_options *options, struct error *error)
 {
 	struct detected detected;
-	if (!only_measure(options, error) || !machine_detect(&detected, options->cpuid, error))
+	if (!options_fit(options, false, false, error) || !machine_detect(&detected, options->cpuid, error))
 		return false;
 	print_notes(&detected.facts, 0);
 	const struct machine_file file = {
@@ -187,9 +213,7 @@ static bool measure_detected(struct machine_options *options, struct detected *d
 static bool measure(struct machine_options *options, struct error *error)
 {
 	struct detected detected;
-	if (options->cpuid)
-		return error_set(error, ERROR_USAGE, "--cpuid: only the host can be measured");
-	if (!machine_detect(&detected, NULL, error))
+	if (!options_fit(options, true, false, error) || !machine_detect(&detected, NULL, error))
 		return false;
 	print_notes(&detected.facts, 0);
 	bool done = measure_detected(options, &detected, error);
@@ -200,17 +224,43 @@ static bool measure(struct machine_options *options, struct error *error)
 static bool cpuid(struct machine_options *options, struct error *error)
 {
 	struct cpuid_table table;
-	if (!only_measure(options, error) || !machine_table_read(&table, options->cpuid, error))
+	if (!options_fit(options, false, false, error) || !machine_table_read(&table, options->cpuid, error))
 		return false;
 	bool written = machine_write(options->out, print_table, &table, error);
 	cpuid_release(&table);
 	return written;
 }
 
+/* ---- pairs ---- */
+
+static void print_pairs_csv(const void *context, FILE *out)
+{
+	machine_pairs_print_csv(context, out);
+}
+
+static bool pairs(struct machine_options *options, struct error *error)
+{
+	struct pairs found;
+	struct pairs_request request = options->pairs;
+	request.sets = options->sets;
+	if (!options_fit(options, false, true, error))
+		return false;
+	if (!request.machine || options->out)
+		return error_set(error, ERROR_USAGE,
+		                 request.machine ? "--out: expected --csv, of pairs" : "pairs: expected --machine");
+	bool done = machine_pairs(&request, &found, error);
+	if (done)
+		machine_pairs_print_text(&found, stdout);
+	done = done && (!options->csv || machine_write(options->csv, print_pairs_csv, &found, error)) &&
+	       (!options->picture || machine_pairs_draw(&found, options->picture, error));
+	machine_pairs_release(&found);
+	return done;
+}
+
 static const struct verb {
 	const char *name;
 	bool (*run)(struct machine_options *, struct error *);
-} verbs[] = {{"detect", detect}, {"measure", measure}, {"cpuid", cpuid}, {0}};
+} verbs[] = {{"detect", detect}, {"measure", measure}, {"cpuid", cpuid}, {"pairs", pairs}, {0}};
 
 static bool do_verb(struct machine_options *options, struct error *error)
 {
@@ -222,13 +272,13 @@ static bool do_verb(struct machine_options *options, struct error *error)
 		nearest_offer(&nearest, verb->name);
 	}
 	const char *meant = nearest_found(&nearest);
-	return error_set(error, ERROR_USAGE, "machine: found '%s', expected detect, measure or cpuid%s%s%s", options->verb,
+	return error_set(error, ERROR_USAGE, "machine: found '%s', expected detect, measure, cpuid or pairs%s%s%s", options->verb,
 	                 meant ? "; did you mean '" : "", meant ? meant : "", meant ? "'?" : "");
 }
 
 static int run(const struct command *command, int argc, char **argv)
 {
-	struct machine_options options = {.request = {.repeats = REPEATS_DEFAULT, .seed = 1}};
+	struct machine_options options = {.request = {.repeats = REPEATS_DEFAULT, .seed = 1}, .pairs = {.lines = 1}};
 	struct error error = {0};
 	const struct command_line line = {command, parse, &options, &error};
 	if (!command_parse(&line, argc, argv) || !do_verb(&options, &error))
@@ -238,21 +288,25 @@ static int run(const struct command *command, int argc, char **argv)
 
 const struct command command_machine = {
         .name = "machine",
-        .arguments = "detect|measure|cpuid",
+        .arguments = "detect|measure|cpuid|pairs",
         .summary = "Describe the host as a machine to simulate",
         .help = "  detect   a machine's YAML from CPUID and /sys; each line says where it is\n"
                 "           from, and notes say what a virtual machine hides\n"
                 "  measure  chains of loads over growing sets on the host, the least of many short\n"
                 "           runs; the same on the detected machine, simulated; both beside each\n"
                 "           other. --out is the machine's YAML with the latencies found\n"
-                "  cpuid    what CPUID answers, as --cpuid takes it (and cpuid -r prints it)\n\n"
+                "  cpuid    what CPUID answers, as --cpuid takes it (and cpuid -r prints it)\n"
+                "  pairs    what a message between each two cores of a simulated machine takes: a\n"
+                "           word that both change by compare-exchange in turn. --measured is what\n"
+                "           a real one took, and is told beside it\n\n"
                 "A scenario takes the file by its path, `machine: ./mine.yaml`, or by its name\n"
                 "from the folder machines/ beside it. More: docs/machine.md.\n\n"
                 "  kmemsim machine detect --out mine.yaml\n"
                 "  kmemsim machine measure --out mine.yaml --picture mine.png\n"
                 "  kmemsim check scenario.yaml --set machine=./mine.yaml\n"
                 "  kmemsim machine cpuid --out there.txt           on one machine\n"
-                "  kmemsim machine detect --cpuid there.txt        on another\n",
+                "  kmemsim machine detect --cpuid there.txt        on another\n"
+                "  kmemsim machine pairs --machine zen3 --set machine.cpus=16\n",
         .options = machine_options,
         .run = run,
 };

@@ -2,18 +2,14 @@
  *
  * machine_print.c - what was measured beside what was simulated: text, CSV, picture (interface: machine_measure.h).
  */
-#include "sim/io/gnuplot.h"
-#include "tools/kmemsim/configs.h"
+#include "tools/kmemsim/machine_draw.h"
 #include "tools/kmemsim/machine_measure.h"
 
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define CELL_MAX 32u
-#define TITLE_CHARACTERS 100u
 
 static const char *cycles_text(uint64_t milli_cycles, char text[CELL_MAX])
 {
@@ -118,8 +114,9 @@ void machine_print_csv(const struct measured *measured, FILE *out)
 /* ---- the picture ---- */
 
 /* A block of "lines bytes cycles" for each series, measured, then simulated. */
-static void print_data(const struct measured *measured, FILE *out)
+static void print_data(const void *context, FILE *out)
 {
+	const struct measured *measured = context;
 	for (unsigned series = 0; series < MEASURE_SERIES; series++)
 		for (unsigned simulated = 0; simulated < 2; simulated++) {
 			const struct chase_point *points = simulated ? measured->simulated[series] : measured->points[series];
@@ -131,63 +128,13 @@ static void print_data(const struct measured *measured, FILE *out)
 		}
 }
 
-static void print_variable(FILE *script, const char *name, const char *text)
-{
-	fprintf(script, "%s = '", name);
-	for (; *text; text++)
-		fprintf(script, *text == '\'' ? "''" : "%c", *text);
-	fputs("'\n", script);
-}
-
-static void print_script(const char *title, const char *folder, const char *path, FILE *script)
-{
-	char *source = gnuplot_text(title, TITLE_CHARACTERS), *data = xasprintf("%s/chase.data", folder);
-	const char *end = strrchr(path, '.');
-	print_variable(script, "FORMAT", end && strcmp(end, ".svg") == 0 ? "svg" : "png");
-	print_variable(script, "HEADING", "A chain of loads over growing sets: the host and its machine, simulated");
-	print_variable(script, "SOURCE", source);
-	print_variable(script, "OUT", path);
-	print_variable(script, "DATA", data);
-	print_variable(script, "TEMPLATES", template_dir());
-	fputs("load TEMPLATES.'/style.gp'\nload TEMPLATES.'/chase.gp'\nunset output\n", script);
-	free(data);
-	free(source);
-}
-
-struct drawing {
-	const struct measured *measured;
-	const char *title, *folder, *path;
-};
-
-static void write_data(const void *context, FILE *out)
-{
-	print_data(((const struct drawing *)context)->measured, out);
-}
-
-static void write_script(const void *context, FILE *out)
-{
-	const struct drawing *drawing = context;
-	print_script(drawing->title, drawing->folder, drawing->path, out);
-}
-
 bool machine_draw(const struct measured *measured, const char *title, const char *path, struct error *error)
 {
-	const char *temporary = getenv("TMPDIR");
-	char *folder = xasprintf("%s/kmemsim-XXXXXX", temporary && *temporary ? temporary : "/tmp");
-	if (!mkdtemp(folder)) {
-		error_set(error, ERROR_HOST, "%s: no folder can be made for gnuplot: %s", folder, strerror(errno));
-		free(folder);
-		return false;
-	}
-	const struct drawing drawing = {measured, title, folder, path};
-	char *data = xasprintf("%s/chase.data", folder), *script = xasprintf("%s/chase.gp", folder);
-	bool drawn = machine_write(data, write_data, &drawing, error) && machine_write(script, write_script, &drawing, error) &&
-	             gnuplot_run("gnuplot", script, error);
-	unlink(data);
-	unlink(script);
-	rmdir(folder);
-	free(data);
-	free(script);
-	free(folder);
-	return drawn;
+	return machine_picture_draw(
+	        &(struct machine_picture){.heading = "A chain of loads over growing sets: the host and its machine, simulated",
+	                                  .source = title,
+	                                  .template = "chase",
+	                                  .context = measured,
+	                                  .write_data = print_data},
+	        path, error);
 }

@@ -111,6 +111,7 @@ static int write_workload(const struct settings *settings, struct error *error)
 	                                       .line = settings->workload,
 	                                       .cpus = settings->machine.cpus,
 	                                       .memory_bytes = settings->machine.memory_bytes,
+	                                       .is_32bit = settings->machine.architecture == ARCHITECTURE_X86_32,
 	                                       .seed = settings->seed,
 	                                       .progress = &progress};
 	int file = workload_write(&wiring, error);
