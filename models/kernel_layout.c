@@ -11,6 +11,8 @@ static void place_per_cpu(struct layout *layout, const struct memory_map *map, b
 	struct layout_places places = {.per_cpu = &map->per_cpu};
 	for (unsigned group = 0; group < map->per_cpu.groups; group++)
 		places.per_cpu_group[group] = (uint64_t)map->per_cpu_pfn[group] << PAGE_SHIFT;
+	places.per_cpu_run = map->per_cpu_run;
+	places.per_cpu_runs = map->per_cpu_runs;
 	if (is_32bit) {
 		places.mem_map = (uint64_t)map->mem_map[0].start << PAGE_SHIFT;
 		places.mem_map_bytes = (uint64_t)(map->mem_map[0].end - map->mem_map[0].start) << PAGE_SHIFT;
@@ -45,7 +47,10 @@ void kernel_layout_init(struct layout *layout, const struct settings *settings, 
 	}
 	if (direct_map)
 		layout->direct_map = direct_map;
-	if (memory_map_describe(&map, settings, cpus_of(settings), &none) && map.per_cpu_placed)
+	if (!memory_map_describe(&map, settings, cpus_of(settings), &none))
+		return;
+	layout_place_tables(layout, map.table, map.tables);
+	if (map.per_cpu_placed)
 		place_per_cpu(layout, &map, is_32bit);
 }
 

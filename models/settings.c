@@ -11,6 +11,7 @@
 #include "models/tlb_settings.h"
 #include "sim/setting.h"
 
+#include <inttypes.h>
 #include <stddef.h>
 
 /* Where a field lives: the last two members of most rows. */
@@ -18,6 +19,8 @@
 
 #define KIB 1024ull
 #define MIB (1024ull * KIB)
+/* The image of a 32-bit kernel ends there. */
+#define LOWMEM_MIN (32 * MIB)
 #define TIB (1024ull * 1024ull * MIB)
 /* What entries of 32 bits reach. */
 #define PAE_MEMORY_START (4096 * MIB)
@@ -51,6 +54,7 @@ static const char *const architecture_names[] = {
         [ARCHITECTURE_AUTO] = "auto", [ARCHITECTURE_X86_64] = "x86-64", [ARCHITECTURE_X86_32] = "x86-32", NULL};
 static const char *const mobility_grouping_names[] = {
         [MOBILITY_GROUPING_AUTO] = "auto", [MOBILITY_GROUPING_ON] = "on", [MOBILITY_GROUPING_OFF] = "off", NULL};
+static const char *const percpu_alloc_names[] = {[PERCPU_ALLOC_EMBED] = "embed", [PERCPU_ALLOC_PAGE] = "page", NULL};
 static const char *const watch_owner_names[] = {[WATCH_OWNER_CACHE] = "cache", [WATCH_OWNER_CALL_SITE] = "call_site", NULL};
 static const char *const thp_names[] = {[THP_NEVER] = "never", [THP_ALWAYS] = "always", [THP_MADVISE] = "madvise", NULL};
 static const char *const pace_names[] = {[PACE_RECORDED] = "recorded", [PACE_ASAP] = "asap", NULL};
@@ -1143,13 +1147,35 @@ static const struct setting table[] = {
          .type = SETTING_SIZE,
          .default_text = "auto",
          .zero_word = "auto",
-         .min = 32 * MIB,
+         .min = LOWMEM_MIN,
          .max = 4096 * MIB,
          .help = "x86-32: memory that the kernel maps for good; zone HighMem begins where it ends; auto: the last GiB less fixed "
                  "maps "
-                 "(by kernel.nr_cpus and PAE) and kernel.vmalloc_reserve: 875.99 MiB, with PAE 879.99 MiB",
+                 "(by kernel.nr_cpus, PAE and kernel.reservetop) and kernel.vmalloc_reserve: 875.99 MiB, with PAE 879.99 MiB",
          .source = "arch/x86/include/asm/pgtable_32_areas.h: MAXMEM",
          AT(kernel.lowmem_bytes)},
+        {.key = "kernel.highmem",
+         .type = SETTING_SIZE,
+         .default_text = "auto",
+         .zero_word = "auto",
+         .min = 4 * KIB,
+         .max = 64 * 1024 * MIB,
+         .help = "x86-32: boot parameter highmem=: so much of memory is zone HighMem, of memory that fits below its end too (64 "
+                 "MiB "
+                 "at least stay low), and of larger memory what is above that is not used; auto: what low memory does not reach",
+         .source = "arch/x86/mm/init_32.c: find_low_pfn_range(), lowmem_pfn_init(), highmem_pfn_init()",
+         AT(kernel.highmem_bytes)},
+        {.key = "kernel.reservetop",
+         .type = SETTING_SIZE,
+         .default_text = "none",
+         .zero_word = "none",
+         .min = 4 * KIB,
+         .max = 960 * MIB,
+         .help = "x86-32: boot parameter reservetop=: a hole for a hypervisor at the end of the address space, in whole page "
+                 "tables "
+                 "(4 MiB, with PAE 2 MiB); fixmap, kmaps, the end of vmalloc's range and of low memory move down by it",
+         .source = "arch/x86/mm/pgtable.c: reserve_top_address(), pgtable_32.c: parse_reservetop()",
+         AT(kernel.reserve_top_bytes)},
         {.key = "kernel.transparent_hugepage",
          .type = SETTING_BOOL,
          .default_text = "true",
@@ -1373,13 +1399,23 @@ static const struct setting table[] = {
          .help = "Bytes of a struct page: on x86-64 64, or 56 without its alignment; on x86-32 32, or 40 with memory cgroups",
          .source = "include/linux/mm_types.h: _struct_page_alignment on x86-64",
          AT(kernel.page_struct_bytes)},
+        {.key = "kernel.percpu_alloc",
+         .type = SETTING_ENUM,
+         .names = percpu_alloc_names,
+         .default_text = "embed",
+         .help = "Boot parameter percpu_alloc=: the first chunk of per-CPU data in the direct map, with its large pages, or page "
+                 "by "
+                 "page in an area at the start of vmalloc's range, with pages of 4 KiB and the least dynamic data; then further "
+                 "chunks come earlier",
+         .source = "arch/x86/kernel/setup_percpu.c: setup_per_cpu_areas(), PCPU_FC_AUTO",
+         AT(kernel.percpu_alloc)},
         {.key = "kernel.percpu_static",
          .type = SETTING_SIZE,
          .default_text = "auto",
          .zero_word = "auto",
          .min = 16 * KIB,
          .max = MIB,
-         .help = "Static per-CPU data of a CPU: the number behind s of the boot log's line \"percpu: Embedded\"; auto: that of a "
+         .help = "Static per-CPU data of a CPU: the number behind s of the boot log's line \"percpu: ...\"; auto: that of a "
                  "small "
                  "kernel, 165824 bytes, on x86-32 86188",
          .source = "include/asm-generic/vmlinux.lds.h: PERCPU_INPUT; boot logs of the recorded kernels",
@@ -2706,16 +2742,68 @@ uint32_t settings_kernel_cpus(const struct settings *settings, bool is_64bit)
 	return is_64bit ? 8192 : 32;
 }
 
+/* find_low_pfn_range(): low memory that highmem= must leave. */
+#define LOWMEM_LEAST (64ull * MIB)
+
 struct layout_32bit settings_layout_32bit(const struct settings *settings)
 {
 	struct layout_32bit machine = {.lowmem_bytes = settings->kernel.lowmem_bytes,
 	                               .memory_bytes = settings->machine.memory_bytes,
 	                               .cpus = settings->machine.cpus,
 	                               .kernel_cpus = settings_kernel_cpus(settings, false),
-	                               .pae = settings_are_pae(settings)};
+	                               .pae = settings_are_pae(settings),
+	                               .reserve_top_bytes = settings->kernel.reserve_top_bytes};
 	if (!machine.lowmem_bytes)
 		machine.lowmem_bytes = layout_maxmem_32bit(&machine, settings->kernel.vmalloc_reserve_bytes);
+	uint64_t highmem = settings->kernel.highmem_bytes & ~(uint64_t)(PAGE_SIZE - 1);
+	if (!highmem)
+		return machine;
+	if (machine.memory_bytes > machine.lowmem_bytes + highmem)
+		machine.memory_bytes = machine.lowmem_bytes + highmem;
+	else if (machine.memory_bytes <= machine.lowmem_bytes && machine.memory_bytes >= highmem + LOWMEM_LEAST)
+		machine.lowmem_bytes = machine.memory_bytes - highmem;
 	return machine;
+}
+
+/* One of the kernel's lines about highmem=, of which it prints whole MiB, and what it would take. */
+static bool highmem_refused(struct error *error, const char *line, uint64_t most)
+{
+	return error_set(error, ERROR_USAGE,
+	                 "kernel.highmem: the kernel would say \"%s\" and boot without it; expected at most %" PRIu64 " KiB",
+	                 line, most >> 10);
+}
+
+static bool check_highmem(const struct settings *settings, uint64_t lowmem, struct error *error)
+{
+	uint64_t highmem = settings->kernel.highmem_bytes & ~(uint64_t)(PAGE_SIZE - 1), memory = settings->machine.memory_bytes;
+	uint64_t fits_low = memory > LOWMEM_LEAST ? memory - LOWMEM_LEAST : 0;
+	char line[128];
+	if (memory > lowmem) {
+		snprintf(line, sizeof line, "only %" PRIu64 "MB highmem pages available, ignoring highmem size of %" PRIu64 "MB!",
+		         (memory - lowmem) >> 20, highmem >> 20);
+		return highmem <= memory - lowmem || highmem_refused(error, line, memory - lowmem);
+	}
+	if (highmem >= memory) {
+		snprintf(line, sizeof line, "highmem size (%" PRIu64 "MB) is bigger than pages available (%" PRIu64 "MB)!",
+		         highmem >> 20, memory >> 20);
+		return highmem_refused(error, line, fits_low);
+	}
+	snprintf(line, sizeof line, "highmem size (%" PRIu64 "MB) results in <64MB lowmem, ignoring it!", highmem >> 20);
+	return highmem <= fits_low || highmem_refused(error, line, fits_low);
+}
+
+bool settings_check_32bit(const struct settings *settings, struct error *error)
+{
+	struct layout_32bit machine = settings_layout_32bit(settings);
+	uint64_t lowmem = settings->kernel.lowmem_bytes;
+	if (!lowmem)
+		lowmem = layout_maxmem_32bit(&machine, settings->kernel.vmalloc_reserve_bytes);
+	if (lowmem < LOWMEM_MIN)
+		return error_set(error, ERROR_USAGE,
+		                 "kernel.reservetop, kernel.vmalloc_reserve: leave addresses for %" PRIu64
+		                 " MiB of low memory; expected %llu MiB at least",
+		                 lowmem >> 20, LOWMEM_MIN >> 20);
+	return !settings->kernel.highmem_bytes || check_highmem(settings, lowmem, error);
 }
 
 uint64_t settings_mhz(const struct settings *settings)

@@ -134,6 +134,9 @@ struct khugepaged_settings {
 	uint32_t cpu; /* that it runs on */
 };
 
+/* How the first chunk of per-CPU data is made: in the direct map, or page by page in vmalloc's range. */
+enum percpu_alloc { PERCPU_ALLOC_EMBED, PERCPU_ALLOC_PAGE };
+
 struct kernel_settings {
 	char *name;                                        /* kernel.name */
 	uint32_t pageblock_order;                          /* 9 with hugetlb or THP, else MAX_ORDER-1 = 10 */
@@ -147,6 +150,8 @@ struct kernel_settings {
 	uint32_t lowmem_reserve_normal;                    /* 32 */
 	uint64_t vmalloc_reserve_bytes;                    /* x86-32: __VMALLOC_RESERVE */
 	uint64_t lowmem_bytes;                             /* x86-32: what the direct map reaches; 0 = MAXMEM */
+	uint64_t highmem_bytes;                            /* x86-32: boot parameter highmem=; 0 = what is left */
+	uint32_t reserve_top_bytes;                        /* x86-32: boot parameter reservetop= */
 	bool transparent_hugepage;                         /* order-9 pcp lists */
 	bool compaction;                                   /* CONFIG_COMPACTION */
 	bool pcid;                                         /* address spaces keep their translations over switches */
@@ -161,6 +166,7 @@ struct kernel_settings {
 	uint64_t fault_around_bytes;                       /* mapped with a page of a file or of shared memory that is read */
 	uint32_t reclaim_page_cache, reclaim_slab;         /* percent of memory that reclaim can take back */
 	uint32_t page_struct_bytes;                        /* 64, or 56 */
+	enum percpu_alloc percpu_alloc;                    /* boot parameter percpu_alloc= */
 	uint32_t percpu_static_bytes;                      /* __per_cpu_end - __per_cpu_start; auto */
 	uint64_t reserved_bytes; /* not managed by the page allocator: kernel image, memmap, firmware; auto */
 	/* SLUB boot parameters */
@@ -280,6 +286,9 @@ uint32_t settings_kernel_cpus(const struct settings *settings, bool is_64bit);
 
 /* What the map of an x86-32 kernel depends on; lowmem_bytes is kernel.lowmem or, of auto, MAXMEM. */
 struct layout_32bit settings_layout_32bit(const struct settings *settings);
+
+/* Whether the boot parameters of x86-32 leave such a kernel a machine; else *error says what the kernel would print. */
+bool settings_check_32bit(const struct settings *settings, struct error *error);
 
 /* Cycles of a core in a microsecond, at least 1. */
 uint64_t settings_mhz(const struct settings *settings);

@@ -93,9 +93,36 @@ static void map_own_data(struct kernel_map *map, enum region region)
 	map_range_directly(map, &own, 1, own.start, own.end);
 }
 
-/* The same of per-CPU data. */
+/* Per-CPU data by pages, in the order in which they were mapped (pcpu_page_first_chunk()). */
+static void map_units_by_pages(struct kernel_map *map)
+{
+	const struct layout *layout = map->layout;
+	for (unsigned cpu = 0; cpu < layout->per_cpu_group[0].cpus; cpu++)
+		for (uint64_t offset = 0; offset < layout->per_cpu_stride; offset += PAGE_SIZE)
+			map_page(map, layout->per_cpu_unit[cpu] + offset, layout_per_cpu_physical(layout, offset, cpu), PAGE_4K,
+			         0);
+}
+
+/* Tables that the boot made lie where it took them. What is above one of them is made as it comes. */
+static void place_tables(struct kernel_map *map)
+{
+	const struct translation_ops *mode = map->tables.mode;
+	for (unsigned i = 0; i < map->layout->tables; i++) {
+		const struct layout_table *table = &map->layout->table[i];
+		unsigned level;
+		while ((level = page_tables_level(&map->tables, table->linear)) > 0 && mode->level[level].shift >= table->shift) {
+			bool is_it = mode->level[level].shift == table->shift;
+			uint64_t frame = is_it ? (uint64_t)table->pfn << PAGE_SHIFT : take_frame(map);
+			page_tables_add(&map->tables, table->linear, frame);
+		}
+	}
+}
+
+/* Per-CPU data on 32 bits, as far as it lies in the direct map. */
 static void map_own_units(struct kernel_map *map)
 {
+	if (map->layout->per_cpu_by_pages)
+		return;
 	for (unsigned group = 0; group < map->layout->per_cpu_groups; group++) {
 		const struct layout_units *units = &map->layout->per_cpu_group[group];
 		const uint64_t first = units->first - map->layout->direct_map;
@@ -144,6 +171,9 @@ bool kernel_map_init(struct kernel_map *map, const struct translation_ops *mode,
 	        .mode = mode, .controls = *controls, .memory = memory, .frames = {.take = take_frame, .context = map}};
 	if (mode->levels == 0 || !page_tables_init(&map->tables))
 		return false;
+	place_tables(map);
+	if (layout->per_cpu_by_pages)
+		map_units_by_pages(map);
 	map_range_directly(map, ram, ranges, 0, least(ISA_END, limit));
 	for (size_t i = 0; i < ranges; i++) {
 		uint64_t start = ram[i].start < ISA_END ? ISA_END : ram[i].start;
@@ -163,9 +193,8 @@ bool kernel_map_init(struct kernel_map *map, const struct translation_ops *mode,
 /* Maps pages of a CPU's unit a second time. */
 static void map_again(struct kernel_map *map, uint64_t linear, unsigned cpu, uint64_t offset, uint64_t bytes)
 {
-	uint64_t physical = layout_per_cpu(map->layout, offset, cpu).addr - map->layout->direct_map;
 	for (uint64_t at = 0; at < bytes; at += PAGE_SIZE)
-		map_page(map, linear + at, physical + at, PAGE_4K, 0);
+		map_page(map, linear + at, layout_per_cpu_physical(map->layout, offset + at, cpu), PAGE_4K, 0);
 }
 
 void kernel_map_entry_areas(struct kernel_map *map, unsigned cpus, bool irq_stacks)

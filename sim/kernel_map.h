@@ -8,7 +8,8 @@
  *                (arch/x86/mm/init.c: split_mem_range(), adjust_range_page_size_mask())
  *   text         the image from physical 16 MiB on, 2 MiB pages
  *   vmemmap      2 MiB pages, for the sections of 128 MiB that hold memory (vmemmap_populate_hugepages())
- *   per-CPU      with the direct map; in a region of its own 2 MiB pages, where a CPU first touches them
+ *   per-CPU      with the direct map; with percpu_alloc=page in 4 KiB pages at the start of vmalloc; in a region of its own 2 MiB
+ *                pages, where a CPU first touches them
  *   entry areas  4 KiB pages, of each CPU's per-CPU data (sim/entry_area.h); IRQ stacks where no virtual allocator maps them
  *   vmalloc, modules   as a virtual allocator has them mapped: its steps (STEP_MAP, STEP_UNMAP) change the tables when a core has
  *                come to them (kernel_map_remap()), and last-level tables lie in the frames that it took for them. Without one (a
@@ -19,7 +20,10 @@
  * An access to an address of an area that is not there is a wrong one: it is counted, and goes no further. A translation that a
  * TLB still has serves on until the flush.
  *
- * MODEL: frames of the tables above, of vmemmap and further chunks of per-CPU data, and of vmalloc areas that nobody tells of,
+ * Tables that the layout knows the boot's frames of (layout_place_tables()) lie there: of i386 those of the fixmap, of permanent
+ * kmaps and of the end of low memory, and those of per-CPU data by pages.
+ *
+ * MODEL: frames of other tables above, of vmemmap and further chunks of per-CPU data, and of vmalloc areas that nobody tells of,
  * lie behind the machine's last frame, in the order of their use: a kernel takes them from memory that the page allocator never
  * gets (memblock) or from the page allocator. Effect: other sets of physically indexed caches; page sizes and the number of walks
  * are the kernel's.

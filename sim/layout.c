@@ -90,8 +90,10 @@ void layout_set_5level(struct layout *layout)
 
 #define LARGEST_BLOCK (1ull << 10) /* pages: MAX_ORDER_NR_PAGES */
 
-/* arch/x86/include/asm/fixmap.h, behind the local kmaps: PCIe's window and two pages of GHES; early_ioremap()'s; the test of WP,
+/* arch/x86/include/asm/fixmap.h: pages from FIXADDR_TOP down to the local kmaps: a hole, two consoles, the local APIC and 64 of
+ * the I/O APICs; behind the local kmaps: PCIe's window and two pages of GHES; early_ioremap()'s; the test of WP,
  * TXT. */
+#define FIX_KMAP_BEGIN 68u
 #define FIX_PERMANENT_REST 3u
 #define FIX_BTMAPS 512u
 #define FIX_TEMPORARY_REST 2u
@@ -107,33 +109,42 @@ static uint32_t kernel_cpus_32bit(const struct layout_32bit *machine)
 	return machine->kernel_cpus < I386_NR_CPUS_MAX ? machine->kernel_cpus : I386_NR_CPUS_MAX;
 }
 
-/* Entries of a page table. */
-static uint32_t table_entries(const struct layout_32bit *machine)
-{
-	return machine->pae ? 512 : 1024;
-}
-
-/* FIXADDR_TOT_START. The boot's mappings must not share a table's end, so they may begin at the next multiple of their number. */
-static uint64_t fixmap_start(const struct layout_32bit *machine)
+/*
+ * FIXADDR_TOT_START, in pages below the top; *btmap_end: those of early_ioremap() come behind so many. They must not share a
+ * table's end, so they may begin at the next multiple of their number.
+ */
+static uint32_t fixmap_pages(const struct layout_32bit *machine, uint32_t *btmap_end)
 {
 	uint32_t pages = FIX_KMAP_BEGIN + KM_MAX_IDX * kernel_cpus_32bit(machine) + FIX_PERMANENT_REST;
-	if (pages / table_entries(machine) != (pages + FIX_BTMAPS - 1) / table_entries(machine))
+	uint32_t entries = machine->pae ? 512 : 1024;
+	if (pages / entries != (pages + FIX_BTMAPS - 1) / entries)
 		pages = (pages + FIX_BTMAPS - 1) / FIX_BTMAPS * FIX_BTMAPS;
-	return FIXADDR_TOP_32BIT - (uint64_t)(pages + FIX_BTMAPS + FIX_TEMPORARY_REST) * PAGE_SIZE;
+	*btmap_end = pages;
+	return pages + FIX_BTMAPS + FIX_TEMPORARY_REST;
 }
 
-/* PKMAP_BASE: below the fixmap come the CPUs' entry areas, the LDT and the permanent kmaps, each from a table's first page on. */
-static uint64_t pkmap_base(const struct layout_32bit *machine)
+struct layout_fixed_32bit layout_fixed_32bit(const struct layout_32bit *machine)
 {
-	uint64_t table = (uint64_t)table_entries(machine) * PAGE_SIZE;
+	struct layout_fixed_32bit fixed = {.page_offset = I386_DIRECT_MAP, .table_shift = machine->pae ? 21 : 22};
+	uint32_t btmap_end, pages = fixmap_pages(machine, &btmap_end);
+	fixed.table_bytes = 1ull << fixed.table_shift;
+	/* reserve_top_address(): the hole is rounded up to whole tables. */
+	fixed.top = (((1ull << 32) - machine->reserve_top_bytes) & ~(fixed.table_bytes - 1)) - PAGE_SIZE;
+	fixed.start = fixed.top - (uint64_t)pages * PAGE_SIZE;
+	fixed.kmap_begin = fixed.top - FIX_KMAP_BEGIN * PAGE_SIZE;
+	fixed.kmap_end = fixed.kmap_begin - (uint64_t)(KM_MAX_IDX * kernel_cpus_32bit(machine) - 1) * PAGE_SIZE;
+	fixed.btmap_begin = fixed.top - (uint64_t)(btmap_end + FIX_BTMAPS - 1) * PAGE_SIZE;
+	/* Below come the CPUs' entry areas, the LDT and the permanent kmaps, each from a table's first page on. */
 	uint64_t entry_pages = (uint64_t)CPU_ENTRY_AREA_PAGES * kernel_cpus_32bit(machine) + CPU_ENTRY_IDT_PAGES;
-	uint64_t entry_areas = (fixmap_start(machine) - entry_pages * PAGE_SIZE) & ~(table - 1);
-	return entry_areas - 2 * table;
+	fixed.pkmap_base = ((fixed.start - entry_pages * PAGE_SIZE) & ~(fixed.table_bytes - 1)) - 2 * fixed.table_bytes;
+	fixed.vmalloc_end = fixed.pkmap_base - VMALLOC_END_GAP;
+	return fixed;
 }
 
 uint64_t layout_maxmem_32bit(const struct layout_32bit *machine, uint64_t vmalloc_reserve)
 {
-	return pkmap_base(machine) - VMALLOC_END_GAP - I386_DIRECT_MAP - vmalloc_reserve;
+	uint64_t end = layout_fixed_32bit(machine).vmalloc_end, taken = I386_DIRECT_MAP + vmalloc_reserve;
+	return end > taken ? end - taken : 0;
 }
 
 /* The end of the direct map's memory. */
@@ -146,12 +157,12 @@ static uint64_t lowmem_end(const struct layout_32bit *machine)
 struct layout_span layout_vmalloc_32bit(const struct layout_32bit *machine)
 {
 	return (struct layout_span){I386_DIRECT_MAP + lowmem_end(machine) + VMALLOC_OFFSET,
-	                            pkmap_base(machine) - VMALLOC_END_GAP - 1, REGION_VMALLOC};
+	                            layout_fixed_32bit(machine).vmalloc_end - 1, REGION_VMALLOC};
 }
 
 static void set_spans_32bit(struct layout *layout, const struct layout_32bit *machine)
 {
-	uint64_t pkmap = pkmap_base(machine), pkmap_bytes = (uint64_t)table_entries(machine) * PAGE_SIZE;
+	const struct layout_fixed_32bit fixed = layout_fixed_32bit(machine);
 	uint64_t lowmem = I386_DIRECT_MAP + lowmem_end(machine);
 	const struct layout_span spans[] = {{0, I386_DIRECT_MAP - 1, REGION_USER},
 	                                    {I386_DIRECT_MAP, I386_TEXT - 1, REGION_DIRECT_MAP},
@@ -160,8 +171,8 @@ static void set_spans_32bit(struct layout *layout, const struct layout_32bit *ma
 	                                    {layout->vmemmap, lowmem - 1, REGION_VMEMMAP},
 	                                    {lowmem, lowmem - 1, REGION_DIRECT_MAP},
 	                                    layout_vmalloc_32bit(machine),
-	                                    {pkmap, pkmap + pkmap_bytes - 1, REGION_KMAP},
-	                                    {fixmap_start(machine), FIXADDR_TOP_32BIT - 1, REGION_FIXMAP}};
+	                                    {fixed.pkmap_base, fixed.pkmap_base + fixed.table_bytes - 1, REGION_KMAP},
+	                                    {fixed.start, fixed.top - 1, REGION_FIXMAP}};
 	set_spans(layout, spans, sizeof spans);
 }
 
@@ -180,16 +191,25 @@ static void move_mem_map(struct layout *layout, uint64_t first, uint64_t bytes)
 	layout->vmemmap = first;
 }
 
-/* Further chunks end where vmalloc does, at a multiple of the atoms (mm/vmalloc.c: pcpu_get_vm_areas()). */
+static bool is_64bit(const struct layout *layout)
+{
+	return layout->direct_map >> 32;
+}
+
+/*
+ * Further chunks end where vmalloc does, at a multiple of the atoms (mm/vmalloc.c: pcpu_get_vm_areas()). VMALLOC_END is the last
+ * byte on 64 bits, the first behind it on 32.
+ */
 static uint64_t chunks_end(const struct layout *layout, uint32_t atom_bytes)
 {
-	uint64_t last = layout_span_of(layout, REGION_VMALLOC)->last;
-	return atom_bytes == PAGE_SIZE ? (last + 1) & ~(uint64_t)(PAGE_SIZE - 1) : last & ~(uint64_t)(atom_bytes - 1);
+	uint64_t end = layout_span_of(layout, REGION_VMALLOC)->last + (is_64bit(layout) ? 0 : 1);
+	return end & ~(uint64_t)(atom_bytes - 1);
 }
 
 static void set_groups(struct layout *layout, const struct percpu_chunk *chunk, const uint64_t *first)
 {
 	layout->per_cpu_groups = chunk->groups;
+	layout->per_cpu_by_pages = chunk->by_pages;
 	layout->per_cpu = first[0];
 	for (unsigned group = 0; group < chunk->groups; group++) {
 		layout->per_cpu = first[group] < layout->per_cpu ? first[group] : layout->per_cpu;
@@ -203,7 +223,7 @@ static void set_groups(struct layout *layout, const struct percpu_chunk *chunk, 
 	layout->per_cpu_first_end = percpu_used_bytes(chunk);
 	layout->per_cpu_static_end = chunk->static_bytes;
 	/* Behind the stacks, descriptors and the like, which 64 bits alone have there in such numbers. */
-	layout->per_cpu_static_used = chunk->atom_bytes > PAGE_SIZE ? PER_CPU_PAGE_ALIGNED_END : 0;
+	layout->per_cpu_static_used = is_64bit(layout) ? PER_CPU_PAGE_ALIGNED_END : 0;
 	SIM_ASSERT(layout->per_cpu_static_used < layout->per_cpu_static_end);
 	layout->per_cpu_used = chunk->static_bytes + chunk->reserved_bytes;
 	layout->per_cpu_chunks_end = chunks_end(layout, chunk->atom_bytes);
@@ -213,10 +233,63 @@ void layout_place_per_cpu(struct layout *layout, const struct layout_places *pla
 {
 	uint64_t first[PERCPU_GROUPS_MAX] = {0};
 	for (unsigned group = 0; group < places->per_cpu->groups; group++)
-		first[group] = layout->direct_map + places->per_cpu_group[group];
+		first[group] = places->per_cpu->by_pages ? layout_span_of(layout, REGION_VMALLOC)->first
+		                                         : layout->direct_map + places->per_cpu_group[group];
+	layout->per_cpu_runs = places->per_cpu_runs;
+	SIM_ASSERT(layout->per_cpu_runs <= PERCPU_RUNS_MAX);
+	for (unsigned run = 0; run < places->per_cpu_runs; run++)
+		layout->per_cpu_run[run] = places->per_cpu_run[run];
 	if (places->mem_map_bytes)
 		move_mem_map(layout, layout->direct_map + places->mem_map, places->mem_map_bytes);
 	set_groups(layout, places->per_cpu, first);
+}
+
+uint64_t layout_per_cpu_physical(const struct layout *layout, uint64_t offset, unsigned cpu)
+{
+	uint64_t address = layout->per_cpu_unit[cpu] + offset;
+	SIM_ASSERT(layout->per_cpu_groups > 0 && offset < layout->per_cpu_stride);
+	if (!layout->per_cpu_by_pages)
+		return address - layout->direct_map;
+	uint64_t page = (address - layout->per_cpu) >> PAGE_SHIFT;
+	unsigned run = 0;
+	while (run + 1 < layout->per_cpu_runs && layout->per_cpu_run[run + 1].page <= page)
+		run++;
+	uint64_t frame = layout->per_cpu_run[run].pfn - (page - layout->per_cpu_run[run].page);
+	return (frame << PAGE_SHIFT) + (address & (PAGE_SIZE - 1));
+}
+
+void layout_place_tables(struct layout *layout, const struct layout_table *table, unsigned tables)
+{
+	SIM_ASSERT(tables <= LAYOUT_TABLES_MAX);
+	layout->tables = tables;
+	for (unsigned i = 0; i < tables; i++)
+		layout->table[i] = table[i];
+}
+
+pfn layout_table_frame(const struct layout *layout, uint64_t linear, unsigned shift)
+{
+	for (unsigned i = 0; i < layout->tables; i++)
+		if (layout->table[i].shift == shift && layout->table[i].linear >> shift == linear >> shift)
+			return pfn_of(layout->table[i].pfn);
+	return PFN_NONE;
+}
+
+static const struct layout_span *span_in(const struct layout_span *spans, enum region region)
+{
+	while (spans->region != region)
+		spans++;
+	return spans;
+}
+
+uint64_t layout_vmalloc_start_64bit(bool is_5level)
+{
+	return span_in(is_5level ? spans_5level : spans_4level, REGION_VMALLOC)->first;
+}
+
+uint64_t layout_early_area_end(const struct layout *layout)
+{
+	return layout->per_cpu_by_pages ? layout->per_cpu + layout->per_cpu_group[0].bytes
+	                                : layout_span_of(layout, REGION_VMALLOC)->first;
 }
 
 void layout_set_32bit(struct layout *layout, const struct layout_32bit *machine)
@@ -259,14 +332,15 @@ const char *region_name(enum region region)
 	return names[region];
 }
 
-/* Whether an address lies in the used part of a unit of the first chunk. */
+/* Whether an address lies in the used part of a unit of the first chunk; by pages nobody else has the rest. */
 static bool is_in_unit(const struct layout *layout, uint64_t address)
 {
+	uint64_t used = layout->per_cpu_by_pages ? layout->per_cpu_stride : layout->per_cpu_first_end;
 	for (unsigned group = 0; group < layout->per_cpu_groups; group++) {
 		const struct layout_units *units = &layout->per_cpu_group[group];
 		uint64_t offset = address - units->first;
 		if (address >= units->first && offset < units->cpus * layout->per_cpu_stride)
-			return offset % layout->per_cpu_stride < layout->per_cpu_first_end;
+			return offset % layout->per_cpu_stride < used;
 	}
 	return false;
 }

@@ -16,7 +16,8 @@
  *             00007fffffffffff     00ffffffffffffff     bfffffff
  *   direct    ffff888000000000     ff11000000000000     c0000000    every frame; pages as large as fit (sim/kernel_map.h)
  *   map       ffffc87fffffffff     ff90ffffffffffff     f6ffdfff    i386: the first 879.99 MiB
- *   per-CPU   (direct map)         (direct map)         (lowmem)    a unit for each CPU; what has no room there at the end of
+ *   per-CPU   (direct map)         (direct map)         (lowmem)    a unit for each CPU, with percpu_alloc=page in pages at the
+ *                                                                   start of vmalloc; what has no room there at the end of
  *                                                                   vmalloc. Until layout_place_per_cpu() says where, from
  *             ffffc88000000000     ff91000000000000                 here on, in a hole of the kernel's map
  *   vmalloc   ffffc90000000000     ffa0000000000000     f77fe000    4 KiB pages
@@ -78,6 +79,16 @@ struct layout_span {
 
 #define LAYOUT_SPANS 11
 
+/* A page table that the boot made: the first address that it maps, log2 of the bytes that it maps, the frame that it lies in. */
+struct layout_table {
+	uint64_t linear;
+	unsigned shift;
+	uint32_t pfn;
+};
+
+/* Of per-CPU data by pages the tables of 128 units of 1 MiB, else a few. */
+#define LAYOUT_TABLES_MAX 80
+
 /* arch/x86/include/asm/page_64_types.h, __PAGE_OFFSET_BASE_L5; where that map ends. */
 #define LAYOUT_DIRECT_MAP_5LEVEL 0xff11000000000000u
 #define LAYOUT_DIRECT_MAP_5LEVEL_END 0xff91000000000000u
@@ -97,11 +108,16 @@ struct layout {
 	uint64_t per_cpu_stride;     /* from a unit to the next; offsets from here on are those of further chunks */
 	uint64_t per_cpu_chunks_end; /* further chunks lie below it, each below the one before; 0: there are none */
 	unsigned per_cpu_groups;     /* 0: units have a region of their own */
+	bool per_cpu_by_pages;       /* they lie at the start of vmalloc's range, in the frames of per_cpu_run[] */
 	struct layout_units {
 		uint64_t first; /* address of its first unit */
 		uint64_t cpus;  /* units of these are used, one behind the other */
 		uint64_t bytes; /* with the units that no CPU has */
 	} per_cpu_group[PERCPU_GROUPS_MAX];
+	struct percpu_run per_cpu_run[PERCPU_RUNS_MAX];
+	unsigned per_cpu_runs;
+	struct layout_table table[LAYOUT_TABLES_MAX];
+	unsigned tables;
 	uint64_t irq_stack[CPUS_MAX]; /* the lowest address of each CPU's; 0: it has none, and interrupts touch no stack */
 	uint64_t kernel_data;
 	uint64_t kernel_data_used;
@@ -131,23 +147,37 @@ struct layout_32bit {
 	unsigned cpus;
 	uint32_t kernel_cpus; /* CONFIG_NR_CPUS; above 64 as 64 */
 	bool pae;
+	uint32_t reserve_top_bytes; /* boot parameter reservetop=: a hole above the fixmap */
 };
 
-/* arch/x86/include/asm/fixmap.h: FIXADDR_TOP; pages from there down to the local kmaps: a hole, two consoles, the local APIC and
- * 64 of the I/O APICs; asm-generic/kmap_size.h, KM_MAX_IDX: local kmaps of a CPU, at which
- * depth the kernel gives up. */
-#define FIXADDR_TOP_32BIT 0xfffff000u
-#define FIX_KMAP_BEGIN 68u
+/* asm-generic/kmap_size.h: local kmaps of a CPU, at which depth the kernel gives up. */
 #define KM_MAX_IDX 16u
 
 /*
- * MAXMEM of a 32-bit kernel: bytes of low memory where memory is larger, from PAGE_OFFSET to VMALLOC_END less the bytes kept for
- * vmalloc (__VMALLOC_RESERVE). Of `machine` it reads the kernel's CPUs and PAE. Source: arch/x86/include/asm/pgtable_32_areas.h,
- * fixmap.h, cpu_entry_area.h; arch/x86/mm/init_32.c: find_low_pfn_range(). A boot without PAE, for 4 CPUs, ends at 373fe000
- * (configs/kernels/lab-6.1-i386.yaml), Debian's 6.0.0-0.deb11.6-686-pae, for 32, at 36ffe000 (published boot log).
+ * Addresses above vmalloc's range, from the top down: FIXADDR_TOP, the fixmap down to `start` (FIXADDR_TOT_START), in it the
+ * local kmaps from kmap_begin down to kmap_end and early_ioremap()'s pages, the highest at btmap_begin; CPUs' entry areas and the
+ * LDT; the permanent kmaps from pkmap_base on; vmalloc_end (VMALLOC_END). A page table maps table_bytes.
+ */
+struct layout_fixed_32bit {
+	uint64_t page_offset, top, kmap_begin, kmap_end, btmap_begin, start, pkmap_base, vmalloc_end;
+	uint64_t table_bytes;
+	unsigned table_shift;
+};
+
+/*
+ * Source: arch/x86/include/asm/pgtable_32_areas.h, fixmap.h, cpu_entry_area.h; arch/x86/mm/pgtable.c: reserve_top_address().
+ * `machine`: its kernel's CPUs, PAE and hole at the top.
  *
  * MODEL: the fixmap and struct cpu_entry_area are those of Debian's options (PCI_MMCONFIG, ACPI_APEI_GHES, INTEL_TXT,
  * X86_IOPL_IOPERM). Effect: another kernel's MAXMEM can be another multiple of 2 or 4 MiB; kernel.lowmem says it.
+ */
+struct layout_fixed_32bit layout_fixed_32bit(const struct layout_32bit *machine);
+
+/*
+ * MAXMEM of a 32-bit kernel: bytes of low memory where memory is larger, from PAGE_OFFSET to VMALLOC_END less the bytes kept for
+ * vmalloc (__VMALLOC_RESERVE); 0 if that is more than there is. Source: arch/x86/mm/init_32.c: find_low_pfn_range(). A boot
+ * without PAE, for 4 CPUs, ends at 373fe000 (configs/kernels/lab-6.1-i386.yaml), Debian's 6.0.0-0.deb11.6-686-pae, for 32, at
+ * 36ffe000 (published boot log).
  */
 uint64_t layout_maxmem_32bit(const struct layout_32bit *machine, uint64_t vmalloc_reserve);
 
@@ -173,10 +203,25 @@ struct layout_places {
 	const struct percpu_chunk *per_cpu;
 	uint64_t per_cpu_group[PERCPU_GROUPS_MAX]; /* the first unit of each */
 	uint64_t mem_map, mem_map_bytes;           /* x86-32: the struct pages; 0 bytes: not told */
+	const struct percpu_run *per_cpu_run;      /* by pages: in place of per_cpu_group */
+	unsigned per_cpu_runs;
 };
 
-/* Puts per-CPU data into the direct map; before the first of it is handed out, once direct_map is what it stays. */
+/* Puts per-CPU data into the direct map, or (by pages) to the start of vmalloc's range; before the first of it is handed out,
+ * once direct_map is what it stays. */
 void layout_place_per_cpu(struct layout *layout, const struct layout_places *places);
+
+/* Page tables that the boot made, those of upper levels before those below them. */
+void layout_place_tables(struct layout *layout, const struct layout_table *table, unsigned tables);
+
+/* The frame of a table that the boot made; PFN_NONE: it made none there, or it is not known where. */
+pfn layout_table_frame(const struct layout *layout, uint64_t linear, unsigned shift);
+
+/* VMALLOC_START of 64 bits. */
+uint64_t layout_vmalloc_start_64bit(bool is_5level);
+
+/* The addresses of vmalloc that the boot has given out before there is vmalloc: from its start up to here. */
+uint64_t layout_early_area_end(const struct layout *layout);
 
 /* Lets the names be kept that models give their data, for one who will ask for them. */
 void layout_keep_names(struct layout *layout);
@@ -209,6 +254,9 @@ vaddr layout_per_cpu_in_chunk(const struct layout *layout, uint64_t offset, unsi
 
 /* Whether an address lies in a chunk of per-CPU data that is not the first. */
 bool layout_is_per_cpu_chunk(const struct layout *layout, uint64_t address);
+
+/* The physical address of a CPU's data in the first chunk, which has been placed. */
+uint64_t layout_per_cpu_physical(const struct layout *layout, uint64_t offset, unsigned cpu);
 
 /* Chunks of per-CPU data, the first counted in. */
 uint64_t layout_per_cpu_chunks(const struct layout *layout);

@@ -20,8 +20,16 @@
 struct percpu_sizes percpu_sizes_x86(bool is_64bit, uint32_t static_bytes)
 {
 	if (is_64bit)
-		return (struct percpu_sizes){static_bytes, PERCPU_MODULE_RESERVE, PERCPU_DYNAMIC_RESERVE_64BIT, PMD_SIZE};
-	return (struct percpu_sizes){static_bytes, 0, PERCPU_MODULE_RESERVE + PERCPU_DYNAMIC_RESERVE_32BIT, PAGE_SIZE};
+		return (struct percpu_sizes){static_bytes, PERCPU_MODULE_RESERVE, PERCPU_DYNAMIC_RESERVE_64BIT, PMD_SIZE,
+		                             .by_pages = false};
+	return (struct percpu_sizes){static_bytes, 0, PERCPU_MODULE_RESERVE + PERCPU_DYNAMIC_RESERVE_32BIT, PAGE_SIZE,
+	                             .by_pages = false};
+}
+
+struct percpu_sizes percpu_sizes_by_pages(bool is_64bit, uint32_t static_bytes)
+{
+	return (struct percpu_sizes){static_bytes, is_64bit ? PERCPU_MODULE_RESERVE : 0, PERCPU_DYNAMIC_EARLY_SIZE, PAGE_SIZE,
+	                             .by_pages = true};
 }
 
 static uint32_t round_up(uint32_t value, uint32_t to)
@@ -86,8 +94,9 @@ void percpu_plan(struct percpu_chunk *chunk, const struct percpu_sizes *sizes, u
 	                               .dynamic_bytes = used - sizes->static_bytes - sizes->reserved_bytes,
 	                               .alloc_bytes = round_up(least, sizes->atom_bytes),
 	                               .atom_bytes = sizes->atom_bytes,
+	                               .by_pages = sizes->by_pages,
 	                               .cpus = cpus};
-	group_cpus(chunk, node_of_cpu);
+	group_cpus(chunk, sizes->by_pages ? NULL : node_of_cpu);
 	uint32_t units = units_per_alloc(chunk, chunk->alloc_bytes / least);
 	chunk->unit_bytes = chunk->alloc_bytes / units;
 	for (unsigned group = 0; group < chunk->groups; group++)
@@ -139,8 +148,12 @@ void percpu_print(const struct percpu_chunk *chunk, FILE *out)
 	uint32_t units = chunk->alloc_bytes / chunk->unit_bytes, alloc = 0;
 	uint32_t columns = units * (uint32_t)(digits(chunk->cpus) + 1) + (uint32_t)digits(chunk->groups) + 3;
 	uint32_t per_line = power_of_two_below(columns < LINE_COLUMNS ? LINE_COLUMNS / columns : 1);
-	fprintf(out, "percpu: Embedded %u pages/cpu s%u r%u d%u u%u\n", percpu_used_bytes(chunk) / (uint32_t)PAGE_SIZE,
-	        chunk->static_bytes, chunk->reserved_bytes, chunk->dynamic_bytes, chunk->unit_bytes);
+	if (chunk->by_pages)
+		fprintf(out, "percpu: %u 4K pages/cpu s%u r%u d%u\n", chunk->unit_bytes / (uint32_t)PAGE_SIZE,
+		        chunk->static_bytes, chunk->reserved_bytes, chunk->dynamic_bytes);
+	else
+		fprintf(out, "percpu: Embedded %u pages/cpu s%u r%u d%u u%u\n", percpu_used_bytes(chunk) / (uint32_t)PAGE_SIZE,
+		        chunk->static_bytes, chunk->reserved_bytes, chunk->dynamic_bytes, chunk->unit_bytes);
 	fprintf(out, "pcpu-alloc: s%u r%u d%u u%u alloc=%u*%u", chunk->static_bytes, chunk->reserved_bytes, chunk->dynamic_bytes,
 	        chunk->unit_bytes, chunk->alloc_bytes / chunk->atom_bytes, chunk->atom_bytes);
 	for (unsigned group = 0; group < chunk->groups; group++)

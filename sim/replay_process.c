@@ -11,6 +11,7 @@ static struct process_op_done done_of(enum user_result result)
 	        [USER_NO_MEMORY] = NULL,
 	        [USER_NO_PROCESS] = "no process is live under its id",
 	        [USER_BAD_RANGE] = "its range is empty, not the user's, or lies over an area that is there",
+	        [USER_BAD_KIND] = "a part of its range is an area that this advice is not for",
 	        [USER_HOLE] = "a part of its range is no area",
 	        [USER_NO_AREA] = "it touches what is no area (a segmentation fault), or moves what is not of one",
 	        [USER_NO_RIGHT] = "it touches an area against its rights: a segmentation fault"};

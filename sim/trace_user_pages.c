@@ -256,6 +256,16 @@ static void place_page(const struct attribution *self, struct user_space *space,
 	known->frame = frame;
 }
 
+/* Pages that a huge page has taken the place of, or that go with one: their frames' frees say nothing any more. */
+static void forget_pages(struct user_space *space, uint64_t first, unsigned order)
+{
+	for (uint64_t page = first; page < first + (1u << order); page++) {
+		struct user_page *known = number_map_find(&space->pages, page + 1, sizeof *known);
+		if (known)
+			number_map_remove(&space->pages, known, sizeof *known);
+	}
+}
+
 void user_pages_fork(struct user_space *child, const struct user_space *parent)
 {
 	child->program = parent->program;
@@ -324,6 +334,7 @@ void processes_page_gone(struct attribution *self, const struct attribution_even
 	SIM_ASSERT(region);
 	if (!is_task_of(self, event->task, block->space))
 		return;
+	forget_pages(space, block->page, block->order);
 	uint32_t first = page_in_region(block->page), end = first + (1u << block->order);
 	uint64_t start = block->page - first;
 	uint32_t pages = area_pages(self, start);
@@ -382,8 +393,10 @@ static void take_fault_page(struct attribution *self, const struct attribution_e
 	if (event->order > 0)
 		page &= ~(uint64_t)(REGION_PAGES - 1);
 	struct user_space *space = &self->processes.spaces[task->space];
-	if (event->order > 0)
+	if (event->order > 0) {
 		make_room(self, event, task);
+		forget_pages(space, page, event->order);
+	}
 	task->fault_page = 0;
 	/* The frame may have been this space's before, and its free not seen: then that page is gone, but not this one's area. */
 	place_page(self, space, page, NO_FRAME);

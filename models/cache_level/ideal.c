@@ -216,7 +216,8 @@ static void ideal_write_back(struct cache_level *level, unsigned instance, struc
 {
 	struct lines *lines = lines_of(level, instance);
 	bool to_memory = !out || level->rule == CACHE_RULE_DEMAND || level->next_is_exclusive;
-	const struct cache_about about = {.kind = ACCESS_WRITEBACK, .flags = REQUEST_WHOLE_LINE};
+	const struct cache_about about = {
+	        .kind = ACCESS_WRITEBACK, .flags = REQUEST_WHOLE_LINE, .cpu = (uint16_t)(instance * level->spec->cores)};
 	for (uint32_t place = lines->count; place-- > 0;) {
 		if (!(lines->words[place] & WAY_DIRTY))
 			continue;

@@ -769,7 +769,9 @@ static void set_assoc_write_back(struct cache_level *level, unsigned instance, s
 {
 	struct replacement *array = ((struct set_assoc *)level)->arrays[instance];
 	bool to_memory = !out || level->rule == CACHE_RULE_DEMAND || level->next_is_exclusive;
-	const struct cache_about about = {.kind = ACCESS_WRITEBACK, .flags = REQUEST_WHOLE_LINE};
+	/* To the caches of the cores that use this instance. */
+	const struct cache_about about = {
+	        .kind = ACCESS_WRITEBACK, .flags = REQUEST_WHOLE_LINE, .cpu = (uint16_t)(instance * level->spec->cores)};
 	for (uint32_t set = array->sets; set-- > 0;) {
 		uint64_t *words = replacement_words(array, set);
 		for (uint32_t way = array->ways; way-- > 0;) {

@@ -559,6 +559,20 @@ static void timed_invalidate(struct memory *memory, unsigned cpu, const struct t
 		mmu_invalidate(timed->core[cpu].mmu, scope);
 }
 
+static void timed_caches_changed(struct memory *memory)
+{
+	struct timed_memory *timed = (struct timed_memory *)memory;
+	SIM_ASSERT(!timed->plan || timed->plan->next == timed->plan->requests);
+	for (unsigned i = 0; i < timed->caches->count; i++) {
+		const struct timed_level *level = &timed->level[i];
+		uint64_t places = level->recent ? (level->recent_mask + 1) * level->cache->instances : 0;
+		for (uint64_t place = 0; place < places; place++)
+			level->recent[place] = UINT64_MAX;
+	}
+	if (timed->coherence)
+		coherence_look_again(timed);
+}
+
 static void timed_switch_space(struct memory *memory, unsigned cpu, uint64_t root, unsigned pcid, bool no_flush)
 {
 	struct timed_memory *timed = (struct timed_memory *)memory;
@@ -615,6 +629,7 @@ const struct memory_ops memory_timed_ops = {
         .access = timed_access,
         .plan = timed_plan,
         .invalidate = timed_invalidate,
+        .caches_changed = timed_caches_changed,
         .switch_space = timed_switch_space,
         .check = timed_check,
         .metrics = timed_metrics,

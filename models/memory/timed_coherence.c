@@ -617,6 +617,21 @@ void coherence_settle(struct timed_memory *timed)
 	coherence->notes_count = 0;
 }
 
+void coherence_look_again(struct timed_memory *timed)
+{
+	struct coherence *coherence = timed->coherence;
+	for (uint64_t slot = 0; slot < coherence->directory.capacity; slot++) {
+		const struct directory_entry *entry = &coherence->directory.entries[slot];
+		if (!entry->line)
+			continue;
+		for (unsigned cpu = core_set_next(&entry->cores, 0); cpu < CPUS_MAX; cpu = core_set_next(&entry->cores, cpu + 1))
+			note_own(coherence, cpu, entry->line - 1);
+		for (unsigned nr = core_set_next(&entry->shared, 0); nr < CPUS_MAX; nr = core_set_next(&entry->shared, nr + 1))
+			add_note(coherence, (struct holder_note){entry->line - 1, (uint16_t)nr, true, HIERARCHY_CACHES_MAX});
+	}
+	coherence_settle(timed);
+}
+
 /* ---- inclusive caches ---- */
 
 static unsigned last_core(const struct timed_memory *timed, const struct cache_level *cache, unsigned instance)

@@ -308,12 +308,12 @@ static cycle end_merged(struct timed_memory *timed, const struct timed_core *cor
 	                          .instance = at->instance,
 	                          .reach = missed->reach,
 	                          .cost = cost};
-	cycle done =
-	        wait_for_fill(timed, at->fills, request >> at->cache->line_shift, missed->reach.now + missed->reach.cycles, cost);
+	const uint64_t line = request >> at->cache->line_shift;
+	cycle done = wait_for_fill(timed, at->fills, line, missed->reach.now + missed->reach.cycles, cost);
 	if (missed->taken.fetches) {
 		struct cache_about below;
 		set_fetch(&below, about, missed, at);
-		fetch(&stop, request & ~WAY_MARKS, &below, &timed->unseen);
+		fetch(&stop, line << at->cache->line_shift, &below, &timed->unseen);
 	}
 	if (missed->taken.gives)
 		give_away(timed, core, at, about->region, missed);
@@ -363,7 +363,7 @@ cycle timed_serve_taken(struct timed_memory *timed, const struct timed_core *cor
 			timed_foresee(timed, core, 1, request, about->kind);
 		reach = miss->reach;
 		miss->slot = take_slot(timed, at, &reach, cost);
-		request &= ~WAY_MARKS;
+		request = line << at->cache->line_shift;
 		set_fetch(&below, about, miss, at);
 		about = &below;
 		if (!stop[depth].level || depth == timed->leaves_core) {

@@ -5,16 +5,17 @@
  * In this order, each the highest frames that are free (memblock.h), low memory alone on 32 bits:
  *
  *   image, initrd   where the boot loader put them: from 16 MiB up, and the last frames below 2 GiB (32 bits: of low memory)
+ *   page tables     32 bits: of the fixmap and kmaps, most of them within the image (boot_tables.c)
  *   other           odds and ends; on 32 bits below the struct pages
  *   struct pages    of each node, in whole sections on x86-64, from a multiple of 2 MiB
- *   per-CPU data    of each node: units in allocations of 2 MiB (32 bits: of pages); what is left of each is given back. Below
- * two pages of notes, which are given back too (sim/percpu.h) tables          of dentries and inodes swiotlb         64 MiB below
- * 4 GiB where memory goes beyond, and its table
+ *   per-CPU data    of each node: units in allocations of 2 MiB (32 bits: of pages), below two pages of notes; or page by page
+ *                   (boot_percpu.c)
+ *   hash tables     of dentries and inodes
+ *   swiotlb         64 MiB below 4 GiB where memory goes beyond, and its table
  *
  * The initrd and parts of the image are given back later. Source: arch/x86/kernel/setup.c: setup_arch(), relocate_initrd();
- * mm/sparse.c: sparse_init_nid(); mm/page_alloc.c: alloc_node_mem_map(), alloc_large_system_hash(); mm/percpu.c:
- * pcpu_embed_first_chunk(), pcpu_fc_alloc(); kernel/dma/swiotlb.c; and recorded boots of Linux 6.1.192, whose reserved frames
- * these are (tests/unit/test_boot_memory.c).
+ * mm/sparse.c: sparse_init_nid(); mm/page_alloc.c: alloc_node_mem_map(), alloc_large_system_hash(); kernel/dma/swiotlb.c; and
+ * recorded boots of Linux 6.1.192, whose reserved frames these are (tests/unit/test_boot_memory.c).
  *
  * MODEL: image, initrd, odds and ends are those of the recorded kernels, whatever kernel is described; firmware and loader
  * reserve nothing else. Effect: a distribution's image is some thousand frames longer; structures above lie elsewhere by the
@@ -25,15 +26,9 @@
  */
 #include "models/page_allocator/boot_memory.h"
 
-#include "models/page_allocator/memblock.h"
+#include "models/page_allocator/boot_internal.h"
 
-#define MIB_PAGES (1024u * 1024u / PAGE_SIZE)
 #define DMA32_END (4096u * MIB_PAGES)
-/* Below 1 MiB nothing is given out. */
-#define HIGH_MEMORY_START 0x100u
-/* MAX_DMA_ADDRESS: requests for struct pages and per-CPU data rather lie above. */
-#define GOAL (16u * MIB_PAGES)
-
 #define KERNEL_START (16u * MIB_PAGES)
 /* CONFIG_PHYSICAL_ALIGN: where a kernel may be loaded. */
 #define KERNEL_ALIGN (2u * MIB_PAGES)
@@ -43,8 +38,6 @@
 #define SECTION_PAGES (128u * MIB_PAGES)
 #define SECTION_MAP_ALIGN (2u * MIB_PAGES)
 #define LARGEST_BLOCK_PAGES (1u << (ORDERS - 1))
-/* struct pcpu_alloc_info and the array of areas. */
-#define PERCPU_NOTES_PAGES 2u
 /* swiotlb: 64 MiB under 4 GiB on machines with memory above, and its table. */
 #define SWIOTLB_PAGES (64u * MIB_PAGES)
 #define SWIOTLB_TABLE_PAGES 195u
@@ -57,31 +50,10 @@
 /* Static per-CPU data that has room for the stacks of x86-64 and for what is modelled besides. */
 #define PERCPU_STATIC_MIN_64BIT (128u * 1024)
 
-#define IMAGE_PARTS 4
-
-/* What kernels like the recorded ones keep; frames. */
-struct kernel_size {
-	struct range image[IMAGE_PARTS]; /* text, data, bss that stay, from where the image begins; ascending */
-	uint32_t initrd;
-	uint32_t freed_late; /* given back after the watermarks were computed: initrd, initmem, gaps in the image */
-	uint32_t other;      /* odds and ends */
-	uint32_t hash_bucket_bytes;
-	uint32_t percpu_static_bytes;
-};
-
 /* x86-64: initrd 673, initmem 190, gaps in the image 511 + 96. x86-32: initrd 265, initmem 77. */
 static const struct kernel_size kernel_64 = {
         {{0, 0x601}, {0x800, 0x9a0}, {0xa00, 0xc0d}, {0xcce, 0xe06}}, 673, 1470, 10, 8, 165824};
 static const struct kernel_size kernel_32 = {{{0, 0x35f}, {0x3ae, 0x402}}, 265, 342, 1, 4, 86188};
-
-struct boot {
-	struct memory_map *map;
-	const struct settings *settings;
-	const struct kernel_size *kernel;
-	struct memblock memblock;
-	uint32_t end; /* of the memory that the boot can take: low memory */
-	bool is_32bit;
-};
 
 static uint64_t round_up(uint64_t value, uint64_t to)
 {
@@ -125,23 +97,9 @@ static uint64_t mem_map_pages(const struct boot *boot, struct range node)
 	return pages;
 }
 
-static void plan_per_cpu(const struct boot *boot, unsigned cpus)
-{
-	uint32_t of_settings = boot->settings->kernel.percpu_static_bytes;
-	const struct percpu_sizes sizes =
-	        percpu_sizes_x86(!boot->is_32bit, of_settings ? of_settings : boot->kernel->percpu_static_bytes);
-	percpu_plan(&boot->map->per_cpu, &sizes, cpus, boot->map->node_of_cpu);
-}
-
-static uint64_t per_cpu_pages(const struct boot *boot)
-{
-	return (uint64_t)boot->map->per_cpu.cpus * percpu_used_bytes(&boot->map->per_cpu) / PAGE_SIZE;
-}
-
 /* ---- places ---- */
 
-/* From the node's memory above the goal, else from any, else from below; MEMBLOCK_NONE: nowhere in one piece. */
-static uint32_t take(struct boot *boot, uint64_t pages, uint32_t align, struct range node)
+uint32_t boot_take(struct boot *boot, uint64_t pages, uint32_t align, struct range node)
 {
 	const struct range from[] = {range_both(node, (struct range){GOAL, boot->end}),
 	                             {GOAL, boot->end},
@@ -160,7 +118,7 @@ static uint32_t take(struct boot *boot, uint64_t pages, uint32_t align, struct r
 static bool take_anyhow(struct boot *boot, uint64_t pages, uint32_t align, struct range node)
 {
 	const struct memblock_request request = {pages, 1, HIGH_MEMORY_START, boot->end};
-	return pages == 0 || take(boot, pages, align, node) != MEMBLOCK_NONE ||
+	return pages == 0 || boot_take(boot, pages, align, node) != MEMBLOCK_NONE ||
 	       memblock_alloc_scattered(&boot->memblock, &request);
 }
 
@@ -199,6 +157,7 @@ static bool take_image(struct boot *boot)
 		if (range.start < range.end)
 			memblock_reserve(&boot->memblock, range);
 	}
+	boot->image_is_whole = true;
 	return true;
 }
 
@@ -217,58 +176,13 @@ static bool take_mem_map(struct boot *boot)
 		uint64_t pages = mem_map_pages(boot, map->nodes[node]);
 		if (pages == 0)
 			continue;
-		uint32_t first = take(boot, pages, boot->is_32bit ? 1 : SECTION_MAP_ALIGN, map->nodes[node]);
+		uint32_t first = boot_take(boot, pages, boot->is_32bit ? 1 : SECTION_MAP_ALIGN, map->nodes[node]);
 		if (first != MEMBLOCK_NONE)
 			map->mem_map[node] = (struct range){first, first + (uint32_t)pages};
 		else if (!take_anyhow(boot, pages, 1, map->nodes[node]))
 			return false;
 	}
 	return true;
-}
-
-static unsigned node_of_group(const struct memory_map *map, unsigned group)
-{
-	for (unsigned cpu = 0; cpu < map->per_cpu.cpus; cpu++)
-		if (map->per_cpu.group_of_cpu[cpu] == group)
-			return map->node_of_cpu[cpu];
-	return 0;
-}
-
-/* Of a group's frames those of its CPUs' units stay, each as far as it is used. */
-static void trim_group(struct boot *boot, unsigned group)
-{
-	const struct percpu_chunk *chunk = &boot->map->per_cpu;
-	uint32_t first = boot->map->per_cpu_pfn[group], unit = chunk->unit_bytes / PAGE_SIZE;
-	uint32_t used = percpu_used_bytes(chunk) / PAGE_SIZE, units = chunk->group[group].units;
-	memblock_free(&boot->memblock, (struct range){first, first + units * unit});
-	for (unsigned i = 0; i < chunk->group[group].cpus; i++)
-		memblock_reserve(&boot->memblock, (struct range){first + i * unit, first + i * unit + used});
-}
-
-/* pcpu_embed_first_chunk(): all groups are taken before the first is trimmed. */
-static bool take_per_cpu(struct boot *boot)
-{
-	struct memory_map *map = boot->map;
-	const struct percpu_chunk *chunk = &map->per_cpu;
-	const struct range all = {HIGH_MEMORY_START, boot->end};
-	struct range notes = {take(boot, PERCPU_NOTES_PAGES, 1, all), 0};
-	notes.end = notes.start + PERCPU_NOTES_PAGES;
-	if (notes.start == MEMBLOCK_NONE)
-		return false;
-	unsigned placed = 0;
-	while (placed < chunk->groups) {
-		uint32_t pages = (uint32_t)(percpu_group_bytes(chunk, placed) / PAGE_SIZE);
-		uint32_t first =
-		        take(boot, pages, chunk->atom_bytes / (uint32_t)PAGE_SIZE, map->nodes[node_of_group(map, placed)]);
-		if (first == MEMBLOCK_NONE)
-			break;
-		map->per_cpu_pfn[placed++] = first;
-	}
-	map->per_cpu_placed = placed == chunk->groups;
-	for (unsigned group = 0; group < placed; group++)
-		trim_group(boot, group);
-	memblock_free(&boot->memblock, notes);
-	return map->per_cpu_placed;
 }
 
 /* 64 MiB for devices that cannot reach beyond 4 GiB; left out where there is no room. */
@@ -288,9 +202,17 @@ static bool take_all(struct boot *boot)
 	low = low > mem_map ? low - mem_map : 0;
 	if (!take_image(boot))
 		return false;
+	/* A loader's initrd in high memory is moved down once low memory is mapped. */
+	bool moves_initrd = boot->is_32bit && boot->end < boot->map->end_pfn;
+	if (moves_initrd)
+		boot_map_memory(boot);
 	struct range initrd = take_initrd(boot);
+	if (boot->is_32bit && !moves_initrd)
+		boot_map_memory(boot);
+	if (boot->is_32bit)
+		boot_map_kmaps(boot);
 	bool taken = (boot->is_32bit || take_anyhow(boot, boot->kernel->other, 1, all)) && take_mem_map(boot) &&
-	             (!boot->is_32bit || take_anyhow(boot, boot->kernel->other, 1, all)) && take_per_cpu(boot) &&
+	             (!boot->is_32bit || take_anyhow(boot, boot->kernel->other, 1, all)) && boot_take_per_cpu(boot) &&
 	             take_anyhow(boot, hash_pages(boot, low, DENTRY_HASH_SCALE), 1, all) &&
 	             take_anyhow(boot, hash_pages(boot, low, INODE_HASH_SCALE), 1, all);
 	if (taken && has_swiotlb) {
@@ -314,8 +236,8 @@ static bool take_reserved(struct boot *boot, uint64_t pages)
 		memblock_reserve(&boot->memblock, (struct range){map->image_pfn, map->image_pfn + image});
 		pages -= image;
 	}
-	if (pages >= per_cpu_pages(boot) && take_per_cpu(boot))
-		pages -= per_cpu_pages(boot);
+	if (pages >= boot_per_cpu_pages(boot) && boot_take_per_cpu(boot))
+		pages -= boot_per_cpu_pages(boot);
 	uint64_t left = pages;
 	for (unsigned node = 0; node < map->nodes_count; node++) {
 		uint64_t share = node + 1 == map->nodes_count ? left : pages * memory_in(map, map->nodes[node]) / all;
@@ -341,7 +263,7 @@ bool boot_memory_keep(struct memory_map *map, const struct settings *settings, u
 		return error_set(error, ERROR_USAGE, "kernel.percpu_static: %u bytes; expected at least %u on x86-64",
 		                 percpu_static, PERCPU_STATIC_MIN_64BIT);
 	memblock_init(&boot.memblock, map);
-	plan_per_cpu(&boot, cpus);
+	boot_plan_per_cpu(&boot, cpus);
 	if (!(reserved ? take_reserved(&boot, reserved) : take_all(&boot)))
 		return error_set(error, ERROR_USAGE,
 		                 "memory: %llu bytes; the kernel alone has no room there for its image, struct pages, tables and "

@@ -184,7 +184,7 @@ static void check_reclaim_counters(const struct buddy *buddy)
 	SIM_ASSERT(counters->slab_pages_reclaimed <= counters->slabs_scanned);
 	SIM_ASSERT(buddy->start_cache == buddy->cache_pages + counters->pgsteal_kswapd + counters->pgsteal_direct +
 	                                         counters->slab_pages_reclaimed - counters->pgsteal_reclaimer);
-	SIM_ASSERT(counters->pgsteal_reclaimer <= counters->frees);
+	SIM_ASSERT(counters->pgsteal_reclaimer <= counters->pgfree);
 	SIM_ASSERT(counters->kswapd_wake <= counters->kswapd_runs + buddy->node_count);
 	SIM_ASSERT(counters->nofail_failed <= counters->allocslow_fail);
 	SIM_ASSERT(counters->oom <= counters->allocslow);

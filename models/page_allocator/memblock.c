@@ -9,15 +9,12 @@ void memblock_init(struct memblock *memblock, const struct memory_map *map)
 	*memblock = (struct memblock){.map = map};
 }
 
-void memblock_reserve(struct memblock *memblock, struct range range)
+static void insert(struct memblock *memblock, unsigned at, struct range range)
 {
-	unsigned at = memblock->count++;
-	SIM_ASSERT(range.start < range.end && at < KEPT_RANGES_MAX);
-	for (; at > 0 && memblock->taken[at - 1].start > range.start; at--)
-		memblock->taken[at] = memblock->taken[at - 1];
+	SIM_ASSERT(memblock->count < KEPT_RANGES_MAX);
+	for (unsigned above = memblock->count++; above > at; above--)
+		memblock->taken[above] = memblock->taken[above - 1];
 	memblock->taken[at] = range;
-	SIM_ASSERT(at == 0 || memblock->taken[at - 1].end <= range.start);
-	SIM_ASSERT(at + 1 == memblock->count || range.end <= memblock->taken[at + 1].start);
 }
 
 static void drop(struct memblock *memblock, unsigned at)
@@ -25,6 +22,27 @@ static void drop(struct memblock *memblock, unsigned at)
 	memblock->count--;
 	for (; at < memblock->count; at++)
 		memblock->taken[at] = memblock->taken[at + 1];
+}
+
+void memblock_reserve(struct memblock *memblock, struct range range)
+{
+	unsigned at = memblock->count;
+	SIM_ASSERT(range.start < range.end);
+	while (at > 0 && memblock->taken[at - 1].start > range.start)
+		at--;
+	SIM_ASSERT(at == 0 || memblock->taken[at - 1].end <= range.start);
+	SIM_ASSERT(at == memblock->count || range.end <= memblock->taken[at].start);
+	bool joins_above = at < memblock->count && memblock->taken[at].start == range.end;
+	bool joins_below = at > 0 && memblock->taken[at - 1].end == range.start;
+	if (joins_below) {
+		memblock->taken[at - 1].end = joins_above ? memblock->taken[at].end : range.end;
+		if (joins_above)
+			drop(memblock, at);
+	} else if (joins_above) {
+		memblock->taken[at].start = range.start;
+	} else {
+		insert(memblock, at, range);
+	}
 }
 
 void memblock_free(struct memblock *memblock, struct range range)

@@ -6,7 +6,7 @@
  * for later requests. What is still taken in the end never gets to the page allocator. Source: mm/memblock.c:
  * __memblock_find_range_top_down(), memblock_alloc_range_nid(), memblock_alloc_internal().
  *
- * Invariant: taken ranges ascend, lie in memory or reach over its holes, and do not overlap.
+ * Invariant: taken ranges ascend, lie in memory or reach over its holes, and do not overlap or touch.
  */
 #ifndef MODELS_PAGE_ALLOCATOR_MEMBLOCK_H
 #define MODELS_PAGE_ALLOCATOR_MEMBLOCK_H
@@ -33,7 +33,7 @@ void memblock_init(struct memblock *memblock, const struct memory_map *map);
 /* memblock_reserve(): these frames, of which none is taken yet. */
 void memblock_reserve(struct memblock *memblock, struct range range);
 
-/* memblock_free(): frames that are taken as one range, or a part of one. */
+/* memblock_free(): frames that are taken, all in one stretch. */
 void memblock_free(struct memblock *memblock, struct range range);
 
 /* memblock_alloc(): the first frame, MEMBLOCK_NONE if there is no such place. */

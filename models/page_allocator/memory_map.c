@@ -209,11 +209,17 @@ static bool set_memory(struct memory_map *map, const struct settings *settings, 
 		add_memory(map, DMA32_END, (uint32_t)end_pfn);
 	if (!cut_reserved(map, settings, error))
 		return false;
+	if (is_32bit(settings) && !settings_check_32bit(settings, error))
+		return false;
+	/* highmem= can leave memory above unused (highmem_pfn_init() lowers max_pfn). */
+	const struct layout_32bit layout = settings_layout_32bit(settings);
+	if (is_32bit(settings) && layout.memory_bytes >> PAGE_SHIFT < end_pfn)
+		cut_out(map, (struct range){(uint32_t)(layout.memory_bytes >> PAGE_SHIFT), UINT32_MAX});
 	if (memory_in(map, (struct range){HIGH_MEMORY_START, UINT32_MAX}) == 0)
 		return error_set(error, ERROR_USAGE, "machine.reserved: leaves no memory above the first MiB");
 	map->end_pfn = map->memory[map->memory_count - 1].end;
 	map->lowmem_end_pfn = UINT32_MAX;
-	uint64_t lowmem_pages = settings_layout_32bit(settings).lowmem_bytes >> PAGE_SHIFT;
+	uint64_t lowmem_pages = layout.lowmem_bytes >> PAGE_SHIFT;
 	if (is_32bit(settings) && lowmem_pages < map->end_pfn)
 		map->lowmem_end_pfn = (uint32_t)lowmem_pages;
 	return true;

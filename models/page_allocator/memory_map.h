@@ -28,11 +28,15 @@ struct memory_map {
 	struct range kept[KEPT_RANGES_MAX]; /* what the kernel keeps; ascending */
 	unsigned kept_count;
 	struct percpu_chunk per_cpu;
-	uint32_t per_cpu_pfn[PERCPU_GROUPS_MAX]; /* where each group's units begin */
-	bool per_cpu_placed;                     /* false: kernel.reserved is too small for it */
-	struct range mem_map[MACHINE_NODES_MAX]; /* struct pages of each node; empty where they do not lie together */
-	struct range nodes[MACHINE_NODES_MAX];   /* from its first frame of memory to its last; empty without memory */
-	unsigned nodes_count;                    /* at least 1 */
+	uint32_t per_cpu_pfn[PERCPU_GROUPS_MAX]; /* where each group's units begin, unless they lie in pages */
+	struct percpu_run per_cpu_run[PERCPU_RUNS_MAX];
+	unsigned per_cpu_runs;
+	bool per_cpu_placed;                          /* false: kernel.reserved is too small for it */
+	struct range mem_map[MACHINE_NODES_MAX];      /* struct pages of each node; empty where they do not lie together */
+	struct range nodes[MACHINE_NODES_MAX];        /* from its first frame of memory to its last; empty without memory */
+	unsigned nodes_count;                         /* at least 1 */
+	struct layout_table table[LAYOUT_TABLES_MAX]; /* page tables that the boot made, as far as they are known */
+	unsigned tables;
 	uint8_t node_of_cpu[CPUS_MAX];
 	uint8_t distance[MACHINE_NODES_MAX][MACHINE_NODES_MAX];
 	uint32_t end_pfn;

@@ -17,7 +17,7 @@
 #define SHRINK_BATCH 128
 
 /* Marks that each part has of the whole (__split_huge_page_tail()). */
-#define PART_MARKS (PG_KNOWN | PG_REFERENCED | PG_SWAPCACHE | PG_ACTIVE | PG_WORKINGSET | PG_DIRTY)
+#define PART_MARKS (PG_KNOWN | PG_REFERENCED | PG_SWAPCACHE | PG_ACTIVE | PG_WORKINGSET | PG_DIRTY | PG_LAZYFREE)
 
 /* --- the queue --- */
 
@@ -92,7 +92,7 @@ static void free_unused_parts(struct page_lru *lru, unsigned cpu, uint32_t frame
 			lru_free_swap(lru, cpu, part);
 		if (!lru_is_nobodys(lru, part))
 			continue;
-		lru_list_del(lru, part);
+		lru_list_release(lru, cpu, part);
 		lru_free_frame(lru, cpu, part);
 	}
 }
@@ -112,11 +112,14 @@ bool lru_split(struct page_lru *lru, unsigned cpu, uint32_t frame)
 	lru->counters.nr_anon_huge--;
 	if (listed) {
 		uint32_t younger = page->prev;
+		unsigned node = node_of_page(lru, frame);
+		lru_lock(lru, node);
 		lru_list_del(lru, frame);
 		make_parts(lru, frame);
 		/* In the place of the whole: the first frame is the oldest, and each next one comes behind it. */
 		for (uint32_t part = frame; part < frame + HUGE_PAGE_FRAMES; part++)
 			lru_list_add_after(lru, part, younger);
+		lru_unlock(lru, node);
 		free_unused_parts(lru, cpu, frame);
 	} else {
 		make_parts(lru, frame);
@@ -143,7 +146,7 @@ static bool scan_queue(struct page_lru *lru, unsigned node, uint64_t wanted, uns
 		if (!lru_is_nobodys(lru, taken[i]))
 			continue;
 		if (page_has(lru, taken[i], PG_LRU))
-			lru_list_del(lru, taken[i]);
+			lru_list_release(lru, cpu, taken[i]);
 		lru_free_frame(lru, cpu, taken[i]);
 	}
 	return split || lru->nodes[node].split_queue;

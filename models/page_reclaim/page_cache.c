@@ -337,20 +337,12 @@ static uint32_t next_size(uint32_t size, uint32_t most)
 	return size <= most / 2 ? 2 * size : most;
 }
 
-/* page_cache_next_miss(), page_cache_prev_miss(): pages in memory from `index` on, or up to it; `most` at most. */
+/* page_cache_next_miss(): pages in memory from `index` on; `most` at most. */
 static uint32_t cached_from(const struct page_cache *cache, uint32_t file, uint32_t index, uint32_t most)
 {
 	uint32_t pages = 0;
 	while (pages < most && index + pages < cache->files[file].pages &&
 	       page_cache_find(cache, file, index + pages) != PAGE_NONE)
-		pages++;
-	return pages;
-}
-
-static uint32_t cached_before(const struct page_cache *cache, uint32_t file, uint32_t index, uint32_t most)
-{
-	uint32_t pages = 0;
-	while (pages < most && pages < index && page_cache_find(cache, file, index - 1 - pages) != PAGE_NONE)
 		pages++;
 	return pages;
 }
@@ -390,12 +382,9 @@ static void read_on_demand(struct page_cache *cache, unsigned cpu, uint32_t numb
 		ra->start = index + 1 + cached;
 		ra->size = next_size(1 + cached + most, most);
 		ra->async_size = ra->size;
-	} else if (index && index > 1 && cached_before(cache, number, index, most) > most) {
-		ra->start = index;
-		ra->size = most;
-		ra->async_size = 1;
 	} else if (index > 1) {
-		/* Nothing says that it goes on. */
+		/* Nothing says that it goes on: try_context_readahead() looks back no farther than the fault asks for, so it never
+		 * finds more. */
 		read_pages(cache, cpu, number, index, most, 0);
 		return;
 	} else {

@@ -48,6 +48,8 @@ const struct metric lru_metrics[] = {
         METRIC(struct lru_counters, pages_added, "pages", "Frames that became pages of these lists"),
         METRIC(struct lru_counters, pages_freed, "pages", "Frames that left them"),
         METRIC(struct lru_counters, pages_moved, "pages", "Pages that compaction moved to another frame"),
+        METRIC(struct lru_counters, pglazyfree, "pages", "Pages that came to an inactive list of files as MADV_FREE named them"),
+        METRIC(struct lru_counters, pglazyfreed, "pages", "Of them, those that reclaim freed, with what they held"),
         METRIC(struct lru_counters, thp_swpout, "1", "Pages of 2 MiB that were written to the swap device as a whole"),
         METRIC(struct lru_counters, thp_swpout_fallback, "1",
                "Pages of 2 MiB that were taken apart, as no cluster of slots was free"),
@@ -106,6 +108,7 @@ struct page_lru *page_lru_create(const struct lru_wiring *wiring)
 	for (uint32_t head = lru->end_pfn; head < lru->end_pfn + LRU_NODES_MAX * LRU_HEADS; head++)
 		lru->frames[head].next = lru->frames[head].prev = head;
 	learn_zones(lru);
+	lru_places_init(&lru->places, wiring->layout);
 	swap_init(&lru->swap, &lru->spec.swap);
 	block_device_init(&lru->swap_device, &lru->spec.swap_device);
 	block_device_init(&lru->disk, &lru->spec.disk);
@@ -212,7 +215,7 @@ static unsigned zone_of_frame(const struct page_lru *lru, uint32_t frame)
 static enum lru_list list_of_page(const struct page_lru *lru, uint32_t frame)
 {
 	unsigned marks = lru->frames[frame].marks;
-	enum lru_list list = marks & PG_FILE ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
+	enum lru_list list = kind_of_page(lru, frame) == PAGE_FILE ? LRU_INACTIVE_FILE : LRU_INACTIVE_ANON;
 	return marks & PG_ACTIVE ? (enum lru_list)(list + 1) : list;
 }
 
@@ -245,6 +248,7 @@ void lru_unlink(struct page_lru *lru, uint32_t frame)
 void lru_list_add_after(struct page_lru *lru, uint32_t frame, uint32_t place)
 {
 	SIM_ASSERT(!page_has(lru, frame, PG_LRU));
+	lru_step_link(lru, frame, place, lru->frames[place].next);
 	lru_link_after(lru, frame, place);
 	lru->frames[frame].marks |= PG_LRU;
 	count_page(lru, frame, true);
@@ -258,6 +262,7 @@ void lru_list_add(struct page_lru *lru, uint32_t frame)
 void lru_list_del(struct page_lru *lru, uint32_t frame)
 {
 	SIM_ASSERT(page_has(lru, frame, PG_LRU));
+	lru_step_unlink(lru, frame);
 	lru_unlink(lru, frame);
 	count_page(lru, frame, false);
 	lru->frames[frame].marks &= (uint16_t)~PG_LRU;
@@ -280,10 +285,8 @@ static void move_to_tail(struct page_lru *lru, uint32_t frame)
 {
 	lru_list_del(lru, frame);
 	lru->frames[frame].marks &= (uint16_t)~PG_ACTIVE;
-	lru_list_add(lru, frame);
-	lru_unlink(lru, frame);
 	uint32_t head = lru_list_head(lru, node_of_page(lru, frame), list_of_page(lru, frame));
-	lru_link_after(lru, frame, lru->frames[head].prev);
+	lru_list_add_after(lru, frame, lru->frames[head].prev);
 }
 
 /* lruvec_lru_size(): those of the node below a frame. */
@@ -361,7 +364,7 @@ bool lru_is_nobodys(const struct page_lru *lru, uint32_t frame)
 static void put_last(struct page_lru *lru, unsigned cpu, uint32_t frame)
 {
 	if (page_has(lru, frame, PG_LRU))
-		lru_list_del(lru, frame);
+		lru_list_release(lru, cpu, frame);
 	lru_free_frame(lru, cpu, frame);
 }
 
@@ -393,7 +396,7 @@ bool page_lru_forget(struct page_lru *lru, unsigned cpu, uint32_t frame)
 	if (page->pins)
 		return true;
 	if (page->marks & PG_LRU)
-		lru_list_del(lru, frame);
+		lru_list_release(lru, cpu, frame);
 	forget_frame(lru, frame);
 	return false;
 }
@@ -417,43 +420,89 @@ static struct page_batch take_batch(struct page_batch *batch)
 
 static void unpin_batch(struct page_lru *lru, unsigned cpu, const struct page_batch *batch)
 {
-	for (uint32_t i = 0; i < batch->count; i++)
+	for (uint32_t i = 0; i < batch->count; i++) {
+		lru_step_reference(lru, batch->frames[i]);
 		page_lru_unpin(lru, cpu, batch->frames[i]);
+	}
 }
 
 static void empty_lru_add(struct page_lru *lru, unsigned cpu)
 {
 	struct page_batch batch = take_batch(&lru->lru_add[cpu]);
-	for (uint32_t i = 0; i < batch.count; i++)
+	unsigned held = NO_NODE;
+	for (uint32_t i = 0; i < batch.count; i++) {
+		lru_relock(lru, batch.frames[i], &held);
 		lru_list_add(lru, batch.frames[i]);
+		lru_step_flag(lru, batch.frames[i]);
+	}
+	lru_unlock_held(lru, held);
 	unpin_batch(lru, cpu, &batch);
 }
 
-/* A page that is isolated meanwhile stays as it is, here and below. */
+/* folio_test_clear_lru(), and the lock: a page that is isolated meanwhile stays as it is. */
+static bool may_move(struct page_lru *lru, uint32_t frame, unsigned *held)
+{
+	lru_step_flag(lru, frame);
+	if (!page_has(lru, frame, PG_LRU))
+		return false;
+	lru_relock(lru, frame, held);
+	return true;
+}
+
 static void empty_rotate(struct page_lru *lru, unsigned cpu)
 {
 	struct page_batch batch = take_batch(&lru->rotate[cpu]);
+	unsigned held = NO_NODE;
 	for (uint32_t i = 0; i < batch.count; i++) {
-		if (!page_has(lru, batch.frames[i], PG_LRU))
+		if (!may_move(lru, batch.frames[i], &held))
 			continue;
 		move_to_tail(lru, batch.frames[i]);
 		lru->counters.pgrotated += page_frames(page_of(lru, batch.frames[i]));
+		lru_step_flag(lru, batch.frames[i]);
 	}
+	lru_unlock_held(lru, held);
+	unpin_batch(lru, cpu, &batch);
+}
+
+static bool may_be_lazyfree(const struct page_lru *lru, uint32_t frame)
+{
+	return page_has(lru, frame, PG_LRU) && !(page_of(lru, frame)->marks & (PG_FILE | PG_SHMEM | PG_LAZYFREE | PG_SWAPCACHE));
+}
+
+/* lru_lazyfree_fn() */
+static void empty_lazyfree(struct page_lru *lru, unsigned cpu)
+{
+	struct page_batch batch = take_batch(&lru->lazyfree[cpu]);
+	unsigned held = NO_NODE;
+	for (uint32_t i = 0; i < batch.count; i++) {
+		uint32_t frame = batch.frames[i];
+		if (!may_move(lru, frame, &held) || !may_be_lazyfree(lru, frame))
+			continue;
+		lru_list_del(lru, frame);
+		lru->frames[frame].marks = (uint16_t)((lru->frames[frame].marks & ~(PG_ACTIVE | PG_REFERENCED)) | PG_LAZYFREE);
+		lru_list_add(lru, frame);
+		lru->counters.pglazyfree += page_frames(page_of(lru, frame));
+		lru_step_flag(lru, frame);
+	}
+	lru_unlock_held(lru, held);
 	unpin_batch(lru, cpu, &batch);
 }
 
 static void empty_activate(struct page_lru *lru, unsigned cpu)
 {
 	struct page_batch batch = take_batch(&lru->activate[cpu]);
+	unsigned held = NO_NODE;
 	for (uint32_t i = 0; i < batch.count; i++) {
 		uint32_t frame = batch.frames[i];
-		if (!page_has(lru, frame, PG_LRU) || page_has(lru, frame, PG_ACTIVE))
+		if (!may_move(lru, frame, &held) || page_has(lru, frame, PG_ACTIVE))
 			continue;
 		lru_list_del(lru, frame);
 		lru->frames[frame].marks |= PG_ACTIVE;
 		lru_list_add(lru, frame);
 		lru->counters.pgactivate++;
+		lru_step_flag(lru, frame);
 	}
+	lru_unlock_held(lru, held);
 	unpin_batch(lru, cpu, &batch);
 }
 
@@ -461,13 +510,27 @@ void page_lru_drain(struct page_lru *lru, unsigned cpu)
 {
 	empty_lru_add(lru, cpu);
 	empty_rotate(lru, cpu);
+	empty_lazyfree(lru, cpu);
 	empty_activate(lru, cpu);
+}
+
+void page_lru_lazyfree(struct page_lru *lru, unsigned cpu, uint32_t frame)
+{
+	struct page_batch *batch = &lru->lazyfree[cpu];
+	if (!may_be_lazyfree(lru, frame))
+		return;
+	page_lru_pin(lru, frame);
+	lru_step_batch(lru, cpu, BATCH_LAZYFREE, batch->count, frame);
+	batch->frames[batch->count++] = frame;
+	if (batch->count == PAGEVEC_SIZE || page_has(lru, frame, PG_HUGE))
+		empty_lazyfree(lru, cpu);
 }
 
 void lru_rotate_later(struct page_lru *lru, unsigned cpu, uint32_t frame)
 {
 	struct page_batch *batch = &lru->rotate[cpu];
 	page_lru_pin(lru, frame);
+	lru_step_batch(lru, cpu, BATCH_ROTATE, batch->count, frame);
 	batch->frames[batch->count++] = frame;
 	if (batch->count == PAGEVEC_SIZE || page_has(lru, frame, PG_HUGE))
 		empty_rotate(lru, cpu);
@@ -488,6 +551,7 @@ void page_lru_add(struct page_lru *lru, unsigned cpu, uint32_t frame, unsigned m
 			page[i].marks = PG_TAIL;
 	}
 	struct page_batch *batch = &lru->lru_add[cpu];
+	lru_step_batch(lru, cpu, BATCH_LRU_ADD, batch->count, frame);
 	batch->frames[batch->count++] = frame;
 	/* folio_may_be_lru_cached(): a huge page does not wait. */
 	if (batch->count == PAGEVEC_SIZE || marks & PG_HUGE)
@@ -499,6 +563,7 @@ static void activate_later(struct page_lru *lru, unsigned cpu, uint32_t frame)
 {
 	struct page_batch *batch = &lru->activate[cpu];
 	page_lru_pin(lru, frame);
+	lru_step_batch(lru, cpu, BATCH_ACTIVATE, batch->count, frame);
 	batch->frames[batch->count++] = frame;
 	if (batch->count == PAGEVEC_SIZE)
 		empty_activate(lru, cpu);
@@ -516,6 +581,7 @@ static void activate_in_batch(struct page_lru *lru, unsigned cpu, uint32_t frame
 void page_lru_mark_accessed(struct page_lru *lru, unsigned cpu, uint32_t frame)
 {
 	struct user_page *page = page_of(lru, frame);
+	lru_step_flag(lru, frame);
 	if (!(page->marks & PG_REFERENCED)) {
 		page->marks |= PG_REFERENCED;
 		return;
@@ -547,16 +613,23 @@ void page_lru_move(struct page_lru *lru, unsigned cpu, uint32_t from, uint32_t t
 	(void)cpu;
 	SIM_ASSERT(page_has(lru, from, PG_KNOWN) && !page_has(lru, from, PG_HUGE) && !page->marks);
 	bool listed = page_has(lru, from, PG_LRU);
-	if (listed)
+	unsigned held = NO_NODE;
+	if (listed) {
+		lru_relock(lru, from, &held);
 		lru_list_del(lru, from);
+	}
 	*page = *page_of(lru, from);
 	page->zone = (uint8_t)zone_of_frame(lru, to);
 	*page_of(lru, from) = (struct user_page){0};
-	if (listed)
+	if (listed) {
+		lru_relock(lru, to, &held);
 		lru_list_add(lru, to);
+	}
+	lru_unlock_held(lru, held);
 	for (unsigned other = 0; other < lru->spec.cpus; other++) {
 		rename_in_batch(&lru->lru_add[other], from, to);
 		rename_in_batch(&lru->rotate[other], from, to);
+		rename_in_batch(&lru->lazyfree[other], from, to);
 		rename_in_batch(&lru->activate[other], from, to);
 	}
 	if (page->marks & PG_WRITEBACK)
@@ -574,6 +647,7 @@ void lru_note_cost(struct page_lru *lru, unsigned node, enum page_kind kind, uin
 {
 	struct lruvec *lists = &lru->nodes[node];
 	uint64_t size = 0;
+	lru_step_cost(lru, node);
 	for (unsigned list = 0; list < LRU_LISTS; list++)
 		size += lists->pages[list];
 	*(kind == PAGE_FILE ? &lists->file_cost : &lists->anon_cost) += pages;
@@ -681,7 +755,7 @@ static void check_pages(const struct page_lru *lru)
 {
 	uint64_t known = 0, cached = 0, pins = 0, batched = 0, huge = 0, tails = 0;
 	for (unsigned cpu = 0; cpu < lru->spec.cpus; cpu++)
-		batched += lru->lru_add[cpu].count + lru->rotate[cpu].count + lru->activate[cpu].count;
+		batched += lru->lru_add[cpu].count + lru->rotate[cpu].count + lru->lazyfree[cpu].count + lru->activate[cpu].count;
 	for (uint32_t frame = 0; frame < lru->end_pfn; frame++) {
 		const struct user_page *page = page_of(lru, frame);
 		huge += (page->marks & PG_HUGE) != 0;
@@ -695,7 +769,8 @@ static void check_pages(const struct page_lru *lru)
 		SIM_ASSERT(page->marks & PG_KNOWN ? page->marks & PG_LRU || page->pins : !page->marks);
 		for (uint32_t i = 0; page->marks & PG_SWAPCACHE && i < page_frames(page); i++) {
 			cached++;
-			SIM_ASSERT(!(page->marks & PG_FILE) && swap_cache_find(&lru->swap, page->index + i) == frame + i);
+			SIM_ASSERT(!(page->marks & (PG_FILE | PG_LAZYFREE)) &&
+			           swap_cache_find(&lru->swap, page->index + i) == frame + i);
 		}
 	}
 	SIM_ASSERT(known == lru->counters.nr_lru_pages && pins == batched);
@@ -710,6 +785,7 @@ static void check_counters(const struct page_lru *lru)
 	for (unsigned node = 0; node < LRU_NODES_MAX; node++)
 		activated += lru->nodes[node].activated[PAGE_ANON] + lru->nodes[node].activated[PAGE_FILE];
 	SIM_ASSERT(c->pages_added - c->pages_freed == c->nr_lru_pages);
+	SIM_ASSERT(c->pglazyfreed <= c->pglazyfree);
 	SIM_ASSERT(c->thp_swpout * HUGE_PAGE_FRAMES <= c->pswpout && c->thp_swpout_fallback <= c->thp_split_page);
 	SIM_ASSERT(c->pgsteal_anon <= c->pgscan_anon && c->pgsteal_file <= c->pgscan_file);
 	SIM_ASSERT(c->workingset_activate_anon <= c->workingset_refault_anon);

@@ -13,6 +13,7 @@
  *   reclaim.c    how much of which list, scanning, writing out
  *   writeback.c  pages on their way to a device
  *   huge_lru.c   huge pages taken apart
+ *   lru_steps.c  lines and locks of lists and batches, for who pays
  *   swap_in.c    pages back from the swap device
  *   page_cache.c pages of files
  *
@@ -28,7 +29,10 @@
  * in the node's queue to be taken apart when memory is short (huge_lru.c).
  *
  * Source: mm/swap.c, mm/vmscan.c, mm/workingset.c, mm/huge_memory.c, include/linux/mm_inline.h of Linux 6.1.
- * MODEL: control groups, mlock and MADV_FREE are left out.
+ * What MADV_FREE named is anonymous memory without contents that matter (PG_LAZYFREE): it comes to the inactive list of files,
+ * goes from there without a write, and is like other anonymous memory again when reclaim finds that it was written meanwhile.
+ *
+ * MODEL: control groups and mlock are left out.
  *
  * Laws: a page on a list is marked so, and on the list of its marks; each list is as long as counted, by zone, too; no frame is
  * on two; pages in batches are counted by their pins; frames of huge pages behind the first one are marked so, and as nothing
@@ -38,6 +42,7 @@
 #define MODELS_PAGE_RECLAIM_PAGE_LRU_H
 
 #include "models/page_reclaim/block_device.h"
+#include "models/page_reclaim/lru_steps.h"
 #include "models/page_reclaim/swap.h"
 #include "models/page_reclaim/writeback.h"
 #include "models/settings.h"
@@ -76,7 +81,8 @@ enum page_mark {
 	PG_SHMEM = 1 << 10,     /* of shared memory: swap-backed, and not in the swap cache, as that is not its mapping then */
 	PG_WRITEBACK = 1 << 11, /* on its way to a device */
 	PG_HUGE = 1 << 12,      /* the first frame of a huge page, which speaks for all */
-	PG_TAIL = 1 << 13       /* another one of its frames */
+	PG_TAIL = 1 << 13,      /* another one of its frames */
+	PG_LAZYFREE = 1 << 14   /* anonymous and not PG_swapbacked: its contents may go (MADV_FREE) */
 };
 
 /* The record of a frame, or the head of a list. The links of a huge page's second frame are those of the queue it waits in. */
@@ -109,6 +115,7 @@ struct lru_counters {
 	uint64_t pgmajfault;
 	uint64_t io_waits, io_wait_ns;
 	uint64_t pages_added, pages_freed, pages_moved;
+	uint64_t pglazyfree, pglazyfreed;
 	uint64_t thp_swpout, thp_swpout_fallback;
 	uint64_t thp_split_page, thp_split_page_failed, thp_deferred_split_page;
 	/* Levels, brought up to date by lru_counters(). */
@@ -181,6 +188,7 @@ struct lru_wiring {
 	struct lru_spec spec;
 	struct page_allocator *pages; /* its reclaimer becomes this LRU */
 	struct steps *steps;
+	struct layout *layout;          /* NULL: what lists and batches touch is not told */
 	const struct reverse_map *rmap; /* copied */
 };
 
@@ -199,10 +207,11 @@ struct page_lru {
 	} zones[ZONES_MAX];
 	unsigned zone_count;
 	struct lruvec nodes[LRU_NODES_MAX];
-	struct page_batch lru_add[CPUS_MAX], rotate[CPUS_MAX], activate[CPUS_MAX];
+	struct page_batch lru_add[CPUS_MAX], rotate[CPUS_MAX], lazyfree[CPUS_MAX], activate[CPUS_MAX];
 	uint64_t op_ns[CPUS_MAX], waited_ns[CPUS_MAX]; /* clock of each CPU: their sum; the latter with page_lru_work() */
 	struct writeback writeback;
 	struct swap swap;
+	struct lru_places places;
 	struct swap_read_ahead cluster; /* where read-ahead by slots stands: of no area */
 	struct block_device swap_device, disk;
 	struct page_cache *cache; /* owned */
@@ -246,6 +255,8 @@ bool page_lru_forget(struct page_lru *lru, unsigned cpu, uint32_t frame);
 void page_lru_release(struct page_lru *lru, unsigned cpu, uint32_t frame);
 /* folio_mark_accessed() */
 void page_lru_mark_accessed(struct page_lru *lru, unsigned cpu, uint32_t frame);
+/* mark_page_lazyfree(): by way of the CPU's batch to the inactive list of files, unless it is on no list, or has a slot. */
+void page_lru_lazyfree(struct page_lru *lru, unsigned cpu, uint32_t frame);
 /* lru_add_drain(): the CPU's batches go to the lists. */
 void page_lru_drain(struct page_lru *lru, unsigned cpu);
 /* deferred_split_huge_page(): a part of a huge page, by its first frame, is not mapped any more, and another is. */
@@ -321,6 +332,8 @@ void lru_list_add(struct page_lru *lru, uint32_t frame);
 /* Behind another record of the list that is the page's. */
 void lru_list_add_after(struct page_lru *lru, uint32_t frame, uint32_t place);
 void lru_list_del(struct page_lru *lru, uint32_t frame);
+/* The same of a page that goes: release_pages(), __page_cache_release(). */
+void lru_list_release(struct page_lru *lru, unsigned cpu, uint32_t frame);
 uint32_t lru_list_last(const struct page_lru *lru, unsigned node, enum lru_list list);
 void lru_list_rotate(struct page_lru *lru, uint32_t frame);
 /* Entries that map the page or, of a huge one, a part of it. */
@@ -351,9 +364,10 @@ static inline uint32_t lru_list_head(const struct page_lru *lru, unsigned node, 
 /* folio_rotate_reclaimable(): by way of the CPU's batch to the end of its inactive list. */
 void lru_rotate_later(struct page_lru *lru, unsigned cpu, uint32_t frame);
 void lru_note_cost(struct page_lru *lru, unsigned node, enum page_kind kind, uint64_t pages);
+/* folio_is_file_lru(): whose lists the page is on. */
 static inline enum page_kind kind_of_page(const struct page_lru *lru, uint32_t frame)
 {
-	return lru->frames[frame].marks & PG_FILE ? PAGE_FILE : PAGE_ANON;
+	return lru->frames[frame].marks & (PG_FILE | PG_LAZYFREE) ? PAGE_FILE : PAGE_ANON;
 }
 static inline unsigned node_of_page(const struct page_lru *lru, uint32_t frame)
 {

@@ -63,7 +63,8 @@ static bool unmap(void *context, uint32_t frame, uint32_t slot, unsigned cpu)
 	struct process_pages *kept = context;
 	bool dirty = false;
 	uint32_t entries = kept->users->ops->unmap_page(kept->users, pfn_of(frame), slot, &dirty, cpu);
-	if (entries && slot != SWAP_SLOT_NONE)
+	bool discarded = page_has(kept->lru, frame, PG_LAZYFREE) && !lru_entries(kept->lru, frame);
+	if (entries && (slot != SWAP_SLOT_NONE || discarded))
 		kept->anonymous_mapped -= page_frames(page_of(kept->lru, frame));
 	return dirty;
 }
@@ -164,6 +165,28 @@ static bool alone(void *context, pfn frame, unsigned cpu)
 		return true;
 	/* The swap cache holds each frame of a huge page. */
 	return !page_has(kept->lru, head, PG_HUGE) && lru_free_swap(kept->lru, cpu, head);
+}
+
+static bool may_forget(void *context, pfn frame, uint32_t entries, unsigned cpu)
+{
+	struct process_pages *kept = context;
+	struct user_page *page = page_of(kept->lru, frame.nr);
+	if (!(page->marks & (PG_SWAPCACHE | PG_DIRTY)))
+		return true;
+	if (entries != 1 || (page->marks & PG_SWAPCACHE && !lru_free_swap(kept->lru, cpu, frame.nr)))
+		return false;
+	page->marks &= (uint16_t)~PG_DIRTY;
+	return true;
+}
+
+static void lazyfree(void *context, pfn frame, unsigned cpu)
+{
+	page_lru_lazyfree(lru_at(context, cpu), cpu, frame.nr);
+}
+
+static bool take_apart(void *context, pfn first, unsigned cpu)
+{
+	return lru_split(lru_at(context, cpu), cpu, first.nr);
 }
 
 /* A part of a huge page is where the whole is. */
@@ -344,8 +367,8 @@ static struct lru_spec spec_of(const struct settings *settings)
 	};
 }
 
-struct process_pages *process_pages_create(const struct settings *settings, struct page_allocator *pages, struct steps *steps,
-                                           struct user_memory *users)
+struct process_pages *process_pages_create(const struct settings *settings, struct page_allocator *pages, struct layout *layout,
+                                           struct steps *steps, struct user_memory *users)
 {
 	struct process_pages *kept = xcalloc(1, sizeof *kept);
 	const struct reverse_map rmap = {.entries = entries_of,
@@ -358,8 +381,8 @@ struct process_pages *process_pages_create(const struct settings *settings, stru
 	                                 .context = kept};
 	kept->users = users;
 	kept->steps = steps;
-	kept->lru =
-	        page_lru_create(&(struct lru_wiring){.spec = spec_of(settings), .pages = pages, .steps = steps, .rmap = &rmap});
+	kept->lru = page_lru_create(
+	        &(struct lru_wiring){.spec = spec_of(settings), .pages = pages, .steps = steps, .layout = layout, .rmap = &rmap});
 	users->watcher = (struct page_watcher){.added = added,
 	                                       .parts_unmapped = parts_unmapped,
 	                                       .removed = removed,
@@ -367,6 +390,9 @@ struct process_pages *process_pages_create(const struct settings *settings, stru
 	                                       .alone = alone,
 	                                       .swap_taken = swap_taken,
 	                                       .swap_given = swap_given,
+	                                       .may_forget = may_forget,
+	                                       .lazyfree = lazyfree,
+	                                       .split = take_apart,
 	                                       .state = state,
 	                                       .drain = drain,
 	                                       .shared_added = shared_added,

@@ -12,8 +12,8 @@ struct settings; /* models/settings.h */
 struct process_pages;
 
 /* From the settings swap.*, disk.*, kernel.swappiness and the like. All pointers outlive it; `users` has no process yet. */
-struct process_pages *process_pages_create(const struct settings *settings, struct page_allocator *pages, struct steps *steps,
-                                           struct user_memory *users);
+struct process_pages *process_pages_create(const struct settings *settings, struct page_allocator *pages, struct layout *layout,
+                                           struct steps *steps, struct user_memory *users);
 /* After `users`, before the page allocator. */
 void process_pages_destroy(struct process_pages *kept);
 

@@ -132,6 +132,7 @@ static void isolate(struct pass *pass, enum lru_list list, uint64_t wanted, stru
 	taken->pages = taken->reclaimed = taken->scanned = taken->paged_out = 0;
 	taken->met = (struct met){0};
 	SIM_ASSERT(wanted <= SWAP_CLUSTER_MAX);
+	lru_lock(lru, pass->request->node);
 	while (taken->pages < wanted && left > 0) {
 		uint32_t frame = lru_list_last(lru, pass->request->node, list), frames = page_frames(page_of(lru, frame));
 		taken->scanned += frames;
@@ -141,15 +142,20 @@ static void isolate(struct pass *pass, enum lru_list list, uint64_t wanted, stru
 			lru_list_rotate(lru, frame);
 			continue;
 		}
+		lru_step_try_reference(lru, frame);
+		lru_step_flag(lru, frame);
 		lru_list_del(lru, frame);
 		taken->frames[taken->count++] = frame;
 		taken->pages += frames;
 	}
+	lru_unlock(lru, pass->request->node);
 }
 
-/* move_folios_to_lru() of one page. */
+/* move_folios_to_lru() of one page, with the lock held. */
 static void put_back(struct pass *pass, uint32_t frame)
 {
+	lru_step_flag(pass->lru, frame);
+	lru_step_reference(pass->lru, frame);
 	lru_list_add(pass->lru, frame);
 	if (page_has(pass->lru, frame, PG_ACTIVE))
 		pass->lists->nonresident_age += page_frames(page_of(pass->lru, frame));
@@ -159,6 +165,7 @@ static void put_back(struct pass *pass, uint32_t frame)
 static void put_back_kept(struct pass *pass, const struct isolated *taken)
 {
 	uint32_t unused[ISOLATED_MAX], count = 0;
+	lru_lock(pass->lru, pass->request->node);
 	for (uint32_t i = 0; i < taken->kept; i++) {
 		step_spend(pass->lru->steps, pass->lru->spec.cost.reclaim_keep);
 		if (lru_is_nobodys(pass->lru, taken->frames[i]))
@@ -166,6 +173,7 @@ static void put_back_kept(struct pass *pass, const struct isolated *taken)
 		else
 			put_back(pass, taken->frames[i]);
 	}
+	lru_unlock(pass->lru, pass->request->node);
 	while (count-- > 0)
 		lru_free_frame(pass->lru, pass->request->cpu, unused[count]);
 }
@@ -191,11 +199,11 @@ static enum verdict check_references(struct pass *pass, uint32_t frame)
 	page->marks &= (uint16_t)~PG_REFERENCED;
 	if (young) {
 		page->marks |= PG_REFERENCED;
-		if (was_referenced || young > 1 || (executable && page->marks & PG_FILE))
+		if (was_referenced || young > 1 || (executable && kind_of_page(lru, frame) == PAGE_FILE))
 			return VERDICT_ACTIVATE;
 		return VERDICT_KEEP;
 	}
-	return was_referenced && page->marks & PG_FILE ? VERDICT_RECLAIM_CLEAN : VERDICT_RECLAIM;
+	return was_referenced && kind_of_page(lru, frame) == PAGE_FILE ? VERDICT_RECLAIM_CLEAN : VERDICT_RECLAIM;
 }
 
 static void activate(struct pass *pass, uint32_t frame)
@@ -273,6 +281,25 @@ static void unmap(struct pass *pass, uint32_t frame)
 		page_cache_found_dirty(lru->cache, pass->request->cpu, frame);
 	else
 		page->marks |= PG_DIRTY;
+}
+
+/*
+ * Contents that may go do, unless an entry was written since, or somebody holds the page: then it is anonymous memory like other
+ * again (try_to_unmap_one(): "MADV_FREE page check"). False: that.
+ */
+static bool discard(struct pass *pass, uint32_t frame)
+{
+	struct page_lru *lru = pass->lru;
+	struct user_page *page = page_of(lru, frame);
+	if (!page->pins && lru_entries(lru, frame) &&
+	    lru->rmap.unmap(lru->rmap.context, frame, SWAP_SLOT_NONE, pass->request->cpu))
+		page->marks |= PG_DIRTY;
+	if (!page->pins && !lru_entries(lru, frame)) {
+		lru->counters.pglazyfreed += page_frames(page);
+		return true;
+	}
+	page->marks &= (uint16_t)~PG_LAZYFREE;
+	return false;
 }
 
 /* shmem_writepage(): the page leaves shared memory for the swap cache. */
@@ -365,6 +392,7 @@ static void remove_mapping(struct pass *pass, uint32_t frame)
 	struct page_lru *lru = pass->lru;
 	struct user_page *page = page_of(lru, frame);
 	page_shadow shadow = lru_evict(lru, frame);
+	lru_step_try_reference(lru, frame);
 	if (page->marks & PG_SWAPCACHE) {
 		if (page->marks & PG_HUGE)
 			swap_cache_remove_cluster(&lru->swap, pass->request->cpu, page->index, shadow);
@@ -414,6 +442,8 @@ static enum verdict shrink_page(struct pass *pass, uint32_t frame, struct isolat
 	enum verdict verdict = check_references(pass, frame);
 	if (verdict >= VERDICT_KEEP)
 		return verdict;
+	if (page->marks & PG_LAZYFREE)
+		return discard(pass, frame) ? VERDICT_RECLAIM : VERDICT_ACTIVATE;
 	if (!(page->marks & (PG_FILE | PG_SHMEM | PG_SWAPCACHE))) {
 		if (!(pass->request->flags & __GFP_IO))
 			return VERDICT_KEEP;
@@ -452,7 +482,10 @@ static void shrink_pages(struct pass *pass, struct isolated *taken)
 	for (uint32_t i = 0; i < taken->count; i++) {
 		uint32_t frame = taken->frames[i];
 		step_spend(pass->lru->steps, pass->lru->spec.cost.reclaim_page);
+		/* folio_trylock(), folio_unlock() */
+		lru_step_flag(pass->lru, frame);
 		enum verdict verdict = shrink_page(pass, frame, taken);
+		lru_step_flag(pass->lru, frame);
 		if (verdict <= VERDICT_RECLAIM_CLEAN) {
 			taken->reclaimed += page_frames(page_of(pass->lru, frame));
 			free_reclaimed(pass, frame, taken);
@@ -523,7 +556,7 @@ static void shrink_active_list(struct pass *pass, enum lru_list list, uint64_t w
 	for (uint32_t i = 0; i < taken.count; i++) {
 		uint32_t frame = taken.frames[i];
 		bool executable = false;
-		if (referenced(pass, frame, &executable) && executable && page_has(lru, frame, PG_FILE)) {
+		if (referenced(pass, frame, &executable) && executable && kind_of_page(lru, frame) == PAGE_FILE) {
 			rotated[rotated_count++] = frame;
 			continue;
 		}
@@ -531,10 +564,12 @@ static void shrink_active_list(struct pass *pass, enum lru_list list, uint64_t w
 		taken.frames[taken.kept++] = frame;
 		deactivated += page_frames(page_of(lru, frame));
 	}
+	lru_lock(lru, pass->request->node);
 	for (uint32_t i = 0; i < rotated_count; i++)
 		put_back(pass, rotated[i]);
 	for (uint32_t i = 0; i < taken.kept; i++)
 		put_back(pass, taken.frames[i]);
+	lru_unlock(lru, pass->request->node);
 	lru->counters.pgdeactivate += deactivated;
 }
 

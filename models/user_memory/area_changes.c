@@ -2,10 +2,12 @@
  *
  * area_changes.c - what a program says of areas that are there: advice and rights (interface: mm.h).
  *
- * A part of an area that becomes another is an area of its own first; a huge page over its edge is taken apart.
+ * A part of an area that becomes another is an area of its own first; a huge page over its edge is taken apart. MADV_FREE makes
+ * entries old and clean, and tells who looks after the pages that they may go while they are that.
  *
  * Source: Linux 6.1 mm/madvise.c: madvise_walk_vmas(), madvise_vma_behavior(), madvise_update_vma(),
- * madvise_dontneed_single_vma(); mm/huge_memory.c: hugepage_madvise(), change_huge_pmd(); mm/mprotect.c: do_mprotect_pkey(),
+ * madvise_dontneed_single_vma(), madvise_free_pte_range(); mm/huge_memory.c: hugepage_madvise(), madvise_free_huge_pmd(),
+ * change_huge_pmd(); mm/mprotect.c: do_mprotect_pkey(),
  * mprotect_fixup(), change_pte_range(), can_change_pte_writable(); arch/x86/include/asm/tlbflush.h: pte_needs_flush().
  */
 #include "models/kernel_code.h"
@@ -57,6 +59,151 @@ static void forget_pages(struct mm *mm, struct space *space, uint64_t start, uin
 	gather_end(mm, space, false, false, cpu);
 }
 
+/* ---- MADV_FREE ---- */
+
+/* The part of a range that one table of pages maps, or one huge page. */
+struct freeing {
+	struct mm *mm;
+	struct space *space;
+	uint64_t at, end;
+	unsigned cpu;
+	struct entry entry;
+};
+
+static bool may_forget(const struct freeing *freeing, pfn frame, uint32_t entries)
+{
+	const struct page_watcher *watcher = &freeing->mm->port.watcher;
+	return !watcher->may_forget || watcher->may_forget(watcher->context, frame, entries, freeing->cpu);
+}
+
+static bool take_apart(const struct freeing *freeing, pfn first)
+{
+	const struct page_watcher *watcher = &freeing->mm->port.watcher;
+	return watcher->split && watcher->split(watcher->context, first, freeing->cpu);
+}
+
+/* The entry is old and clean from now on, and the page may go until it is written. */
+static void let_go(struct freeing *freeing, pfn frame, uint64_t word, uint64_t bytes)
+{
+	struct mm *mm = freeing->mm;
+	const struct page_watcher *watcher = &mm->port.watcher;
+	if (word & (WORD_ACCESSED | WORD_DIRTY)) {
+		entry_write(mm, &freeing->entry, word & ~(WORD_ACCESSED | WORD_DIRTY));
+		gather_range(mm, freeing->at, bytes);
+	}
+	if (watcher->lazyfree)
+		watcher->lazyfree(watcher->context, frame, freeing->cpu);
+}
+
+/* madvise_free_huge_pmd(). True: the entry is done with; false: it is of a table of pages now. */
+static bool free_huge(struct freeing *freeing)
+{
+	struct mm *mm = freeing->mm;
+	uint64_t word = entry_word(&freeing->entry);
+	pfn first = pfn_of((uint32_t)((word & WORD_FRAME) >> PAGE_SHIFT));
+	entry_read(mm, &freeing->entry);
+	if (word & WORD_SPECIAL || mm->page[first.nr].map_count != 1)
+		return true;
+	if (freeing->end - freeing->at < HUGE_BYTES)
+		return !take_apart(freeing, first);
+	entry_lock(mm, &freeing->entry);
+	/* pmdp_invalidate() */
+	if (word & (WORD_ACCESSED | WORD_DIRTY))
+		flush_range(mm, freeing->space, freeing->at, FRAMES_OF_HUGE, true, freeing->cpu);
+	if (may_forget(freeing, first, 1))
+		let_go(freeing, first, word, HUGE_BYTES);
+	entry_unlock(mm, &freeing->entry);
+	return true;
+}
+
+static void give_slot_back(struct freeing *freeing, uint64_t word)
+{
+	const struct page_watcher *watcher = &freeing->mm->port.watcher;
+	entry_write(freeing->mm, &freeing->entry, 0);
+	freeing->space->rss[MAPPED_NOT]--;
+	watcher->swap_given(watcher->context, (word & WORD_FRAME) >> WORD_SWAP_SHIFT, freeing->cpu);
+}
+
+/* A part of a huge page that no other process seems to have: it is taken apart first. False: it stays whole. */
+static bool free_part(struct freeing *freeing, pfn frame)
+{
+	struct mm *mm = freeing->mm;
+	pfn first = pfn_of(frame.nr & ~(FRAMES_OF_HUGE - 1));
+	/* folio_estimated_sharers(): what maps its first frame. */
+	if (mm->port.ops->map_count(&mm->port, first) != 1)
+		return false;
+	entry_unlock(mm, &freeing->entry);
+	bool taken = take_apart(freeing, first);
+	entry_lock(mm, &freeing->entry);
+	return taken;
+}
+
+/* madvise_free_pte_range() */
+static void free_entries(struct freeing *freeing)
+{
+	struct mm *mm = freeing->mm;
+	entry_lock(mm, &freeing->entry);
+	while (freeing->at < freeing->end) {
+		uint64_t word = entry_word(&freeing->entry);
+		pfn frame = pfn_of((uint32_t)((word & WORD_FRAME) >> PAGE_SHIFT));
+		entry_read(mm, &freeing->entry);
+		if (word & WORD_PRESENT && !(word & WORD_SPECIAL) && (mm->page[frame.nr].head || mm->page[frame.nr].tail)) {
+			if (!free_part(freeing, frame))
+				break;
+			continue;
+		}
+		if (word)
+			step_spend(mm->steps, mm->cost.protect_entry);
+		if (word & WORD_SWAP && !(word & WORD_PRESENT))
+			give_slot_back(freeing, word);
+		else if (word && !(word & WORD_SPECIAL) && may_forget(freeing, frame, mm->page[frame.nr].map_count))
+			let_go(freeing, frame, word, PAGE_SIZE);
+		freeing->at += PAGE_SIZE;
+		freeing->entry.index++;
+	}
+	entry_unlock(mm, &freeing->entry);
+}
+
+/* madvise_free_single_vma() */
+static void free_pages(struct mm *mm, struct space *space, uint64_t start, uint64_t end, unsigned cpu)
+{
+	const struct page_watcher *watcher = &mm->port.watcher;
+	uint64_t span = 1ull << mm->mode->level[1].shift;
+	if (watcher->drain)
+		watcher->drain(watcher->context, cpu, false);
+	gather_begin(mm);
+	for (uint64_t at = start; at < end; at = (at | (span - 1)) + 1) {
+		uint64_t most = (at | (span - 1)) + 1;
+		struct freeing freeing = {.mm = mm, .space = space, .at = at, .end = most < end ? most : end, .cpu = cpu};
+		entry_find(mm, space, at, &freeing.entry);
+		bool huge = freeing.entry.level == huge_level(mm) && entry_word(&freeing.entry);
+		if (huge && free_huge(&freeing))
+			continue;
+		if (huge)
+			entry_find(mm, space, at, &freeing.entry);
+		if (freeing.entry.level == 0)
+			free_entries(&freeing);
+	}
+	gather_end(mm, space, false, false, cpu);
+}
+
+/* ---- madvise() itself ---- */
+
+/* The areas' part in [start, end), which lies in one. */
+static enum user_result advise_part(struct mm *mm, struct space *space, struct area *area, uint64_t start, uint64_t end,
+                                    enum user_advice advice, unsigned cpu)
+{
+	if (advice == USER_DONTNEED)
+		forget_pages(mm, space, start, end, cpu);
+	else if (advice != USER_FREE)
+		return advise_area(mm, space, area, start, end, advice, cpu) ? USER_OK : USER_NO_MEMORY;
+	else if (!user_area_is_anonymous(area->kind))
+		return USER_BAD_KIND;
+	else
+		free_pages(mm, space, start, end, cpu);
+	return USER_OK;
+}
+
 /* madvise_walk_vmas() */
 enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, enum user_advice advice,
                               unsigned cpu)
@@ -64,11 +211,11 @@ enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start
 	if (!user_range_is_valid(mm->user_end, start, pages))
 		return USER_BAD_RANGE;
 	uint64_t end = start + (pages << PAGE_SHIFT);
-	bool write = advice != USER_DONTNEED;
+	bool write = advice != USER_DONTNEED && advice != USER_FREE;
 	enum user_result result = USER_OK;
 	lock_space(mm, space, write);
 	step_run(mm->steps, CODE_MADVISE, mm->cost.madvise);
-	while (start < end && result != USER_NO_MEMORY) {
+	while (start < end && (result == USER_OK || result == USER_HOLE)) {
 		uint32_t index = area_index(space, start);
 		struct area *area = index < space->areas_count ? space->areas[index] : NULL;
 		uint64_t from = area && area->start > start ? area->start : start;
@@ -77,10 +224,8 @@ enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start
 		if (!area || from >= end)
 			break;
 		uint64_t to = area->end < end ? area->end : end;
-		if (!write)
-			forget_pages(mm, space, from, to, cpu);
-		else if (!advise_area(mm, space, area, from, to, advice, cpu))
-			result = USER_NO_MEMORY;
+		enum user_result part = advise_part(mm, space, area, from, to, advice, cpu);
+		result = part == USER_OK ? result : part;
 		start = to;
 	}
 	unlock_space(mm, space, write);

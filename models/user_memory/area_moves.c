@@ -65,7 +65,7 @@ static bool move_table(struct move *move)
 	*new = table;
 	entry_write(mm, &move->new, word);
 	tables_forget(move->space);
-	flush_range(mm, move->space, move->from, span_at(mm, move->old.level) >> PAGE_SHIFT, false, move->cpu);
+	flush_range(mm, move->space, move->from, span_at(mm, move->old.level) >> PAGE_SHIFT, true, move->cpu);
 	mm->counters.moved_tables++;
 	return true;
 }
@@ -84,7 +84,7 @@ static bool move_huge(struct move *move)
 	if (move->new.table != move->old.table)
 		huge_keep_table(mm, move->new.table, huge_take_table(mm, move->old.table));
 	entry_write(mm, &move->new, word);
-	flush_range(mm, move->space, move->from, FRAMES_OF_HUGE, false, move->cpu);
+	flush_range(mm, move->space, move->from, FRAMES_OF_HUGE, true, move->cpu);
 	if (move->new.table != move->old.table)
 		entry_unlock(mm, &move->new);
 	entry_unlock(mm, &move->old);
@@ -112,7 +112,7 @@ static void move_entries(struct move *move, uint64_t bytes)
 		mm->counters.moved_entries++;
 	}
 	if (flush)
-		flush_range(mm, move->space, move->from, bytes >> PAGE_SHIFT, false, move->cpu);
+		flush_range(mm, move->space, move->from, bytes >> PAGE_SHIFT, true, move->cpu);
 	if (move->new.table != move->old.table)
 		entry_unlock(mm, &move->new);
 	entry_unlock(mm, &move->old);

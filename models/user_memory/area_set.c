@@ -33,6 +33,12 @@ const struct area *area_set_find(const struct area_set *set, uint64_t page)
 	return index < set->count && set->at[index].first <= page ? &set->at[index] : NULL;
 }
 
+const struct area *area_set_from(const struct area_set *set, uint64_t page)
+{
+	uint32_t index = index_above(set, page);
+	return index < set->count ? &set->at[index] : NULL;
+}
+
 bool area_set_is_free(const struct area_set *set, uint64_t first, uint64_t end)
 {
 	uint32_t index = index_above(set, first);

@@ -25,6 +25,8 @@ struct area_set {
 void area_set_release(struct area_set *set);
 /* NULL: the page is in no area. Valid until the set is changed. */
 const struct area *area_set_find(const struct area_set *set, uint64_t page);
+/* The first area that ends above a page; NULL: none does. */
+const struct area *area_set_from(const struct area_set *set, uint64_t page);
 /* Whether no area is in the range. */
 bool area_set_is_free(const struct area_set *set, uint64_t first, uint64_t end);
 /* Of a free range. A heap that ends where another one begins grows (do_brk_flags()). */

@@ -154,7 +154,7 @@ static void take_table_out(struct collapse *collapse)
 	struct mm *mm = collapse->mm;
 	entry_lock(mm, &collapse->entry);
 	entry_write(mm, &collapse->entry, 0);
-	flush_range(mm, collapse->space, collapse->linear, FRAMES_OF_HUGE, false, collapse->cpu);
+	flush_range(mm, collapse->space, collapse->linear, FRAMES_OF_HUGE, true, collapse->cpu);
 	entry_unlock(mm, &collapse->entry);
 	interrupt_walkers(mm, collapse->cpu);
 }

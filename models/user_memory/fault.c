@@ -46,9 +46,11 @@ void page_free_new(struct mm *mm, pfn frame, unsigned order, unsigned cpu)
 		gather_free(mm, frame, order, cpu);
 }
 
-/* The CPU's batch of pages for the LRU takes a reference (folio_add_lru()). */
+/* The CPU's batch of pages for the LRU takes a reference (folio_add_lru()), where nobody keeps lists who tells it. */
 static void touch_batch(struct mm *mm, pfn frame)
 {
+	if (mm->port.watcher.added)
+		return;
 	step_atomic(mm->steps, page_field(mm, frame, PAGE_REFCOUNT), 4);
 	step_write(mm->steps, page_field(mm, frame, PAGE_LRU), 16);
 }

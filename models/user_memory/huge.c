@@ -155,7 +155,7 @@ void huge_split(struct mm *mm, struct space *space, const struct entry *entry, u
 	struct table *parts = huge_take_table(mm, entry->table);
 	entry_lock(mm, entry);
 	entry_write(mm, entry, 0);
-	flush_range(mm, space, linear & ~(HUGE_BYTES - 1), 1, false, cpu);
+	flush_range(mm, space, linear & ~(HUGE_BYTES - 1), FRAMES_OF_HUGE, true, cpu);
 	fill_parts(mm, parts, word);
 	entry->table->child[entry->index] = parts;
 	entry_write(mm, entry,

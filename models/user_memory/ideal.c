@@ -10,7 +10,7 @@
  * left of memory is the pages that hold contents, what is left of the time is the program's accesses. MODEL: accesses go through
  * the kernel's direct map, as there are no tables to walk; those of high memory are left out. MODEL: private and shared pages are
  * told to no page_watcher: they are neither reclaimed nor swapped, so unmap_page() knows pages of files alone. Effect: memory
- * ends where all of it is private pages.
+ * ends where all of it is private pages. MODEL: what MADV_FREE names goes at once. Effect: the least memory that is right.
  *
  * Laws (check): those of ideal_space.h; processes made - ended = there are = the sharers of all address spaces.
  */
@@ -235,7 +235,25 @@ static enum user_result ideal_protect(struct user_memory *users, process_id proc
 	return end == first + pages ? USER_OK : USER_HOLE;
 }
 
-/* Pages of one size, and files read as they are asked for: but for DONTNEED, advice changes nothing. */
+/* MADV_FREE, area by area up to the first one that is not for it. False: it was met. */
+static bool free_pages(struct ideal *ideal, struct space *space, uint64_t first, uint64_t end, unsigned cpu)
+{
+	while (first < end) {
+		const struct area *area = area_set_from(&space->areas, first);
+		if (!area || area->first >= end)
+			return true;
+		if (!user_area_is_anonymous(area->kind))
+			return false;
+		uint64_t from = area->first > first ? area->first : first, to = area->end < end ? area->end : end;
+		space_forget(&ideal->spaces, space, from, to, cpu);
+		first = to;
+	}
+	return true;
+}
+
+/*
+ * Pages of one size, and files read as they are asked for: but for DONTNEED and FREE, which are one here, advice changes nothing.
+ */
 static enum user_result ideal_advise(struct user_memory *users, process_id process, uint64_t start, uint64_t pages,
                                      enum user_advice advice, unsigned cpu)
 {
@@ -248,6 +266,8 @@ static enum user_result ideal_advise(struct user_memory *users, process_id proce
 	struct space *space = enter_space(users, process, cpu);
 	if (advice == USER_DONTNEED)
 		space_forget(spaces, space, first, first + pages, cpu);
+	if (advice == USER_FREE && !free_pages(ideal_of(users), space, first, first + pages, cpu))
+		return USER_BAD_KIND;
 	return end_of_areas(&space->areas, first, first + pages) == first + pages ? USER_OK : USER_HOLE;
 }
 

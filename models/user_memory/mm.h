@@ -593,7 +593,10 @@ void switch_to_kernel(struct mm *mm, unsigned cpu);
  */
 void kernel_thread_begin(struct mm *mm, unsigned cpu);
 void kernel_thread_end(struct mm *mm, unsigned cpu);
-/* flush_tlb_mm_range(). pages > FLUSH_CEILING: all of the space. */
+/*
+ * flush_tlb_mm_range(). pages > FLUSH_CEILING: all of the space. freed_tables: CPUs that have the space lazily are interrupted,
+ * too; flush_tlb_range() and flush_tlb_mm() always say so, flush_tlb_page() never.
+ */
 void flush_range(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, bool freed_tables, unsigned cpu);
 /* should_defer_flush(), set_tlb_ubc_flush_pending(): false, it is for the caller to flush now; `dirty`: the entry was. */
 bool flush_put_off(struct mm *mm, struct space *space, bool dirty, unsigned cpu);

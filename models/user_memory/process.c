@@ -227,7 +227,7 @@ static struct space *copy_space(struct mm *mm, struct space *from, unsigned cpu)
 	bool copied = true;
 	for (uint32_t i = 0; copied && i < from->areas_count; i++)
 		copied = area_fork(mm, to, from->areas[i], cpu) && copy_area(mm, to, from, from->areas[i], cpu);
-	flush_range(mm, from, 0, UINT32_MAX, false, cpu);
+	flush_range(mm, from, 0, UINT32_MAX, true, cpu);
 	unlock_space(mm, from, true);
 	if (copied)
 		return to;

@@ -17,6 +17,7 @@ struct rmap {
 	pfn frame;
 	unsigned cpu;
 	void (*visit)(struct rmap *, struct space *, const struct entry *, uint64_t linear);
+	bool stops;  /* an entry was dirty whose page was to go with its contents */
 	bool splits; /* entries of 2 MiB are taken apart first (TTU_SPLIT_HUGE_PMD) */
 	pfn part;    /* what the entry maps: `frame`, or one behind it in a huge page */
 	/* What the visitors gather or are told. */
@@ -170,7 +171,7 @@ static void look_at(struct rmap *rmap, struct space *space, const struct entry *
 	}
 	entry_write(rmap->mm, entry, entry_word(entry) & ~WORD_ACCESSED);
 	if (whole)
-		flush_range(rmap->mm, space, linear, FRAMES_OF_HUGE, false, rmap->cpu);
+		flush_range(rmap->mm, space, linear, FRAMES_OF_HUGE, true, rmap->cpu);
 }
 
 /*
@@ -193,13 +194,21 @@ static void take_away(struct rmap *rmap, struct space *space, const struct entry
 	uint64_t word = entry_word(entry);
 	bool anonymous = mm->page[rmap->part.nr].kind == MAPPED_ANONYMOUS;
 	uint64_t swap_entry = rmap->swap_entry + (rmap->part.nr - rmap->frame.nr);
+	if (rmap->stops)
+		return;
 	rmap->count++;
 	rmap->dirty |= (word & WORD_DIRTY) != 0;
 	entry_lock(mm, entry);
 	entry_write(mm, entry, 0);
 	if (!flush_put_off(mm, space, word & WORD_DIRTY, rmap->cpu))
 		flush_range(mm, space, linear, 1, false, rmap->cpu);
-	if (anonymous) {
+	if (anonymous && !rmap->swap_entry && rmap->dirty) {
+		entry_write(mm, entry, word);
+		entry_unlock(mm, entry);
+		rmap->stops = true;
+		return;
+	}
+	if (anonymous && rmap->swap_entry) {
 		entry_write(mm, entry, WORD_SWAP | swap_entry << WORD_SWAP_SHIFT);
 		space->rss[MAPPED_NOT]++;
 		if (watcher->swap_taken)
@@ -216,7 +225,6 @@ uint32_t rmap_unmap(struct mm *mm, pfn frame, uint64_t entry, bool *dirty, unsig
 	*dirty = false;
 	if (page->map_count == 0 || page->tail)
 		return 0;
-	SIM_ASSERT(page->kind != MAPPED_ANONYMOUS || entry > 0);
 	mm->taken_away = frame;
 	walk(&rmap);
 	mm->taken_away = PFN_NONE;

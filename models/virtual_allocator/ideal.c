@@ -303,9 +303,11 @@ static uint64_t ideal_pages_held(const struct virtual_allocator *base)
 	return ideal_const(base)->counters.nr_pages;
 }
 
+/* On 32 bits its addresses are none of the kernel's, and nothing maps them. */
 static uint64_t ideal_pages_mapped(const struct virtual_allocator *base)
 {
-	return ideal_const(base)->counters.pages_mapped;
+	const struct ideal *ideal = ideal_const(base);
+	return ideal->is_64 ? ideal->counters.pages_mapped : 0;
 }
 
 static void ideal_check(const struct virtual_allocator *base)
@@ -370,7 +372,7 @@ struct virtual_allocator *virtual_allocator_ideal_create(const struct virtual_al
 	ideal->pages = wiring->pages;
 	ideal->steps = wiring->steps;
 	ideal->is_64 = wiring->layout->direct_map >> 32;
-	ideal->start = ideal->is_64 ? layout_span_of(wiring->layout, REGION_VMALLOC)->first : RANGE_START_32BIT;
+	ideal->start = ideal->is_64 ? layout_early_area_end(wiring->layout) : RANGE_START_32BIT;
 	ideal->next = ideal->start;
 	return &ideal->port;
 }

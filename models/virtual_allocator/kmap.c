@@ -9,9 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Address of the first local slot. */
-#define FIXMAP_BEGIN (FIXADDR_TOP_32BIT - FIX_KMAP_BEGIN * PAGE_SIZE)
-
 /* struct page_address_map: page, virtual, list. struct page_address_slot: a list head and its lock, on a line of its own. */
 #define ADDRESS_MAP_BYTES 16u
 #define ADDRESS_SLOT_BYTES 64u
@@ -476,18 +473,33 @@ static const struct page_mapper_ops page_mapper_kmap_ops = {
         .destroy = destroy,
 };
 
+/* The entry for an address in the table that the boot made for it, in the direct map; false if it is not known where that lies.
+ */
+static bool boot_entry(const struct kmap *kmap, uint64_t linear, unsigned table_shift, vaddr *entry)
+{
+	pfn table = layout_table_frame(kmap->layout, linear, table_shift);
+	if (table.nr == UINT32_MAX)
+		return false;
+	uint64_t index = (linear & ((1ull << table_shift) - 1)) >> PAGE_SHIFT;
+	*entry = at(layout_page_address(kmap->layout, table), index * kmap->places.pte_bytes);
+	return true;
+}
+
 static void place_data(struct kmap *kmap)
 {
 	struct layout *layout = kmap->layout;
 	struct kmap_places *places = &kmap->places;
+	const unsigned table_shift = places->pte_bytes == 8 ? 21 : 22;
 	uint32_t locals = kmap->spec.cpus * KM_MAX_IDX * places->pte_bytes;
 	places->lock = layout_kernel_data(layout, WORD_BYTES);
 	layout_name(layout, places->lock, WORD_BYTES, "kmap_lock", "");
 	places->last_pkmap_nr = layout_kernel_data(layout, WORD_BYTES);
 	places->wait = layout_kernel_data(layout, 3 * WORD_BYTES);
 	places->pkmap_count = layout_kernel_data(layout, kmap->spec.last_pkmap * WORD_BYTES);
-	places->pkmap_table = layout_kernel_data(layout, PAGE_SIZE);
-	places->fixmap_table = at(layout_kernel_data(layout, locals), locals - places->pte_bytes);
+	if (!boot_entry(kmap, kmap->spec.pkmap_base, table_shift, &places->pkmap_table))
+		places->pkmap_table = layout_kernel_data(layout, PAGE_SIZE);
+	if (!boot_entry(kmap, kmap->spec.fixmap_begin, table_shift, &places->fixmap_table))
+		places->fixmap_table = at(layout_kernel_data(layout, locals), locals - places->pte_bytes);
 	places->hash = layout_kernel_data(layout, PA_HASH_BUCKETS * ADDRESS_SLOT_BYTES);
 	layout_name(layout, places->hash, PA_HASH_BUCKETS * ADDRESS_SLOT_BYTES, "page_address_htable", "");
 	places->maps = layout_kernel_data(layout, kmap->spec.last_pkmap * ADDRESS_MAP_BYTES);
@@ -505,10 +517,11 @@ struct page_mapper *page_mapper_kmap_create(const struct page_mapper_wiring *wir
 	                         .end_pfn = UINT32_MAX,
 	                         .last_pkmap = pae ? LAST_PKMAP_PAE : LAST_PKMAP,
 	                         .cpus = settings->machine.cpus};
+	const struct layout_32bit machine = settings_layout_32bit(settings);
 	if (is_32bit) {
 		spec.highmem_pfn = wiring->layout->direct_map_frames;
 		spec.pkmap_base = slots->first;
-		spec.fixmap_begin = FIXMAP_BEGIN;
+		spec.fixmap_begin = layout_fixed_32bit(&machine).kmap_begin;
 		spec.mem_map = wiring->layout->vmemmap;
 		spec.page_struct_bytes = wiring->layout->page_struct_bytes;
 	}

@@ -18,8 +18,9 @@
  * kunmap_local_indexed; arch/x86/include/asm/pgtable_32_areas.h: LAST_PKMAP; include/asm-generic/kmap_size.h: KM_MAX_IDX.
  *
  * MODEL: in the kernel local slots belong to the task and move with it from CPU to CPU; here they stay with the CPU.
- * MODEL: the tables of slots that steps write lie in kernel data, not in the frames that page walks read. Effect: a walk after a
- * new mapping does not find the entry in the cache line that was just written.
+ * The tables of slots lie in the frames that the boot took for them, where page walks read them (layout_table_frame()).
+ * MODEL: where those are not known (kernel.reserved, memory below the image's usual place) steps write to tables in kernel data.
+ * Effect: a walk after a new mapping does not find the entry in the cache line that was just written.
  *
  * Invariant: a slot's count is 0 if and only if no page is mapped there; its users are the count less 1.
  */

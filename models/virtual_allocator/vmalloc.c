@@ -867,7 +867,7 @@ static void vfree_area(struct vmalloc *vmalloc, uint32_t area, unsigned cpu)
 /* vfree() is one for vmalloc() and vmalloc_huge(); a page array is nobody's to free. */
 static bool frees(enum virtual_call asked, const struct mapping *mapping)
 {
-	if (mapping->kind == MAPPING_PAGE_ARRAY || mapping->kind == MAPPING_RAM_BLOCK)
+	if (mapping->kind == MAPPING_PAGE_ARRAY || mapping->kind == MAPPING_RAM_BLOCK || mapping->kind == MAPPING_EARLY)
 		return false;
 	return asked == mapping->call || (asked == CALL_VMALLOC && mapping->call == CALL_VMALLOC_HUGE);
 }
@@ -1053,7 +1053,7 @@ static void vmalloc_check(const struct virtual_allocator *base)
 	SIM_ASSERT(lazy == counters->vmap_lazy_nr);
 	survey(vmalloc, &found);
 	found.mapped += vmalloc_ram_check(vmalloc);
-	for (unsigned kind = MAPPING_UNUSED + 1; kind < MAPPING_KINDS; kind++)
+	for (unsigned kind = MAPPING_UNUSED + 1; kind < MAPPING_EARLY; kind++)
 		mappings += found.mappings[kind];
 	SIM_ASSERT(counters->nr_vmalloc_pages == found.own_pages && counters->pages_mapped == found.mapped);
 	SIM_ASSERT(counters->pages_of_areas == found.counters.pages_of_areas);
@@ -1071,14 +1071,29 @@ static void vmalloc_check(const struct virtual_allocator *base)
 
 /* ---- beginning and end ---- */
 
-/* Everything above page 0 that is not handed out is free, the kernel's other areas too (vmalloc_init). */
-static void free_everything(struct vmalloc *vmalloc)
+static uint32_t insert_at_boot(struct vmalloc *vmalloc, enum area_list list, uint64_t start, uint64_t end)
 {
 	uint32_t area = vmalloc_area_at_boot(vmalloc);
-	area_of(&vmalloc->pool, area)->start = 1;
-	area_of(&vmalloc->pool, area)->end = vmalloc->at.address_end;
-	bool inserted = area_insert(&vmalloc->pool, &vmalloc->trees[AREA_FREE], area);
+	area_of(&vmalloc->pool, area)->start = start;
+	area_of(&vmalloc->pool, area)->end = end;
+	bool inserted = area_insert(&vmalloc->pool, &vmalloc->trees[list], area);
 	SIM_ASSERT(inserted);
+	return area;
+}
+
+/*
+ * Everything above page 0 that is not handed out is free, the kernel's other areas too; what the boot registered early is in use
+ * (vmalloc_init(), vmap_init_free_space()).
+ */
+static void free_everything(struct vmalloc *vmalloc)
+{
+	uint64_t early = layout_early_area_end(vmalloc->layout), start = 1;
+	if (vmalloc->layout->per_cpu_by_pages) {
+		vmalloc_new_mapping(vmalloc, MAPPING_EARLY, insert_at_boot(vmalloc, AREA_BUSY, vmalloc->at.start, early));
+		insert_at_boot(vmalloc, AREA_FREE, start, vmalloc->at.start);
+		start = early;
+	}
+	insert_at_boot(vmalloc, AREA_FREE, start, vmalloc->at.address_end);
 }
 
 static void vmalloc_destroy(struct virtual_allocator *base)

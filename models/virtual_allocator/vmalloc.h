@@ -20,7 +20,8 @@
  * with small ones if there are none; ioremap() begins at a multiple of its size rounded up to a power of two, at most 1 GiB (2 or
  * 4 MiB on 32 bits); module_alloc() has a range of its own on 64 bits, and its free purges at once, for a page that was code may
  * not stay so; a kernel stack begins at a multiple of its size, and two that were freed wait on each CPU for the next task;
- * vm_map_ram() of up to a word's bits of pages takes its addresses from a block of the CPU (vmalloc_ram.c).
+ * vm_map_ram() of up to a word's bits of pages takes its addresses from a block of the CPU (vmalloc_ram.c). What the boot put at
+ * the start of the range before there was vmalloc (percpu_alloc=page) is an area without a guard page that nobody frees.
  *
  * Source: mm/vmalloc.c: alloc_vmap_area, __alloc_vmap_area, adjust_va_to_fit_type, preload_this_cpu_lock, free_vmap_area_noflush,
  * lazy_max_pages, __purge_vmap_area_lazy, _vm_unmap_aliases, __get_vm_area_node, vm_area_alloc_pages, __vmalloc_area_node,
@@ -84,6 +85,7 @@ enum mapping_kind {
 	MAPPING_IOREMAP,
 	MAPPING_RAM, /* of vm_map_ram(), too large for a block */
 	MAPPING_RAM_BLOCK,
+	MAPPING_EARLY, /* of the boot, for good (vm_area_register_early()) */
 	MAPPING_KINDS
 };
 
@@ -118,6 +120,7 @@ struct table_frames {
 /* Page tables of one range. */
 struct vmalloc_tables {
 	uint64_t start, end;
+	const struct layout *layout; /* knows the boot's own tables, which nobody makes again or gives back */
 	struct table_frames level[VMALLOC_LEVELS];
 };
 

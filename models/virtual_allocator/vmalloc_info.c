@@ -3,6 +3,7 @@
  * vmalloc_info.c - the areas in use as /proc/vmallocinfo shows them (interface: vmalloc.h).
  *
  *     0xffffc90000000000-0xffffc90000005000   20480 dup_task_struct pages=4 vmalloc N0=4
+ *     0xffffc90000000000-0xffffc9000005c000  376832 vmalloc
  *     0xffffc90000200000-0xffffc90000400000 2097152 vm_map_ram
  *     0xffffc90000400000-0xffffc90000402000    8192 unpurged vm_area
  *
@@ -36,7 +37,7 @@ static void print_mapping(const struct vmalloc *vmalloc, const struct mapping *m
 		fprintf(out, " phys=0x%0*" PRIx64, (int)(2 * vmalloc->at.pointer_bytes), mapping->physical);
 	if (mapping->kind == MAPPING_IOREMAP)
 		fputs(" ioremap", out);
-	if (vmalloced)
+	if (vmalloced || mapping->kind == MAPPING_EARLY)
 		fputs(" vmalloc", out);
 	if (mapping->kind == MAPPING_VMAP)
 		fputs(" vmap", out);

@@ -37,13 +37,16 @@ static uint32_t *table_at(struct vmalloc_tables *tables, enum vmalloc_level of, 
 	return &(*chunk)[table % CHUNK_TABLES];
 }
 
-/* Frame + 1 of the table for an address, 0 if there is none. */
+/* Frame + 1 of the table for an address, 0 if there is none; the level is one of the range's. */
 static uint32_t table_for(const struct vmalloc_tables *tables, enum vmalloc_level of, uint64_t address)
 {
 	const struct table_frames *level = &tables->level[of];
 	size_t table = table_of(tables, level, address);
-	const uint32_t *chunk = level->shift ? level->chunk[table / CHUNK_TABLES] : NULL;
-	return chunk ? chunk[table % CHUNK_TABLES] : 0;
+	const uint32_t *chunk = level->chunk[table / CHUNK_TABLES];
+	if (chunk && chunk[table % CHUNK_TABLES])
+		return chunk[table % CHUNK_TABLES];
+	pfn of_boot = layout_table_frame(tables->layout, address, level->shift);
+	return of_boot.nr == UINT32_MAX ? 0 : of_boot.nr + 1;
 }
 
 static void init_level(struct vmalloc_tables *tables, enum vmalloc_level of, unsigned shift)
@@ -59,13 +62,14 @@ static void init_level(struct vmalloc_tables *tables, enum vmalloc_level of, uns
 void vmalloc_tables_init(struct vmalloc *vmalloc)
 {
 	const struct vmalloc_layout *at = &vmalloc->at;
-	vmalloc->tables = (struct vmalloc_tables){.start = at->start, .end = at->end};
+	vmalloc->tables = (struct vmalloc_tables){.start = at->start, .end = at->end, .layout = vmalloc->layout};
 	init_level(&vmalloc->tables, LEVEL_PTE, at->pte_table_shift);
 	init_level(&vmalloc->tables, LEVEL_PMD, at->pmd_table_shift);
 	init_level(&vmalloc->tables, LEVEL_PUD, at->pud_table_shift);
 	if (at->modules_start == at->start)
 		return;
-	vmalloc->module_tables = (struct vmalloc_tables){.start = at->modules_start, .end = at->modules_end};
+	vmalloc->module_tables =
+	        (struct vmalloc_tables){.start = at->modules_start, .end = at->modules_end, .layout = vmalloc->layout};
 	init_level(&vmalloc->module_tables, LEVEL_PTE, at->pte_table_shift);
 }
 
@@ -141,9 +145,9 @@ static void write_upper_entry(const struct vmalloc *vmalloc, const struct vmallo
 static bool need_table(struct vmalloc *vmalloc, struct vmalloc_tables *tables, enum vmalloc_level of, uint64_t address,
                        unsigned cpu)
 {
-	uint32_t *table = table_at(tables, of, address);
-	if (*table)
+	if (table_for(tables, of, address))
 		return true;
+	uint32_t *table = table_at(tables, of, address);
 	pfn frame = vmalloc->pages ? page_alloc(vmalloc->pages, 0, VMALLOC_TABLE_GFP, cpu) : pfn_of(TABLE_UNKNOWN - 1);
 	if (frame.nr == UINT32_MAX)
 		return false;

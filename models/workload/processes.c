@@ -19,8 +19,8 @@ static const char *const advice_names[] = {"none", "hugepage", "nohugepage", NUL
 struct processes {
 	char *name;
 	struct load_pace pace;
-	uint32_t live, pages, touched, accesses, writes, turns, inherited, copied, kernel, threads, unmap, dontneed, protect,
-	        remap;
+	uint32_t live, pages, touched, accesses, writes, turns, inherited, copied, kernel, threads, unmap, dontneed, lazyfree,
+	        protect, remap;
 	enum program_advice advice;
 };
 
@@ -48,6 +48,7 @@ static const struct setting keys[] = {
                "Of each program beside its first one, each on the next core; they have its turns by turns"),
         NUMBER(unmap, "percent", "0", 0, 100, "Of the turns end with munmap and mmap of a tenth of the memory"),
         NUMBER(dontneed, "percent", "0", 0, 100, "Of the turns end with madvise(MADV_DONTNEED) of a tenth of the memory"),
+        NUMBER(lazyfree, "percent", "0", 0, 100, "Of the turns end with madvise(MADV_FREE) of a tenth of the memory"),
         NUMBER(protect, "percent", "0", 0, 100,
                "Of the turns end with two calls of mprotect of a tenth of the memory: no writes, and writes again"),
         NUMBER(remap, "percent", "0", 0, 100,
@@ -218,10 +219,10 @@ static void renew_memory(struct load *load, workload_block thread, unsigned cpu)
 	map(load, thread, cpu, start, pages, USER_ANONYMOUS);
 }
 
-static void forget_memory(struct load *load, workload_block thread, unsigned cpu)
+static void advise_memory(struct load *load, workload_block thread, unsigned cpu, enum user_advice advice)
 {
 	uint64_t pages, start = any_tenth(load, &pages);
-	workload_process_advise(load->workload, cpu, thread, start, pages, USER_DONTNEED);
+	workload_process_advise(load->workload, cpu, thread, start, pages, advice);
 }
 
 /* A tenth of the memory goes elsewhere, as an allocator that makes a large block larger has it, and comes back. */
@@ -279,7 +280,9 @@ static void step(void *opaque)
 		renew_memory(load, thread, cpu);
 	/* Loads without it draw what they always drew. */
 	if (values->dontneed && load_chance(load->workload, values->dontneed))
-		forget_memory(load, thread, cpu);
+		advise_memory(load, thread, cpu, USER_DONTNEED);
+	if (values->lazyfree && load_chance(load->workload, values->lazyfree))
+		advise_memory(load, thread, cpu, USER_FREE);
 	if (values->protect && load_chance(load->workload, values->protect))
 		protect_memory(load, thread, cpu);
 	if (values->remap && load_chance(load->workload, values->remap))

@@ -52,6 +52,9 @@ struct memory_ops {
 	size_t (*plan)(struct memory *, const struct access *requests, size_t count);
 	/* Drops translations of a core's TLBs; NULL: it has none. */
 	void (*invalidate)(struct memory *, unsigned cpu, const struct tlb_scope *);
+	/* Somebody else has written caches back or emptied them, and no request is under way. NULL: it keeps nothing of what they
+	 * hold. */
+	void (*caches_changed)(struct memory *);
 	/* Loads a core's CR3: a top table's physical address, the PCID, and whether the PCID's translations stay. NULL: nothing
 	 * is translated. */
 	void (*switch_space)(struct memory *, unsigned cpu, uint64_t root, unsigned pcid, bool no_flush);
@@ -107,6 +110,12 @@ static inline cycle memory_access(struct memory *memory, const struct memory_req
 static inline size_t memory_plan(struct memory *memory, const struct access *requests, size_t count)
 {
 	return memory->ops->plan ? memory->ops->plan(memory, requests, count) : 0;
+}
+
+static inline void memory_caches_changed(struct memory *memory)
+{
+	if (memory->ops->caches_changed)
+		memory->ops->caches_changed(memory);
 }
 
 static inline void memory_invalidate(struct memory *memory, unsigned cpu, const struct tlb_scope *scope)

@@ -52,6 +52,12 @@ static inline bool user_area_has_file(enum user_area_kind kind)
 	return kind == USER_FILE_PRIVATE || kind == USER_FILE_SHARED;
 }
 
+/* Private memory without a file (vma_is_anonymous()). */
+static inline bool user_area_is_anonymous(enum user_area_kind kind)
+{
+	return kind == USER_ANONYMOUS || kind == USER_STACK || kind == USER_HEAP;
+}
+
 static inline bool user_area_is_shared(enum user_area_kind kind)
 {
 	return kind == USER_SHARED || kind == USER_FILE_SHARED;
@@ -63,7 +69,8 @@ enum { USER_READ = 1, USER_WRITE = 2, USER_EXECUTE = 4, USER_RIGHTS = 7 };
 /*
  * madvise(). Numbers stand in recordings (.kmt). DONTNEED: the pages' entries go, the areas stay; what is touched again is of
  * zeroes where it is private, else as it was. HUGEPAGE, NOHUGEPAGE: pages of 2 MiB are wanted (with kernel.thp madvise, had) or
- * not. NORMAL, RANDOM, SEQUENTIAL: how files are read ahead.
+ * not. NORMAL, RANDOM, SEQUENTIAL: how files are read ahead. FREE, of private memory without a file: contents may go whenever
+ * memory is short, and are of zeroes then, until they are written again.
  */
 enum user_advice {
 	USER_DONTNEED,
@@ -72,6 +79,7 @@ enum user_advice {
 	USER_READ_NORMAL,
 	USER_READ_RANDOM,
 	USER_READ_SEQUENTIAL,
+	USER_FREE,
 	USER_ADVICES
 };
 
@@ -115,6 +123,7 @@ enum user_result {
 	USER_NO_AREA,    /* a touch outside of all areas: SIGSEGV; what is moved or grows is not of one area (EFAULT) */
 	USER_HOLE,       /* an advice, or new rights: a part of the range is no area; rights hold up to there, advice for the rest
 	                    (ENOMEM) */
+	USER_BAD_KIND,   /* an advice that is for other areas: what lies before this one in the range has it (EINVAL) */
 	USER_NO_RIGHT    /* a touch that the area's rights forbid: SIGSEGV */
 };
 
@@ -235,6 +244,15 @@ struct page_watcher {
 	/* One entry more (fork, unmap_page()), one less (unmapped). */
 	void (*swap_taken)(void *context, uint64_t entry);
 	void (*swap_given)(void *context, uint64_t entry, unsigned cpu);
+	/*
+	 * MADV_FREE of a page of private memory, or a huge one, that so many entries map. may_forget: whether its contents may
+	 * go, which a slot does not keep any more, and is not dirty then; lazyfree: they may from now on (mark_page_lazyfree()).
+	 * split: a huge page, by its first frame, is taken apart, with ops.split_page(); false: it cannot be. NULL: nobody
+	 * reclaims.
+	 */
+	bool (*may_forget)(void *context, pfn, uint32_t entries, unsigned cpu);
+	void (*lazyfree)(void *context, pfn, unsigned cpu);
+	bool (*split)(void *context, pfn, unsigned cpu);
 	/* enum watched_state of a mapped page. NULL: pages are on lists, and nobody's beside. */
 	unsigned (*state)(const void *context, pfn);
 	/* lru_add_drain(): the CPU's batches go to the lists; `all`: those of all CPUs (lru_add_drain_all()). */
@@ -328,11 +346,13 @@ struct user_memory_ops {
 	 */
 	uint32_t (*referenced)(struct user_memory *, pfn, bool *executable, unsigned cpu);
 	/*
-	 * Takes a page out of all page tables (try_to_unmap()): entries of an anonymous page then hold `entry`, > 0, those of a
-	 * file nothing. *dirty: it was written through one of them. The frame of an anonymous page is the caller's from then on.
-	 * A huge page goes as a whole, by its first frame, and its parts' entries hold `entry` and those behind it. The number of
-	 * entries there were; 0 for a frame that is not mapped and for a part of a huge page. Other CPUs may use old translations
-	 * until flush_unmapped(): no frame may be given away before it.
+	 * Takes a page out of all page tables (try_to_unmap()): entries of an anonymous page then hold `entry`, those of a file
+	 * nothing. Those of an anonymous page hold nothing where `entry` is 0, as its contents may go (lazyfree), up to the first
+	 * one that is dirty: that one, and what would come behind it, stays, and the page with them. *dirty: it was written
+	 * through one of them. The frame of an anonymous page is the caller's from then on. A huge page goes as a whole, by its
+	 * first frame, and its parts' entries hold `entry` and those behind it. The number of entries there were; 0 for a frame
+	 * that is not mapped and for a part of a huge page. Other CPUs may use old translations until flush_unmapped(): no frame
+	 * may be given away before it.
 	 */
 	uint32_t (*unmap_page)(struct user_memory *, pfn, uint64_t entry, bool *dirty, unsigned cpu);
 	/*

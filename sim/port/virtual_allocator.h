@@ -107,8 +107,8 @@ struct virtual_allocator_ops {
 	/* Pages taken from the page allocator itself, not through the object allocator, and not given back; tables too. */
 	uint64_t (*pages_held)(const struct virtual_allocator *);
 
-	/* Pages that areas map now: their own, their callers', devices'. The page tables that a kernel would have for them come
-	 * from the model's steps (STEP_MAP, STEP_UNMAP). */
+	/* Pages that areas map now: their own, their callers', devices'; 0 where their addresses are none of the kernel's. The page
+	 * tables that a kernel would have for them come from the model's steps (STEP_MAP, STEP_UNMAP). */
 	uint64_t (*pages_mapped)(const struct virtual_allocator *);
 	/* The frame that the model took for the page table which maps the 2^shift bytes around an address; PFN_NONE: it has none.
 	 * NULL in a model without page tables. */

@@ -303,6 +303,17 @@ static void forgotten_pages_come_back(void **state)
 		assert_int_equal(bench.users->ops->pages_held(bench.users), held - 10);
 		assert_int_equal(user_advise(bench.users, process, BASE + 10 * PAGE_SIZE, 10, USER_HUGEPAGE, 0), USER_HOLE);
 		assert_int_equal(user_advise(bench.users, process, BASE + 1, 1, USER_DONTNEED, 0), USER_BAD_RANGE);
+		/* MADV_FREE: contents that may go, areas that stay, and no more pages than before when they are written again. */
+		for (unsigned page = 0; page < 10; page++)
+			assert_int_equal(touch(&bench, process, BASE + page * PAGE_SIZE, ACCESS_STORE, 0), USER_OK);
+		assert_int_equal(user_advise(bench.users, process, BASE + 2 * PAGE_SIZE, 18, USER_FREE, 0), USER_HOLE);
+		assert_int_equal(user_advise(bench.users, process, BASE, 25, USER_FREE, 0), USER_BAD_KIND);
+		assert_int_equal(view(&bench, process).shared, 10);
+		assert_true(view(&bench, process).anonymous <= before + 10);
+		for (unsigned page = 0; page < 10; page++)
+			assert_int_equal(touch(&bench, process, BASE + page * PAGE_SIZE, ACCESS_STORE, 0), USER_OK);
+		assert_int_equal(view(&bench, process).anonymous, before + 10);
+		assert_int_equal(view(&bench, process).area_pages, 20 + USER_STACK_BYTES / PAGE_SIZE);
 		assert_int_equal(user_advise(bench.users, (process_id){99}, BASE, 1, USER_DONTNEED, 0), USER_NO_PROCESS);
 		user_memory_check(bench.users);
 		end(&bench);

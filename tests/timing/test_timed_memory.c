@@ -408,6 +408,32 @@ static void a_refused_access_costs_its_walk(void **state)
 	rig_end(&rig);
 }
 
+/* Would catch: a table of distances that cannot be read, taken as if all distances were nothing. */
+static void wrong_distances_are_refused(void **state)
+{
+	(void)state;
+	static const char *const lines[] = {"l1d size=64B ways=1", "llc size=512KiB ways=8 slices=2", NULL};
+	struct machine_rig rig;
+	struct error error = {0};
+	machine_rig_settings(&rig, 1, lines);
+	rig.settings.machine.topology = TOPOLOGY_TABLE;
+	rig.settings.machine.hop_cycles = 10;
+	rig.settings.machine.hops = xcalloc(2, sizeof *rig.settings.machine.hops);
+	rig.settings.machine.hops_count = 2;
+	rig.settings.machine.hops[0] = xstrdup("0 1");
+	rig.settings.machine.hops[1] = xstrdup("1 near");
+	struct cache_hierarchy *caches = caches_of_settings(&rig.settings, false, NULL, &error);
+	assert_non_null(caches);
+	struct dram *dram =
+	        dram_model("fixed", &error)->create(&(struct dram_wiring){.settings = &rig.settings}, &error);
+	const struct memory_wiring wiring = {.settings = &rig.settings, .caches = caches, .dram = dram};
+	assert_null(memory_model("timed", &error)->create(&wiring, &error));
+	assert_non_null(strstr(error.text, "machine.interconnect.distances: '1 near'"));
+	cache_hierarchy_destroy(caches);
+	dram_destroy(dram);
+	settings_release(&rig.settings);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -428,6 +454,7 @@ int main(void)
 	        cmocka_unit_test(a_walk_costs_the_sum_of_its_references),
 	        cmocka_unit_test(walkers_make_so_many_walks_at_a_time),
 	        cmocka_unit_test(a_refused_access_costs_its_walk),
+	        cmocka_unit_test(wrong_distances_are_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

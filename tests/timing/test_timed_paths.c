@@ -31,22 +31,22 @@ static void make_lines(struct rng *rng, char lines[4][LINE_TEXT], const char *po
 	static const char *const seconds[] = {"", "", "", " inclusion=inclusive"};
 	static const char *const lasts[] = {"cores=all",         "cores=all", "cores=all inclusion=inclusive",
 	                                    "cores=all slots=2", "cores=1",   "cores=all slices=2 busy=5"};
-	unsigned count = 0;
+	unsigned count = 0, line = 64u << (rng_below(rng, 3) ? 0 : rng_below(rng, 3)), times = line / 64;
 	for (unsigned side = rng_below(rng, 2); side < 2; side++) {
-		snprintf(lines[count], LINE_TEXT, "l1%c size=%uB ways=%u serves=%s replacement=%s%s", side ? 'd' : 'i',
-		         256u << rng_below(rng, 2), 2u << rng_below(rng, 2), side ? "data" : "code", pick(rng, policies, 5),
-		         pick(rng, waits, 5));
+		snprintf(lines[count], LINE_TEXT, "l1%c line=%uB size=%uB ways=%u serves=%s replacement=%s%s", side ? 'd' : 'i',
+		         line, times * 256u << rng_below(rng, 2), 2u << rng_below(rng, 2), side ? "data" : "code",
+		         pick(rng, policies, 5), pick(rng, waits, 5));
 		pointers[count] = lines[count];
 		count++;
 	}
 	if (rng_below(rng, 4)) {
-		snprintf(lines[count], LINE_TEXT, "l2 size=1KiB ways=%u replacement=%s%s%s", 4u << rng_below(rng, 2),
-		         pick(rng, policies, 5), pick(rng, waits, 5), pick(rng, seconds, 4));
+		snprintf(lines[count], LINE_TEXT, "l2 line=%uB size=%uKiB ways=%u replacement=%s%s%s", line, times,
+		         4u << rng_below(rng, 2), pick(rng, policies, 5), pick(rng, waits, 5), pick(rng, seconds, 4));
 		pointers[count] = lines[count];
 		count++;
 	}
-	snprintf(lines[count], LINE_TEXT, "llc size=4KiB ways=%u replacement=%s %s", 4u << rng_below(rng, 2),
-	         pick(rng, policies, 5), pick(rng, lasts, 6));
+	snprintf(lines[count], LINE_TEXT, "llc line=%uB size=%uKiB ways=%u replacement=%s %s", line, 4 * times,
+	         4u << rng_below(rng, 2), pick(rng, policies, 5), pick(rng, lasts, 6));
 	pointers[count] = lines[count];
 	pointers[count + 1] = NULL;
 }
@@ -54,6 +54,7 @@ static void make_lines(struct rng *rng, char lines[4][LINE_TEXT], const char *po
 struct choices {
 	enum coherence_protocol protocol;
 	enum cache_rule rule;
+	const char *dram;
 };
 
 /* false: the caches do not fit together. */
@@ -68,7 +69,7 @@ static bool make(struct machine_rig *rig, const char *const *lines, const struct
 		return false;
 	for (unsigned i = 0; i < rig->caches->count && !is_short; i++)
 		rig->caches->caches[i]->takes = false;
-	rig->dram = dram_model("fixed", &error)->create(&(struct dram_wiring){.settings = &rig->settings}, &error);
+	rig->dram = dram_model(choices->dram, &error)->create(&(struct dram_wiring){.settings = &rig->settings}, &error);
 	const struct memory_wiring wiring = {.settings = &rig->settings, .caches = rig->caches, .dram = rig->dram};
 	rig->memory = memory_model("timed", &error)->create(&wiring, &error);
 	return rig->memory != NULL;
@@ -146,7 +147,7 @@ static void make_both(struct machine_rig *one, struct machine_rig *other, struct
 /*
  * Would catch: a line that left one cache of a core taken for one that left the core, or the other way round; a written copy that
  * went without the directory's owner; a cost told twice where a request leaves its core; a filter that keeps a line that went; a
- * line fetched unseen that is here before the level below has it.
+ * line fetched unseen that is here before the level below has it; a line that comes from another place in memory.
  */
 static void the_short_path_is_the_long_one(void **state)
 {
@@ -159,7 +160,8 @@ static void the_short_path_is_the_long_one(void **state)
 		const char *pointers[5];
 		make_lines(&rng, lines, pointers);
 		const struct choices choices = {rng_below(&rng, 3) ? COHERENCE_MESI : COHERENCE_MOESI,
-		                                rng_below(&rng, 2) ? CACHE_RULE_DEMAND : CACHE_RULE_WRITEBACK};
+		                                rng_below(&rng, 2) ? CACHE_RULE_DEMAND : CACHE_RULE_WRITEBACK,
+		                                rng_below(&rng, 2) ? "fixed" : "ddr"};
 		struct machine_rig one, other;
 		snprintf(what, sizeof what, "machine %u: %s; %s; %s; %s", machine, lines[0], lines[1],
 		         pointers[2] ? lines[2] : "", pointers[2] && pointers[3] ? lines[3] : "");

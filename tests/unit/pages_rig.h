@@ -29,7 +29,7 @@ static inline void pages_rig_make(struct pages_rig *rig, bool recording)
 	mm_rig_make(&rig->mm, "buddy", "slub", recording);
 	rig->moved = 0;
 	rig->mm.pages->moved = (struct page_moved){.tell = pages_rig_moved, .context = rig};
-	rig->kept = process_pages_create(&rig->mm.settings, rig->mm.pages, &rig->mm.steps, rig->mm.users);
+	rig->kept = process_pages_create(&rig->mm.settings, rig->mm.pages, &rig->mm.layout, &rig->mm.steps, rig->mm.users);
 	rig->lru = process_pages_lru(rig->kept);
 }
 

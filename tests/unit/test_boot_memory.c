@@ -8,6 +8,7 @@
 #include "models/page_allocator/memory_map.h"
 #include "tests/unit/test.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define MIB (1024ull * 1024)
@@ -165,6 +166,160 @@ static void each_nodes_units_lie_on_it(void **state)
 	settings_release(&settings);
 }
 
+/*
+ * percpu_alloc=page on the machine of boots[5], by hand from pcpu_page_first_chunk(): below the recorded 1fd35 come a page of
+ * notes, one for the list of pages, and 4 units of 46 pages (165824 + 8192 + 12288 bytes), downward from 1fd32; then the tables
+ * of vmalloc's first 512 GiB, 1 GiB and 2 MiB. The dentry table, 128 pages, has no room above the struct pages any more, that of
+ * inodes has. Would catch: pages in one piece upward, units that keep their 28 KiB of dynamic data, tables before the pages,
+ * notes that stay.
+ */
+static void units_by_pages_lie_where_frames_are_free(void **state)
+{
+	(void)state;
+	static const struct range expected[] = {IMAGE_64, {0x1f380, 0x1fc00}, {0x1fc38, 0x1fd33}, {0x1fd35, 0x1fd3f}};
+	static const struct layout_table tables[] = {
+	        {0xffffc90000000000u, 39, 0x1fc7a}, {0xffffc90000000000u, 30, 0x1fc79}, {0xffffc90000000000u, 21, 0x1fc78}};
+	struct settings settings;
+	struct memory_map map;
+	struct error error = {0};
+	describe(&settings, &boots[5]);
+	settings.kernel.percpu_alloc = PERCPU_ALLOC_PAGE;
+	assert_true(memory_map_describe(&map, &settings, 4, &error));
+	assert_true(map.per_cpu_placed && map.per_cpu.by_pages);
+	assert_int_equal(map.per_cpu.unit_bytes, 46 * PAGE_SIZE);
+	assert_int_equal(map.per_cpu_runs, 1);
+	assert_int_equal(map.per_cpu_run[0].page, 0);
+	assert_int_equal(map.per_cpu_run[0].pfn, 0x1fd32);
+	assert_int_equal(map.kept_count, sizeof expected / sizeof expected[0]);
+	for (unsigned i = 0; i < map.kept_count; i++)
+		if (map.kept[i].start != expected[i].start || map.kept[i].end != expected[i].end)
+			fail_msg("[%x, %x) is kept, not [%x, %x)", map.kept[i].start, map.kept[i].end, expected[i].start,
+			         expected[i].end);
+	assert_int_equal(map.tables, 3);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(map.table[i].linear, tables[i].linear);
+		assert_int_equal(map.table[i].shift, tables[i].shift);
+		assert_int_equal(map.table[i].pfn, tables[i].pfn);
+	}
+	settings_release(&settings);
+}
+
+/* Pages of a CPU lie on its node. Would catch: units of pages that all come from the last node. */
+static void units_by_pages_lie_on_their_nodes(void **state)
+{
+	(void)state;
+	struct settings settings;
+	struct memory_map map;
+	struct error error = {0};
+	char *nodes[] = {"memory=1 GiB cpus=0,2", "cpus=1,3"};
+	settings_init(&settings);
+	settings.machine.memory_bytes = 2048 * MIB;
+	settings.machine.cpus = 4;
+	settings.machine.nodes = nodes;
+	settings.machine.nodes_count = 2;
+	settings.kernel.percpu_alloc = PERCPU_ALLOC_PAGE;
+	assert_true(memory_map_describe(&map, &settings, 4, &error));
+	assert_int_equal(map.per_cpu_runs, 4);
+	for (unsigned cpu = 0; cpu < 4; cpu++) {
+		assert_int_equal(map.per_cpu_run[cpu].page, cpu * 46);
+		assert_in_range(map.per_cpu_run[cpu].pfn, cpu % 2 * 0x40000, cpu % 2 * 0x40000 + 0x3ffff);
+	}
+	settings.machine.nodes = NULL;
+	settings.machine.nodes_count = 0;
+	settings_release(&settings);
+}
+
+static void expect_table(const struct layout *layout, uint64_t linear, unsigned shift, uint32_t frame)
+{
+	pfn table = layout_table_frame(layout, linear, shift);
+	if (table.nr != frame)
+		fail_msg("the table of %llx lies in %x, not %x", (unsigned long long)linear, table.nr, frame);
+}
+
+/*
+ * Tables of the last GiB, by hand from init_32.c. The recorded i386 boot: its brk, of 12 frames, ends at 1402; six tables of the
+ * startup, then pgt_buf: the end of low memory takes the first, permanent kmaps the second; the fixmap's is early_ioremap()'s, in
+ * .bss. With PAE, for 32 CPUs and 4 GiB, local kmaps reach over two tables, which are made in a row, one of them in the place of
+ * one that was just made: all six are used up. Would catch: tables that are counted twice or not, another order, a frame that the
+ * page allocator gets.
+ */
+static void tables_of_fixed_addresses_lie_in_the_image(void **state)
+{
+	(void)state;
+	struct settings settings;
+	struct layout layout;
+	describe(&settings, &boots[10]);
+	kernel_layout_init(&layout, &settings, 0);
+	assert_int_equal(layout.tables, 3);
+	expect_table(&layout, 0xf7000000u, 22, 0x13fc);
+	expect_table(&layout, 0xffc00000u, 22, 0x13b3);
+	expect_table(&layout, 0xff400000u, 22, 0x13fd);
+	expect_table(&layout, 0xf7400000u, 22, UINT32_MAX);
+	layout_release(&layout);
+	settings.machine.memory_bytes = 4096 * MIB;
+	settings.kernel.nr_cpus = 32;
+	free(settings.machine.paging);
+	settings.machine.paging = xstrdup("x86_pae");
+	kernel_layout_init(&layout, &settings, 0);
+	assert_int_equal(layout.tables, 6);
+	expect_table(&layout, 0xf6e00000u, 21, 0x13fc);
+	expect_table(&layout, 0xff800000u, 21, 0x13ff);
+	expect_table(&layout, 0xffa00000u, 21, 0x13b3);
+	expect_table(&layout, 0xffc00000u, 21, 0x13fd);
+	expect_table(&layout, 0xffe00000u, 21, 0x13fe);
+	expect_table(&layout, 0xff000000u, 21, 0x1401);
+	layout_release(&layout);
+	settings_release(&settings);
+}
+
+/* A machine and its boot parameters, and what init_32.c makes of them; a sentence: it prints that and ignores the parameter. */
+struct highmem_boot {
+	uint64_t memory_mib, highmem_mib, lowmem_mib, reserve_top_mib;
+	uint32_t lowmem_end, memory_end;
+	const char *sentence;
+};
+
+/*
+ * lowmem_pfn_init() and highmem_pfn_init(), by hand; MAXMEM is 373fe000 where kernel.lowmem does not say otherwise. The third
+ * sentence is that of a published boot log (1024 MiB less a little, 896 MiB low). Would catch: memory above that stays in use, a
+ * zone that begins elsewhere, limits that are off by a page, a message of the other kind.
+ */
+static const struct highmem_boot highmem_boots[] = {
+        {512, 128, 0, 0, 384 << 8, 512 << 8, NULL},
+        {512, 448, 0, 0, 64 << 8, 512 << 8, NULL},
+        {512, 449, 0, 0, 0, 0, "highmem size (449MB) results in <64MB lowmem, ignoring it!"},
+        {512, 512, 0, 0, 0, 0, "highmem size (512MB) is bigger than pages available (512MB)!"},
+        {2048, 512, 0, 0, 0x373fe, 0x373fe + (512 << 8), NULL},
+        {2048, 512, 0, 8, 0x36bfe, 0x36bfe + (512 << 8), NULL},
+        {1023, 512, 896, 0, 0, 0, "only 127MB highmem pages available, ignoring highmem size of 512MB!"},
+        {2048, 0, 0, 900, 0, 0, "MiB of low memory; expected 32 MiB at least"},
+};
+
+static void highmem_moves_the_end_of_low_memory(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof highmem_boots / sizeof highmem_boots[0]; i++) {
+		const struct highmem_boot *boot = &highmem_boots[i];
+		struct settings settings;
+		struct memory_map map;
+		struct error error = {0};
+		describe(&settings, &boots[10]);
+		settings.machine.memory_bytes = boot->memory_mib * MIB;
+		settings.kernel.highmem_bytes = boot->highmem_mib * MIB;
+		settings.kernel.lowmem_bytes = boot->lowmem_mib * MIB;
+		settings.kernel.reserve_top_bytes = (uint32_t)(boot->reserve_top_mib * MIB);
+		bool boots_so = memory_map_describe(&map, &settings, 1, &error);
+		if (boot->sentence && (boots_so || !strstr(error.text, boot->sentence)))
+			fail_msg("case %zu: expected \"%s\", got \"%s\"", i, boot->sentence, error.text);
+		if (!boot->sentence) {
+			assert_true(boots_so);
+			assert_int_equal(map.lowmem_end_pfn, boot->lowmem_end);
+			assert_int_equal(map.end_pfn, boot->memory_end);
+		}
+		settings_release(&settings);
+	}
+}
+
 /* By hand, in 16 frames. Would catch: a request that overlaps another, one that goes across a hole, frames given back that stay.
  */
 static void memblock_gives_the_highest_free_frames(void **state)
@@ -196,6 +351,10 @@ int main(void)
 	        cmocka_unit_test(kept_frames_are_those_that_kernels_reserved),
 	        cmocka_unit_test(units_are_at_the_frames_that_were_reserved),
 	        cmocka_unit_test(each_nodes_units_lie_on_it),
+	        cmocka_unit_test(units_by_pages_lie_where_frames_are_free),
+	        cmocka_unit_test(units_by_pages_lie_on_their_nodes),
+	        cmocka_unit_test(tables_of_fixed_addresses_lie_in_the_image),
+	        cmocka_unit_test(highmem_moves_the_end_of_low_memory),
 	        cmocka_unit_test(memblock_gives_the_highest_free_frames),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -23,7 +23,7 @@ static void begin(struct rig *rig, uint64_t around_bytes, bool recording)
 	rig->mm.settings.kernel.thp = THP_NEVER;
 	rig->mm.settings.kernel.fault_around_bytes = around_bytes;
 	mm_rig_make(&rig->mm, "buddy", "slub", recording);
-	rig->kept = process_pages_create(&rig->mm.settings, rig->mm.pages, &rig->mm.steps, rig->mm.users);
+	rig->kept = process_pages_create(&rig->mm.settings, rig->mm.pages, &rig->mm.layout, &rig->mm.steps, rig->mm.users);
 	rig->counters = rig->mm.users->ops->counters(rig->mm.users);
 }
 
@@ -358,16 +358,11 @@ static void read_as_advised(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(pages_in_memory_come_by_ranges),
-	        cmocka_unit_test(a_range_ends_with_its_table),
-	        cmocka_unit_test(a_range_may_begin_with_its_area),
-	        cmocka_unit_test(marked_pages_are_for_faults_of_their_own),
-	        cmocka_unit_test(pages_on_their_way_wait),
-	        cmocka_unit_test(writes_come_alone),
-	        cmocka_unit_test(shared_memory_comes_too),
-	        cmocka_unit_test(what_a_range_costs),
-	        cmocka_unit_test(found_pages_count_against_misses),
-	        cmocka_unit_test(read_as_advised),
+	        cmocka_unit_test(pages_in_memory_come_by_ranges),   cmocka_unit_test(a_range_ends_with_its_table),
+	        cmocka_unit_test(a_range_may_begin_with_its_area),  cmocka_unit_test(marked_pages_are_for_faults_of_their_own),
+	        cmocka_unit_test(pages_on_their_way_wait),          cmocka_unit_test(writes_come_alone),
+	        cmocka_unit_test(shared_memory_comes_too),          cmocka_unit_test(what_a_range_costs),
+	        cmocka_unit_test(found_pages_count_against_misses), cmocka_unit_test(read_as_advised),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -323,6 +323,125 @@ static void the_queue_goes_by_batches(void **state)
 	lru_shrink_split_queue(rig.lru, 0, 1, 0);
 	assert_int_equal(page_lru_counters(rig.lru)->nr_split_queue, 2);
 	assert_int_equal(rig.lru->counters.thp_split_page, 128);
+	/* What was not looked at is for the next time. */
+	assert_int_equal(rig.lru->nodes[0].split_deferred, 130 - 128);
+	pages_rig_end(&rig);
+}
+
+static enum user_result free_later(struct pages_rig *rig, process_id process, uint64_t at, uint64_t pages)
+{
+	return user_advise(rig->mm.users, process, at, pages, USER_FREE, 0);
+}
+
+/*
+ * MADV_FREE: entries are old and clean, and stay; the pages come to the inactive list of files by the batch of 15; from there
+ * reclaim frees them without a write or a slot, but for one that was written since, which is anonymous memory again, and active.
+ * Memory of files and what is shared is not advised so. Would catch: contents that are written out, contents lost that were
+ * written after the advice, pages gone at once, a page that stays of another kind.
+ */
+static void what_may_go_goes_without_a_slot(void **state)
+{
+	(void)state;
+	struct pages_rig rig;
+	process_id process = begin(&rig, 64ull << 20, 1);
+	const uint64_t small = AT + HUGE;
+	rig.lru->spec.swappiness = 0;
+	const struct lru_counters *counters = page_lru_counters(rig.lru);
+	mm_rig_map(&rig.mm, process, small, 40, USER_ANONYMOUS, 0);
+	mm_rig_map(&rig.mm, process, small + 40 * PAGE_SIZE, 1, USER_SHARED, 0);
+	mm_rig_touch(&rig.mm, process, small, 32, ACCESS_STORE, 0);
+	mm_rig_touch(&rig.mm, process, small + 32 * PAGE_SIZE, 1, ACCESS_LOAD, 0); /* the zero page */
+	uint64_t held = rig.mm.pages->allocated_pages, faults = rig.mm.mm->counters.faults;
+	assert_int_equal(free_later(&rig, process, small, 40), USER_OK);
+	assert_int_equal(rig.mm.pages->allocated_pages, held);
+	/* Two batches of 15; two pages wait. */
+	assert_int_equal(counters->pglazyfree, 30);
+	assert_int_equal(page_lru_counters(rig.lru)->nr_inactive_file, 30);
+	pages_rig_check(&rig);
+	for (unsigned page = 0; page < 32; page++)
+		assert_false(pages_rig_word(&rig, process, small + page * PAGE_SIZE) & (WORD_DIRTY | WORD_ACCESSED));
+	mm_rig_touch(&rig.mm, process, small + 3 * PAGE_SIZE, 1, ACCESS_STORE, 0);
+	mm_rig_touch(&rig.mm, process, small + 4 * PAGE_SIZE, 1, ACCESS_LOAD, 0);
+	assert_int_equal(rig.mm.mm->counters.faults, faults);
+	/* What was used is spared once; the last two come to the list when its share of 30 is told already. */
+	assert_int_equal(pages_rig_shrink(&rig, 0, 1024), 28);
+	assert_int_equal(counters->pglazyfree, 32);
+	assert_int_equal(counters->pglazyfreed, 28);
+	assert_int_equal(counters->pswpout, 0);
+	assert_int_equal(pages_rig_word(&rig, process, small), 0);
+	assert_int_equal(rig.mm.pages->allocated_pages, held - 28);
+	/* Written, and not used since: reclaim finds it dirty. */
+	forget_uses(&rig);
+	uint64_t active = page_lru_counters(rig.lru)->nr_active_anon;
+	assert_int_equal(pages_rig_shrink(&rig, 0, 1024), 3);
+	assert_int_equal(page_lru_counters(rig.lru)->nr_active_anon, active + 1);
+	assert_int_equal(counters->pglazyfreed, 31);
+	assert_true(pages_rig_word(&rig, process, small + 3 * PAGE_SIZE) & WORD_DIRTY);
+	pages_rig_check(&rig);
+	/* It faults anew, and is of zeroes. */
+	mm_rig_touch(&rig.mm, process, small, 1, ACCESS_STORE, 0);
+	assert_int_equal(rig.mm.mm->counters.faults, faults + 1);
+	assert_int_equal(free_later(&rig, process, small, 41), USER_BAD_KIND);
+	pages_rig_end(&rig);
+}
+
+/*
+ * Of a huge page: as a whole it stays one; in part it is taken apart first; where another process maps it nothing happens. Slots
+ * are given back at once. Would catch: a huge page discarded that a child has, entries of slots that stay.
+ */
+static void huge_pages_may_go(void **state)
+{
+	(void)state;
+	struct pages_rig rig;
+	process_id process = begin(&rig, 64ull << 20, 3);
+	process_id child = user_fork(rig.mm.users, process, false, 0);
+	assert_int_equal(free_later(&rig, process, AT, FRAMES_OF_HUGE), USER_OK);
+	page_lru_drain(rig.lru, 0);
+	assert_int_equal(rig.lru->counters.pglazyfree, 0);
+	user_exit(rig.mm.users, child, 0);
+	mm_rig_touch(&rig.mm, process, AT + 2 * HUGE, 1, ACCESS_STORE, 0);
+	assert_int_equal(free_later(&rig, process, AT + 2 * HUGE, FRAMES_OF_HUGE), USER_OK);
+	assert_int_equal(rig.lru->counters.pglazyfree, FRAMES_OF_HUGE);
+	assert_int_equal(rig.lru->counters.thp_split_page, 0);
+	assert_int_equal(free_later(&rig, process, AT + HUGE, 12), USER_OK);
+	assert_int_equal(rig.lru->counters.thp_split_page, 1);
+	page_lru_drain(rig.lru, 0);
+	assert_int_equal(rig.lru->counters.pglazyfree, FRAMES_OF_HUGE + 12);
+	pages_rig_check(&rig);
+	forget_uses(&rig);
+	uint64_t held = rig.mm.pages->allocated_pages;
+	rig.lru->spec.swappiness = 0;
+	assert_int_equal(pages_rig_shrink(&rig, 1, 4096), FRAMES_OF_HUGE + 12);
+	assert_int_equal(rig.lru->counters.pglazyfreed, FRAMES_OF_HUGE + 12);
+	assert_int_equal(rig.mm.pages->allocated_pages, held - FRAMES_OF_HUGE - 12);
+	pages_rig_check(&rig);
+	/* The others go to the device, and are named there for nothing. */
+	rig.lru->spec.swappiness = 60;
+	forget_uses(&rig);
+	pages_rig_shrink(&rig, 0, 4096);
+	wait_for_writes(&rig);
+	pages_rig_shrink(&rig, 0, 4096);
+	struct process_view view;
+	rig.mm.users->ops->view(rig.mm.users, process, &view);
+	assert_true(view.swapped > FRAMES_OF_HUGE);
+	assert_int_equal(free_later(&rig, process, AT, 3 * FRAMES_OF_HUGE), USER_OK);
+	rig.mm.users->ops->view(rig.mm.users, process, &view);
+	assert_true(view.swapped <= 1); /* the page of arguments */
+	pages_rig_end(&rig);
+}
+
+/* do_shrink_slab() goes on while its share is all there is, however little. Would catch: a short queue that is never taken apart.
+ */
+static void a_short_queue_goes_as_a_whole(void **state)
+{
+	(void)state;
+	struct pages_rig rig;
+	process_id process = begin(&rig, 0, 2);
+	for (uint64_t huge = 0; huge < 2; huge++)
+		assert_int_equal(forget(&rig, process, huge * FRAMES_OF_HUGE + 3, 1), USER_OK);
+	assert_int_equal(page_lru_counters(rig.lru)->nr_split_queue, 2);
+	lru_shrink_split_queue(rig.lru, 0, 1, 0); /* (2 >> 1) * 2 */
+	assert_int_equal(page_lru_counters(rig.lru)->nr_split_queue, 0);
 	pages_rig_end(&rig);
 }
 
@@ -337,6 +456,9 @@ int main(void)
 	        cmocka_unit_test(shared_whole_and_in_parts),
 	        cmocka_unit_test(what_is_held_stays_whole),
 	        cmocka_unit_test(the_queue_goes_by_batches),
+	        cmocka_unit_test(what_may_go_goes_without_a_slot),
+	        cmocka_unit_test(huge_pages_may_go),
+	        cmocka_unit_test(a_short_queue_goes_as_a_whole),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -680,6 +680,81 @@ static void every_frame_of_a_huge_page_is_mapped(void **state)
 	mm_rig_end(&rig);
 }
 
+/* Would catch: the last page of user addresses refused, or the first one behind them taken. */
+static void user_addresses_have_a_last_page(void **state)
+{
+	(void)state;
+	struct mm_rig rig;
+	begin(&rig, true, THP_NEVER);
+	process_id process = user_create(rig.users, 0);
+	struct user_touch run = {
+	        .address = rig.mm->user_end - PAGE_SIZE, .bytes = PAGE_SIZE, .stride = PAGE_SIZE, .kind = ACCESS_LOAD};
+	assert_int_not_equal(user_touch(rig.users, process, &run, 0), USER_BAD_RANGE);
+	run.bytes++;
+	assert_int_equal(user_touch(rig.users, process, &run, 0), USER_BAD_RANGE);
+	mm_rig_end(&rig);
+}
+
+/* A fault holds mmap_lock for reading: one atomic to take it, one to let go. Would catch: a lock that costs half, or nothing. */
+static void a_fault_takes_and_releases_the_lock(void **state)
+{
+	(void)state;
+	struct mm_rig rig;
+	begin(&rig, true, THP_NEVER);
+	process_id process = user_create(rig.users, 0);
+	mm_rig_map(&rig, process, BASE, 8, USER_ANONYMOUS, 0);
+	mm_rig_touch(&rig, process, BASE, 1, ACCESS_STORE, 0); /* its table is there */
+	mm_rig_touch(&rig, process, BASE + PAGE_SIZE, 1, ACCESS_STORE, 0);
+	uint64_t lock = mm_field(&rig.mm->processes[process.nr].space->object, MM_MMAP_LOCK).addr;
+	unsigned atomics = 0;
+	for (uint32_t i = 0; i < rig.steps.count; i++)
+		atomics += rig.steps.at[i].kind == STEP_ATOMIC && rig.steps.at[i].address == lock;
+	assert_int_equal(atomics, 2);
+	mm_rig_end(&rig);
+}
+
+/*
+ * A CPU that has the space lazily is left alone by the flush of a page (flush_tlb_page(), a copy), and interrupted by that of a
+ * range or of all of it (flush_tlb_range(), flush_tlb_mm(): a fork, a huge page taken apart), whatever is dropped. What is taken
+ * apart is flushed as a whole, as 512 pages are above the ceiling. Would catch: a fork that does not reach it, a copy that does,
+ * one page flushed for 512.
+ */
+static void whom_a_flush_reaches(void **state)
+{
+	(void)state;
+	struct mm_rig rig;
+	begin(&rig, true, THP_ALWAYS);
+	const struct mm_counters *counters = &rig.mm->counters;
+	const uint64_t huge = (BASE + HUGE_BYTES) & ~(HUGE_BYTES - 1);
+	process_id process = user_create(rig.users, 0);
+	mm_rig_map(&rig, process, huge, 2 * FRAMES_OF_HUGE, USER_ANONYMOUS, 0);
+	mm_rig_map(&rig, process, huge - PAGE_SIZE, 1, USER_ANONYMOUS, 0);
+	mm_rig_touch(&rig, process, huge, 1, ACCESS_STORE, 0);
+	mm_rig_touch(&rig, process, huge - PAGE_SIZE, 1, ACCESS_LOAD, 0);
+	user_switch(rig.users, process, 1);
+	user_switch(rig.users, PROCESS_NONE, 1);
+	user_switch(rig.users, process, 0);
+	uint64_t ipis = counters->flush_ipis;
+	/* The zero page is copied: one page. */
+	mm_rig_touch(&rig, process, huge - PAGE_SIZE, 1, ACCESS_STORE, 0);
+	assert_int_equal(counters->flush_ipis, ipis);
+	assert_true(rig.mm->cpu[1].lazy);
+	uint64_t full = counters->flush_full;
+	assert_int_equal(user_protect(rig.users, process, huge + PAGE_SIZE, 1, USER_READ, 0), USER_OK);
+	assert_int_equal(counters->huge_splits, 1);
+	assert_int_equal(counters->flush_full, full + 1);
+	assert_int_equal(counters->flush_ipis, ipis + 1);
+	assert_null(rig.mm->cpu[1].loaded);
+	user_switch(rig.users, process, 1);
+	user_switch(rig.users, PROCESS_NONE, 1);
+	user_switch(rig.users, process, 0);
+	process_id child = user_fork(rig.users, process, false, 0);
+	assert_int_equal(counters->flush_ipis, ipis + 2);
+	assert_null(rig.mm->cpu[1].loaded);
+	user_exit(rig.users, child, 0);
+	mm_rig_end(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -701,6 +776,9 @@ int main(void)
 	        cmocka_unit_test(munmap_flushes_what_was_mapped),
 	        cmocka_unit_test(who_is_gone_has_no_view),
 	        cmocka_unit_test(every_frame_of_a_huge_page_is_mapped),
+	        cmocka_unit_test(user_addresses_have_a_last_page),
+	        cmocka_unit_test(a_fault_takes_and_releases_the_lock),
+	        cmocka_unit_test(whom_a_flush_reaches),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -258,6 +258,71 @@ static void reclaim_wakes_the_flusher(void **state)
 	end(&rig);
 }
 
+/*
+ * set_bit(PGDAT_DIRTY) of shrink_node(): only a pass that met nothing but dirty pages lets kswapd write some itself. Would catch:
+ * a node that counts as dirty because of a few pages, or never does.
+ */
+static void a_node_is_dirty_when_all_it_meets_is(void **state)
+{
+	(void)state;
+	for (uint32_t dirty = 5; dirty <= 10; dirty += 5) {
+		struct file_rig rig = make(100);
+		struct page_lru *lru = rig.rig->lru;
+		struct reclaim_result result = {0};
+		const struct reclaim_request request = {.end_pfn = FRAMES,
+		                                        .priority = 0,
+		                                        .to_reclaim = 32,
+		                                        .flags = GFP_KERNEL,
+		                                        .kswapd = true,
+		                                        .may_writepage = true,
+		                                        .result = &result};
+		for (uint32_t index = 0; index < 10; index++) {
+			fault(&rig, index, FILE_RANDOM);
+			if (index < dirty)
+				page_cache_set_dirty(rig.cache, 0, page_cache_find(rig.cache, rig.file, index));
+		}
+		page_lru_drain(lru, 0);
+		assert_false(lru->nodes[0].dirty);
+		lru->reclaimer.shrink(lru, &request);
+		assert_int_equal(lru->nodes[0].dirty, dirty == 10);
+		end(&rig);
+	}
+}
+
+/*
+ * Of a file that is read in order, a fault far from all that was read says nothing of what comes: a window is read as it is, and
+ * none behind it is prepared. A fault asks for a whole window, so try_context_readahead() never finds more history than that.
+ * Would catch: each jump taken for the beginning of a new run, which would read twice as much.
+ */
+static void a_jump_begins_no_run(void **state)
+{
+	(void)state;
+	struct file_rig rig = make(4000);
+	assert_int_equal(fault(&rig, 1000, FILE_SEQUENTIAL), FILE_FAULT_MAJOR);
+	assert_cached(&rig, 1000, 1032);
+	assert_int_equal(rig.rig->lru->counters.pgpgin, 32);
+	for (uint32_t index = 1000; index < 1032; index++)
+		assert_false(page_has(rig.rig->lru, page_cache_find(rig.cache, rig.file, index), PG_READAHEAD));
+	assert_int_equal(fault(&rig, 1031, FILE_SEQUENTIAL), FILE_FAULT_MINOR);
+	assert_int_equal(rig.rig->lru->counters.pgpgin, 32);
+	assert_int_equal(fault(&rig, 1032, FILE_SEQUENTIAL), FILE_FAULT_MAJOR);
+	end(&rig);
+}
+
+/* do_async_mmap_readahead(): nothing is read behind a page of a file that is read at random. Would catch: a fault made twice
+ * there. */
+static void a_page_read_at_random_is_there(void **state)
+{
+	(void)state;
+	struct file_rig rig = make(4000);
+	assert_int_equal(fault(&rig, 1000, FILE_NORMAL), FILE_FAULT_MAJOR);
+	/* The page with the mark: at random it means nothing. */
+	assert_true(page_has(rig.rig->lru, page_cache_find(rig.cache, rig.file, 1008), PG_READAHEAD));
+	assert_int_equal(fault(&rig, 1008, FILE_RANDOM), FILE_FAULT_MINOR);
+	assert_int_equal(rig.rig->lru->counters.pgpgin, 32);
+	end(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -270,6 +335,9 @@ int main(void)
 	        cmocka_unit_test(beyond_the_limit_who_dirties_waits),
 	        cmocka_unit_test(dirty_by_its_entry_alone),
 	        cmocka_unit_test(reclaim_wakes_the_flusher),
+	        cmocka_unit_test(a_node_is_dirty_when_all_it_meets_is),
+	        cmocka_unit_test(a_jump_begins_no_run),
+	        cmocka_unit_test(a_page_read_at_random_is_there),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,7 @@ static void begin(struct rig *rig, const struct cost_settings *cost)
 	rig->mm.settings.kernel.thp = THP_NEVER;
 	rig->mm.settings.cost = *cost;
 	mm_rig_make(&rig->mm, "buddy", "slub", true);
-	rig->kept = process_pages_create(&rig->mm.settings, rig->mm.pages, &rig->mm.steps, rig->mm.users);
+	rig->kept = process_pages_create(&rig->mm.settings, rig->mm.pages, &rig->mm.layout, &rig->mm.steps, rig->mm.users);
 	rig->process = user_create(rig->mm.users, 0);
 	mm_rig_map(&rig->mm, rig->process, BASE, 64, USER_ANONYMOUS, 0);
 	mm_rig_touch(&rig->mm, rig->process, BASE + 63 * PAGE_SIZE, 1, ACCESS_STORE, 0); /* the tables are there */

@@ -39,7 +39,7 @@ static void begin(struct rig *rig, uint64_t swap_bytes, bool synchronous, enum t
 	rig->mm.settings.swap.synchronous = synchronous;
 	mm_rig_make(&rig->mm, "buddy", "slub", false);
 	rig->mm.pages->moved = (struct page_moved){.tell = tell_moved, .context = rig};
-	rig->kept = process_pages_create(&rig->mm.settings, rig->mm.pages, &rig->mm.steps, rig->mm.users);
+	rig->kept = process_pages_create(&rig->mm.settings, rig->mm.pages, &rig->mm.layout, &rig->mm.steps, rig->mm.users);
 }
 
 static const struct lru_counters *counters_of(const struct rig *rig)

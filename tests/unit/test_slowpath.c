@@ -1045,6 +1045,22 @@ static void kswapds_turn_comes_with_frees_too(void **state)
 	bench_end(&bench);
 }
 
+/*
+ * should_reclaim_retry(): only rounds that bring nothing are counted. 4096 frames are free and 4096 are cache, and the mark is 7000: each
+ * round brings some 58 frames, so it takes about fifty. Would catch: a request given up after 16 rounds that all brought something.
+ */
+static void progress_starts_the_count_again(void **state)
+{
+	(void)state;
+	struct bench bench;
+	describe_cache(&bench, 50, 0);
+	set_marks(&bench, 7000, 7000, 7000);
+	assert_int_not_equal(bench_alloc(&bench, 0, GFP_KERNEL), BLOCK_NONE);
+	assert_in_range(bench.buddy->counters.allocstall, 17 + 1, 2904 / 32);
+	assert_true(zone_free_pages(&bench.buddy->zones[0]) >= 7000);
+	bench_end(&bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1077,6 +1093,7 @@ int main(void)
 	        cmocka_unit_test(laws_hold_when_memory_runs_out),
 	        cmocka_unit_test(a_page_that_stays_spoils_its_block),
 	        cmocka_unit_test(kswapds_turn_comes_with_frees_too),
+	        cmocka_unit_test(progress_starts_the_count_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -160,13 +160,44 @@ static void test_counts_alone_give_watermarks(void **unused)
 	end(&world);
 }
 
+/* Catches: a zone's last frame that cannot be claimed, or one behind it that can. */
+static void test_claims_reach_the_end_of_a_zone(void **unused)
+{
+	(void)unused;
+	struct world world;
+	begin(&world, dump_text);
+	assert_true(page_claim(world.pages, pfn_of(0xfff), 0, GFP_KERNEL));
+	assert_false(page_claim(world.pages, pfn_of(0x1000), 0, GFP_KERNEL));
+	end(&world);
+}
+
+/*
+ * Where counts tell of more free frames than the machine was said to have, the zone gets twice their number, rounded up to
+ * blocks. Catches: a zone that is a block too short for it.
+ */
+static void test_a_zone_is_made_large_enough(void **unused)
+{
+	(void)unused;
+	struct world world;
+	begin_pages(&world,
+	            "Node 0, zone      DMA      0      0      0      1      2      1      1      0      1      1      3\n"
+	            "Node 0, zone    DMA32      0      0      0      0      0      0      0      0      0      0    400\n");
+	struct zone_view view;
+	assert_true(world.settings.machine.memory_bytes < (1ull << 30));
+	world.pages->ops->zone_view(world.pages, 1, &view);
+	assert_string_equal(view.name, "DMA32");
+	assert_in_range(view.spanned, 2 * 400 * 1024, 2 * 400 * 1024 + 1024);
+	end(&world);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_dump_is_loaded_in_order), cmocka_unit_test(test_follow_takes_what_no_event_took),
-	        cmocka_unit_test(test_exchange_keeps_the_list), cmocka_unit_test(test_buddyinfo_alone_is_a_start),
-	        cmocka_unit_test(test_wrong_states_are_errors), cmocka_unit_test(test_states_that_cannot_be_are_refused),
-	        cmocka_unit_test(test_exchange_leaves_no_pair), cmocka_unit_test(test_counts_alone_give_watermarks),
+	        cmocka_unit_test(test_dump_is_loaded_in_order),        cmocka_unit_test(test_follow_takes_what_no_event_took),
+	        cmocka_unit_test(test_exchange_keeps_the_list),        cmocka_unit_test(test_buddyinfo_alone_is_a_start),
+	        cmocka_unit_test(test_wrong_states_are_errors),        cmocka_unit_test(test_states_that_cannot_be_are_refused),
+	        cmocka_unit_test(test_exchange_leaves_no_pair),        cmocka_unit_test(test_counts_alone_give_watermarks),
+	        cmocka_unit_test(test_claims_reach_the_end_of_a_zone), cmocka_unit_test(test_a_zone_is_made_large_enough),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

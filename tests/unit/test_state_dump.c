@@ -310,6 +310,30 @@ static void full_pages_of_slob_come_from_the_map(void **state)
 	state_dump_release(&dump);
 }
 
+/*
+ * The CPUs' lists of huge pages are there if the kernel has transparent huge pages, whether or not something is on them at the moment
+ * of the dump. Would catch: the setting forgotten when a state is loaded.
+ */
+static void huge_lists_come_with_the_setting(void **state)
+{
+	(void)state;
+	for (unsigned huge = 0; huge < 2; huge++) {
+		struct state_dump dump;
+		struct bench bench = {0};
+		struct error error = {0};
+		read_all(&dump, LINES, NULL, &error);
+		layout_init(&bench.layout, 64);
+		bench.settings.kernel.transparent_hugepage = huge;
+		const struct page_allocator_wiring wiring = {
+		        .settings = &bench.settings, .layout = &bench.layout, .steps = &bench.steps};
+		bench.pages = buddy_load(&dump, &wiring, &error);
+		assert_non_null(bench.pages);
+		assert_int_equal(pcp_lists((struct buddy *)bench.pages), huge ? PCP_LISTS_MAX : PCP_LISTS_LOW);
+		page_allocator_destroy(bench.pages);
+		state_dump_release(&dump);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -320,6 +344,7 @@ int main(void)
 	        cmocka_unit_test(random_damage_is_survived),
 	        cmocka_unit_test(the_first_difference_is_told),
 	        cmocka_unit_test(full_pages_of_slob_come_from_the_map),
+	        cmocka_unit_test(huge_lists_come_with_the_setting),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -198,6 +198,37 @@ static void init_on_alloc_zeroes_pages(void **state)
 	}
 }
 
+/*
+ * __zone_watermark_ok(): a request for two frames where only single ones are free looks at nr_free of each order from 1 to 10, and
+ * at no more. Catches a look behind the last free_area.
+ */
+static void a_zone_without_blocks_is_looked_through_once(void **state)
+{
+	(void)state;
+	struct fixture f;
+	unsigned reads[12] = {0};
+	fixture_start(&f, 1000);
+	for (uint32_t i = 0; i < 40; i += 2)
+		bench_place(&f.bench, START + i, 0, MIGRATE_UNMOVABLE);
+	fixture_name(&f);
+	f.bench.steps.recording = true;
+	steps_clear(&f.bench.steps);
+	assert_int_equal(page_alloc(f.bench.pages, 1, GFP_NOWAIT, 0).nr, BLOCK_NONE);
+	uint64_t areas = f.bench.buddy->zones[0].address.addr + 256;
+	for (uint32_t i = 0; i < f.bench.steps.count; i++) {
+		const struct step *step = &f.bench.steps.at[i];
+		if (step->kind == STEP_READ && step->address >= areas && step->address < areas + 12 * 88 &&
+		    (step->address - areas) % 88 == 80)
+			reads[(step->address - areas) / 88]++;
+	}
+	assert_int_equal(reads[0], 0);
+	assert_true(reads[1] > 0);
+	for (unsigned order = 2; order < 11; order++)
+		assert_int_equal(reads[order], reads[1]);
+	assert_int_equal(reads[11], 0);
+	bench_end(&f.bench);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -205,6 +236,7 @@ int main(void)
 	        cmocka_unit_test(an_empty_list_is_filled_by_splitting),
 	        cmocka_unit_test(a_full_list_gives_back_and_merges),
 	        cmocka_unit_test(init_on_alloc_zeroes_pages),
+	        cmocka_unit_test(a_zone_without_blocks_is_looked_through_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -238,6 +238,21 @@ static void a_full_array_gives_away_and_takes_back(void **state)
 }
 /* clang-format on */
 
+/* __free_one(): CONFIG_SLAB_FREELIST_HARDENED looks at the entry on top for the same object. Catches a look at another entry. */
+static void a_hardened_kernel_looks_at_the_top(void **state)
+{
+	(void)state;
+	struct fixture *f = fixture_new(false);
+	f->settings.kernel.slab_freelist_hardened = true;
+	alloc(f);
+	alloc(f);
+	take(f, 1);
+	f->steps.recording = true;
+	take(f, 0);
+	expect(f, FREE_ENTRY "read array.avail 4\nread array.entry[0] 8\nupdate array.avail 4\nwrite array.entry[1] 8\n");
+	fixture_free(f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +260,7 @@ int main(void)
 	        cmocka_unit_test(allocation_from_a_partial_slab),
 	        cmocka_unit_test(the_cpus_array),
 	        cmocka_unit_test(a_full_array_gives_away_and_takes_back),
+	        cmocka_unit_test(a_hardened_kernel_looks_at_the_top),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -171,6 +171,37 @@ static void device_times(void **state)
 	assert_int_equal(device.counters.bytes_written, 3 * 4096);
 }
 
+/* A CPU takes 64 slots at a time. Would catch: a peak that stands still, or that counts what was asked for. */
+static void the_peak_is_counted(void **state)
+{
+	struct swap swap;
+	(void)state;
+	make(&swap, 2048, 1);
+	for (uint32_t i = 0; i < 65; i++)
+		swap_take(&swap, 0);
+	assert_int_equal(swap.in_use, 128);
+	assert_int_equal(swap.counters.used_peak, 128);
+	swap_release(&swap);
+}
+
+/*
+ * With no free cluster a scan goes on from slot to slot (scan_swap_map_slots(): SWAP_LATENCY_LIMIT looks), so a CPU's 64 slots come of
+ * one. Of 3000 slots 10 clusters are whole and not the header's; what is left then are 255 and 184 slots. Would catch: a scan that
+ * ends with its first slot.
+ */
+static void a_scan_without_clusters_goes_on(void **state)
+{
+	struct swap swap;
+	(void)state;
+	make(&swap, 3000, 1);
+	for (uint32_t i = 0; i < 10 * 256; i++)
+		swap_duplicate(&swap, swap_take(&swap, 0));
+	assert_int_equal(swap.in_use, 10 * 256);
+	swap_duplicate(&swap, swap_take(&swap, 0));
+	assert_int_equal(swap.in_use, 10 * 256 + 64);
+	swap_release(&swap);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +211,8 @@ int main(void)
 	        cmocka_unit_test(the_way_back),
 	        cmocka_unit_test(full_device_takes_cached_slots),
 	        cmocka_unit_test(device_times),
+	        cmocka_unit_test(the_peak_is_counted),
+	        cmocka_unit_test(a_scan_without_clusters_goes_on),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

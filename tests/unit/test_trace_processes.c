@@ -671,6 +671,38 @@ static void test_hostile_numbers(void **state)
 	case_end(&c);
 }
 
+#define HUGE_PAGE "mm_page_alloc: page=ffffea0000000000 pfn=0x200 order=9 migratetype=1 gfp_flags=GFP_TRANSHUGE|__GFP_NORETRY"
+#define HUGE_FREE "mm_page_free: page=ffffea0000000000 pfn=0x200 order=9"
+
+/*
+ * Small pages of an area where a huge page comes, and those copied out of one, are gone with it; their frames' frees come when
+ * they come. Would catch: a page of an area that is no more, or one cut out of the huge page that took its place.
+ */
+static void test_small_pages_go_with_a_huge_one(void **state)
+{
+	struct trace_case c;
+	(void)state;
+	case_begin(&c);
+	assert_true(case_import(&c, AT(5, 01, FAULT("402000", "6")) AT(5, 02, PAGE("10", USER)) AT(5, 03, FAULT("405000", "6"))
+	                                    AT(5, 04, HUGE_PAGE) AT(5, 05, FREE("10")) AT(5, 06, HUGE_FREE)));
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:402000 w0:405000 u0:400000+512 m0:400000+512 w0:405000 "
+	                                  "u0:400000+512");
+	case_end(&c);
+	case_begin(&c);
+	assert_true(case_import(&c, AT(5, 01, FAULT("405000", "6")) AT(5, 02, HUGE_PAGE) AT(5, 03, FAULT("405000", "7"))
+	                                    AT(5, 04, PAGE("10", USER)) AT(5, 05, HUGE_FREE) AT(5, 06, FREE("10"))));
+	assert_string_equal(case_ops(&c), "N0/0 m0:400000+256 w0:405000 u0:400000+512 m0:400000+512 w0:405000 w0:405000 "
+	                                  "u0:400000+512");
+	case_end(&c);
+	/* Beside the stack, where no area has room for the huge page. */
+	case_begin(&c);
+	assert_true(case_import(&c, AT(5, 01, FAULT("7fffffe01000", "4")) AT(5, 02, FAULT("7fffffe02000", "6")) AT(
+	                                    5, 03, PAGE("11", USER)) AT(5, 04, FAULT("7fffffe00000", "6")) AT(5, 05, HUGE_PAGE)
+	                                    AT(5, 06, HUGE_FREE) AT(5, 07, FAULT("400000", "6")) AT(5, 08, PAGE("11", USER))));
+	assert_non_null(strstr(case_ops(&c), "m0:400000+256 w0:400000"));
+	case_end(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -701,6 +733,7 @@ int main(void)
 	        cmocka_unit_test(test_frame_comes_back_to_its_area),
 	        cmocka_unit_test(test_exec_with_many_arguments),
 	        cmocka_unit_test(test_hostile_numbers),
+	        cmocka_unit_test(test_small_pages_go_with_a_huge_one),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

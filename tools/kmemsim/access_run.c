@@ -153,6 +153,21 @@ static void run_accesses(void *context, const struct access *accesses, size_t co
 	}
 }
 
+/* Flushes are of no time. MODEL: what cores were given before one comes to its end first, so they wait for each other there. */
+static void flush_caches(struct parts *parts, bool invalidate)
+{
+	if (parts->timed)
+		access_cores_finish(&parts->cores);
+	cache_hierarchy_flush(parts->caches, invalidate);
+	if (parts->timed)
+		memory_caches_changed(parts->machine.memory);
+}
+
+static void empty_caches(void *context)
+{
+	flush_caches(context, true);
+}
+
 /* Runs a batch, cut where samples are due. */
 static bool run_batch(struct parts *parts, const struct access *batch, size_t count, struct error *error)
 {
@@ -418,9 +433,17 @@ static bool make_machine(struct parts *parts, struct error *error)
 static struct access_source *open_source(const struct settings *settings, struct error *error)
 {
 	struct access_source *source = program_source_open(settings, error);
-	if (!source || !source->has_locks || settings->timing == TIMING_CYCLES)
+	if (!source || !source->has_locks || (settings->timing == TIMING_CYCLES && !settings->machine.cache_flush_every))
 		return source;
-	error_set(error, ERROR_USAGE, "access_workload: '%s' takes locks, which needs timing: cycles", settings->access_workload);
+	if (settings->timing != TIMING_CYCLES)
+		error_set(error, ERROR_USAGE, "access_workload: '%s' takes locks, which needs timing: cycles",
+		          settings->access_workload);
+	else
+		error_set(error, ERROR_USAGE,
+		          "machine.cache_flush_every: access_workload '%s' takes locks, which cores would wait for at a flush; "
+		          "expected "
+		          "never",
+		          settings->access_workload);
 	access_source_close(source);
 	return NULL;
 }
@@ -433,8 +456,8 @@ static bool make_parts(struct parts *parts, const struct start_state *start, con
 	parts->caches = caches_of_settings(parts->settings, parts->settings->watch_levels, NULL, error);
 	parts->flush = (struct flush_every){.every = parts->settings->machine.cache_flush_every,
 	                                    .modify = parts->settings->machine.cache_modify,
-	                                    .caches = parts->caches,
 	                                    .run = run_accesses,
+	                                    .flush = empty_caches,
 	                                    .context = parts};
 	if (parts->caches && make_machine(parts, error))
 		parts->store = store_open(db_path, error);
@@ -466,7 +489,7 @@ static bool run_all(struct parts *parts, enum table_format format, struct error 
 	bool done = run_source(parts, error);
 	enum cache_flush flush = parts->settings->machine.cache_flush;
 	if (done && !parts->interrupted && flush != CACHE_FLUSH_NONE)
-		cache_hierarchy_flush(parts->caches, flush == CACHE_FLUSH_INVALIDATE);
+		flush_caches(parts, flush == CACHE_FLUSH_INVALIDATE);
 	struct error at_results = {0};
 	if (!write_results(parts, &at_results) && done)
 		done = error_set(error, at_results.kind, "%s", at_results.text);

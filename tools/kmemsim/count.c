@@ -192,6 +192,13 @@ static void machine_run(void *context, const struct access *accesses, size_t cou
 		cache_hierarchy_run(machine->caches, accesses, count);
 }
 
+static void machine_flush(void *context)
+{
+	const struct machine *machine = context;
+	if (machine->caches)
+		cache_hierarchy_flush(machine->caches, true);
+}
+
 static void run_batch(struct machine *machine, struct count_result *result, const struct access *batch, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -328,8 +335,8 @@ bool count_run(const struct count_request *request, struct count_result *result,
 		source = access_source_open(request->trace, request->format, error);
 	machine.flush = (struct flush_every){.every = request->flush_every,
 	                                     .modify = request->rules.caches.modify,
-	                                     .caches = machine.caches,
 	                                     .run = machine_run,
+	                                     .flush = machine_flush,
 	                                     .context = &machine};
 	bool done = source && run_source(&machine, source, request, result, error);
 	if (done && machine.caches)

@@ -32,8 +32,7 @@ static void run_cut(struct flush_every *flush, const struct access *accesses, si
 		flush->since += part;
 		if (flush->since < flush->every)
 			continue;
-		if (flush->caches)
-			cache_hierarchy_flush(flush->caches, true);
+		flush->flush(flush->context);
 		flush->since = 0;
 		flush->flushes++;
 	}

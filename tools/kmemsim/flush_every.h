@@ -11,11 +11,11 @@
 #include "sim/cache_hierarchy.h"
 
 struct flush_every {
-	uint64_t every;                 /* accesses; 0: never */
-	enum modify_counts modify;      /* a load-store is two accesses where it counts as a load and a store */
-	struct cache_hierarchy *caches; /* NULL: there are none */
-	/* Runs some accesses. */
+	uint64_t every;            /* accesses; 0: never */
+	enum modify_counts modify; /* a load-store is two accesses where it counts as a load and a store */
+	/* Runs some accesses; and writes the caches back and empties them. */
 	void (*run)(void *context, const struct access *accesses, size_t count);
+	void (*flush)(void *context);
 	void *context;
 	uint64_t since, flushes; /* accesses since the last flush; flushes so far */
 };

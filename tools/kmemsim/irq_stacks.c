@@ -31,10 +31,11 @@ static bool make_32bit(const struct irq_stacks *stacks, unsigned cpu, struct err
 static bool map_64bit(const struct irq_stacks *stacks, unsigned cpu, struct error *error)
 {
 	struct layout *layout = stacks->layout;
-	uint64_t first = layout_per_cpu(layout, IRQ_STACK_PER_CPU_OFFSET, cpu).addr - layout->direct_map;
 	pfn frames[IRQ_STACK_BYTES / PAGE_SIZE];
-	for (uint32_t page = 0; page < IRQ_STACK_BYTES / PAGE_SIZE; page++)
-		frames[page] = pfn_of((uint32_t)(first >> PAGE_SHIFT) + page);
+	for (uint32_t page = 0; page < IRQ_STACK_BYTES / PAGE_SIZE; page++) {
+		uint64_t offset = IRQ_STACK_PER_CPU_OFFSET + page * PAGE_SIZE;
+		frames[page] = pfn_of((uint32_t)(layout_per_cpu_physical(layout, offset, cpu) >> PAGE_SHIFT));
+	}
 	const struct virtual_request request = {
 	        .call = CALL_VMAP, .size = IRQ_STACK_BYTES, .frames = frames, .caller = "irq_init_percpu_irqstack"};
 	struct virtual_area area = virtual_get(stacks->areas, &request, cpu);
@@ -52,8 +53,7 @@ static bool make_64bit(const struct irq_stacks *stacks, unsigned cpu, struct err
 	else if (stacks->areas)
 		return map_64bit(stacks, cpu, error);
 	else
-		layout->irq_stack[cpu] =
-		        layout_span_of(layout, REGION_VMALLOC)->first + (uint64_t)cpu * (IRQ_STACK_BYTES + PAGE_SIZE);
+		layout->irq_stack[cpu] = layout_early_area_end(layout) + (uint64_t)cpu * (IRQ_STACK_BYTES + PAGE_SIZE);
 	return true;
 }
 

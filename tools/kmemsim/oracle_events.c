@@ -54,7 +54,25 @@ static bool has_unknown_objects(const struct follower *follower, size_t limit)
 	return false;
 }
 
-/* Makes somebody else's page call on the buddy. */
+/* Whether the object allocator holds a frame of the block, by a block that it was handed since the start. */
+static bool holds_of(const struct follower *follower, uint32_t first, unsigned order)
+{
+	uint32_t end = first + (1u << order);
+	if (order >= ORDERS || first >= follower->base.end_pfn || end > follower->base.end_pfn)
+		return false;
+	for (uint32_t frame = first; frame < end; frame++)
+		if (follower->held[frame])
+			return true;
+	for (unsigned above = order + 1; above < ORDERS; above++)
+		if (follower->held[first & ~((1u << above) - 1)] > above)
+			return true;
+	return false;
+}
+
+/*
+ * Makes somebody else's page call on the buddy. Once there was a difference the object allocator may hold what the recording
+ * gives back as another's: that stays its.
+ */
 static void make_foreign(struct follower *follower, const struct recording_line *event)
 {
 	struct oracle *oracle = follower->oracle;
@@ -63,7 +81,8 @@ static void make_foreign(struct follower *follower, const struct recording_line 
 	oracle->tally->calls++;
 	oracle->tally->foreign++;
 	if (!event->taken) {
-		bool done = oracle_free_block(oracle, event->frame, event->order, event->cpu);
+		bool stays = oracle->told > 0 && holds_of(follower, event->frame, event->order);
+		bool done = !stays && oracle_free_block(oracle, event->frame, event->order, event->cpu);
 		oracle->tally->calls_equal += done;
 		if (!done)
 			oracle_differs(oracle, event, "\"%.80s\" of somebody else: nothing of that order is in use there",
@@ -161,6 +180,8 @@ static pfn followed_alloc(struct follower *follower, unsigned order, gfp flags, 
 	if (event)
 		make_foreign_until(follower, match);
 	pfn got = page_alloc(oracle->buddy, order, flags, cpu);
+	if (got.nr < follower->base.end_pfn)
+		follower->held[got.nr] = (uint8_t)(order + 1);
 	if (event)
 		follower->cursor = match + 1;
 	if (got.nr != (event ? event->frame : UINT32_MAX))
@@ -181,6 +202,7 @@ static size_t matching_free(const struct follower *follower, uint32_t frame, uns
 static void followed_free(struct follower *follower, pfn first, unsigned order, unsigned cpu)
 {
 	size_t match = matching_free(follower, first.nr, order);
+	follower->held[first.nr] = 0;
 	if (match != SIZE_MAX)
 		make_foreign_until(follower, match);
 	bool done = oracle_free_block(follower->oracle, first.nr, order, cpu);

@@ -49,7 +49,7 @@ static bool make_users(struct run_parts *parts, struct error *error)
 	const struct user_memory_model *model = user_memory_model(settings->user_memory, error);
 	parts->users = model ? model->create(&wiring, error) : NULL;
 	if (parts->users)
-		parts->kept = process_pages_create(settings, parts->pages, &parts->steps, parts->users);
+		parts->kept = process_pages_create(settings, parts->pages, &parts->layout, &parts->steps, parts->users);
 	return parts->users != NULL;
 }
 
@@ -60,6 +60,12 @@ bool run_make_models(struct run_parts *parts, struct error *error)
 	const struct object_allocator_model *object_model = object_allocator_model(settings->allocator[0], error);
 	if (!page_model || !object_model || !memory_model(settings->machine.memory_model, error))
 		return false;
+	if (parts->start.path && settings->kernel.percpu_alloc == PERCPU_ALLOC_PAGE)
+		return error_set(
+		        error, ERROR_USAGE,
+		        "kernel.percpu_alloc: page, but start: %s is the state of a kernel that embedded its per-CPU data; "
+		        "expected embed",
+		        parts->start.path);
 	/* Recorded addresses are the recorded kernel's. */
 	kernel_layout_init(&parts->layout, settings, parts->start.path ? trace_info(parts->trace)->direct_map : 0);
 	parts->timed = settings->timing == TIMING_CYCLES;

@@ -214,6 +214,9 @@ static bool take_id(void *context, const struct store_row *row, struct error *er
 
 static bool print_runs(const struct batch *batch, struct error *error)
 {
+	/* Interrupted before the first run began, there may not even be a database. */
+	if (highest_run(batch->db_path) == batch->last_id)
+		return true;
 	struct store *store = store_open_readonly(batch->db_path, error);
 	struct ids ids = {0};
 	if (!store)
