@@ -262,7 +262,7 @@ static void few_lines_lie_in_frames_of_data(void **state)
 	unsigned frames;
 	settings_init(&settings);
 	settings.machine.memory_bytes = (uint64_t)512 << 20;
-	assert_int_equal(lines_given_away(&settings, &frames), 547);
+	assert_int_equal(lines_given_away(&settings, &frames), 551);
 	assert_int_equal(frames, 34);
 	settings.kernel.reserved_bytes = (uint64_t)32 << 20;
 	assert_int_equal(lines_given_away(&settings, &frames), 24);
