@@ -656,14 +656,15 @@ void coherence_settle(struct timed_memory *timed)
 void coherence_look_again(struct timed_memory *timed)
 {
 	struct coherence *coherence = timed->coherence;
-	for (uint64_t slot = 0; slot < coherence->directory.capacity; slot++) {
-		const struct directory_entry *entry = &coherence->directory.entries[slot];
-		if (!entry->line)
+	for (uint64_t place = 0; place < coherence->directory.capacity; place++) {
+		const struct directory_slot *slot = &coherence->directory.slots[place];
+		if (!slot->line)
 			continue;
-		for (unsigned cpu = core_set_next(&entry->cores, 0); cpu < CPUS_MAX; cpu = core_set_next(&entry->cores, cpu + 1))
-			note_own(coherence, cpu, entry->line - 1);
-		for (unsigned nr = core_set_next(&entry->shared, 0); nr < CPUS_MAX; nr = core_set_next(&entry->shared, nr + 1))
-			add_note(coherence, (struct holder_note){entry->line - 1, (uint16_t)nr, true, HIERARCHY_CACHES_MAX});
+		const struct directory_entry entry = directory_look(&coherence->directory, slot);
+		for (unsigned cpu = core_set_next(&entry.cores, 0); cpu < CPUS_MAX; cpu = core_set_next(&entry.cores, cpu + 1))
+			note_own(coherence, cpu, entry.line);
+		for (unsigned nr = core_set_next(&entry.shared, 0); nr < CPUS_MAX; nr = core_set_next(&entry.shared, nr + 1))
+			add_note(coherence, (struct holder_note){entry.line, (uint16_t)nr, true, HIERARCHY_CACHES_MAX});
 	}
 	coherence_settle(timed);
 }
