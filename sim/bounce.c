@@ -8,14 +8,6 @@
 
 #define SLOTS (2 * BOUNCED_LINES_MAX)
 
-/* Bits that say of most lines without a record at once that they have none: 16 KiB, an eighth of them set at most. */
-#define SEEN_BITS (8 * BOUNCED_LINES_MAX)
-
-static uint64_t hash_of(uint64_t line)
-{
-	return line * 0x9e3779b97f4a7c15ull >> 40;
-}
-
 void bounces_init(struct bounces *bounces, unsigned line_shift)
 {
 	SIM_ASSERT(line_shift >= 3);
@@ -38,17 +30,14 @@ void bounces_release(struct bounces *bounces)
 /* The slot of a line, or the empty one where it would be. */
 static struct bounce_slot *slot_of(const struct bounces *bounces, uint64_t line)
 {
-	uint32_t slot = (uint32_t)hash_of(line) % SLOTS;
+	uint32_t slot = (uint32_t)bounces_hash(line) % SLOTS;
 	while (bounces->slots[slot].number && bounces->slots[slot].line != line)
 		slot = (slot + 1) % SLOTS;
 	return &bounces->slots[slot];
 }
 
-struct bounced_line *bounces_find(const struct bounces *bounces, uint64_t line)
+struct bounced_line *bounces_search(const struct bounces *bounces, uint64_t line)
 {
-	uint64_t bit = hash_of(line) % SEEN_BITS;
-	if (!(bounces->seen[bit / 64] >> bit % 64 & 1))
-		return NULL;
 	uint32_t number = slot_of(bounces, line)->number;
 	return number ? &bounces->lines[number - 1] : NULL;
 }
@@ -64,7 +53,7 @@ struct bounced_line *bounces_make(struct bounces *bounces, uint64_t line)
 	}
 	bounces->lines[bounces->count].address = line << bounces->line_shift;
 	*slot = (struct bounce_slot){.line = line, .number = ++bounces->count};
-	uint64_t bit = hash_of(line) % SEEN_BITS;
+	uint64_t bit = bounces_hash(line) % SEEN_BITS;
 	bounces->seen[bit / 64] |= 1ull << bit % 64;
 	return &bounces->lines[slot->number - 1];
 }

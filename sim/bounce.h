@@ -45,8 +45,22 @@ struct bounces {
 void bounces_init(struct bounces *bounces, unsigned line_shift);
 void bounces_release(struct bounces *bounces);
 
+/* Bits that say of most lines without a record at once that they have none: 16 KiB, an eighth of them set at most. */
+#define SEEN_BITS (8 * BOUNCED_LINES_MAX)
+
+static inline uint64_t bounces_hash(uint64_t line)
+{
+	return line * 0x9e3779b97f4a7c15ull >> 40;
+}
+
+struct bounced_line *bounces_search(const struct bounces *bounces, uint64_t line);
+
 /* The record of a line (its number), NULL if it has none. */
-struct bounced_line *bounces_find(const struct bounces *bounces, uint64_t line);
+static inline struct bounced_line *bounces_find(const struct bounces *bounces, uint64_t line)
+{
+	uint64_t bit = bounces_hash(line) % SEEN_BITS;
+	return bounces->seen[bit / 64] >> bit % 64 & 1 ? bounces_search(bounces, line) : NULL;
+}
 
 /* The same, made if there is none; NULL, and counted as untold, where no record is left. */
 struct bounced_line *bounces_make(struct bounces *bounces, uint64_t line);

@@ -4,15 +4,17 @@
  */
 #include "sim/directory.h"
 
+#include <stdlib.h>
+
 #define CAPACITY_FIRST 4096u
+#define RECORDS_FIRST 64u
 
 _Static_assert(CPUS_MAX == 128, "core_set_empty() and core_set_count() take two words");
 
 static void allocate(struct directory *directory, uint64_t capacity)
 {
 	directory->capacity = capacity;
-	directory->lines = dense_alloc(capacity, sizeof *directory->lines);
-	directory->entries = dense_alloc(capacity, sizeof *directory->entries);
+	directory->slots = dense_alloc(capacity, sizeof *directory->slots);
 }
 
 void directory_init(struct directory *directory)
@@ -23,78 +25,160 @@ void directory_init(struct directory *directory)
 
 void directory_release(struct directory *directory)
 {
-	if (directory->lines)
-		lazy_free(directory->lines, directory->capacity, sizeof *directory->lines);
-	if (directory->entries)
-		lazy_free(directory->entries, directory->capacity, sizeof *directory->entries);
+	if (directory->slots)
+		lazy_free(directory->slots, directory->capacity, sizeof *directory->slots);
+	free(directory->records);
 	*directory = (struct directory){0};
-}
-
-static void set_slot(struct directory *directory, uint64_t slot, const struct directory_entry *entry)
-{
-	directory->lines[slot] = entry->line;
-	directory->entries[slot] = *entry;
-}
-
-/* The empty slot where a line's entry would be. */
-static uint64_t empty_slot(const struct directory *directory, uint64_t line)
-{
-	uint64_t slot = directory_slot(directory, line);
-	while (directory->lines[slot] != 0)
-		slot = (slot + 1) & (directory->capacity - 1);
-	return slot;
 }
 
 static void grow(struct directory *directory)
 {
-	struct directory old = *directory;
+	const struct directory old = *directory;
 	allocate(directory, 2 * old.capacity);
-	for (uint64_t slot = 0; slot < old.capacity; slot++)
-		if (old.lines[slot])
-			set_slot(directory, empty_slot(directory, old.lines[slot] - 1), &old.entries[slot]);
-	directory_release(&old);
+	for (uint64_t place = 0; place < old.capacity; place++)
+		if (old.slots[place].line)
+			*directory_place(directory, old.slots[place].line - 1) = old.slots[place];
+	lazy_free(old.slots, old.capacity, sizeof *old.slots);
 }
 
-struct directory_entry *directory_make(struct directory *directory, uint64_t line)
+/* ---- records ---- */
+
+static bool has_record(const struct directory_slot *slot)
 {
-	struct directory_entry *entry = directory_find(directory, line);
-	if (entry)
-		return entry;
+	return slot->known & SLOT_RECORD;
+}
+
+static uint32_t record_of(const struct directory_slot *slot)
+{
+	return (uint32_t)(slot->known >> 1);
+}
+
+static uint32_t take_record(struct directory *directory)
+{
+	if (directory->first_free < directory->records_used) {
+		uint32_t number = directory->first_free;
+		directory->first_free = (uint32_t)directory->records[number].line;
+		return number;
+	}
+	if (directory->records_used == directory->records_capacity) {
+		directory->records_capacity = directory->records_capacity ? 2 * directory->records_capacity : RECORDS_FIRST;
+		directory->records = xrealloc(directory->records, directory->records_capacity * sizeof *directory->records);
+	}
+	directory->first_free = ++directory->records_used;
+	return directory->records_used - 1;
+}
+
+static void free_record(struct directory *directory, const struct directory_slot *slot)
+{
+	directory->records[record_of(slot)].line = directory->first_free;
+	directory->first_free = record_of(slot);
+}
+
+/* ---- entries ---- */
+
+#define SLOT_BUSY_MAX (UINT64_MAX >> SLOT_BUSY_SHIFT)
+
+struct directory_entry directory_look(const struct directory *directory, const struct directory_slot *slot)
+{
+	if (has_record(slot))
+		return directory->records[record_of(slot)];
+	const unsigned cpu = slot->known >> SLOT_CORE_SHIFT & ((1u << (SLOT_BUSY_SHIFT - SLOT_CORE_SHIFT)) - 1);
+	struct directory_entry entry = {.line = slot->line - 1,
+	                                .busy_until = slot->known >> SLOT_BUSY_SHIFT,
+	                                .owner = slot->known & SLOT_OWNED ? (uint16_t)cpu : OWNER_NONE};
+	core_set_add(&entry.cores, cpu);
+	return entry;
+}
+
+struct directory_entry *directory_record(struct directory *directory, struct directory_slot *slot)
+{
+	if (!has_record(slot)) {
+		const struct directory_entry entry = directory_look(directory, slot);
+		slot->known = (uint64_t)take_record(directory) << 1 | SLOT_RECORD;
+		directory->records[record_of(slot)] = entry;
+	}
+	return &directory->records[record_of(slot)];
+}
+
+static void add(struct directory *directory, const struct directory_slot *slot)
+{
 	if (2 * (directory->count + 1) > directory->capacity)
 		grow(directory);
 	directory->count++;
-	uint64_t slot = empty_slot(directory, line);
-	set_slot(directory, slot, &(struct directory_entry){.line = line + 1, .owner = OWNER_NONE});
-	return &directory->entries[slot];
+	*directory_place(directory, slot->line - 1) = *slot;
 }
 
-void directory_drop(struct directory *directory, struct directory_entry *entry)
+void directory_add(struct directory *directory, uint64_t line, unsigned cpu, bool is_owned)
 {
-	uint64_t mask = directory->capacity - 1, gap = (uint64_t)(entry - directory->entries);
+	add(directory, &(struct directory_slot){line + 1, (uint64_t)cpu << SLOT_CORE_SHIFT | (is_owned ? SLOT_OWNED : 0)});
+}
+
+void directory_add_shared(struct directory *directory, uint64_t line, unsigned number)
+{
+	struct directory_entry entry = {.line = line, .owner = OWNER_NONE};
+	core_set_add(&entry.shared, number);
+	const uint32_t record = take_record(directory);
+	directory->records[record] = entry;
+	add(directory, &(struct directory_slot){line + 1, (uint64_t)record << 1 | SLOT_RECORD});
+}
+
+void directory_drop(struct directory *directory, struct directory_slot *slot)
+{
+	uint64_t mask = directory->capacity - 1, gap = (uint64_t)(slot - directory->slots);
 	directory->count--;
+	if (has_record(slot))
+		free_record(directory, slot);
 	/* Whoever stands behind the gap and would be looked for before it or in it moves into it. */
-	for (uint64_t slot = (gap + 1) & mask; directory->lines[slot]; slot = (slot + 1) & mask) {
-		uint64_t home = directory_slot(directory, directory->lines[slot] - 1);
-		if (((slot - home) & mask) < ((slot - gap) & mask))
+	for (uint64_t place = (gap + 1) & mask; directory->slots[place].line; place = (place + 1) & mask) {
+		uint64_t home = directory_home(directory, directory->slots[place].line - 1);
+		if (((place - home) & mask) < ((place - gap) & mask))
 			continue;
-		set_slot(directory, gap, &directory->entries[slot]);
-		gap = slot;
+		directory->slots[gap] = directory->slots[place];
+		gap = place;
 	}
-	set_slot(directory, gap, &(struct directory_entry){0});
+	directory->slots[gap] = (struct directory_slot){0};
+}
+
+void directory_keep(struct directory *directory, struct directory_slot *slot, cycle until)
+{
+	if (has_record(slot) || until > SLOT_BUSY_MAX) {
+		struct directory_entry *entry = directory_record(directory, slot);
+		if (entry->busy_until < until)
+			entry->busy_until = until;
+		return;
+	}
+	if (slot->known >> SLOT_BUSY_SHIFT < until)
+		slot->known = (slot->known & ((1u << SLOT_BUSY_SHIFT) - 1)) | until << SLOT_BUSY_SHIFT;
+}
+
+/* ---- laws ---- */
+
+/* Every record is a line's or free. */
+static void check_records(const struct directory *directory, uint32_t used)
+{
+	for (uint32_t number = directory->first_free; number < directory->records_used; used++) {
+		SIM_ASSERT(used <= directory->records_used);
+		number = (uint32_t)directory->records[number].line;
+	}
+	SIM_ASSERT(used == directory->records_used);
 }
 
 void directory_check(const struct directory *directory)
 {
 	uint64_t count = 0;
-	for (uint64_t slot = 0; slot < directory->capacity; slot++) {
-		const struct directory_entry *entry = &directory->entries[slot];
-		SIM_ASSERT(entry->line == directory->lines[slot]);
-		if (entry->line == 0)
+	uint32_t records = 0;
+	for (uint64_t place = 0; place < directory->capacity; place++) {
+		const struct directory_slot *slot = &directory->slots[place];
+		if (slot->line == 0)
 			continue;
+		const struct directory_entry entry = directory_look(directory, slot);
 		count++;
-		SIM_ASSERT(directory_find(directory, entry->line - 1) == entry);
-		SIM_ASSERT(!core_set_empty(&entry->cores) || !core_set_empty(&entry->shared));
-		SIM_ASSERT(entry->owner == OWNER_NONE || core_set_has(&entry->cores, entry->owner));
+		records += has_record(slot);
+		SIM_ASSERT(entry.line + 1 == slot->line);
+		SIM_ASSERT(directory_find(directory, entry.line) == slot);
+		SIM_ASSERT(!core_set_empty(&entry.cores) || !core_set_empty(&entry.shared));
+		SIM_ASSERT(entry.owner == OWNER_NONE || core_set_has(&entry.cores, entry.owner));
 	}
 	SIM_ASSERT(count == directory->count && 2 * count <= directory->capacity);
+	check_records(directory, records);
 }

@@ -6,8 +6,9 @@
  * that the directory's owner gives them. A line that is in no such cache has no entry.
  *
  * Algorithm: open addressing with linear probing, at most half full; an entry that goes closes its gap, so there are no marks of
- * deleted entries (Knuth, TAOCP vol. 3, 6.4, algorithm R). The lines' numbers stand once more by themselves, eight to a cache
- * line of the host, so that probing stays in one or two of these; most lines that are looked for have no entry.
+ * deleted entries (Knuth, TAOCP vol. 3, 6.4, algorithm R). Most lines have only ever had one core as their holder: all there is
+ * to know of such a line stands in its slot, four slots to a cache line of the host. Any other line has a record beside the
+ * table.
  *
  * MODEL: real directories have an end and are told of clean lines' leaving only sometimes; this one is exact and has none.
  */
@@ -59,57 +60,99 @@ static inline unsigned core_set_count(const struct core_set *set)
 
 #define OWNER_NONE UINT16_MAX
 
+/* All that is known of a line. */
 struct directory_entry {
-	_Alignas(64) uint64_t line; /* its number plus 1; 0: no entry. An entry is one cache line of the host */
-	struct core_set cores;      /* in whose own caches it is */
-	struct core_set shared;     /* in which shared caches */
-	cycle busy_until;           /* it is on its way from one core to another, or kept by a locked instruction */
-	uint16_t owner;             /* the core whose own caches have written it; OWNER_NONE */
+	uint64_t line;          /* its number */
+	struct core_set cores;  /* in whose own caches it is */
+	struct core_set shared; /* in which shared caches */
+	cycle busy_until;       /* it is on its way from one core to another, or kept by a locked instruction */
+	uint16_t owner;         /* the core whose own caches have written it; OWNER_NONE */
 };
 
+/* A line's place in the table. */
+struct directory_slot {
+	uint64_t line; /* its number plus 1; 0: none */
+	/* SLOT_RECORD, and above it the number of the line's record. Or, of a line with a core as its only holder: busy_until,
+	 * from bit SLOT_BUSY_SHIFT on, the core, from bit SLOT_CORE_SHIFT on, and SLOT_OWNED if that core is the owner. */
+	uint64_t known;
+};
+
+#define SLOT_RECORD 1u
+#define SLOT_OWNED 2u
+#define SLOT_CORE_SHIFT 2
+#define SLOT_BUSY_SHIFT 10
+
+_Static_assert(CPUS_MAX <= 1u << (SLOT_BUSY_SHIFT - SLOT_CORE_SHIFT), "a core's number fits");
+
 struct directory {
-	uint64_t *lines;                 /* of each entry; owned */
-	struct directory_entry *entries; /* owned */
-	uint64_t capacity, count;        /* a power of two */
+	struct directory_slot *slots; /* owned */
+	uint64_t capacity, count;     /* of slots, a power of two; of lines */
+	/* Records, those in use and those that are free: of these `line` is the number of the next free one. Owned. */
+	struct directory_entry *records;
+	uint32_t records_capacity, records_used, first_free;
 };
 
 void directory_init(struct directory *directory);
 void directory_release(struct directory *directory);
 
-static inline uint64_t directory_slot(const struct directory *directory, uint64_t line)
+static inline uint64_t directory_home(const struct directory *directory, uint64_t line)
 {
 	return (line * 0x9e3779b97f4a7c15ull >> 20) & (directory->capacity - 1);
 }
 
-/* The line's entry, NULL if it has none; good until an entry is made or dropped. */
-static inline struct directory_entry *directory_find(const struct directory *directory, uint64_t line)
+/* Where the line is, or would be: then the slot's line is 0. Good until a line is added or dropped. */
+static inline struct directory_slot *directory_place(const struct directory *directory, uint64_t line)
 {
-	uint64_t slot = directory_slot(directory, line);
-	while (directory->lines[slot] != line + 1) {
-		if (directory->lines[slot] == 0) {
-			__builtin_prefetch(&directory->entries[slot], 1); /* as a rule one is made soon */
-			return NULL;
-		}
-		slot = (slot + 1) & (directory->capacity - 1);
-	}
-	return &directory->entries[slot];
+	uint64_t place = directory_home(directory, line);
+	while (directory->slots[place].line != line + 1 && directory->slots[place].line != 0)
+		place = (place + 1) & (directory->capacity - 1);
+	return &directory->slots[place];
 }
 
-/* A hint to the host: the line's entry will be looked for. */
+/* The line's slot, NULL if nobody holds it; good as long. */
+static inline struct directory_slot *directory_find(const struct directory *directory, uint64_t line)
+{
+	struct directory_slot *slot = directory_place(directory, line);
+	return slot->line ? slot : NULL;
+}
+
+/* A hint to the host: the line's slot will be looked at. */
 static inline void directory_foresee(const struct directory *directory, uint64_t line)
 {
-	uint64_t slot = directory_slot(directory, line);
-	__builtin_prefetch(&directory->lines[slot], 1);
-	__builtin_prefetch(&directory->entries[slot], 1);
+	__builtin_prefetch(&directory->slots[directory_home(directory, line)], 1);
 }
 
-/* The line's entry, made if there is none: nobody holds it yet. */
-struct directory_entry *directory_make(struct directory *directory, uint64_t line);
+/* Whether the slot says that this core, and nothing else, holds its line. */
+static inline bool directory_is_only(const struct directory_slot *slot, unsigned cpu)
+{
+	const uint64_t core = (1u << SLOT_BUSY_SHIFT) - (1u << SLOT_CORE_SHIFT);
+	return (slot->known & (core | SLOT_RECORD)) == (uint64_t)cpu << SLOT_CORE_SHIFT;
+}
 
-/* Drops an entry. */
-void directory_drop(struct directory *directory, struct directory_entry *entry);
+/* The only holder becomes the owner, or is it no more. */
+static inline void directory_set_owned(struct directory_slot *slot, bool is_owned)
+{
+	slot->known = (slot->known & ~(uint64_t)SLOT_OWNED) | (is_owned ? SLOT_OWNED : 0);
+}
 
-/* Proves that every entry is found, has a holder, and that its owner is one. */
+/* What is known of the slot's line. */
+struct directory_entry directory_look(const struct directory *directory, const struct directory_slot *slot);
+
+/* The record of the slot's line, made if it has none, to change; good until another line gets one. It may be that nobody holds
+ * the line, for a while. */
+struct directory_entry *directory_record(struct directory *directory, struct directory_slot *slot);
+
+/* Adds a line that has no slot, with this core as its only holder, and perhaps its owner, or with this shared cache. */
+void directory_add(struct directory *directory, uint64_t line, unsigned cpu, bool is_owned);
+void directory_add_shared(struct directory *directory, uint64_t line, unsigned number);
+
+/* Drops a line. */
+void directory_drop(struct directory *directory, struct directory_slot *slot);
+
+/* The line is busy until then at least. */
+void directory_keep(struct directory *directory, struct directory_slot *slot, cycle until);
+
+/* Proves that every line is found, has a holder, and that its owner is one. */
 void directory_check(const struct directory *directory);
 
 #endif

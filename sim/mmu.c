@@ -164,8 +164,11 @@ static struct mmu_known *known_of(struct mmu *mmu, enum mmu_side side, uint64_t 
 
 static void see(struct mmu *mmu, uint64_t linear, enum page_size size, uint64_t word)
 {
+	const bool user = linear<mmu->user_end, is_unusual = size> PAGE_4K || word & WORD_GLOBAL;
+	mmu->seen_more = mmu->seen_more || !mmu->seen[size] || (is_unusual && !mmu->seen_unusual[user]);
 	mmu->seen[size] = true;
-	mmu->seen_unusual[linear < mmu->user_end] |= size > PAGE_4K || word & WORD_GLOBAL;
+	mmu->seen_large |= size > PAGE_4K;
+	mmu->seen_unusual[user] |= is_unusual;
 }
 
 static uint64_t tag_of(const struct mmu *mmu, uint64_t linear, uint64_t word, enum page_size size)
@@ -744,7 +747,7 @@ void mmu_init(struct mmu *mmu)
 		for (unsigned user = 0; user < 2; user++)
 			mmu->kinds_by_rights[user][rights] = allowed_kinds(mmu, user, (uint64_t)rights << 1);
 	forget_recents(mmu);
-	mmu->seen[PAGE_4K] = true;
+	mmu->seen[PAGE_4K] = mmu->seen_more = true;
 	mmu->whole_batches = can_run_whole_batches(mmu);
 	if (mmu->whole_batches)
 		mmu->runs = mmu_runs_new(mmu);

@@ -129,6 +129,8 @@ struct mmu {
 	bool served[MMU_SIDES];                       /* looked up at all */
 	bool seen[PAGE_SIZES];                        /* pages of this size were ever filled */
 	bool seen_unusual[2];                         /* larger pages or global ones; by user mode */
+	bool seen_large;                              /* any of them but 4 KiB */
+	bool seen_more;                               /* than mmu_usual.c knows of */
 	bool watched;
 	uint64_t user_end;              /* first address that is not one of user mode */
 	uint8_t kinds_by_rights[2][16]; /* kinds of access allowed, by user mode and the word's rights and dirty bit */
@@ -256,13 +258,14 @@ static inline struct mmu_place mmu_quick_access(struct mmu *mmu, uint64_t linear
 		return (struct mmu_place){.is_known = false};
 	const struct mmu_recent *recent = mmu_recent_of(mmu, linear, kind);
 	if (__builtin_expect(!recent || !(recent->kinds >> kind & 1), 0)) {
-		recent = mmu_use_known(mmu, linear, kind);
+		recent = mmu->seen_large ? mmu_use_known(mmu, linear, kind) : NULL;
 		if (!recent)
 			return (struct mmu_place){.is_known = false};
 	}
 	mmu->counters.accesses++;
 	mmu_count_recent(mmu, kind, recent);
-	return (struct mmu_place){.physical = recent->frame | (linear & recent->offsets), .region = recent->region, .is_known = true};
+	return (struct mmu_place){
+	        .physical = recent->frame | (linear & recent->offsets), .region = recent->region, .is_known = true};
 }
 
 void mmu_check(const struct mmu *mmu);

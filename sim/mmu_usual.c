@@ -122,7 +122,21 @@ static void count_misses(struct mmu *mmu, unsigned kind, uint64_t missed, uint64
 	walker_count_usual(mmu->walker, mmu->usual->start, walked);
 }
 
-/* Adds accesses, and what became of them, to the counters. */
+/* Adds one access, and what became of it, to the counters. */
+INLINE void count_one(struct mmu_usual *usual, unsigned kind)
+{
+	struct mmu *mmu = usual->mmu;
+	struct mmu_level_counters *first = &mmu->level_counters[0];
+	const struct tally tally = usual->tally;
+	mmu->counters.pages++;
+	first->accesses[kind]++;
+	first->hits[kind][PAGE_4K] += !tally.large && !tally.missed;
+	if (tally.missed)
+		count_misses(mmu, kind, 1, tally.walked != 0);
+	usual->tally = (struct tally){0};
+}
+
+/* The same of many. */
 static void count(struct mmu_usual *usual, uint64_t all)
 {
 	struct mmu *mmu = usual->mmu;
@@ -455,8 +469,9 @@ static void set_look_up(struct mmu_usual *usual, unsigned side, look_up_function
 }
 
 /* The levels are looked up where they hold nothing but pages of 4 KiB of address spaces of their own. */
-INLINE void choose_look_ups(struct mmu_usual *usual)
+static void choose_look_ups(struct mmu_usual *usual)
 {
+	usual->mmu->seen_more = false;
 	choose_half(usual);
 	for (unsigned i = 0; i < MMU_SIDES; i++) {
 		const struct side *side = &usual->side[i];
@@ -518,6 +533,24 @@ INLINE size_t run_tally(struct mmu_usual *usual, const struct access *in, size_t
 	return (size_t)(access - in);
 }
 
+/* The same of one access. */
+INLINE bool run_one(struct mmu_usual *usual, const struct access *access)
+{
+	const struct kind *kind = &usual->kind[access->kind];
+	const uint64_t page = access->address >> PAGE_SHIFT, inside = access->address & (PAGE_SIZE - 1);
+	struct mmu_recent *recent = &kind->recents[page & kind->recent_mask];
+	if (inside + access->bytes > PAGE_SIZE)
+		return false;
+	if (recent->page != page || !(recent->kinds >> access->kind & 1)) {
+		if (!kind->look_up(usual, access, recent))
+			return false;
+	} else {
+		hand_on(usual, access, recent);
+	}
+	count_one(usual, access->kind);
+	return true;
+}
+
 /* Whether the filter or the levels may know the access: a look that costs little where they mostly do not. */
 INLINE bool may_know(const struct mmu_usual *usual, const struct access *access)
 {
@@ -528,24 +561,33 @@ INLINE bool may_know(const struct mmu_usual *usual, const struct access *access)
 	       mmu_recent_large(kind->side->recents, kind->side->large_mask, access->address);
 }
 
-size_t mmu_usual_run(struct mmu *mmu, const struct access *in, size_t count_max, struct walk_sink *sink, size_t capacity)
+/* As many as there are, tally by tally. */
+static __attribute__((noinline)) size_t run_tallies(struct mmu_usual *usual, const struct access *in, size_t count_max,
+                                                    const struct access *full)
 {
-	struct mmu_usual *usual = mmu->usual;
-	const struct access *full = sink->at ? sink->at + (capacity - MMU_ROOM) : NULL;
 	size_t done = 0, some;
-	choose_look_ups(usual);
-	if (!may_know(usual, in))
-		return 0;
-	begin(usual, sink);
 	do {
-		if (!sink->at)
+		if (!full)
 			some = run_tally(usual, in + done, count_max - done, full, false, false);
-		else if (mmu->layout)
+		else if (usual->mmu->layout)
 			some = run_tally(usual, in + done, count_max - done, full, true, true);
 		else
 			some = run_tally(usual, in + done, count_max - done, full, true, false);
 		done += some;
 	} while (some == KIND_BYTES_MAX);
+	return done;
+}
+
+size_t mmu_usual_run(struct mmu *mmu, const struct access *in, size_t count_max, struct walk_sink *sink, size_t capacity)
+{
+	struct mmu_usual *usual = mmu->usual;
+	if (mmu->seen_more)
+		choose_look_ups(usual);
+	if (!may_know(usual, in))
+		return 0;
+	begin(usual, sink);
+	size_t done = count_max == 1 ? run_one(usual, in)
+	                             : run_tallies(usual, in, count_max, sink->at ? sink->at + (capacity - MMU_ROOM) : NULL);
 	if (sink->at)
 		sink->count = (size_t)(usual->to - sink->at);
 	return done;

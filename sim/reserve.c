@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert(FILLS_REMEMBERED == 1u << (64 - 56), "the hash of reserve.h gives as many numbers");
-
 /* Puts a stretch in its place; the oldest is forgotten where there is no room. */
 static void insert(struct timeline *line, uint32_t place, cycle start, cycle end)
 {
@@ -72,28 +70,15 @@ void fill_set_release(struct fill_set *set)
 	*set = (struct fill_set){0};
 }
 
-uint32_t fill_set_slot(const struct fill_set *set, cycle now, cycle *free_at)
+uint32_t fill_set_soonest(const struct fill_set *set, cycle now, cycle *free_at)
 {
 	uint32_t soonest = 0;
 	*free_at = now;
-	/* Nothing is on its way: the first slot is free, as all are. */
-	if (set->slots == 0 || now >= set->latest)
-		return 0;
-	for (uint32_t slot = 0; slot < set->slots; slot++) {
+	for (uint32_t slot = 0; slot < set->slots; slot++)
 		if (set->slot[slot] <= now)
 			return slot;
-		if (set->slot[slot] < set->slot[soonest])
-			soonest = slot;
-	}
+	for (uint32_t slot = 1; slot < set->slots; slot++)
+		soonest = set->slot[slot] < set->slot[soonest] ? slot : soonest;
 	*free_at = set->slot[soonest];
 	return soonest;
-}
-
-void fill_set_add(struct fill_set *set, uint32_t slot, uint64_t line, cycle ready, enum cost_part part)
-{
-	if (set->slots > 0)
-		set->slot[slot] = ready;
-	if (ready > set->latest)
-		set->latest = ready;
-	set->remembered[line * 0x9e3779b97f4a7c15ull >> 56] = (struct fill){.line = line + 1, .ready = ready, .part = part};
 }

@@ -86,6 +86,8 @@ struct fill {
 	enum cost_part part; /* whose cycles somebody spends who waits for it */
 };
 
+_Static_assert(FILLS_REMEMBERED == 1u << (64 - 56), "fill_set_place() gives as many numbers");
+
 struct fill_set {
 	cycle latest; /* when the last of all is there */
 	struct fill remembered[FILLS_REMEMBERED];
@@ -96,19 +98,45 @@ struct fill_set {
 void fill_set_init(struct fill_set *set, uint32_t slots);
 void fill_set_release(struct fill_set *set);
 
+static inline uint64_t fill_set_place(uint64_t line)
+{
+	return line * 0x9e3779b97f4a7c15ull >> 56;
+}
+
 /* The line's way to here, NULL if it is not on its way at `now`. */
 static inline const struct fill *fill_set_find(const struct fill_set *set, uint64_t line, cycle now)
 {
 	if (now >= set->latest)
 		return NULL;
-	const struct fill *fill = &set->remembered[line * 0x9e3779b97f4a7c15ull >> 56];
+	const struct fill *fill = &set->remembered[fill_set_place(line)];
 	return fill->line == line + 1 && fill->ready > now ? fill : NULL;
 }
 
-/* The slot that is free the soonest, and in *free_at the cycle, not before `now`, from which it is. */
-uint32_t fill_set_slot(const struct fill_set *set, cycle now, cycle *free_at);
+/* The slot that is free the soonest, and in *free_at the cycle, not before `now`, from which it is; of slots that are free now
+ * the first. Of a set with slots. */
+uint32_t fill_set_soonest(const struct fill_set *set, cycle now, cycle *free_at);
+
+/* The same of any set. */
+static inline uint32_t fill_set_slot(const struct fill_set *set, cycle now, cycle *free_at)
+{
+	/* Where nothing is on its way, the first slot is free, as all are. */
+	if (set->slots > 0 && now < set->latest)
+		return fill_set_soonest(set, now, free_at);
+	*free_at = now;
+	return 0;
+}
 
 /* The line is on its way by that slot until `ready`. */
-void fill_set_add(struct fill_set *set, uint32_t slot, uint64_t line, cycle ready, enum cost_part part);
+static inline void fill_set_add(struct fill_set *set, uint32_t slot, uint64_t line, cycle ready, enum cost_part part)
+{
+	if (set->slots > 0)
+		set->slot[slot] = ready;
+	if (ready > set->latest)
+		set->latest = ready;
+	struct fill *fill = &set->remembered[fill_set_place(line)];
+	fill->line = line + 1;
+	fill->ready = ready;
+	fill->part = part;
+}
 
 #endif

@@ -41,7 +41,6 @@ struct waiting {
 
 struct set_assoc {
 	struct cache_level level;
-	struct replacement **arrays;  /* one an instance */
 	struct stream_table *streams; /* one an instance; NULL without stride prefetcher */
 	struct waiting *waiting;      /* degree of them; NULL without prefetcher */
 	uint32_t first_waiting, end_waiting;
@@ -304,7 +303,7 @@ static void plain_group_misses(struct set_assoc *cache, const struct cache_batch
 static const struct replacement_ops *set_assoc_route(const struct cache_level *level, unsigned instance, uint64_t marks,
                                                      struct replacement_route *route)
 {
-	const struct replacement *array = ((const struct set_assoc *)level)->arrays[instance];
+	const struct replacement *array = level->arrays[instance];
 	if (!level->is_plain || !array->ops->run_accesses || !array->sets_are_power_of_two || array->index != INDEX_LINEAR)
 		return NULL;
 	*route = (struct replacement_route){.words = array->words,
@@ -366,7 +365,7 @@ static void run_plain(struct set_assoc *cache, unsigned instance, const struct c
 	uint64_t misses_before[ACCESS_KINDS];
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
 		misses_before[kind] = counters->misses[kind];
-	size_t missed = replacement_run(cache->arrays[instance], in->requests, in->count, cache->misses);
+	size_t missed = replacement_run(cache->level.arrays[instance], in->requests, in->count, cache->misses);
 	counters->fills += missed;
 	if (in->has_groups)
 		plain_group_misses(cache, in, missed, out);
@@ -465,8 +464,11 @@ static bool set_assoc_prefetch(struct cache_level *level, unsigned instance, str
 		return false;
 	}
 	const struct waiting *waiting = &cache->waiting[cache->first_waiting++];
-	const struct visit visit = {
-	        .cache = cache, .array = cache->arrays[instance], .instance = instance, .about = waiting->about, .out = out};
+	const struct visit visit = {.cache = cache,
+	                            .array = cache->level.arrays[instance],
+	                            .instance = instance,
+	                            .about = waiting->about,
+	                            .out = out};
 	level->evicted = 0;
 	prefetch_line(&visit, waiting->line);
 	return true;
@@ -584,7 +586,7 @@ static bool serve(struct visit *visit, bool fetches)
 static void run_each(struct set_assoc *cache, unsigned instance, const struct cache_batch *in, struct cache_batch *out)
 {
 	struct cache_counters *counters = &cache->level.counters;
-	struct visit visit = {.cache = cache, .array = cache->arrays[instance], .instance = instance, .out = out};
+	struct visit visit = {.cache = cache, .array = cache->level.arrays[instance], .instance = instance, .out = out};
 	for (uint32_t first = 0, last; first < in->count; first = last + 1) {
 		bool missed = false;
 		for (last = first; in->about[last].flags & REQUEST_MORE; last++)
@@ -621,7 +623,7 @@ static bool serve_plain(struct set_assoc *cache, unsigned instance, uint64_t req
                         struct cache_batch *out)
 {
 	struct cache_level *level = &cache->level;
-	struct replacement *array = cache->arrays[instance];
+	struct replacement *array = cache->level.arrays[instance];
 	uint64_t evicted;
 	if (array->take(array, request, &evicted))
 		return false;
@@ -641,7 +643,7 @@ static bool serve_any(struct set_assoc *cache, unsigned instance, uint64_t reque
                       struct cache_batch *out)
 {
 	struct visit visit = {.cache = cache,
-	                      .array = cache->arrays[instance],
+	                      .array = cache->level.arrays[instance],
 	                      .instance = instance,
 	                      .request = request,
 	                      .about = about,
@@ -667,7 +669,7 @@ static bool set_assoc_serve(struct cache_level *level, unsigned instance, uint64
 static struct cache_taken set_assoc_take(struct cache_level *level, unsigned instance, uint64_t request,
                                          const struct cache_about *about)
 {
-	struct replacement *array = ((struct set_assoc *)level)->arrays[instance];
+	struct replacement *array = level->arrays[instance];
 	struct cache_counters *counters = &level->counters;
 	uint64_t evicted = 0;
 	counters->accesses[about->kind]++;
@@ -698,7 +700,7 @@ static struct cache_taken set_assoc_take(struct cache_level *level, unsigned ins
 
 static unsigned set_assoc_remove(struct cache_level *level, unsigned instance, uint64_t address, uint32_t bytes, bool *dirty)
 {
-	struct replacement *array = ((struct set_assoc *)level)->arrays[instance];
+	struct replacement *array = level->arrays[instance];
 	unsigned removed = 0;
 	for (uint64_t tag = address >> level->line_shift; tag <= (address + bytes - 1) >> level->line_shift; tag++) {
 		uint32_t set = replacement_set_of(array, tag), way = replacement_find(array, set, tag);
@@ -717,7 +719,7 @@ static unsigned set_assoc_remove(struct cache_level *level, unsigned instance, u
 
 static uint64_t *find_word(const struct cache_level *level, unsigned instance, uint64_t address)
 {
-	const struct replacement *array = ((const struct set_assoc *)level)->arrays[instance];
+	const struct replacement *array = level->arrays[instance];
 	uint64_t tag = address >> level->line_shift;
 	uint32_t set = replacement_set_of(array, tag);
 	uint64_t *words = replacement_words(array, set);
@@ -748,14 +750,6 @@ static bool set_assoc_clean(struct cache_level *level, unsigned instance, uint64
 	return true;
 }
 
-static void set_assoc_foresee(const struct cache_level *level, unsigned instance, uint64_t address)
-{
-	const struct replacement *array = ((const struct set_assoc *)level)->arrays[instance];
-	const uint64_t *words = replacement_words(array, replacement_set_of(array, address >> level->line_shift));
-	__builtin_prefetch(words, 1);
-	__builtin_prefetch(words + array->stride - 1, 1);
-}
-
 static bool set_assoc_holds(const struct cache_level *level, unsigned instance, uint64_t address, uint64_t *marks)
 {
 	const uint64_t *word = find_word(level, instance, address);
@@ -767,7 +761,7 @@ static bool set_assoc_holds(const struct cache_level *level, unsigned instance, 
 /* From the last set and way to the first, as Dinero IV does (d4copyback: a stack). */
 static void set_assoc_write_back(struct cache_level *level, unsigned instance, struct cache_batch *out)
 {
-	struct replacement *array = ((struct set_assoc *)level)->arrays[instance];
+	struct replacement *array = level->arrays[instance];
 	bool to_memory = !out || level->rule == CACHE_RULE_DEMAND || level->next_is_exclusive;
 	/* To the caches of the cores that use this instance. */
 	const struct cache_about about = {
@@ -798,7 +792,7 @@ static bool always(void *context, uint64_t word, uint64_t payload)
 
 static void set_assoc_invalidate(struct cache_level *level, unsigned instance)
 {
-	struct replacement *array = ((struct set_assoc *)level)->arrays[instance];
+	struct replacement *array = level->arrays[instance];
 	for (uint32_t set = 0; set < array->sets; set++)
 		replacement_remove_if(array, set, always, level);
 }
@@ -806,7 +800,7 @@ static void set_assoc_invalidate(struct cache_level *level, unsigned instance)
 static void set_assoc_each_line(const struct cache_level *level, unsigned instance,
                                 void (*visit)(void *, uint64_t address, uint64_t marks), void *context)
 {
-	const struct replacement *array = ((const struct set_assoc *)level)->arrays[instance];
+	const struct replacement *array = level->arrays[instance];
 	for (uint32_t set = 0; set < array->sets; set++) {
 		const uint64_t *words = replacement_words(array, set);
 		for (uint32_t way = 0; way < array->ways; way++)
@@ -823,10 +817,10 @@ static void set_assoc_check(const struct cache_level *level)
 	const struct cache_counters *counters = &level->counters;
 	uint64_t inside = 0, dirty = 0, unused = 0, marked;
 	for (unsigned instance = 0; instance < level->instances; instance++) {
-		replacement_check(cache->arrays[instance]);
-		inside += replacement_count(cache->arrays[instance], WAY_DIRTY, &marked);
+		replacement_check(cache->level.arrays[instance]);
+		inside += replacement_count(cache->level.arrays[instance], WAY_DIRTY, &marked);
 		dirty += marked;
-		replacement_count(cache->arrays[instance], WAY_PREFETCHED, &marked);
+		replacement_count(cache->level.arrays[instance], WAY_PREFETCHED, &marked);
 		unused += marked;
 	}
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
@@ -844,9 +838,9 @@ static void set_assoc_check(const struct cache_level *level)
 static void set_assoc_destroy(struct cache_level *level)
 {
 	struct set_assoc *cache = (struct set_assoc *)level;
-	for (unsigned instance = 0; cache->arrays && instance < level->instances; instance++)
-		replacement_destroy(cache->arrays[instance]);
-	free(cache->arrays);
+	for (unsigned instance = 0; cache->level.arrays && instance < level->instances; instance++)
+		replacement_destroy(cache->level.arrays[instance]);
+	free(cache->level.arrays);
 	free(cache->streams);
 	free(cache->waiting);
 	free(cache->misses);
@@ -865,7 +859,6 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .remove = set_assoc_remove,
         .mark_dirty = set_assoc_mark_dirty,
         .clean = set_assoc_clean,
-        .foresee = set_assoc_foresee,
         .holds = set_assoc_holds,
         .write_back = set_assoc_write_back,
         .invalidate = set_assoc_invalidate,
@@ -907,7 +900,7 @@ struct cache_level *cache_level_set_assoc_create(const struct cache_level_wiring
 	        .next_line_bytes = spec->line_bytes,
 	        .rule = wiring->rule,
 	};
-	cache->arrays = xcalloc(wiring->instances, sizeof(struct replacement *));
+	cache->level.arrays = xcalloc(wiring->instances, sizeof(struct replacement *));
 	if (spec->prefetch != PREFETCH_NONE)
 		cache->waiting = xcalloc(spec->prefetch_degree, sizeof *cache->waiting);
 	if (spec->prefetch == PREFETCH_STRIDE)
@@ -921,9 +914,9 @@ struct cache_level *cache_level_set_assoc_create(const struct cache_level_wiring
 		                                   .simd = wiring->simd,
 		                                   .seed = wiring->seed,
 		                                   .stream = stream};
-		cache->arrays[instance] = wiring->array(spec->replacement, &array, error);
+		cache->level.arrays[instance] = wiring->array(spec->replacement, &array, error);
 		free(stream);
-		if (!cache->arrays[instance]) {
+		if (!cache->level.arrays[instance]) {
 			set_assoc_destroy(&cache->level);
 			return NULL;
 		}

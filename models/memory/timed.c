@@ -195,12 +195,12 @@ static inline bool is_recent(const struct timed_entry *entry, uint64_t line)
 }
 
 /* Asks the first level for a line that the filter does not know, for an access of that kind, or the part of one. */
-static inline struct cache_taken take_first(struct timed_memory *timed, const struct timed_entry *entry,
-                                            const struct access *access, unsigned kind, uint64_t line, uint64_t *request,
-                                            struct cache_about *about)
+static inline struct cache_taken take_first(struct timed_memory *timed, const struct timed_core *core,
+                                            const struct timed_entry *entry, const struct access *access, unsigned kind,
+                                            uint64_t line, uint64_t *request, struct cache_about *about)
 {
 	*request = (access->address & ~WAY_MARKS) | (entry->mark ? WAY_DIRTY : 0);
-	cache_about_set(about, access->cpu, (uint8_t)kind, access->region);
+	cache_about_set(about, core->cpu, (uint8_t)kind, access->region);
 	if (entry->mark && access->bytes == 1ull << entry->shift)
 		about->flags = REQUEST_WHOLE_LINE;
 	struct cache_taken taken = entry->stop->cache->ops->take(entry->stop->cache, entry->stop->instance, *request, about);
@@ -225,7 +225,7 @@ static inline cycle line_quick(struct timed_memory *timed, const struct timed_co
 		entry->level->cache->counters.hits[kind]++;
 		return line_here(timed, entry, line, now, cost, in_first);
 	}
-	struct cache_taken taken = take_first(timed, entry, access, kind, line, &request, &about);
+	struct cache_taken taken = take_first(timed, core, entry, access, kind, line, &request, &about);
 	if (taken.hit)
 		return line_here(timed, entry, line, now, cost, in_first);
 	*in_first = false;
@@ -248,7 +248,7 @@ static inline void store_unseen(struct timed_memory *timed, const struct timed_c
 		enter_first(timed, entry, now);
 		return;
 	}
-	struct cache_taken taken = take_first(timed, entry, access, ACCESS_STORE, line, &request, &about);
+	struct cache_taken taken = take_first(timed, core, entry, access, ACCESS_STORE, line, &request, &about);
 	if (taken.hit)
 		enter_first(timed, entry, now);
 	else
@@ -365,13 +365,13 @@ static void access_physical(struct timed_memory *timed, const struct timed_core 
 static inline cycle walk_reference(struct timed_memory *timed, const struct timed_core *core, const struct access *reference,
                                    cycle now)
 {
-	struct cost parts;
 	cycle done;
 	bool in_first;
-	if (!is_looked_up(timed) && access_quick(timed, core, reference, now, &parts, &done, &in_first))
+	if (is_looked_up(timed))
+		return timed_plan_line(timed, reference, now, &timed->walked);
+	if (access_quick(timed, core, reference, now, &timed->walked, &done, &in_first))
 		return done;
-	cost_clear(&parts);
-	return access_line(timed, core, reference, now, &parts);
+	return access_line(timed, core, reference, now, &timed->walked);
 }
 
 /* References of a walk by the walker that is free the soonest. Returns when the translation is known. */
@@ -405,7 +405,7 @@ static void access_entries(struct timed_memory *timed, struct timed_core *core, 
 	 * what it leads to. Those of the tables before it are few, and in the first level as a rule.
 	 */
 	timed->is_foreseen = count > 1;
-	for (size_t i = count > 1 ? count - 2 : count; i < count && !is_looked_up(timed); i++)
+	for (size_t i = count > 1 && !is_looked_up(timed) ? count - 2 : count; i < count; i++)
 		timed_foresee(timed, core, 1, out[i].address, out[i].kind == ACCESS_MODIFY ? (uint8_t)ACCESS_LOAD : out[i].kind);
 	for (size_t i = 0; i < count; i++) {
 		if (is_reference(&out[i]))
@@ -443,51 +443,105 @@ static void access_linear(struct timed_memory *timed, struct timed_core *core, c
 	} while (done == 0);
 }
 
-/* Where the entries of a plan end that are the next request's: behind its last byte, or at the end where it is refused. */
-static size_t planned_entries(const struct timed_plan *plan, const struct access *request)
+/* A plain request of a plan without lines. Returns whether it was made, and in *first what memory_ops.access returns; if not,
+ * nothing happened. */
+static bool planned_quick(struct timed_memory *timed, const struct planned *planned, cycle now, struct cost *cost, cycle *first)
 {
-	size_t end = plan->at;
-	for (uint64_t bytes = 0; bytes < request->bytes && end < plan->made; end++)
-		bytes += is_reference(&plan->out[end]) ? 0 : plan->out[end].bytes;
-	return end;
+	cycle done;
+	bool in_first;
+	timed->kept_cycles = 0;
+	if (!access_quick(timed, &timed->core[0], &timed->plan->out[planned->at], now, cost, &done, &in_first))
+		return false;
+	*first = in_first ? done - now : 0;
+	return true;
 }
 
-static void end_planned(struct timed_memory *timed)
+/* A request of the plan, by all that was looked up for it. */
+static void planned_slow(struct timed_memory *timed, const struct planned *planned, const struct memory_request *request,
+                         struct cost *cost)
 {
 	struct timed_plan *plan = timed->plan;
-	plan->next++;
-	timed->is_planned = plan->next < plan->requests;
-	plan->has_lines = plan->has_lines && plan->next < plan->requests;
-	SIM_ASSERT(plan->next < plan->requests || plan->at == plan->made);
-}
-
-/* A request that was planned: its translation is known. */
-static cycle access_planned(struct timed_memory *timed, struct timed_core *core, const struct memory_request *request,
-                            struct cost *cost)
-{
-	struct timed_plan *plan = timed->plan;
-	const struct access *planned = &plan->request[plan->next], *out = &plan->out[plan->at];
-	SIM_ASSERT(planned->address == request->address && planned->bytes == request->bytes && planned->kind == request->kind &&
-	           !request->is_locked);
-	cycle in_first;
-	if (plan->has_lines && out->bytes == planned->bytes && plan->cycles[plan->at] == 0 && !is_reference(out) &&
-	    !crosses(out, timed->line_shift) && (in_first = timed_plan_hit(timed, out, request->now)) > 0) {
-		plan->at++;
-		end_planned(timed);
-		return in_first;
-	}
-	cost_clear(cost);
-	size_t end = planned_entries(plan, planned);
-	uint64_t cycles = plan->is_refused && plan->next + 1 == plan->requests ? plan->refused_cycles : 0;
-	for (size_t i = plan->at; i < end; i++)
+	const bool is_last = plan->next + 1 == plan->requests;
+	const size_t end = is_last ? plan->made : planned[1].at;
+	uint64_t cycles = is_last && plan->is_refused ? plan->refused_cycles : 0;
+	for (size_t i = planned->at; i < end; i++)
 		cycles += plan->cycles[i];
+	cost_clear(cost);
 	struct issue issue = {.now = request->now + cycles, .done = request->now, .cost = cost};
 	timed->counters.tlb_cycles += cycles;
 	timed->kept_cycles = 0;
-	access_entries(timed, core, out, end - plan->at, request->address, &issue);
-	plan->at = end;
-	end_planned(timed);
-	return 0;
+	plan->stream[0].next = planned->line;
+	access_entries(timed, &timed->core[0], &plan->out[planned->at], end - planned->at, request->address, &issue);
+}
+
+/* What is no hit of a plan with lines. Returns what memory_ops.access returns. */
+static __attribute__((noinline)) cycle planned_further(struct timed_memory *timed, const struct planned *planned,
+                                                       const struct memory_request *request, struct cost *cost)
+{
+	cycle first = 0;
+	if (!planned->is_plain || timed->plan->has_lines || !planned_quick(timed, planned, request->now, cost, &first))
+		planned_slow(timed, planned, request, cost);
+	return first;
+}
+
+/* Whether an entry of a plan is what a request in one page came to. */
+static inline bool is_same(const struct access *out, const struct memory_request *request)
+{
+	return out->bytes == request->bytes && out->kind == request->kind && !request->is_locked &&
+	       (out->address ^ request->address) % PAGE_SIZE == 0;
+}
+
+/* The first level has the line: the cycles that it takes, a wait for a port with them. 0: the line is still on its way, and
+ * nothing has happened. */
+static inline cycle hit_first(struct timed_memory *timed, const struct timed_level *level, const struct fill_set *fills,
+                              struct port_set *ports, uint64_t line, cycle now)
+{
+	/* One that is on its way when the port is free would be there later at the earliest. */
+	if (fill_set_find(fills, line, now + level->latency))
+		return 0;
+	cycle began = ports ? port_set_take(ports, level->cache->spec->ports, now) : now;
+	timed->counters.port_wait_cycles += began - now;
+	timed->counters.lines++;
+	timed->counters.l1_hits++;
+	return began - now + level->latency;
+}
+
+/*
+ * A plain request that finds its line in the first level and waits for nothing but a port: the cycles that takes, all of them in
+ * that level. 0: it is not one, and nothing has happened.
+ */
+static inline cycle planned_hit(struct timed_memory *timed, const struct access *access, cycle now)
+{
+	const struct timed_core *core = &timed->core[0];
+	const struct timed_stop *at = &core->path[access->kind].stop[0];
+	const struct timed_entry *entry = &core->entry[access->kind];
+	if (timed->plan->has_lines)
+		return hit_first(timed, at->level, at->fills, at->level->ports ? &at->level->ports[at->instance] : NULL,
+		                 access->address >> timed->line_shift, now);
+	const uint64_t line = access->address >> entry->shift;
+	if (!entry->level || !is_recent(entry, line))
+		return 0;
+	cycle first = hit_first(timed, entry->level, entry->fills, entry->ports, line, now);
+	entry->level->cache->counters.accesses[access->kind] += first > 0;
+	entry->level->cache->counters.hits[access->kind] += first > 0;
+	return first;
+}
+
+/* A request that was planned. */
+static inline cycle access_planned(struct timed_memory *timed, const struct memory_request *request, struct cost *cost)
+{
+	struct timed_plan *plan = timed->plan;
+	const struct planned *planned = &plan->request[plan->next];
+	cycle first = 0;
+	if (planned->is_plain) {
+		SIM_ASSERT(is_same(&plan->out[planned->at], request));
+		first = planned_hit(timed, &plan->out[planned->at], request->now);
+	}
+	if (first == 0)
+		first = planned_further(timed, planned, request, cost);
+	if (++plan->next == plan->requests)
+		timed->is_planned = plan->has_lines = false;
+	return first;
 }
 
 static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, struct timed_core *core,
@@ -516,9 +570,9 @@ static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, s
 	return 0;
 }
 
-static cycle timed_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
+/* A request that was not planned. */
+static cycle access_unplanned(struct timed_memory *timed, const struct memory_request *request, struct cost *cost)
 {
-	struct timed_memory *timed = (struct timed_memory *)memory;
 	SIM_ASSERT(request->cpu < timed->cpus);
 	struct timed_core *core = &timed->core[request->cpu];
 	const uint64_t address = request->address;
@@ -528,8 +582,6 @@ static cycle timed_access(struct memory *memory, const struct memory_request *re
 		cost_clear(cost);
 		return 0;
 	}
-	if (timed->is_planned)
-		return access_planned(timed, core, request, cost);
 	if (core->mmu)
 		place = mmu_quick_access(core->mmu, address, request->bytes, kind);
 	/* The usual case: one line, which the first level's filter knows. */
@@ -543,6 +595,12 @@ static cycle timed_access(struct memory *memory, const struct memory_request *re
 	entry->level->cache->counters.hits[kind]++;
 	cycle done = line_here(timed, entry, line, request->now, cost, &in_first);
 	return in_first ? done - request->now : 0;
+}
+
+static cycle timed_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
+{
+	struct timed_memory *timed = (struct timed_memory *)memory;
+	return timed->is_planned ? access_planned(timed, request, cost) : access_unplanned(timed, request, cost);
 }
 
 static size_t timed_plan(struct memory *memory, const struct access *requests, size_t count)

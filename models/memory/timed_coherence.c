@@ -178,11 +178,11 @@ static unsigned remove_own(struct timed_memory *timed, unsigned cpu, uint64_t li
 	return held;
 }
 
-/* Takes the line from all others, and out of the directory's entry. */
+/* Takes the line from all others, and out of what the directory is to know of it. */
 static void invalidate_others(struct timed_memory *timed, struct directory_entry *entry, const struct others *others, unsigned by)
 {
 	struct coherence *coherence = timed->coherence;
-	uint64_t line = entry->line - 1;
+	uint64_t line = entry->line;
 	struct bounced_line *bounced = record(coherence, line, by);
 	bool dirty = false;
 	for (unsigned cpu = core_set_next(&others->cores, 0); cpu < CPUS_MAX; cpu = core_set_next(&others->cores, cpu + 1)) {
@@ -242,7 +242,7 @@ static void write_back(struct timed_memory *timed, unsigned cpu, uint64_t line, 
 static void share(struct timed_memory *timed, struct directory_entry *entry, cycle at)
 {
 	const struct coherence *coherence = timed->coherence;
-	uint64_t line = entry->line - 1;
+	uint64_t line = entry->line;
 	unsigned cpu = entry->owner;
 	for (unsigned i = 0; i < coherence->own_count; i++) {
 		struct timed_level *level = &timed->level[coherence->own[i]];
@@ -265,7 +265,7 @@ static void share_owned(struct timed_memory *timed, const struct directory_entry
 {
 	const struct coherence *coherence = timed->coherence;
 	for (unsigned i = 0; i < coherence->own_count; i++)
-		forget_recent(&timed->level[coherence->own[i]], entry->owner, entry->line - 1);
+		forget_recent(&timed->level[coherence->own[i]], entry->owner, entry->line);
 }
 
 /* ---- what the directory has to look at again ---- */
@@ -298,7 +298,7 @@ static bool first_level_has_written(const struct timed_memory *timed, const stru
 	const struct cache_hierarchy_level *first = &timed->caches->level[0];
 	unsigned list = first->list_of[access->kind == ACCESS_MODIFY ? ACCESS_LOAD : access->kind];
 	uint64_t marks = 0;
-	return list != LIST_PASSING && first->cache[list]->ops->holds(first->cache[list], core->cpu, access->address, &marks) &&
+	return list != LIST_PASSING && cache_level_holds(first->cache[list], core->cpu, access->address, &marks) &&
 	       (marks & WAY_DIRTY);
 }
 
@@ -309,21 +309,12 @@ static uint32_t first_latency(const struct timed_memory *timed)
 	return list == LIST_PASSING ? 0 : timed->level[first->cache[list]->number].latency;
 }
 
-cycle coherence_own(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
-                    struct cost *cost)
+/* A store to a line that others have, and this core has or not: their copies go. */
+static cycle own_shared(struct timed_memory *timed, const struct timed_core *core, struct directory_entry *entry, cycle now,
+                        struct cost *cost)
 {
 	struct coherence *coherence = timed->coherence;
-	uint64_t line = access->address >> coherence->line_shift;
-	coherence->supply.is_active = false;
-	if (!coherence->keeps_owner && first_level_has_written(timed, core, access))
-		return now;
-	struct directory_entry *entry = directory_find(&coherence->directory, line);
-	if (!entry || entry->owner != core->cpu)
-		note_own(coherence, core->cpu, line);
-	if (!entry)
-		return now;
-	if (nobody_else(coherence, entry, core->cpu))
-		return now;
+	const uint64_t line = entry->line;
 	struct others others = others_of(coherence, entry, core->cpu);
 	struct reaches reaches = reaches_of(timed, &others, line, core->cpu);
 	bool is_upgrade = core_set_has(&entry->cores, core->cpu), is_dirty = entry->owner != OWNER_NONE && !is_upgrade;
@@ -354,6 +345,30 @@ cycle coherence_own(struct timed_memory *timed, const struct timed_core *core, c
 	timed->counters.line_wait_cycles += start - now;
 	cost->cycles[COST_COHERENCE] += start + trip - now;
 	return start + trip;
+}
+
+cycle coherence_own(struct timed_memory *timed, const struct timed_core *core, const struct access *access, cycle now,
+                    struct cost *cost)
+{
+	struct coherence *coherence = timed->coherence;
+	uint64_t line = access->address >> coherence->line_shift;
+	coherence->supply.is_active = false;
+	if (!coherence->keeps_owner && first_level_has_written(timed, core, access))
+		return now;
+	struct directory_slot *slot = directory_find(&coherence->directory, line);
+	const bool is_only = slot && directory_is_only(slot, core->cpu);
+	if (is_only && (slot->known & SLOT_OWNED))
+		return now;
+	if (!slot || is_only) {
+		note_own(coherence, core->cpu, line);
+		return now;
+	}
+	struct directory_entry *entry = directory_record(&coherence->directory, slot);
+	if (entry->owner != core->cpu)
+		note_own(coherence, core->cpu, line);
+	if (nobody_else(coherence, entry, core->cpu))
+		return now;
+	return own_shared(timed, core, entry, now, cost);
 }
 
 /* ---- a fetch ---- */
@@ -424,9 +439,10 @@ void coherence_leave(struct timed_memory *timed, const struct timed_core *core, 
 	if (supply->is_active && supply->line == line)
 		return;
 	supply->is_active = false;
-	struct directory_entry *entry = directory_find(&coherence->directory, line);
-	if (!entry)
+	struct directory_slot *slot = directory_find(&coherence->directory, line);
+	if (!slot || directory_is_only(slot, core->cpu))
 		return;
+	struct directory_entry *entry = directory_record(&coherence->directory, slot);
 	if (nobody_else(coherence, entry, core->cpu))
 		return;
 	if (!coherence->keeps_owner && entry->owner == OWNER_NONE)
@@ -462,8 +478,11 @@ bool coherence_leave_shared(struct timed_memory *timed, const struct timed_core 
 	struct supply *supply = &coherence->supply;
 	if (cache->instances == 1 || (supply->is_active && supply->line == line))
 		return false;
-	struct directory_entry *entry = directory_find(&coherence->directory, line);
-	if (!entry || has_up_to_date(coherence, entry, core->cpu))
+	struct directory_slot *slot = directory_find(&coherence->directory, line);
+	if (!slot)
+		return false;
+	struct directory_entry *entry = directory_record(&coherence->directory, slot);
+	if (has_up_to_date(coherence, entry, core->cpu))
 		return false;
 	const struct supply found = {.is_active = true, .has_copy = true, .line = line, .busy_until = entry->busy_until};
 	/* Of what the cache's own cores have written it may have an older copy. */
@@ -508,9 +527,9 @@ void coherence_take(struct timed_memory *timed, const struct timed_core *core, b
 
 void coherence_keep(struct coherence *coherence, uint64_t line, cycle until)
 {
-	struct directory_entry *entry = directory_find(&coherence->directory, line);
-	if (entry && entry->busy_until < until)
-		entry->busy_until = until;
+	struct directory_slot *slot = directory_find(&coherence->directory, line);
+	if (slot)
+		directory_keep(&coherence->directory, slot, until);
 }
 
 /* ---- the directory follows the caches ---- */
@@ -523,7 +542,7 @@ void coherence_note(struct coherence *coherence, const struct cache_level *cache
 	/* What coherence_settle() will look at. */
 	directory_foresee(&coherence->directory, line);
 	if (!is_shared)
-		coherence->last_own->ops->foresee(coherence->last_own, instance, line << coherence->line_shift);
+		cache_level_foresee(coherence->last_own, instance, line << coherence->line_shift);
 	unsigned holder = is_shared ? coherence->shared_base[cache->number] + instance : instance;
 	add_note(coherence, (struct holder_note){line, (uint16_t)holder, is_shared, HIERARCHY_CACHES_MAX});
 }
@@ -537,7 +556,7 @@ void coherence_note_gone(struct coherence *coherence, const struct cache_level *
 	if (cache == coherence->last_own)
 		directory_foresee(&coherence->directory, way_tag(word));
 	else
-		coherence->last_own->ops->foresee(coherence->last_own, instance, way_tag(word) << coherence->line_shift);
+		cache_level_foresee(coherence->last_own, instance, way_tag(word) << coherence->line_shift);
 	add_note(coherence, (struct holder_note){way_tag(word), (uint16_t)instance, false, cache->number});
 }
 
@@ -546,7 +565,7 @@ static bool cache_holds(const struct timed_memory *timed, unsigned number, unsig
 {
 	const struct cache_level *cache = timed->caches->caches[number];
 	uint64_t marks = 0;
-	bool here = cache->ops->holds(cache, cpu, line << timed->coherence->line_shift, &marks);
+	bool here = cache_level_holds(cache, cpu, line << timed->coherence->line_shift, &marks);
 	*dirty |= (marks & WAY_DIRTY) != 0;
 	return here;
 }
@@ -575,13 +594,11 @@ static bool others_of_own_hold(const struct timed_memory *timed, const struct ho
 	return false;
 }
 
-/* Changes an entry, or makes one: the line is held, or is not, by a holder that may have written it. */
-static void set_holder(struct coherence *coherence, const struct holder_note *note, bool here, bool dirty)
+/* The line is held, or is not, by a holder that may have written it. Others hold it too, or it is a shared cache. */
+static void set_holder(struct coherence *coherence, struct directory_slot *slot, const struct holder_note *note, bool here,
+                       bool dirty)
 {
-	struct directory_entry *entry =
-	        here ? directory_make(&coherence->directory, note->line) : directory_find(&coherence->directory, note->line);
-	if (!entry)
-		return;
+	struct directory_entry *entry = directory_record(&coherence->directory, slot);
 	struct core_set *set = note->is_shared ? &entry->shared : &entry->cores;
 	if (here)
 		core_set_add(set, note->holder);
@@ -592,7 +609,26 @@ static void set_holder(struct coherence *coherence, const struct holder_note *no
 	else if (!note->is_shared && entry->owner == note->holder)
 		entry->owner = OWNER_NONE;
 	if (core_set_empty(&entry->cores) && core_set_empty(&entry->shared))
-		directory_drop(&coherence->directory, entry);
+		directory_drop(&coherence->directory, slot);
+}
+
+/* The directory learns whether a holder has a line. */
+static void learn(struct coherence *coherence, const struct holder_note *note, bool here, bool dirty)
+{
+	struct directory *directory = &coherence->directory;
+	struct directory_slot *slot = directory_find(directory, note->line);
+	if (!slot && !here)
+		return;
+	if (!slot && note->is_shared)
+		directory_add_shared(directory, note->line, note->holder);
+	else if (!slot)
+		directory_add(directory, note->line, note->holder, dirty);
+	else if (note->is_shared || !directory_is_only(slot, note->holder))
+		set_holder(coherence, slot, note, here, dirty);
+	else if (here)
+		directory_set_owned(slot, dirty);
+	else
+		directory_drop(directory, slot);
 }
 
 void coherence_settle(struct timed_memory *timed)
@@ -612,7 +648,7 @@ void coherence_settle(struct timed_memory *timed)
 		} else {
 			here = cache_holds(timed, note->left, note->holder, note->line, &dirty); /* it may have come back */
 		}
-		set_holder(coherence, note, here, dirty);
+		learn(coherence, note, here, dirty);
 	}
 	coherence->notes_count = 0;
 }
@@ -620,14 +656,15 @@ void coherence_settle(struct timed_memory *timed)
 void coherence_look_again(struct timed_memory *timed)
 {
 	struct coherence *coherence = timed->coherence;
-	for (uint64_t slot = 0; slot < coherence->directory.capacity; slot++) {
-		const struct directory_entry *entry = &coherence->directory.entries[slot];
-		if (!entry->line)
+	for (uint64_t place = 0; place < coherence->directory.capacity; place++) {
+		const struct directory_slot *slot = &coherence->directory.slots[place];
+		if (!slot->line)
 			continue;
-		for (unsigned cpu = core_set_next(&entry->cores, 0); cpu < CPUS_MAX; cpu = core_set_next(&entry->cores, cpu + 1))
-			note_own(coherence, cpu, entry->line - 1);
-		for (unsigned nr = core_set_next(&entry->shared, 0); nr < CPUS_MAX; nr = core_set_next(&entry->shared, nr + 1))
-			add_note(coherence, (struct holder_note){entry->line - 1, (uint16_t)nr, true, HIERARCHY_CACHES_MAX});
+		const struct directory_entry entry = directory_look(&coherence->directory, slot);
+		for (unsigned cpu = core_set_next(&entry.cores, 0); cpu < CPUS_MAX; cpu = core_set_next(&entry.cores, cpu + 1))
+			note_own(coherence, cpu, entry.line);
+		for (unsigned nr = core_set_next(&entry.shared, 0); nr < CPUS_MAX; nr = core_set_next(&entry.shared, nr + 1))
+			add_note(coherence, (struct holder_note){entry.line, (uint16_t)nr, true, HIERARCHY_CACHES_MAX});
 	}
 	coherence_settle(timed);
 }
@@ -681,10 +718,11 @@ unsigned coherence_back_invalidate(struct timed_memory *timed, const struct cach
 	unsigned first = from_instance * from->spec->cores, last = last_core(timed, from, from_instance);
 	/* The current core's caches may be ahead of the directory. */
 	unsigned held = remove_above(timed, from, coherence->current, line, dirty);
-	const struct directory_entry *entry = directory_find(&coherence->directory, line);
-	if (!entry)
+	const struct directory_slot *slot = directory_find(&coherence->directory, line);
+	if (!slot)
 		return held + remove_shared_above(timed, from, coherence->current, coherence->current, line, dirty);
-	for (unsigned cpu = core_set_next(&entry->cores, first); cpu <= last; cpu = core_set_next(&entry->cores, cpu + 1))
+	const struct directory_entry entry = directory_look(&coherence->directory, slot);
+	for (unsigned cpu = core_set_next(&entry.cores, first); cpu <= last; cpu = core_set_next(&entry.cores, cpu + 1))
 		held += remove_above(timed, from, cpu, line, dirty);
 	return held + remove_shared_above(timed, from, first, last, line, dirty);
 }
@@ -701,20 +739,21 @@ static void line_is_in_directory(void *context, uint64_t address, uint64_t marks
 {
 	const struct line_check *check = context;
 	const struct coherence *coherence = check->timed->coherence;
-	const struct directory_entry *entry = directory_find(&coherence->directory, address >> coherence->line_shift);
-	SIM_ASSERT(entry);
+	const struct directory_slot *slot = directory_find(&coherence->directory, address >> coherence->line_shift);
+	SIM_ASSERT(slot);
+	const struct directory_entry entry = directory_look(&coherence->directory, slot);
 	if (check->cache->spec->cores != 1) {
-		SIM_ASSERT(core_set_has(&entry->shared, coherence->shared_base[check->cache->number] + check->instance));
+		SIM_ASSERT(core_set_has(&entry.shared, coherence->shared_base[check->cache->number] + check->instance));
 		return;
 	}
-	SIM_ASSERT(core_set_has(&entry->cores, check->instance));
-	SIM_ASSERT(!(marks & WAY_DIRTY) || entry->owner == check->instance);
+	SIM_ASSERT(core_set_has(&entry.cores, check->instance));
+	SIM_ASSERT(!(marks & WAY_DIRTY) || entry.owner == check->instance);
 }
 
 static void check_entry(const struct timed_memory *timed, const struct directory_entry *entry)
 {
 	const struct coherence *coherence = timed->coherence;
-	uint64_t line = entry->line - 1;
+	uint64_t line = entry->line;
 	bool dirty;
 	for (unsigned cpu = core_set_next(&entry->cores, 0); cpu < CPUS_MAX; cpu = core_set_next(&entry->cores, cpu + 1)) {
 		bool here = own_hold(timed, cpu, line, &dirty);
@@ -762,9 +801,13 @@ void coherence_check(const struct timed_memory *timed)
 			cache->ops->each_line(cache, instance, line_is_in_directory, &check);
 		}
 	}
-	for (uint64_t slot = 0; slot < coherence->directory.capacity; slot++)
-		if (coherence->directory.entries[slot].line)
-			check_entry(timed, &coherence->directory.entries[slot]);
+	for (uint64_t place = 0; place < coherence->directory.capacity; place++) {
+		const struct directory_slot *slot = &coherence->directory.slots[place];
+		if (slot->line == 0)
+			continue;
+		const struct directory_entry entry = directory_look(&coherence->directory, slot);
+		check_entry(timed, &entry);
+	}
 	check_counters(timed);
 }
 

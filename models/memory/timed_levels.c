@@ -199,7 +199,7 @@ void timed_foresee(const struct timed_memory *timed, const struct timed_core *co
                    uint8_t kind)
 {
 	for (const struct timed_level *level; (level = timed->next[kind][depth]); depth = level->depth + 1)
-		level->cache->ops->foresee(level->cache, core->instance[level->cache->number], address);
+		cache_level_foresee(level->cache, core->instance[level->cache->number], address);
 	if (timed->coherence)
 		directory_foresee(&timed->coherence->directory, address >> timed->coherence->line_shift);
 }

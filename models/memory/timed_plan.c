@@ -55,6 +55,11 @@ struct timed_plan *timed_plan_create(const struct timed_memory *timed)
 		return NULL;
 	struct timed_plan *plan = xcalloc(1, sizeof *plan);
 	plan->looks_up_caches = runs;
+	for (unsigned kind = ACCESS_CODE; kind <= ACCESS_STORE; kind++) {
+		const struct timed_level *first = timed->core[0].path[kind].stop[0].level;
+		if (!runs || (first && !first->is_sliced))
+			plan->plain_kinds |= (uint8_t)(1u << kind);
+	}
 	plan->out = xcalloc(PLAN_ROOM, sizeof *plan->out);
 	plan->cycles = xcalloc(PLAN_ROOM, sizeof *plan->cycles);
 	return plan;
@@ -88,33 +93,29 @@ static bool takes(const struct timed_memory *timed, const struct access *request
 	       (!mmu || !mmu->walker || translation_canonical(mmu->walker->mode, request->address));
 }
 
-/* Requests that are taken, copied. */
-static size_t take_requests(const struct timed_memory *timed, const struct access *requests, size_t count)
+/* How many of the requests are taken, and in *bytes how many bytes they touch. */
+static size_t count_taken(const struct timed_memory *timed, const struct access *requests, size_t count, uint64_t *bytes)
 {
-	struct timed_plan *plan = timed->plan;
 	size_t taken = 0;
-	while (taken < count && taken < PLAN_REQUESTS && takes(timed, &requests[taken])) {
-		plan->request[taken] = requests[taken];
-		plan->request[taken].cpu = 0;
-		taken++;
-	}
+	*bytes = 0;
+	for (; taken < count && taken < PLAN_REQUESTS && takes(timed, &requests[taken]); taken++)
+		*bytes += requests[taken].bytes;
 	return taken;
 }
 
 /* Returns how many requests are translated: all up to one that is refused. */
-static size_t translate(const struct timed_memory *timed, size_t count)
+static size_t translate(const struct timed_memory *timed, const struct access *requests, size_t count)
 {
 	struct timed_plan *plan = timed->plan;
 	struct mmu *mmu = timed->core[0].mmu;
-	plan->at = 0;
 	plan->is_refused = false;
 	if (!mmu) {
-		memcpy(plan->out, plan->request, count * sizeof *plan->out);
+		memcpy(plan->out, requests, count * sizeof *plan->out);
 		plan->made = count;
 		return count;
 	}
 	memset(plan->cycles, 0, plan->made * sizeof *plan->cycles);
-	size_t done = mmu_run_told(mmu, plan->request, count, plan->out, plan->cycles, PLAN_ROOM, &plan->made, &plan->is_refused,
+	size_t done = mmu_run_told(mmu, requests, count, plan->out, plan->cycles, PLAN_ROOM, &plan->made, &plan->is_refused,
 	                           &plan->refused_cycles);
 	SIM_ASSERT(!mmu->partial);
 	return done;
@@ -128,24 +129,6 @@ static void reserve_parents(struct plan_stream *stream)
 		return;
 	stream->capacity = stream->batch.capacity;
 	stream->parent = xrealloc(stream->parent, stream->capacity * sizeof *stream->parent);
-}
-
-/* The lines of an access, or of a walk's reference, as they come to the first level. There is room for them. */
-static inline void append_lines(const struct timed_memory *timed, struct cache_batch *batch, const struct access *access)
-{
-	const uint64_t marks = timed->caches->entry[access->kind].marks, line = 1ull << timed->line_shift;
-	uint64_t address = access->address, end = access->address + access->bytes;
-	struct cache_about about = {.kind = access->kind, .region = access->region};
-	do {
-		uint64_t line_end = (address | (line - 1)) + 1;
-		if (marks)
-			about.flags = (address & (line - 1)) == 0 && line_end <= end ? REQUEST_WHOLE_LINE : 0;
-		about.order = (uint16_t)batch->count;
-		batch->requests[batch->count] = (address & ~WAY_MARKS) | marks;
-		batch->about[batch->count++] = about;
-		batch->accesses[access->kind]++;
-		address = line_end;
-	} while (address < end);
 }
 
 /* Numbers what reached a level, by what asked for it. */
@@ -232,40 +215,114 @@ static void forget_recents(struct timed_memory *timed)
 
 static void look_up_caches(struct timed_memory *timed)
 {
-	struct timed_plan *plan = timed->plan;
-	struct plan_stream *first = &plan->stream[0];
-	plan->has_lines = false;
-	if (!plan->looks_up_caches)
-		return;
-	first->next = 0;
-	cache_batch_clear(&first->batch);
-	uint64_t lines = 0;
-	for (size_t i = 0; i < plan->made; i++)
-		lines += (plan->out[i].bytes >> timed->line_shift) + 2;
-	/* With each level there may be twice as many, and each has a number. */
-	if (lines > (uint64_t)UINT16_MAX >> timed->caches->levels)
-		return;
-	cache_batch_reserve(&first->batch, (uint32_t)lines);
-	for (size_t i = 0; i < plan->made; i++)
-		append_lines(timed, &first->batch, &plan->out[i]);
 	forget_recents(timed);
 	for (unsigned depth = 0; depth < timed->caches->levels; depth++)
 		run_level(timed, depth);
-	plan->has_lines = true;
+}
+
+/* ---- requests ---- */
+
+static bool is_reference(const struct access *access)
+{
+	return access->kind == ACCESS_WALK || access->kind == ACCESS_WALK_STORE;
+}
+
+/* Whether an entry of timed_plan.out lies in one line. */
+static bool is_one_line(const struct access *out, unsigned line_shift)
+{
+	return ((out->address ^ (out->address + out->bytes - 1)) >> line_shift) == 0;
+}
+
+/* A line of an access, or of a walk's reference, as it comes to the first level. There is room for it. */
+static inline void append_line(struct cache_batch *batch, const struct access *access, uint64_t address, uint64_t marks,
+                               bool is_whole)
+{
+	const uint32_t entry = batch->count++;
+	struct cache_about *about = &batch->about[entry];
+	cache_about_set(about, 0, access->kind, access->region);
+	about->order = (uint16_t)entry;
+	if (marks && is_whole)
+		about->flags = REQUEST_WHOLE_LINE;
+	batch->requests[entry] = (address & ~WAY_MARKS) | marks;
+	batch->accesses[access->kind]++;
+}
+
+static void append_lines(struct cache_batch *batch, const struct access *access, uint64_t marks, uint64_t line)
+{
+	const uint64_t end = access->address + access->bytes;
+	for (uint64_t address = access->address, line_end; address < end; address = line_end) {
+		line_end = (address | (line - 1)) + 1;
+		append_line(batch, access, address, marks, (address & (line - 1)) == 0 && line_end <= end);
+	}
+}
+
+/* Lays the requests out: tells of each where it is found, and appends its lines where caches are looked up. */
+static void lay_out(const struct timed_memory *timed, const struct access *requests)
+{
+	struct timed_plan *plan = timed->plan;
+	struct cache_batch *batch = &plan->stream[0].batch;
+	const struct cache_entry *entry = timed->caches->entry;
+	const unsigned shift = timed->line_shift, count = plan->requests, plain_kinds = plan->plain_kinds;
+	const size_t made = plan->made;
+	size_t at = 0;
+	for (unsigned i = 0; i < count; i++) {
+		const uint32_t bytes = requests[i].bytes;
+		const struct access *out = &plan->out[at];
+		plan->request[i].at = (uint32_t)at;
+		plan->request[i].line = batch->count;
+		plan->request[i].is_plain = at < made && out->bytes == bytes && plan->cycles[at] == 0 &&
+		                            plain_kinds >> out->kind & 1 && is_one_line(out, shift);
+		if (plan->request[i].is_plain) {
+			at++;
+			if (plan->has_lines)
+				append_line(batch, out, out->address, entry[out->kind].marks, bytes == 1u << shift);
+			continue;
+		}
+		/* To behind its last byte, or to the end where it is refused. */
+		for (uint32_t done = 0; done < bytes && at < made; at++) {
+			out = &plan->out[at];
+			done += is_reference(out) ? 0 : out->bytes;
+			if (plan->has_lines)
+				append_lines(batch, out, entry[out->kind].marks, 1ull << shift);
+		}
+	}
+	SIM_ASSERT(at == made);
+}
+
+/* Requests whose line the first level does not have are not plain. */
+static void find_plain(struct timed_plan *plan)
+{
+	const struct plan_stream *below = &plan->stream[1];
+	unsigned request = 0;
+	for (uint32_t asked = 0; asked < below->batch.count; asked++) {
+		while (request + 1 < plan->requests && plan->request[request + 1].line <= below->parent[asked])
+			request++;
+		plan->request[request].is_plain = false;
+	}
 }
 
 size_t timed_plan_make(struct timed_memory *timed, const struct access *requests, size_t count)
 {
 	struct timed_plan *plan = timed->plan;
+	uint64_t bytes;
 	SIM_ASSERT(plan->next == plan->requests);
-	count = take_requests(timed, requests, count);
-	if (count > 0)
-		count = translate(timed, count);
+	count = count_taken(timed, requests, count, &bytes);
+	plan->next = plan->requests = 0;
+	if (count == 0)
+		return 0;
+	count = translate(timed, requests, count);
 	plan->requests = (unsigned)count;
-	plan->next = 0;
 	timed->is_planned = count > 0;
-	if (count > 0)
+	/* Lines at most. With each level there may be twice as many, and each has a number. */
+	const uint64_t lines = (bytes >> timed->line_shift) + 2 * plan->made;
+	plan->has_lines = plan->looks_up_caches && lines <= (uint64_t)UINT16_MAX >> timed->caches->levels;
+	cache_batch_clear(&plan->stream[0].batch);
+	cache_batch_reserve(&plan->stream[0].batch, (uint32_t)lines);
+	lay_out(timed, requests);
+	if (plan->has_lines) {
 		look_up_caches(timed);
+		find_plain(plan);
+	}
 	return count;
 }
 
@@ -277,66 +334,98 @@ static bool has_asked(const struct plan_stream *below, uint32_t entry)
 	return below->next < below->batch.count && below->parent[below->next] == entry;
 }
 
-/* The next entry of a level's stream, and all that follows from it. Returns when its line is there. */
-static cycle serve_next(struct timed_memory *timed, unsigned depth, struct reach reach, struct cost *cost)
+/* Of a level that an entry of its stream came to: what is left to do once the line is there. */
+struct arrival {
+	const struct timed_stop *at; /* at->level NULL: the level is passed by */
+	uint32_t entry, slot;
+	bool fetches;
+	struct reach reach;
+};
+
+static cycle serve_next(struct timed_memory *timed, unsigned first, struct reach reach, struct cost *cost);
+
+/* A line that went while it was on its way: this miss is served with the one before it. */
+static void fetch_again(struct timed_memory *timed, const struct timed_stop *at, uint64_t line, struct reach reach)
 {
-	struct plan_stream *stream = &timed->plan->stream[depth], *below = stream + 1;
-	const struct timed_core *core = &timed->core[0];
-	const uint32_t entry = stream->next++;
-	const uint64_t request = stream->batch.requests[entry], line = request >> timed->line_shift;
-	if (depth == timed->caches->levels)
-		return timed_memory_transfer(timed, core, request, reach, cost);
-	const struct timed_stop *at = &core->path[stream->batch.about[entry].kind].stop[depth];
+	uint32_t slot = take_slot(timed, at, &reach, &timed->unseen);
+	cycle fetched = serve_next(timed, at->level->depth + 1, reach, &timed->unseen);
+	fill_set_add(at->fills, slot, line, fetched, source_of(timed));
+}
+
+/* The line that was asked for is there, by a level that was served. */
+static void arrive(struct timed_memory *timed, const struct arrival *arrival, uint64_t line, cycle done)
+{
+	const struct timed_stop *at = arrival->at;
 	if (!at->level)
-		return serve_next(timed, depth + 1, reach, cost);
-	enter_level(timed, core, at->level, at->instance, request, &reach, cost);
-	cycle here = reach.now + reach.cycles, done = wait_for_fill(timed, at->fills, line, here, cost);
-	unsigned served_by = depth;
-	if (has_asked(below, entry) && !(below->batch.requests[below->next] & WAY_DIRTY)) {
-		/* A line that went while it was on its way: this miss is served with the one before it. */
-		bool is_merged = done > here;
-		struct cost *paid = is_merged ? &timed->unseen : cost;
-		struct reach asks = reach;
-		uint32_t slot = take_slot(timed, at, &asks, paid);
-		cycle fetched = serve_next(timed, depth + 1, asks, paid);
-		fill_set_add(at->fills, slot, line, fetched, source_of(timed));
-		done = is_merged ? done : fetched;
-		served_by = is_merged ? depth : timed->served_by;
-	}
-	if (has_asked(below, entry)) /* the line that had to go, which nobody waits for */
-		serve_next(timed, depth + 1, reach, &timed->unseen);
+		return;
+	if (arrival->fetches)
+		fill_set_add(at->fills, arrival->slot, line, done, source_of(timed));
+	if (!has_asked(&timed->plan->stream[at->level->depth + 1], arrival->entry))
+		return;
+	/* The line that had to go, which nobody waits for. */
+	const unsigned served_by = timed->served_by;
+	serve_next(timed, at->level->depth + 1, arrival->reach, &timed->unseen);
 	timed->served_by = served_by;
+}
+
+/* The next entry of a level's stream, and all that follows from it. Returns when its line is there. */
+static cycle serve_next(struct timed_memory *timed, unsigned first, struct reach reach, struct cost *cost)
+{
+	struct plan_stream *stream = &timed->plan->stream[first];
+	const struct timed_core *core = &timed->core[0];
+	const uint64_t request = stream->batch.requests[stream->next], line = request >> timed->line_shift;
+	struct arrival arrivals[CACHE_LEVELS_MAX], *arrival = arrivals;
+	cycle done = 0;
+	bool goes_on = true;
+	for (unsigned depth = first; goes_on; depth++, stream++) {
+		const uint32_t entry = stream->next++;
+		if (depth == timed->caches->levels) {
+			done = timed_memory_transfer(timed, core, stream->batch.requests[entry], reach, cost);
+			break;
+		}
+		const struct timed_stop *at = &core->path[stream->batch.about[entry].kind].stop[depth];
+		arrival->at = at;
+		if (at->level) {
+			enter_level(timed, core, at->level, at->instance, request, &reach, cost);
+			const cycle here = reach.now + reach.cycles;
+			done = wait_for_fill(timed, at->fills, line, here, cost);
+			goes_on = has_asked(stream + 1, entry) && !(stream[1].batch.requests[stream[1].next] & WAY_DIRTY);
+			arrival->entry = entry;
+			arrival->reach = reach;
+			if (goes_on && done > here) {
+				fetch_again(timed, at, line, reach);
+				goes_on = false;
+			}
+			if (goes_on)
+				arrival->slot = take_slot(timed, at, &reach, cost);
+			else
+				timed->served_by = depth;
+			arrival->fetches = goes_on;
+		}
+		arrival++;
+	}
+	while (arrival-- > arrivals)
+		arrive(timed, arrival, line, done);
 	return done;
 }
 
 cycle timed_plan_line(struct timed_memory *timed, const struct access *access, cycle now, struct cost *cost)
 {
-	const struct plan_stream *first = &timed->plan->stream[0];
+	struct plan_stream *first = &timed->plan->stream[0];
 	SIM_ASSERT(first->next < first->batch.count &&
 	           (first->batch.requests[first->next] ^ access->address) >> timed->line_shift == 0);
-	cycle done = serve_next(timed, 0, (struct reach){.now = now}, cost);
+	const struct timed_stop *at = &timed->core[0].path[access->kind].stop[0];
+	struct reach reach = {.now = now};
+	cycle done;
+	if (at->level && !has_asked(first + 1, first->next)) {
+		const uint64_t request = first->batch.requests[first->next++];
+		enter_level(timed, &timed->core[0], at->level, at->instance, request, &reach, cost);
+		done = wait_for_fill(timed, at->fills, request >> timed->line_shift, reach.now + reach.cycles, cost);
+		timed->served_by = 0;
+	} else {
+		done = serve_next(timed, 0, reach, cost);
+	}
 	timed->counters.lines++;
 	++*timed->depth_counter[timed->served_by];
 	return done;
-}
-
-cycle timed_plan_hit(struct timed_memory *timed, const struct access *access, cycle now)
-{
-	struct plan_stream *first = &timed->plan->stream[0];
-	const struct timed_stop *at = &timed->core[0].path[access->kind].stop[0];
-	SIM_ASSERT(first->next < first->batch.count);
-	if (!at->level || at->level->is_sliced || has_asked(first + 1, first->next))
-		return 0;
-	uint64_t line = access->address >> timed->line_shift;
-	cycle began = now;
-	/* A line on its way when the port is free would be there later at the earliest. */
-	if (fill_set_find(at->fills, line, now + at->level->latency))
-		return 0;
-	if (at->level->ports)
-		began = port_set_take(&at->level->ports[at->instance], at->cache->spec->ports, now);
-	timed->counters.port_wait_cycles += began - now;
-	first->next++;
-	timed->counters.lines++;
-	timed->counters.l1_hits++;
-	return began - now + at->level->latency;
 }

@@ -28,17 +28,26 @@ struct plan_stream {
 	uint32_t capacity, next;
 };
 
+/* Where what became of a request begins: in timed_plan.out, and in the first level's stream. */
+struct planned {
+	uint32_t at, line;
+	/* It lies in one line, which no page walk and no further TLB is asked for first; where the caches are looked up, the
+	 * first level has it. */
+	bool is_plain;
+};
+
 struct timed_plan {
-	struct access request[PLAN_REQUESTS]; /* by linear addresses */
+	struct planned request[PLAN_REQUESTS];
 	unsigned requests, next;
 	/* Translated: the references of walks, and accesses by their parts in pages. */
 	struct access *out;
 	uint32_t *cycles; /* of lookups in further TLBs, for each */
-	size_t made, at;
+	size_t made;
 	bool is_refused; /* the last request, or a page of it */
 	uint64_t refused_cycles;
 	bool looks_up_caches;
-	bool has_lines; /* streams of this plan */
+	uint8_t plain_kinds; /* a bit for each kind of request that may be plain */
+	bool has_lines;      /* streams of this plan */
 	struct plan_stream stream[CACHE_LEVELS_MAX + 1];
 	struct cache_batch in[2], sent[2]; /* of the caches of a level */
 };
@@ -52,9 +61,5 @@ size_t timed_plan_make(struct timed_memory *timed, const struct access *requests
 
 /* While plan->has_lines, the next line of what was looked up, as access_line() would serve it. */
 cycle timed_plan_line(struct timed_memory *timed, const struct access *access, cycle now, struct cost *cost);
-
-/* The same of a line that the first level has, and that nobody waits for: the cycles it takes, all of them there. 0: it is not
- * such a one, and nothing has happened. */
-cycle timed_plan_hit(struct timed_memory *timed, const struct access *access, cycle now);
 
 #endif

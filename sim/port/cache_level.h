@@ -191,7 +191,8 @@ struct cache_level_ops {
 	/* A line's data were written back because another core reads them: it is clean from now on. Returns whether it was dirty.
 	 */
 	bool (*clean)(struct cache_level *, unsigned instance, uint64_t address);
-	/* A hint to the host: a request of that line will come soon. Changes nothing. */
+	/* A hint to the host: a request of that line will come soon. Changes nothing. NULL: cache_level.arrays tell where it is.
+	 */
 	void (*foresee)(const struct cache_level *, unsigned instance, uint64_t address);
 	/* Whether the byte's line is here; its marks in *marks (may be NULL). */
 	bool (*holds)(const struct cache_level *, unsigned instance, uint64_t address, uint64_t *marks);
@@ -211,9 +212,10 @@ struct cache_level {
 	const struct cache_level_spec *spec; /* owned by the hierarchy */
 	unsigned line_shift;
 	unsigned instances;
-	uint64_t entries;         /* lines of an instance; 0: it has no end */
-	uint8_t number;           /* in the hierarchy */
-	uint32_t next_line_bytes; /* of the next level; the own where that is memory */
+	uint64_t entries;            /* lines of an instance; 0: it has no end */
+	struct replacement **arrays; /* one an instance, of a cache made of sets; NULL: of no other; owned */
+	uint8_t number;              /* in the hierarchy */
+	uint32_t next_line_bytes;    /* of the next level; the own where that is memory */
 	enum cache_rule rule;
 	bool next_is_exclusive;
 	bool next_is_memory;    /* it is the last level: serve() and prefetch() append what goes to memory and count it as such */
@@ -241,6 +243,34 @@ struct cache_level_wiring {
 	/* Makes the array of one instance: NULL with *error on failure. */
 	struct replacement *(*array)(const char *policy, const struct replacement_wiring *, struct error *);
 };
+
+/* As ops->foresee(). */
+static inline void cache_level_foresee(const struct cache_level *cache, unsigned instance, uint64_t address)
+{
+	if (cache->ops->foresee) {
+		cache->ops->foresee(cache, instance, address);
+		return;
+	}
+	const struct replacement *array = cache->arrays[instance];
+	const uint64_t *words = replacement_words(array, replacement_set_of(array, address >> cache->line_shift));
+	__builtin_prefetch(words, 1);
+	__builtin_prefetch(words + array->stride - 1, 1);
+}
+
+/* As ops->holds(). A line that was used just now is mostly the first of its set, so that is looked at first. */
+static inline bool cache_level_holds(const struct cache_level *cache, unsigned instance, uint64_t address, uint64_t *marks)
+{
+	const uint64_t tag = address >> cache->line_shift;
+	if (cache->arrays) {
+		const struct replacement *array = cache->arrays[instance];
+		const uint64_t word = *replacement_words(array, replacement_set_of(array, tag));
+		if ((word & ~WAY_OWNERS_MARKS) == way_word(tag, WAY_VALID)) {
+			*marks = word & WAY_MARKS;
+			return true;
+		}
+	}
+	return cache->ops->holds(cache, instance, address, marks);
+}
 
 /* Tells the watch of an access that is done with, whose first request this was. */
 static inline void cache_level_watch_done(struct cache_level *cache, const struct cache_about *about, bool missed)

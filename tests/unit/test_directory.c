@@ -1,91 +1,126 @@
 /* SPDX-License-Identifier: MIT
  *
- * test_directory.c - the directory of lines against an array that says of each line whether it has an entry, and what is in it.
+ * test_directory.c - the directory against a plain array of entries: lines that one core holds, in slots, and lines with records.
  */
-#include "sim/directory.h"
-#include "sim/rng.h"
 #include "tests/unit/test.h"
 
-#include <stdlib.h>
+#include "sim/directory.h"
+#include "sim/rng.h"
 
-/* Past the first table, of 4096 slots, and the next two. */
-#define LINES 9000u
+#define LINES 6000u /* more than half of the first table: it grows */
+#define CORES 5u
+#define STEPS 200000u
 
-/* The line of a number: neighbours, and lines far apart. */
-static uint64_t line_of(uint32_t number)
+/* What is known of each line, as one would write it down. */
+static struct directory_entry plain[LINES];
+
+static bool is_held(const struct directory_entry *entry)
 {
-	return number % 2 ? number : (uint64_t)number << 30;
+	return !core_set_empty(&entry->cores) || !core_set_empty(&entry->shared);
 }
 
-static void make(struct directory *directory, uint32_t number)
+/* Numbers far apart, whose hashes meet. */
+static uint64_t line_of(unsigned index)
 {
-	struct directory_entry *entry = directory_make(directory, line_of(number));
-	assert_int_equal(entry->owner, OWNER_NONE);
-	assert_true(core_set_empty(&entry->cores));
-	core_set_add(&entry->cores, number % CPUS_MAX);
-	entry->busy_until = number;
+	return index % 7 ? index : (uint64_t)index << 40;
 }
 
-static void expect(const struct directory *directory, uint32_t number, bool there)
+static void compare(const struct directory *directory, unsigned index)
 {
-	const struct directory_entry *entry = directory_find(directory, line_of(number));
-	assert_true((entry != NULL) == there);
-	if (there) {
-		assert_true(core_set_has(&entry->cores, number % CPUS_MAX));
-		assert_int_equal(entry->busy_until, number);
+	const struct directory_slot *slot = directory_find(directory, line_of(index));
+	assert_int_equal(slot != NULL, is_held(&plain[index]));
+	if (!slot)
+		return;
+	const struct directory_entry entry = directory_look(directory, slot);
+	assert_int_equal(entry.line, line_of(index));
+	assert_memory_equal(&entry.cores, &plain[index].cores, sizeof entry.cores);
+	assert_memory_equal(&entry.shared, &plain[index].shared, sizeof entry.shared);
+	assert_int_equal(entry.owner, plain[index].owner);
+	assert_int_equal(entry.busy_until, plain[index].busy_until);
+	for (unsigned cpu = 0; cpu < CORES; cpu++)
+		if (directory_is_only(slot, cpu))
+			assert_true(core_set_has(&entry.cores, cpu) && core_set_count(&entry.cores) == 1 &&
+			            core_set_empty(&entry.shared));
+}
+
+/* A core gets the line, alone or beside others, or a shared cache does. */
+static void gain(struct directory *directory, unsigned index, unsigned cpu, bool is_shared, bool is_owned)
+{
+	struct directory_slot *slot = directory_find(directory, line_of(index));
+	struct directory_entry *entry = &plain[index];
+	core_set_add(is_shared ? &entry->shared : &entry->cores, cpu);
+	if (!is_shared && is_owned)
+		entry->owner = (uint16_t)cpu;
+	if (!slot && is_shared)
+		directory_add_shared(directory, line_of(index), cpu);
+	else if (!slot)
+		directory_add(directory, line_of(index), cpu, is_owned);
+	else if (!is_shared && directory_is_only(slot, cpu) && is_owned)
+		directory_set_owned(slot, true);
+	else {
+		struct directory_entry *record = directory_record(directory, slot);
+		record->cores = entry->cores;
+		record->shared = entry->shared;
+		record->owner = entry->owner;
 	}
 }
 
-/* Would catch: entries that are lost, or found empty, when the table grows; a line that was made twice. */
-static void every_entry_outlives_growth(void **state)
+static void lose(struct directory *directory, unsigned index)
 {
-	(void)state;
-	struct directory directory;
-	directory_init(&directory);
-	for (uint32_t number = 0; number < LINES; number++)
-		make(&directory, number);
-	assert_int_equal(directory.count, LINES);
-	for (uint32_t number = 0; number < LINES; number++)
-		expect(&directory, number, true);
-	expect(&directory, LINES, false);
-	assert_ptr_equal(directory_make(&directory, line_of(7)), directory_find(&directory, line_of(7)));
-	assert_int_equal(directory.count, LINES);
-	directory_check(&directory);
-	directory_release(&directory);
+	struct directory_slot *slot = directory_find(directory, line_of(index));
+	if (slot)
+		directory_drop(directory, slot);
+	plain[index] = (struct directory_entry){.line = line_of(index), .owner = OWNER_NONE};
 }
 
-/* Would catch: a gap that is left, or closed by an entry that is then looked for elsewhere. */
-static void dropped_entries_leave_no_gap(void **state)
+/* Some of them later than a slot has bits for. */
+static void keep(struct directory *directory, unsigned index, cycle until)
+{
+	struct directory_slot *slot = directory_find(directory, line_of(index));
+	if (!slot)
+		return;
+	directory_keep(directory, slot, until);
+	if (plain[index].busy_until < until)
+		plain[index].busy_until = until;
+}
+
+/* Would catch: a slot that says less than the record it stands for, a record that two lines have, a line lost in a closed gap. */
+static void lines_are_known_as_they_were_told(void **state)
 {
 	(void)state;
 	struct directory directory;
 	struct rng rng;
-	bool *there = xcalloc(LINES, sizeof *there);
-	uint64_t count = 0;
 	rng_init(&rng, 1, "directory");
 	directory_init(&directory);
-	for (uint32_t turn = 0; turn < 20 * LINES; turn++) {
-		uint32_t number = (uint32_t)rng_below(&rng, LINES);
-		if (there[number])
-			directory_drop(&directory, directory_find(&directory, line_of(number)));
+	for (unsigned index = 0; index < LINES; index++)
+		lose(&directory, index);
+	for (unsigned step = 0; step < STEPS; step++) {
+		/* Up, then mostly down. */
+		unsigned index = (unsigned)rng_below(&rng, LINES), what = (unsigned)rng_below(&rng, step < STEPS / 2 ? 16 : 9);
+		unsigned cpu = (unsigned)rng_below(&rng, CORES);
+		if (what < 5)
+			lose(&directory, index);
+		else if (what < 8)
+			keep(&directory, index, rng_below(&rng, 16) ? rng_below(&rng, 1000) : UINT64_MAX - rng_below(&rng, 1000));
 		else
-			make(&directory, number);
-		there[number] = !there[number];
-		count += there[number] ? 1 : UINT64_MAX;
+			gain(&directory, index, cpu, what == 8, rng_below(&rng, 4) == 0);
+		compare(&directory, index);
+		if (step % 10000 == 0)
+			directory_check(&directory);
 	}
-	assert_int_equal(directory.count, count);
-	for (uint32_t number = 0; number < LINES; number++)
-		expect(&directory, number, there[number]);
-	directory_check(&directory);
+	uint64_t held = 0;
+	for (unsigned index = 0; index < LINES; index++) {
+		compare(&directory, index);
+		held += is_held(&plain[index]);
+	}
+	assert_int_equal(directory.count, held);
 	directory_release(&directory);
-	free(there);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(every_entry_outlives_growth),
-	        cmocka_unit_test(dropped_entries_leave_no_gap),
+	        cmocka_unit_test(lines_are_known_as_they_were_told),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

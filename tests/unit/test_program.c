@@ -5,6 +5,7 @@
 #include "models/program_load.h"
 #include "sim/io/kmt.h"
 #include "sim/replay_program.h"
+#include "sim/rng.h"
 #include "tests/unit/test.h"
 
 #include <stdlib.h>
@@ -76,6 +77,41 @@ static void test_areas_and_contents_are_told(void **state)
 	expect_range(&program.filled[1], 11 * BLOCK + 0x3000, 2);
 	expect_range(&program.filled[2], 13 * BLOCK + 0x1000, 1);
 	program_release(&program);
+}
+
+static void expect_same_ranges(const struct program_range *one, uint32_t count, const struct program_range *other,
+                               uint32_t others)
+{
+	assert_int_equal(count, others);
+	for (uint32_t i = 0; i < count; i++)
+		expect_range(&one[i], other[i].start, other[i].pages);
+}
+
+/* The accesses of one thread, read for one CPU, which passes over pages touched lately, and for two. Would catch: an access to a
+ * known page that reaches into another one, a fetch that is not seen, accesses that are not counted. */
+static void test_pages_touched_lately_are_passed_over(void **state)
+{
+	(void)state;
+	static const enum access_kind kinds[] = {ACCESS_LOAD, ACCESS_STORE, ACCESS_MODIFY, ACCESS_PREFETCH, ACCESS_CODE};
+	struct access at[400];
+	struct program one, two;
+	struct error error = {0};
+	for (unsigned turn = 0; turn < 50; turn++) {
+		struct rng rng;
+		rng_init(&rng, turn, "program");
+		for (unsigned i = 0; i < 400; i++)
+			at[i] = access_of(kinds[rng_below(&rng, turn % 2 ? 4 : 5)],
+			                  3 * BLOCK + rng_below(&rng, 600) * PAGE_SIZE + (rng_below(&rng, 4) ? 8 : 4092), 8, 0);
+		assert_true(read_told(&one, at, 400, 1, &error) && read_told(&two, at, 400, 2, &error));
+		assert_int_equal(one.accesses, two.accesses);
+		assert_int_equal(one.pages, two.pages);
+		assert_int_equal(one.threads, two.threads);
+		assert_int_equal(one.has_code, two.has_code);
+		expect_same_ranges(one.areas, one.area_count, two.areas, two.area_count);
+		expect_same_ranges(one.filled, one.filled_count, two.filled, two.filled_count);
+		program_release(&one);
+		program_release(&two);
+	}
 }
 
 /* Would catch: accesses of a kernel, or of nobody, that become a process; more areas than one has. */
@@ -209,8 +245,11 @@ static void test_a_program_of_data_has_no_code(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	        cmocka_unit_test(test_areas_and_contents_are_told),   cmocka_unit_test(test_what_no_process_can_make_is_refused),
-	        cmocka_unit_test(test_a_program_is_ops_of_a_process), cmocka_unit_test(test_a_program_that_changed_is_told),
+	        cmocka_unit_test(test_areas_and_contents_are_told),
+	        cmocka_unit_test(test_pages_touched_lately_are_passed_over),
+	        cmocka_unit_test(test_what_no_process_can_make_is_refused),
+	        cmocka_unit_test(test_a_program_is_ops_of_a_process),
+	        cmocka_unit_test(test_a_program_that_changed_is_told),
 	        cmocka_unit_test(test_a_program_of_data_has_no_code),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -84,8 +84,11 @@ static void make_allocation(struct run *run, size_t i)
 	const struct recording_line *line = &run->recording->lines[i];
 	struct oracle *oracle = run->oracle;
 	follower_begin(&run->pages, line, i);
-	struct object object = line->kind == LINE_ALLOC ? cache_alloc(oracle->objects, oracle->own, line->flags, 0)
-	                                                : object_kmalloc(oracle->objects, line->size, line->flags, 0);
+	struct object object = {.at = VADDR_NULL}; /* of a cache that a damaged script has destroyed already */
+	if (line->kind != LINE_ALLOC)
+		object = object_kmalloc(oracle->objects, line->size, line->flags, 0);
+	else if (oracle->own.nr != UINT32_MAX)
+		object = cache_alloc(oracle->objects, oracle->own, line->flags, 0);
 	run->at[line->id] = object.at;
 	bool equal = allocation_is_equal(run, line, object.at);
 	equal = follower_end(&run->pages, i) && equal;
