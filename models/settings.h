@@ -196,7 +196,10 @@ struct cost_settings {
 	uint32_t slab_free, slab_flush, slab_free_object, slab_destroy;
 	uint32_t freelist_decode; /* a free pointer with slab_freelist_hardened */
 	uint32_t page_alloc, page_bulk, page_bulk_block, page_split, page_zone_alloc, page_tail_alloc, page_tail_free;
-	uint32_t page_free, page_drain, page_drain_block, page_merge, page_zone_free;
+	uint32_t page_free, page_drain, page_drain_block, page_merge, page_zone_free, page_slowpath;
+	uint32_t direct_reclaim, kswapd_run, kswapd_round, reclaim_pass, reclaim_batch, reclaim_page, reclaim_keep,
+	        reclaim_referenced, reclaim_unmap, reclaim_free, deactivate_page;
+	uint32_t swap_add, pageout, swap_in_page, swap_in_direct, read_ahead, read_ahead_page, block_request;
 	uint32_t kmap, kmap_new, kmap_slot, kmap_flush_slot, kmap_drop, kunmap, kmap_local, kunmap_local;
 	uint32_t vmalloc_area, vmalloc_page, vfree_area, vfree_page, vmalloc_purge;
 	uint32_t vmstat_item;

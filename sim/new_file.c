@@ -27,8 +27,11 @@ static mode_t usual_mode(void)
 
 bool new_file_begin(struct new_file *self, const char *path, struct error *error)
 {
+	*self = (struct new_file){.path = path, .file = -1};
+	/* What is no file is not replaced by one. */
+	if (path_is_there(path) && !path_is_regular(path))
+		return error_set(error, ERROR_HOST, "%s: is there, and no regular file; expected a file's name", path);
 	char *folder = path_open_folder(path);
-	*self = (struct new_file){.path = path};
 	self->file = open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0666);
 	free(folder);
 	if (self->file >= 0)

@@ -18,16 +18,17 @@
  * free_unref_page_list; mm/vmstat.c: refresh_zone_stat_thresholds.
  *
  * MODEL: pages that a recording owns are not reclaimed; the load model's page cache is all inactive, clean and unmapped, so
- * whatever is looked at comes free. Effect: without a reclaimer what reclaim gets is known beforehand: the shares. With shares of
- * 0 it gets nothing. MODEL: slab comes back frame by frame, an object a frame. A kernel frees objects and gets a frame when its
- * last one goes. MODEL: kswapd gets its turn a settable number of page allocator calls after it was woken, and then runs at once,
- * before an allocation or after a free, to its end or until it sleeps for a device; then it has its next turn as many calls
- * later. Its work is not paid for by the CPU on which it runs. A request that would be throttled until kswapd has made room lets
- * it run right then, and sleeps as long as it does. kswapd's smaller statistics threshold while it is awake is left out.
+ * whatever is looked at comes free. Effect: without a reclaimer what reclaim gets is known beforehand: the shares. With shares
+ * of 0 it gets nothing. MODEL: slab comes back frame by frame, an object a frame. A kernel frees objects and gets a frame when
+ * its last one goes. MODEL: kswapd gets its turn a settable number of page allocator calls after it was woken, and then runs at
+ * once, before an allocation or after a free, to its end or until it sleeps for a device; then it has its next turn as many
+ * calls later. A request that would be throttled until kswapd has made room lets it run right then, and sleeps as long as it
+ * does. kswapd's smaller statistics threshold while it is awake is left out.
  *
  * Invariant: cache_pages = page cache of all zones + slab of all nodes = frames in FRAME_CACHE.
  */
 #include "models/page_allocator/reclaim.h"
+#include "models/kernel_code.h"
 #include "models/page_allocator/request.h"
 #include "sim/rng.h"
 
@@ -81,6 +82,9 @@ uint64_t zone_reclaimable_pages(const struct buddy *buddy, const struct zone *zo
 static void free_cache_frame(struct buddy *buddy, uint32_t nr, unsigned cpu)
 {
 	struct frame *frame = frame_at(buddy, nr);
+	step_spend(buddy->steps, buddy->cost.reclaim_page);
+	step_run(buddy->steps, CODE_RECLAIM_FREE, buddy->cost.reclaim_free);
+	step_run(buddy->steps, CODE_PAGE_FREE, buddy->cost.page_free);
 	frame->lru = false;
 	buddy->cache_pages--;
 	buddy->counters.pgfree++;
@@ -115,6 +119,7 @@ static void shrink_page_cache(struct buddy *buddy, unsigned node, struct scan_co
 	while (left && (whole_share || reclaimed < sc->to_reclaim)) {
 		uint32_t frames[SWAP_CLUSTER_MAX];
 		unsigned wanted = left < SWAP_CLUSTER_MAX ? (unsigned)left : SWAP_CLUSTER_MAX;
+		step_run(buddy->steps, CODE_RECLAIM_BATCH, buddy->cost.reclaim_batch);
 		unsigned count = isolate_oldest(buddy, node, wanted, sc->highest_zone, frames);
 		/* A cluster is freed from its youngest page on. */
 		for (unsigned i = count; i-- > 0;)
@@ -251,6 +256,7 @@ static void shrink_node(struct buddy *buddy, unsigned node, struct scan_control 
 	uint64_t before;
 	do {
 		before = sc->reclaimed;
+		step_run(buddy->steps, CODE_RECLAIM_PASS, buddy->cost.reclaim_pass);
 		shrink_page_cache(buddy, node, sc);
 		shrink_kept_pages(buddy, node, sc);
 		if (!sc->unfinished)
@@ -399,6 +405,7 @@ uint64_t try_to_free_pages(struct buddy *buddy, const struct request *request)
 	        .may_swap = true,
 	        .may_writepage = true,
 	};
+	step_run(buddy->steps, CODE_DIRECT_RECLAIM, buddy->cost.direct_reclaim);
 	throttle_direct_reclaim(buddy, request);
 	do_try_to_free_pages(buddy, request->zonelist, &sc);
 	/* Active pages were left alone for the sake of the lists' balance: now they are needed. */
@@ -445,6 +452,7 @@ static void update_reclaim_active(struct buddy *buddy, unsigned node, unsigned h
 /* kswapd_shrink_node(). Returns whether it looked at as much as it would have liked to get. */
 static bool kswapd_shrink_node(struct buddy *buddy, unsigned node, struct scan_control *sc)
 {
+	step_spend(buddy->steps, buddy->cost.kswapd_round);
 	sc->to_reclaim = 0;
 	sc->scanned = 0;
 	for (unsigned i = 0; i < buddy->zone_count; i++) {
@@ -503,6 +511,7 @@ static void begin_balancing(struct buddy *buddy, unsigned node, unsigned highest
 	                                     .priority = DEF_PRIORITY};
 	self->kswapd_order = 0;
 	self->kswapd_highest_zone = ZONE_INDEX_NONE;
+	step_run(buddy->steps, CODE_KSWAPD_RUN, buddy->cost.kswapd_run);
 	buddy->counters.kswapd_runs++;
 	for (unsigned i = 0; i < buddy->zone_count; i++)
 		if (in_node(&buddy->zones[i], node, highest_zone))

@@ -19,6 +19,7 @@
  *
  * Invariant: a request that enters leaves with a block or is counted as failed once.
  */
+#include "models/kernel_code.h"
 #include "models/page_allocator/request.h"
 
 /* mm/page_alloc.c: how often compaction may succeed without the request being served; a quarter of it for costly orders. */
@@ -308,6 +309,7 @@ static uint32_t try_slowpath(struct buddy *buddy, struct request *request, struc
 uint32_t alloc_slowpath(struct buddy *buddy, struct request *request)
 {
 	buddy->counters.allocslow++;
+	step_run(buddy->steps, CODE_PAGE_SLOWPATH, buddy->cost.page_slowpath);
 	struct effort effort = {.priority = COMPACT_PRIO_SYNC_LIGHT, .compacted = COMPACT_SKIPPED};
 	uint32_t nr = try_slowpath(buddy, request, &effort);
 	buddy->counters.oom += effort.oom;

@@ -6,6 +6,7 @@
  * the frame's number plus 1.
  */
 #include "models/page_reclaim/page_cache.h"
+#include "models/kernel_code.h"
 
 #include <stdlib.h>
 
@@ -267,6 +268,7 @@ static uint32_t add_page(struct page_cache *cache, unsigned cpu, uint32_t file, 
 	if (frame.nr == UINT32_MAX)
 		return PAGE_NONE;
 	uint64_t *place = place_of(cache, file, index);
+	step_spend(lru->steps, lru->spec.cost.read_ahead_page);
 	marks |= PG_FILE;
 	lru_refault(lru, frame.nr, &marks, (page_shadow){*place});
 	*place = place_of_frame(frame.nr);
@@ -284,6 +286,7 @@ static void read_run(struct page_cache *cache, unsigned cpu, uint32_t file, uint
 	struct page_lru *lru = cache->lru;
 	if (!pages)
 		return;
+	step_run(lru->steps, CODE_BLOCK_REQUEST, lru->spec.cost.block_request);
 	struct block_answer answer = block_device_read(&lru->disk, page_lru_now(lru, cpu), pages * PAGE_SIZE);
 	lru->counters.pgpgin += pages;
 	for (uint32_t index = end - pages; index < end; index++)
@@ -301,6 +304,7 @@ static void read_pages(struct page_cache *cache, unsigned cpu, uint32_t number, 
 		return;
 	if (wanted > file->pages - start)
 		wanted = file->pages - start;
+	step_run(cache->lru->steps, CODE_READ_AHEAD, cache->lru->spec.cost.read_ahead);
 	for (; index < start + wanted; index++) {
 		if (page_cache_find(cache, number, index) != PAGE_NONE) {
 			read_run(cache, cpu, number, index, run);
@@ -469,6 +473,7 @@ enum file_fault_result page_cache_fault(struct page_cache *cache, unsigned cpu, 
 		read_around(cache, cpu, file, index, advice);
 		*frame = page_cache_find(cache, file, index);
 		if (*frame == PAGE_NONE) {
+			step_run(lru->steps, CODE_READ_AHEAD, lru->spec.cost.read_ahead);
 			*frame = add_page(cache, cpu, file, index, GFP_HIGHUSER_MOVABLE, 0);
 			if (*frame == PAGE_NONE)
 				return FILE_FAULT_NO_MEMORY;

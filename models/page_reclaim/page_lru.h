@@ -45,6 +45,7 @@
 #include "models/page_reclaim/lru_steps.h"
 #include "models/page_reclaim/swap.h"
 #include "models/page_reclaim/writeback.h"
+#include "models/settings.h"
 #include "sim/metric.h"
 #include "sim/port/page_allocator.h"
 #include "sim/port/user_memory.h"
@@ -179,6 +180,7 @@ struct lru_spec {
 	uint32_t read_ahead_pages;                    /* of files */
 	uint64_t pageout_ns;                          /* what writing a page out takes a CPU, beside waiting */
 	uint32_t dirty_background_ratio, dirty_ratio; /* percent of what could be dirty */
+	struct cost_settings cost;
 	unsigned cpus;
 };
 

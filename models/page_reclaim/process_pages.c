@@ -362,6 +362,7 @@ static struct lru_spec spec_of(const struct settings *settings)
 	        .pageout_ns = settings->kernel.pageout_ns,
 	        .dirty_background_ratio = settings->kernel.dirty_background_ratio,
 	        .dirty_ratio = settings->kernel.dirty_ratio,
+	        .cost = settings->cost,
 	        .cpus = settings->machine.cpus,
 	};
 }

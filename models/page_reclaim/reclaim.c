@@ -19,11 +19,13 @@
  * pages it is at, and goes on in a later turn.
  *
  * MODEL: nobody is throttled by too_many_isolated(), as decisions of CPUs do not overlap. MODEL: kswapd that wakes up begins a
- * new pass at the priority it was at, where a kernel's goes on in the old one, and its work takes no time. MODEL: a device that
- * answers while the caller waits (swap_synchronous) writes a page by itself. MODEL: what is dirty or under writeback is compared
- * with what all nodes together could give (skip_throttle_noprogress() looks at one). MODEL: a huge page is one request of the
- * device, which a kernel's block layer cuts in pieces (max_sectors_kb), and takes its writer no longer than a small one does.
+ * new pass at the priority it was at, where a kernel's goes on in the old one, and its work takes no time on the clock of
+ * devices. MODEL: a device that answers while the caller waits (swap_synchronous) writes a page by itself. MODEL: what is dirty
+ * or under writeback is compared with what all nodes together could give (skip_throttle_noprogress() looks at one). MODEL: a
+ * huge page is one request of the device, which a kernel's block layer cuts in pieces (max_sectors_kb), and takes its writer no
+ * longer than a small one does.
  */
+#include "models/kernel_code.h"
 #include "models/page_reclaim/page_cache.h"
 #include "models/page_reclaim/page_lru.h"
 
@@ -165,6 +167,7 @@ static void put_back_kept(struct pass *pass, const struct isolated *taken)
 	uint32_t unused[ISOLATED_MAX], count = 0;
 	lru_lock(pass->lru, pass->request->node);
 	for (uint32_t i = 0; i < taken->kept; i++) {
+		step_spend(pass->lru->steps, pass->lru->spec.cost.reclaim_keep);
 		if (lru_is_nobodys(pass->lru, taken->frames[i]))
 			unused[count++] = taken->frames[i];
 		else
@@ -177,14 +180,22 @@ static void put_back_kept(struct pass *pass, const struct isolated *taken)
 
 /* --- one page --- */
 
+/* folio_referenced() */
+static uint32_t referenced(const struct pass *pass, uint32_t frame, bool *executable)
+{
+	struct page_lru *lru = pass->lru;
+	if (!lru_entries(lru, frame))
+		return 0;
+	step_run(lru->steps, CODE_RECLAIM_REFERENCED, lru->spec.cost.reclaim_referenced);
+	return lru->rmap.referenced(lru->rmap.context, frame, executable, pass->request->cpu);
+}
+
 static enum verdict check_references(struct pass *pass, uint32_t frame)
 {
 	struct page_lru *lru = pass->lru;
 	struct user_page *page = page_of(lru, frame);
 	bool executable = false, was_referenced = page->marks & PG_REFERENCED;
-	uint32_t young = 0;
-	if (lru_entries(lru, frame))
-		young = lru->rmap.referenced(lru->rmap.context, frame, &executable, pass->request->cpu);
+	uint32_t young = referenced(pass, frame, &executable);
 	page->marks &= (uint16_t)~PG_REFERENCED;
 	if (young) {
 		page->marks |= PG_REFERENCED;
@@ -212,6 +223,7 @@ static bool add_to_swap(struct pass *pass, uint32_t frame)
 	uint32_t slot = huge ? swap_take_cluster(&lru->swap) : swap_take(&lru->swap, pass->request->cpu);
 	if (slot == SWAP_SLOT_NONE)
 		return false;
+	step_run(lru->steps, CODE_SWAP_ADD, lru->spec.cost.swap_add);
 	if (huge)
 		swap_cache_add_cluster(&lru->swap, slot, frame);
 	else
@@ -261,6 +273,7 @@ static void unmap(struct pass *pass, uint32_t frame)
 	if (!lru_entries(lru, frame))
 		return;
 	uint32_t slot = page->marks & PG_SWAPCACHE ? page->index : SWAP_SLOT_NONE;
+	step_run(lru->steps, CODE_RECLAIM_UNMAP, lru->spec.cost.reclaim_unmap);
 	bool found = lru->rmap.unmap(lru->rmap.context, frame, slot, pass->request->cpu);
 	if (!found)
 		return;
@@ -327,6 +340,9 @@ static bool page_out(struct pass *pass, uint32_t frame, struct isolated *taken)
 	taken->paged_out += page_frames(page_of(lru, frame));
 	if (lru_free_swap(lru, cpu, frame))
 		return false;
+	step_run(lru->steps, CODE_PAGEOUT, lru->spec.cost.pageout);
+	if (page_has(lru, frame, PG_FILE) || !lru->spec.swap_synchronous)
+		step_run(lru->steps, CODE_BLOCK_REQUEST, lru->spec.cost.block_request);
 	if (page_has(lru, frame, PG_FILE)) {
 		busy_ns = page_cache_write(lru->cache, cpu, frame);
 		lru->frames[frame].marks |= PG_READAHEAD;
@@ -443,6 +459,12 @@ static enum verdict shrink_page(struct pass *pass, uint32_t frame, struct isolat
 	return VERDICT_RECLAIM;
 }
 
+static void free_page(struct pass *pass, uint32_t frame)
+{
+	step_run(pass->lru->steps, CODE_RECLAIM_FREE, pass->lru->spec.cost.reclaim_free);
+	lru_free_frame(pass->lru, pass->request->cpu, frame);
+}
+
 /* A huge page goes at once, others behind the flush of all. */
 static void free_reclaimed(struct pass *pass, uint32_t frame, struct isolated *taken)
 {
@@ -452,13 +474,14 @@ static void free_reclaimed(struct pass *pass, uint32_t frame, struct isolated *t
 		return;
 	}
 	lru->rmap.flush(lru->rmap.context, false, pass->request->cpu);
-	lru_free_frame(lru, pass->request->cpu, frame);
+	free_page(pass, frame);
 }
 
 static void shrink_pages(struct pass *pass, struct isolated *taken)
 {
 	for (uint32_t i = 0; i < taken->count; i++) {
 		uint32_t frame = taken->frames[i];
+		step_spend(pass->lru->steps, pass->lru->spec.cost.reclaim_page);
 		/* folio_trylock(), folio_unlock() */
 		lru_step_flag(pass->lru, frame);
 		enum verdict verdict = shrink_page(pass, frame, taken);
@@ -475,7 +498,7 @@ static void shrink_pages(struct pass *pass, struct isolated *taken)
 	/* Out of the TLBs before anybody else may have the frames; the youngest goes first. */
 	pass->lru->rmap.flush(pass->lru->rmap.context, false, pass->request->cpu);
 	for (uint32_t i = taken->freed_count; i-- > 0;)
-		lru_free_frame(pass->lru, pass->request->cpu, taken->freed[i]);
+		free_page(pass, taken->freed[i]);
 }
 
 /* --- lists --- */
@@ -506,6 +529,7 @@ static uint64_t shrink_inactive_list(struct pass *pass, enum lru_list list, uint
 		pass->request->result->scanned_direct += taken.scanned;
 	if (!taken.count)
 		return 0;
+	step_run(lru->steps, CODE_RECLAIM_BATCH, lru->spec.cost.reclaim_batch);
 	shrink_pages(pass, &taken);
 	put_back_kept(pass, &taken);
 	*(file ? &lru->counters.pgsteal_file : &lru->counters.pgsteal_anon) += taken.reclaimed;
@@ -526,13 +550,13 @@ static void shrink_active_list(struct pass *pass, enum lru_list list, uint64_t w
 	page_lru_drain(lru, pass->request->cpu);
 	isolate(pass, list, wanted, &taken);
 	lru->counters.pgrefill += taken.scanned;
+	step_run(lru->steps, CODE_DEACTIVATE, lru->spec.cost.deactivate_page * taken.count);
 	uint32_t rotated[SWAP_CLUSTER_MAX], rotated_count = 0;
 	uint64_t deactivated = 0;
 	for (uint32_t i = 0; i < taken.count; i++) {
 		uint32_t frame = taken.frames[i];
 		bool executable = false;
-		if (lru_entries(lru, frame) && lru->rmap.referenced(lru->rmap.context, frame, &executable, pass->request->cpu) &&
-		    executable && kind_of_page(lru, frame) == PAGE_FILE) {
+		if (referenced(pass, frame, &executable) && executable && kind_of_page(lru, frame) == PAGE_FILE) {
 			rotated[rotated_count++] = frame;
 			continue;
 		}

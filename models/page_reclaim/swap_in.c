@@ -11,6 +11,7 @@
  * should_try_to_free_swap; mm/swapfile.c: free_swap_and_cache,
  * __try_to_reclaim_swap. The device has no seek times, so the window is one of virtual addresses (swap_use_vma_readahead).
  */
+#include "models/kernel_code.h"
 #include "models/page_reclaim/page_lru.h"
 
 /* mm/swap_state.c: hits that an area has at first; how many are remembered (SWAP_RA_HITS_MAX); include/linux/swap.h:
@@ -82,6 +83,8 @@ static bool window_around(const struct page_lru *lru, const struct swap_fault *f
 
 static void read_page(struct page_lru *lru, unsigned cpu, uint32_t frame)
 {
+	if (!lru->spec.swap_synchronous)
+		step_run(lru->steps, CODE_BLOCK_REQUEST, lru->spec.cost.block_request);
 	struct block_answer answer = block_device_read(&lru->swap_device, page_lru_now(lru, cpu), PAGE_SIZE);
 	lru->frames[frame].ready_ns = answer.done_ns;
 	lru->counters.pswpin++;
@@ -94,8 +97,10 @@ static uint32_t new_page(struct page_lru *lru, unsigned cpu, uint32_t slot, gfp 
 	pfn frame = page_alloc(lru->pages, 0, flags, cpu);
 	if (frame.nr == UINT32_MAX)
 		return PAGE_NONE;
+	bool cached = marks & PG_SWAPCACHE;
+	step_run(lru->steps, CODE_SWAP_IN_PAGE, cached ? lru->spec.cost.swap_in_page : lru->spec.cost.swap_in_direct);
 	page_shadow shadow = lru->swap.map[slot].shadow;
-	if (marks & PG_SWAPCACHE)
+	if (cached)
 		swap_cache_add(&lru->swap, slot, frame.nr);
 	lru_refault(lru, frame.nr, &marks, shadow);
 	lru->frames[frame.nr].index = slot;

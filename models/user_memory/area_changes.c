@@ -10,6 +10,7 @@
  * change_huge_pmd(); mm/mprotect.c: do_mprotect_pkey(),
  * mprotect_fixup(), change_pte_range(), can_change_pte_writable(); arch/x86/include/asm/tlbflush.h: pte_needs_flush().
  */
+#include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
 
 /* ---- madvise ---- */
@@ -213,7 +214,7 @@ enum user_result areas_advise(struct mm *mm, struct space *space, uint64_t start
 	bool write = advice != USER_DONTNEED && advice != USER_FREE;
 	enum user_result result = USER_OK;
 	lock_space(mm, space, write);
-	step_spend(mm->steps, mm->cost.madvise);
+	step_run(mm->steps, CODE_MADVISE, mm->cost.madvise);
 	while (start < end && (result == USER_OK || result == USER_HOLE)) {
 		uint32_t index = area_index(space, start);
 		struct area *area = index < space->areas_count ? space->areas[index] : NULL;
@@ -310,7 +311,7 @@ enum user_result areas_protect(struct mm *mm, struct space *space, uint64_t star
 	uint64_t end = start + (pages << PAGE_SHIFT);
 	enum user_result result = USER_OK;
 	lock_space(mm, space, true);
-	step_spend(mm->steps, mm->cost.mprotect);
+	step_run(mm->steps, CODE_MPROTECT, mm->cost.mprotect);
 	gather_begin(mm);
 	while (start < end && result == USER_OK) {
 		struct area *area = area_at(space, start);

@@ -12,6 +12,7 @@
  * each entry, as none were counted. MODEL: what is mapped where it goes is not unmapped first (MREMAP_FIXED), but told as a wrong
  * op. MODEL: shared memory without a file does not grow; a kernel lets it, and ends the program that touches what is too much.
  */
+#include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
 
 /* What lies from `from` on goes to `to`. */
@@ -172,7 +173,7 @@ static enum user_result move_area(struct mm *mm, struct space *space, struct are
                                   unsigned cpu)
 {
 	uint64_t bytes = remap->pages << PAGE_SHIFT;
-	step_spend(mm->steps, mm->cost.mmap);
+	step_run(mm->steps, CODE_MMAP, mm->cost.mmap);
 	if (!area_copy(mm, space, area, remap->start, remap->to, remap->new_pages, cpu))
 		return USER_NO_MEMORY;
 	/* From now on pages are looked for in either place. */
@@ -209,7 +210,7 @@ static enum user_result move_or_grow(struct mm *mm, struct space *space, const s
 	uint32_t next = area_index(space, area->end);
 	if (end < area->end || (next < space->areas_count && space->areas[next]->start < end + (more << PAGE_SHIFT)))
 		return USER_BAD_RANGE;
-	step_spend(mm->steps, mm->cost.mmap);
+	step_run(mm->steps, CODE_MMAP, mm->cost.mmap);
 	area_grow(mm, space, area, more, cpu);
 	return USER_OK;
 }

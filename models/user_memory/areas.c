@@ -13,6 +13,7 @@
  * at least. Its writes are a read of one node and a write to it. MODEL: pages of shared memory go with their last area, as those
  * of an unlinked shmem file do.
  */
+#include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
 
 #include <stdlib.h>
@@ -203,7 +204,7 @@ static void unchain(struct mm *mm, struct area *area, unsigned cpu)
 	if (area->anon_vma)
 		area->anon_vma->num_active_vmas--;
 	if (area->chains_count > 0)
-		step_spend(mm->steps, mm->cost.unlink_anon_vma);
+		step_run(mm->steps, CODE_UNLINK_ANON_VMA, mm->cost.unlink_anon_vma);
 	/* From the newest to the oldest, the root last. */
 	while (area->chains_count > 0) {
 		struct chain *chain = &area->chains[--area->chains_count];
@@ -260,7 +261,7 @@ static bool fork_chains(struct mm *mm, struct area *area, const struct area *fro
 {
 	if (!from->anon_vma)
 		return true;
-	step_spend(mm->steps, mm->cost.fork_anon_vma);
+	step_run(mm->steps, CODE_FORK_ANON_VMA, mm->cost.fork_anon_vma);
 	if (!clone_chains(mm, area, from, true, cpu))
 		return false;
 	if (area->anon_vma)
@@ -315,7 +316,7 @@ struct area *area_fork(struct mm *mm, struct space *space, const struct area *fr
 {
 	step_read(mm->steps, from->object.at, 64);
 	step_read(mm->steps, mm_field(&from->object, 64), 64);
-	step_spend(mm->steps, mm->cost.fork_area);
+	step_run(mm->steps, CODE_FORK_AREA, mm->cost.fork_area);
 	struct area *area = area_make(mm, from, cpu);
 	if (!area)
 		return NULL;
@@ -408,7 +409,7 @@ enum user_result areas_map(struct mm *mm, struct space *space, const struct user
 	if (user_area_is_too_much(request, mm->pages->managed_pages + mm->port.watcher.swap_pages))
 		return USER_NO_MEMORY;
 	lock_space(mm, space, true);
-	step_spend(mm->steps, mm->cost.mmap);
+	step_run(mm->steps, CODE_MMAP, mm->cost.mmap);
 	enum user_result result = USER_OK;
 	if (!grow_heap(mm, space, request, cpu)) {
 		const struct area like = {.start = request->start,
@@ -493,7 +494,7 @@ bool areas_split_edges(struct mm *mm, struct space *space, uint64_t start, uint6
 enum user_result areas_unmap_locked(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, unsigned cpu)
 {
 	uint64_t end = start + (pages << PAGE_SHIFT);
-	step_spend(mm->steps, mm->cost.munmap);
+	step_run(mm->steps, CODE_MUNMAP, mm->cost.munmap);
 	uint32_t index = area_index(space, start);
 	if (index < space->areas_count && space->areas[index]->start < end) {
 		if (!areas_split_edges(mm, space, start, end, cpu))

@@ -14,6 +14,7 @@
  * page allocator when all are copied, not one by one. MODEL: the node of the new page is the page allocator's choice for the CPU,
  * not the one that most of the small pages are on.
  */
+#include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
 
 struct collapse {
@@ -235,7 +236,7 @@ static enum collapse_result collapse_to_huge(struct collapse *collapse)
 	struct mm *mm = collapse->mm;
 	const gfp flags = mm->khugepaged.settings.defrag ? GFP_TRANSHUGE : GFP_TRANSHUGE_LIGHT;
 	unlock_space(mm, collapse->space, false);
-	step_spend(mm->steps, mm->cost.collapse);
+	step_run(mm->steps, CODE_COLLAPSE, mm->cost.collapse);
 	pfn huge = page_new(mm, HUGE_ORDER, flags, collapse->cpu);
 	if (huge.nr == UINT32_MAX) {
 		mm->counters.thp_collapse_alloc_failed++;
@@ -263,7 +264,7 @@ enum collapse_result collapse_range(struct mm *mm, struct space *space, struct a
 {
 	struct collapse collapse = {.mm = mm, .space = space, .area = area, .linear = linear, .cpu = cpu};
 	mm->counters.khugepaged_scanned++;
-	step_spend(mm->steps, mm->cost.collapse_range);
+	step_run(mm->steps, CODE_COLLAPSE_RANGE, mm->cost.collapse_range);
 	bool found = tables_entry(mm, space, linear, huge_level(mm), false, cpu, &collapse.entry);
 	SIM_ASSERT(found);
 	collapse.word = entry_word(&collapse.entry);

@@ -41,7 +41,7 @@ pfn page_new(struct mm *mm, unsigned order, gfp flags, unsigned cpu)
 
 void page_free_new(struct mm *mm, pfn frame, unsigned order, unsigned cpu)
 {
-	step_spend(mm->steps, mm->cost.release_page);
+	step_run(mm->steps, CODE_RELEASE_PAGE, mm->cost.release_page);
 	if (!mm->port.watcher.removed || !mm->port.watcher.removed(mm->port.watcher.context, frame, order, cpu))
 		gather_free(mm, frame, order, cpu);
 }
@@ -244,7 +244,7 @@ void entry_zap(struct mm *mm, struct space *space, const struct entry *entry, ui
 {
 	uint64_t word = entry_word(entry);
 	bool whole = entry->level > 0;
-	step_spend(mm->steps, mm->cost.unmap_entry);
+	step_run(mm->steps, CODE_UNMAP_ENTRY, mm->cost.unmap_entry);
 	entry_read(mm, entry);
 	if (whole)
 		huge_withdraw(mm, space, entry->table, cpu);
@@ -315,7 +315,7 @@ static enum user_result anonymous(struct fault *fault)
 {
 	struct mm *mm = fault->mm;
 	if (!fault->write) {
-		step_spend(mm->steps, mm->cost.fault_zero);
+		step_run(mm->steps, CODE_FAULT_ZERO, mm->cost.fault_zero);
 		set_entry(fault, pfn_of(ZERO_FRAME), area_word(fault->area, pfn_of(ZERO_FRAME), false) | WORD_SPECIAL);
 		mm->counters.zero_entries++;
 		mm->counters.faults_zero++;
@@ -385,7 +385,7 @@ static bool look_around(struct fault *fault)
 	struct mm *mm = fault->mm;
 	if (fault->write || mm->around_pages == 1)
 		return false;
-	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_around);
+	step_run(mm->steps, CODE_FAULT_AROUND, mm->cost.fault_around);
 	return fault_around(mm, fault->space, fault->area, &fault->entry, fault->linear, fault->cpu);
 }
 
@@ -393,7 +393,7 @@ static bool look_around(struct fault *fault)
 static enum user_result copy_of_file(struct fault *fault, pfn from)
 {
 	struct mm *mm = fault->mm;
-	step_spend(mm->steps, mm->cost.fault_file_copy);
+	step_run(mm->steps, CODE_FAULT_FILE_COPY, mm->cost.fault_file_copy);
 	if (!area_prepare_anon(mm, fault->area, fault->cpu))
 		return no_memory(fault);
 	pfn frame = page_new(mm, 0, GFP_PAGE, fault->cpu);
@@ -478,7 +478,7 @@ static pfn make_shared_page(struct fault *fault, uint32_t place)
 	const struct page_watcher *watcher = &mm->port.watcher;
 	if (place & SHARED_SWAPPED)
 		return watcher->shared_in(watcher->context, place & ~SHARED_SWAPPED, fault->cpu);
-	step_spend(mm->steps, mm->cost.fault_shared_new);
+	step_run(mm->steps, CODE_FAULT_SHARED_NEW, mm->cost.fault_shared_new);
 	pfn made = page_new(mm, 0, GFP_PAGE | __GFP_ZERO, fault->cpu);
 	if (made.nr == UINT32_MAX)
 		return made;
@@ -559,7 +559,7 @@ static bool bring_in(struct fault *fault, bool *waits)
 	                               .space = fault};
 	bool alone = false;
 	SIM_ASSERT(watcher->swap_in);
-	step_run(mm->steps, CODE_FAULT_FILE, mm->cost.fault_swap);
+	step_run(mm->steps, CODE_FAULT_SWAP, mm->cost.fault_swap);
 	pfn frame = watcher->swap_in(watcher->context, &swap, fault->cpu, &alone);
 	if (frame.nr == UINT32_MAX)
 		return false;
@@ -639,7 +639,7 @@ static enum user_result copy_on_write(struct fault *fault)
 /* wp_page_reuse(): the processor drops the old translation when it faults, others may fault once more. */
 static void make_writable(struct fault *fault)
 {
-	step_spend(fault->mm->steps, fault->mm->cost.fault_reuse);
+	step_run(fault->mm->steps, CODE_FAULT_REUSE, fault->mm->cost.fault_reuse);
 	entry_write(fault->mm, &fault->entry, fault->word | WORD_WRITE | WORD_DIRTY | WORD_ACCESSED);
 	entry_unlock(fault->mm, &fault->entry);
 }
@@ -729,7 +729,8 @@ static enum user_result page_fault(struct mm *mm, struct space *space, struct ar
 	                      .cpu = cpu};
 	mm->counters.faults++;
 	step_irqs(mm->steps, IRQS_EXCEPTION);
-	step_run(mm->steps, CODE_FAULT, mm->cost.fault_entry + mm->cost.fault);
+	step_run(mm->steps, CODE_FAULT_ENTRY, mm->cost.fault_entry);
+	step_run(mm->steps, CODE_FAULT, mm->cost.fault);
 	look_up_area(&fault);
 	enum user_result result = USER_NO_AREA;
 	if (area && user_rights_allow(area->rights, kind))

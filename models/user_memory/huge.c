@@ -208,7 +208,7 @@ bool huge_write(struct mm *mm, struct space *space, const struct entry *entry, u
 {
 	uint64_t word = entry_word(entry);
 	struct mapped_page *head = &mm->page[(word & WORD_FRAME) >> PAGE_SHIFT];
-	step_spend(mm->steps, mm->cost.fault_reuse);
+	step_run(mm->steps, CODE_FAULT_REUSE, mm->cost.fault_reuse);
 	if (!(word & WORD_SPECIAL) && (head->exclusive || head->map_count == 1)) {
 		entry_lock(mm, entry);
 		entry_write(mm, entry, word | WORD_WRITE | WORD_DIRTY | WORD_ACCESSED);

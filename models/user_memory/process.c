@@ -8,6 +8,7 @@
  * MODEL: what RCU frees later (task, credentials, pid, signal) is freed at once, and so are stacks beyond the two that a CPU
  * keeps. MODEL: of execve the file and its headers, argument strings of more than a page and the new credentials are left out.
  */
+#include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
 
 #include <stdlib.h>
@@ -183,7 +184,7 @@ static void copy_entry(void *context, const struct entry *from, uint64_t linear)
 		return;
 	}
 	lock_both(copying, from, &to);
-	step_spend(mm->steps, mm->cost.fork_entry);
+	step_run(mm->steps, CODE_FORK_ENTRY, mm->cost.fork_entry);
 	entry_read(mm, from);
 	uint64_t word = entry_word(from);
 	/* What made room for the child's table may have taken a file's page away. */
@@ -339,7 +340,8 @@ static process_id enter_process(struct mm *mm, struct process *made, struct spac
 process_id process_create(struct mm *mm, unsigned cpu)
 {
 	struct process made = {.stack_pages = PFN_NONE};
-	step_spend(mm->steps, mm->cost.fork + mm->cost.exec);
+	step_run(mm->steps, CODE_FORK, mm->cost.fork);
+	step_run(mm->steps, CODE_EXEC, mm->cost.exec);
 	bool taken = take_structures(mm, &made, false, cpu);
 	process_id process = enter_process(mm, &made, taken ? make_program(mm, cpu) : NULL, cpu);
 	mm->counters.processes_created += process.nr != UINT32_MAX;
@@ -353,7 +355,7 @@ process_id process_fork(struct mm *mm, process_id parent, bool thread, unsigned 
 	if (!from)
 		return PROCESS_NONE;
 	switch_to_process(mm, parent, cpu);
-	step_spend(mm->steps, mm->cost.fork);
+	step_run(mm->steps, CODE_FORK, mm->cost.fork);
 	step_read(mm->steps, from->task.at, 2944);
 	struct space *space = NULL;
 	bool taken = take_structures(mm, &made, thread, cpu);
@@ -397,7 +399,7 @@ enum user_result process_exec(struct mm *mm, process_id process, unsigned cpu)
 	if (!at)
 		return USER_NO_PROCESS;
 	switch_to_process(mm, process, cpu);
-	step_spend(mm->steps, mm->cost.exec);
+	step_run(mm->steps, CODE_EXEC, mm->cost.exec);
 	struct space *space = take_exec(mm, names, &bprm, cpu) ? make_program(mm, cpu) : NULL;
 	if (space) {
 		struct space *old = at->space;
@@ -415,7 +417,7 @@ void process_exit(struct mm *mm, process_id process, unsigned cpu)
 	struct process *at = process_of(mm, process);
 	SIM_ASSERT(at);
 	switch_to_process(mm, process, cpu);
-	step_spend(mm->steps, mm->cost.exit);
+	step_run(mm->steps, CODE_EXIT, mm->cost.exit);
 	struct process gone = *at;
 	/* exit_mm(): the CPU keeps the space for now, without a task of it. */
 	switch_to_kernel(mm, cpu);

@@ -17,6 +17,7 @@
  * MODEL: who has what loaded is known when a flush is decided; a core that is behind that with its work drops translations of
  * the space that it has loaded then.
  */
+#include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
 
 /* struct tlb_state: loaded_mm, loaded_mm_asid and next_asid; ctxs; the shared part on a line of its own. */
@@ -159,7 +160,7 @@ void switch_to_process(struct mm *mm, process_id process, unsigned cpu)
 	leave_other_cpu(mm, next, cpu);
 	leave_current(mm, cpu);
 	mm->counters.switches++;
-	step_spend(mm->steps, mm->cost.context_switch);
+	step_run(mm->steps, CODE_CONTEXT_SWITCH, mm->cost.context_switch);
 	read_field(mm, &next->task, TASK_MM);
 	switch_to_space(mm, next->space, cpu);
 	step_write(mm->steps, state_of(mm, STATE_CURRENT, cpu), 8);
@@ -177,7 +178,7 @@ void switch_to_kernel(struct mm *mm, unsigned cpu)
 	leave_current(mm, cpu);
 	mm->counters.switches++;
 	mm->counters.switches_lazy++;
-	step_spend(mm->steps, mm->cost.context_switch);
+	step_run(mm->steps, CODE_CONTEXT_SWITCH, mm->cost.context_switch);
 	step_write(mm->steps, state_of(mm, STATE_CURRENT, cpu), 8);
 	state->current = UINT32_MAX;
 	if (!state->loaded)
@@ -272,7 +273,7 @@ static void flush_there(struct mm *mm, const struct flush *flush, unsigned other
 
 void flush_range(struct mm *mm, struct space *space, uint64_t start, uint64_t pages, bool freed_tables, unsigned cpu)
 {
-	step_spend(mm->steps, mm->cost.tlb_flush);
+	step_run(mm->steps, CODE_TLB_FLUSH, mm->cost.tlb_flush);
 	step_atomic(mm->steps, mm_field(&space->object, MM_CONTEXT + 8), 8);
 	space->tlb_gen++;
 	mm->counters.flushes++;
@@ -337,7 +338,7 @@ void flush_unmapped(struct mm *mm, bool only_dirty, unsigned cpu)
 	bool waits = false;
 	if (!mm->unmapped.required || (only_dirty && !mm->unmapped.writable))
 		return;
-	step_spend(mm->steps, mm->cost.tlb_flush);
+	step_run(mm->steps, CODE_TLB_FLUSH, mm->cost.tlb_flush);
 	mm->counters.flush_batches++;
 	for (unsigned on = 0; on < mm->cpus; on++) {
 		if (!mm->unmapped.cpus[on])

@@ -11,6 +11,7 @@
  * MODEL: page table isolation itself is off: there is no second top table. MODEL: the lock of tables above those of pages is left
  * out; one fault in 512 takes it.
  */
+#include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
 
 #include <stdlib.h>
@@ -113,7 +114,7 @@ void entry_unlock(struct mm *mm, const struct entry *entry)
 
 static bool add_child(struct mm *mm, struct space *space, const struct entry *entry, unsigned cpu)
 {
-	step_spend(mm->steps, mm->cost.table_make);
+	step_run(mm->steps, CODE_TABLE_MAKE, mm->cost.table_make);
 	struct table *child = table_make(mm, space, entry->level - 1, cpu);
 	if (!child)
 		return false;
@@ -260,7 +261,7 @@ static bool prune_table(struct mm *mm, struct space *space, struct table *table,
 		table->child[index] = NULL;
 		tables_forget(space);
 		entry_write(mm, &(struct entry){table, level, index}, 0);
-		step_spend(mm->steps, mm->cost.table_free);
+		step_run(mm->steps, CODE_TABLE_FREE, mm->cost.table_free);
 		gather_range(mm, at, PAGE_SIZE); /* pte_free_tlb() */
 		table_free(mm, space, child, level - 1, cpu);
 		freed = true;

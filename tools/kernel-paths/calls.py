@@ -2,6 +2,7 @@
 """Reads what `record` leaves: a kernel's symbols, and the calls that its plugin wrote down (plugin.c tells the lines)."""
 import bisect
 
+MODULES = 0xFFFFFFFFC0000000  # the functions of modules have no names here
 INTERRUPTED = ("asm_", "schedule")
 
 
@@ -18,7 +19,8 @@ class Symbols:
         """(name, bytes from its beginning)"""
         if address not in self.seen:
             place = bisect.bisect_right(self.addresses, address) - 1
-            self.seen[address] = self.names[place], address - self.addresses[place]
+            module = address >= MODULES
+            self.seen[address] = ("module", address - MODULES) if module else (self.names[place], address - self.addresses[place])
         return self.seen[address]
 
     def address(self, name):

@@ -217,11 +217,13 @@ static void areas(void)
 	for (unsigned i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 		map(at, sizes[i], READ_WRITE, PRIVATE, -1);
 		write_pages(at, sizes[i]);
-		snprintf(name, sizeof name, "protected %lu", sizes[i]);
-		begin(name);
-		for (unsigned times = 0; times < 10; times++)
-			mprotect(at, sizes[i] * PAGE, times % 2 ? READ_WRITE : PROT_READ);
-		end();
+		for (unsigned times = 0; times < 20; times++) {
+			bool back = times % 2;
+			snprintf(name, sizeof name, "%s %lu", back ? "protected-back" : "protected", sizes[i]);
+			begin(name);
+			mprotect(at, sizes[i] * PAGE, back ? READ_WRITE : PROT_READ);
+			end();
+		}
 		munmap(at, sizes[i] * PAGE);
 	}
 	map(at, 16, READ_WRITE, PRIVATE, -1);
@@ -329,28 +331,48 @@ static void huge_pages(void)
 	clear(at);
 }
 
-/* Pages that were swapped out to a RAM disk, and are read one by one. */
-static void swapped(void)
+static bool load(const char *module, const char *options)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/modules/%s.ko", module);
+	int file = open(path, O_RDONLY);
+	if (file < 0)
+		return false;
+	must(syscall(SYS_finit_module, file, options, 0) == 0, path);
+	close(file);
+	return true;
+}
+
+/* Swap on a whole device, the first. */
+static void swap_to(const char *device, uint32_t pages)
 {
 	static char header[PAGE];
-	const uint32_t version_and_last[2] = {1, 4095};
-	char *at = FREE_SPACE;
-	int module = open("/brd.ko", O_RDONLY);
-	if (module < 0)
-		return;
-	must(syscall(SYS_finit_module, module, "rd_nr=1 rd_size=16384", 0) == 0, "brd.ko");
-	must(mount("dev", "/dev", "devtmpfs", 0, NULL) == 0, "/dev");
+	const uint32_t version_and_last[2] = {1, pages - 1};
 	memcpy(header + 1024, version_and_last, sizeof version_and_last);
 	memcpy(header + PAGE - 10, "SWAPSPACE2", 10);
-	int disk = open("/dev/ram0", O_WRONLY);
-	must(disk >= 0 && write(disk, header, sizeof header) == sizeof header && fsync(disk) == 0, "/dev/ram0");
+	int disk = open(device, O_WRONLY);
+	must(disk >= 0 && write(disk, header, sizeof header) == sizeof header && fsync(disk) == 0, device);
 	close(disk);
-	must(swapon("/dev/ram0", 0) == 0, "swapon");
+	must(swapon(device, 0) == 0, "swapon");
+}
+
+static void page_out(char *at, unsigned long pages)
+{
+	must(madvise(at, pages * PAGE, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
+	usleep(100000);
+}
+
+/* Pages that were swapped out to a RAM disk, past swap's cache, and are read one by one. */
+static void swapped(void)
+{
+	char *at = FREE_SPACE;
+	if (!load("brd", "rd_nr=1 rd_size=16384"))
+		return;
+	swap_to("/dev/ram0", 4096);
 	put("/proc/sys/vm/page-cluster", "0");
 	map(at, 400, READ_WRITE, PRIVATE, -1);
 	write_pages(at, 400);
-	must(madvise(at, 400 * PAGE, MADV_PAGEOUT) == 0, "MADV_PAGEOUT");
-	usleep(100000);
+	page_out(at, 400);
 	begin("swapped");
 	write_pages(at, 200);
 	end();
@@ -358,6 +380,171 @@ static void swapped(void)
 	read_pages(at + 200 * PAGE, 200);
 	end();
 	clear(at);
+	must(swapoff("/dev/ram0") == 0, "swapoff");
+}
+
+/* A disk that interrupts when it is done: to swap to, and one that is read as a file. */
+static bool find_disks(void)
+{
+	static const char *const modules[] = {"crc64",
+	                                      "crc64_rocksoft_generic",
+	                                      "crc64-rocksoft",
+	                                      "crct10dif_common",
+	                                      "crct10dif_generic",
+	                                      "crc-t10dif",
+	                                      "t10-pi",
+	                                      "nvme-core",
+	                                      "nvme"};
+	for (unsigned i = 0; i < sizeof modules / sizeof modules[0]; i++)
+		if (!load(modules[i], ""))
+			return false;
+	for (unsigned tries = 0; access("/dev/nvme0n1", F_OK) || access("/dev/nvme1n1", F_OK); tries++) {
+		must(tries < 100, "nvme");
+		usleep(100000);
+	}
+	return true;
+}
+
+static void drop_caches(void)
+{
+	sync();
+	put("/proc/sys/vm/drop_caches", "1");
+}
+
+static int open_file_disk(void)
+{
+	int file = open("/dev/nvme1n1", O_RDONLY);
+	must(file >= 0, "/dev/nvme1n1");
+	return file;
+}
+
+/* 1 to 32 pages are read round each of those that are touched, and 1 to 64 pages in memory at a call of pread(). */
+static void disk_reads(void)
+{
+	static char buffer[64 * PAGE];
+	const unsigned long far_away = 128;
+	char *at = FREE_SPACE, name[64];
+	put("/debug/fault_around_bytes", "4096");
+	keep_table(at);
+	for (unsigned long pages = 1; pages <= 32; pages *= 2) {
+		snprintf(name, sizeof name, "%lu", 4 * pages);
+		put("/sys/block/nvme1n1/queue/read_ahead_kb", name);
+		int file = open_file_disk();
+		drop_caches();
+		map(at, 64 * far_away, PROT_READ, MAP_SHARED | MAP_FIXED, file);
+		snprintf(name, sizeof name, "read-around %lu", pages);
+		begin(name);
+		for (unsigned long i = 1; i < 40; i++)
+			read_pages(at + i * far_away * PAGE, 1);
+		end();
+		clear(at);
+		close(file);
+	}
+	int file = open_file_disk();
+	for (unsigned long pages = 1; pages <= 64; pages *= 2) {
+		must(pread(file, buffer, sizeof buffer, 0) == sizeof buffer, "pread");
+		snprintf(name, sizeof name, "pread %lu", pages);
+		begin(name);
+		for (unsigned times = 0; times < 20; times++)
+			must(pread(file, buffer, pages * PAGE, 0) == (ssize_t)(pages * PAGE), "pread");
+		end();
+	}
+	put("/sys/block/nvme1n1/queue/read_ahead_kb", "128");
+	put("/debug/fault_around_bytes", "65536");
+	close(file);
+}
+
+/* 1 to 32 pages at a call are written out. */
+static void page_outs(void)
+{
+	char *at = FREE_SPACE, name[64];
+	for (unsigned long pages = 1; pages <= 32; pages *= 2)
+		for (unsigned times = 0; times < 8; times++) {
+			map(at, pages, READ_WRITE, PRIVATE, -1);
+			write_pages(at, pages);
+			snprintf(name, sizeof name, "paged-out %lu", pages);
+			begin(name);
+			page_out(at, pages);
+			end();
+			clear(at);
+		}
+}
+
+static unsigned long looked_at_by_kswapd(void)
+{
+	char line[128];
+	unsigned long value = 0;
+	FILE *file = fopen("/proc/vmstat", "r");
+	must(file != NULL, "/proc/vmstat");
+	while (fgets(line, sizeof line, file))
+		if (sscanf(line, "pgscan_kswapd %lu", &value) == 1)
+			break;
+	fclose(file);
+	return value;
+}
+
+/* Memory is used up, and from then on `pages` more of it are touched. Returns where that ends. */
+static char *pressure(const char *name, char *at, unsigned long pages, void (*touch)(char *, unsigned long))
+{
+	unsigned long before = looked_at_by_kswapd();
+	while (looked_at_by_kswapd() == before) {
+		touch(at, 256);
+		at += 256 * PAGE;
+	}
+	begin(name);
+	touch(at, pages);
+	end();
+	return at + pages * PAGE;
+}
+
+/* The file's last pages are read three times, and active from then on. */
+static void make_active(int file, unsigned long first, unsigned long pages)
+{
+	static char buffer[64 * PAGE];
+	for (unsigned times = 0; times < 3; times++)
+		for (unsigned long at = first; at < first + pages; at += 64)
+			must(pread(file, buffer, sizeof buffer, (off_t)(at * PAGE)) == sizeof buffer, "pread");
+}
+
+/* Pages that are gone from memory are read, 1 to 16 at a fault. */
+static void swap_ins(char *at)
+{
+	char name[64];
+	for (unsigned long order = 0; order <= 4; order++) {
+		snprintf(name, sizeof name, "%lu", order);
+		put("/proc/sys/vm/page-cluster", name);
+		snprintf(name, sizeof name, "swapped-in %lu", 1ul << order);
+		begin(name);
+		read_pages(at + order * 512 * PAGE, 160);
+		end();
+	}
+}
+
+/* Disks of their own, and more than memory. */
+static void disks(void)
+{
+	const unsigned long most = 180 * 1024;
+	char *at = FREE_SPACE;
+	if (!find_disks())
+		return;
+	put("/sys/block/nvme0n1/queue/scheduler", "none");
+	put("/sys/block/nvme1n1/queue/scheduler", "none");
+	disk_reads();
+	swap_to("/dev/nvme0n1", 65536);
+	page_outs();
+	int file = open_file_disk();
+	map(at, most, PROT_READ, MAP_SHARED | MAP_FIXED, file);
+	make_active(file, most, 66 * 1024);
+	pressure("files-reclaimed", at, 2048, read_pages);
+	must(munmap(at, most * PAGE) == 0, "munmap");
+	close(file);
+	drop_caches();
+	map(at, most, READ_WRITE, PRIVATE, -1);
+	char *behind = pressure("memory-reclaimed", at, 1024, write_pages);
+	write_pages(behind, 16384);
+	must(munmap(at + 32768 * PAGE, (most - 32768) * PAGE) == 0, "munmap");
+	usleep(500000);
+	swap_ins(at);
 }
 
 static int make_array(unsigned pages)
@@ -453,10 +640,14 @@ int main(int count, char **arguments)
 	switches();
 	huge_pages();
 	kernel_areas();
+	must(mount("dev", "/dev", "devtmpfs", 0, NULL) == 0, "/dev");
 	swapped();
 	begin("statistics");
 	for (unsigned times = 0; times < 20; times++)
 		usleep(500000);
+	end();
+	disks();
+	begin("end");
 	end();
 	return reboot(RB_AUTOBOOT);
 }

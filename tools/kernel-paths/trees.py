@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: MIT
 """Makes trees of recorded calls: which function called which, and how many instructions each ran by itself.
 
-A tree is three lists of equal length, in the order of the calls: name, parent (an index; -1 of the first) and own instructions.
+A tree is three lists of equal length, in the order of the calls: name, parent (an index; -1 of the first) and own instructions;
+and, if asked for, (call, line of code) in the order in which they were first come to.
 A jump to the beginning of another function is a call of it that returns with its caller. Retpolines return to where they do not
 come from; then the function they go to stands below them. A return to a place that the calls do not explain (another task's
 stack, a return stack that was filled) goes up to the call that it fits, or to none."""
 
+LINE = 64
 THROUGH = ("its_return_thunk", "__x86_return_thunk")  # a jump there is a return
 
 
@@ -13,7 +15,7 @@ class Builder:
     """One call's tree, from its instructions."""
 
     def __init__(self):
-        self.names, self.parents, self.own = [], [], []
+        self.names, self.parents, self.own, self.code = [], [], [], {}
         self.stack = []  # (node, address to return to; 0 of a jump)
         self.name = None
         self.returned = None
@@ -54,8 +56,8 @@ class Builder:
                 return
 
 
-def read(path, symbols):
-    """Yields (phase, function, tree) for each call that ended, phases counted from 0."""
+def read(path, symbols, code=False):
+    """Yields (phase, function, tree) for each call that ended, phases counted from 0; code: with its lines."""
     phase, function, tree, pending, back = -1, None, None, None, 0
     place = {}
     for line in open(path):
@@ -77,14 +79,17 @@ def read(path, symbols):
                     tree.push(name, 0)
                 else:
                     tree.go_to(name, offset)
-            tree.own[tree.stack[-1][0]] += 1
+            call = tree.stack[-1][0]
+            tree.own[call] += 1
+            if code:
+                tree.code[call, address // LINE] = None
             pending = kind if kind != "I" else None
             if kind == "L":
                 back = address + int(line[21:])
         elif kind == "C":
             function, tree, pending = line[4:].strip(), Builder(), None
         elif kind == "E" and tree:
-            yield phase, function, (tree.names, tree.parents, tree.own)
+            yield phase, function, (tree.names, tree.parents, tree.own, list(tree.code))
             tree = None
         elif kind == "X":
             tree = None
