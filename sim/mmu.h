@@ -123,7 +123,7 @@ struct mmu {
 	uint32_t era;                   /* 1 and more */
 	unsigned recents_of[MMU_SIDES]; /* which of them a side uses: one for both where they share all first-level arrays */
 	struct mmu_recents *front[MMU_SIDES]; /* the same */
-	bool partly_joint;              /* the sides share first-level arrays of some page sizes only */
+	bool partly_joint;                    /* the sides share first-level arrays of some page sizes only */
 	uint64_t recent_mask[MMU_SIDES];
 	uint64_t large_mask[MMU_SIDES][PAGE_SIZES];
 	uint8_t sharing_sizes[MMU_SIDES][PAGE_SIZES]; /* other sizes that the first-level array of a size keeps, a bit for each */

@@ -564,7 +564,8 @@ static inline cycle planned_hit(struct timed_memory *timed, const struct access 
 }
 
 /* A request that was planned. */
-static __attribute__((noinline)) cycle access_planned(struct timed_memory *timed, const struct memory_request *request, struct cost *cost)
+static __attribute__((noinline)) cycle access_planned(struct timed_memory *timed, const struct memory_request *request,
+                                                      struct cost *cost)
 {
 	struct timed_plan *plan = timed->plan;
 	const struct planned *planned = &plan->request[plan->next];

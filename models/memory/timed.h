@@ -58,7 +58,7 @@ struct timed_entry {
 	struct port_set *ports;
 	uint64_t *recent;
 	uint64_t recent_mask;
-	uint64_t mark;            /* 1: a writable line is needed */
+	uint64_t mark;             /* 1: a writable line is needed */
 	uint64_t *accesses, *hits; /* the cache's counters of them */
 	uint32_t ports_count, latency;
 	unsigned shift; /* log2 of the cache's line */

@@ -338,9 +338,9 @@ static void fill_path(struct timed_memory *timed, const struct timed_core *core,
 /* As timed_serve_taken(). The caller tells as constants what it knows of *cost: whether the request is seen, and whether its
  * parts are asked for. */
 static inline __attribute__((always_inline)) cycle serve_taken(struct timed_memory *timed, const struct timed_core *core,
-                                                               unsigned first, uint64_t request,
-                                                               const struct cache_about *about, struct missed missed[],
-                                                               struct cost *cost, bool is_seen, bool is_asked)
+                                                               unsigned first, uint64_t request, const struct cache_about *about,
+                                                               struct missed missed[], struct cost *cost, bool is_seen,
+                                                               bool is_asked)
 {
 	const struct timed_stop *const stop = core->path[about->kind].stop, *at = &stop[first];
 	const uint64_t line = request >> at->cache->line_shift;

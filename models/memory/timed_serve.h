@@ -41,8 +41,8 @@ static inline cycle enter_slice(const struct timed_level *level, const struct ti
 	return timeline_take(&level->slices[instance * spec->slices + slice], at, spec->busy_cycles);
 }
 
-/* Waits for a port and for the line's slice, and goes to it. After it reach->cycles is the level's latency. cost NULL: nobody asks
- * for it. */
+/* Waits for a port and for the line's slice, and goes to it. After it reach->cycles is the level's latency. cost NULL: nobody
+ * asks for it. */
 static inline void enter_level(struct timed_memory *timed, const struct timed_core *core, const struct timed_level *level,
                                unsigned instance, uint64_t request, struct reach *reach, struct cost *cost)
 {

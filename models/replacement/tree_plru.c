@@ -119,12 +119,10 @@ INLINE uint32_t oldest_in_full(uint64_t bits, unsigned depth)
 #define OF_16_WAYS(what, depth) \
 	OF_4_WAYS(what, 0u, depth), OF_4_WAYS(what, 4u, depth), OF_4_WAYS(what, 8u, depth), OF_4_WAYS(what, 12u, depth)
 
-static const uint16_t paths_up[3][16] = {{OF_4_WAYS(PATH_UP, 0u, 2)},
-                                         {OF_4_WAYS(PATH_UP, 0u, 3), OF_4_WAYS(PATH_UP, 4u, 3)},
-                                         {OF_16_WAYS(PATH_UP, 4)}};
-static const uint16_t turns_up[3][16] = {{OF_4_WAYS(TURN_UP, 0u, 2)},
-                                         {OF_4_WAYS(TURN_UP, 0u, 3), OF_4_WAYS(TURN_UP, 4u, 3)},
-                                         {OF_16_WAYS(TURN_UP, 4)}};
+static const uint16_t paths_up[3][16] = {
+        {OF_4_WAYS(PATH_UP, 0u, 2)}, {OF_4_WAYS(PATH_UP, 0u, 3), OF_4_WAYS(PATH_UP, 4u, 3)}, {OF_16_WAYS(PATH_UP, 4)}};
+static const uint16_t turns_up[3][16] = {
+        {OF_4_WAYS(TURN_UP, 0u, 2)}, {OF_4_WAYS(TURN_UP, 0u, 3), OF_4_WAYS(TURN_UP, 4u, 3)}, {OF_16_WAYS(TURN_UP, 4)}};
 
 /* As turned_away() of a tree that is full, of depth 2 to 4. */
 INLINE uint64_t turned_in_full(uint64_t bits, unsigned depth, uint32_t way)

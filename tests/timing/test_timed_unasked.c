@@ -40,7 +40,7 @@ static void make_lines(struct rng *rng, char lines[3][LINE_TEXT], const char *po
 /* Near the last access or anywhere in 64 KiB: words, whole lines, some lines, a page. */
 static struct memory_request make_request(struct rng *rng, uint64_t *address, unsigned cpus)
 {
-	static const uint8_t kinds[] = {ACCESS_LOAD,  ACCESS_LOAD,  ACCESS_STORE,  ACCESS_STORE,
+	static const uint8_t kinds[] = {ACCESS_LOAD,  ACCESS_LOAD,   ACCESS_STORE,   ACCESS_STORE,
 	                                ACCESS_STORE, ACCESS_MODIFY, ACCESS_PREFETCH};
 	static const uint32_t sizes[] = {1, 8, 8, 8, 64, 130, 1000, 4096};
 	*address = rng_below(rng, 4) ? *address + rng_below(rng, 40) : rng_below(rng, 1u << 16);
