@@ -5,8 +5,8 @@
 #include "sim/core_internal.h"
 
 /* Makes an access at `now`, and answers when it is done. */
-static cycle access_quick(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, cycle now,
-                          struct core_flight *load)
+static inline cycle access_quick(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, cycle now,
+                                 struct core_flight *load)
 {
 	const struct memory_request request = {
 	        .address = address, .bytes = bytes, .cpu = (uint16_t)core->cpu, .kind = (uint8_t)kind, .now = now};
@@ -14,9 +14,16 @@ static cycle access_quick(struct core *core, uint64_t address, uint32_t bytes, e
 	return load->done;
 }
 
-/* The same, of any kind and with its cost. */
-static cycle access_memory(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, bool is_locked, cycle now,
-                           struct cost *cost)
+/* The same, of which nobody asks where its cycles went. */
+static inline cycle access_unasked(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, cycle now)
+{
+	const struct memory_request request = {
+	        .address = address, .bytes = bytes, .cpu = (uint16_t)core->cpu, .kind = (uint8_t)kind, .now = now};
+	return memory_done(core->machine->memory, &request);
+}
+
+/* The same, and the core waits for it. Returns when it is done. */
+static cycle access_awaited(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, bool is_locked, cycle now)
 {
 	const struct memory_request request = {.address = address,
 	                                       .bytes = bytes,
@@ -24,7 +31,13 @@ static cycle access_memory(struct core *core, uint64_t address, uint32_t bytes, 
 	                                       .kind = (uint8_t)kind,
 	                                       .is_locked = is_locked,
 	                                       .now = now};
-	return memory_access(core->machine->memory, &request, cost);
+	struct cost cost;
+	bool in_first;
+	cycle done = memory_access_quick(core->machine->memory, &request, &cost, &in_first);
+	if (in_first)
+		return core_pay(core, COST_L1, done - now, now);
+	cost_add(&core->counters.cost, &cost);
+	return done;
 }
 
 /* Waits for the end of a load: for the last parts of what it takes. */
@@ -65,10 +78,11 @@ static cycle make_place(struct core *core, cycle now)
 	return now;
 }
 
-cycle core_load(struct core *core, uint64_t address, uint32_t bytes, cycle now)
+static inline cycle load_step(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 {
 	struct core_flight load;
-	now = make_place(core, now);
+	if (core->miss_count > 0)
+		now = make_place(core, now);
 	access_quick(core, address, bytes, ACCESS_LOAD, now, &load);
 	core->read_address = address;
 	core->read_at = now;
@@ -87,6 +101,11 @@ cycle core_load(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 	if (is_miss(&load.cost))
 		core->misses[(core->first_miss + core->miss_count++) % CORE_MISSES_MAX] = load;
 	return now;
+}
+
+cycle core_load(struct core *core, uint64_t address, uint32_t bytes, cycle now)
+{
+	return load_step(core, address, bytes, now);
 }
 
 cycle core_fetch(struct core *core, uint64_t address, uint32_t bytes, cycle now)
@@ -124,18 +143,20 @@ static cycle enter_buffer(struct core *core, cycle ready)
 	return core->last_store;
 }
 
-cycle core_store(struct core *core, uint64_t address, uint32_t bytes, cycle now, cycle *written)
+static inline cycle store_step(struct core *core, uint64_t address, uint32_t bytes, cycle now, cycle *written)
 {
-	struct core_flight store;
 	if (core->machine->config.store_buffer == 0) {
-		struct cost cost;
-		*written = access_memory(core, address, bytes, ACCESS_STORE, false, now, &cost);
-		cost_add(&core->counters.cost, &cost);
+		*written = access_awaited(core, address, bytes, ACCESS_STORE, false, now);
 		return *written;
 	}
 	now = make_room(core, now);
-	*written = enter_buffer(core, access_quick(core, address, bytes, ACCESS_STORE, now, &store));
+	*written = enter_buffer(core, access_unasked(core, address, bytes, ACCESS_STORE, now));
 	return now;
+}
+
+cycle core_store(struct core *core, uint64_t address, uint32_t bytes, cycle now, cycle *written)
+{
+	return store_step(core, address, bytes, now, written);
 }
 
 static cycle drain_stores(struct core *core, cycle now)
@@ -146,22 +167,17 @@ static cycle drain_stores(struct core *core, cycle now)
 
 cycle core_locked(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 {
-	struct cost cost;
 	now = core_wait_for_loads(core, now);
 	now = drain_stores(core, now);
-	now = access_memory(core, address, bytes, ACCESS_MODIFY, true, now, &cost);
-	cost_add(&core->counters.cost, &cost);
-	return now;
+	return access_awaited(core, address, bytes, ACCESS_MODIFY, true, now);
 }
 
 cycle core_exchange(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 {
-	struct cost cost;
 	uint32_t cmpxchg_cycles = core->machine->config.cmpxchg_cycles;
 	if (core->machine->config.store_buffer > 0)
 		now = make_room(core, now);
-	now = access_memory(core, address, bytes, ACCESS_MODIFY, false, now, &cost);
-	cost_add(&core->counters.cost, &cost);
+	now = access_awaited(core, address, bytes, ACCESS_MODIFY, false, now);
 	now = core_pay(core, COST_COMPUTE, cmpxchg_cycles, now);
 	if (core->machine->config.store_buffer > 0)
 		enter_buffer(core, now);
@@ -170,17 +186,15 @@ cycle core_exchange(struct core *core, uint64_t address, uint32_t bytes, cycle n
 
 cycle core_update(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 {
-	struct cost cost;
 	const struct core_config *config = &core->machine->config;
 	if (config->store_buffer > 0)
 		now = make_room(core, now);
-	cycle done = access_memory(core, address, bytes, ACCESS_MODIFY, false, now, &cost);
+	bool waits = config->store_buffer == 0 || config->misses_in_flight == 1;
+	cycle done = waits ? access_awaited(core, address, bytes, ACCESS_MODIFY, false, now)
+	                   : access_unasked(core, address, bytes, ACCESS_MODIFY, now);
 	if (config->store_buffer > 0)
 		enter_buffer(core, done);
-	if (config->store_buffer > 0 && config->misses_in_flight > 1)
-		return now;
-	cost_add(&core->counters.cost, &cost);
-	return done;
+	return waits ? done : now;
 }
 
 /* Two compare-and-exchanges of one word never share a slot with a third for long: only what happened lately counts. */
@@ -207,8 +221,7 @@ cycle core_cmpxchg(struct core *core, uint64_t address, uint32_t bytes, cycle no
 
 void core_prefetch(struct core *core, uint64_t address, cycle now)
 {
-	struct cost cost;
-	access_memory(core, address, 1, ACCESS_PREFETCH, false, now, &cost);
+	access_unasked(core, address, 1, ACCESS_PREFETCH, now);
 }
 
 cycle core_spend(struct core *core, uint32_t instructions, cycle now)
@@ -254,10 +267,10 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 	switch ((enum step_kind)step->kind) {
 	case STEP_READ:
 		core_foresee(core);
-		return core_load(core, step->address, step->bytes, spend_before(core, step, now));
+		return load_step(core, step->address, step->bytes, spend_before(core, step, now));
 	case STEP_WRITE:
 		core_foresee(core);
-		return core_store(core, step->address, step->bytes, spend_before(core, step, now), &written);
+		return store_step(core, step->address, step->bytes, spend_before(core, step, now), &written);
 	case STEP_ATOMIC:
 		return core_locked(core, step->address, step->bytes, now);
 	case STEP_CMPXCHG:

@@ -736,6 +736,7 @@ void mmu_init(struct mmu *mmu)
 			mmu->served[side] = mmu->served[side] || mmu->level[level].array[side][PAGE_4K];
 		uint32_t sets = array ? array->sets : 1;
 		mmu->recents_of[side] = one_for_both ? 0 : side;
+		mmu->front[side] = &mmu->recents[mmu->recents_of[side]];
 		mmu->recent_mask[side] = (sets < MMU_RECENT_MAX ? sets : MMU_RECENT_MAX) - 1;
 		for (unsigned size = PAGE_4K; size < PAGE_SIZES; size++)
 			init_size(mmu, (enum mmu_side)side, (enum page_size)size);

@@ -122,7 +122,8 @@ struct mmu {
 	struct mmu_known known[MMU_SIDES][MMU_KNOWN];
 	uint32_t era;                   /* 1 and more */
 	unsigned recents_of[MMU_SIDES]; /* which of them a side uses: one for both where they share all first-level arrays */
-	bool partly_joint;              /* the sides share first-level arrays of some page sizes only */
+	struct mmu_recents *front[MMU_SIDES]; /* the same */
+	bool partly_joint;                    /* the sides share first-level arrays of some page sizes only */
 	uint64_t recent_mask[MMU_SIDES];
 	uint64_t large_mask[MMU_SIDES][PAGE_SIZES];
 	uint8_t sharing_sizes[MMU_SIDES][PAGE_SIZES]; /* other sizes that the first-level array of a size keeps, a bit for each */
@@ -231,7 +232,7 @@ struct mmu_place {
 static inline const struct mmu_recent *mmu_recent_of(const struct mmu *mmu, uint64_t linear, unsigned kind)
 {
 	unsigned side = kind == ACCESS_CODE;
-	const struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
+	const struct mmu_recents *recents = mmu->front[side];
 	const struct mmu_recent *recent = &recents->of_set[linear >> PAGE_SHIFT & mmu->recent_mask[side]];
 	return recent->page == linear >> PAGE_SHIFT ? recent : mmu_recent_large(recents, mmu->large_mask[side], linear);
 }
@@ -251,21 +252,34 @@ static inline void mmu_count_recent(struct mmu *mmu, unsigned kind, const struct
 	mmu->level_counters[0].hits[kind][recent->size]++;
 }
 
-/* One access that lies in one page of the first level, counted as mmu_run() counts it. */
-static inline struct mmu_place mmu_quick_access(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
+/* Whether an access has to be made by mmu_run(): it lies in two pages, or every lookup is watched. */
+static inline bool mmu_needs_run(const struct mmu *mmu, uint64_t linear, uint32_t bytes)
 {
-	if ((linear & (PAGE_SIZE - 1)) + bytes > PAGE_SIZE || mmu->watched || mmu->partial)
-		return (struct mmu_place){.is_known = false};
-	const struct mmu_recent *recent = mmu_recent_of(mmu, linear, kind);
-	if (__builtin_expect(!recent || !(recent->kinds >> kind & 1), 0)) {
-		recent = mmu->seen_large ? mmu_use_known(mmu, linear, kind) : NULL;
-		if (!recent)
-			return (struct mmu_place){.is_known = false};
-	}
+	return (linear & (PAGE_SIZE - 1)) + bytes > PAGE_SIZE || mmu->watched || mmu->partial;
+}
+
+/* Where an access goes by what the filter knows, counted as mmu_run() counts it. */
+static inline struct mmu_place mmu_place_by(struct mmu *mmu, uint64_t linear, unsigned kind, const struct mmu_recent *recent)
+{
 	mmu->counters.accesses++;
 	mmu_count_recent(mmu, kind, recent);
 	return (struct mmu_place){
 	        .physical = recent->frame | (linear & recent->offsets), .region = recent->region, .is_known = true};
+}
+
+/* The filter's answer to one access. */
+static inline struct mmu_place mmu_recent_access(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
+{
+	const struct mmu_recent *recent = mmu_recent_of(mmu, linear, kind);
+	if (!recent || !(recent->kinds >> kind & 1) || mmu_needs_run(mmu, linear, bytes))
+		return (struct mmu_place){.is_known = false};
+	return mmu_place_by(mmu, linear, kind, recent);
+}
+
+/* The same where mmu_recent_access() had none: a larger page that the first level has, for mmu_place_by(). */
+static inline const struct mmu_recent *mmu_known_recent(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
+{
+	return mmu_needs_run(mmu, linear, bytes) || !mmu->seen_large ? NULL : mmu_use_known(mmu, linear, kind);
 }
 
 void mmu_check(const struct mmu *mmu);

@@ -30,10 +30,18 @@ void steps_reserve(struct steps *steps, uint32_t count)
 	steps->capacity = capacity;
 }
 
+static __attribute__((noinline)) void append_growing(struct steps *steps, enum step_kind kind, uint64_t address, uint32_t bytes)
+{
+	steps_reserve(steps, 1);
+	steps_append(steps, kind, address, bytes);
+}
+
 void steps_append(struct steps *steps, enum step_kind kind, uint64_t address, uint32_t bytes)
 {
-	if (steps->count == steps->capacity)
-		steps_reserve(steps, 1);
+	if (__builtin_expect(steps->count == steps->capacity, 0)) {
+		append_growing(steps, kind, address, bytes);
+		return;
+	}
 	struct step *step = &steps->at[steps->count++];
 	step->address = address;
 	step->bytes = bytes;

@@ -90,6 +90,11 @@ static void access_linear(struct hierarchy_memory *hierarchy, struct mmu *mmu, c
 static cycle hierarchy_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
 {
 	struct hierarchy_memory *hierarchy = (struct hierarchy_memory *)memory;
+	struct cost own;
+	if (!cost) {
+		hierarchy_access(memory, request, &own);
+		return cost_total(&own);
+	}
 	*cost = (struct cost){0};
 	if (request->bytes == 0)
 		return 0;

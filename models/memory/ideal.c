@@ -112,6 +112,11 @@ static cycle ideal_access(struct memory *memory, const struct memory_request *re
 	unsigned cpu = request->cpu;
 	bool writes = request->kind == ACCESS_STORE || request->kind == ACCESS_MODIFY;
 	SIM_ASSERT(cpu < CPUS_MAX);
+	struct cost own;
+	if (!cost) {
+		ideal_access(memory, request, &own);
+		return cost_total(&own);
+	}
 	*cost = (struct cost){0};
 	if (request->bytes == 0)
 		return 0;

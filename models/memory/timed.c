@@ -143,7 +143,7 @@ static cycle line_missed(struct timed_memory *timed, const struct timed_core *co
 	missed[0].reach.now = now;
 	missed[0].reach.cycles = 0;
 	missed[0].taken = taken;
-	enter_level(timed, core, first->level, first->instance, request, &missed[0].reach, cost);
+	enter_level(timed, core, first->level, first->instance, request, &missed[0].reach, cost == &timed->unasked ? NULL : cost);
 	if (timed->coherence) {
 		timed->coherence->current = core->cpu;
 		note_taken(timed, first, request >> first->cache->line_shift, &missed[0].taken);
@@ -163,35 +163,49 @@ static inline cycle enter_first(struct timed_memory *timed, const struct timed_e
 {
 	if (!entry->ports)
 		return now;
-	cycle at = port_set_take(entry->ports, entry->level->cache->spec->ports, now);
+	cycle at = port_set_take(entry->ports, entry->ports_count, now);
 	timed->counters.port_wait_cycles += at - now;
 	return at;
+}
+
+/* A line of the first level that is on its way, and would be there at `done`. Returns when it is. */
+static __attribute__((noinline)) cycle line_awaited(struct timed_memory *timed, const struct fill *fill, cycle now, cycle done,
+                                                    struct cost *cost)
+{
+	timed->counters.fill_waits++;
+	timed->counters.fill_wait_cycles += fill->ready - done;
+	if (cost != &timed->unasked) {
+		cost_clear(cost);
+		cost->cycles[COST_L1] = done - now;
+		cost->cycles[fill->part] += fill->ready - done;
+	}
+	return fill->ready;
 }
 
 /* The first level has the line. *in_first: as line_quick() tells it. */
 static inline cycle line_here(struct timed_memory *timed, const struct timed_entry *entry, uint64_t line, cycle now,
                               struct cost *cost, bool *in_first)
 {
-	cycle done = enter_first(timed, entry, now) + entry->level->latency;
+	cycle done = enter_first(timed, entry, now) + entry->latency;
 	timed->counters.lines++;
 	timed->counters.l1_hits++;
 	const struct fill *fill = fill_set_find(entry->fills, line, done);
 	*in_first = !fill;
-	if (!fill)
-		return done;
-	cost_clear(cost);
-	cost->cycles[COST_L1] = done - now;
-	timed->counters.fill_waits++;
-	timed->counters.fill_wait_cycles += fill->ready - done;
-	cost->cycles[fill->part] += fill->ready - done;
-	return fill->ready;
+	return fill ? line_awaited(timed, fill, now, done, cost) : done;
 }
 
 /* Whether the first level's filter knows the line, for an access by this entry. */
 static inline bool is_recent(const struct timed_entry *entry, uint64_t line)
 {
-	uint64_t recent = entry->recent[line & entry->level->recent_mask];
+	uint64_t recent = entry->recent[line & entry->recent_mask];
 	return (recent | (entry->mark ^ 1)) == (line << 1 | 1);
+}
+
+/* The cache counts an access that the filter has answered. */
+static inline void count_recent(const struct timed_entry *entry)
+{
+	++*entry->accesses;
+	++*entry->hits;
 }
 
 /* Asks the first level for a line that the filter does not know, for an access of that kind, or the part of one. */
@@ -205,7 +219,7 @@ static inline struct cache_taken take_first(struct timed_memory *timed, const st
 		about->flags = REQUEST_WHOLE_LINE;
 	struct cache_taken taken = entry->stop->cache->ops->take(entry->stop->cache, entry->stop->instance, *request, about);
 	if (taken.hit)
-		remember_hit(timed, entry->level, &entry->recent[line & entry->level->recent_mask], line, entry->mark);
+		remember_hit(timed, entry->level, &entry->recent[line & entry->recent_mask], line, entry->mark);
 	return taken;
 }
 
@@ -221,15 +235,15 @@ static inline cycle line_quick(struct timed_memory *timed, const struct timed_co
 	uint64_t line = access->address >> entry->shift, request;
 	struct cache_about about;
 	if (is_recent(entry, line)) {
-		entry->level->cache->counters.accesses[kind]++;
-		entry->level->cache->counters.hits[kind]++;
+		count_recent(entry);
 		return line_here(timed, entry, line, now, cost, in_first);
 	}
 	struct cache_taken taken = take_first(timed, core, entry, access, kind, line, &request, &about);
 	if (taken.hit)
 		return line_here(timed, entry, line, now, cost, in_first);
 	*in_first = false;
-	cost_clear(cost);
+	if (cost != &timed->unasked)
+		cost_clear(cost);
 	cycle done = line_missed(timed, core, request, &about, taken, now, cost);
 	if (timed->coherence)
 		end_shared(timed, core, access, false, done);
@@ -243,8 +257,7 @@ static inline void store_unseen(struct timed_memory *timed, const struct timed_c
 	uint64_t line = access->address >> entry->shift, request;
 	struct cache_about about;
 	if (is_recent(entry, line)) {
-		entry->level->cache->counters.accesses[ACCESS_STORE]++;
-		entry->level->cache->counters.hits[ACCESS_STORE]++;
+		count_recent(entry);
 		enter_first(timed, entry, now);
 		return;
 	}
@@ -305,19 +318,20 @@ static void end_lookup(struct issue *issue)
 static bool issue_line_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *line,
                              struct issue *issue)
 {
-	struct cost parts;
+	const bool is_asked = issue->cost != &timed->unasked;
+	struct cost own, *parts = is_asked ? &own : issue->cost;
 	bool in_first;
 	cycle done, before = issue->done;
-	if (!access_quick(timed, core, line, issue->now, &parts, &done, &in_first))
+	if (!access_quick(timed, core, line, issue->now, parts, &done, &in_first))
 		return false;
 	if (done <= before)
 		return true;
 	if (in_first)
 		issue->cost->cycles[COST_L1] += done - before;
-	else if (issue->now == before)
-		cost_add(issue->cost, &parts);
-	else
-		cost_take_last(issue->cost, &parts, done - before);
+	else if (is_asked && issue->now == before)
+		cost_add(issue->cost, parts);
+	else if (is_asked)
+		cost_take_last(issue->cost, parts, done - before);
 	issue->done = done;
 	return true;
 }
@@ -341,12 +355,34 @@ static void issue_line(struct timed_memory *timed, const struct timed_core *core
 	issue->done = done;
 }
 
+/* The next lines of an access whose parts nobody asks for, each the short way, where there are no other cores. */
+static void issue_lines(struct timed_memory *timed, const struct timed_core *core, const struct access *access,
+                        struct issue *issue)
+{
+	const uint64_t line_bytes = 1ull << timed->line_shift, end = access->address + access->bytes;
+	struct access line = *access;
+	bool in_first;
+	for (uint64_t next; line.address < end; line.address = next, issue->now++) {
+		next = (line.address | (line_bytes - 1)) + 1;
+		line.bytes = (uint32_t)((next < end ? next : end) - line.address);
+		end_lookup(issue);
+		cycle done = line_quick(timed, core, &line, line.kind, issue->now, issue->cost, &in_first);
+		if (done > issue->done)
+			issue->done = done;
+	}
+}
+
 static void access_physical(struct timed_memory *timed, const struct timed_core *core, const struct access *access,
                             struct issue *issue)
 {
 	if (!crosses(access, timed->line_shift)) {
 		issue_line(timed, core, access, issue);
 		issue->now++;
+		return;
+	}
+	if (issue->cost == &timed->unasked && !timed->coherence && !is_looked_up(timed) && access->kind != ACCESS_MODIFY &&
+	    core->entry[access->kind].stop) {
+		issue_lines(timed, core, access, issue);
 		return;
 	}
 	struct access line = *access;
@@ -528,7 +564,8 @@ static inline cycle planned_hit(struct timed_memory *timed, const struct access 
 }
 
 /* A request that was planned. */
-static inline cycle access_planned(struct timed_memory *timed, const struct memory_request *request, struct cost *cost)
+static __attribute__((noinline)) cycle access_planned(struct timed_memory *timed, const struct memory_request *request,
+                                                      struct cost *cost)
 {
 	struct timed_plan *plan = timed->plan;
 	const struct planned *planned = &plan->request[plan->next];
@@ -544,63 +581,170 @@ static inline cycle access_planned(struct timed_memory *timed, const struct memo
 	return first;
 }
 
-static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, struct timed_core *core,
-                                                   const struct memory_request *request, struct mmu_place place,
-                                                   struct cost *cost)
+/* A request whose page is known, in one line that may go the short way. Returns whether it does; if so, *cycles are all it
+ * takes, and *in_first as of line_quick(). */
+static inline bool request_quick(struct timed_memory *timed, const struct timed_core *core, const struct access *access,
+                                 const struct memory_request *request, struct cost *cost, cycle *cycles, bool *in_first)
 {
-	struct access access = {.address = place.is_known ? place.physical : request->address,
-	                        .bytes = request->bytes,
-	                        .cpu = request->cpu,
-	                        .kind = request->kind,
-	                        .region = place.region};
 	cycle done;
+	if (!access_quick(timed, core, access, request->now, cost, &done, in_first))
+		return false;
+	*cycles = done - request->now;
+	if (!request->is_locked)
+		return true;
+	if (*in_first) {
+		cost_clear(cost);
+		cost->cycles[COST_L1] = *cycles;
+	}
+	*in_first = false;
+	cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
+	*cycles += timed->atomic_cycles;
+	return true;
+}
+
+static inline void set_access(struct access *access, const struct memory_request *request, uint64_t address, uint8_t region)
+{
+	access->address = address;
+	access->bytes = request->bytes;
+	access->cpu = request->cpu;
+	access->kind = request->kind;
+	access->region = region;
+}
+
+/* A request is done that was issued line by line. Returns what memory_ops.access returns. */
+static inline cycle end_issued(const struct timed_memory *timed, const struct memory_request *request, const struct issue *issue,
+                               bool is_asked)
+{
+	const uint32_t locked = request->is_locked ? timed->atomic_cycles : 0;
+	if (locked)
+		issue->cost->cycles[COST_COMPUTE] += locked;
+	return is_asked ? 0 : issue->done - request->now + locked;
+}
+
+/* A request whose place is known, but not the usual one. */
+static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, const struct memory_request *request,
+                                                   struct mmu_place place, struct cost *asked)
+{
+	const struct timed_core *core = &timed->core[request->cpu];
+	struct cost *cost = asked ? asked : &timed->unasked;
+	struct access access;
+	cycle cycles;
 	bool in_first;
+	set_access(&access, request, place.physical, place.region);
 	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
 	timed->to_linear = request->address - access.address;
-	if (place.is_known && !request->is_locked && access_quick(timed, core, &access, request->now, cost, &done, &in_first))
-		return in_first ? done - request->now : 0;
-	cost_clear(cost);
+	if (request_quick(timed, core, &access, request, cost, &cycles, &in_first))
+		return in_first || !asked ? cycles : 0;
+	if (asked)
+		cost_clear(cost);
 	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
-	if (place.is_known)
-		access_physical(timed, core, &access, &issue);
-	else
-		access_linear(timed, core, &access, &issue);
-	if (request->is_locked)
-		cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
+	access_physical(timed, core, &access, &issue);
+	return end_issued(timed, request, &issue, asked);
+}
+
+/* A request whose place the levels of TLBs have to tell. */
+static __attribute__((noinline)) cycle access_looked_up(struct timed_memory *timed, const struct memory_request *request,
+                                                        struct cost *asked)
+{
+	struct access access;
+	struct issue issue = {.now = request->now, .done = request->now, .cost = asked ? asked : &timed->unasked};
+	set_access(&access, request, request->address, 0);
+	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
+	if (asked)
+		cost_clear(asked);
+	access_linear(timed, &timed->core[request->cpu], &access, &issue);
+	return end_issued(timed, request, &issue, asked);
+}
+
+/* A planned request of which nobody asks for the parts. */
+static __attribute__((noinline)) cycle access_planned_unasked(struct timed_memory *timed, const struct memory_request *request)
+{
+	struct cost own;
+	cycle first = access_planned(timed, request, &own);
+	return first > 0 ? first : cost_total(&own);
+}
+
+/* A request of no bytes takes no time. */
+static cycle access_nothing(struct cost *asked)
+{
+	if (asked)
+		cost_clear(asked);
 	return 0;
 }
 
-/* A request that was not planned. */
-static cycle access_unplanned(struct timed_memory *timed, const struct memory_request *request, struct cost *cost)
+/* The line of a hit is on its way. */
+static __attribute__((noinline)) cycle access_awaited(struct timed_memory *timed, const struct fill *fill,
+                                                      const struct memory_request *request, cycle done, struct cost *asked)
 {
-	SIM_ASSERT(request->cpu < timed->cpus);
-	struct timed_core *core = &timed->core[request->cpu];
-	const uint64_t address = request->address;
-	const unsigned kind = request->kind;
-	struct mmu_place place = {.physical = address, .is_known = true};
-	if (request->bytes == 0) {
-		cost_clear(cost);
-		return 0;
-	}
-	if (core->mmu)
-		place = mmu_quick_access(core->mmu, address, request->bytes, kind);
-	/* The usual case: one line, which the first level's filter knows. */
-	const struct timed_entry *entry = &core->entry[kind];
-	const uint64_t line = place.physical >> entry->shift;
-	if (!place.is_known || !entry->level || ((address ^ (address + request->bytes - 1)) >> timed->line_shift) != 0 ||
-	    !is_recent(entry, line))
-		return access_slow(timed, core, request, place, cost);
-	bool in_first;
-	entry->level->cache->counters.accesses[kind]++;
-	entry->level->cache->counters.hits[kind]++;
-	cycle done = line_here(timed, entry, line, request->now, cost, &in_first);
-	return in_first ? done - request->now : 0;
+	cycle here = line_awaited(timed, fill, request->now, done, asked ? asked : &timed->unasked);
+	return asked ? 0 : here - request->now;
 }
 
-static cycle timed_access(struct memory *memory, const struct memory_request *request, struct cost *cost)
+/* A request whose place is known. The usual case: one line, which the first level's filter knows. */
+static inline cycle access_placed(struct timed_memory *timed, const struct timed_core *core, const struct memory_request *request,
+                                  struct mmu_place place, struct cost *asked)
+{
+	const struct timed_entry *entry = &core->entry[request->kind];
+	const uint64_t line = place.physical >> entry->shift, address = request->address;
+	if (!entry->level || (address ^ (address + request->bytes - 1)) >> timed->line_shift != 0 || !is_recent(entry, line) ||
+	    request->is_locked)
+		return access_slow(timed, request, place, asked);
+	count_recent(entry);
+	const cycle done = enter_first(timed, entry, request->now) + entry->latency;
+	timed->counters.lines++;
+	timed->counters.l1_hits++;
+	if (entry->store) {
+		count_recent(entry->store);
+		enter_first(timed, entry->store, request->now);
+	}
+	const struct fill *fill = fill_set_find(entry->fills, line, done);
+	if (__builtin_expect(fill == NULL, 1))
+		return done - request->now;
+	return access_awaited(timed, fill, request, done, asked);
+}
+
+/* A request whose page the MMU's filter has only now come to know. */
+static __attribute__((noinline)) cycle access_known(struct timed_memory *timed, const struct memory_request *request,
+                                                    const struct mmu_recent *recent, struct cost *asked)
+{
+	const struct timed_core *core = &timed->core[request->cpu];
+	return access_placed(timed, core, request, mmu_place_by(core->mmu, request->address, request->kind, recent), asked);
+}
+
+/* A request whose page the MMU's filter does not know. */
+static __attribute__((noinline)) cycle access_unknown(struct timed_memory *timed, const struct memory_request *request,
+                                                      struct cost *asked)
+{
+	struct mmu *mmu = timed->core[request->cpu].mmu;
+	const struct mmu_recent *recent = mmu_known_recent(mmu, request->address, request->bytes, request->kind);
+	if (recent)
+		return access_known(timed, request, recent, asked);
+	return access_looked_up(timed, request, asked);
+}
+
+/* A request that was not planned. */
+static __attribute__((noinline)) cycle access_unplanned(struct timed_memory *timed, const struct memory_request *request,
+                                                        struct cost *asked)
+{
+	SIM_ASSERT(request->cpu < timed->cpus);
+	const struct timed_core *core = &timed->core[request->cpu];
+	struct mmu_place place = {.physical = request->address, .is_known = true};
+	if (__builtin_expect(request->bytes == 0, 0))
+		return access_nothing(asked);
+	if (core->mmu)
+		place = mmu_recent_access(core->mmu, request->address, request->bytes, request->kind);
+	if (__builtin_expect(!place.is_known, 0))
+		return access_unknown(timed, request, asked);
+	return access_placed(timed, core, request, place, asked);
+}
+
+/* Calls one of them as its last step, so that none saves another's registers. */
+static cycle timed_access(struct memory *memory, const struct memory_request *request, struct cost *asked)
 {
 	struct timed_memory *timed = (struct timed_memory *)memory;
-	return timed->is_planned ? access_planned(timed, request, cost) : access_unplanned(timed, request, cost);
+	if (!timed->is_planned)
+		return access_unplanned(timed, request, asked);
+	return asked ? access_planned(timed, request, asked) : access_planned_unasked(timed, request);
 }
 
 static size_t timed_plan(struct memory *memory, const struct access *requests, size_t count)

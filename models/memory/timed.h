@@ -26,6 +26,7 @@ struct timed_level {
 	struct port_set *ports;  /* NULL: no end of them */
 	struct timeline *slices; /* slices of them for each instance; NULL: they take no time */
 	bool is_sliced;          /* a line's slice costs time, or the way to it */
+	bool is_far;             /* so many lines that the host does not have its sets at hand */
 	struct interconnect interconnect;
 	/*
 	 * The line that was used last, by a hit, among those whose numbers have these lowest bits, and whether a store to it
@@ -56,10 +57,15 @@ struct timed_entry {
 	struct fill_set *fills;
 	struct port_set *ports;
 	uint64_t *recent;
+	uint64_t recent_mask;
+	uint64_t mark;             /* 1: a writable line is needed */
+	uint64_t *accesses, *hits; /* the cache's counters of them */
+	uint32_t ports_count, latency;
 	unsigned shift; /* log2 of the cache's line */
-	uint64_t mark;  /* 1: a writable line is needed */
 	/* The short path, for accesses that other cores need not be told of first; NULL: there is none. */
 	const struct timed_stop *stop;
+	/* Of ACCESS_MODIFY, which enters as a load: the store that follows in the same cache. */
+	const struct timed_entry *store;
 };
 
 struct timed_core {
@@ -130,6 +136,7 @@ struct timed_memory {
 	bool is_foreseen;     /* the host knows what the request on its way will look at */
 	uint64_t to_linear;   /* of the access at work: what its physical address lacks to its linear one */
 	struct cost unseen;   /* cycles that nobody waits for */
+	struct cost unasked;  /* parts that nobody asks for */
 	struct cost walked;   /* parts of page walks, which count as a whole */
 	uint32_t kept_cycles; /* how long a locked instruction keeps its line after the access */
 	struct timed_counters counters;

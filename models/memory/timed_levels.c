@@ -199,7 +199,8 @@ void timed_foresee(const struct timed_memory *timed, const struct timed_core *co
                    uint8_t kind)
 {
 	for (const struct timed_level *level; (level = timed->next[kind][depth]); depth = level->depth + 1)
-		cache_level_foresee(level->cache, core->instance[level->cache->number], address);
+		if (level->is_far)
+			cache_level_foresee(level->cache, core->instance[level->cache->number], address);
 	if (timed->coherence)
 		directory_foresee(&timed->coherence->directory, address >> timed->coherence->line_shift);
 }
@@ -275,7 +276,7 @@ static void give_away(struct timed_memory *timed, const struct timed_core *core,
 	about.flags = REQUEST_WHOLE_LINE;
 	for (; gone->taken.gives && (next = &path[depth])->level; depth++) {
 		uint64_t request = way_tag(gone->taken.evicted) << next->cache->line_shift | WAY_DIRTY;
-		take_stop(timed, core, next, request, &about, gone->reach, &timed->unseen, &missed[depth]);
+		take_stop(timed, core, next, request, &about, gone->reach, NULL, &missed[depth]);
 		gone = &missed[depth];
 		if (gone->taken.fetches) {
 			timed_serve_taken(timed, core, depth, request, &about, missed, &timed->unseen);
@@ -334,21 +335,25 @@ static void fill_path(struct timed_memory *timed, const struct timed_core *core,
 	}
 }
 
-/* What follows from a request that took the cache at `first`, on the short path. */
-cycle timed_serve_taken(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
-                        const struct cache_about *about, struct missed missed[], struct cost *cost)
+/* As timed_serve_taken(). The caller tells as constants what it knows of *cost: whether the request is seen, and whether its
+ * parts are asked for. */
+static inline __attribute__((always_inline)) cycle serve_taken(struct timed_memory *timed, const struct timed_core *core,
+                                                               unsigned first, uint64_t request, const struct cache_about *about,
+                                                               struct missed missed[], struct cost *cost, bool is_seen,
+                                                               bool is_asked)
 {
 	const struct timed_stop *const stop = core->path[about->kind].stop, *at = &stop[first];
 	const uint64_t line = request >> at->cache->line_shift;
 	const uint8_t region = about->region;
+	struct cost *const parts = is_asked ? cost : NULL;
 	struct missed *miss = &missed[first];
 	struct cache_about below;
 	struct reach reach;
 	unsigned depth = first;
 	cycle done;
-	for (;; take_stop(timed, core, ++at, request, about, reach, cost, ++miss)) {
+	for (;; take_stop(timed, core, ++at, request, about, reach, parts, ++miss)) {
 		done = miss->reach.now + miss->reach.cycles;
-		if (cost != &timed->unseen && fill_set_find(at->fills, line, done)) {
+		if (is_seen && fill_set_find(at->fills, line, done)) {
 			done = end_merged(timed, core, at, request, about, miss, cost);
 			break;
 		}
@@ -362,7 +367,7 @@ cycle timed_serve_taken(struct timed_memory *timed, const struct timed_core *cor
 		if (depth == 1 && !timed->is_foreseen)
 			timed_foresee(timed, core, 1, request, about->kind);
 		reach = miss->reach;
-		miss->slot = take_slot(timed, at, &reach, cost);
+		miss->slot = take_slot(timed, at, &reach, is_seen, parts);
 		request = line << at->cache->line_shift;
 		set_fetch(&below, about, miss, at);
 		about = &below;
@@ -374,6 +379,16 @@ cycle timed_serve_taken(struct timed_memory *timed, const struct timed_core *cor
 	if (depth > first)
 		fill_path(timed, core, stop, line, region, missed, first, depth, done);
 	return done;
+}
+
+cycle timed_serve_taken(struct timed_memory *timed, const struct timed_core *core, unsigned first, uint64_t request,
+                        const struct cache_about *about, struct missed missed[], struct cost *cost)
+{
+	if (cost == &timed->unseen)
+		return serve_taken(timed, core, first, request, about, missed, cost, false, false);
+	if (cost == &timed->unasked)
+		return serve_taken(timed, core, first, request, about, missed, cost, true, false);
+	return serve_taken(timed, core, first, request, about, missed, cost, true, true);
 }
 
 /* What serve() does from a level of the short path on: the same, without a batch for each cache. */

@@ -87,6 +87,9 @@ static void make_recent(struct timed_level *level)
 		level->recent[i] = UINT64_MAX;
 }
 
+/* As many lines, of a word each, are 64 KiB: more than a host's first level of caches has. */
+#define FAR_LINES 8192u
+
 static bool make_level(struct timed_memory *timed, const struct machine_settings *machine, unsigned number, struct error *error)
 {
 	struct timed_level *level = &timed->level[number];
@@ -96,6 +99,7 @@ static bool make_level(struct timed_memory *timed, const struct machine_settings
 	                              .depth = timed->caches->depth[number],
 	                              .latency = latency_of(machine, timed->caches, number),
 	                              .part = part_of(timed->caches, number)};
+	level->is_far = cache->entries == 0 || cache->entries * cache->instances >= FAR_LINES;
 	level->fills = xcalloc(cache->instances, sizeof *level->fills);
 	for (unsigned instance = 0; instance < cache->instances; instance++)
 		fill_set_init(&level->fills[instance], spec->slots);
@@ -140,8 +144,25 @@ static void make_entry(struct timed_memory *timed, struct timed_core *core, unsi
 	                                         .fills = &level->fills[instance],
 	                                         .ports = level->ports ? &level->ports[instance] : NULL,
 	                                         .recent = &level->recent[instance * (level->recent_mask + 1)],
-	                                         .shift = level->cache->line_shift,
-	                                         .mark = timed->caches->entry[kind].marks != 0};
+	                                         .recent_mask = level->recent_mask,
+	                                         .mark = timed->caches->entry[kind].marks != 0,
+	                                         .accesses = &level->cache->counters.accesses[kind],
+	                                         .hits = &level->cache->counters.hits[kind],
+	                                         .ports_count = level->cache->spec->ports,
+	                                         .latency = level->latency,
+	                                         .shift = level->cache->line_shift};
+}
+
+/* Loads that store enter together where both go to one cache. */
+static void make_modify(const struct timed_memory *timed, struct timed_core *core)
+{
+	const struct timed_entry *load = &core->entry[ACCESS_LOAD], *store = &core->entry[ACCESS_STORE];
+	core->modifies_quickly = load->stop && store->stop && !timed->modify_is_load;
+	if (!core->modifies_quickly || load->recent != store->recent)
+		return;
+	core->entry[ACCESS_MODIFY] = *load;
+	core->entry[ACCESS_MODIFY].mark = store->mark;
+	core->entry[ACCESS_MODIFY].store = store;
 }
 
 /* Whether a cache takes requests, and asks for lines as long as its own. */
@@ -170,7 +191,7 @@ static void make_quick(const struct timed_memory *timed, struct timed_core *core
 {
 	const struct timed_stop *first = &core->path[kind].stop[0];
 	struct timed_entry *entry = &core->entry[kind];
-	bool writes = kind != ACCESS_LOAD && kind != ACCESS_CODE && kind != ACCESS_WALK;
+	bool writes = kind != ACCESS_LOAD && kind != ACCESS_CODE && kind != ACCESS_WALK && kind != ACCESS_PREFETCH;
 	if ((!timed->coherence || !writes) && first->level && first->level == entry->level)
 		entry->stop = first;
 }
@@ -186,21 +207,18 @@ static void make_leaves(struct timed_memory *timed)
 		}
 }
 
-/* Prefetches are told to the directory when they are made, which is the long way. */
+/* Where there is a directory it is told of prefetches when they are made, which is the long way. */
 static void make_short_paths(struct timed_memory *timed)
 {
 	make_leaves(timed);
 	for (unsigned cpu = 0; cpu < timed->cpus; cpu++)
 		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
-			if (kind != ACCESS_PREFETCH && kind != ACCESS_MODIFY) {
+			if ((kind != ACCESS_PREFETCH || !timed->coherence) && kind != ACCESS_MODIFY) {
 				make_path(timed, &timed->core[cpu], kind);
 				make_quick(timed, &timed->core[cpu], kind);
 			}
-	for (unsigned cpu = 0; cpu < timed->cpus; cpu++) {
-		struct timed_core *core = &timed->core[cpu];
-		core->modifies_quickly =
-		        core->entry[ACCESS_LOAD].stop && core->entry[ACCESS_STORE].stop && !timed->modify_is_load;
-	}
+	for (unsigned cpu = 0; cpu < timed->cpus; cpu++)
+		make_modify(timed, &timed->core[cpu]);
 }
 
 static void make_cores(struct timed_memory *timed, struct mmu *mmu)

@@ -347,7 +347,7 @@ static cycle serve_next(struct timed_memory *timed, unsigned first, struct reach
 /* A line that went while it was on its way: this miss is served with the one before it. */
 static void fetch_again(struct timed_memory *timed, const struct timed_stop *at, uint64_t line, struct reach reach)
 {
-	uint32_t slot = take_slot(timed, at, &reach, &timed->unseen);
+	uint32_t slot = take_slot(timed, at, &reach, false, NULL);
 	cycle fetched = serve_next(timed, at->level->depth + 1, reach, &timed->unseen);
 	fill_set_add(at->fills, slot, line, fetched, source_of(timed));
 }
@@ -397,7 +397,7 @@ static cycle serve_next(struct timed_memory *timed, unsigned first, struct reach
 				goes_on = false;
 			}
 			if (goes_on)
-				arrival->slot = take_slot(timed, at, &reach, cost);
+				arrival->slot = take_slot(timed, at, &reach, cost != &timed->unseen, cost);
 			else
 				timed->served_by = depth;
 			arrival->fetches = goes_on;

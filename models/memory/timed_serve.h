@@ -41,7 +41,8 @@ static inline cycle enter_slice(const struct timed_level *level, const struct ti
 	return timeline_take(&level->slices[instance * spec->slices + slice], at, spec->busy_cycles);
 }
 
-/* Waits for a port and for the line's slice, and goes to it. After it reach->cycles is the level's latency. */
+/* Waits for a port and for the line's slice, and goes to it. After it reach->cycles is the level's latency. cost NULL: nobody
+ * asks for it. */
 static inline void enter_level(struct timed_memory *timed, const struct timed_core *core, const struct timed_level *level,
                                unsigned instance, uint64_t request, struct reach *reach, struct cost *cost)
 {
@@ -58,7 +59,8 @@ static inline void enter_level(struct timed_memory *timed, const struct timed_co
 	}
 	if (latency < reach->cycles)
 		latency = reach->cycles;
-	cost->cycles[level->part] += began - at + latency - reach->cycles;
+	if (cost)
+		cost->cycles[level->part] += began - at + latency - reach->cycles;
 	reach->now += began - at;
 	reach->cycles = latency;
 }
@@ -87,17 +89,19 @@ static inline enum cost_part source_of(const struct timed_memory *timed)
 	return timed->served_by + 1 == levels ? COST_LLC : COST_L2;
 }
 
-/* A miss waits for a slot that is free. */
-static inline uint32_t take_slot(struct timed_memory *timed, const struct timed_stop *at, struct reach *reach, struct cost *cost)
+/* A miss waits for a slot that is free. is_seen: the wait counts; cost NULL: nobody asks for it. */
+static inline uint32_t take_slot(struct timed_memory *timed, const struct timed_stop *at, struct reach *reach, bool is_seen,
+                                 struct cost *cost)
 {
 	cycle asks = reach->now + reach->cycles, free;
 	uint32_t slot = fill_set_slot(at->fills, asks, &free);
 	if (free == asks)
 		return slot;
-	timed->counters.slot_waits += cost != &timed->unseen;
-	timed->counters.slot_wait_cycles += cost != &timed->unseen ? free - asks : 0;
+	timed->counters.slot_waits += is_seen;
+	timed->counters.slot_wait_cycles += is_seen ? free - asks : 0;
 	reach->now += free - asks;
-	cost->cycles[at->level->part] += free - asks;
+	if (cost)
+		cost->cycles[at->level->part] += free - asks;
 	return slot;
 }
 

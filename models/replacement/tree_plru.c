@@ -108,6 +108,28 @@ INLINE uint32_t oldest_in_full(uint64_t bits, unsigned depth)
 	return node - (1u << depth);
 }
 
+/* The nodes above a way of a full tree of 2, 4, 8 or 16 leaves, a bit each, and those of them that a use turns to the right. */
+#define NODE_ABOVE(way, depth, up) (1u << (((way) | 1u << (depth)) >> (up)))
+#define TURN_ABOVE(way, depth, up) ((~((way) | 1u << (depth)) >> ((up)-1) & 1u) * NODE_ABOVE(way, depth, up))
+#define PATH_UP(way, depth) \
+	((NODE_ABOVE(way, depth, 1) | NODE_ABOVE(way, depth, 2) | NODE_ABOVE(way, depth, 3) | NODE_ABOVE(way, depth, 4)) & ~1u)
+#define TURN_UP(way, depth) \
+	((TURN_ABOVE(way, depth, 1) | TURN_ABOVE(way, depth, 2) | TURN_ABOVE(way, depth, 3) | TURN_ABOVE(way, depth, 4)) & ~1u)
+#define OF_4_WAYS(what, way, depth) what(way, depth), what((way) + 1u, depth), what((way) + 2u, depth), what((way) + 3u, depth)
+#define OF_16_WAYS(what, depth) \
+	OF_4_WAYS(what, 0u, depth), OF_4_WAYS(what, 4u, depth), OF_4_WAYS(what, 8u, depth), OF_4_WAYS(what, 12u, depth)
+
+static const uint16_t paths_up[3][16] = {
+        {OF_4_WAYS(PATH_UP, 0u, 2)}, {OF_4_WAYS(PATH_UP, 0u, 3), OF_4_WAYS(PATH_UP, 4u, 3)}, {OF_16_WAYS(PATH_UP, 4)}};
+static const uint16_t turns_up[3][16] = {
+        {OF_4_WAYS(TURN_UP, 0u, 2)}, {OF_4_WAYS(TURN_UP, 0u, 3), OF_4_WAYS(TURN_UP, 4u, 3)}, {OF_16_WAYS(TURN_UP, 4)}};
+
+/* As turned_away() of a tree that is full, of depth 2 to 4. */
+INLINE uint64_t turned_in_full(uint64_t bits, unsigned depth, uint32_t way)
+{
+	return (bits & ~(uint64_t)paths_up[depth - 2][way]) | turns_up[depth - 2][way];
+}
+
 /* take() of a tree that is full, has its bits in one word, and whose depth the compiler knows. */
 INLINE REPLACEMENT_AVX2 bool take_in_full(struct replacement *array, uint64_t request, uint64_t *evicted, unsigned depth)
 {
@@ -126,7 +148,7 @@ INLINE REPLACEMENT_AVX2 bool take_in_full(struct replacement *array, uint64_t re
 		*evicted = words[way];
 		words[way] = wanted | marks;
 	}
-	*bits = turned_away(*bits, ways, way);
+	*bits = turned_in_full(*bits, depth, way);
 	return found;
 }
 

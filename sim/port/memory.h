@@ -41,7 +41,7 @@ struct memory_ops {
 	/*
 	 * Tells in the parts of *cost (sim/cost.h) what the access takes, and returns 0; it is done that many cycles after it
 	 * began. Or, for an access that takes nothing but cycles of the first level, returns these, and leaves *cost alone: what
-	 * was in it does not matter.
+	 * was in it does not matter. cost NULL: nobody asks for the parts, and all cycles are returned.
 	 */
 	cycle (*access)(struct memory *, const struct memory_request *, struct cost *);
 	/*
@@ -105,6 +105,12 @@ static inline cycle memory_access(struct memory *memory, const struct memory_req
 		cost->cycles[COST_L1] = done - request->now;
 	}
 	return done;
+}
+
+/* The cycle at which the access is done, for who does not ask where the cycles went. */
+static inline cycle memory_done(struct memory *memory, const struct memory_request *request)
+{
+	return request->now + memory->ops->access(memory, request, NULL);
 }
 
 static inline size_t memory_plan(struct memory *memory, const struct access *requests, size_t count)
