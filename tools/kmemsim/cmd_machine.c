@@ -289,16 +289,17 @@ static int run(const struct command *command, int argc, char **argv)
 const struct command command_machine = {
         .name = "machine",
         .arguments = "detect|measure|cpuid|pairs",
-        .summary = "Describe the host as a machine to simulate",
+        .summary = "Describe the host as a machine to simulate; messages between cores",
         .help = "  detect   a machine's YAML from CPUID and /sys; each line says where it is\n"
                 "           from, and notes say what a virtual machine hides\n"
-                "  measure  chains of loads over growing sets on the host, the least of many short\n"
-                "           runs; the same on the detected machine, simulated; both beside each\n"
-                "           other. --out is the machine's YAML with the latencies found\n"
+                "  measure  chains of loads over growing sets on the host, the least of many\n"
+                "           short runs; the same on the detected machine, simulated; both\n"
+                "           beside each other. --out is the machine's YAML with the latencies\n"
+                "           found\n"
                 "  cpuid    what CPUID answers, as --cpuid takes it (and cpuid -r prints it)\n"
-                "  pairs    what a message between each two cores of a simulated machine takes: a\n"
-                "           word that both change by compare-exchange in turn. --measured is what\n"
-                "           a real one took, and is told beside it\n\n"
+                "  pairs    what a message between each two cores of a simulated machine\n"
+                "           takes: a word that both change by compare-exchange in turn.\n"
+                "           --measured is what a real one took, and is told beside it\n\n"
                 "A scenario takes the file by its path, `machine: ./mine.yaml`, or by its name\n"
                 "from the folder machines/ beside it. More: docs/machine.md.\n\n"
                 "  kmemsim machine detect --out mine.yaml\n"
