@@ -57,7 +57,7 @@ struct timed_plan *timed_plan_create(const struct timed_memory *timed)
 	plan->looks_up_caches = runs;
 	for (unsigned kind = ACCESS_CODE; kind <= ACCESS_STORE; kind++) {
 		const struct timed_level *first = timed->core[0].path[kind].stop[0].level;
-		if (!runs || (first && !first->is_sliced))
+		if (!runs || (first && timed_level_is_plain(first)))
 			plan->plain_kinds |= (uint8_t)(1u << kind);
 	}
 	plan->out = xcalloc(PLAN_ROOM, sizeof *plan->out);

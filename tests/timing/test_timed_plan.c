@@ -94,7 +94,8 @@ static cycle make_both(struct machine_rig *planned, struct machine_rig *single, 
 	return now;
 }
 
-/* Would catch: a line looked up twice or in another order, a victim's time told as its fetch's, a filter that outlives a plan. */
+/* Would catch: a line looked up twice or in another order, a victim's time told as its fetch's, a filter that outlives a plan, a
+ * hit of no cycles counted twice. */
 static void random_machines_take_the_same_cycles(void **state)
 {
 	(void)state;
@@ -111,6 +112,7 @@ static void random_machines_take_the_same_cycles(void **state)
 		machine_rig_settings(&single, 1, pointers);
 		planned.settings.machine.cache_rule = single.settings.machine.cache_rule =
 		        rng_below(&rng, 2) ? CACHE_RULE_DEMAND : CACHE_RULE_WRITEBACK;
+		planned.settings.machine.l1_cycles = single.settings.machine.l1_cycles = rng_below(&rng, 4) ? L1 : 0;
 		snprintf(what, sizeof what, "machine %u: %s; %s; %s; %s", machine, lines[0], lines[1],
 		         pointers[2] ? lines[2] : "", pointers[2] && pointers[3] ? lines[3] : "");
 		if (machine_rig_make(&planned, "timed", NULL)) {
