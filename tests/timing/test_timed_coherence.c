@@ -4,24 +4,15 @@
  * requests, on random machines of the kinds that a machine file can describe: caches of one core, of two, of four and of all,
  * inclusive, exclusive and neither, with prefetchers, written through and without allocation, passed by code and by page walks.
  */
-#include "tests/timing/timed_rig.h"
+#include "tests/timing/random_machines.h"
 
 #include "models/memory/timed.h"
-#include "sim/rng.h"
-
-#include <stdio.h>
 
 #define MACHINES 300
 #define REQUESTS 400
 #define CHECK_EACH 8
-#define LINE_TEXT 160
 #define LINES 4
 #define CORES 8u
-
-static const char *pick(struct rng *rng, const char *const *names, unsigned count)
-{
-	return names[rng_below(rng, count)];
-}
 
 /* The first level: one cache, one of each kind, or that of data alone, so that code passes it by. */
 static unsigned make_first(struct rng *rng, char lines[LINES][LINE_TEXT])
