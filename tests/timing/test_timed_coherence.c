@@ -11,6 +11,7 @@
 #define MACHINES 300
 #define REQUESTS 400
 #define CHECK_EACH 8
+#define FLUSHES 8
 #define LINES 4
 #define CORES 8u
 
@@ -88,10 +89,13 @@ static struct memory_request make_request(struct rng *rng, unsigned cpu)
 	return request;
 }
 
-static void run(struct machine_rig *rig, struct rng *rng, unsigned requests, unsigned check_each)
+/* Begins at `start`, and returns when all requests are done. */
+static cycle run(struct machine_rig *rig, struct rng *rng, unsigned requests, unsigned check_each, cycle start)
 {
-	cycle now[CORES] = {0};
+	cycle now[CORES], last = start;
 	unsigned cpu = 0;
+	for (unsigned core = 0; core < CORES; core++)
+		now[core] = start;
 	for (unsigned i = 0; i < requests; i++) {
 		if (rng_below(rng, 3) == 0)
 			cpu = rng_below(rng, CORES);
@@ -99,9 +103,11 @@ static void run(struct machine_rig *rig, struct rng *rng, unsigned requests, uns
 		request.now = now[cpu];
 		cycle done = memory_access(rig->memory, &request, &rig->cost);
 		now[cpu] = rng_below(rng, 3) ? done : now[cpu] + rng_below(rng, 20);
+		last = done > last ? done : last;
 		if (i % check_each == 0)
 			rig->memory->ops->check(rig->memory);
 	}
+	return last;
 }
 
 /*
@@ -120,7 +126,37 @@ static void the_laws_hold_on_every_machine(void **state)
 		make_lines(&rng, lines, pointers);
 		struct machine_rig rig;
 		if (make(&rig, &rng, pointers, 1 + machine % 2)) {
-			run(&rig, &rng, REQUESTS, CHECK_EACH);
+			run(&rig, &rng, REQUESTS, CHECK_EACH, 0);
+			made++;
+		}
+		machine_rig_release(&rig);
+	}
+	assert_true(made > MACHINES / 2);
+}
+
+/*
+ * Would catch: a line that a flush writes back into a cache that did not have it, or that had to go for it, and the directory is
+ * not told.
+ */
+static void the_laws_hold_after_a_flush(void **state)
+{
+	(void)state;
+	unsigned made = 0;
+	for (unsigned machine = 0; machine < MACHINES; machine++) {
+		struct rng rng;
+		rng_init(&rng, machine, "flush");
+		char lines[LINES][LINE_TEXT] = {{0}};
+		const char *pointers[LINES + 1];
+		make_lines(&rng, lines, pointers);
+		struct machine_rig rig;
+		if (make(&rig, &rng, pointers, 1 + machine % 2)) {
+			cycle now = 0;
+			for (unsigned flush = 0; flush < FLUSHES; flush++) {
+				now = run(&rig, &rng, REQUESTS / FLUSHES, CHECK_EACH, now);
+				cache_hierarchy_flush(rig.caches, rng_below(&rng, 4) == 0);
+				memory_caches_changed(rig.memory);
+				rig.memory->ops->check(rig.memory);
+			}
 			made++;
 		}
 		machine_rig_release(&rig);
@@ -153,7 +189,7 @@ static void the_laws_hold_where_they_are_hard(void **state)
 		rng_init(&rng, i, "hard");
 		struct machine_rig rig;
 		assert_true(make(&rig, &rng, machines[i / 5], 1));
-		run(&rig, &rng, 5 * REQUESTS, 1);
+		run(&rig, &rng, 5 * REQUESTS, 1, 0);
 		machine_rig_release(&rig);
 	}
 }
@@ -191,8 +227,8 @@ static void a_shared_prefetch_asks_the_owner(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(the_laws_hold_on_every_machine),
-	                                   cmocka_unit_test(the_laws_hold_where_they_are_hard),
-	                                   cmocka_unit_test(a_shared_prefetch_asks_the_owner)};
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(the_laws_hold_on_every_machine), cmocka_unit_test(the_laws_hold_after_a_flush),
+	        cmocka_unit_test(the_laws_hold_where_they_are_hard), cmocka_unit_test(a_shared_prefetch_asks_the_owner)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
