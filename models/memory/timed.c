@@ -8,8 +8,8 @@
  *                here: latency of the level; on its way: when it is there
  *                not here: a miss slot, then the next level; what has to go follows without being waited for
  *
- * Tags are those of the cache_level port: each request goes through every level it reaches at once (cache_level_ops.serve), so
- * the counts are those of memory_model: hierarchy. Time is a second thing beside them: a request carries the cycle `now`, which
+ * Tags are those of the cache_level port: each request goes through every level it reaches at once (cache_level_ops.take, or
+ * serve where a cache does not take requests), so the counts are those of memory_model: hierarchy. Time is a second thing beside them: a request carries the cycle `now`, which
  * waits push on, and a level answers now + its latency, counted from the core as manuals do.
  *
  * Between a core's own caches and those it shares stands the directory of timed_coherence.c, where there are several cores.
