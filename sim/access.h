@@ -25,6 +25,12 @@ enum access_kind {
 	ACCESS_KINDS
 };
 
+/* Whether it is one of the page walker's. */
+static inline bool access_is_walk(unsigned kind)
+{
+	return kind == ACCESS_WALK || kind == ACCESS_WALK_STORE;
+}
+
 /* "code", "load", ... */
 const char *access_kind_name(enum access_kind kind);
 

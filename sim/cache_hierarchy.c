@@ -726,11 +726,10 @@ static void route_level(struct cache_hierarchy *hierarchy, unsigned depth)
 		level->is_shared &= level->cache[list]->instances == 1;
 	level->is_one = level->caches == 1 && level->is_shared;
 	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
-		bool walks = kind == ACCESS_WALK || kind == ACCESS_WALK_STORE;
 		level->list_of[kind] = LIST_PASSING;
 		for (unsigned list = 0; list < level->caches; list++)
 			if (serves_kind(level->cache[list]->spec, kind) &&
-			    !(walks && level->cache[list]->spec->level < hierarchy->rules.walk_level))
+			    !(access_is_walk(kind) && level->cache[list]->spec->level < hierarchy->rules.walk_level))
 				level->list_of[kind] = (uint8_t)list;
 		level->is_one &= level->list_of[kind] == 0;
 	}

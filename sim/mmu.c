@@ -320,6 +320,15 @@ static void remove_everywhere(struct mmu *mmu, uint64_t tag)
 {
 	for (unsigned i = 0; i < mmu->arrays_count; i++)
 		tlb_remove(mmu->arrays[i], tag);
+}
+
+/* All that is there of this address space, or of all, around an address. */
+static void remove_page(struct mmu *mmu, uint64_t linear)
+{
+	for (unsigned size = 0; size < PAGE_SIZES; size++) {
+		remove_everywhere(mmu, tlb_tag(linear, (enum page_size)size, mmu->walker->pcid));
+		remove_everywhere(mmu, tlb_tag_global(linear, (enum page_size)size));
+	}
 	forget_recents(mmu);
 }
 
@@ -383,20 +392,16 @@ static bool renew(struct mmu *mmu, struct lookup *lookup, bool allowed)
 		mmu->counters.dirty_walks++;
 	else
 		mmu->counters.rights_walks++;
-	/* A fault drops the translation it came from (Intel SDM vol. 3A 4.10.4.1). */
-	if (!allowed)
-		remove_everywhere(mmu, old_tag);
 	struct lookup renewed = *lookup;
 	if (!walk(mmu, &renewed)) {
+		/* A fault drops the translation it came from (Intel SDM vol. 3A 4.10.4.1). */
 		remove_everywhere(mmu, old_tag);
+		forget_recents(mmu);
 		return false;
 	}
 	bool same = allowed && tag_of(mmu, renewed.request.linear, renewed.word, renewed.size) == old_tag;
 	if (!same) {
-		for (unsigned size = 0; size < PAGE_SIZES; size++) {
-			remove_everywhere(mmu, tlb_tag(lookup->request.linear, (enum page_size)size, mmu->walker->pcid));
-			remove_everywhere(mmu, tlb_tag_global(lookup->request.linear, (enum page_size)size));
-		}
+		remove_page(mmu, lookup->request.linear);
 		fill_above(mmu, mmu->levels, &renewed);
 	} else {
 		change_word(mmu, old_tag, renewed.word);

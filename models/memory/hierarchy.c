@@ -81,8 +81,7 @@ static void access_linear(struct hierarchy_memory *hierarchy, struct mmu *mmu, c
 	do {
 		done = mmu_run(mmu, access, 1, out, 2 * MMU_ROOM, &made);
 		for (size_t i = 0; i < made; i++) {
-			bool is_walk = out[i].kind == ACCESS_WALK || out[i].kind == ACCESS_WALK_STORE;
-			access_lines(hierarchy, &out[i], is_walk ? COST_TLB : COST_PARTS, cost);
+			access_lines(hierarchy, &out[i], access_is_walk(out[i].kind) ? COST_TLB : COST_PARTS, cost);
 		}
 	} while (done == 0);
 }

@@ -8,8 +8,8 @@
  *                here: latency of the level; on its way: when it is there
  *                not here: a miss slot, then the next level; what has to go follows without being waited for
  *
- * Tags are those of the cache_level port: each request goes through every level it reaches at once (cache_level_ops.serve), so
- * the counts are those of memory_model: hierarchy. Time is a second thing beside them: a request carries the cycle `now`, which
+ * Tags are those of the cache_level port: each request goes through every level it reaches at once (cache_level_ops.take, or
+ * serve where a cache does not take requests), so the counts are those of memory_model: hierarchy. Time is a second thing beside them: a request carries the cycle `now`, which
  * waits push on, and a level answers now + its latency, counted from the core as manuals do.
  *
  * Between a core's own caches and those it shares stands the directory of timed_coherence.c, where there are several cores.
@@ -45,11 +45,6 @@ static inline bool is_looked_up(const struct timed_memory *timed)
 	return timed->plan && timed->plan->has_lines;
 }
 
-static bool is_reference(const struct access *access)
-{
-	return access->kind == ACCESS_WALK || access->kind == ACCESS_WALK_STORE;
-}
-
 /* Several cores: which words of a line that bounces the access touches, the directory, and how long the line is kept. */
 static void end_shared(struct timed_memory *timed, const struct timed_core *core, const struct access *access, bool writes,
                        cycle done)
@@ -67,7 +62,7 @@ static void end_shared(struct timed_memory *timed, const struct timed_core *core
 	if (!bounced)
 		return;
 	uint8_t words = bounces_words(&coherence->bounces, access->address, access->bytes);
-	if (!bounced->linear && !is_reference(access))
+	if (!bounced->linear && !access_is_walk(access->kind))
 		bounced->linear = (line << coherence->line_shift) + timed->to_linear;
 	if (writes)
 		bounced->written[core->cpu] |= words;
@@ -444,7 +439,7 @@ static void access_entries(struct timed_memory *timed, struct timed_core *core, 
 	for (size_t i = count > 1 && !is_looked_up(timed) ? count - 2 : count; i < count; i++)
 		timed_foresee(timed, core, 1, out[i].address, out[i].kind == ACCESS_MODIFY ? (uint8_t)ACCESS_LOAD : out[i].kind);
 	for (size_t i = 0; i < count; i++) {
-		if (is_reference(&out[i]))
+		if (access_is_walk(out[i].kind))
 			continue;
 		if (first < i)
 			issue->now = walk(timed, core, &out[first], i - first, issue->now);
@@ -475,7 +470,7 @@ static void access_linear(struct timed_memory *timed, struct timed_core *core, c
 		issue->now += cycles;
 		access_entries(timed, core, out, made, linear, issue);
 		for (size_t i = 0; i < made; i++)
-			linear += is_reference(&out[i]) ? 0 : out[i].bytes;
+			linear += access_is_walk(out[i].kind) ? 0 : out[i].bytes;
 	} while (done == 0);
 }
 
@@ -765,12 +760,7 @@ static void timed_caches_changed(struct memory *memory)
 {
 	struct timed_memory *timed = (struct timed_memory *)memory;
 	SIM_ASSERT(!timed->plan || timed->plan->next == timed->plan->requests);
-	for (unsigned i = 0; i < timed->caches->count; i++) {
-		const struct timed_level *level = &timed->level[i];
-		uint64_t places = level->recent ? (level->recent_mask + 1) * level->cache->instances : 0;
-		for (uint64_t place = 0; place < places; place++)
-			level->recent[place] = UINT64_MAX;
-	}
+	forget_recents(timed);
 	if (timed->coherence)
 		coherence_look_again(timed);
 }

@@ -37,6 +37,15 @@ struct timed_level {
 	uint64_t recent_mask;
 };
 
+/*
+ * Whether a hit there is told by the cycles of the first level alone (memory_ops.access): the way to a slice is another part, and
+ * no cycle at all would not be told from cycles that stand in the cost.
+ */
+static inline bool timed_level_is_plain(const struct timed_level *level)
+{
+	return !level->is_sliced && level->latency > 0;
+}
+
 /* A cache on the short path of a core's requests. */
 struct timed_stop {
 	struct timed_level *level; /* NULL: requests go the long way from here on */

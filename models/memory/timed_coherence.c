@@ -653,9 +653,36 @@ void coherence_settle(struct timed_memory *timed)
 	coherence->notes_count = 0;
 }
 
+/* A cache in which each line is noted. */
+struct noted_cache {
+	struct coherence *coherence;
+	const struct cache_level *cache;
+	unsigned instance;
+};
+
+static void note_line(void *context, uint64_t address, uint64_t marks)
+{
+	const struct noted_cache *noted = context;
+	(void)marks;
+	coherence_note(noted->coherence, noted->cache, noted->instance, address >> noted->coherence->line_shift);
+}
+
+/* What was written back may lie in caches that did not have it. */
+static void note_caches(struct timed_memory *timed)
+{
+	for (unsigned i = 0; i < timed->caches->count; i++) {
+		const struct cache_level *cache = timed->caches->caches[i];
+		for (unsigned instance = 0; cache->instances > 1 && instance < cache->instances; instance++) {
+			struct noted_cache noted = {timed->coherence, cache, instance};
+			cache->ops->each_line(cache, instance, note_line, &noted);
+		}
+	}
+}
+
 void coherence_look_again(struct timed_memory *timed)
 {
 	struct coherence *coherence = timed->coherence;
+	note_caches(timed);
 	for (uint64_t place = 0; place < coherence->directory.capacity; place++) {
 		const struct directory_slot *slot = &coherence->directory.slots[place];
 		if (!slot->line)

@@ -86,7 +86,7 @@ void coherence_note_gone(struct coherence *coherence, const struct cache_level *
 
 /* The end of an access: the directory learns what was noted. */
 void coherence_settle(struct timed_memory *timed);
-/* The caches were changed from outside: the directory looks at all of its lines again. */
+/* The caches were changed from outside: the directory looks at all of its lines, and of theirs, again. */
 void coherence_look_again(struct timed_memory *timed);
 
 /* The line stays busy until then: a locked instruction keeps it, or it is on its way from memory. */

@@ -138,7 +138,7 @@ static void make_entry(struct timed_memory *timed, struct timed_core *core, unsi
 		return;
 	struct timed_level *level = &timed->level[first->cache[first->list_of[kind]]->number];
 	unsigned instance = cache_hierarchy_instance(level->cache, core->cpu);
-	if (!level->recent || level->is_sliced)
+	if (!level->recent || !timed_level_is_plain(level))
 		return;
 	core->entry[kind] = (struct timed_entry){.level = level,
 	                                         .fills = &level->fills[instance],

@@ -57,7 +57,7 @@ struct timed_plan *timed_plan_create(const struct timed_memory *timed)
 	plan->looks_up_caches = runs;
 	for (unsigned kind = ACCESS_CODE; kind <= ACCESS_STORE; kind++) {
 		const struct timed_level *first = timed->core[0].path[kind].stop[0].level;
-		if (!runs || (first && !first->is_sliced))
+		if (!runs || (first && timed_level_is_plain(first)))
 			plan->plain_kinds |= (uint8_t)(1u << kind);
 	}
 	plan->out = xcalloc(PLAN_ROOM, sizeof *plan->out);
@@ -205,14 +205,6 @@ static void run_level(struct timed_memory *timed, unsigned depth)
 	take_orders(below);
 }
 
-/* What the first level's filter knew of last uses does not hold any more. */
-static void forget_recents(struct timed_memory *timed)
-{
-	for (unsigned i = 0; i < timed->caches->count; i++)
-		for (uint64_t place = 0; timed->level[i].recent && place <= timed->level[i].recent_mask; place++)
-			timed->level[i].recent[place] = UINT64_MAX;
-}
-
 static void look_up_caches(struct timed_memory *timed)
 {
 	forget_recents(timed);
@@ -221,11 +213,6 @@ static void look_up_caches(struct timed_memory *timed)
 }
 
 /* ---- requests ---- */
-
-static bool is_reference(const struct access *access)
-{
-	return access->kind == ACCESS_WALK || access->kind == ACCESS_WALK_STORE;
-}
 
 /* Whether an entry of timed_plan.out lies in one line. */
 static bool is_one_line(const struct access *out, unsigned line_shift)
@@ -281,7 +268,7 @@ static void lay_out(const struct timed_memory *timed, const struct access *reque
 		/* To behind its last byte, or to the end where it is refused. */
 		for (uint32_t done = 0; done < bytes && at < made; at++) {
 			out = &plan->out[at];
-			done += is_reference(out) ? 0 : out->bytes;
+			done += access_is_walk(out->kind) ? 0 : out->bytes;
 			if (plan->has_lines)
 				append_lines(batch, out, entry[out->kind].marks, 1ull << shift);
 		}

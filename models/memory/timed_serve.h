@@ -133,6 +133,17 @@ static inline void remember(const struct timed_memory *timed, const struct timed
 		remember_hit(timed, level, recent, line, request & WAY_DIRTY);
 }
 
+/* What the first level's filter knew of last uses does not hold any more. */
+static inline void forget_recents(const struct timed_memory *timed)
+{
+	for (unsigned i = 0; i < timed->caches->count; i++) {
+		const struct timed_level *level = &timed->level[i];
+		const uint64_t places = level->recent ? (level->recent_mask + 1) * level->cache->instances : 0;
+		for (uint64_t place = 0; place < places; place++)
+			level->recent[place] = UINT64_MAX;
+	}
+}
+
 /* What a cache of the short path has answered to a request. */
 struct missed {
 	struct reach reach; /* when it was known */

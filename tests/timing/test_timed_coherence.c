@@ -4,24 +4,16 @@
  * requests, on random machines of the kinds that a machine file can describe: caches of one core, of two, of four and of all,
  * inclusive, exclusive and neither, with prefetchers, written through and without allocation, passed by code and by page walks.
  */
-#include "tests/timing/timed_rig.h"
+#include "tests/timing/random_machines.h"
 
 #include "models/memory/timed.h"
-#include "sim/rng.h"
-
-#include <stdio.h>
 
 #define MACHINES 300
 #define REQUESTS 400
 #define CHECK_EACH 8
-#define LINE_TEXT 160
+#define FLUSHES 8
 #define LINES 4
 #define CORES 8u
-
-static const char *pick(struct rng *rng, const char *const *names, unsigned count)
-{
-	return names[rng_below(rng, count)];
-}
 
 /* The first level: one cache, one of each kind, or that of data alone, so that code passes it by. */
 static unsigned make_first(struct rng *rng, char lines[LINES][LINE_TEXT])
@@ -97,10 +89,13 @@ static struct memory_request make_request(struct rng *rng, unsigned cpu)
 	return request;
 }
 
-static void run(struct machine_rig *rig, struct rng *rng, unsigned requests, unsigned check_each)
+/* Begins at `start`, and returns when all requests are done. */
+static cycle run(struct machine_rig *rig, struct rng *rng, unsigned requests, unsigned check_each, cycle start)
 {
-	cycle now[CORES] = {0};
+	cycle now[CORES], last = start;
 	unsigned cpu = 0;
+	for (unsigned core = 0; core < CORES; core++)
+		now[core] = start;
 	for (unsigned i = 0; i < requests; i++) {
 		if (rng_below(rng, 3) == 0)
 			cpu = rng_below(rng, CORES);
@@ -108,9 +103,11 @@ static void run(struct machine_rig *rig, struct rng *rng, unsigned requests, uns
 		request.now = now[cpu];
 		cycle done = memory_access(rig->memory, &request, &rig->cost);
 		now[cpu] = rng_below(rng, 3) ? done : now[cpu] + rng_below(rng, 20);
+		last = done > last ? done : last;
 		if (i % check_each == 0)
 			rig->memory->ops->check(rig->memory);
 	}
+	return last;
 }
 
 /*
@@ -129,7 +126,37 @@ static void the_laws_hold_on_every_machine(void **state)
 		make_lines(&rng, lines, pointers);
 		struct machine_rig rig;
 		if (make(&rig, &rng, pointers, 1 + machine % 2)) {
-			run(&rig, &rng, REQUESTS, CHECK_EACH);
+			run(&rig, &rng, REQUESTS, CHECK_EACH, 0);
+			made++;
+		}
+		machine_rig_release(&rig);
+	}
+	assert_true(made > MACHINES / 2);
+}
+
+/*
+ * Would catch: a line that a flush writes back into a cache that did not have it, or that had to go for it, and the directory is
+ * not told.
+ */
+static void the_laws_hold_after_a_flush(void **state)
+{
+	(void)state;
+	unsigned made = 0;
+	for (unsigned machine = 0; machine < MACHINES; machine++) {
+		struct rng rng;
+		rng_init(&rng, machine, "flush");
+		char lines[LINES][LINE_TEXT] = {{0}};
+		const char *pointers[LINES + 1];
+		make_lines(&rng, lines, pointers);
+		struct machine_rig rig;
+		if (make(&rig, &rng, pointers, 1 + machine % 2)) {
+			cycle now = 0;
+			for (unsigned flush = 0; flush < FLUSHES; flush++) {
+				now = run(&rig, &rng, REQUESTS / FLUSHES, CHECK_EACH, now);
+				cache_hierarchy_flush(rig.caches, rng_below(&rng, 4) == 0);
+				memory_caches_changed(rig.memory);
+				rig.memory->ops->check(rig.memory);
+			}
 			made++;
 		}
 		machine_rig_release(&rig);
@@ -162,7 +189,7 @@ static void the_laws_hold_where_they_are_hard(void **state)
 		rng_init(&rng, i, "hard");
 		struct machine_rig rig;
 		assert_true(make(&rig, &rng, machines[i / 5], 1));
-		run(&rig, &rng, 5 * REQUESTS, 1);
+		run(&rig, &rng, 5 * REQUESTS, 1, 0);
 		machine_rig_release(&rig);
 	}
 }
@@ -200,8 +227,8 @@ static void a_shared_prefetch_asks_the_owner(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(the_laws_hold_on_every_machine),
-	                                   cmocka_unit_test(the_laws_hold_where_they_are_hard),
-	                                   cmocka_unit_test(a_shared_prefetch_asks_the_owner)};
+	const struct CMUnitTest tests[] = {
+	        cmocka_unit_test(the_laws_hold_on_every_machine), cmocka_unit_test(the_laws_hold_after_a_flush),
+	        cmocka_unit_test(the_laws_hold_where_they_are_hard), cmocka_unit_test(a_shared_prefetch_asks_the_owner)};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,23 +3,13 @@
  * test_timed_counts.c - memory under the clock counts what memory without one counts: every counter of every cache and TLB, on
  * random machines and on a recorded program.
  */
-#include "tests/timing/timed_rig.h"
+#include "tests/timing/random_machines.h"
 
 #include "sim/io/access_format.h"
-#include "sim/metric.h"
-#include "sim/rng.h"
 #include "tests/unit/mmu_rig.h"
-
-#include <stdio.h>
 
 #define MACHINES 240
 #define ACCESSES 1500
-#define LINE_TEXT 160
-
-static const char *pick(struct rng *rng, const char *const *names, unsigned count)
-{
-	return names[rng_below(rng, count)];
-}
 
 /* Lines of a machine with two or three levels, small enough for everything to be evicted. */
 static void make_lines(struct rng *rng, char lines[4][LINE_TEXT], const char *pointers[5])
@@ -57,14 +47,6 @@ static struct memory_request make_request(struct rng *rng, uint64_t *address, cy
 	return request;
 }
 
-static void compare_counters(const struct cache_hierarchy *a, const struct cache_hierarchy *b, const char *what)
-{
-	for (unsigned i = 0; i < a->count; i++)
-		if (memcmp(&a->caches[i]->counters, &b->caches[i]->counters, sizeof a->caches[i]->counters) != 0)
-			fail_msg("%s: counters of %s differ", what, a->specs[i].name);
-	assert_int_equal(a->uncached, b->uncached);
-}
-
 /*
  * Would catch: a filter that hides a use from a policy or outlives its line, a request made twice or in another order, a victim
  * that is lost, a write to memory counted as one to a cache.
@@ -99,7 +81,7 @@ static void random_machines_count_what_hierarchy_counts(void **state)
 					memory_access(timed.memory, &request, &timed.cost);
 				memory_access(plain.memory, &request, &plain.cost);
 			}
-			compare_counters(timed.caches, plain.caches, what);
+			compare_caches(timed.caches, plain.caches, what);
 			machine_rig_release(&plain);
 		} else {
 			settings_release(&plain.settings);
@@ -163,7 +145,7 @@ static void a_recorded_program_counts_what_hierarchy_counts(void **state)
 	}
 	access_source_close(source);
 	assert_true(accesses > 10000);
-	compare_counters(timed.caches, plain.caches, "mix");
+	compare_caches(timed.caches, plain.caches, "mix");
 	assert_memory_equal(&timed_rig.mmu.counters, &plain_rig.mmu.counters, sizeof timed_rig.mmu.counters);
 	assert_memory_equal(timed_rig.mmu.level_counters, plain_rig.mmu.level_counters, sizeof timed_rig.mmu.level_counters);
 	machine_rig_release(&timed);

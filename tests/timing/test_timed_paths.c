@@ -4,24 +4,14 @@
  * count, what they do on the long one (cache_level_ops.serve): on random machines whose cores use the same lines. A run whose
  * levels are watched takes the long one.
  */
-#include "tests/timing/timed_rig.h"
+#include "tests/timing/random_machines.h"
 
 #include "sim/bounce.h"
-#include "sim/metric.h"
-#include "sim/rng.h"
-
-#include <stdio.h>
 
 #define MACHINES 150
 #define REQUESTS 2000
-#define LINE_TEXT 160
 #define CORES 4u
 #define TOP 32
-
-static const char *pick(struct rng *rng, const char *const *names, unsigned count)
-{
-	return names[rng_below(rng, count)];
-}
 
 /* Two or three levels, small enough for everything to be evicted; the last one is that of all cores, or of each. */
 static void make_lines(struct rng *rng, char lines[4][LINE_TEXT], const char *pointers[5])
@@ -102,15 +92,7 @@ static void compare_lines(const struct machine_rig *a, const struct machine_rig 
 
 static void compare(const struct machine_rig *a, const struct machine_rig *b, const char *what)
 {
-	for (unsigned i = 0; i < a->caches->count; i++)
-		if (memcmp(&a->caches->caches[i]->counters, &b->caches->caches[i]->counters,
-		           sizeof a->caches->caches[i]->counters) != 0)
-			fail_msg("%s: counters of %s differ", what, a->caches->specs[i].name);
-	for (const struct metric *metric = a->memory->ops->metrics; metric->name; metric++)
-		if (rig_counter(a, metric->name) != rig_counter(b, metric->name))
-			fail_msg("%s: %s is %llu on the short path and %llu on the long one", what, metric->name,
-			         (unsigned long long)rig_counter(a, metric->name),
-			         (unsigned long long)rig_counter(b, metric->name));
+	compare_counters(a, "on the short path", b, "on the long one", what);
 	for (unsigned cpu = 0; cpu < CORES; cpu++)
 		for (const struct metric *metric = a->memory->ops->core_metrics; metric->name; metric++)
 			if (metric_value(metric, a->memory->ops->core_counters(a->memory, cpu)) !=
