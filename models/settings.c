@@ -2745,6 +2745,7 @@ uint32_t settings_kernel_cpus(const struct settings *settings, bool is_64bit)
 /* find_low_pfn_range(): low memory that highmem= must leave. */
 #define LOWMEM_LEAST (64ull * MIB)
 
+/* MODEL: max_pfn is the end of machine.memory, of what is reserved at its very end too, which a firmware keeps out of the map. */
 struct layout_32bit settings_layout_32bit(const struct settings *settings)
 {
 	struct layout_32bit machine = {.lowmem_bytes = settings->kernel.lowmem_bytes,
