@@ -666,6 +666,24 @@ static bool set_assoc_serve(struct cache_level *level, unsigned instance, uint64
 	return !missed;
 }
 
+/* A miss of a cache that takes requests put a dirty word out, or one that is dirty above. Returns whether the next level, or
+ * memory, is given it. */
+static bool give_victim(struct cache_level *level, uint8_t kind)
+{
+	level->counters.write_backs[kind]++;
+	level->counters.to_memory += level->next_is_memory || level->rule == CACHE_RULE_DEMAND;
+	return level->next_is_memory || level->rule == CACHE_RULE_WRITEBACK;
+}
+
+/* Whether the word that had to go is dirty: here, or in a cache above, which has to let it go too. */
+static inline bool is_dirty_victim(struct cache_level *level, unsigned instance, uint64_t word)
+{
+	bool dirty = word & WAY_DIRTY;
+	if (level->back_invalidate)
+		dirty |= take_from_above(level, instance, word);
+	return dirty;
+}
+
 static struct cache_taken set_assoc_take(struct cache_level *level, unsigned instance, uint64_t request,
                                          const struct cache_about *about)
 {
@@ -685,15 +703,33 @@ static struct cache_taken set_assoc_take(struct cache_level *level, unsigned ins
 	if (!evicted)
 		return taken;
 	counters->evictions[about->kind]++;
-	bool dirty = evicted & WAY_DIRTY;
-	if (level->back_invalidate)
-		dirty |= take_from_above(level, instance, evicted);
-	if (dirty) {
-		taken.gives = level->next_is_memory || level->rule == CACHE_RULE_WRITEBACK;
-		counters->write_backs[about->kind]++;
-		counters->to_memory += level->next_is_memory || level->rule == CACHE_RULE_DEMAND;
-	}
+	if (is_dirty_victim(level, instance, evicted))
+		taken.gives = give_victim(level, about->kind);
 	return taken;
+}
+
+static void set_assoc_take_run(struct cache_level *level, unsigned instance, const struct cache_about *about,
+                               struct cache_run *run)
+{
+	struct cache_counters *counters = &level->counters;
+	const uint8_t kind = about->kind;
+	uint32_t evictions = 0;
+	run->missed = (uint32_t)replacement_run(level->arrays[instance], run->requests, run->count, run->misses);
+	run->fetches = !writes(run->requests[0]) || !needs_no_fetch(level, about);
+	run->fetch_kind = fetch_kind(level, kind);
+	run->gives = 0;
+	for (uint32_t i = 0; i < run->missed; i++) {
+		const uint64_t evicted = run->misses[i].evicted;
+		evictions += evicted != 0;
+		if (evicted && is_dirty_victim(level, instance, evicted))
+			run->gives |= (uint64_t)give_victim(level, kind) << i;
+	}
+	counters->accesses[kind] += run->count;
+	counters->hits[kind] += run->count - run->missed;
+	counters->misses[kind] += run->missed;
+	counters->fills += run->missed;
+	counters->fetches += run->fetches ? run->missed : 0;
+	counters->evictions[kind] += evictions;
 }
 
 /* ---- lines taken out, marked, looked for ---- */
@@ -853,6 +889,7 @@ const struct cache_level_ops cache_level_set_assoc_ops = {
         .run = set_assoc_run,
         .serve = set_assoc_serve,
         .take = set_assoc_take,
+        .take_run = set_assoc_take_run,
         .route = set_assoc_route,
         .missed = set_assoc_missed,
         .prefetch = set_assoc_prefetch,

@@ -27,6 +27,7 @@
 #include "models/memory/timed.h"
 #include "models/memory/timed_coherence.h"
 #include "models/memory/timed_plan.h"
+#include "models/memory/timed_run.h"
 #include "models/memory/timed_serve.h"
 
 #include <stdlib.h>
@@ -350,14 +351,36 @@ static void issue_line(struct timed_memory *timed, const struct timed_core *core
 	issue->done = done;
 }
 
+/* Fewer lines are looked up sooner one after the other. */
+#define RUN_LINES_MIN 4u
+
+/* The whole lines from `address` to before `end` that may be looked up at once. */
+static inline unsigned lines_of_run(const struct timed_entry *entry, uint64_t address, uint64_t end)
+{
+	if (address & ((1ull << entry->shift) - 1))
+		return 0;
+	const uint64_t lines = (end - address) >> entry->shift, room = entry->run_lines;
+	const unsigned run = (unsigned)(lines < room ? lines : room);
+	return run < RUN_LINES_MIN ? 0 : run;
+}
+
 /* The next lines of an access whose parts nobody asks for, each the short way, where there are no other cores. */
 static void issue_lines(struct timed_memory *timed, const struct timed_core *core, const struct access *access,
                         struct issue *issue)
 {
 	const uint64_t line_bytes = 1ull << timed->line_shift, end = access->address + access->bytes;
+	const struct timed_entry *entry = &core->entry[access->kind];
 	struct access line = *access;
 	bool in_first;
 	for (uint64_t next; line.address < end; line.address = next, issue->now++) {
+		for (unsigned lines; (lines = lines_of_run(entry, line.address, end)) > 0;) {
+			cycle done = timed_run_lines(timed, core, line.address, lines, access->kind, access->region, issue->now);
+			issue->done = done > issue->done ? done : issue->done;
+			issue->now += lines;
+			line.address += (uint64_t)lines << entry->shift;
+		}
+		if (line.address == end)
+			return;
 		next = (line.address | (line_bytes - 1)) + 1;
 		line.bytes = (uint32_t)((next < end ? next : end) - line.address);
 		end_lookup(issue);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * timed.h - what the files of the memory model `timed` share: timed.c (accesses), timed_levels.c (requests through the levels),
- * timed_serve.h (what a request meets at one), timed_plan.c (requests known beforehand), timed_coherence.c (several cores),
- * timed_make.c (making it), timed_check.c (counters and laws).
+ * timed_serve.h (what a request meets at one), timed_plan.c (requests known beforehand), timed_run.c (lines of one
+ * access), timed_coherence.c (several cores), timed_make.c (making it), timed_check.c (counters and laws).
  */
 #ifndef MODELS_MEMORY_TIMED_H
 #define MODELS_MEMORY_TIMED_H
@@ -70,7 +70,8 @@ struct timed_entry {
 	uint64_t mark;             /* 1: a writable line is needed */
 	uint64_t *accesses, *hits; /* the cache's counters of them */
 	uint32_t ports_count, latency;
-	unsigned shift; /* log2 of the cache's line */
+	unsigned shift;     /* log2 of the cache's line */
+	unsigned run_lines; /* whole lines of an access that may be looked up at once (timed_run.h); 0: one after the other */
 	/* The short path, for accesses that other cores need not be told of first; NULL: there is none. */
 	const struct timed_stop *stop;
 	/* Of ACCESS_MODIFY, which enters as a load: the store that follows in the same cache. */

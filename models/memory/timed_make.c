@@ -5,6 +5,7 @@
 #include "models/memory/timed.h"
 #include "models/memory/timed_coherence.h"
 #include "models/memory/timed_plan.h"
+#include "models/memory/timed_run.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -217,8 +218,12 @@ static void make_short_paths(struct timed_memory *timed)
 				make_path(timed, &timed->core[cpu], kind);
 				make_quick(timed, &timed->core[cpu], kind);
 			}
-	for (unsigned cpu = 0; cpu < timed->cpus; cpu++)
-		make_modify(timed, &timed->core[cpu]);
+	for (unsigned cpu = 0; cpu < timed->cpus; cpu++) {
+		struct timed_core *core = &timed->core[cpu];
+		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+			core->entry[kind].run_lines = timed_run_room(timed, core, kind);
+		make_modify(timed, core);
+	}
 }
 
 static void make_cores(struct timed_memory *timed, struct mmu *mmu)

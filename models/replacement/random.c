@@ -45,6 +45,7 @@ static bool random_take(struct replacement *array, uint64_t request, uint64_t *e
 const struct replacement_ops replacement_random_ops = {
         .name = "random",
         .help = "any way goes, drawn from the seed",
+        .has_stream = true,
         .use = random_use,
         .insert = random_insert,
         .remove = random_remove,

@@ -80,11 +80,6 @@ static void tree_plru_remove(struct replacement *array, uint32_t set, uint32_t w
 	clear_way(array, set, way);
 }
 
-static size_t tree_plru_run(struct replacement *array, const uint64_t *requests, size_t count, struct replacement_miss *misses)
-{
-	return run_template(array, requests, count, misses, tree_plru_use, tree_plru_insert);
-}
-
 #if defined(__x86_64__)
 /* The lowest way of a set of whole vectors whose word, owner's marks left out, is `wanted`; `ways` if none is. */
 INLINE REPLACEMENT_AVX2 uint32_t find_in_full(const uint64_t *words, uint64_t wanted, uint32_t ways)
@@ -167,11 +162,56 @@ static REPLACEMENT_AVX2 bool take_16_avx2(struct replacement *array, uint64_t re
 	return take_in_full(array, request, evicted, 4);
 }
 
+/* run() of such a tree: what is used again is used twice, which changes nothing more. */
+INLINE REPLACEMENT_AVX2 size_t run_in_full(struct replacement *array, const uint64_t *requests, size_t count,
+                                           struct replacement_miss *misses, unsigned depth)
+{
+	size_t missed = 0;
+	for (size_t i = 0; i < count; i++) {
+		misses[missed].request = (uint32_t)i;
+		missed += !take_in_full(array, requests[i], &misses[missed].evicted, depth);
+	}
+	return missed;
+}
+
+static REPLACEMENT_AVX2 size_t run_4_avx2(struct replacement *array, const uint64_t *requests, size_t count,
+                                          struct replacement_miss *misses)
+{
+	return run_in_full(array, requests, count, misses, 2);
+}
+
+static REPLACEMENT_AVX2 size_t run_8_avx2(struct replacement *array, const uint64_t *requests, size_t count,
+                                          struct replacement_miss *misses)
+{
+	return run_in_full(array, requests, count, misses, 3);
+}
+
+static REPLACEMENT_AVX2 size_t run_16_avx2(struct replacement *array, const uint64_t *requests, size_t count,
+                                           struct replacement_miss *misses)
+{
+	return run_in_full(array, requests, count, misses, 4);
+}
+
 static REPLACEMENT_AVX2 bool take_avx2(struct replacement *array, uint64_t request, uint64_t *evicted)
 {
 	return take_found(array, request, evicted, replacement_find_avx2, tree_plru_use, tree_plru_insert);
 }
 #endif
+
+static size_t tree_plru_run(struct replacement *array, const uint64_t *requests, size_t count, struct replacement_miss *misses)
+{
+#if defined(__x86_64__)
+	if (replacement_has_vectors(array)) {
+		if (array->ways == 8)
+			return run_8_avx2(array, requests, count, misses);
+		if (array->ways == 4)
+			return run_4_avx2(array, requests, count, misses);
+		if (array->ways == 16)
+			return run_16_avx2(array, requests, count, misses);
+	}
+#endif
+	return run_template(array, requests, count, misses, tree_plru_use, tree_plru_insert);
+}
 
 static bool tree_plru_take(struct replacement *array, uint64_t request, uint64_t *evicted)
 {

@@ -159,6 +159,21 @@ struct cache_taken {
 	bool gives;         /* the word that had to go is dirty, and the next level, or memory, is given it */
 };
 
+/* Requests at most of a run that take_run() serves. */
+#define CACHE_RUN_MAX 64u
+
+/* Requests to lines of which no two share a set, and what became of them. */
+struct cache_run {
+	uint64_t requests[CACHE_RUN_MAX];
+	uint32_t count;
+	/* Filled by take_run(). */
+	struct replacement_miss misses[CACHE_RUN_MAX];
+	uint32_t missed;
+	uint64_t gives;     /* a bit for each miss: the word that had to go is dirty, and the next level, or memory, is given it */
+	bool fetches;       /* lines that missed are asked of the next level, by this kind of request */
+	uint8_t fetch_kind; /* enum access_kind */
+};
+
 struct cache_level_ops {
 	const char *name;
 	const char *help;
@@ -175,6 +190,8 @@ struct cache_level_ops {
 	 * and then the line that had to go. NULL where serve() has to do.
 	 */
 	struct cache_taken (*take)(struct cache_level *, unsigned instance, uint64_t request, const struct cache_about *about);
+	/* As take() of each request, all alike. NULL where take() is. */
+	void (*take_run)(struct cache_level *, unsigned instance, const struct cache_about *about, struct cache_run *run);
 	/* How accesses of a kind that sets these marks find this instance's array, and its policy; NULL where they have to come
 	 * as requests. */
 	const struct replacement_ops *(*route)(const struct cache_level *, unsigned instance, uint64_t marks,

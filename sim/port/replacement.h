@@ -77,6 +77,9 @@ struct replacement_ops {
 	 * an owner may turn sets himself (sim/order_of_use.h). */
 	bool order_of_use;
 
+	/* Which way goes is drawn from a stream that all sets share, so that it depends on the order of their misses. */
+	bool has_stream;
+
 	/* The way is used once more. Returns the way that it is now. */
 	uint32_t (*use)(struct replacement *, uint32_t set, uint32_t way);
 

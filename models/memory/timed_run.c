@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * timed_run.c - whole lines of one access, looked up level by level (interface: timed_run.h; rules: timed.c).
+ *
+ * What a line finds does not depend on time (timed.c), so it may be looked up before. What follows from a line is a tree: a level
+ * that misses asks the next one for the line, and then gives it what had to go. Its nodes are the run's roles, numbered in the
+ * order in which they happen; with three levels:
+ *
+ *   0 first level
+ *   1   fetch at the second      4   victim at the second
+ *   2     fetch at the last      5     fetch at the last
+ *   3     victim at the last     6     victim at the last
+ *
+ * All lines of the run are asked for role 0, then those that go on for role 1, and so on. That is the same as line after line:
+ * all sets in which a line's tree may do something - those of the line, of what has to go for it, and above them, where an
+ * inclusive level takes it out - hold lines of one set of the first level only, and no two lines of a run share that. It holds
+ * where a line's set is its number modulo the sets, of which each level has a multiple of the one above, and where the way that
+ * goes depends on its own set alone.
+ *
+ * Then the clock goes through the tree of each line. Only memory is told in this second walk: it keeps time, and needs the order.
+ */
+#include "models/memory/timed_run.h"
+
+#include "models/memory/timed_serve.h"
+
+/* Levels of caches whose roles are kept. */
+#define RUN_LEVELS_MAX 4u
+#define RUN_ROLES_MAX ((1u << RUN_LEVELS_MAX) - 1)
+
+/* What became of the lines that came to a level in one role; a bit for each line of the run. */
+struct run_role {
+	uint64_t missed;
+	uint64_t gives; /* of those that missed: what had to go goes to the next level */
+	bool fetches;   /* those that missed ask the next level for their line */
+	uint64_t evicted[RUN_LINES_MAX];
+};
+
+struct line_run {
+	struct timed_memory *timed;
+	const struct timed_core *core;
+	const struct timed_stop *stop;
+	unsigned levels, line_shift;
+	uint64_t first; /* the number of the run's first line */
+	struct run_role role[RUN_ROLES_MAX];
+};
+
+/* The roles that follow from one at a depth: the fetch's is the next one, the victim's comes behind all that follow from that. */
+static inline unsigned victim_role(const struct line_run *run, unsigned role, unsigned depth)
+{
+	return role + (1u << (run->levels - depth - 1));
+}
+
+/* ---- what they find ---- */
+
+/* The first level's filter learns what became of each line. */
+static void remember_run(const struct line_run *run, uint64_t lines, uint64_t marks)
+{
+	const struct timed_stop *at = &run->stop[0];
+	if (!at->level->recent)
+		return;
+	for (uint64_t rest = lines; rest; rest &= rest - 1) {
+		const unsigned line = (unsigned)__builtin_ctzll(rest);
+		remember(run->timed, at->level, at->instance, (run->first + line) << run->line_shift | marks,
+		         !(run->role[0].missed >> line & 1));
+	}
+}
+
+/* Asks the level at `depth`, in a role, for some of the run's lines: for themselves, or for what had to go for them elsewhere
+ * (`gone`, NULL: themselves), and all levels below it for what follows. */
+static void look_up(struct line_run *run, unsigned depth, unsigned role_number, uint64_t lines, const uint64_t *gone,
+                    const struct cache_about *about, uint64_t marks)
+{
+	const struct timed_stop *at = &run->stop[depth];
+	struct run_role *role = &run->role[role_number];
+	struct cache_run asked;
+	uint8_t line_of[RUN_LINES_MAX];
+	asked.count = 0;
+	for (uint64_t rest = lines; rest; rest &= rest - 1) {
+		const unsigned line = (unsigned)__builtin_ctzll(rest);
+		const uint64_t number = gone ? way_tag(gone[line]) : run->first + line;
+		line_of[asked.count] = (uint8_t)line;
+		asked.requests[asked.count++] = number << run->line_shift | marks;
+	}
+	at->cache->ops->take_run(at->cache, at->instance, about, &asked);
+	role->missed = role->gives = 0;
+	role->fetches = asked.fetches;
+	for (unsigned i = 0; i < asked.missed; i++) {
+		const unsigned line = line_of[asked.misses[i].request];
+		role->missed |= 1ull << line;
+		role->gives |= (asked.gives >> i & 1) << line;
+		role->evicted[line] = asked.misses[i].evicted;
+	}
+	if (depth == 0)
+		remember_run(run, lines, marks);
+	if (depth + 1 == run->levels)
+		return;
+	if (role->fetches && role->missed) {
+		struct cache_about fetch;
+		cache_about_set(&fetch, about->cpu, asked.fetch_kind, about->region);
+		look_up(run, depth + 1, role_number + 1, role->missed, gone, &fetch, 0);
+	}
+	if (role->gives) {
+		struct cache_about victim;
+		cache_about_set(&victim, about->cpu, ACCESS_WRITEBACK, about->region);
+		victim.flags = REQUEST_WHOLE_LINE;
+		look_up(run, depth + 1, victim_role(run, role_number, depth), role->gives, role->evicted, &victim, WAY_DIRTY);
+	}
+}
+
+/* ---- when they are there ---- */
+
+static cycle serve_role(const struct line_run *run, unsigned depth, unsigned role_number, unsigned line, uint64_t number,
+                        struct reach reach, bool is_seen);
+
+/* What a level asks for, or gives away, goes to the next one, or to memory. */
+static inline cycle serve_below(const struct line_run *run, unsigned depth, unsigned role, unsigned line, uint64_t number,
+                                uint64_t marks, struct reach reach, bool is_seen)
+{
+	struct timed_memory *timed = run->timed;
+	if (depth + 1 < run->levels)
+		return serve_role(run, depth + 1, role, line, number, reach, is_seen);
+	return timed_memory_transfer(timed, run->core, number << run->line_shift | marks, reach, &timed->unseen);
+}
+
+/* A line comes to a level in a role: the line itself, or what had to go for it. Returns when it is there. */
+static cycle serve_role(const struct line_run *run, unsigned depth, unsigned role_number, unsigned line, uint64_t number,
+                        struct reach reach, bool is_seen)
+{
+	struct timed_memory *timed = run->timed;
+	const struct timed_stop *at = &run->stop[depth];
+	const struct run_role *role = &run->role[role_number];
+	enter_level(timed, run->core, at->level, at->instance, number << run->line_shift, &reach, NULL);
+	const cycle here = reach.now + reach.cycles;
+	cycle done = is_seen ? wait_for_fill(timed, at->fills, number, here, &timed->unasked) : here;
+	if (!(role->missed >> line & 1)) {
+		timed->served_by = depth;
+		return done;
+	}
+	/* It is on its way, and went meanwhile: this miss is served with the one before it. */
+	const bool is_merged = done > here;
+	const struct reach entered = reach;
+	if (role->fetches) {
+		const bool waits = is_seen && !is_merged;
+		const uint32_t slot = take_slot(timed, at, &reach, waits, NULL);
+		const cycle fetched = serve_below(run, depth, role_number + 1, line, number, 0, reach, waits);
+		fill_set_add(at->fills, slot, number, fetched, source_of(timed));
+		if (!is_merged)
+			done = fetched;
+	}
+	if (role->gives >> line & 1) {
+		const unsigned served_by = timed->served_by;
+		serve_below(run, depth, victim_role(run, role_number, depth), line, way_tag(role->evicted[line]), WAY_DIRTY,
+		            entered, false);
+		timed->served_by = served_by;
+	}
+	if (is_merged)
+		timed->served_by = depth;
+	return done;
+}
+
+cycle timed_run_lines(struct timed_memory *timed, const struct timed_core *core, uint64_t address, unsigned lines, unsigned kind,
+                      uint8_t region, cycle now)
+{
+	struct line_run run;
+	struct cache_about about;
+	const struct timed_entry *entry = &core->entry[kind];
+	run.timed = timed;
+	run.core = core;
+	run.stop = core->path[kind].stop;
+	run.levels = timed->caches->levels;
+	run.line_shift = entry->shift;
+	run.first = address >> entry->shift;
+	cache_about_set(&about, core->cpu, (uint8_t)kind, region);
+	if (entry->mark)
+		about.flags = REQUEST_WHOLE_LINE;
+	look_up(&run, 0, 0, UINT64_MAX >> (RUN_LINES_MAX - lines), NULL, &about, entry->mark ? WAY_DIRTY : 0);
+	cycle last = now;
+	for (unsigned line = 0; line < lines; line++) {
+		timed->served_by = 0; /* a store that needs no fetch is served where it goes */
+		const cycle done = serve_role(&run, 0, 0, line, run.first + line, (struct reach){.now = now + line}, true);
+		++*timed->depth_counter[timed->served_by];
+		if (done > last)
+			last = done;
+	}
+	timed->counters.lines += lines;
+	return last;
+}
+
+/* ---- who may ---- */
+
+/* Whether the way that goes depends on its own set alone, and all lines of a set share one of the level above. */
+static bool is_apart(const struct timed_stop *at, const struct replacement *above)
+{
+	const struct replacement *array = at->cache->arrays[at->instance];
+	return array->index == INDEX_LINEAR && !array->ops->has_stream && (!above || array->sets % above->sets == 0);
+}
+
+unsigned timed_run_room(const struct timed_memory *timed, const struct timed_core *core, unsigned kind)
+{
+	const struct timed_entry *entry = &core->entry[kind];
+	const struct timed_stop *stop = core->path[kind].stop, *victims = core->path[ACCESS_WRITEBACK].stop;
+	const struct replacement *above = NULL;
+	if (timed->coherence || !entry->stop || entry->shift != timed->line_shift || timed->caches->levels > RUN_LEVELS_MAX)
+		return 0;
+	for (unsigned depth = 0; depth < timed->caches->levels; depth++) {
+		if (!stop[depth].level || !stop[depth].cache->ops->take_run || !is_apart(&stop[depth], above))
+			return 0;
+		if (depth > 0 && victims[depth].level != stop[depth].level)
+			return 0;
+		above = stop[depth].cache->arrays[stop[depth].instance];
+	}
+	const uint32_t sets = stop[0].cache->arrays[stop[0].instance]->sets;
+	return sets < RUN_LINES_MAX ? sets : RUN_LINES_MAX;
+}
