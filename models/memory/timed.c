@@ -29,6 +29,7 @@
 #include "models/memory/timed_plan.h"
 #include "models/memory/timed_run.h"
 #include "models/memory/timed_serve.h"
+#include "models/memory/timed_usual.h"
 
 #include <stdlib.h>
 
@@ -639,11 +640,27 @@ static inline cycle end_issued(const struct timed_memory *timed, const struct me
 	return is_asked ? 0 : issue->done - request->now + locked;
 }
 
-/* A request whose place is known, but not the usual one. */
+/* Where a request goes. recent NULL: addresses are taken as they are. */
+static inline struct mmu_place place_of(const struct memory_request *request, const struct mmu_recent *recent)
+{
+	return recent ? mmu_place_by(request->address, recent) : (struct mmu_place){.physical = request->address};
+}
+
+/* An access that lies in one line has found it: that is usual from now on. */
+static inline void learn_usual(const struct timed_core *core, const struct memory_request *request,
+                               const struct mmu_recent *recent)
+{
+	const unsigned side = request->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA;
+	if (core->usual[side].kinds >> request->kind & 1)
+		usual_lines_learn(core, request, recent);
+}
+
+/* A request of a page that is known, but not the usual one. */
 static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, const struct memory_request *request,
-                                                   struct mmu_place place, struct cost *asked)
+                                                   const struct mmu_recent *recent, struct cost *asked)
 {
 	const struct timed_core *core = &timed->core[request->cpu];
+	const struct mmu_place place = place_of(request, recent);
 	struct cost *cost = asked ? asked : &timed->unasked;
 	struct access access;
 	cycle cycles;
@@ -651,8 +668,10 @@ static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, c
 	set_access(&access, request, place.physical, place.region);
 	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
 	timed->to_linear = request->address - access.address;
-	if (request_quick(timed, core, &access, request, cost, &cycles, &in_first))
+	if (request_quick(timed, core, &access, request, cost, &cycles, &in_first)) {
+		learn_usual(core, request, recent);
 		return in_first || !asked ? cycles : 0;
+	}
 	if (asked)
 		cost_clear(cost);
 	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
@@ -698,16 +717,10 @@ static __attribute__((noinline)) cycle access_awaited(struct timed_memory *timed
 	return asked ? 0 : here - request->now;
 }
 
-/* A request whose place is known. The usual case: one line, which the first level's filter knows. */
-static inline cycle access_placed(struct timed_memory *timed, const struct timed_core *core, const struct memory_request *request,
-                                  struct mmu_place place, struct cost *asked)
+/* A request that lies in one line, which the first level has: that has counted it. Returns what memory_ops.access returns. */
+static inline cycle request_here(struct timed_memory *timed, const struct timed_entry *entry, uint64_t line,
+                                 const struct memory_request *request, struct cost *asked)
 {
-	const struct timed_entry *entry = &core->entry[request->kind];
-	const uint64_t line = place.physical >> entry->shift, address = request->address;
-	if (!entry->level || (address ^ (address + request->bytes - 1)) >> timed->line_shift != 0 || !is_recent(entry, line) ||
-	    request->is_locked)
-		return access_slow(timed, request, place, asked);
-	count_recent(entry);
 	const cycle done = enter_first(timed, entry, request->now) + entry->latency;
 	timed->counters.lines++;
 	timed->counters.l1_hits++;
@@ -721,12 +734,27 @@ static inline cycle access_placed(struct timed_memory *timed, const struct timed
 	return access_awaited(timed, fill, request, done, asked);
 }
 
+/* A request of a page that is known. The usual case: one line, which the first level's filter knows. */
+static inline cycle access_placed(struct timed_memory *timed, const struct timed_core *core, const struct memory_request *request,
+                                  const struct mmu_recent *recent, struct cost *asked)
+{
+	const struct timed_entry *entry = &core->entry[request->kind];
+	const uint64_t line = place_of(request, recent).physical >> entry->shift, address = request->address;
+	if (recent)
+		mmu_count_access(core->mmu, request->kind, recent);
+	if (!entry->level || (address ^ (address + request->bytes - 1)) >> timed->line_shift != 0 || !is_recent(entry, line) ||
+	    request->is_locked)
+		return access_slow(timed, request, recent, asked);
+	learn_usual(core, request, recent);
+	count_recent(entry);
+	return request_here(timed, entry, line, request, asked);
+}
+
 /* A request whose page the MMU's filter has only now come to know. */
 static __attribute__((noinline)) cycle access_known(struct timed_memory *timed, const struct memory_request *request,
                                                     const struct mmu_recent *recent, struct cost *asked)
 {
-	const struct timed_core *core = &timed->core[request->cpu];
-	return access_placed(timed, core, request, mmu_place_by(core->mmu, request->address, request->kind, recent), asked);
+	return access_placed(timed, &timed->core[request->cpu], request, recent, asked);
 }
 
 /* A request whose page the MMU's filter does not know. */
@@ -740,20 +768,78 @@ static __attribute__((noinline)) cycle access_unknown(struct timed_memory *timed
 	return access_looked_up(timed, request, asked);
 }
 
+/* A request of a line that is not usual, or not any more. */
+static __attribute__((noinline)) cycle access_unusual(struct timed_memory *timed, const struct memory_request *request,
+                                                      struct cost *asked)
+{
+	const struct timed_core *core = &timed->core[request->cpu];
+	const struct mmu_recent *recent = NULL;
+	if (__builtin_expect(request->bytes == 0, 0))
+		return access_nothing(asked);
+	if (core->mmu) {
+		recent = mmu_recent_for(core->mmu, request->address, request->bytes, request->kind);
+		if (!recent)
+			return access_unknown(timed, request, asked);
+	}
+	return access_placed(timed, core, request, recent, asked);
+}
+
+/* A request of a usual line, which is in the first level, and whose page the filter knows. But for a lock prefix. */
+static inline cycle access_usual(struct timed_memory *timed, const struct timed_core *core, const struct usual_line *usual,
+                                 const struct memory_request *request, struct cost *asked)
+{
+	const struct timed_entry *entry = &core->entry[request->kind];
+	const uint64_t line = way_tag(usual->word);
+	mmu_count_access(core->mmu, request->kind, usual->page);
+	usual_line_use(usual, entry->mark);
+	remember_hit(timed, entry->level, &entry->recent[line & entry->recent_mask], line, entry->mark);
+	count_recent(entry);
+	return request_here(timed, entry, line, request, asked);
+}
+
+/* The same with one. */
+static __attribute__((noinline)) cycle access_usual_locked(struct timed_memory *timed, const struct usual_line *usual,
+                                                           const struct memory_request *request, struct cost *asked)
+{
+	struct cost own, *cost = asked ? asked : &own;
+	const cycle first = access_usual(timed, &timed->core[request->cpu], usual, request, cost);
+	if (first > 0) {
+		cost_clear(cost);
+		cost->cycles[COST_L1] = first;
+	}
+	cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
+	return asked ? 0 : cost_total(cost);
+}
+
+/* A request of a usual line whose page is not the last of its set, or not any more the one that it was. */
+static __attribute__((noinline)) cycle access_turned(struct timed_memory *timed, const struct usual_line *usual,
+                                                     const struct memory_request *request, struct cost *asked)
+{
+	const struct timed_core *core = &timed->core[request->cpu];
+	const struct mmu_recent *recent = mmu_known_recent(core->mmu, request->address, request->bytes, request->kind);
+	if (!recent || !usual_line_is_translated(usual, request) || !usual_line_is_here(usual))
+		return access_unusual(timed, request, asked);
+	if (request->is_locked)
+		return access_usual_locked(timed, usual, request, asked);
+	return access_usual(timed, core, usual, request, asked);
+}
+
 /* A request that was not planned. */
 static __attribute__((noinline)) cycle access_unplanned(struct timed_memory *timed, const struct memory_request *request,
                                                         struct cost *asked)
 {
 	SIM_ASSERT(request->cpu < timed->cpus);
 	const struct timed_core *core = &timed->core[request->cpu];
-	struct mmu_place place = {.physical = request->address, .is_known = true};
-	if (__builtin_expect(request->bytes == 0, 0))
-		return access_nothing(asked);
-	if (core->mmu)
-		place = mmu_recent_access(core->mmu, request->address, request->bytes, request->kind);
-	if (__builtin_expect(!place.is_known, 0))
-		return access_unknown(timed, request, asked);
-	return access_placed(timed, core, request, place, asked);
+	const struct usual_line *usual = usual_lines_find(&core->usual[request->kind == ACCESS_CODE], request);
+	if (!usual)
+		return access_unusual(timed, request, asked);
+	if (!usual_line_is_translated(usual, request))
+		return access_turned(timed, usual, request, asked);
+	if (!usual_line_is_here(usual))
+		return access_unusual(timed, request, asked);
+	if (request->is_locked)
+		return access_usual_locked(timed, usual, request, asked);
+	return access_usual(timed, core, usual, request, asked);
 }
 
 /* Calls one of them as its last step, so that none saves another's registers. */
@@ -829,8 +915,10 @@ static void timed_destroy(struct memory *memory)
 		cache_batch_release(&level->sent);
 		interconnect_release(&level->interconnect);
 	}
-	for (unsigned cpu = 0; timed->core && cpu < timed->cpus; cpu++)
+	for (unsigned cpu = 0; timed->core && cpu < timed->cpus; cpu++) {
 		free(timed->core[cpu].walker);
+		usual_lines_release(&timed->core[cpu]);
+	}
 	free(timed->core);
 	coherence_destroy(timed->coherence);
 	timed_plan_destroy(timed->plan);

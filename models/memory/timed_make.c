@@ -5,6 +5,7 @@
 #include "models/memory/timed.h"
 #include "models/memory/timed_coherence.h"
 #include "models/memory/timed_plan.h"
+#include "models/memory/timed_usual.h"
 #include "models/memory/timed_run.h"
 
 #include <limits.h>
@@ -223,6 +224,7 @@ static void make_short_paths(struct timed_memory *timed)
 		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
 			core->entry[kind].run_lines = timed_run_room(timed, core, kind);
 		make_modify(timed, core);
+		usual_lines_make(core);
 	}
 }
 
