@@ -183,8 +183,9 @@ static __attribute__((noinline)) void end_merged(const struct line_run *run, uns
 	run->timed->served_by = depth;
 }
 
-/* A line of the run: its own roles have the numbers of their levels. Returns when it is there. */
-static cycle serve_line(const struct line_run *run, unsigned line, cycle now)
+/* A line of the run: its own roles have the numbers of their levels. Returns when it is there. `levels` are run->levels, a
+ * constant where the compiler shall know them. */
+static inline __attribute__((always_inline)) cycle serve_line(const struct line_run *run, unsigned line, cycle now, unsigned levels)
 {
 	struct timed_memory *timed = run->timed;
 	const uint64_t number = run->first + line;
@@ -194,9 +195,10 @@ static cycle serve_line(const struct line_run *run, unsigned line, cycle now)
 	} miss[RUN_LEVELS_MAX];
 	struct reach reach = {.now = now};
 	unsigned depth = 0;
-	cycle done;
+	cycle done = now;
 	timed->served_by = 0; /* a store that needs no fetch is served where it goes */
-	for (;;) {
+#pragma GCC unroll 4
+	while (depth < levels) {
 		const struct timed_stop *at = &run->stop[depth];
 		enter_level(timed, run->core, at->level, at->instance, number << run->line_shift, &reach, NULL);
 		const cycle here = reach.now + reach.cycles;
@@ -213,7 +215,7 @@ static cycle serve_line(const struct line_run *run, unsigned line, cycle now)
 		if (!run->role[depth++].fetches)
 			break;
 		miss[depth - 1].slot = take_slot(timed, at, &reach, true, NULL);
-		if (depth == run->levels) {
+		if (depth == levels) {
 			done = timed_memory_transfer(timed, run->core, number << run->line_shift, reach, &timed->unasked);
 			break;
 		}
@@ -225,6 +227,20 @@ static cycle serve_line(const struct line_run *run, unsigned line, cycle now)
 		give_away(run, depth, depth, line, miss[depth].entered);
 	}
 	return done;
+}
+
+/* The first `lines` lines of the run, the first at `now`, each a cycle after the one before. Returns when all are there. */
+static inline __attribute__((always_inline)) cycle serve_lines(const struct line_run *run, unsigned lines, cycle now,
+                                                               unsigned levels)
+{
+	cycle last = now;
+	for (unsigned line = 0; line < lines; line++) {
+		const cycle done = serve_line(run, line, now + line, levels);
+		++*run->timed->depth_counter[run->timed->served_by];
+		if (done > last)
+			last = done;
+	}
+	return last;
 }
 
 cycle timed_run_lines(struct timed_memory *timed, const struct timed_core *core, uint64_t address, unsigned lines, unsigned kind,
@@ -243,15 +259,8 @@ cycle timed_run_lines(struct timed_memory *timed, const struct timed_core *core,
 	if (entry->mark)
 		about.flags = REQUEST_WHOLE_LINE;
 	look_up(&run, 0, 0, UINT64_MAX >> (RUN_LINES_MAX - lines), NULL, &about, entry->mark ? WAY_DIRTY : 0);
-	cycle last = now;
-	for (unsigned line = 0; line < lines; line++) {
-		const cycle done = serve_line(&run, line, now + line);
-		++*timed->depth_counter[timed->served_by];
-		if (done > last)
-			last = done;
-	}
 	timed->counters.lines += lines;
-	return last;
+	return run.levels == 3 ? serve_lines(&run, lines, now, 3) : serve_lines(&run, lines, now, run.levels);
 }
 
 /* ---- who may ---- */
