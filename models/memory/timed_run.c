@@ -17,7 +17,7 @@
  * where a line's set is its number modulo the sets, of which each level has a multiple of the one above, and where the way that
  * goes depends on its own set alone.
  *
- * Then the clock goes through the tree of each line. Only memory is told in this second walk: it keeps time, and needs the order.
+ * Then the clock goes through the tree of each line. Memory is told in this second walk only: it keeps time, and needs the order.
  */
 #include "models/memory/timed_run.h"
 
@@ -109,53 +109,138 @@ static void look_up(struct line_run *run, unsigned depth, unsigned role_number, 
 
 /* ---- when they are there ---- */
 
-static cycle serve_role(const struct line_run *run, unsigned depth, unsigned role_number, unsigned line, uint64_t number,
-                        struct reach reach, bool is_seen);
+static cycle serve_unseen(const struct line_run *run, unsigned depth, unsigned role_number, unsigned line, uint64_t number,
+                          struct reach reach);
 
-/* What a level asks for, or gives away, goes to the next one, or to memory. */
-static inline cycle serve_below(const struct line_run *run, unsigned depth, unsigned role, unsigned line, uint64_t number,
-                                uint64_t marks, struct reach reach, bool is_seen)
+/* What a level asks for, or gives away, goes to the next one, or to memory, and nobody waits for it. */
+static cycle pass_unseen(const struct line_run *run, unsigned depth, unsigned role, unsigned line, uint64_t number, uint64_t marks,
+                         struct reach reach)
 {
 	struct timed_memory *timed = run->timed;
 	if (depth + 1 < run->levels)
-		return serve_role(run, depth + 1, role, line, number, reach, is_seen);
+		return serve_unseen(run, depth + 1, role, line, number, reach);
 	return timed_memory_transfer(timed, run->core, number << run->line_shift | marks, reach, &timed->unseen);
 }
 
-/* A line comes to a level in a role: the line itself, or what had to go for it. Returns when it is there. */
-static cycle serve_role(const struct line_run *run, unsigned depth, unsigned role_number, unsigned line, uint64_t number,
-                        struct reach reach, bool is_seen)
+/* What had to go for a line at a level. There is nothing to do where the next level has it, and has neither ports nor slices. */
+static inline void give_away(const struct line_run *run, unsigned depth, unsigned role_number, unsigned line, struct reach entered)
+{
+	const struct run_role *role = &run->role[role_number];
+	if (!(role->gives >> line & 1))
+		return;
+	const unsigned victim = victim_role(run, role_number, depth), below = depth + 1;
+	if (below < run->levels && !(run->role[victim].missed >> line & 1)) {
+		const struct timed_level *level = run->stop[below].level;
+		if (!level->ports && !level->is_sliced)
+			return;
+	}
+	const unsigned served_by = run->timed->served_by;
+	pass_unseen(run, depth, victim, line, way_tag(role->evicted[line]), WAY_DIRTY, entered);
+	run->timed->served_by = served_by;
+}
+
+/* A miss that nobody waits for asks below. Returns when its line is here. */
+static cycle fetch_unseen(const struct line_run *run, unsigned depth, unsigned role_number, unsigned line, uint64_t number,
+                          struct reach reach)
+{
+	struct timed_memory *timed = run->timed;
+	const struct timed_stop *at = &run->stop[depth];
+	const uint32_t slot = take_slot(timed, at, &reach, false, NULL);
+	const cycle done = pass_unseen(run, depth, role_number + 1, line, number, 0, reach);
+	fill_set_add(at->fills, slot, number, done, source_of(timed));
+	return done;
+}
+
+/* A line that nobody waits for comes to a level: the run's own, or one that had to go for it. Returns when it is there. */
+static cycle serve_unseen(const struct line_run *run, unsigned depth, unsigned role_number, unsigned line, uint64_t number,
+                          struct reach reach)
 {
 	struct timed_memory *timed = run->timed;
 	const struct timed_stop *at = &run->stop[depth];
 	const struct run_role *role = &run->role[role_number];
 	enter_level(timed, run->core, at->level, at->instance, number << run->line_shift, &reach, NULL);
-	const cycle here = reach.now + reach.cycles;
-	cycle done = is_seen ? wait_for_fill(timed, at->fills, number, here, &timed->unasked) : here;
+	cycle done = reach.now + reach.cycles;
 	if (!(role->missed >> line & 1)) {
 		timed->served_by = depth;
 		return done;
 	}
-	/* It is on its way, and went meanwhile: this miss is served with the one before it. */
-	const bool is_merged = done > here;
-	const struct reach entered = reach;
-	if (role->fetches) {
-		const bool waits = is_seen && !is_merged;
-		const uint32_t slot = take_slot(timed, at, &reach, waits, NULL);
-		const cycle fetched = serve_below(run, depth, role_number + 1, line, number, 0, reach, waits);
-		fill_set_add(at->fills, slot, number, fetched, source_of(timed));
-		if (!is_merged)
-			done = fetched;
-	}
-	if (role->gives >> line & 1) {
-		const unsigned served_by = timed->served_by;
-		serve_below(run, depth, victim_role(run, role_number, depth), line, way_tag(role->evicted[line]), WAY_DIRTY,
-		            entered, false);
-		timed->served_by = served_by;
-	}
-	if (is_merged)
-		timed->served_by = depth;
+	if (role->fetches)
+		done = fetch_unseen(run, depth, role_number, line, number, reach);
+	give_away(run, depth, role_number, line, reach);
 	return done;
+}
+
+/* A line is on its way to a level, which has asked for it before. One that went meanwhile is asked for again, which
+ * nobody waits for. */
+static __attribute__((noinline)) void end_merged(const struct line_run *run, unsigned depth, unsigned line, uint64_t number,
+                                                 struct reach entered)
+{
+	if (run->role[depth].missed >> line & 1) {
+		if (run->role[depth].fetches)
+			fetch_unseen(run, depth, depth, line, number, entered);
+		give_away(run, depth, depth, line, entered);
+	}
+	run->timed->served_by = depth;
+}
+
+/* A line of the run: its own roles have the numbers of their levels. Returns when it is there. `levels` are run->levels, a
+ * constant where the compiler shall know them. */
+static inline __attribute__((always_inline)) cycle serve_line(const struct line_run *run, unsigned line, cycle now, unsigned levels)
+{
+	struct timed_memory *timed = run->timed;
+	const uint64_t number = run->first + line;
+	struct {
+		struct reach entered;
+		uint32_t slot;
+	} miss[RUN_LEVELS_MAX];
+	struct reach reach = {.now = now};
+	unsigned depth = 0;
+	cycle done = now;
+	timed->served_by = 0; /* a store that needs no fetch is served where it goes */
+#pragma GCC unroll 4
+	while (depth < levels) {
+		const struct timed_stop *at = &run->stop[depth];
+		enter_level(timed, run->core, at->level, at->instance, number << run->line_shift, &reach, NULL);
+		const cycle here = reach.now + reach.cycles;
+		done = wait_for_fill(timed, at->fills, number, here, &timed->unasked);
+		if (done > here) {
+			end_merged(run, depth, line, number, reach);
+			break;
+		}
+		if (!(run->role[depth].missed >> line & 1)) {
+			timed->served_by = depth;
+			break;
+		}
+		miss[depth].entered = reach;
+		if (!run->role[depth++].fetches)
+			break;
+		miss[depth - 1].slot = take_slot(timed, at, &reach, true, NULL);
+		if (depth == levels) {
+			done = timed_memory_transfer(timed, run->core, number << run->line_shift, reach, &timed->unasked);
+			break;
+		}
+	}
+	const enum cost_part source = source_of(timed);
+	while (depth-- > 0) {
+		if (run->role[depth].fetches)
+			fill_set_add(run->stop[depth].fills, miss[depth].slot, number, done, source);
+		give_away(run, depth, depth, line, miss[depth].entered);
+	}
+	return done;
+}
+
+/* The first `lines` lines of the run, the first at `now`, each a cycle after the one before. Returns when all are there. */
+static inline __attribute__((always_inline)) cycle serve_lines(const struct line_run *run, unsigned lines, cycle now,
+                                                               unsigned levels)
+{
+	cycle last = now;
+	for (unsigned line = 0; line < lines; line++) {
+		const cycle done = serve_line(run, line, now + line, levels);
+		++*run->timed->depth_counter[run->timed->served_by];
+		if (done > last)
+			last = done;
+	}
+	return last;
 }
 
 cycle timed_run_lines(struct timed_memory *timed, const struct timed_core *core, uint64_t address, unsigned lines, unsigned kind,
@@ -174,16 +259,8 @@ cycle timed_run_lines(struct timed_memory *timed, const struct timed_core *core,
 	if (entry->mark)
 		about.flags = REQUEST_WHOLE_LINE;
 	look_up(&run, 0, 0, UINT64_MAX >> (RUN_LINES_MAX - lines), NULL, &about, entry->mark ? WAY_DIRTY : 0);
-	cycle last = now;
-	for (unsigned line = 0; line < lines; line++) {
-		timed->served_by = 0; /* a store that needs no fetch is served where it goes */
-		const cycle done = serve_role(&run, 0, 0, line, run.first + line, (struct reach){.now = now + line}, true);
-		++*timed->depth_counter[timed->served_by];
-		if (done > last)
-			last = done;
-	}
 	timed->counters.lines += lines;
-	return last;
+	return run.levels == 3 ? serve_lines(&run, lines, now, 3) : serve_lines(&run, lines, now, run.levels);
 }
 
 /* ---- who may ---- */
