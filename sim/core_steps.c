@@ -4,13 +4,21 @@
  */
 #include "sim/core_internal.h"
 
+/* The cycles that an access takes, all of them the first level's, if it is usual; 0: the memory is to be asked. */
+static inline cycle access_usual(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, cycle now)
+{
+	return usual_lines_access(&core->usual[kind == ACCESS_CODE ? MMU_CODE : MMU_DATA], address, bytes, kind, now);
+}
+
 /* Makes an access at `now`, and answers when it is done. */
 static inline cycle access_quick(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, cycle now,
                                  struct core_flight *load)
 {
 	const struct memory_request request = {
 	        .address = address, .bytes = bytes, .cpu = (uint16_t)core->cpu, .kind = (uint8_t)kind, .now = now};
-	load->done = memory_access_quick(core->machine->memory, &request, &load->cost, &load->in_first);
+	const cycle first = access_usual(core, address, bytes, kind, now);
+	load->in_first = first > 0;
+	load->done = first > 0 ? now + first : memory_access_quick(core->machine->memory, &request, &load->cost, &load->in_first);
 	return load->done;
 }
 
@@ -19,7 +27,8 @@ static inline cycle access_unasked(struct core *core, uint64_t address, uint32_t
 {
 	const struct memory_request request = {
 	        .address = address, .bytes = bytes, .cpu = (uint16_t)core->cpu, .kind = (uint8_t)kind, .now = now};
-	return memory_done(core->machine->memory, &request);
+	const cycle first = access_usual(core, address, bytes, kind, now);
+	return first > 0 ? now + first : memory_done(core->machine->memory, &request);
 }
 
 /* The same, and the core waits for it. Returns when it is done. */
@@ -31,6 +40,9 @@ static cycle access_awaited(struct core *core, uint64_t address, uint32_t bytes,
 	                                       .kind = (uint8_t)kind,
 	                                       .is_locked = is_locked,
 	                                       .now = now};
+	const cycle first = is_locked ? 0 : access_usual(core, address, bytes, kind, now);
+	if (first > 0)
+		return core_pay(core, COST_L1, first, now);
 	struct cost cost;
 	bool in_first;
 	cycle done = memory_access_quick(core->machine->memory, &request, &cost, &in_first);

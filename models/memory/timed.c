@@ -29,7 +29,6 @@
 #include "models/memory/timed_plan.h"
 #include "models/memory/timed_run.h"
 #include "models/memory/timed_serve.h"
-#include "models/memory/timed_usual.h"
 
 #include <stdlib.h>
 
@@ -582,6 +581,14 @@ static inline cycle planned_hit(struct timed_memory *timed, const struct access 
 	return first;
 }
 
+/* The last request of a plan was made. */
+static void end_plan(struct timed_memory *timed)
+{
+	timed->is_planned = timed->plan->has_lines = false;
+	for (unsigned side = 0; side < MMU_SIDES; side++)
+		timed->core[0].usual[side].kinds = timed->core[0].usual[side].kinds_made;
+}
+
 /* A request that was planned. */
 static __attribute__((noinline)) cycle access_planned(struct timed_memory *timed, const struct memory_request *request,
                                                       struct cost *cost)
@@ -596,7 +603,7 @@ static __attribute__((noinline)) cycle access_planned(struct timed_memory *timed
 	if (first == 0)
 		first = planned_further(timed, planned, request, cost);
 	if (++plan->next == plan->requests)
-		timed->is_planned = plan->has_lines = false;
+		end_plan(timed);
 	return first;
 }
 
@@ -652,7 +659,7 @@ static inline void learn_usual(const struct timed_core *core, const struct memor
 {
 	const unsigned side = request->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA;
 	if (core->usual[side].kinds >> request->kind & 1)
-		usual_lines_learn(core, request, recent);
+		usual_lines_learn(&core->usual[side], request->address, recent);
 }
 
 /* A request of a page that is known, but not the usual one. */
@@ -816,8 +823,7 @@ static __attribute__((noinline)) cycle access_turned(struct timed_memory *timed,
                                                      const struct memory_request *request, struct cost *asked)
 {
 	const struct timed_core *core = &timed->core[request->cpu];
-	const struct mmu_recent *recent = mmu_known_recent(core->mmu, request->address, request->bytes, request->kind);
-	if (!recent || !usual_line_is_translated(usual, request) || !usual_line_is_here(usual))
+	if (!usual_lines_turn(core->usual, usual, request->address, request->kind) || !usual_line_is_here(usual))
 		return access_unusual(timed, request, asked);
 	if (request->is_locked)
 		return access_usual_locked(timed, usual, request, asked);
@@ -830,10 +836,11 @@ static __attribute__((noinline)) cycle access_unplanned(struct timed_memory *tim
 {
 	SIM_ASSERT(request->cpu < timed->cpus);
 	const struct timed_core *core = &timed->core[request->cpu];
-	const struct usual_line *usual = usual_lines_find(&core->usual[request->kind == ACCESS_CODE], request);
+	const struct usual_lines *lines = &core->usual[request->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA];
+	const struct usual_line *usual = usual_lines_find(lines, request->address, request->bytes, request->kind);
 	if (!usual)
 		return access_unusual(timed, request, asked);
-	if (!usual_line_is_translated(usual, request))
+	if (!usual_line_is_translated(usual, request->address, request->kind))
 		return access_turned(timed, usual, request, asked);
 	if (!usual_line_is_here(usual))
 		return access_unusual(timed, request, asked);
@@ -882,6 +889,45 @@ static void timed_switch_space(struct memory *memory, unsigned cpu, uint64_t roo
 		mmu_write_cr3(timed->core[cpu].mmu, root, pcid, no_flush);
 }
 
+/* Accesses of a kind that were usual, by pages of a size. A load that stores is one of each in the cache. */
+static void settle_kind(struct timed_memory *timed, const struct timed_core *core, unsigned kind, enum page_size size, uint64_t count)
+{
+	const struct timed_entry *entry = &core->entry[kind];
+	core->mmu->counters.accesses += count;
+	core->mmu->counters.pages += count;
+	core->mmu->level_counters[0].accesses[kind] += count;
+	core->mmu->level_counters[0].hits[kind][size] += count;
+	for (; entry; entry = entry->store) {
+		*entry->accesses += count;
+		*entry->hits += count;
+	}
+	timed->counters.lines += count;
+	timed->counters.l1_hits += count;
+}
+
+static void settle_lines(struct timed_memory *timed, const struct timed_core *core, struct usual_lines *lines)
+{
+	for (unsigned size = 0; size < PAGE_SIZES; size++)
+		for (unsigned kinds = lines->kinds_made; kinds; kinds &= kinds - 1) {
+			const unsigned kind = (unsigned)__builtin_ctz(kinds);
+			uint64_t *count = &lines->count[size][kind];
+			if (*count > 0)
+				settle_kind(timed, core, kind, (enum page_size)size, *count);
+			*count = 0;
+		}
+	timed->counters.port_wait_cycles += lines->port_wait_cycles;
+	lines->port_wait_cycles = 0;
+}
+
+static void timed_settle(struct memory *memory)
+{
+	struct timed_memory *timed = (struct timed_memory *)memory;
+	for (unsigned cpu = 0; cpu < timed->cpus; cpu++)
+		for (unsigned side = 0; side < MMU_SIDES; side++)
+			if (timed->core[cpu].usual[side].kinds_made)
+				settle_lines(timed, &timed->core[cpu], &timed->core[cpu].usual[side]);
+}
+
 static const void *timed_counters(const struct memory *memory)
 {
 	return &((const struct timed_memory *)memory)->counters;
@@ -915,10 +961,11 @@ static void timed_destroy(struct memory *memory)
 		cache_batch_release(&level->sent);
 		interconnect_release(&level->interconnect);
 	}
-	for (unsigned cpu = 0; timed->core && cpu < timed->cpus; cpu++) {
+	for (unsigned cpu = 0; timed->core && cpu < timed->cpus; cpu++)
 		free(timed->core[cpu].walker);
-		usual_lines_release(&timed->core[cpu]);
-	}
+	for (unsigned i = 0; memory->usual && i < timed->cpus * MMU_SIDES; i++)
+		usual_lines_release(&memory->usual[i]);
+	free(memory->usual);
 	free(timed->core);
 	coherence_destroy(timed->coherence);
 	timed_plan_destroy(timed->plan);
@@ -930,6 +977,7 @@ const struct memory_ops memory_timed_ops = {
         .help = "the TLBs, page walkers and caches of the machine under the clock: latencies, and waiting for what is shared",
         .has_dram = true,
         .access = timed_access,
+        .settle = timed_settle,
         .plan = timed_plan,
         .invalidate = timed_invalidate,
         .caches_changed = timed_caches_changed,

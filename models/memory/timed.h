@@ -14,6 +14,7 @@
 #include "sim/port/dram.h"
 #include "sim/port/memory.h"
 #include "sim/reserve.h"
+#include "sim/usual_lines.h"
 
 /* A cache under the clock; what has an array has one element for each instance. */
 struct timed_level {
@@ -78,16 +79,6 @@ struct timed_entry {
 	const struct timed_entry *store;
 };
 
-struct usual_line;
-
-/* Lines that a core used lately, of code or of data (timed_usual.h). */
-struct usual_lines {
-	struct usual_line *line;         /* NULL: none are kept; owned */
-	const struct replacement *array; /* where they are */
-	unsigned shift;                  /* log2 of a line's bytes */
-	uint32_t kinds;                  /* of access that may be usual, a bit each */
-};
-
 struct timed_core {
 	struct mmu *mmu; /* NULL: addresses are taken as they are */
 	unsigned cpu;
@@ -97,7 +88,7 @@ struct timed_core {
 	bool modifies_quickly;                  /* loads and stores both have short paths */
 	struct timed_entry entry[ACCESS_KINDS];
 	struct timed_path path[ACCESS_KINDS];
-	struct usual_lines usual[MMU_SIDES];
+	struct usual_lines *usual; /* of data, and of code; among timed_memory's */
 };
 
 struct timed_counters {

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * usual_lines.c - the tables behind usual_lines.h.
+ */
+#include "sim/usual_lines.h"
+
+#include <stdlib.h>
+
+void usual_lines_init(struct usual_lines *lines)
+{
+	lines->kinds = lines->kinds_made;
+	lines->line = xcalloc(USUAL_LINES, sizeof *lines->line);
+	for (unsigned i = 0; i < USUAL_LINES; i++)
+		lines->line[i].linear = USUAL_NONE;
+}
+
+void usual_lines_release(struct usual_lines *lines)
+{
+	free(lines->line);
+	*lines = (struct usual_lines){0};
+}
+
+void usual_lines_learn(struct usual_lines *lines, uint64_t address, const struct mmu_recent *recent)
+{
+	const uint64_t linear = address >> lines->shift;
+	const uint64_t tag = mmu_place_by(address, recent).physical >> lines->shift;
+	struct replacement_in_place use;
+	const uint32_t set = replacement_set_of(lines->array, tag), way = replacement_find(lines->array, set, tag);
+	if (way == lines->array->ways || !lines->array->ops->in_place(lines->array, set, way, &use))
+		return;
+	lines->line[linear & (USUAL_LINES - 1)] = (struct usual_line){.linear = linear,
+	                                                              .page = recent,
+	                                                              .frame = recent->frame,
+	                                                              .word = way_word(tag, WAY_MARKS),
+	                                                              .use = use,
+	                                                              .page_shift = (uint8_t)page_size_shift(recent->size)};
+}
+
+bool usual_lines_turn(const struct usual_lines *lines, const struct usual_line *line, uint64_t address, unsigned kind)
+{
+	return mmu_known_recent(lines->mmu, address, 1, kind) && usual_line_is_translated(line, address, kind);
+}
