@@ -81,9 +81,11 @@ static void measure_touched(struct machine *machine, const struct core_job *job)
 	if (job->about.kind == JOB_ACCESSES) /* thousands, whose number says nothing of an op */
 		return;
 	touched_clear(touched);
+	struct touching touching = touching_begin(touched);
 	for (const struct step *step = job->at, *end = job->at + job->count; step < end; step++)
 		if (STEPS_THAT_TOUCH >> step->kind & 1)
-			touched_add(touched, step->address, step->bytes);
+			touching_add(touched, &touching, step->address, step->bytes);
+	touching_end(touched, touching);
 	histogram_add(&machine->measured[JOB_LINES][job->about.kind], touched->lines);
 	histogram_add(&machine->measured[JOB_PAGES][job->about.kind], touched->pages);
 }

@@ -24,7 +24,7 @@ void touched_release(struct touched *touched)
 /* The page's slot, or the slot that is free for it. */
 static struct touched_slot *slot_of(const struct touched *touched, uint64_t page)
 {
-	struct touched_slot *slot = touched_home(touched, page), *end = touched->slots + touched->capacity;
+	struct touched_slot *slot = touched_home(touched->slots, touched->capacity, page), *end = touched->slots + touched->capacity;
 	while (slot->op == touched->op && slot->page != page)
 		slot = slot + 1 < end ? slot + 1 : touched->slots;
 	return slot;
@@ -50,7 +50,8 @@ static struct touched_slot *page_of(struct touched *touched, uint64_t page)
 		grow(touched);
 		slot = slot_of(touched, page);
 	}
-	touched_begin_page(touched, slot, page);
+	*slot = (struct touched_slot){.page = page, .op = touched->op};
+	touched->pages++;
 	return slot;
 }
 
@@ -69,7 +70,7 @@ static void add_lines(struct touched *touched, uint64_t page, unsigned first, un
 	}
 }
 
-void touched_add_any(struct touched *touched, uint64_t address, uint64_t bytes)
+void touched_add(struct touched *touched, uint64_t address, uint64_t bytes)
 {
 	for (uint64_t part; bytes > 0; bytes -= part, address += part) {
 		const uint64_t inside = address & (PAGE_SIZE - 1);

@@ -43,40 +43,74 @@ static inline void touched_clear(struct touched *touched)
 }
 
 /* Where a page is, if no other one has taken its place. */
-static inline struct touched_slot *touched_home(const struct touched *touched, uint64_t page)
+static inline struct touched_slot *touched_home(struct touched_slot *slots, uint64_t capacity, uint64_t page)
 {
-	return &touched->slots[(page * 0x9e3779b97f4a7c15u >> 20) & (touched->capacity - 1)];
+	return &slots[(page * 0x9e3779b97f4a7c15u >> 20) & (capacity - 1)];
 }
 
-/* The page comes into a slot that is free, as long as half of all are. */
-static inline void touched_begin_page(struct touched *touched, struct touched_slot *slot, uint64_t page)
+/* What a run of touches keeps at hand, out of the way of what they write. */
+struct touching {
+	struct touched_slot *slots;
+	uint64_t capacity, op, lines, pages;
+	uint64_t last; /* the line touched last, by its number; UINT64_MAX: none */
+	unsigned shift;
+};
+
+static inline struct touching touching_begin(const struct touched *touched)
 {
-	*slot = (struct touched_slot){.page = page, .op = touched->op};
-	touched->pages++;
+	return (struct touching){.slots = touched->slots,
+	                         .capacity = touched->capacity,
+	                         .op = touched->op,
+	                         .lines = touched->lines,
+	                         .pages = touched->pages,
+	                         .last = UINT64_MAX,
+	                         .shift = touched->shift};
 }
 
-/* As touched_add(), any bytes. */
-void touched_add_any(struct touched *touched, uint64_t address, uint64_t bytes);
+static inline void touching_end(struct touched *touched, struct touching touching)
+{
+	touched->lines = touching.lines;
+	touched->pages = touching.pages;
+}
+
+/* Bytes in one line, whose page finds its place, or that it is free: most do. false: nothing happened. */
+static inline bool touching_line(struct touching *touching, uint64_t address, uint64_t bytes)
+{
+	const uint64_t number = address >> touching->shift;
+	if ((address + bytes - 1) >> touching->shift != number || bytes == 0)
+		return false;
+	if (number == touching->last)
+		return true;
+	const uint64_t page = address >> PAGE_SHIFT, line = (address & (PAGE_SIZE - 1)) >> touching->shift;
+	struct touched_slot *slot = touched_home(touching->slots, touching->capacity, page);
+	const uint64_t bit = 1ull << line % TOUCHED_WORD_BITS;
+	uint64_t *word = &slot->lines[line / TOUCHED_WORD_BITS];
+	if (slot->op == touching->op) {
+		if (slot->page != page)
+			return false;
+	} else {
+		if (2 * touching->pages >= touching->capacity)
+			return false;
+		*slot = (struct touched_slot){.page = page, .op = touching->op};
+		touching->pages++;
+	}
+	touching->lines += !(*word & bit);
+	*word |= bit;
+	touching->last = number;
+	return true;
+}
 
 /* The op touches the bytes from `address` on; none if bytes is 0. */
-static inline void touched_add(struct touched *touched, uint64_t address, uint64_t bytes)
+void touched_add(struct touched *touched, uint64_t address, uint64_t bytes);
+
+/* The same in a run. */
+static inline void touching_add(struct touched *touched, struct touching *touching, uint64_t address, uint64_t bytes)
 {
-	const uint64_t page = address >> PAGE_SHIFT, line = (address & (PAGE_SIZE - 1)) >> touched->shift;
-	struct touched_slot *slot = touched_home(touched, page);
-	/* Most are one line, and find their page's place, or that it is free. */
-	if ((address ^ (address + bytes - 1)) >> touched->shift != 0 || bytes == 0) {
-		touched_add_any(touched, address, bytes);
+	if (touching_line(touching, address, bytes))
 		return;
-	}
-	if (slot->op != touched->op && 2 * touched->pages < touched->capacity) {
-		touched_begin_page(touched, slot, page);
-	} else if (slot->page != page || slot->op != touched->op) {
-		touched_add_any(touched, address, bytes);
-		return;
-	}
-	uint64_t *word = &slot->lines[line / TOUCHED_WORD_BITS];
-	touched->lines += !(*word >> line % TOUCHED_WORD_BITS & 1);
-	*word |= 1ull << line % TOUCHED_WORD_BITS;
+	touching_end(touched, *touching);
+	touched_add(touched, address, bytes);
+	*touching = touching_begin(touched);
 }
 
 #endif
