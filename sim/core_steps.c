@@ -14,35 +14,39 @@ static inline cycle access_usual(struct core *core, uint64_t address, uint32_t b
 static inline cycle access_quick(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, cycle now,
                                  struct core_flight *load)
 {
+	const cycle first = access_usual(core, address, bytes, kind, now);
+	if (first > 0) {
+		load->in_first = true;
+		return load->done = now + first;
+	}
 	const struct memory_request request = {
 	        .address = address, .bytes = bytes, .cpu = (uint16_t)core->cpu, .kind = (uint8_t)kind, .now = now};
-	const cycle first = access_usual(core, address, bytes, kind, now);
-	load->in_first = first > 0;
-	load->done = first > 0 ? now + first : memory_access_quick(core->machine->memory, &request, &load->cost, &load->in_first);
-	return load->done;
+	return load->done = memory_access_quick(core->machine->memory, &request, &load->cost, &load->in_first);
 }
 
 /* The same, of which nobody asks where its cycles went. */
 static inline cycle access_unasked(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, cycle now)
 {
+	const cycle first = access_usual(core, address, bytes, kind, now);
+	if (first > 0)
+		return now + first;
 	const struct memory_request request = {
 	        .address = address, .bytes = bytes, .cpu = (uint16_t)core->cpu, .kind = (uint8_t)kind, .now = now};
-	const cycle first = access_usual(core, address, bytes, kind, now);
-	return first > 0 ? now + first : memory_done(core->machine->memory, &request);
+	return memory_done(core->machine->memory, &request);
 }
 
 /* The same, and the core waits for it. Returns when it is done. */
 static cycle access_awaited(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, bool is_locked, cycle now)
 {
+	const cycle first = is_locked ? 0 : access_usual(core, address, bytes, kind, now);
+	if (first > 0)
+		return core_pay(core, COST_L1, first, now);
 	const struct memory_request request = {.address = address,
 	                                       .bytes = bytes,
 	                                       .cpu = (uint16_t)core->cpu,
 	                                       .kind = (uint8_t)kind,
 	                                       .is_locked = is_locked,
 	                                       .now = now};
-	const cycle first = is_locked ? 0 : access_usual(core, address, bytes, kind, now);
-	if (first > 0)
-		return core_pay(core, COST_L1, first, now);
 	struct cost cost;
 	bool in_first;
 	cycle done = memory_access_quick(core->machine->memory, &request, &cost, &in_first);

@@ -225,6 +225,7 @@ static inline const struct mmu_recent *mmu_recent_large(const struct mmu_recents
 struct mmu_place {
 	uint64_t physical;
 	uint8_t region; /* as struct access has it */
+	bool is_known;  /* false: not told, and nothing has happened */
 };
 
 /* What the filter knows of the page around an address; NULL: nothing. */
@@ -257,29 +258,25 @@ static inline bool mmu_needs_run(const struct mmu *mmu, uint64_t linear, uint32_
 	return (linear & (PAGE_SIZE - 1)) + bytes > PAGE_SIZE || mmu->watched || mmu->partial;
 }
 
-/* Where an access goes by what the filter knows. */
-static inline struct mmu_place mmu_place_by(uint64_t linear, const struct mmu_recent *recent)
-{
-	return (struct mmu_place){.physical = recent->frame | (linear & recent->offsets), .region = recent->region};
-}
-
-/* Counts an access as mmu_run() counts it. */
-static inline void mmu_count_access(struct mmu *mmu, unsigned kind, const struct mmu_recent *recent)
+/* Where an access goes by what the filter knows, counted as mmu_run() counts it. */
+static inline struct mmu_place mmu_place_by(struct mmu *mmu, uint64_t linear, unsigned kind, const struct mmu_recent *recent)
 {
 	mmu->counters.accesses++;
 	mmu_count_recent(mmu, kind, recent);
+	return (struct mmu_place){
+	        .physical = recent->frame | (linear & recent->offsets), .region = recent->region, .is_known = true};
 }
 
-/* What the filter knows of one access's page, if it allows the access, for mmu_place_by(); NULL: nothing, and nothing happened. */
-static inline const struct mmu_recent *mmu_recent_for(const struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
+/* The filter's answer to one access. */
+static inline struct mmu_place mmu_recent_access(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
 {
 	const struct mmu_recent *recent = mmu_recent_of(mmu, linear, kind);
 	if (!recent || !(recent->kinds >> kind & 1) || mmu_needs_run(mmu, linear, bytes))
-		return NULL;
-	return recent;
+		return (struct mmu_place){.is_known = false};
+	return mmu_place_by(mmu, linear, kind, recent);
 }
 
-/* The same where mmu_recent_for() had none: a larger page that the first level has. */
+/* The same where mmu_recent_access() had none: a larger page that the first level has, for mmu_place_by(). */
 static inline const struct mmu_recent *mmu_known_recent(struct mmu *mmu, uint64_t linear, uint32_t bytes, unsigned kind)
 {
 	return mmu_needs_run(mmu, linear, bytes) || !mmu->seen_large ? NULL : mmu_use_known(mmu, linear, kind);

@@ -20,14 +20,17 @@ void usual_lines_release(struct usual_lines *lines)
 	*lines = (struct usual_lines){0};
 }
 
-void usual_lines_learn(struct usual_lines *lines, uint64_t address, const struct mmu_recent *recent)
+void usual_lines_learn(struct usual_lines *lines, uint64_t address, unsigned kind)
 {
-	const uint64_t linear = address >> lines->shift;
-	const uint64_t tag = mmu_place_by(address, recent).physical >> lines->shift;
+	const struct mmu_recent *recent = mmu_recent_of(lines->mmu, address, kind);
 	struct replacement_in_place use;
+	if (!recent || lines->mmu->watched)
+		return;
+	const uint64_t linear = address >> lines->shift, tag = (recent->frame | (address & recent->offsets)) >> lines->shift;
 	const uint32_t set = replacement_set_of(lines->array, tag), way = replacement_find(lines->array, set, tag);
 	if (way == lines->array->ways || !lines->array->ops->in_place(lines->array, set, way, &use))
 		return;
+	lines->sizes |= (uint8_t)(1u << recent->size);
 	lines->line[linear & (USUAL_LINES - 1)] = (struct usual_line){.linear = linear,
 	                                                              .page = recent,
 	                                                              .frame = recent->frame,

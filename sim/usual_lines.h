@@ -34,8 +34,9 @@ struct usual_lines {
 	struct usual_line *line; /* owned */
 	uint32_t kinds;          /* of access that are usual now, a bit each; 0: none */
 	/* What the memory tells of the cache; kinds_made: that may be usual. */
-	uint32_t kinds_made, writes;
-	unsigned shift;   /* log2 of a line's bytes */
+	uint32_t kinds_made;
+	uint64_t bytes;   /* of a line, a power of two */
+	unsigned shift;   /* its log2 */
 	uint32_t latency; /* 1 and more */
 	uint32_t ports_count;
 	struct port_set *ports; /* NULL: no end of them */
@@ -48,26 +49,29 @@ struct usual_lines {
 	/* What the memory has not been told of yet. */
 	uint64_t count[PAGE_SIZES][ACCESS_KINDS];
 	uint64_t port_wait_cycles;
+	uint8_t sizes; /* of pages that had a line ever, a bit for each */
 };
 
 /* A table without a line, whose other fields tell of the cache. */
 void usual_lines_init(struct usual_lines *lines);
 void usual_lines_release(struct usual_lines *lines);
 
-/* An access by `recent`, in one line, of a kind that may be usual, has found or brought that: the next ones may be usual. */
-void usual_lines_learn(struct usual_lines *lines, uint64_t address, const struct mmu_recent *recent);
+/* An access has been made whose line the table may have: the next ones are usual, if that is here now. */
+void usual_lines_learn(struct usual_lines *lines, uint64_t address, unsigned kind);
+
+/* Whether an access lies in one line, and is of a kind that may be usual. One of no bytes reaches over any line here. */
+static inline bool usual_lines_may_have(const struct usual_lines *lines, uint64_t address, uint32_t bytes, unsigned kind)
+{
+	return lines->kinds >> kind & 1 && bytes - 1 < lines->bytes - (address & (lines->bytes - 1));
+}
 
 /* The line of an access, if the table has it; its page may not be the last of its set, and the line may be gone. */
 static inline const struct usual_line *usual_lines_find(const struct usual_lines *lines, uint64_t address, uint32_t bytes,
                                                         unsigned kind)
 {
-	/* One of no bytes reaches over any line here. */
-	const uint64_t linear = address >> lines->shift, inside = address & ((1ull << lines->shift) - 1),
-	               beyond = (uint32_t)(bytes - 1);
+	const uint64_t linear = address >> lines->shift;
 	const struct usual_line *line = &lines->line[linear & (USUAL_LINES - 1)];
-	if (!(lines->kinds >> kind & 1) || line->linear != linear || (inside + beyond) >> lines->shift != 0)
-		return NULL;
-	return line;
+	return usual_lines_may_have(lines, address, bytes, kind) && line->linear == linear ? line : NULL;
 }
 
 /* Whether the MMU's filter knows the line's page, and allows the access. */
@@ -91,7 +95,8 @@ static inline void usual_line_use(const struct usual_line *line, bool writes)
 {
 	const struct replacement_in_place *use = &line->use;
 	*use->state = (*use->state & ~(uint64_t)use->cleared) | use->set;
-	*use->word |= writes ? WAY_DIRTY : 0;
+	if (writes)
+		*use->word |= WAY_DIRTY;
 }
 
 /* A request's turn at the cache's port. */
@@ -117,7 +122,7 @@ static inline cycle usual_lines_access(struct usual_lines *lines, uint64_t addre
 	/* A line that is on its way when the port is free would be there later at the earliest. */
 	if (!usual_line_is_here(line) || fill_set_find(lines->fills, number, now + lines->latency))
 		return 0;
-	usual_line_use(line, lines->writes >> kind & 1);
+	usual_line_use(line, kind == ACCESS_STORE || kind == ACCESS_MODIFY);
 	uint64_t *recent = &lines->recent[number & lines->recent_mask];
 	if (*recent >> 1 != number)
 		*recent = number << 1;

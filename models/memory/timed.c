@@ -647,27 +647,11 @@ static inline cycle end_issued(const struct timed_memory *timed, const struct me
 	return is_asked ? 0 : issue->done - request->now + locked;
 }
 
-/* Where a request goes. recent NULL: addresses are taken as they are. */
-static inline struct mmu_place place_of(const struct memory_request *request, const struct mmu_recent *recent)
-{
-	return recent ? mmu_place_by(request->address, recent) : (struct mmu_place){.physical = request->address};
-}
-
-/* An access that lies in one line has found it: that is usual from now on. */
-static inline void learn_usual(const struct timed_core *core, const struct memory_request *request,
-                               const struct mmu_recent *recent)
-{
-	const unsigned side = request->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA;
-	if (core->usual[side].kinds >> request->kind & 1)
-		usual_lines_learn(&core->usual[side], request->address, recent);
-}
-
-/* A request of a page that is known, but not the usual one. */
+/* A request whose place is known, but not the usual one. */
 static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, const struct memory_request *request,
-                                                   const struct mmu_recent *recent, struct cost *asked)
+                                                   struct mmu_place place, struct cost *asked)
 {
 	const struct timed_core *core = &timed->core[request->cpu];
-	const struct mmu_place place = place_of(request, recent);
 	struct cost *cost = asked ? asked : &timed->unasked;
 	struct access access;
 	cycle cycles;
@@ -675,10 +659,8 @@ static __attribute__((noinline)) cycle access_slow(struct timed_memory *timed, c
 	set_access(&access, request, place.physical, place.region);
 	timed->kept_cycles = request->is_locked ? timed->atomic_cycles : 0;
 	timed->to_linear = request->address - access.address;
-	if (request_quick(timed, core, &access, request, cost, &cycles, &in_first)) {
-		learn_usual(core, request, recent);
+	if (request_quick(timed, core, &access, request, cost, &cycles, &in_first))
 		return in_first || !asked ? cycles : 0;
-	}
 	if (asked)
 		cost_clear(cost);
 	struct issue issue = {.now = request->now, .done = request->now, .cost = cost};
@@ -741,18 +723,15 @@ static inline cycle request_here(struct timed_memory *timed, const struct timed_
 	return access_awaited(timed, fill, request, done, asked);
 }
 
-/* A request of a page that is known. The usual case: one line, which the first level's filter knows. */
+/* A request whose place is known. The usual case: one line, which the first level's filter knows. */
 static inline cycle access_placed(struct timed_memory *timed, const struct timed_core *core, const struct memory_request *request,
-                                  const struct mmu_recent *recent, struct cost *asked)
+                                  struct mmu_place place, struct cost *asked)
 {
 	const struct timed_entry *entry = &core->entry[request->kind];
-	const uint64_t line = place_of(request, recent).physical >> entry->shift, address = request->address;
-	if (recent)
-		mmu_count_access(core->mmu, request->kind, recent);
+	const uint64_t line = place.physical >> entry->shift, address = request->address;
 	if (!entry->level || (address ^ (address + request->bytes - 1)) >> timed->line_shift != 0 || !is_recent(entry, line) ||
 	    request->is_locked)
-		return access_slow(timed, request, recent, asked);
-	learn_usual(core, request, recent);
+		return access_slow(timed, request, place, asked);
 	count_recent(entry);
 	return request_here(timed, entry, line, request, asked);
 }
@@ -761,7 +740,8 @@ static inline cycle access_placed(struct timed_memory *timed, const struct timed
 static __attribute__((noinline)) cycle access_known(struct timed_memory *timed, const struct memory_request *request,
                                                     const struct mmu_recent *recent, struct cost *asked)
 {
-	return access_placed(timed, &timed->core[request->cpu], request, recent, asked);
+	const struct timed_core *core = &timed->core[request->cpu];
+	return access_placed(timed, core, request, mmu_place_by(core->mmu, request->address, request->kind, recent), asked);
 }
 
 /* A request whose page the MMU's filter does not know. */
@@ -775,20 +755,20 @@ static __attribute__((noinline)) cycle access_unknown(struct timed_memory *timed
 	return access_looked_up(timed, request, asked);
 }
 
-/* A request of a line that is not usual, or not any more. */
+/* A request that is not planned, and of no usual line. */
 static __attribute__((noinline)) cycle access_unusual(struct timed_memory *timed, const struct memory_request *request,
-                                                      struct cost *asked)
+                                                        struct cost *asked)
 {
+	SIM_ASSERT(request->cpu < timed->cpus);
 	const struct timed_core *core = &timed->core[request->cpu];
-	const struct mmu_recent *recent = NULL;
+	struct mmu_place place = {.physical = request->address, .is_known = true};
 	if (__builtin_expect(request->bytes == 0, 0))
 		return access_nothing(asked);
-	if (core->mmu) {
-		recent = mmu_recent_for(core->mmu, request->address, request->bytes, request->kind);
-		if (!recent)
-			return access_unknown(timed, request, asked);
-	}
-	return access_placed(timed, core, request, recent, asked);
+	if (core->mmu)
+		place = mmu_recent_access(core->mmu, request->address, request->bytes, request->kind);
+	if (__builtin_expect(!place.is_known, 0))
+		return access_unknown(timed, request, asked);
+	return access_placed(timed, core, request, place, asked);
 }
 
 /* A request of a usual line, which is in the first level, and whose page the filter knows. But for a lock prefix. */
@@ -797,7 +777,8 @@ static inline cycle access_usual(struct timed_memory *timed, const struct timed_
 {
 	const struct timed_entry *entry = &core->entry[request->kind];
 	const uint64_t line = way_tag(usual->word);
-	mmu_count_access(core->mmu, request->kind, usual->page);
+	core->mmu->counters.accesses++;
+	mmu_count_recent(core->mmu, request->kind, usual->page);
 	usual_line_use(usual, entry->mark);
 	remember_hit(timed, entry->level, &entry->recent[line & entry->recent_mask], line, entry->mark);
 	count_recent(entry);
@@ -818,32 +799,31 @@ static __attribute__((noinline)) cycle access_usual_locked(struct timed_memory *
 	return asked ? 0 : cost_total(cost);
 }
 
-/* A request of a usual line whose page is not the last of its set, or not any more the one that it was. */
-static __attribute__((noinline)) cycle access_turned(struct timed_memory *timed, const struct usual_line *usual,
+/* A request of a line that is not usual, or not any more: it is from now on, if it is here then. */
+static __attribute__((noinline)) cycle access_learnt(struct timed_memory *timed, struct usual_lines *lines,
                                                      const struct memory_request *request, struct cost *asked)
 {
-	const struct timed_core *core = &timed->core[request->cpu];
-	if (!usual_lines_turn(core->usual, usual, request->address, request->kind) || !usual_line_is_here(usual))
-		return access_unusual(timed, request, asked);
-	if (request->is_locked)
-		return access_usual_locked(timed, usual, request, asked);
-	return access_usual(timed, core, usual, request, asked);
+	const cycle first = access_unusual(timed, request, asked);
+	if (usual_lines_may_have(lines, request->address, request->bytes, request->kind))
+		usual_lines_learn(lines, request->address, request->kind);
+	return first;
 }
 
-/* A request that was not planned. */
+/* A request that was not planned, of a core with usual lines. */
 static __attribute__((noinline)) cycle access_unplanned(struct timed_memory *timed, const struct memory_request *request,
                                                         struct cost *asked)
 {
 	SIM_ASSERT(request->cpu < timed->cpus);
 	const struct timed_core *core = &timed->core[request->cpu];
-	const struct usual_lines *lines = &core->usual[request->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA];
+	struct usual_lines *lines = &core->usual[request->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA];
 	const struct usual_line *usual = usual_lines_find(lines, request->address, request->bytes, request->kind);
 	if (!usual)
-		return access_unusual(timed, request, asked);
-	if (!usual_line_is_translated(usual, request->address, request->kind))
-		return access_turned(timed, usual, request, asked);
+		return access_learnt(timed, lines, request, asked);
+	if (!usual_line_is_translated(usual, request->address, request->kind) &&
+	    !usual_lines_turn(lines, usual, request->address, request->kind))
+		return access_learnt(timed, lines, request, asked);
 	if (!usual_line_is_here(usual))
-		return access_unusual(timed, request, asked);
+		return access_learnt(timed, lines, request, asked);
 	if (request->is_locked)
 		return access_usual_locked(timed, usual, request, asked);
 	return access_usual(timed, core, usual, request, asked);
@@ -854,7 +834,7 @@ static cycle timed_access(struct memory *memory, const struct memory_request *re
 {
 	struct timed_memory *timed = (struct timed_memory *)memory;
 	if (!timed->is_planned)
-		return access_unplanned(timed, request, asked);
+		return timed->has_usual ? access_unplanned(timed, request, asked) : access_unusual(timed, request, asked);
 	return asked ? access_planned(timed, request, asked) : access_planned_unasked(timed, request);
 }
 
@@ -907,7 +887,8 @@ static void settle_kind(struct timed_memory *timed, const struct timed_core *cor
 
 static void settle_lines(struct timed_memory *timed, const struct timed_core *core, struct usual_lines *lines)
 {
-	for (unsigned size = 0; size < PAGE_SIZES; size++)
+	for (unsigned sizes = lines->sizes; sizes; sizes &= sizes - 1) {
+		const unsigned size = (unsigned)__builtin_ctz(sizes);
 		for (unsigned kinds = lines->kinds_made; kinds; kinds &= kinds - 1) {
 			const unsigned kind = (unsigned)__builtin_ctz(kinds);
 			uint64_t *count = &lines->count[size][kind];
@@ -915,6 +896,7 @@ static void settle_lines(struct timed_memory *timed, const struct timed_core *co
 				settle_kind(timed, core, kind, (enum page_size)size, *count);
 			*count = 0;
 		}
+	}
 	timed->counters.port_wait_cycles += lines->port_wait_cycles;
 	lines->port_wait_cycles = 0;
 }
@@ -924,7 +906,7 @@ static void timed_settle(struct memory *memory)
 	struct timed_memory *timed = (struct timed_memory *)memory;
 	for (unsigned cpu = 0; cpu < timed->cpus; cpu++)
 		for (unsigned side = 0; side < MMU_SIDES; side++)
-			if (timed->core[cpu].usual[side].kinds_made)
+			if (timed->core[cpu].usual[side].sizes)
 				settle_lines(timed, &timed->core[cpu], &timed->core[cpu].usual[side]);
 }
 

@@ -144,6 +144,7 @@ struct timed_memory {
 	struct coherence *coherence; /* NULL: no two cores have caches of their own; owned */
 	uint64_t *depth_counter[CACHE_LEVELS_MAX + 2];
 	unsigned served_by;   /* depth of the level that had the last line asked for; `levels`: memory, one more: another core */
+	bool has_usual;       /* some core's accesses may be usual (sim/usual_lines.h) */
 	bool is_planned;      /* the next request was told of before (timed_plan.h) */
 	bool is_foreseen;     /* the host knows what the request on its way will look at */
 	uint64_t to_linear;   /* of the access at work: what its physical address lacks to its linear one */

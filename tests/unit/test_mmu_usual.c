@@ -257,12 +257,13 @@ static void run_one_by_one(struct world *world, const struct access *stream, siz
 		struct access *out = world->out + world->made;
 		size_t done = 0, made;
 		assert_true(world->made + 4096 < OUT_MAX);
-		const struct mmu_recent *recent = mmu_recent_for(mmu, stream[i].address, stream[i].bytes, stream[i].kind);
-		if (!recent)
-			recent = mmu_known_recent(mmu, stream[i].address, stream[i].bytes, stream[i].kind);
-		if (recent) {
-			const struct mmu_place place = mmu_place_by(stream[i].address, recent);
-			mmu_count_access(mmu, stream[i].kind, recent);
+		struct mmu_place place = mmu_recent_access(mmu, stream[i].address, stream[i].bytes, stream[i].kind);
+		const struct mmu_recent *known = NULL;
+		if (!place.is_known)
+			known = mmu_known_recent(mmu, stream[i].address, stream[i].bytes, stream[i].kind);
+		if (known)
+			place = mmu_place_by(mmu, stream[i].address, stream[i].kind, known);
+		if (place.is_known) {
 			*out = stream[i];
 			out->address = place.physical;
 			if (mmu->layout)
