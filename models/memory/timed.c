@@ -9,8 +9,9 @@
  *                not here: a miss slot, then the next level; what has to go follows without being waited for
  *
  * Tags are those of the cache_level port: each request goes through every level it reaches at once (cache_level_ops.take, or
- * serve where a cache does not take requests), so the counts are those of memory_model: hierarchy. Time is a second thing beside them: a request carries the cycle `now`, which
- * waits push on, and a level answers now + its latency, counted from the core as manuals do.
+ * serve where a cache does not take requests), so the counts are those of memory_model: hierarchy. Time is a second thing beside
+ * them: a request carries the cycle `now`, which waits push on, and a level answers now + its latency, counted from the core as
+ * manuals do.
  *
  * Between a core's own caches and those it shares stands the directory of timed_coherence.c, where there are several cores.
  *
@@ -757,7 +758,7 @@ static __attribute__((noinline)) cycle access_unknown(struct timed_memory *timed
 
 /* A request that is not planned, and of no usual line. */
 static __attribute__((noinline)) cycle access_unusual(struct timed_memory *timed, const struct memory_request *request,
-                                                        struct cost *asked)
+                                                      struct cost *asked)
 {
 	SIM_ASSERT(request->cpu < timed->cpus);
 	const struct timed_core *core = &timed->core[request->cpu];
@@ -870,7 +871,8 @@ static void timed_switch_space(struct memory *memory, unsigned cpu, uint64_t roo
 }
 
 /* Accesses of a kind that were usual, by pages of a size. A load that stores is one of each in the cache. */
-static void settle_kind(struct timed_memory *timed, const struct timed_core *core, unsigned kind, enum page_size size, uint64_t count)
+static void settle_kind(struct timed_memory *timed, const struct timed_core *core, unsigned kind, enum page_size size,
+                        uint64_t count)
 {
 	const struct timed_entry *entry = &core->entry[kind];
 	core->mmu->counters.accesses += count;
