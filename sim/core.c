@@ -284,18 +284,20 @@ void machine_settle(struct machine *machine)
 		run_down(machine, &machine->cores[0], CORE_JOBS);
 }
 
-void core_push(struct machine *machine, unsigned cpu, const struct job_about *about, const struct steps *steps)
+/* The job that comes next into a core's queue. */
+static struct core_job *next_job(struct machine *machine, struct core *core)
 {
-	SIM_ASSERT(cpu < machine->cpus);
-	struct core *core = &machine->cores[cpu];
 	if (core->queued == machine->ring || (machine->settles && core->queued_steps > CORE_STEPS_SETTLED))
 		run_down(machine, core, CORE_JOBS - 1);
 	if (core->queued == 0)
 		core->first = 0; /* whose room was used last */
-	struct core_job *job = &core->jobs[(core->first + core->queued) % machine->ring];
-	reserve_steps(job, steps->count);
-	if (steps->count > 0)
-		memcpy(job->at, steps->at, steps->count * sizeof *job->at);
+	return &core->jobs[(core->first + core->queued) % machine->ring];
+}
+
+/* It has its steps. */
+static void queue_job(struct machine *machine, struct core *core, struct core_job *job, const struct job_about *about,
+                      const struct steps *steps)
+{
 	job->count = steps->count;
 	job->about = *about;
 	job->path = steps->path;
@@ -307,6 +309,35 @@ void core_push(struct machine *machine, unsigned cpu, const struct job_about *ab
 			core->started = machine->queue.now;
 		event_queue_add(&machine->queue, &core->event, core->started);
 	}
+}
+
+void core_push(struct machine *machine, unsigned cpu, const struct job_about *about, const struct steps *steps)
+{
+	SIM_ASSERT(cpu < machine->cpus);
+	struct core *core = &machine->cores[cpu];
+	struct core_job *job = next_job(machine, core);
+	reserve_steps(job, steps->count);
+	if (steps->count > 0)
+		memcpy(job->at, steps->at, steps->count * sizeof *job->at);
+	queue_job(machine, core, job, about, steps);
+}
+
+void core_give(struct machine *machine, unsigned cpu, const struct job_about *about, struct steps *steps)
+{
+	SIM_ASSERT(cpu < machine->cpus);
+	struct core *core = &machine->cores[cpu];
+	struct core_job *job = next_job(machine, core);
+	if (job->capacity == 0 || steps->count > STEPS_KEPT) {
+		core_push(machine, cpu, about, steps);
+		return;
+	}
+	struct step *room = job->at;
+	const uint32_t capacity = job->capacity;
+	job->at = steps->at;
+	job->capacity = steps->capacity;
+	steps->at = room;
+	steps->capacity = capacity;
+	queue_job(machine, core, job, about, steps);
 }
 
 void machine_run_until(struct machine *machine, cycle until)

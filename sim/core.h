@@ -237,6 +237,10 @@ void machine_release(struct machine *machine);
  * pass later. */
 void core_push(struct machine *machine, unsigned cpu, const struct job_about *about, const struct steps *steps);
 
+/* The same of steps that nobody needs any more: as a rule the core takes them as they are, and what *steps holds after it is
+ * room. */
+void core_give(struct machine *machine, unsigned cpu, const struct job_about *about, struct steps *steps);
+
 /* Where it `settles`: makes the jobs that core_push() has left, as if it had left none. Else there are none. */
 void machine_settle(struct machine *machine);
 

@@ -32,7 +32,7 @@ void push_with_daemons(struct machine *machine, const struct daemon_cpus *daemon
 	uint32_t first = leading(steps), count = steps->daemons_count;
 	if (count == 0) {
 		if (about->kind != JOB_DAEMON || steps->count > 0)
-			core_push(machine, cpu, about, steps);
+			core_give(machine, cpu, about, steps);
 		steps_clear(steps);
 		return;
 	}

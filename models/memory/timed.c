@@ -423,10 +423,10 @@ static inline cycle walk_reference(struct timed_memory *timed, const struct time
 	cycle done;
 	bool in_first;
 	if (is_looked_up(timed))
-		return timed_plan_line(timed, reference, now, &timed->walked);
-	if (access_quick(timed, core, reference, now, &timed->walked, &done, &in_first))
+		return timed_plan_line(timed, reference, now, &timed->unasked);
+	if (access_quick(timed, core, reference, now, &timed->unasked, &done, &in_first))
 		return done;
-	return access_line(timed, core, reference, now, &timed->walked);
+	return access_line(timed, core, reference, now, &timed->unasked);
 }
 
 /* References of a walk by the walker that is free the soonest. Returns when the translation is known. */

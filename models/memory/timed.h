@@ -149,8 +149,7 @@ struct timed_memory {
 	bool is_foreseen;     /* the host knows what the request on its way will look at */
 	uint64_t to_linear;   /* of the access at work: what its physical address lacks to its linear one */
 	struct cost unseen;   /* cycles that nobody waits for */
-	struct cost unasked;  /* parts that nobody asks for */
-	struct cost walked;   /* parts of page walks, which count as a whole */
+	struct cost unasked;  /* parts that nobody asks for, as those of page walks, which count as a whole */
 	uint32_t kept_cycles; /* how long a locked instruction keeps its line after the access */
 	struct timed_counters counters;
 };

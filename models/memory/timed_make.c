@@ -24,6 +24,8 @@ static void forget_line(struct timed_level *level, unsigned instance, uint64_t a
 /* Takes a line of the cache below out of one instance. */
 static unsigned remove_line(struct timed_level *level, unsigned instance, uint64_t address, uint32_t bytes, bool *dirty)
 {
+	if (level->cache->counters.fills == 0) /* as one of code, where nobody fetches any */
+		return 0;
 	for (uint64_t at = address; at < address + bytes; at += level->cache->spec->line_bytes)
 		forget_line(level, instance, at);
 	return level->cache->ops->remove(level->cache, instance, address, bytes, dirty);
@@ -39,7 +41,13 @@ static unsigned back_invalidate(void *context, struct cache_level *from, unsigne
 	struct timed_memory *timed = context;
 	if (timed->coherence)
 		return coherence_back_invalidate(timed, from, from_instance, address, dirty);
-	unsigned cores = cores_of(timed, from), first = from_instance * cores, last = first + cores - 1, held = 0;
+	unsigned held = 0;
+	if (timed->cpus == 1) {
+		for (unsigned i = 0; i < from->number; i++)
+			held += remove_line(&timed->level[i], 0, address, from->spec->line_bytes, dirty);
+		return held;
+	}
+	unsigned cores = cores_of(timed, from), first = from_instance * cores, last = first + cores - 1;
 	if (last >= timed->cpus)
 		last = timed->cpus - 1;
 	for (unsigned i = 0; i < from->number; i++) {
