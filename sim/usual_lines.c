@@ -20,6 +20,13 @@ void usual_lines_release(struct usual_lines *lines)
 	*lines = (struct usual_lines){0};
 }
 
+void usual_lines_check(const struct usual_lines *lines)
+{
+	for (unsigned size = 0; size < PAGE_SIZES; size++)
+		SIM_ASSERT(access_sum(lines->count[size]) == 0);
+	SIM_ASSERT(lines->port_wait_cycles == 0);
+}
+
 void usual_lines_learn(struct usual_lines *lines, uint64_t address, unsigned kind)
 {
 	const struct mmu_recent *recent = mmu_recent_of(lines->mmu, address, kind);

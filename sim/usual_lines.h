@@ -56,6 +56,9 @@ struct usual_lines {
 void usual_lines_init(struct usual_lines *lines);
 void usual_lines_release(struct usual_lines *lines);
 
+/* Nothing is counted in it that the memory has not been told of. */
+void usual_lines_check(const struct usual_lines *lines);
+
 /* An access has been made whose line the table may have: the next ones are usual, if that is here now. */
 void usual_lines_learn(struct usual_lines *lines, uint64_t address, unsigned kind);
 
