@@ -324,7 +324,7 @@ void core_push(struct machine *machine, unsigned cpu, const struct job_about *ab
 
 void core_give(struct machine *machine, unsigned cpu, const struct job_about *about, struct steps *steps)
 {
-	SIM_ASSERT(cpu < machine->cpus);
+	SIM_ASSERT(cpu < machine->cpus && steps->count <= steps->capacity); /* room of its own */
 	struct core *core = &machine->cores[cpu];
 	struct core_job *job = next_job(machine, core);
 	if (job->capacity == 0 || steps->count > STEPS_KEPT) {

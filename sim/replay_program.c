@@ -25,12 +25,14 @@ static void pay(struct program_replay *program, unsigned cpu, enum job_kind kind
 		push_with_daemons(program->machine, program->daemons, cpu, &about, steps);
 }
 
-/* The steps before a fault are a job, those of the fault another one. */
+/* The steps before a fault are a job, of which no daemon is; those of the fault are another one. */
 static void pay_fault(struct program_replay *program, unsigned cpu, uint32_t before)
 {
+	const struct job_about about = {.kind = JOB_ACCESSES, .call_site = NO_CALL_SITE};
 	struct steps *steps = program->steps;
-	struct steps head = {.at = steps->at, .count = before};
-	pay(program, cpu, JOB_ACCESSES, &head);
+	const struct steps head = {.at = steps->at, .count = before};
+	if (program->machine && before > 0)
+		core_push(program->machine, cpu, &about, &head);
 	steps_cut(steps, before);
 	if (program->machine && program->last_fault_cpu != cpu)
 		machine_wait_for(program->machine, program->last_fault_cpu);
