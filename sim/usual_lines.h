@@ -35,9 +35,9 @@ struct usual_lines {
 	uint32_t kinds;          /* of access that are usual now, a bit each; 0: none */
 	/* What the memory tells of the cache; kinds_made: that may be usual. */
 	uint32_t kinds_made;
-	uint64_t bytes;   /* of a line, a power of two */
-	unsigned shift;   /* its log2 */
-	uint32_t latency; /* 1 and more */
+	uint64_t bytes;         /* of a line, a power of two */
+	unsigned shift;         /* its log2 */
+	uint32_t latency;       /* 1 and more */
 	uint32_t locked_cycles; /* of a locked access, beyond what one without a lock prefix takes */
 	uint32_t ports_count;
 	struct port_set *ports; /* NULL: no end of them */
