@@ -192,6 +192,12 @@ static struct usual_lines *usual_of(const struct memory *memory, unsigned cpu)
 	return memory && memory->usual ? &memory->usual[cpu * MMU_SIDES] : none;
 }
 
+/* 32: a number that is no power of two. */
+static unsigned log2_or_none(uint32_t number)
+{
+	return number & (number - 1) ? 32 : (unsigned)__builtin_ctz(number);
+}
+
 void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 {
 	const struct core_config *config = &wiring->core;
@@ -205,6 +211,7 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	                            .code = wiring->code,
 	                            .cpus = wiring->cpus,
 	                            .config = *config,
+	                            .per_cycle_shift = log2_or_none(config->instructions_per_cycle),
 	                            .frequency_mhz = wiring->frequency_mhz,
 	                            .line_bytes = wiring->line_bytes,
 	                            .ring = wiring->settles ? CORE_JOBS_SETTLED : CORE_JOBS,

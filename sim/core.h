@@ -195,6 +195,7 @@ struct machine {
 	const struct code_image *code;   /* not owned; NULL: no step is a STEP_RUN */
 	uint64_t *code_runs;             /* of each piece; owned */
 	struct core_config config;
+	unsigned per_cycle_shift; /* log2 of config.instructions_per_cycle; 32: that is no power of two */
 	uint64_t frequency_mhz;
 	unsigned cpus;
 	struct core *cores;
