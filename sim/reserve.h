@@ -47,7 +47,8 @@ static inline cycle port_set_take(struct port_set *set, uint32_t ports, cycle at
 {
 	struct port_cycle *taken = &set->taken[at % PORT_CYCLES];
 	const bool is_first = taken->at != at;
-	if (is_first ? port_set_is_full(set, at) || port_set_is_full(set, taken->at) : taken->used >= ports)
+	/* Where all of `at` is known to be taken and not remembered, what is in its place is of the same stretch. */
+	if (is_first ? port_set_is_full(set, taken->at) : taken->used >= ports)
 		return port_set_take_later(set, ports, at);
 	taken->at = at;
 	taken->used = is_first ? 1 : taken->used + 1;
