@@ -35,8 +35,7 @@ struct usual_lines {
 	uint32_t kinds;          /* of access that are usual now, a bit each; 0: none */
 	/* What the memory tells of the cache; kinds_made: that may be usual. */
 	uint32_t kinds_made;
-	uint64_t bytes;         /* of a line, a power of two */
-	unsigned shift;         /* its log2 */
+	unsigned shift;         /* log2 of a line's bytes */
 	uint32_t latency;       /* 1 and more */
 	uint32_t locked_cycles; /* of a locked access, beyond what one without a lock prefix takes */
 	uint32_t ports_count;
@@ -63,10 +62,10 @@ void usual_lines_check(const struct usual_lines *lines);
 /* An access has been made whose line the table may have: the next ones are usual, if that is here now. */
 void usual_lines_learn(struct usual_lines *lines, uint64_t address, unsigned kind);
 
-/* Whether an access lies in one line, and is of a kind that may be usual. One of no bytes reaches over any line here. */
+/* Whether an access lies in one line, and is of a kind that may be usual. */
 static inline bool usual_lines_may_have(const struct usual_lines *lines, uint64_t address, uint32_t bytes, unsigned kind)
 {
-	return lines->kinds >> kind & 1 && bytes - 1 < lines->bytes - (address & (lines->bytes - 1));
+	return lines->kinds >> kind & 1 && bytes > 0 && address >> lines->shift == (address + bytes - 1) >> lines->shift;
 }
 
 /* The line of an access, if the table has it; its page may not be the last of its set, and the line may be gone. */
