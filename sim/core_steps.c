@@ -38,9 +38,11 @@ static inline cycle access_unasked(struct core *core, uint64_t address, uint32_t
 /* The same, and the core waits for it. Returns when it is done. */
 static cycle access_awaited(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, bool is_locked, cycle now)
 {
-	const cycle first = is_locked ? 0 : access_usual(core, address, bytes, kind, now);
-	if (first > 0)
-		return core_pay(core, COST_L1, first, now);
+	const cycle first = access_usual(core, address, bytes, kind, now);
+	if (first > 0) {
+		now = core_pay(core, COST_L1, first, now);
+		return is_locked ? core_pay(core, COST_COMPUTE, core->usual->locked_cycles, now) : now;
+	}
 	const struct memory_request request = {.address = address,
 	                                       .bytes = bytes,
 	                                       .cpu = (uint16_t)core->cpu,
@@ -348,12 +350,14 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 cycle core_run_steps(struct core *core, cycle now)
 {
 	const struct core_job *job = &core->jobs[core->first];
+	const struct step *step = &job->at[core->position], *end = job->at + job->count;
 	do {
-		cycle done = run_step(core, &job->at[core->position], now);
+		cycle done = run_step(core, step, now);
 		if (done == CYCLE_NEVER)
 			return CYCLE_NEVER;
+		step++;
 		core->position++;
 		now = done;
-	} while (core->position < job->count && !core_must_wait(core->machine, now));
+	} while (step < end && !core_must_wait(core->machine, now));
 	return now;
 }
