@@ -53,7 +53,8 @@ static cycle wait_for_load(struct core *core, const struct core_flight *load, cy
 
 cycle core_wait_for_loads(struct core *core, cycle now)
 {
-	now = wait_for_load(core, &core->latest, now);
+	if (core->latest)
+		now = wait_for_load(core, core->latest, now);
 	core->miss_count = 0;
 	return now;
 }
@@ -78,28 +79,37 @@ static cycle make_place(struct core *core, cycle now)
 	return now;
 }
 
+/* A load may be the latest that is done. One among the misses stays where it is. */
+static inline void set_latest(struct core *core, struct core_flight *load, bool is_missed)
+{
+	if (core->latest && load->done <= core->latest->done)
+		return;
+	if (is_missed) {
+		core->latest = load;
+		return;
+	}
+	core->latest = &core->hit;
+	core->hit.done = load->done;
+	core->hit.in_first = load->in_first;
+	if (!load->in_first)
+		core->hit.cost = load->cost;
+}
+
 static inline cycle load_step(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 {
-	struct core_flight load;
 	if (core->miss_count > 0)
 		now = make_place(core, now);
-	access_quick(core, address, bytes, ACCESS_LOAD, now, &load);
+	struct core_flight *load = &core->misses[(core->first_miss + core->miss_count) % CORE_MISSES_MAX];
+	if (core->latest == load) /* it is over, or its place would not be free */
+		core->latest = NULL;
+	access_quick(core, address, bytes, ACCESS_LOAD, now, load);
 	core->read_address = address;
 	core->read_at = now;
 	if (core->machine->config.misses_in_flight == 1)
-		return wait_for_load(core, &load, now);
-	if (load.in_first) {
-		/* Most loads; the parts need not be copied. */
-		if (load.done > core->latest.done) {
-			core->latest.done = load.done;
-			core->latest.in_first = true;
-		}
-		return now;
-	}
-	if (load.done > core->latest.done)
-		core->latest = load;
-	if (is_miss(&load.cost))
-		core->misses[(core->first_miss + core->miss_count++) % CORE_MISSES_MAX] = load;
+		return wait_for_load(core, load, now);
+	const bool is_missed = !load->in_first && is_miss(&load->cost);
+	set_latest(core, load, is_missed);
+	core->miss_count += is_missed;
 	return now;
 }
 
@@ -228,6 +238,10 @@ cycle core_spend(struct core *core, uint32_t instructions, cycle now)
 {
 	uint32_t per_cycle = core->machine->config.instructions_per_cycle;
 	uint64_t done = (uint64_t)core->instructions + instructions;
+	if (done < per_cycle) { /* most often: needs no division */
+		core->instructions = (uint32_t)done;
+		return now;
+	}
 	core->instructions = (uint32_t)(done % per_cycle);
 	return core_pay(core, COST_COMPUTE, done / per_cycle, now);
 }
@@ -326,10 +340,50 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 	SIM_UNREACHABLE("a kind of step");
 }
 
+/* A load, store or fetch, as run_step() makes it, that the memory was told of. */
+static inline cycle run_foreseen_step(struct core *core, const struct step *step, cycle now)
+{
+	cycle written;
+	if (step->uses)
+		now = core_wait_for_loads(core, now);
+	now = core_spend(core, step->kind == STEP_FETCH ? 1 : step->before, now);
+	if (step->kind == STEP_READ)
+		return load_step(core, step->address, step->bytes, now);
+	if (step->kind == STEP_FETCH)
+		return core_fetch(core, step->address, step->bytes, now);
+	return store_step(core, step->address, step->bytes, now, &written);
+}
+
+static inline bool is_foreseen(const struct step *step)
+{
+	return step->kind == STEP_READ || step->kind == STEP_WRITE || step->kind == STEP_FETCH;
+}
+
+/*
+ * Steps of the first job that the memory was told of, from its position on, until somebody else comes first: only whoever is
+ * queued already, since none of these steps queues anybody. One more step at least is left.
+ */
+static cycle run_foreseen(struct core *core, const struct core_job *job, cycle now)
+{
+	const cycle others = event_queue_next(&core->machine->queue);
+	const uint32_t left = job->count - core->position - 1, most = core->foreseen < left ? core->foreseen : left;
+	const struct step *step = &job->at[core->position], *first = step, *end = step + most;
+	while (step < end && is_foreseen(step) && now < others)
+		now = run_foreseen_step(core, step++, now);
+	core->position += (uint32_t)(step - first);
+	core->foreseen -= (uint32_t)(step - first);
+	return now;
+}
+
 cycle core_run_steps(struct core *core, cycle now)
 {
 	const struct core_job *job = &core->jobs[core->first];
 	do {
+		const uint32_t first = core->position;
+		if (core->foreseen > 0 && core->machine->awaited > 0)
+			now = run_foreseen(core, job, now);
+		if (core->position != first && core_must_wait(core->machine, now))
+			return now;
 		cycle done = run_step(core, &job->at[core->position], now);
 		if (done == CYCLE_NEVER)
 			return CYCLE_NEVER;
