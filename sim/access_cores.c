@@ -210,15 +210,9 @@ static void run_one_core(struct access_cores *cores, const struct access *access
 	}
 }
 
-void access_cores_run(struct access_cores *cores, const struct access *accesses, size_t count)
+static void run_cores(struct access_cores *cores, const struct access *accesses, size_t count)
 {
 	struct machine *machine = cores->machine;
-	if (machine->cpus == 1) {
-		if (cores->cpu)
-			*cores->cpu = 0;
-		run_one_core(cores, accesses, count);
-		return;
-	}
 	for (size_t i = 0; i < count; i++) {
 		unsigned cpu = accesses[i].cpu % machine->cpus;
 		struct access_queue *queue = &cores->queues[cpu];
@@ -234,6 +228,18 @@ void access_cores_run(struct access_cores *cores, const struct access *accesses,
 	}
 }
 
+void access_cores_run(struct access_cores *cores, const struct access *accesses, size_t count)
+{
+	if (cores->machine->cpus > 1) {
+		run_cores(cores, accesses, count);
+	} else {
+		if (cores->cpu)
+			*cores->cpu = 0;
+		run_one_core(cores, accesses, count);
+	}
+	memory_settle(cores->machine->memory);
+}
+
 void access_cores_finish(struct access_cores *cores)
 {
 	struct machine *machine = cores->machine;
@@ -246,6 +252,7 @@ void access_cores_finish(struct access_cores *cores)
 		cycle done = core_wait_for_loads(core, core->started);
 		spend_until(core, done);
 	}
+	memory_settle(machine->memory);
 }
 
 cycle access_cores_now(const struct access_cores *cores)

@@ -185,6 +185,19 @@ static void place_lines(struct machine *machine, struct layout *layout)
 	}
 }
 
+/* The tables of a core; of a memory that has none, two without a line, which nobody writes. */
+static struct usual_lines *usual_of(const struct memory *memory, unsigned cpu)
+{
+	static struct usual_lines none[MMU_SIDES];
+	return memory && memory->usual ? &memory->usual[cpu * MMU_SIDES] : none;
+}
+
+/* 32: a number that is no power of two. */
+static unsigned log2_or_none(uint32_t number)
+{
+	return number & (number - 1) ? 32 : (unsigned)__builtin_ctz(number);
+}
+
 void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 {
 	const struct core_config *config = &wiring->core;
@@ -198,6 +211,7 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 	                            .code = wiring->code,
 	                            .cpus = wiring->cpus,
 	                            .config = *config,
+	                            .per_cycle_shift = log2_or_none(config->instructions_per_cycle),
 	                            .frequency_mhz = wiring->frequency_mhz,
 	                            .line_bytes = wiring->line_bytes,
 	                            .ring = wiring->settles ? CORE_JOBS_SETTLED : CORE_JOBS,
@@ -219,6 +233,7 @@ void machine_init(struct machine *machine, const struct machine_wiring *wiring)
 		core->interrupt = (struct event){.run = core_serve_interrupt, .phase = PHASE_CORE};
 		core->machine = machine;
 		core->cpu = cpu;
+		core->usual = usual_of(machine->memory, cpu);
 		core->jobs = xcalloc(machine->ring, sizeof *core->jobs);
 	}
 }
@@ -251,6 +266,13 @@ static void reserve_steps(struct core_job *job, uint32_t count)
 	job->at = xrealloc(job->at, (size_t)(count ? count : 1) * sizeof *job->at);
 }
 
+/* Nobody looks at the memory's counters while time passes. */
+static void end_run(const struct machine *machine)
+{
+	if (machine->memory)
+		memory_settle(machine->memory);
+}
+
 /* Lets time pass until a core has no more than so many jobs, none of which comes meanwhile. */
 static void run_down(struct machine *machine, const struct core *core, unsigned jobs)
 {
@@ -260,6 +282,7 @@ static void run_down(struct machine *machine, const struct core *core, unsigned 
 		event_queue_run_next(&machine->queue);
 	}
 	machine->awaited = 0;
+	end_run(machine);
 }
 
 void machine_settle(struct machine *machine)
@@ -328,6 +351,7 @@ void machine_run_until(struct machine *machine, cycle until)
 {
 	machine->horizon = until;
 	event_queue_run_until(&machine->queue, until);
+	end_run(machine);
 }
 
 void machine_wait_for(struct machine *machine, unsigned cpu)
@@ -336,6 +360,7 @@ void machine_wait_for(struct machine *machine, unsigned cpu)
 	run_down(machine, core, 0);
 	if (core->started > machine->queue.now)
 		event_queue_run_until(&machine->queue, core->started);
+	end_run(machine);
 }
 
 static bool machine_busy(const struct machine *machine)
@@ -357,6 +382,7 @@ void machine_drain(struct machine *machine)
 	for (unsigned cpu = 0; cpu < machine->cpus; cpu++)
 		if (machine->cores[cpu].started > machine->queue.now)
 			event_queue_run_until(&machine->queue, machine->cores[cpu].started);
+	end_run(machine);
 }
 
 struct core_counters machine_counters(const struct machine *machine)

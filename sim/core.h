@@ -61,6 +61,7 @@
 #include "sim/steps.h"
 #include "sim/touched.h"
 #include "sim/user_tables.h"
+#include "sim/usual_lines.h"
 
 /* Lines at the top of the IRQ stack that a function call interrupt writes: the link to the interrupted stack, and the frames of
  * sysvec_call_function(), generic_smp_call_function_interrupt(), flush_smp_call_function_queue() and flush_tlb_func(). */
@@ -121,6 +122,7 @@ struct core {
 	struct event interrupt; /* queued while an interrupt is on its way to this core */
 	struct machine *machine;
 	unsigned cpu;
+	struct usual_lines *usual; /* the memory's for this core; of data, and of code */
 	struct core_job *jobs; /* a ring; owned */
 	unsigned first, queued;
 	uint64_t queued_steps;
@@ -194,6 +196,7 @@ struct machine {
 	const struct code_image *code;   /* not owned; NULL: no step is a STEP_RUN */
 	uint64_t *code_runs;             /* of each piece; owned */
 	struct core_config config;
+	unsigned per_cycle_shift; /* log2 of config.instructions_per_cycle; 32: that is no power of two */
 	uint64_t frequency_mhz;
 	unsigned cpus;
 	struct core *cores;

@@ -9,8 +9,9 @@
  *                not here: a miss slot, then the next level; what has to go follows without being waited for
  *
  * Tags are those of the cache_level port: each request goes through every level it reaches at once (cache_level_ops.take, or
- * serve where a cache does not take requests), so the counts are those of memory_model: hierarchy. Time is a second thing beside them: a request carries the cycle `now`, which
- * waits push on, and a level answers now + its latency, counted from the core as manuals do.
+ * serve where a cache does not take requests), so the counts are those of memory_model: hierarchy. Time is a second thing beside
+ * them: a request carries the cycle `now`, which waits push on, and a level answers now + its latency, counted from the core as
+ * manuals do.
  *
  * Between a core's own caches and those it shares stands the directory of timed_coherence.c, where there are several cores.
  *
@@ -581,6 +582,14 @@ static inline cycle planned_hit(struct timed_memory *timed, const struct access 
 	return first;
 }
 
+/* The last request of a plan was made. */
+static void end_plan(struct timed_memory *timed)
+{
+	timed->is_planned = timed->plan->has_lines = false;
+	for (unsigned side = 0; side < MMU_SIDES; side++)
+		timed->core[0].usual[side].kinds = timed->core[0].usual[side].kinds_made;
+}
+
 /* A request that was planned. */
 static __attribute__((noinline)) cycle access_planned(struct timed_memory *timed, const struct memory_request *request,
                                                       struct cost *cost)
@@ -595,7 +604,7 @@ static __attribute__((noinline)) cycle access_planned(struct timed_memory *timed
 	if (first == 0)
 		first = planned_further(timed, planned, request, cost);
 	if (++plan->next == plan->requests)
-		timed->is_planned = plan->has_lines = false;
+		end_plan(timed);
 	return first;
 }
 
@@ -698,16 +707,10 @@ static __attribute__((noinline)) cycle access_awaited(struct timed_memory *timed
 	return asked ? 0 : here - request->now;
 }
 
-/* A request whose place is known. The usual case: one line, which the first level's filter knows. */
-static inline cycle access_placed(struct timed_memory *timed, const struct timed_core *core, const struct memory_request *request,
-                                  struct mmu_place place, struct cost *asked)
+/* A request that lies in one line, which the first level has: that has counted it. Returns what memory_ops.access returns. */
+static inline cycle request_here(struct timed_memory *timed, const struct timed_entry *entry, uint64_t line,
+                                 const struct memory_request *request, struct cost *asked)
 {
-	const struct timed_entry *entry = &core->entry[request->kind];
-	const uint64_t line = place.physical >> entry->shift, address = request->address;
-	if (!entry->level || (address ^ (address + request->bytes - 1)) >> timed->line_shift != 0 || !is_recent(entry, line) ||
-	    request->is_locked)
-		return access_slow(timed, request, place, asked);
-	count_recent(entry);
 	const cycle done = enter_first(timed, entry, request->now) + entry->latency;
 	timed->counters.lines++;
 	timed->counters.l1_hits++;
@@ -719,6 +722,19 @@ static inline cycle access_placed(struct timed_memory *timed, const struct timed
 	if (__builtin_expect(fill == NULL, 1))
 		return done - request->now;
 	return access_awaited(timed, fill, request, done, asked);
+}
+
+/* A request whose place is known. The usual case: one line, which the first level's filter knows. */
+static inline cycle access_placed(struct timed_memory *timed, const struct timed_core *core, const struct memory_request *request,
+                                  struct mmu_place place, struct cost *asked)
+{
+	const struct timed_entry *entry = &core->entry[request->kind];
+	const uint64_t line = place.physical >> entry->shift, address = request->address;
+	if (!entry->level || (address ^ (address + request->bytes - 1)) >> timed->line_shift != 0 || !is_recent(entry, line) ||
+	    request->is_locked)
+		return access_slow(timed, request, place, asked);
+	count_recent(entry);
+	return request_here(timed, entry, line, request, asked);
 }
 
 /* A request whose page the MMU's filter has only now come to know. */
@@ -740,9 +756,9 @@ static __attribute__((noinline)) cycle access_unknown(struct timed_memory *timed
 	return access_looked_up(timed, request, asked);
 }
 
-/* A request that was not planned. */
-static __attribute__((noinline)) cycle access_unplanned(struct timed_memory *timed, const struct memory_request *request,
-                                                        struct cost *asked)
+/* A request that is not planned, and of no usual line. */
+static __attribute__((noinline)) cycle access_unusual(struct timed_memory *timed, const struct memory_request *request,
+                                                      struct cost *asked)
 {
 	SIM_ASSERT(request->cpu < timed->cpus);
 	const struct timed_core *core = &timed->core[request->cpu];
@@ -756,12 +772,70 @@ static __attribute__((noinline)) cycle access_unplanned(struct timed_memory *tim
 	return access_placed(timed, core, request, place, asked);
 }
 
+/* A request of a usual line, which is in the first level, and whose page the filter knows. But for a lock prefix. */
+static inline cycle access_usual(struct timed_memory *timed, const struct timed_core *core, const struct usual_line *usual,
+                                 const struct memory_request *request, struct cost *asked)
+{
+	const struct timed_entry *entry = &core->entry[request->kind];
+	const uint64_t line = way_tag(usual->word);
+	core->mmu->counters.accesses++;
+	mmu_count_recent(core->mmu, request->kind, usual->page);
+	usual_line_use(usual, entry->mark);
+	remember_hit(timed, entry->level, &entry->recent[line & entry->recent_mask], line, entry->mark);
+	count_recent(entry);
+	return request_here(timed, entry, line, request, asked);
+}
+
+/* The same with one. */
+static __attribute__((noinline)) cycle access_usual_locked(struct timed_memory *timed, const struct usual_line *usual,
+                                                           const struct memory_request *request, struct cost *asked)
+{
+	struct cost own, *cost = asked ? asked : &own;
+	const cycle first = access_usual(timed, &timed->core[request->cpu], usual, request, cost);
+	if (first > 0) {
+		cost_clear(cost);
+		cost->cycles[COST_L1] = first;
+	}
+	cost->cycles[COST_COMPUTE] += timed->atomic_cycles;
+	return asked ? 0 : cost_total(cost);
+}
+
+/* A request of a line that is not usual, or not any more: it is from now on, if it is here then. */
+static __attribute__((noinline)) cycle access_learnt(struct timed_memory *timed, struct usual_lines *lines,
+                                                     const struct memory_request *request, struct cost *asked)
+{
+	const cycle first = access_unusual(timed, request, asked);
+	if (usual_lines_may_have(lines, request->address, request->bytes, request->kind))
+		usual_lines_learn(lines, request->address, request->kind);
+	return first;
+}
+
+/* A request that was not planned, of a core with usual lines. */
+static __attribute__((noinline)) cycle access_unplanned(struct timed_memory *timed, const struct memory_request *request,
+                                                        struct cost *asked)
+{
+	SIM_ASSERT(request->cpu < timed->cpus);
+	const struct timed_core *core = &timed->core[request->cpu];
+	struct usual_lines *lines = &core->usual[request->kind == ACCESS_CODE ? MMU_CODE : MMU_DATA];
+	const struct usual_line *usual = usual_lines_find(lines, request->address, request->bytes, request->kind);
+	if (!usual)
+		return access_learnt(timed, lines, request, asked);
+	if (!usual_line_is_translated(usual, request->address, request->kind) &&
+	    !usual_lines_turn(lines, usual, request->address, request->kind))
+		return access_learnt(timed, lines, request, asked);
+	if (!usual_line_is_here(usual))
+		return access_learnt(timed, lines, request, asked);
+	if (request->is_locked)
+		return access_usual_locked(timed, usual, request, asked);
+	return access_usual(timed, core, usual, request, asked);
+}
+
 /* Calls one of them as its last step, so that none saves another's registers. */
 static cycle timed_access(struct memory *memory, const struct memory_request *request, struct cost *asked)
 {
 	struct timed_memory *timed = (struct timed_memory *)memory;
 	if (!timed->is_planned)
-		return access_unplanned(timed, request, asked);
+		return timed->has_usual ? access_unplanned(timed, request, asked) : access_unusual(timed, request, asked);
 	return asked ? access_planned(timed, request, asked) : access_planned_unasked(timed, request);
 }
 
@@ -794,6 +868,48 @@ static void timed_switch_space(struct memory *memory, unsigned cpu, uint64_t roo
 	SIM_ASSERT(cpu < timed->cpus);
 	if (timed->core[cpu].mmu && timed->core[cpu].mmu->walker)
 		mmu_write_cr3(timed->core[cpu].mmu, root, pcid, no_flush);
+}
+
+/* Accesses of a kind that were usual, by pages of a size. A load that stores is one of each in the cache. */
+static void settle_kind(struct timed_memory *timed, const struct timed_core *core, unsigned kind, enum page_size size,
+                        uint64_t count)
+{
+	const struct timed_entry *entry = &core->entry[kind];
+	core->mmu->counters.accesses += count;
+	core->mmu->counters.pages += count;
+	core->mmu->level_counters[0].accesses[kind] += count;
+	core->mmu->level_counters[0].hits[kind][size] += count;
+	for (; entry; entry = entry->store) {
+		*entry->accesses += count;
+		*entry->hits += count;
+	}
+	timed->counters.lines += count;
+	timed->counters.l1_hits += count;
+}
+
+static void settle_lines(struct timed_memory *timed, const struct timed_core *core, struct usual_lines *lines)
+{
+	for (unsigned sizes = lines->sizes; sizes; sizes &= sizes - 1) {
+		const unsigned size = (unsigned)__builtin_ctz(sizes);
+		for (unsigned kinds = lines->kinds_made; kinds; kinds &= kinds - 1) {
+			const unsigned kind = (unsigned)__builtin_ctz(kinds);
+			uint64_t *count = &lines->count[size][kind];
+			if (*count > 0)
+				settle_kind(timed, core, kind, (enum page_size)size, *count);
+			*count = 0;
+		}
+	}
+	timed->counters.port_wait_cycles += lines->port_wait_cycles;
+	lines->port_wait_cycles = 0;
+}
+
+static void timed_settle(struct memory *memory)
+{
+	struct timed_memory *timed = (struct timed_memory *)memory;
+	for (unsigned cpu = 0; cpu < timed->cpus; cpu++)
+		for (unsigned side = 0; side < MMU_SIDES; side++)
+			if (timed->core[cpu].usual[side].sizes)
+				settle_lines(timed, &timed->core[cpu], &timed->core[cpu].usual[side]);
 }
 
 static const void *timed_counters(const struct memory *memory)
@@ -831,6 +947,9 @@ static void timed_destroy(struct memory *memory)
 	}
 	for (unsigned cpu = 0; timed->core && cpu < timed->cpus; cpu++)
 		free(timed->core[cpu].walker);
+	for (unsigned i = 0; memory->usual && i < timed->cpus * MMU_SIDES; i++)
+		usual_lines_release(&memory->usual[i]);
+	free(memory->usual);
 	free(timed->core);
 	coherence_destroy(timed->coherence);
 	timed_plan_destroy(timed->plan);
@@ -842,6 +961,7 @@ const struct memory_ops memory_timed_ops = {
         .help = "the TLBs, page walkers and caches of the machine under the clock: latencies, and waiting for what is shared",
         .has_dram = true,
         .access = timed_access,
+        .settle = timed_settle,
         .plan = timed_plan,
         .invalidate = timed_invalidate,
         .caches_changed = timed_caches_changed,

@@ -14,6 +14,7 @@
 #include "sim/port/dram.h"
 #include "sim/port/memory.h"
 #include "sim/reserve.h"
+#include "sim/usual_lines.h"
 
 /* A cache under the clock; what has an array has one element for each instance. */
 struct timed_level {
@@ -87,6 +88,7 @@ struct timed_core {
 	bool modifies_quickly;                  /* loads and stores both have short paths */
 	struct timed_entry entry[ACCESS_KINDS];
 	struct timed_path path[ACCESS_KINDS];
+	struct usual_lines *usual; /* of data, and of code; among timed_memory's */
 };
 
 struct timed_counters {
@@ -142,6 +144,7 @@ struct timed_memory {
 	struct coherence *coherence; /* NULL: no two cores have caches of their own; owned */
 	uint64_t *depth_counter[CACHE_LEVELS_MAX + 2];
 	unsigned served_by;   /* depth of the level that had the last line asked for; `levels`: memory, one more: another core */
+	bool has_usual;       /* some core's accesses may be usual (sim/usual_lines.h) */
 	bool is_planned;      /* the next request was told of before (timed_plan.h) */
 	bool is_foreseen;     /* the host knows what the request on its way will look at */
 	uint64_t to_linear;   /* of the access at work: what its physical address lacks to its linear one */

@@ -108,4 +108,6 @@ void timed_check(const struct memory *memory)
 	for (unsigned cpu = 0; cpu < timed->cpus; cpu++)
 		if (timed->core[cpu].mmu)
 			mmu_check(timed->core[cpu].mmu);
+	for (unsigned i = 0; i < timed->cpus * MMU_SIDES; i++)
+		usual_lines_check(&memory->usual[i]);
 }

@@ -28,7 +28,10 @@
  * measured matrices of one line each pair costs what its two cores have to that line, not to each other
  * (docs/studies/core-to-core.md).
  *
- * Laws (coherence_check): the directory = what the caches hold; a line that is written in a core's own caches has that core as
+ * Most lines that leave a first-level cache are still in the core's next one, and nothing changes. So that nobody has to look for
+ * them there, one that the next cache let go before is marked in the first level (WAY_ALONE), as is one that came without it.
+ *
+ * Laws (coherence_check): the directory = what the caches hold; what a first-level cache holds unmarked its next one holds too; a line that is written in a core's own caches has that core as
  * its owner, and with MESI no other holder but the owner's shared caches; transfers received = transfers given + those of shared
  * caches; invalidations sent = received + those of shared caches; the sums of the cores = those of the memory.
  */
@@ -553,6 +556,9 @@ void coherence_note_gone(struct coherence *coherence, const struct cache_level *
 		coherence_note(coherence, cache, instance, way_tag(word));
 		return;
 	}
+	/* Nothing changes for the directory while the next cache has the line. */
+	if ((coherence->backed >> cache->number & 1) && !(word & WAY_ALONE))
+		return;
 	if (cache == coherence->last_own)
 		directory_foresee(&coherence->directory, way_tag(word));
 	else
@@ -570,27 +576,60 @@ static bool cache_holds(const struct timed_memory *timed, unsigned number, unsig
 	return here;
 }
 
-/* Whether a core's own caches hold the line, and whether written. The last of them as a rule knows. */
+/* First-level caches of a core, a bit for each, hold a line that their next one does not: its leaving will have to be told. */
+static __attribute__((noinline)) void mark_alone(const struct timed_memory *timed, uint32_t numbers, unsigned cpu, uint64_t line)
+{
+	for (; numbers; numbers &= numbers - 1) {
+		const struct replacement *array = timed->caches->caches[__builtin_ctz(numbers)]->arrays[cpu];
+		const uint32_t set = replacement_set_of(array, line);
+		replacement_words(array, set)[replacement_find(array, set, line)] |= WAY_ALONE;
+	}
+}
+
+/* Which of a core's own caches hold the line, a bit for each by number, and whether written. The last of them as a rule knows. */
+static uint32_t look_own(const struct timed_memory *timed, unsigned cpu, uint64_t line, bool *dirty)
+{
+	const struct coherence *coherence = timed->coherence;
+	uint32_t here = 0;
+	*dirty = false;
+	for (unsigned i = coherence->own_count; i-- > 0;)
+		here |= (uint32_t)cache_holds(timed, coherence->own[i], cpu, line, dirty) << coherence->own[i];
+	return here;
+}
+
+/* Whether a core's own caches hold the line, and whether written. */
 static bool own_hold(const struct timed_memory *timed, unsigned cpu, uint64_t line, bool *dirty)
 {
 	const struct coherence *coherence = timed->coherence;
-	bool here = false;
-	*dirty = false;
-	for (unsigned i = coherence->own_count; i-- > 0;)
-		here |= cache_holds(timed, coherence->own[i], cpu, line, dirty);
-	return here;
+	const uint32_t here = look_own(timed, cpu, line, dirty), alone = here & coherence->backed;
+	if (alone && !(here >> coherence->backing->number & 1))
+		mark_alone(timed, alone, cpu, line);
+	return here != 0;
 }
 
 /* Whether a core's own caches but the one that the note names hold the line. */
 static bool others_of_own_hold(const struct timed_memory *timed, const struct holder_note *note)
 {
 	const struct coherence *coherence = timed->coherence;
-	for (unsigned i = coherence->own_count; i-- > 0;) {
+	const bool was_backing = coherence->backing && note->left == coherence->backing->number;
+	uint32_t here = 0;
+	for (unsigned i = coherence->own_count; i-- > 0 && (was_backing || !here);) {
 		const struct cache_level *cache = timed->caches->caches[coherence->own[i]];
-		if (cache->number != note->left &&
-		    cache->ops->holds(cache, note->holder, note->line << coherence->line_shift, NULL))
-			return true;
+		if (cache->number != note->left)
+			here |= (uint32_t)cache->ops->holds(cache, note->holder, note->line << coherence->line_shift, NULL)
+			        << cache->number;
 	}
+	if (was_backing && (here & coherence->backed))
+		mark_alone(timed, here & coherence->backed, note->holder, note->line);
+	return here != 0;
+}
+
+/* Whether another note tells of the same line: each that comes into a core's own cache is noted, if only as one that went. */
+static bool is_noted_again(const struct coherence *coherence, uint32_t at)
+{
+	for (uint32_t i = 0; i < coherence->notes_count; i++)
+		if (i != at && coherence->notes[i].line == coherence->notes[at].line)
+			return true;
 	return false;
 }
 
@@ -645,8 +684,9 @@ void coherence_settle(struct timed_memory *timed)
 			here = own_hold(timed, note->holder, note->line, &dirty);
 		} else if (others_of_own_hold(timed, note)) {
 			continue;
-		} else {
-			here = cache_holds(timed, note->left, note->holder, note->line, &dirty); /* it may have come back */
+		} else { /* it may have come back */
+			here = is_noted_again(coherence, i) &&
+			       cache_holds(timed, note->left, note->holder, note->line, &dirty);
 		}
 		learn(coherence, note, here, dirty);
 	}
@@ -775,6 +815,8 @@ static void line_is_in_directory(void *context, uint64_t address, uint64_t marks
 	}
 	SIM_ASSERT(core_set_has(&entry.cores, check->instance));
 	SIM_ASSERT(!(marks & WAY_DIRTY) || entry.owner == check->instance);
+	if ((coherence->backed >> check->cache->number & 1) && !(marks & WAY_ALONE))
+		SIM_ASSERT(coherence->backing->ops->holds(coherence->backing, check->instance, address, NULL));
 }
 
 static void check_entry(const struct timed_memory *timed, const struct directory_entry *entry)
@@ -783,7 +825,7 @@ static void check_entry(const struct timed_memory *timed, const struct directory
 	uint64_t line = entry->line;
 	bool dirty;
 	for (unsigned cpu = core_set_next(&entry->cores, 0); cpu < CPUS_MAX; cpu = core_set_next(&entry->cores, cpu + 1)) {
-		bool here = own_hold(timed, cpu, line, &dirty);
+		bool here = look_own(timed, cpu, line, &dirty) != 0;
 		SIM_ASSERT(here && dirty == (entry->owner == cpu));
 	}
 	for (unsigned nr = core_set_next(&entry->shared, 0); nr < CPUS_MAX; nr = core_set_next(&entry->shared, nr + 1)) {
@@ -889,6 +931,27 @@ static bool make_holders(struct timed_memory *timed, struct error *error)
 	return true;
 }
 
+/* Whether whatever comes into a first-level cache comes through the second level's, and stays there. */
+static bool comes_through(const struct timed_memory *timed, unsigned list)
+{
+	const struct cache_hierarchy_level *first = &timed->caches->level[0], *second = &timed->caches->level[1];
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
+		if (first->list_of[kind] == list && second->list_of[kind] == LIST_PASSING)
+			return false;
+	return first->cache[list]->takes;
+}
+
+static void make_backing(const struct timed_memory *timed)
+{
+	const struct cache_hierarchy_level *level = timed->caches->level;
+	if (timed->caches->levels < 2 || level[1].caches != 1 || level[1].cache[0]->spec->cores != 1 || !level[1].cache[0]->takes)
+		return;
+	timed->coherence->backing = level[1].cache[0];
+	for (unsigned list = 0; list < level[0].caches; list++)
+		if (comes_through(timed, list))
+			timed->coherence->backed |= 1u << level[0].cache[list]->number;
+}
+
 static void make_chains(struct timed_memory *timed)
 {
 	struct coherence *coherence = timed->coherence;
@@ -922,6 +985,7 @@ bool coherence_create(struct timed_memory *timed, const struct machine_settings 
 	if (!make_holders(timed, error))
 		return false;
 	make_chains(timed);
+	make_backing(timed);
 	return true;
 }
 

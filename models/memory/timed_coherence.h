@@ -43,6 +43,10 @@ struct coherence {
 	uint32_t near_cycles, far_cycles;
 	unsigned own[HIERARCHY_CACHES_MAX], own_count;       /* numbers of the caches of one core */
 	const struct cache_level *last_own;                  /* the one whose sets are the most */
+	/* A core's second cache, through which all lines of its first-level ones come, a bit for each by number: it has them too,
+	 * unless they are marked WAY_ALONE. NULL: there is none that can be relied on. */
+	const struct cache_level *backing;
+	uint32_t backed;
 	unsigned shared[HIERARCHY_CACHES_MAX], shared_count; /* of those of some cores */
 	unsigned shared_base[HIERARCHY_CACHES_MAX];          /* number of a shared cache's first instance as a holder, by cache */
 	uint16_t shared_cpu[CPUS_MAX];                       /* first core of each such holder */

@@ -205,6 +205,46 @@ static void make_quick(const struct timed_memory *timed, struct timed_core *core
 		entry->stop = first;
 }
 
+/* The kinds of access that may be made in place in the cache of an entry: they go straight to it, and make the line dirty where
+ * they store. A load that stores does both there. */
+static uint32_t usual_kinds(const struct timed_core *core, const struct timed_entry *first, enum mmu_side side)
+{
+	uint32_t kinds = 0;
+	for (unsigned kind = 0; kind < ACCESS_KINDS; kind++) {
+		const struct timed_entry *entry = &core->entry[kind];
+		const bool stores = kind == ACCESS_STORE || kind == ACCESS_MODIFY;
+		if ((kind == ACCESS_CODE) == (side == MMU_CODE) && !access_is_walk(kind) && entry->stop &&
+		    entry->level == first->level && entry->mark == stores && (kind != ACCESS_MODIFY || entry->store))
+			kinds |= 1u << kind;
+	}
+	return kinds;
+}
+
+/* Of several cores only loads would be usual, and their tables would take the host more than they save it. */
+static void make_usual(struct timed_memory *timed, struct timed_core *core, enum mmu_side side)
+{
+	const struct timed_entry *entry = &core->entry[side == MMU_CODE ? ACCESS_CODE : ACCESS_LOAD];
+	if (timed->coherence || !core->mmu || !entry->stop || !entry->level->cache->arrays)
+		return;
+	const struct replacement *array = entry->level->cache->arrays[entry->stop->instance];
+	if (!array->ops->in_place)
+		return;
+	struct usual_lines *lines = &core->usual[side];
+	*lines = (struct usual_lines){.kinds_made = usual_kinds(core, entry, side),
+	                              .bytes = 1ull << entry->shift,
+	                              .shift = entry->shift,
+	                              .latency = entry->latency,
+	                              .ports = entry->ports,
+	                              .ports_count = entry->ports_count,
+	                              .fills = entry->fills,
+	                              .array = array,
+	                              .mmu = core->mmu,
+	                              .recent = entry->recent,
+	                              .recent_mask = entry->recent_mask};
+	usual_lines_init(lines);
+	timed->has_usual = true;
+}
+
 /* Where each kind of fetch leaves a core: above the first level that serves it and lies at or below `leaves_core`. */
 static void make_leaves(struct timed_memory *timed)
 {
@@ -231,6 +271,8 @@ static void make_short_paths(struct timed_memory *timed)
 		for (unsigned kind = 0; kind < ACCESS_KINDS; kind++)
 			core->entry[kind].run_lines = timed_run_room(timed, core, kind);
 		make_modify(timed, core);
+		make_usual(timed, core, MMU_DATA);
+		make_usual(timed, core, MMU_CODE);
 	}
 }
 
@@ -240,10 +282,12 @@ static void make_cores(struct timed_memory *timed, struct mmu *mmu)
 	const struct interconnect *interconnect = &timed->level[last->number].interconnect;
 	unsigned cores = cores_of(timed, last);
 	timed->core = xcalloc(timed->cpus, sizeof *timed->core);
+	timed->memory.usual = xcalloc(timed->cpus, MMU_SIDES * sizeof *timed->memory.usual);
 	for (unsigned cpu = 0; cpu < timed->cpus; cpu++) {
 		struct timed_core *core = &timed->core[cpu];
 		core->cpu = cpu;
 		core->mmu = mmu ? &mmu[cpu] : NULL;
+		core->usual = &timed->memory.usual[cpu * MMU_SIDES];
 		for (unsigned i = 0; i < timed->caches->count; i++)
 			core->instance[i] = (uint8_t)cache_hierarchy_instance(timed->caches->caches[i], cpu);
 		core->stop = interconnect_stop(interconnect, cpu % cores, cores);

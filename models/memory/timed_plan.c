@@ -304,6 +304,8 @@ size_t timed_plan_make(struct timed_memory *timed, const struct access *requests
 	count = translate(timed, requests, count);
 	plan->requests = (unsigned)count;
 	timed->is_planned = count > 0;
+	for (unsigned side = 0; timed->is_planned && side < MMU_SIDES; side++)
+		timed->core[0].usual[side].kinds = 0;
 	/* Lines at most. With each level there may be twice as many, and each has a number. */
 	const uint64_t lines = (bytes >> timed->line_shift) + 2 * plan->made;
 	plan->has_lines = plan->looks_up_caches && lines <= (uint64_t)UINT16_MAX >> timed->caches->levels;

@@ -35,12 +35,20 @@ struct run_role {
 	uint64_t evicted[RUN_LINES_MAX];
 };
 
+/* What the clock has to know of a level, near at hand. */
+struct run_level {
+	struct fill_set *fills;
+	uint32_t latency;
+	bool is_shared; /* it has ports or slices, for which requests wait */
+};
+
 struct line_run {
 	struct timed_memory *timed;
 	const struct timed_core *core;
 	const struct timed_stop *stop;
 	unsigned levels, line_shift;
 	uint64_t first; /* the number of the run's first line */
+	struct run_level level[RUN_LEVELS_MAX];
 	struct run_role role[RUN_ROLES_MAX];
 };
 
@@ -58,10 +66,13 @@ static void remember_run(const struct line_run *run, uint64_t lines, uint64_t ma
 	const struct timed_stop *at = &run->stop[0];
 	if (!at->level->recent)
 		return;
-	for (uint64_t rest = lines; rest; rest &= rest - 1) {
-		const unsigned line = (unsigned)__builtin_ctzll(rest);
-		remember(run->timed, at->level, at->instance, (run->first + line) << run->line_shift | marks,
-		         !(run->role[0].missed >> line & 1));
+	uint64_t *recent = &at->level->recent[at->instance * (at->level->recent_mask + 1)];
+	const uint64_t mask = at->level->recent_mask, missed = run->role[0].missed;
+	for (uint64_t rest = missed; rest; rest &= rest - 1)
+		recent[(run->first + (unsigned)__builtin_ctzll(rest)) & mask] = UINT64_MAX;
+	for (uint64_t rest = lines & ~missed; rest; rest &= rest - 1) {
+		const uint64_t number = run->first + (unsigned)__builtin_ctzll(rest);
+		remember_hit(run->timed, at->level, &recent[number & mask], number, marks);
 	}
 }
 
@@ -129,11 +140,8 @@ static inline void give_away(const struct line_run *run, unsigned depth, unsigne
 	if (!(role->gives >> line & 1))
 		return;
 	const unsigned victim = victim_role(run, role_number, depth), below = depth + 1;
-	if (below < run->levels && !(run->role[victim].missed >> line & 1)) {
-		const struct timed_level *level = run->stop[below].level;
-		if (!level->ports && !level->is_sliced)
-			return;
-	}
+	if (below < run->levels && !run->level[below].is_shared && !(run->role[victim].missed >> line & 1))
+		return;
 	const unsigned served_by = run->timed->served_by;
 	pass_unseen(run, depth, victim, line, way_tag(role->evicted[line]), WAY_DIRTY, entered);
 	run->timed->served_by = served_by;
@@ -199,10 +207,14 @@ static inline __attribute__((always_inline)) cycle serve_line(const struct line_
 	timed->served_by = 0; /* a store that needs no fetch is served where it goes */
 #pragma GCC unroll 4
 	while (depth < levels) {
-		const struct timed_stop *at = &run->stop[depth];
-		enter_level(timed, run->core, at->level, at->instance, number << run->line_shift, &reach, NULL);
+		const struct run_level *level = &run->level[depth];
+		if (level->is_shared)
+			enter_level(timed, run->core, run->stop[depth].level, run->stop[depth].instance, number << run->line_shift,
+			            &reach, NULL);
+		else if (reach.cycles < level->latency)
+			reach.cycles = level->latency;
 		const cycle here = reach.now + reach.cycles;
-		done = wait_for_fill(timed, at->fills, number, here, &timed->unasked);
+		done = wait_for_fill(timed, level->fills, number, here, &timed->unasked);
 		if (done > here) {
 			end_merged(run, depth, line, number, reach);
 			break;
@@ -214,7 +226,7 @@ static inline __attribute__((always_inline)) cycle serve_line(const struct line_
 		miss[depth].entered = reach;
 		if (!run->role[depth++].fetches)
 			break;
-		miss[depth - 1].slot = take_slot(timed, at, &reach, true, NULL);
+		miss[depth - 1].slot = take_slot(timed, &run->stop[depth - 1], &reach, true, NULL);
 		if (depth == levels) {
 			done = timed_memory_transfer(timed, run->core, number << run->line_shift, reach, &timed->unasked);
 			break;
@@ -223,7 +235,7 @@ static inline __attribute__((always_inline)) cycle serve_line(const struct line_
 	const enum cost_part source = source_of(timed);
 	while (depth-- > 0) {
 		if (run->role[depth].fetches)
-			fill_set_add(run->stop[depth].fills, miss[depth].slot, number, done, source);
+			fill_set_add(run->level[depth].fills, miss[depth].slot, number, done, source);
 		give_away(run, depth, depth, line, miss[depth].entered);
 	}
 	return done;
@@ -255,6 +267,10 @@ cycle timed_run_lines(struct timed_memory *timed, const struct timed_core *core,
 	run.levels = timed->caches->levels;
 	run.line_shift = entry->shift;
 	run.first = address >> entry->shift;
+	for (unsigned depth = 0; depth < run.levels; depth++)
+		run.level[depth] = (struct run_level){.fills = run.stop[depth].fills,
+		                                      .latency = run.stop[depth].level->latency,
+		                                      .is_shared = run.stop[depth].level->ports || run.stop[depth].level->is_sliced};
 	cache_about_set(&about, core->cpu, (uint8_t)kind, region);
 	if (entry->mark)
 		about.flags = REQUEST_WHOLE_LINE;

@@ -45,6 +45,14 @@ INLINE void replace_way(struct replacement *array, uint32_t set, uint32_t way, u
 	array->payloads[place] = payload;
 }
 
+/* in_place() of a use that changes nothing: the word is the state that it leaves as it is. */
+INLINE bool use_changes_nothing(const struct replacement *array, uint32_t set, uint32_t way, struct replacement_in_place *use)
+{
+	uint64_t *word = &replacement_words(array, set)[way];
+	*use = (struct replacement_in_place){.word = word, .state = word};
+	return true;
+}
+
 /* remove() of a policy that keeps ways in place. */
 INLINE void clear_way(struct replacement *array, uint32_t set, uint32_t way)
 {

@@ -43,6 +43,7 @@ const struct replacement_ops replacement_fifo_ops = {
         .name = "fifo",
         .help = "the way that came first goes, used or not",
         .use = fifo_use,
+        .in_place = use_changes_nothing,
         .insert = fifo_insert,
         .remove = fifo_remove,
         .run = fifo_run,

@@ -320,11 +320,18 @@ static void lru_check_set(const struct replacement *array, uint32_t set)
 	order_check_set(array, set);
 }
 
+/* The first way is the one that was used last. */
+static bool lru_in_place(const struct replacement *array, uint32_t set, uint32_t way, struct replacement_in_place *use)
+{
+	return way == 0 && use_changes_nothing(array, set, way, use);
+}
+
 const struct replacement_ops replacement_lru_ops = {
         .name = "lru",
         .help = "the way that was not used for the longest time goes",
         .order_of_use = true,
         .use = lru_use,
+        .in_place = lru_in_place,
         .insert = lru_insert,
         .remove = lru_remove,
         .run = lru_run,

@@ -47,6 +47,7 @@ const struct replacement_ops replacement_random_ops = {
         .help = "any way goes, drawn from the seed",
         .has_stream = true,
         .use = random_use,
+        .in_place = use_changes_nothing,
         .insert = random_insert,
         .remove = random_remove,
         .run = random_run,

@@ -52,6 +52,18 @@ INLINE uint32_t tree_plru_use(struct replacement *array, uint32_t set, uint32_t 
 	return way;
 }
 
+/* The bits on a way's path become the same at each use, whatever they were. */
+static bool tree_plru_in_place(const struct replacement *array, uint32_t set, uint32_t way, struct replacement_in_place *use)
+{
+	if (array->ways > 32) /* as many nodes as replacement_in_place has bits */
+		return false;
+	*use = (struct replacement_in_place){.word = &replacement_words(array, set)[way],
+	                                     .state = state_of(array, set),
+	                                     .cleared = ~(uint32_t)turned_away(UINT32_MAX, array->ways, way),
+	                                     .set = (uint32_t)turned_away(0, array->ways, way)};
+	return true;
+}
+
 INLINE uint32_t oldest(const struct replacement *array, uint32_t set)
 {
 	const uint64_t *bits = state_of(array, set);
@@ -242,6 +254,7 @@ const struct replacement_ops replacement_tree_plru_ops = {
         .name = "tree_plru",
         .help = "bits of a binary tree point to the half that was used longer ago",
         .use = tree_plru_use,
+        .in_place = tree_plru_in_place,
         .insert = tree_plru_insert,
         .remove = tree_plru_remove,
         .run = tree_plru_run,

@@ -24,6 +24,8 @@
 #define WAY_DIRTY 2ull
 #define WAY_PREFETCHED 4ull /* brought by this cache's prefetcher and not used yet */
 #define WAY_USED 8ull       /* hit since it came; kept only where a watch asks for it */
+/* In its place where nobody watches: the core's next cache may not have the line (models/memory/timed_coherence.c). */
+#define WAY_ALONE WAY_USED
 
 /* The smallest and largest line. 16 bytes leave room for the marks in a request's address. */
 #define CACHE_LINE_BYTES_MIN 16u

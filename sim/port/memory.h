@@ -23,6 +23,7 @@ struct settings;
 struct metric;
 struct memory;
 struct tlb_scope;
+struct usual_lines;
 
 /* One access of a core, by its linear address; kinds are those of a program, not a walker's. */
 struct memory_request {
@@ -44,6 +45,8 @@ struct memory_ops {
 	 * was in it does not matter. cost NULL: nobody asks for the parts, and all cycles are returned.
 	 */
 	cycle (*access)(struct memory *, const struct memory_request *, struct cost *);
+	/* Counts what was made in memory.usual since it did so last. NULL: there is none. */
+	void (*settle)(struct memory *);
 	/*
 	 * Told of requests that the only core will make, by linear address, in this order and with nothing else between: the
 	 * memory may look them up together, which is faster and changes nothing. Returns how many of them it has taken; these
@@ -72,6 +75,9 @@ struct memory_ops {
 
 struct memory {
 	const struct memory_ops *ops;
+	/* What a core may make itself instead of asking, by its two tables (sim/usual_lines.h), that of data first; then settle()
+	 * before anybody looks at a counter. NULL: nothing. */
+	struct usual_lines *usual;
 };
 
 struct memory_wiring {
@@ -116,6 +122,12 @@ static inline cycle memory_done(struct memory *memory, const struct memory_reque
 static inline size_t memory_plan(struct memory *memory, const struct access *requests, size_t count)
 {
 	return memory->ops->plan ? memory->ops->plan(memory, requests, count) : 0;
+}
+
+static inline void memory_settle(struct memory *memory)
+{
+	if (memory->ops->settle)
+		memory->ops->settle(memory);
 }
 
 static inline void memory_caches_changed(struct memory *memory)

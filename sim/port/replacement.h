@@ -69,6 +69,12 @@ struct replacement_ran {
 	uint64_t accesses[ACCESS_KINDS];
 };
 
+/* One more use of a way, in place: the word stays where it is, and the policy's *state becomes (*state & ~cleared) | set. */
+struct replacement_in_place {
+	uint64_t *word, *state;
+	uint32_t cleared, set;
+};
+
 struct replacement_ops {
 	const char *name;
 	const char *help;
@@ -82,6 +88,12 @@ struct replacement_ops {
 
 	/* The way is used once more. Returns the way that it is now. */
 	uint32_t (*use)(struct replacement *, uint32_t set, uint32_t way);
+
+	/*
+	 * Tells how one more use of a valid way is made in place, for as long as its word stands there. false: not so of this
+	 * way. NULL: of none.
+	 */
+	bool (*in_place)(const struct replacement *, uint32_t set, uint32_t way, struct replacement_in_place *);
 
 	/* Puts a word into the set, whose tag must not be there. *evicted and *evicted_payload (may be NULL) tell what had to go:
 	 * 0 if a way was free. Returns the way of the new word. */

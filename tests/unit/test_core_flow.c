@@ -137,17 +137,23 @@ static void test_the_latest_load_is_waited_for(void **state)
 	rig_release(&rig);
 }
 
-/* Seven instructions at four a cycle take one cycle and leave three, which the next one fills. Would catch: each step rounded. */
+/* Of some instructions a cycle, one short of two cycles' take one cycle and leave the rest, which the next one fills. Would catch:
+ * each step rounded, three a cycle taken for two or four. */
 static void test_instructions_fill_cycles(void **state)
 {
 	(void)state;
-	struct rig rig;
-	rig_init(&rig, 1, (struct core_config){.instructions_per_cycle = 4, .misses_in_flight = 1});
-	step_spend(&rig.steps, 7);
-	assert_int_equal(took(&rig), 1);
-	step_spend(&rig.steps, 1);
-	assert_int_equal(took(&rig), 1);
-	rig_release(&rig);
+	static const uint32_t per_cycle[] = {1, 3, 4, 6};
+	for (unsigned i = 0; i < 4; i++) {
+		struct rig rig;
+		rig_init(&rig, 1, (struct core_config){.instructions_per_cycle = per_cycle[i], .misses_in_flight = 1});
+		step_spend(&rig.steps, 2 * per_cycle[i] - 1);
+		assert_int_equal(took(&rig), 1);
+		step_spend(&rig.steps, 1);
+		assert_int_equal(took(&rig), 1);
+		step_spend(&rig.steps, 1000 * per_cycle[i]);
+		assert_int_equal(took(&rig), 1000);
+		rig_release(&rig);
+	}
 }
 
 /*

@@ -114,6 +114,17 @@ static struct plain make_plain(const char *policy, const struct geometry *geomet
 	return plain;
 }
 
+/* One more use, in place if the policy tells how. Returns the way that it is now. */
+static uint32_t use_in_place(struct replacement *array, uint32_t set, uint32_t way)
+{
+	struct replacement_in_place use;
+	if (!array->ops->in_place || !array->ops->in_place(array, set, way, &use))
+		return replacement_use(array, set, way);
+	assert_ptr_equal(use.word, &replacement_words(array, set)[way]);
+	*use.state = (*use.state & ~(uint64_t)use.cleared) | use.set;
+	return way;
+}
+
 /* One access as a TLB makes it: found and used, or put in. */
 static void step_single(struct replacement *array, struct plain *plain, uint64_t tag, uint64_t payload)
 {
@@ -121,7 +132,7 @@ static void step_single(struct replacement *array, struct plain *plain, uint64_t
 	struct plain_way *known = plain_find(plain, tag);
 	assert_int_equal(way < array->ways, known != NULL);
 	if (known) {
-		way = replacement_use(array, set, way);
+		way = payload & 8 ? use_in_place(array, set, way) : replacement_use(array, set, way);
 		assert_int_equal(way_tag(replacement_words(array, set)[way]), tag);
 		assert_int_equal(replacement_payloads(array, set)[way], known->payload);
 		plain_use(plain, plain_set_of(plain, tag), (unsigned)(known - plain_set_of(plain, tag)->way));
@@ -136,7 +147,8 @@ static void step_single(struct replacement *array, struct plain *plain, uint64_t
 	assert_int_equal(evicted_payload, old.valid ? old.payload : 0);
 }
 
-/* Would catch: a wrong victim, a payload that stays behind when its way moves, an order that a removal breaks. */
+/* Would catch: a wrong victim, a payload that stays behind when its way moves, an order that a removal breaks, a use in place
+ * that is not the policy's. */
 static void policies_equal_plain_lists(void **state)
 {
 	(void)state;
