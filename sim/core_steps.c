@@ -10,21 +10,16 @@ static inline cycle access_usual(struct core *core, uint64_t address, uint32_t b
 	return usual_lines_access(&core->usual[kind == ACCESS_CODE ? MMU_CODE : MMU_DATA], address, bytes, kind, now);
 }
 
-/* Makes an access at `now`, and answers when it is done. */
-static inline cycle access_quick(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, cycle now,
-                                 struct core_flight *load)
+/* Makes an access at `now` that is not usual. */
+static inline void access_asked(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, cycle now,
+                                struct core_flight *load)
 {
-	const cycle first = access_usual(core, address, bytes, kind, now);
-	if (first > 0) {
-		load->in_first = true;
-		return load->done = now + first;
-	}
 	const struct memory_request request = {
 	        .address = address, .bytes = bytes, .cpu = (uint16_t)core->cpu, .kind = (uint8_t)kind, .now = now};
-	return load->done = memory_access_quick(core->machine->memory, &request, &load->cost, &load->in_first);
+	load->done = memory_access_quick(core->machine->memory, &request, &load->cost, &load->in_first);
 }
 
-/* The same, of which nobody asks where its cycles went. */
+/* Makes an access at `now`, and answers when it is done; nobody asks where its cycles went. */
 static inline cycle access_unasked(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, cycle now)
 {
 	const cycle first = access_usual(core, address, bytes, kind, now);
@@ -69,10 +64,13 @@ static cycle wait_for_load(struct core *core, const struct core_flight *load, cy
 
 cycle core_wait_for_loads(struct core *core, cycle now)
 {
-	if (core->latest)
-		now = wait_for_load(core, core->latest, now);
 	core->miss_count = 0;
-	return now;
+	if (core->latest_done <= now)
+		return now;
+	if (!core->latest)
+		return core_pay(core, COST_L1, core->latest_done - now, now);
+	cost_take_last(&core->counters.cost, core->latest, core->latest_done - now);
+	return core->latest_done;
 }
 
 static bool is_miss(const struct cost *cost)
@@ -95,38 +93,48 @@ static cycle make_place(struct core *core, cycle now)
 	return now;
 }
 
-/* A load may be the latest that is done. One among the misses stays where it is. */
-static inline void set_latest(struct core *core, struct core_flight *load, bool is_missed)
+/* A load that the first level has: its parts need not be kept. Returns when the core goes on. */
+static inline cycle load_in_first(struct core *core, cycle done, cycle now)
 {
-	if (core->latest && load->done <= core->latest->done)
-		return;
-	if (is_missed) {
-		core->latest = load;
-		return;
+	if (core->machine->config.misses_in_flight == 1)
+		return core_pay(core, COST_L1, done - now, now);
+	if (done > core->latest_done) {
+		core->latest_done = done;
+		core->latest = NULL;
 	}
-	core->latest = &core->hit;
-	core->hit.done = load->done;
-	core->hit.in_first = load->in_first;
-	if (!load->in_first)
-		core->hit.cost = load->cost;
+	return now;
+}
+
+/* Any other, which lies behind the misses. */
+static inline cycle load_further(struct core *core, struct core_flight *load, cycle now)
+{
+	if (core->machine->config.misses_in_flight == 1)
+		return wait_for_load(core, load, now);
+	const bool is_missed = is_miss(&load->cost);
+	if (load->done > core->latest_done) {
+		core->latest_done = load->done;
+		core->latest = &load->cost; /* where it stays until it is over */
+		if (!is_missed) {
+			core->latest_hit = load->cost;
+			core->latest = &core->latest_hit;
+		}
+	}
+	core->miss_count += is_missed;
+	return now;
 }
 
 static inline cycle load_step(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 {
 	if (core->miss_count > 0)
 		now = make_place(core, now);
-	struct core_flight *load = &core->misses[(core->first_miss + core->miss_count) % CORE_MISSES_MAX];
-	if (core->latest == load) /* it is over, or its place would not be free */
-		core->latest = NULL;
-	access_quick(core, address, bytes, ACCESS_LOAD, now, load);
 	core->read_address = address;
 	core->read_at = now;
-	if (core->machine->config.misses_in_flight == 1)
-		return wait_for_load(core, load, now);
-	const bool is_missed = !load->in_first && is_miss(&load->cost);
-	set_latest(core, load, is_missed);
-	core->miss_count += is_missed;
-	return now;
+	const cycle first = access_usual(core, address, bytes, ACCESS_LOAD, now);
+	if (first > 0)
+		return load_in_first(core, now + first, now);
+	struct core_flight *load = &core->misses[(core->first_miss + core->miss_count) % CORE_MISSES_MAX];
+	access_asked(core, address, bytes, ACCESS_LOAD, now, load);
+	return load->in_first ? load_in_first(core, load->done, now) : load_further(core, load, now);
 }
 
 cycle core_load(struct core *core, uint64_t address, uint32_t bytes, cycle now)
@@ -137,7 +145,9 @@ cycle core_load(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 cycle core_fetch(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 {
 	struct core_flight fetch;
-	access_quick(core, address, bytes, ACCESS_CODE, now, &fetch);
+	if (access_usual(core, address, bytes, ACCESS_CODE, now) > 0)
+		return now;
+	access_asked(core, address, bytes, ACCESS_CODE, now, &fetch);
 	if (fetch.in_first)
 		return now;
 	fetch.cost.cycles[COST_L1] = 0;
