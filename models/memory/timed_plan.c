@@ -12,10 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Fewer requests are made sooner without a plan. */
-#ifndef PLAN_REQUESTS_MIN
+/* Fewer requests, as a kernel makes them between two locked instructions, are made sooner without a plan. */
 #define PLAN_REQUESTS_MIN 24u
-#endif
 /* An access of more bytes is made without a plan. */
 #define PLAN_BYTES_MAX 256u
 #define PLAN_ROOM (2 * PLAN_REQUESTS * MMU_ROOM)

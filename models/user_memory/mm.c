@@ -292,7 +292,7 @@ static void slow_access(struct mm *mm, struct space *space, const struct access 
 #define SEEN_PAGES 64u
 
 struct seen_page {
-	uint64_t page; /* its number plus 1; 0: none */
+	uint64_t page;  /* its number plus 1; 0: none */
 	uint64_t kinds; /* a bit each */
 };
 

@@ -137,8 +137,8 @@ static void test_the_latest_load_is_waited_for(void **state)
 	rig_release(&rig);
 }
 
-/* Of some instructions a cycle, one short of two cycles' take one cycle and leave the rest, which the next one fills. Would catch:
- * each step rounded, three a cycle taken for two or four. */
+/* Of some instructions a cycle, one short of two cycles' take one cycle and leave the rest, which the next one fills. Would
+ * catch: each step rounded, three a cycle taken for two or four. */
 static void test_instructions_fill_cycles(void **state)
 {
 	(void)state;

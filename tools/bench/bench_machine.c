@@ -9,6 +9,9 @@
  * handles a batch, so decoding has a line of its own: the processor time of a reader without that thread. Two rates: of the whole
  * trace, and of its first FIRST accesses, the least time of REPEATS. Each is a process of its own, whose peak memory stands
  * beside. With PASS only that one runs, once; tools/bench/run --instructions counts its instructions.
+ *
+ * A pass by a process of the simulated kernel is a replay as `kmemsim run` makes it (bench_process.h), and its first FIRST accesses
+ * are a program of their own.
  */
 #include "models/cache_settings.h"
 #include "models/dram_settings.h"
@@ -540,7 +543,6 @@ int main(int argc, char **argv)
 	if (argc == 4) {
 		struct pass_time timing = time_pass(pass_named(argv[3]), argv[1], first);
 		printf("%llu\n", (unsigned long long)timing.accesses);
-		if (getenv("BT")) fprintf(stderr, "%s %.4f %.4f s  %.2f %.2f\n", argv[3], timing.whole, timing.first, (double)timing.accesses/timing.whole/1e6, (double)timing.first_accesses/timing.first/1e6);
 		return EXIT_SUCCESS;
 	}
 	printf("%-46s %8s %8s %14s %10s\n", "", "whole", "first", "", "peak");

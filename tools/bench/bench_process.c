@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * bench_process.c - a run as `kmemsim run` makes it, of which only the replay is timed: neither reading the accesses ahead to find
- * the process's areas, nor making the models, nor writing the results (interface: bench_process.h).
+ * bench_process.c - a run as `kmemsim run` makes it, of which only the replay is timed: neither reading the accesses ahead to
+ * find the process's areas, nor making the models, nor writing the results (interface: bench_process.h).
  */
 #include "tools/bench/bench_process.h"
 
@@ -59,8 +59,10 @@ static void beginning_close(struct access_source *source)
 /* Writes the first accesses of a trace into a file, and returns how many there are; 0 with *error. */
 static uint64_t write_beginning(const char *trace, uint64_t most, const char *file, struct error *error)
 {
-	static const struct access_source_ops ops = {
-	        .name = "beginning", .help = "the first accesses of another source", .read = beginning_read, .close = beginning_close};
+	static const struct access_source_ops ops = {.name = "beginning",
+	                                             .help = "the first accesses of another source",
+	                                             .read = beginning_read,
+	                                             .close = beginning_close};
 	struct beginning beginning = {.source.ops = &ops, .inner = access_source_open(trace, NULL, error), .left = most};
 	struct access_summary summary;
 	bool written = beginning.inner && access_write_kmt(&beginning.source, file, NULL, &summary, error);

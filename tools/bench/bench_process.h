@@ -13,9 +13,9 @@ struct process_time {
 };
 
 /*
- * Replays a trace's accesses, the first `most` of them, on the machine that settings tell ("key=value"; NULL ends them). Its kernel
- * makes the process, maps its areas, fills the pages that are read before they are written, and in the end takes it all back.
- * false with *error.
+ * Replays a trace's accesses, the first `most` of them, on the machine that settings tell ("key=value"; NULL ends them). Its
+ * kernel makes the process, maps its areas, fills the pages that are read before they are written, and in the end takes it all
+ * back. false with *error.
  */
 bool process_bench(const char *trace, uint64_t most, const char *const settings[], struct process_time *time,
                    struct error *error);
