@@ -33,9 +33,11 @@ static inline cycle access_unasked(struct core *core, uint64_t address, uint32_t
 /* The same, and the core waits for it. Returns when it is done. */
 static cycle access_awaited(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, bool is_locked, cycle now)
 {
-	const cycle first = is_locked ? 0 : access_usual(core, address, bytes, kind, now);
-	if (first > 0)
-		return core_pay(core, COST_L1, first, now);
+	const cycle first = access_usual(core, address, bytes, kind, now);
+	if (first > 0) {
+		now = core_pay(core, COST_L1, first, now);
+		return is_locked ? core_pay(core, COST_COMPUTE, core->usual->locked_cycles, now) : now;
+	}
 	const struct memory_request request = {.address = address,
 	                                       .bytes = bytes,
 	                                       .cpu = (uint16_t)core->cpu,
@@ -385,35 +387,37 @@ static inline bool is_foreseen(const struct step *step)
 }
 
 /*
- * Steps of the first job that the memory was told of, from its position on, until somebody else comes first: only whoever is
- * queued already, since none of these steps queues anybody. One more step at least is left.
+ * Steps that the memory was told of, before the last one that is left, until somebody else comes first: only whoever is queued
+ * already, since none of these steps queues anybody. Returns the next one.
  */
-static cycle run_foreseen(struct core *core, const struct core_job *job, cycle now)
+static const struct step *run_foreseen(struct core *core, const struct step *step, const struct step *end, cycle *now)
 {
 	const cycle others = event_queue_next(&core->machine->queue);
-	const uint32_t left = job->count - core->position - 1, most = core->foreseen < left ? core->foreseen : left;
-	const struct step *step = &job->at[core->position], *first = step, *end = step + most;
-	while (step < end && is_foreseen(step) && now < others)
-		now = run_foreseen_step(core, step++, now);
+	const uint32_t left = (uint32_t)(end - step) - 1, most = core->foreseen < left ? core->foreseen : left;
+	const struct step *first = step, *last = step + most;
+	while (step < last && is_foreseen(step) && *now < others)
+		*now = run_foreseen_step(core, step++, *now);
 	core->position += (uint32_t)(step - first);
 	core->foreseen -= (uint32_t)(step - first);
-	return now;
+	return step;
 }
 
 cycle core_run_steps(struct core *core, cycle now)
 {
 	const struct core_job *job = &core->jobs[core->first];
+	const struct step *step = &job->at[core->position], *end = job->at + job->count;
 	do {
-		const uint32_t first = core->position;
+		const struct step *first = step;
 		if (core->foreseen > 0 && core->machine->awaited > 0)
-			now = run_foreseen(core, job, now);
-		if (core->position != first && core_must_wait(core->machine, now))
+			step = run_foreseen(core, step, end, &now);
+		if (step != first && core_must_wait(core->machine, now))
 			return now;
-		cycle done = run_step(core, &job->at[core->position], now);
+		cycle done = run_step(core, step, now);
 		if (done == CYCLE_NEVER)
 			return CYCLE_NEVER;
+		step++;
 		core->position++;
 		now = done;
-	} while (core->position < job->count && !core_must_wait(core->machine, now));
+	} while (step < end && !core_must_wait(core->machine, now));
 	return now;
 }

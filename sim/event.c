@@ -8,7 +8,7 @@
 
 void event_queue_init(struct event_queue *queue)
 {
-	*queue = (struct event_queue){0};
+	*queue = (struct event_queue){.next = CYCLE_NEVER};
 }
 
 void event_queue_release(struct event_queue *queue)
@@ -67,6 +67,8 @@ void event_queue_add(struct event_queue *queue, struct event *event, cycle at)
 	event->at = at;
 	event->sequence = queue->next_sequence++;
 	sift_up(queue, queue->count++, event);
+	if (at < queue->next)
+		queue->next = at;
 }
 
 void event_queue_remove(struct event_queue *queue, struct event *event)
@@ -77,12 +79,11 @@ void event_queue_remove(struct event_queue *queue, struct event *event)
 	SIM_ASSERT(index < queue->count && queue->heap[index] == event);
 	event->place = 0;
 	struct event *last = queue->heap[--queue->count];
-	if (last == event)
-		return;
-	if (index > 0 && before(last, queue->heap[(index - 1) / 2]))
+	if (last != event && index > 0 && before(last, queue->heap[(index - 1) / 2]))
 		sift_up(queue, index, last);
-	else
+	else if (last != event)
 		sift_down(queue, index, last);
+	queue->next = queue->count ? queue->heap[0]->at : CYCLE_NEVER;
 }
 
 void event_queue_run_next(struct event_queue *queue)
@@ -105,6 +106,7 @@ void event_queue_run_until(struct event_queue *queue, cycle until)
 
 void event_queue_check(const struct event_queue *queue)
 {
+	SIM_ASSERT(queue->next == (queue->count ? queue->heap[0]->at : CYCLE_NEVER));
 	for (size_t index = 0; index < queue->count; index++) {
 		const struct event *event = queue->heap[index];
 		SIM_ASSERT(event->place == index + 1 && event->at >= queue->now);

@@ -34,6 +34,7 @@ struct event_queue {
 	size_t count, capacity;
 	uint64_t next_sequence;
 	cycle now;
+	cycle next; /* of the first event, CYCLE_NEVER if there is none */
 };
 
 void event_queue_init(struct event_queue *queue);
@@ -48,7 +49,7 @@ void event_queue_remove(struct event_queue *queue, struct event *event);
 /* The cycle of the next event, CYCLE_NEVER if there is none. */
 static inline cycle event_queue_next(const struct event_queue *queue)
 {
-	return queue->count ? queue->heap[0]->at : CYCLE_NEVER;
+	return queue->next;
 }
 
 /* Takes the next event out, moves the clock to it and runs it. There must be one. */

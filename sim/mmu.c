@@ -136,23 +136,30 @@ static void forget_other_side(struct mmu *mmu, enum mmu_side side, enum page_siz
 		forget_side(mmu, side == MMU_DATA ? MMU_CODE : MMU_DATA, size, linear);
 }
 
-/* The page was just used, by a hit, in a first-level array: by this word, and it lies in that region. */
+/* A page was just used, by a hit, in a first-level array: where the filter has it, which says what it says of it next. */
+static inline struct mmu_recent *place_recent(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear)
+{
+	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
+	if (mmu->partly_joint)
+		forget_other_side(mmu, side, size, linear);
+	if (mmu->sharing_sizes[side][size] & (recents->large_sizes | 1u << PAGE_4K))
+		forget_sharing(mmu, side, size);
+	if (size != PAGE_4K)
+		recents->large_sizes |= (uint8_t)(1u << size);
+	return recent_of(mmu, side, size, linear);
+}
+
+/* The same, by this word, and it lies in that region. */
 static inline const struct mmu_recent *remember_recent(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear,
                                                        uint64_t word, uint8_t region)
 {
-	struct mmu_recent *recent = recent_of(mmu, side, size, linear);
-	if (mmu->partly_joint)
-		forget_other_side(mmu, side, size, linear);
-	if (mmu->sharing_sizes[side][size] & (mmu->recents[mmu->recents_of[side]].large_sizes | 1u << PAGE_4K))
-		forget_sharing(mmu, side, size);
+	struct mmu_recent *recent = place_recent(mmu, side, size, linear);
 	recent->page = linear >> page_size_shift(size);
 	recent->frame = mmu->walker ? word & WORD_FRAME : linear & ~(uint64_t)(PAGE_SIZE - 1);
 	recent->offsets = (uint32_t)(page_size_bytes(size) - 1);
 	recent->size = (uint8_t)size;
 	recent->kinds = mmu_kinds_of(mmu, linear, word);
 	recent->region = region;
-	if (size != PAGE_4K)
-		mmu->recents[mmu->recents_of[side]].large_sizes |= (uint8_t)(1u << size);
 	return recent;
 }
 
@@ -176,16 +183,55 @@ static uint64_t tag_of(const struct mmu *mmu, uint64_t linear, uint64_t word, en
 	return word & WORD_GLOBAL ? tlb_tag_global(linear, size) : tlb_tag(linear, size, mmu->walker ? mmu->walker->pcid : 0);
 }
 
+/* What is known of a larger page of a first-level array, from its use on. */
+static void know(struct mmu *mmu, enum mmu_side side, uint64_t linear, uint64_t word, const struct mmu_recent *recent)
+{
+	struct mmu_known *known = known_of(mmu, side, linear);
+	const enum page_size size = (enum page_size)recent->size;
+	const struct replacement *sets = mmu->level[0].array[side][size]->in_order;
+	*known = (struct mmu_known){.chunk = linear >> MMU_CHUNK_SHIFT,
+	                            .tag = tag_of(mmu, linear, word, size),
+	                            .era = mmu->era,
+	                            .word = word,
+	                            .recent = *recent};
+	if (!sets || sets->ways < MMU_KNOWN_WAYS)
+		return;
+	const uint32_t set = replacement_set_of(sets, known->tag);
+	known->ways = replacement_words(sets, set);
+	known->payloads = replacement_payloads(sets, set);
+}
+
 static void remember(struct mmu *mmu, const struct lookup *lookup)
 {
 	uint64_t linear = lookup->request.linear;
 	uint8_t region = mmu_place_of(mmu, linear, lookup->size);
-	remember_recent(mmu, lookup->side, lookup->size, linear, lookup->word, region);
+	const struct mmu_recent *recent = remember_recent(mmu, lookup->side, lookup->size, linear, lookup->word, region);
 	if (lookup->size != PAGE_4K)
-		*known_of(mmu, lookup->side, linear) = (struct mmu_known){.chunk = linear >> MMU_CHUNK_SHIFT,
-		                                                          .tag = tag_of(mmu, linear, lookup->word, lookup->size),
-		                                                          .era = mmu->era,
-		                                                          .region = region};
+		know(mmu, lookup->side, linear, lookup->word, recent);
+}
+
+/* Moves what stands before a way up by one, and the way's word first. */
+static inline void put_first(uint64_t *words, unsigned way)
+{
+	const uint64_t word = words[way];
+	for (; way > 0; way--)
+		words[way] = words[way - 1];
+	words[0] = word;
+}
+
+/* An entry is used once more: tlb_use(). Returns its translation's word, NULL: the array has no such entry any more. */
+static inline const uint64_t *use_known_entry(struct tlb_level *array, const struct mmu_known *known)
+{
+	const uint64_t wanted = way_word(known->tag, WAY_VALID);
+	uint64_t *ways = known->ways, *word;
+	for (unsigned way = 0; ways && way < MMU_KNOWN_WAYS; way++) {
+		if (ways[way] != wanted)
+			continue;
+		put_first(ways, way);
+		put_first(known->payloads, way);
+		return known->payloads;
+	}
+	return tlb_use(array, known->tag, &word) ? word : NULL;
 }
 
 /*
@@ -195,14 +241,18 @@ static void remember(struct mmu *mmu, const struct lookup *lookup)
 const struct mmu_recent *mmu_use_known(struct mmu *mmu, uint64_t linear, unsigned kind)
 {
 	const enum mmu_side side = kind == ACCESS_CODE ? MMU_CODE : MMU_DATA;
-	const struct mmu_known *known = known_of(mmu, side, linear);
-	uint64_t *word;
+	struct mmu_known *known = known_of(mmu, side, linear);
 	if (known->chunk != linear >> MMU_CHUNK_SHIFT || known->era != mmu->era || !mmu->walker)
 		return NULL;
-	const enum page_size size = tlb_tag_size(known->tag);
-	if (!tlb_use(mmu->level[0].array[side][size], known->tag, &word) || !(mmu_kinds_of(mmu, linear, *word) >> kind & 1))
+	const enum page_size size = (enum page_size)known->recent.size;
+	const uint64_t *word = use_known_entry(mmu->level[0].array[side][size], known);
+	if (!word || !(mmu_kinds_of(mmu, linear, *word) >> kind & 1))
 		return NULL;
-	return remember_recent(mmu, side, size, linear, *word, known->region);
+	if (*word != known->word)
+		return remember_recent(mmu, side, size, linear, *word, known->recent.region);
+	struct mmu_recent *recent = place_recent(mmu, side, size, linear);
+	*recent = known->recent;
+	return recent;
 }
 
 /* ---- entries in levels ---- */

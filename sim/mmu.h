@@ -95,11 +95,17 @@ struct mmu_recents {
 
 /* A larger page that a first-level array had, by the 2 MiB of addresses that it was used in. */
 struct mmu_known {
-	uint64_t chunk; /* linear address >> MMU_CHUNK_SHIFT */
-	uint64_t tag;   /* sim/port/tlb_level.h */
-	uint32_t era;   /* of the MMU, when it was written: older ones are forgotten */
-	uint8_t region;
+	uint64_t chunk;           /* linear address >> MMU_CHUNK_SHIFT */
+	uint64_t tag;             /* sim/port/tlb_level.h */
+	uint32_t era;             /* of the MMU, when it was written: older ones are forgotten */
+	uint64_t *ways;           /* its set in an array in the order of use, MMU_KNOWN_WAYS and more; NULL: it is another one */
+	uint64_t *payloads;       /* the same set's */
+	uint64_t word;            /* of its translation, which `recent` was made of */
+	struct mmu_recent recent; /* what the filter knows of it while it is used last */
 };
+
+/* Ways of a set that are looked through in place. */
+#define MMU_KNOWN_WAYS 4u
 
 #define MMU_CHUNK_SHIFT 21
 #define MMU_KNOWN_BITS 10

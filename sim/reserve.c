@@ -7,6 +7,29 @@
 #include <stdlib.h>
 #include <string.h>
 
+cycle port_set_take_later(struct port_set *set, uint32_t ports, cycle at)
+{
+	const cycle asked = at;
+	if (port_set_is_full(set, at))
+		at = set->full_end;
+	for (;; at++) {
+		struct port_cycle *taken = &set->taken[at % PORT_CYCLES];
+		if (taken->at != at) {
+			if (port_set_is_full(set, taken->at))
+				set->full_end = set->full;
+			taken->at = at;
+			taken->used = 0;
+		}
+		if (taken->used >= ports)
+			continue;
+		if (++taken->used == ports && at > asked) {
+			set->full = asked;
+			set->full_end = at + 1;
+		}
+		return at;
+	}
+}
+
 /* Puts a stretch in its place; the oldest is forgotten where there is no room. */
 static void insert(struct timeline *line, uint32_t place, cycle start, cycle end)
 {

@@ -22,38 +22,37 @@
  * other. */
 #define PORT_CYCLES 64u
 
+struct port_cycle {
+	cycle at;
+	uint32_t used; /* requests that begin then */
+};
+
 struct port_set {
-	struct {
-		cycle at;
-		uint32_t used;
-	} taken[PORT_CYCLES];
+	struct port_cycle taken[PORT_CYCLES];
 	cycle full,
 	        full_end; /* all of taken[] of the cycles from `full` to before `full_end` is taken; equal: nothing is known */
 };
 
+/* Whether all requests of a cycle are known to have begun. */
+static inline bool port_set_is_full(const struct port_set *set, cycle at)
+{
+	return at - set->full < set->full_end - set->full;
+}
+
+/* The rest of port_set_take(), where a request may have to wait. */
+cycle port_set_take_later(struct port_set *set, uint32_t ports, cycle at);
+
 /* The first cycle from `at` on in which fewer than `ports` requests begin; this one begins then. ports is 1 or more. */
 static inline cycle port_set_take(struct port_set *set, uint32_t ports, cycle at)
 {
-	cycle asked = at;
-	if (at - set->full < set->full_end - set->full)
-		at = set->full_end;
-	for (;; at++) {
-		cycle *remembered = &set->taken[at % PORT_CYCLES].at;
-		uint32_t *used = &set->taken[at % PORT_CYCLES].used;
-		if (*remembered != at) {
-			if (*remembered - set->full < set->full_end - set->full)
-				set->full_end = set->full;
-			*remembered = at;
-			*used = 0;
-		}
-		if (*used >= ports)
-			continue;
-		if (++*used == ports && at > asked) {
-			set->full = asked;
-			set->full_end = at + 1;
-		}
-		return at;
-	}
+	struct port_cycle *taken = &set->taken[at % PORT_CYCLES];
+	const bool is_first = taken->at != at;
+	/* Where all of `at` is known to be taken and not remembered, what is in its place is of the same stretch. */
+	if (is_first ? port_set_is_full(set, taken->at) : taken->used >= ports)
+		return port_set_take_later(set, ports, at);
+	taken->at = at;
+	taken->used = is_first ? 1 : taken->used + 1;
+	return at;
 }
 
 /* ---- one request at a time ---- */

@@ -35,9 +35,10 @@ struct usual_lines {
 	uint32_t kinds;          /* of access that are usual now, a bit each; 0: none */
 	/* What the memory tells of the cache; kinds_made: that may be usual. */
 	uint32_t kinds_made;
-	uint64_t bytes;   /* of a line, a power of two */
-	unsigned shift;   /* its log2 */
-	uint32_t latency; /* 1 and more */
+	uint64_t bytes;         /* of a line, a power of two */
+	unsigned shift;         /* its log2 */
+	uint32_t latency;       /* 1 and more */
+	uint32_t locked_cycles; /* of a locked access, beyond what one without a lock prefix takes */
 	uint32_t ports_count;
 	struct port_set *ports; /* NULL: no end of them */
 	const struct fill_set *fills;
@@ -112,7 +113,8 @@ static inline cycle usual_lines_enter(struct usual_lines *lines, cycle now)
 
 /*
  * The cycles that an access at `now` takes, all of them the first level's, if it is usual. 0: it is not, and the memory is to be
- * asked. The first level of TLBs may have been asked by then, which changes nothing for who asks it next.
+ * asked. The first level of TLBs may have been asked by then, which changes nothing for who asks it next. A locked one takes
+ * locked_cycles more.
  */
 static inline cycle usual_lines_access(struct usual_lines *lines, uint64_t address, uint32_t bytes, unsigned kind, cycle now)
 {

@@ -234,6 +234,7 @@ static void make_usual(struct timed_memory *timed, struct timed_core *core, enum
 	                              .bytes = 1ull << entry->shift,
 	                              .shift = entry->shift,
 	                              .latency = entry->latency,
+	                              .locked_cycles = timed->atomic_cycles,
 	                              .ports = entry->ports,
 	                              .ports_count = entry->ports_count,
 	                              .fills = entry->fills,

@@ -143,9 +143,10 @@ static unsigned compare_runs(struct world *usual, struct world *plain, struct rn
 		struct memory_request request = make_request(rng);
 		request.now = now;
 		struct usual_lines *lines = &usual->machine.memory->usual[request.kind == ACCESS_CODE ? MMU_CODE : MMU_DATA];
-		cycle first =
-		        request.is_locked ? 0 : usual_lines_access(lines, request.address, request.bytes, request.kind, now);
-		cycle done = first > 0 ? now + first : memory_access(usual->machine.memory, &request, &usual->machine.cost);
+		cycle first = usual_lines_access(lines, request.address, request.bytes, request.kind, now);
+		const cycle locked = request.is_locked ? lines->locked_cycles : 0;
+		cycle done =
+		        first > 0 ? now + first + locked : memory_access(usual->machine.memory, &request, &usual->machine.cost);
 		cycle expected = memory_access(plain->machine.memory, &request, &plain->machine.cost);
 		if (done != expected)
 			fail_msg("%s: request %u is done at %llu in place, at %llu plainly", what, i, (unsigned long long)done,
