@@ -386,20 +386,27 @@ static inline bool is_foreseen(const struct step *step)
 	return step->kind == STEP_READ || step->kind == STEP_WRITE || step->kind == STEP_FETCH;
 }
 
+/* How far a core has come. */
+struct reached {
+	const struct step *step; /* the next one */
+	cycle now;
+};
+
 /*
  * Steps that the memory was told of, before the last one that is left, until somebody else comes first: only whoever is queued
- * already, since none of these steps queues anybody. Returns the next one.
+ * already, since none of these steps queues anybody.
  */
-static const struct step *run_foreseen(struct core *core, const struct step *step, const struct step *end, cycle *now)
+static __attribute__((noinline)) struct reached run_foreseen(struct core *core, const struct step *step, const struct step *end,
+                                                             cycle now)
 {
 	const cycle others = event_queue_next(&core->machine->queue);
 	const uint32_t left = (uint32_t)(end - step) - 1, most = core->foreseen < left ? core->foreseen : left;
 	const struct step *first = step, *last = step + most;
-	while (step < last && is_foreseen(step) && *now < others)
-		*now = run_foreseen_step(core, step++, *now);
+	while (step < last && is_foreseen(step) && now < others)
+		now = run_foreseen_step(core, step++, now);
 	core->position += (uint32_t)(step - first);
 	core->foreseen -= (uint32_t)(step - first);
-	return step;
+	return (struct reached){step, now};
 }
 
 cycle core_run_steps(struct core *core, cycle now)
@@ -407,11 +414,13 @@ cycle core_run_steps(struct core *core, cycle now)
 	const struct core_job *job = &core->jobs[core->first];
 	const struct step *step = &job->at[core->position], *end = job->at + job->count;
 	do {
-		const struct step *first = step;
-		if (core->foreseen > 0 && core->machine->awaited > 0)
-			step = run_foreseen(core, step, end, &now);
-		if (step != first && core_must_wait(core->machine, now))
-			return now;
+		if (core->foreseen > 0 && core->machine->awaited > 0) {
+			struct reached reached = run_foreseen(core, step, end, now);
+			if (reached.step != step && core_must_wait(core->machine, reached.now))
+				return reached.now;
+			step = reached.step;
+			now = reached.now;
+		}
 		cycle done = run_step(core, step, now);
 		if (done == CYCLE_NEVER)
 			return CYCLE_NEVER;
