@@ -136,8 +136,8 @@ static void forget_other_side(struct mmu *mmu, enum mmu_side side, enum page_siz
 		forget_side(mmu, side == MMU_DATA ? MMU_CODE : MMU_DATA, size, linear);
 }
 
-/* A page was just used, by a hit, in a first-level array: where the filter has it, which says what it says of it next. */
-static inline struct mmu_recent *place_recent(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear)
+/* A page was just used, by a hit, in a first-level array: the filter forgets what does not hold any more. */
+static inline void begin_recent(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear)
 {
 	struct mmu_recents *recents = &mmu->recents[mmu->recents_of[side]];
 	if (mmu->partly_joint)
@@ -146,14 +146,14 @@ static inline struct mmu_recent *place_recent(struct mmu *mmu, enum mmu_side sid
 		forget_sharing(mmu, side, size);
 	if (size != PAGE_4K)
 		recents->large_sizes |= (uint8_t)(1u << size);
-	return recent_of(mmu, side, size, linear);
 }
 
-/* The same, by this word, and it lies in that region. */
-static inline const struct mmu_recent *remember_recent(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear,
-                                                       uint64_t word, uint8_t region)
+/* The same, by this word, and it lies in that region; the filter has it now. */
+static inline struct mmu_recent *remember_recent(struct mmu *mmu, enum mmu_side side, enum page_size size, uint64_t linear,
+                                                 uint64_t word, uint8_t region)
 {
-	struct mmu_recent *recent = place_recent(mmu, side, size, linear);
+	struct mmu_recent *recent = recent_of(mmu, side, size, linear);
+	begin_recent(mmu, side, size, linear);
 	recent->page = linear >> page_size_shift(size);
 	recent->frame = mmu->walker ? word & WORD_FRAME : linear & ~(uint64_t)(PAGE_SIZE - 1);
 	recent->offsets = (uint32_t)(page_size_bytes(size) - 1);
@@ -184,7 +184,7 @@ static uint64_t tag_of(const struct mmu *mmu, uint64_t linear, uint64_t word, en
 }
 
 /* What is known of a larger page of a first-level array, from its use on. */
-static void know(struct mmu *mmu, enum mmu_side side, uint64_t linear, uint64_t word, const struct mmu_recent *recent)
+static void know(struct mmu *mmu, enum mmu_side side, uint64_t linear, uint64_t word, struct mmu_recent *recent)
 {
 	struct mmu_known *known = known_of(mmu, side, linear);
 	const enum page_size size = (enum page_size)recent->size;
@@ -193,7 +193,8 @@ static void know(struct mmu *mmu, enum mmu_side side, uint64_t linear, uint64_t 
 	                            .tag = tag_of(mmu, linear, word, size),
 	                            .era = mmu->era,
 	                            .word = word,
-	                            .recent = *recent};
+	                            .recent = *recent,
+	                            .place = recent};
 	if (!sets || sets->ways < MMU_KNOWN_WAYS)
 		return;
 	const uint32_t set = replacement_set_of(sets, known->tag);
@@ -205,7 +206,7 @@ static void remember(struct mmu *mmu, const struct lookup *lookup)
 {
 	uint64_t linear = lookup->request.linear;
 	uint8_t region = mmu_place_of(mmu, linear, lookup->size);
-	const struct mmu_recent *recent = remember_recent(mmu, lookup->side, lookup->size, linear, lookup->word, region);
+	struct mmu_recent *recent = remember_recent(mmu, lookup->side, lookup->size, linear, lookup->word, region);
 	if (lookup->size != PAGE_4K)
 		know(mmu, lookup->side, linear, lookup->word, recent);
 }
@@ -246,13 +247,17 @@ const struct mmu_recent *mmu_use_known(struct mmu *mmu, uint64_t linear, unsigne
 		return NULL;
 	const enum page_size size = (enum page_size)known->recent.size;
 	const uint64_t *word = use_known_entry(mmu->level[0].array[side][size], known);
-	if (!word || !(mmu_kinds_of(mmu, linear, *word) >> kind & 1))
+	if (!word)
 		return NULL;
 	if (*word != known->word)
-		return remember_recent(mmu, side, size, linear, *word, known->recent.region);
-	struct mmu_recent *recent = place_recent(mmu, side, size, linear);
-	*recent = known->recent;
-	return recent;
+		return mmu_kinds_of(mmu, linear, *word) >> kind & 1
+		               ? remember_recent(mmu, side, size, linear, *word, known->recent.region)
+		               : NULL;
+	if (!(known->recent.kinds >> kind & 1))
+		return NULL;
+	begin_recent(mmu, side, size, linear);
+	*known->place = known->recent;
+	return known->place;
 }
 
 /* ---- entries in levels ---- */

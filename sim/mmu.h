@@ -102,6 +102,7 @@ struct mmu_known {
 	uint64_t *payloads;       /* the same set's */
 	uint64_t word;            /* of its translation, which `recent` was made of */
 	struct mmu_recent recent; /* what the filter knows of it while it is used last */
+	struct mmu_recent *place; /* where the filter has it then */
 };
 
 /* Ways of a set that are looked through in place. */

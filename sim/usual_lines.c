@@ -40,13 +40,13 @@ void usual_lines_learn(struct usual_lines *lines, uint64_t address, unsigned kin
 	lines->sizes |= (uint8_t)(1u << recent->size);
 	lines->line[linear & (USUAL_LINES - 1)] = (struct usual_line){.linear = linear,
 	                                                              .page = recent,
+	                                                              .number = recent->page,
 	                                                              .frame = recent->frame,
 	                                                              .word = way_word(tag, WAY_MARKS),
-	                                                              .use = use,
-	                                                              .page_shift = (uint8_t)page_size_shift(recent->size)};
+	                                                              .use = use};
 }
 
 bool usual_lines_turn(const struct usual_lines *lines, const struct usual_line *line, uint64_t address, unsigned kind)
 {
-	return mmu_known_recent(lines->mmu, address, 1, kind) && usual_line_is_translated(line, address, kind);
+	return mmu_known_recent(lines->mmu, address, 1, kind) && usual_line_is_translated(line, kind);
 }

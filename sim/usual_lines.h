@@ -22,10 +22,9 @@
 struct usual_line {
 	uint64_t linear;               /* its linear address >> shift; USUAL_NONE: none */
 	const struct mmu_recent *page; /* where the MMU's filter would have its page */
-	uint64_t frame;                /* of the page */
+	uint64_t number, frame;        /* of the page, as the filter has them */
 	uint64_t word;                 /* the way's in the array, all marks set */
 	struct replacement_in_place use;
-	uint8_t page_shift; /* log2 of the page's bytes */
 };
 
 #define USUAL_NONE UINT64_MAX
@@ -35,8 +34,7 @@ struct usual_lines {
 	uint32_t kinds;          /* of access that are usual now, a bit each; 0: none */
 	/* What the memory tells of the cache; kinds_made: that may be usual. */
 	uint32_t kinds_made;
-	uint64_t bytes;         /* of a line, a power of two */
-	unsigned shift;         /* its log2 */
+	unsigned shift;         /* log2 of a line's bytes */
 	uint32_t latency;       /* 1 and more */
 	uint32_t locked_cycles; /* of a locked access, beyond what one without a lock prefix takes */
 	uint32_t ports_count;
@@ -63,10 +61,10 @@ void usual_lines_check(const struct usual_lines *lines);
 /* An access has been made whose line the table may have: the next ones are usual, if that is here now. */
 void usual_lines_learn(struct usual_lines *lines, uint64_t address, unsigned kind);
 
-/* Whether an access lies in one line, and is of a kind that may be usual. One of no bytes reaches over any line here. */
+/* Whether an access lies in one line, and is of a kind that may be usual. */
 static inline bool usual_lines_may_have(const struct usual_lines *lines, uint64_t address, uint32_t bytes, unsigned kind)
 {
-	return lines->kinds >> kind & 1 && bytes - 1 < lines->bytes - (address & (lines->bytes - 1));
+	return lines->kinds >> kind & 1 && bytes > 0 && address >> lines->shift == (address + bytes - 1) >> lines->shift;
 }
 
 /* The line of an access, if the table has it; its page may not be the last of its set, and the line may be gone. */
@@ -79,10 +77,10 @@ static inline const struct usual_line *usual_lines_find(const struct usual_lines
 }
 
 /* Whether the MMU's filter knows the line's page, and allows the access. */
-static inline bool usual_line_is_translated(const struct usual_line *line, uint64_t address, unsigned kind)
+static inline bool usual_line_is_translated(const struct usual_line *line, unsigned kind)
 {
 	const struct mmu_recent *page = line->page;
-	return page->page == address >> line->page_shift && page->frame == line->frame && page->kinds >> kind & 1;
+	return page->page == line->number && page->frame == line->frame && page->kinds >> kind & 1;
 }
 
 /* Whether it is after the first level of TLBs was asked for a larger page. */
@@ -121,7 +119,7 @@ static inline cycle usual_lines_access(struct usual_lines *lines, uint64_t addre
 	const struct usual_line *line = usual_lines_find(lines, address, bytes, kind);
 	if (!line)
 		return 0;
-	if (!usual_line_is_translated(line, address, kind) && !usual_lines_turn(lines, line, address, kind))
+	if (!usual_line_is_translated(line, kind) && !usual_lines_turn(lines, line, address, kind))
 		return 0;
 	const uint64_t number = way_tag(line->word);
 	/* A line that is on its way when the port is free would be there later at the earliest. */

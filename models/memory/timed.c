@@ -820,8 +820,7 @@ static __attribute__((noinline)) cycle access_unplanned(struct timed_memory *tim
 	const struct usual_line *usual = usual_lines_find(lines, request->address, request->bytes, request->kind);
 	if (!usual)
 		return access_learnt(timed, lines, request, asked);
-	if (!usual_line_is_translated(usual, request->address, request->kind) &&
-	    !usual_lines_turn(lines, usual, request->address, request->kind))
+	if (!usual_line_is_translated(usual, request->kind) && !usual_lines_turn(lines, usual, request->address, request->kind))
 		return access_learnt(timed, lines, request, asked);
 	if (!usual_line_is_here(usual))
 		return access_learnt(timed, lines, request, asked);

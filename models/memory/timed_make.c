@@ -231,7 +231,6 @@ static void make_usual(struct timed_memory *timed, struct timed_core *core, enum
 		return;
 	struct usual_lines *lines = &core->usual[side];
 	*lines = (struct usual_lines){.kinds_made = usual_kinds(core, entry, side),
-	                              .bytes = 1ull << entry->shift,
 	                              .shift = entry->shift,
 	                              .latency = entry->latency,
 	                              .locked_cycles = timed->atomic_cycles,

@@ -55,12 +55,13 @@ INLINE uint32_t tree_plru_use(struct replacement *array, uint32_t set, uint32_t 
 /* The bits on a way's path become the same at each use, whatever they were. */
 static bool tree_plru_in_place(const struct replacement *array, uint32_t set, uint32_t way, struct replacement_in_place *use)
 {
-	if (array->ways > 32) /* as many nodes as replacement_in_place has bits */
+	uint32_t away[2] = {0}; /* from an even child, the left one, and from a right one */
+	if (array->ways > 32)   /* as many nodes as replacement_in_place has bits */
 		return false;
-	*use = (struct replacement_in_place){.word = &replacement_words(array, set)[way],
-	                                     .state = state_of(array, set),
-	                                     .cleared = ~(uint32_t)turned_away(UINT32_MAX, array->ways, way),
-	                                     .set = (uint32_t)turned_away(0, array->ways, way)};
+	for (uint32_t node = way | 1u << depth_of(array->ways); node > 1; node /= 2)
+		away[node % 2] |= 1u << node / 2;
+	*use = (struct replacement_in_place){
+	        .word = &replacement_words(array, set)[way], .state = state_of(array, set), .cleared = away[1], .set = away[0]};
 	return true;
 }
 
