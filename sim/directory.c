@@ -82,22 +82,41 @@ struct directory_entry directory_look(const struct directory *directory, const s
 {
 	if (has_record(slot))
 		return directory->records[record_of(slot)];
-	const unsigned cpu = slot->known >> SLOT_CORE_SHIFT & ((1u << (SLOT_BUSY_SHIFT - SLOT_CORE_SHIFT)) - 1);
-	struct directory_entry entry = {.line = slot->line - 1,
-	                                .busy_until = slot->known >> SLOT_BUSY_SHIFT,
-	                                .owner = slot->known & SLOT_OWNED ? (uint16_t)cpu : OWNER_NONE};
-	core_set_add(&entry.cores, cpu);
+	const unsigned first = (unsigned)((slot->known & SLOT_GROUP_BITS) >> SLOT_GROUP_SHIFT) * SLOT_GROUP;
+	struct directory_entry entry = {
+	        .line = slot->line - 1, .busy_until = slot->known >> SLOT_BUSY_SHIFT, .owner = OWNER_NONE};
+	entry.cores.bits[first / 64] = (slot->known & SLOT_CORES_BITS) >> SLOT_CORES_SHIFT << first % 64;
+	if (slot->known & SLOT_OWNED)
+		entry.owner = (uint16_t)core_set_next(&entry.cores, first);
 	return entry;
 }
 
-struct directory_entry *directory_record(struct directory *directory, struct directory_slot *slot)
+/* Whether a slot can tell all, and in *known how. */
+static bool fits_slot(const struct directory_entry *entry, uint64_t *known)
 {
-	if (!has_record(slot)) {
-		const struct directory_entry entry = directory_look(directory, slot);
-		slot->known = (uint64_t)take_record(directory) << 1 | SLOT_RECORD;
-		directory->records[record_of(slot)] = entry;
+	const unsigned cpu = core_set_next(&entry->cores, 0), first = cpu < CPUS_MAX ? cpu / SLOT_GROUP * SLOT_GROUP : 0;
+	const uint64_t cores = entry->cores.bits[first / 64] >> first % 64;
+	if (!core_set_empty(&entry->shared) || cores >> SLOT_GROUP || core_set_next(&entry->cores, first + SLOT_GROUP) < CPUS_MAX)
+		return false;
+	if (entry->busy_until > SLOT_BUSY_MAX || (entry->owner != OWNER_NONE && (entry->owner != cpu || (cores & (cores - 1)))))
+		return false;
+	*known = entry->busy_until << SLOT_BUSY_SHIFT | cores << SLOT_CORES_SHIFT |
+	         (uint64_t)(first / SLOT_GROUP) << SLOT_GROUP_SHIFT | (entry->owner != OWNER_NONE ? SLOT_OWNED : 0);
+	return true;
+}
+
+void directory_set(struct directory *directory, struct directory_slot *slot, const struct directory_entry *entry)
+{
+	uint64_t known;
+	if (fits_slot(entry, &known)) {
+		if (has_record(slot))
+			free_record(directory, slot);
+		slot->known = known;
+		return;
 	}
-	return &directory->records[record_of(slot)];
+	if (!has_record(slot))
+		slot->known = (uint64_t)take_record(directory) << 1 | SLOT_RECORD;
+	directory->records[record_of(slot)] = *entry;
 }
 
 static void add(struct directory *directory, const struct directory_slot *slot)
@@ -110,7 +129,7 @@ static void add(struct directory *directory, const struct directory_slot *slot)
 
 void directory_add(struct directory *directory, uint64_t line, unsigned cpu, bool is_owned)
 {
-	add(directory, &(struct directory_slot){line + 1, (uint64_t)cpu << SLOT_CORE_SHIFT | (is_owned ? SLOT_OWNED : 0)});
+	add(directory, &(struct directory_slot){line + 1, slot_core(cpu) | (is_owned ? SLOT_OWNED : 0)});
 }
 
 void directory_add_shared(struct directory *directory, uint64_t line, unsigned number)
@@ -142,9 +161,11 @@ void directory_drop(struct directory *directory, struct directory_slot *slot)
 void directory_keep(struct directory *directory, struct directory_slot *slot, cycle until)
 {
 	if (has_record(slot) || until > SLOT_BUSY_MAX) {
-		struct directory_entry *entry = directory_record(directory, slot);
-		if (entry->busy_until < until)
-			entry->busy_until = until;
+		struct directory_entry entry = directory_look(directory, slot);
+		if (entry.busy_until < until) {
+			entry.busy_until = until;
+			directory_set(directory, slot, &entry);
+		}
 		return;
 	}
 	if (slot->known >> SLOT_BUSY_SHIFT < until)

@@ -6,9 +6,9 @@
  * that the directory's owner gives them. A line that is in no such cache has no entry.
  *
  * Algorithm: open addressing with linear probing, at most half full; an entry that goes closes its gap, so there are no marks of
- * deleted entries (Knuth, TAOCP vol. 3, 6.4, algorithm R). Most lines have only ever had one core as their holder: all there is
- * to know of such a line stands in its slot, four slots to a cache line of the host. Any other line has a record beside the
- * table.
+ * deleted entries (Knuth, TAOCP vol. 3, 6.4, algorithm R). Most lines are held by cores of one group of 16 neighbours only, and
+ * have no owner but an only holder: all there is to know of such a line stands in its slot, four slots to a cache line of the
+ * host. Any other line has a record beside the table.
  *
  * MODEL: real directories have an end and are told of clean lines' leaving only sometimes; this one is exact and has none.
  */
@@ -72,17 +72,29 @@ struct directory_entry {
 /* A line's place in the table. */
 struct directory_slot {
 	uint64_t line; /* its number plus 1; 0: none */
-	/* SLOT_RECORD, and above it the number of the line's record. Or, of a line with a core as its only holder: busy_until,
-	 * from bit SLOT_BUSY_SHIFT on, the core, from bit SLOT_CORE_SHIFT on, and SLOT_OWNED if that core is the owner. */
+	/* SLOT_RECORD, and above it the number of the line's record. Or, of a line with holders of one group of cores: busy_until,
+	 * from bit SLOT_BUSY_SHIFT on, a bit for each core of the group, from bit SLOT_CORES_SHIFT on, the group's number, from bit
+	 * SLOT_GROUP_SHIFT on, and SLOT_OWNED if the only holder is the owner. */
 	uint64_t known;
 };
 
 #define SLOT_RECORD 1u
 #define SLOT_OWNED 2u
-#define SLOT_CORE_SHIFT 2
-#define SLOT_BUSY_SHIFT 10
+#define SLOT_GROUP_SHIFT 2
+#define SLOT_CORES_SHIFT 5
+#define SLOT_BUSY_SHIFT 21
 
-_Static_assert(CPUS_MAX <= 1u << (SLOT_BUSY_SHIFT - SLOT_CORE_SHIFT), "a core's number fits");
+#define SLOT_GROUP (SLOT_BUSY_SHIFT - SLOT_CORES_SHIFT) /* cores of a group */
+#define SLOT_GROUP_BITS ((1u << SLOT_CORES_SHIFT) - (1u << SLOT_GROUP_SHIFT))
+#define SLOT_CORES_BITS ((1u << SLOT_BUSY_SHIFT) - (1u << SLOT_CORES_SHIFT))
+
+_Static_assert(CPUS_MAX <= SLOT_GROUP << (SLOT_CORES_SHIFT - SLOT_GROUP_SHIFT), "a group's number fits");
+
+/* A core as the only holder. */
+static inline uint64_t slot_core(unsigned cpu)
+{
+	return (uint64_t)1 << (SLOT_CORES_SHIFT + cpu % SLOT_GROUP) | (uint64_t)(cpu / SLOT_GROUP) << SLOT_GROUP_SHIFT;
+}
 
 struct directory {
 	struct directory_slot *slots; /* owned */
@@ -125,22 +137,37 @@ static inline void directory_foresee(const struct directory *directory, uint64_t
 /* Whether the slot says that this core, and nothing else, holds its line. */
 static inline bool directory_is_only(const struct directory_slot *slot, unsigned cpu)
 {
-	const uint64_t core = (1u << SLOT_BUSY_SHIFT) - (1u << SLOT_CORE_SHIFT);
-	return (slot->known & (core | SLOT_RECORD)) == (uint64_t)cpu << SLOT_CORE_SHIFT;
+	return (slot->known & (SLOT_CORES_BITS | SLOT_GROUP_BITS | SLOT_RECORD)) == slot_core(cpu);
 }
 
-/* The only holder becomes the owner, or is it no more. */
-static inline void directory_set_owned(struct directory_slot *slot, bool is_owned)
+/* The slot's line is held by a core, and owned, or is not. Returns whether the slot could be told; if not, nothing happened. */
+static inline bool directory_set_core(struct directory_slot *slot, unsigned cpu, bool is_here, bool is_owned)
 {
-	slot->known = (slot->known & ~(uint64_t)SLOT_OWNED) | (is_owned ? SLOT_OWNED : 0);
+	const uint64_t core = slot_core(cpu), bit = core & SLOT_CORES_BITS, known = slot->known;
+	if (known & SLOT_RECORD || ((known & SLOT_CORES_BITS) && ((known ^ core) & SLOT_GROUP_BITS)))
+		return false;
+	if (!(known & SLOT_CORES_BITS & ~bit)) {
+		const uint64_t busy = known >> SLOT_BUSY_SHIFT << SLOT_BUSY_SHIFT;
+		slot->known = busy | (is_here ? core | (is_owned ? SLOT_OWNED : 0) : 0);
+		return true;
+	}
+	if (is_owned || (known & SLOT_OWNED))
+		return false;
+	slot->known = is_here ? known | bit : known & ~bit;
+	return true;
+}
+
+/* Whether nobody holds the line of a slot without a record. */
+static inline bool directory_is_left(const struct directory_slot *slot)
+{
+	return !(slot->known & (SLOT_CORES_BITS | SLOT_RECORD));
 }
 
 /* What is known of the slot's line. */
 struct directory_entry directory_look(const struct directory *directory, const struct directory_slot *slot);
 
-/* The record of the slot's line, made if it has none, to change; good until another line gets one. It may be that nobody holds
- * the line, for a while. */
-struct directory_entry *directory_record(struct directory *directory, struct directory_slot *slot);
+/* All that is known of the slot's line becomes this. It may be that nobody holds the line, for a while. */
+void directory_set(struct directory *directory, struct directory_slot *slot, const struct directory_entry *entry);
 
 /* Adds a line that has no slot, with this core as its only holder, and perhaps its owner, or with this shared cache. */
 void directory_add(struct directory *directory, uint64_t line, unsigned cpu, bool is_owned);

@@ -366,12 +366,14 @@ cycle coherence_own(struct timed_memory *timed, const struct timed_core *core, c
 		note_own(coherence, core->cpu, line);
 		return now;
 	}
-	struct directory_entry *entry = directory_record(&coherence->directory, slot);
-	if (entry->owner != core->cpu)
+	struct directory_entry entry = directory_look(&coherence->directory, slot);
+	if (entry.owner != core->cpu)
 		note_own(coherence, core->cpu, line);
-	if (nobody_else(coherence, entry, core->cpu))
+	if (nobody_else(coherence, &entry, core->cpu))
 		return now;
-	return own_shared(timed, core, entry, now, cost);
+	cycle start = own_shared(timed, core, &entry, now, cost);
+	directory_set(&coherence->directory, slot, &entry);
+	return start;
 }
 
 /* ---- a fetch ---- */
@@ -445,19 +447,20 @@ void coherence_leave(struct timed_memory *timed, const struct timed_core *core, 
 	struct directory_slot *slot = directory_find(&coherence->directory, line);
 	if (!slot || directory_is_only(slot, core->cpu))
 		return;
-	struct directory_entry *entry = directory_record(&coherence->directory, slot);
-	if (nobody_else(coherence, entry, core->cpu))
+	struct directory_entry entry = directory_look(&coherence->directory, slot);
+	if (nobody_else(coherence, &entry, core->cpu))
 		return;
-	if (!coherence->keeps_owner && entry->owner == OWNER_NONE)
+	if (!coherence->keeps_owner && entry.owner == OWNER_NONE)
 		share_exclusive(timed, core->cpu, line, at);
-	if (has_up_to_date(coherence, entry, core->cpu))
+	if (has_up_to_date(coherence, &entry, core->cpu))
 		return;
-	*supply = (struct supply){.is_active = true, .has_copy = true, .line = line, .busy_until = entry->busy_until};
-	if (entry->owner != OWNER_NONE && entry->owner != core->cpu) {
-		supply_from_owner(timed, core, entry, at);
+	*supply = (struct supply){.is_active = true, .has_copy = true, .line = line, .busy_until = entry.busy_until};
+	if (entry.owner != OWNER_NONE && entry.owner != core->cpu) {
+		supply_from_owner(timed, core, &entry, at);
+		directory_set(&coherence->directory, slot, &entry);
 		return;
 	}
-	struct others others = others_of(coherence, entry, core->cpu);
+	struct others others = others_of(coherence, &entry, core->cpu);
 	unsigned nr = written_in_shared(timed, &others, line);
 	if (nr < CPUS_MAX) {
 		supply_from_shared(timed, core, nr, at);
@@ -484,19 +487,20 @@ bool coherence_leave_shared(struct timed_memory *timed, const struct timed_core 
 	struct directory_slot *slot = directory_find(&coherence->directory, line);
 	if (!slot)
 		return false;
-	struct directory_entry *entry = directory_record(&coherence->directory, slot);
-	if (has_up_to_date(coherence, entry, core->cpu))
+	struct directory_entry entry = directory_look(&coherence->directory, slot);
+	if (has_up_to_date(coherence, &entry, core->cpu))
 		return false;
-	const struct supply found = {.is_active = true, .has_copy = true, .line = line, .busy_until = entry->busy_until};
+	const struct supply found = {.is_active = true, .has_copy = true, .line = line, .busy_until = entry.busy_until};
 	/* Of what the cache's own cores have written it may have an older copy. */
-	if (entry->owner != OWNER_NONE) {
-		if (uses_same(cache, core->cpu, entry->owner))
+	if (entry.owner != OWNER_NONE) {
+		if (uses_same(cache, core->cpu, entry.owner))
 			return false;
 		*supply = found;
-		supply_from_owner(timed, core, entry, at);
+		supply_from_owner(timed, core, &entry, at);
+		directory_set(&coherence->directory, slot, &entry);
 		return true;
 	}
-	struct others others = others_of(coherence, entry, core->cpu);
+	struct others others = others_of(coherence, &entry, core->cpu);
 	unsigned nr = written_in_shared(timed, &others, line);
 	if (nr == CPUS_MAX || uses_same(cache, core->cpu, coherence->shared_cpu[nr]))
 		return false;
@@ -633,22 +637,24 @@ static bool is_noted_again(const struct coherence *coherence, uint32_t at)
 	return false;
 }
 
-/* The line is held, or is not, by a holder that may have written it. Others hold it too, or it is a shared cache. */
-static void set_holder(struct coherence *coherence, struct directory_slot *slot, const struct holder_note *note, bool here,
+/* The line is held, or is not, by a holder that may have written it. */
+static void set_holder(struct directory *directory, struct directory_slot *slot, const struct holder_note *note, bool here,
                        bool dirty)
 {
-	struct directory_entry *entry = directory_record(&coherence->directory, slot);
-	struct core_set *set = note->is_shared ? &entry->shared : &entry->cores;
+	struct directory_entry entry = directory_look(directory, slot);
+	struct core_set *set = note->is_shared ? &entry.shared : &entry.cores;
 	if (here)
 		core_set_add(set, note->holder);
 	else
 		core_set_remove(set, note->holder);
 	if (!note->is_shared && dirty)
-		entry->owner = note->holder;
-	else if (!note->is_shared && entry->owner == note->holder)
-		entry->owner = OWNER_NONE;
-	if (core_set_empty(&entry->cores) && core_set_empty(&entry->shared))
-		directory_drop(&coherence->directory, slot);
+		entry.owner = note->holder;
+	else if (!note->is_shared && entry.owner == note->holder)
+		entry.owner = OWNER_NONE;
+	if (core_set_empty(&entry.cores) && core_set_empty(&entry.shared))
+		directory_drop(directory, slot);
+	else
+		directory_set(directory, slot, &entry);
 }
 
 /* The directory learns whether a holder has a line. */
@@ -658,15 +664,17 @@ static void learn(struct coherence *coherence, const struct holder_note *note, b
 	struct directory_slot *slot = directory_find(directory, note->line);
 	if (!slot && !here)
 		return;
-	if (!slot && note->is_shared)
+	if (!slot && note->is_shared) {
 		directory_add_shared(directory, note->line, note->holder);
-	else if (!slot)
+		return;
+	}
+	if (!slot) {
 		directory_add(directory, note->line, note->holder, dirty);
-	else if (note->is_shared || !directory_is_only(slot, note->holder))
-		set_holder(coherence, slot, note, here, dirty);
-	else if (here)
-		directory_set_owned(slot, dirty);
-	else
+		return;
+	}
+	if (note->is_shared || !directory_set_core(slot, note->holder, here, dirty))
+		set_holder(directory, slot, note, here, dirty);
+	else if (directory_is_left(slot))
 		directory_drop(directory, slot);
 }
 

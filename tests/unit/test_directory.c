@@ -8,7 +8,7 @@
 #include "sim/rng.h"
 
 #define LINES 6000u /* more than half of the first table: it grows */
-#define CORES 5u
+#define CORES 40u /* of three groups */
 #define STEPS 200000u
 
 /* What is known of each line, as one would write it down. */
@@ -49,20 +49,33 @@ static void gain(struct directory *directory, unsigned index, unsigned cpu, bool
 	struct directory_slot *slot = directory_find(directory, line_of(index));
 	struct directory_entry *entry = &plain[index];
 	core_set_add(is_shared ? &entry->shared : &entry->cores, cpu);
-	if (!is_shared && is_owned)
-		entry->owner = (uint16_t)cpu;
+	if (!is_shared && (is_owned || entry->owner == cpu))
+		entry->owner = is_owned ? (uint16_t)cpu : OWNER_NONE;
 	if (!slot && is_shared)
 		directory_add_shared(directory, line_of(index), cpu);
 	else if (!slot)
 		directory_add(directory, line_of(index), cpu, is_owned);
-	else if (!is_shared && directory_is_only(slot, cpu) && is_owned)
-		directory_set_owned(slot, true);
-	else {
-		struct directory_entry *record = directory_record(directory, slot);
-		record->cores = entry->cores;
-		record->shared = entry->shared;
-		record->owner = entry->owner;
-	}
+	else if (is_shared || !directory_set_core(slot, cpu, true, is_owned))
+		directory_set(directory, slot, entry);
+}
+
+/* A core loses the line. */
+static void leave(struct directory *directory, unsigned index, unsigned cpu)
+{
+	struct directory_slot *slot = directory_find(directory, line_of(index));
+	struct directory_entry *entry = &plain[index];
+	core_set_remove(&entry->cores, cpu);
+	if (entry->owner == cpu)
+		entry->owner = OWNER_NONE;
+	if (slot && !directory_set_core(slot, cpu, false, false))
+		directory_set(directory, slot, entry);
+	else if (slot)
+		assert_int_equal(directory_is_left(slot), !is_held(entry));
+	if (is_held(entry))
+		return;
+	if (slot)
+		directory_drop(directory, slot);
+	*entry = (struct directory_entry){.line = line_of(index), .owner = OWNER_NONE};
 }
 
 static void lose(struct directory *directory, unsigned index)
@@ -97,8 +110,11 @@ static void lines_are_known_as_they_were_told(void **state)
 	for (unsigned step = 0; step < STEPS; step++) {
 		/* Up, then mostly down. */
 		unsigned index = (unsigned)rng_below(&rng, LINES), what = (unsigned)rng_below(&rng, step < STEPS / 2 ? 16 : 9);
-		unsigned cpu = (unsigned)rng_below(&rng, CORES);
-		if (what < 5)
+		/* As a rule of one group. */
+		unsigned cpu = (unsigned)rng_below(&rng, rng_below(&rng, 4) ? 3 : CORES);
+		if (what < 2)
+			leave(&directory, index, cpu);
+		else if (what < 5)
 			lose(&directory, index);
 		else if (what < 8)
 			keep(&directory, index, rng_below(&rng, 16) ? rng_below(&rng, 1000) : UINT64_MAX - rng_below(&rng, 1000));
