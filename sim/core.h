@@ -123,7 +123,7 @@ struct core {
 	struct machine *machine;
 	unsigned cpu;
 	struct usual_lines *usual; /* the memory's for this core; of data, and of code */
-	struct core_job *jobs; /* a ring; owned */
+	struct core_job *jobs;     /* a ring; owned */
 	unsigned first, queued;
 	uint64_t queued_steps;
 	uint32_t position;     /* in the first job's steps */
@@ -135,7 +135,10 @@ struct core {
 	/* What is on its way. */
 	struct core_flight misses[CORE_MISSES_MAX];
 	unsigned first_miss, miss_count;
-	struct core_flight latest;     /* of the loads nobody waited for yet, the one that is done last */
+	/* Of the loads nobody waited for yet, the one that is done last: where its cycles go; NULL: to the first level. */
+	cycle latest_done;
+	const struct cost *latest;
+	struct cost latest_hit;        /* of one that is no miss, but waits in the first level */
 	cycle stores[CORE_STORES_MAX]; /* when each has left the buffer */
 	unsigned first_store, store_count;
 	cycle last_store;

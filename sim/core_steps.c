@@ -10,21 +10,16 @@ static inline cycle access_usual(struct core *core, uint64_t address, uint32_t b
 	return usual_lines_access(&core->usual[kind == ACCESS_CODE ? MMU_CODE : MMU_DATA], address, bytes, kind, now);
 }
 
-/* Makes an access at `now`, and answers when it is done. */
-static inline cycle access_quick(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, cycle now,
-                                 struct core_flight *load)
+/* Makes an access at `now` that is not usual. */
+static inline void access_asked(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, cycle now,
+                                struct core_flight *load)
 {
-	const cycle first = access_usual(core, address, bytes, kind, now);
-	if (first > 0) {
-		load->in_first = true;
-		return load->done = now + first;
-	}
 	const struct memory_request request = {
 	        .address = address, .bytes = bytes, .cpu = (uint16_t)core->cpu, .kind = (uint8_t)kind, .now = now};
-	return load->done = memory_access_quick(core->machine->memory, &request, &load->cost, &load->in_first);
+	load->done = memory_access_quick(core->machine->memory, &request, &load->cost, &load->in_first);
 }
 
-/* The same, of which nobody asks where its cycles went. */
+/* Makes an access at `now`, and answers when it is done; nobody asks where its cycles went. */
 static inline cycle access_unasked(struct core *core, uint64_t address, uint32_t bytes, enum access_kind kind, cycle now)
 {
 	const cycle first = access_usual(core, address, bytes, kind, now);
@@ -71,9 +66,13 @@ static cycle wait_for_load(struct core *core, const struct core_flight *load, cy
 
 cycle core_wait_for_loads(struct core *core, cycle now)
 {
-	now = wait_for_load(core, &core->latest, now);
 	core->miss_count = 0;
-	return now;
+	if (core->latest_done <= now)
+		return now;
+	if (!core->latest)
+		return core_pay(core, COST_L1, core->latest_done - now, now);
+	cost_take_last(&core->counters.cost, core->latest, core->latest_done - now);
+	return core->latest_done;
 }
 
 static bool is_miss(const struct cost *cost)
@@ -96,29 +95,48 @@ static cycle make_place(struct core *core, cycle now)
 	return now;
 }
 
+/* A load that the first level has: its parts need not be kept. Returns when the core goes on. */
+static inline cycle load_in_first(struct core *core, cycle done, cycle now)
+{
+	if (core->machine->config.misses_in_flight == 1)
+		return core_pay(core, COST_L1, done - now, now);
+	if (done > core->latest_done) {
+		core->latest_done = done;
+		core->latest = NULL;
+	}
+	return now;
+}
+
+/* Any other, which lies behind the misses. */
+static inline cycle load_further(struct core *core, struct core_flight *load, cycle now)
+{
+	if (core->machine->config.misses_in_flight == 1)
+		return wait_for_load(core, load, now);
+	const bool is_missed = is_miss(&load->cost);
+	if (load->done > core->latest_done) {
+		core->latest_done = load->done;
+		core->latest = &load->cost; /* where it stays until it is over */
+		if (!is_missed) {
+			core->latest_hit = load->cost;
+			core->latest = &core->latest_hit;
+		}
+	}
+	core->miss_count += is_missed;
+	return now;
+}
+
 static inline cycle load_step(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 {
-	struct core_flight load;
 	if (core->miss_count > 0)
 		now = make_place(core, now);
-	access_quick(core, address, bytes, ACCESS_LOAD, now, &load);
 	core->read_address = address;
 	core->read_at = now;
-	if (core->machine->config.misses_in_flight == 1)
-		return wait_for_load(core, &load, now);
-	if (load.in_first) {
-		/* Most loads; the parts need not be copied. */
-		if (load.done > core->latest.done) {
-			core->latest.done = load.done;
-			core->latest.in_first = true;
-		}
-		return now;
-	}
-	if (load.done > core->latest.done)
-		core->latest = load;
-	if (is_miss(&load.cost))
-		core->misses[(core->first_miss + core->miss_count++) % CORE_MISSES_MAX] = load;
-	return now;
+	const cycle first = access_usual(core, address, bytes, ACCESS_LOAD, now);
+	if (first > 0)
+		return load_in_first(core, now + first, now);
+	struct core_flight *load = &core->misses[(core->first_miss + core->miss_count) % CORE_MISSES_MAX];
+	access_asked(core, address, bytes, ACCESS_LOAD, now, load);
+	return load->in_first ? load_in_first(core, load->done, now) : load_further(core, load, now);
 }
 
 cycle core_load(struct core *core, uint64_t address, uint32_t bytes, cycle now)
@@ -129,7 +147,9 @@ cycle core_load(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 cycle core_fetch(struct core *core, uint64_t address, uint32_t bytes, cycle now)
 {
 	struct core_flight fetch;
-	access_quick(core, address, bytes, ACCESS_CODE, now, &fetch);
+	if (access_usual(core, address, bytes, ACCESS_CODE, now) > 0)
+		return now;
+	access_asked(core, address, bytes, ACCESS_CODE, now, &fetch);
 	if (fetch.in_first)
 		return now;
 	fetch.cost.cycles[COST_L1] = 0;
@@ -347,11 +367,60 @@ static cycle run_step(struct core *core, const struct step *step, cycle now)
 	SIM_UNREACHABLE("a kind of step");
 }
 
+/* A load, store or fetch, as run_step() makes it, that the memory was told of. */
+static inline cycle run_foreseen_step(struct core *core, const struct step *step, cycle now)
+{
+	cycle written;
+	if (step->uses)
+		now = core_wait_for_loads(core, now);
+	now = core_spend(core, step->kind == STEP_FETCH ? 1 : step->before, now);
+	if (step->kind == STEP_READ)
+		return load_step(core, step->address, step->bytes, now);
+	if (step->kind == STEP_FETCH)
+		return core_fetch(core, step->address, step->bytes, now);
+	return store_step(core, step->address, step->bytes, now, &written);
+}
+
+static inline bool is_foreseen(const struct step *step)
+{
+	return step->kind == STEP_READ || step->kind == STEP_WRITE || step->kind == STEP_FETCH;
+}
+
+/* How far a core has come. */
+struct reached {
+	const struct step *step; /* the next one */
+	cycle now;
+};
+
+/*
+ * Steps that the memory was told of, before the last one that is left, until somebody else comes first: only whoever is queued
+ * already, since none of these steps queues anybody.
+ */
+static __attribute__((noinline)) struct reached run_foreseen(struct core *core, const struct step *step, const struct step *end,
+                                                             cycle now)
+{
+	const cycle others = event_queue_next(&core->machine->queue);
+	const uint32_t left = (uint32_t)(end - step) - 1, most = core->foreseen < left ? core->foreseen : left;
+	const struct step *first = step, *last = step + most;
+	while (step < last && is_foreseen(step) && now < others)
+		now = run_foreseen_step(core, step++, now);
+	core->position += (uint32_t)(step - first);
+	core->foreseen -= (uint32_t)(step - first);
+	return (struct reached){step, now};
+}
+
 cycle core_run_steps(struct core *core, cycle now)
 {
 	const struct core_job *job = &core->jobs[core->first];
 	const struct step *step = &job->at[core->position], *end = job->at + job->count;
 	do {
+		if (core->foreseen > 0 && core->machine->awaited > 0) {
+			struct reached reached = run_foreseen(core, step, end, now);
+			if (reached.step != step && core_must_wait(core->machine, reached.now))
+				return reached.now;
+			step = reached.step;
+			now = reached.now;
+		}
 		cycle done = run_step(core, step, now);
 		if (done == CYCLE_NEVER)
 			return CYCLE_NEVER;

@@ -10,24 +10,22 @@
 cycle port_set_take_later(struct port_set *set, uint32_t ports, cycle at)
 {
 	const cycle asked = at;
+	struct port_cycle *taken;
 	if (port_set_is_full(set, at))
 		at = set->full_end;
-	for (;; at++) {
-		struct port_cycle *taken = &set->taken[at % PORT_CYCLES];
-		if (taken->at != at) {
-			if (port_set_is_full(set, taken->at))
-				set->full_end = set->full;
-			taken->at = at;
-			taken->used = 0;
-		}
-		if (taken->used >= ports)
-			continue;
-		if (++taken->used == ports && at > asked) {
-			set->full = asked;
-			set->full_end = at + 1;
-		}
-		return at;
+	for (taken = &set->taken[at % PORT_CYCLES]; taken->at == at && taken->used >= ports;
+	     taken = &set->taken[at % PORT_CYCLES])
+		at++;
+	if (taken->at != at) {
+		if (port_set_is_full(set, taken->at))
+			set->full_end = set->full;
+		*taken = (struct port_cycle){.at = at};
 	}
+	if (++taken->used == ports && at > asked) {
+		set->full = asked;
+		set->full_end = at + 1;
+	}
+	return at;
 }
 
 /* Puts a stretch in its place; the oldest is forgotten where there is no room. */

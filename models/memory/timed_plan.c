@@ -12,8 +12,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Fewer requests, as a kernel makes them between two locked instructions, are made sooner without a plan. */
+#define PLAN_REQUESTS_MIN 24u
 /* An access of more bytes is made without a plan. */
-#define PLAN_BYTES_MAX PAGE_SIZE
+#define PLAN_BYTES_MAX 256u
 #define PLAN_ROOM (2 * PLAN_REQUESTS * MMU_ROOM)
 
 /* ---- making one ---- */
@@ -295,7 +297,7 @@ size_t timed_plan_make(struct timed_memory *timed, const struct access *requests
 	SIM_ASSERT(plan->next == plan->requests);
 	count = count_taken(timed, requests, count, &bytes);
 	plan->next = plan->requests = 0;
-	if (count == 0)
+	if (count < PLAN_REQUESTS_MIN)
 		return 0;
 	count = translate(timed, requests, count);
 	plan->requests = (unsigned)count;

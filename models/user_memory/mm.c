@@ -267,6 +267,12 @@ static enum user_result port_touch(struct user_memory *users, process_id process
 	return USER_OK;
 }
 
+/* What an access needs of its page. */
+static enum access_kind kind_needed(const struct access *access)
+{
+	return access->kind == ACCESS_MODIFY ? ACCESS_STORE : (enum access_kind)access->kind;
+}
+
 /* An access to a page that needs a look: the tables are walked, or it faults. */
 static void slow_access(struct mm *mm, struct space *space, const struct access *access, enum access_kind kind,
                         struct user_run *run, unsigned cpu)
@@ -281,11 +287,47 @@ static void slow_access(struct mm *mm, struct space *space, const struct access 
 		user_access_steps(mm->steps, run, access, vaddr_of(access->address));
 }
 
-/* The entry of a page that the access finds as it has to be, told without a walk. */
+/* Pages that a run has found as accesses of some kinds need them, the last ones of those with the same lowest bits. Nothing but
+ * a look at the tables (slow_access) changes that. */
+#define SEEN_PAGES 64u
+
+struct seen_page {
+	uint64_t page;  /* its number plus 1; 0: none */
+	uint64_t kinds; /* a bit each */
+};
+
+/* Whether the access finds its page as it has to be, told without a walk; then the page is marked, as the processor does. */
 static bool finds_page(const struct mm *mm, const struct space *space, const struct access *access, enum access_kind kind,
-                       struct entry *entry)
+                       struct seen_page *seen)
 {
-	return entry_found(mm, space, access->address, entry) && entry_allows(entry, kind);
+	const uint64_t page = access->address / PAGE_SIZE + 1;
+	struct entry entry;
+	if (seen->page == page && seen->kinds >> kind & 1)
+		return true;
+	if (!entry_found(mm, space, access->address, &entry) || !entry_allows(&entry, kind))
+		return false;
+	entry_mark_used(&entry, kind);
+	seen->kinds = (seen->page == page ? seen->kinds : 0) | 1ull << kind;
+	seen->page = page;
+	return true;
+}
+
+/* The accesses before the first one that needs a look, of which there may be none. Returns how many. */
+static size_t quick_accesses(struct mm *mm, const struct space *space, const struct access *accesses, size_t count,
+                             const struct user_run *run, struct seen_page seen[SEEN_PAGES])
+{
+	size_t made = 0, prefetches = 0;
+	for (; made < count; made++) {
+		const struct access *access = &accesses[made];
+		enum access_kind kind = kind_needed(access);
+		if (kind == ACCESS_PREFETCH)
+			prefetches++;
+		else if (!finds_page(mm, space, access, kind, &seen[access->address / PAGE_SIZE % SEEN_PAGES]))
+			break;
+		user_access_steps(mm->steps, run, access, vaddr_of(access->address));
+	}
+	mm->counters.touched_pages += made - prefetches;
+	return made;
 }
 
 static size_t port_run(struct user_memory *users, process_id process, const struct access *accesses, size_t count,
@@ -293,6 +335,7 @@ static size_t port_run(struct user_memory *users, process_id process, const stru
 {
 	struct mm *mm = mm_of(users);
 	struct process *at = process_of(mm, process);
+	struct seen_page seen[SEEN_PAGES] = {0};
 	size_t made = 0;
 	run->before = mm->steps->count;
 	run->result = at ? USER_OK : USER_NO_PROCESS;
@@ -300,21 +343,14 @@ static size_t port_run(struct user_memory *users, process_id process, const stru
 		return 1;
 	if (mm->cpu[cpu].current != process.nr)
 		switch_to_process(mm, process, cpu);
-	steps_reserve(mm->steps, (uint32_t)count * USER_ACCESS_STEPS);
 	while (made < count && !run->faulted && run->result == USER_OK) {
-		const struct access *access = &accesses[made++];
-		enum access_kind kind = access->kind == ACCESS_MODIFY ? ACCESS_STORE : (enum access_kind)access->kind;
-		struct entry entry;
-		if (kind != ACCESS_PREFETCH && !finds_page(mm, at->space, access, kind, &entry)) {
-			slow_access(mm, at->space, access, kind, run, cpu);
-			steps_reserve(mm->steps, (uint32_t)(count - made) * USER_ACCESS_STEPS);
-			continue;
-		}
-		if (kind != ACCESS_PREFETCH) {
-			mm->counters.touched_pages++;
-			entry_mark_used(&entry, kind);
-		}
-		user_access_steps(mm->steps, run, access, vaddr_of(access->address));
+		steps_reserve(mm->steps, (uint32_t)(count - made) * USER_ACCESS_STEPS);
+		made += quick_accesses(mm, at->space, accesses + made, count - made, run, seen);
+		if (made == count)
+			break;
+		slow_access(mm, at->space, &accesses[made], kind_needed(&accesses[made]), run, cpu);
+		memset(seen, 0, sizeof seen);
+		made++;
 	}
 	return made;
 }

@@ -503,6 +503,10 @@ static inline size_t user_run(struct user_memory *users, process_id process, con
 #define USER_ACCESS_STEPS 3u
 static inline void user_access_steps(struct steps *steps, const struct user_run *run, const struct access *access, vaddr at)
 {
+	static const uint8_t step_of[ACCESS_KINDS] = {[ACCESS_CODE] = STEP_FETCH,
+	                                              [ACCESS_LOAD] = STEP_READ,
+	                                              [ACCESS_STORE] = STEP_WRITE,
+	                                              [ACCESS_PREFETCH] = STEP_PREFETCH};
 	uint32_t before = access->kind == ACCESS_CODE ? 0 : run->instructions;
 	if (!steps->recording)
 		return;
@@ -511,23 +515,13 @@ static inline void user_access_steps(struct steps *steps, const struct user_run 
 		steps_put(steps, STEP_SPEND, 0, before, 0);
 		before = 0;
 	}
-	switch ((enum access_kind)access->kind) {
-	case ACCESS_CODE:
-		steps_put(steps, STEP_FETCH, at.addr, access->bytes, 0);
-		break;
-	case ACCESS_STORE:
-		steps_put(steps, STEP_WRITE, at.addr, access->bytes, before);
-		break;
-	case ACCESS_MODIFY:
+	if (access->kind == ACCESS_MODIFY) {
 		steps_put(steps, STEP_READ, at.addr, access->bytes, before);
 		steps_put(steps, STEP_WRITE, at.addr, access->bytes, 0)->uses = true;
-		break;
-	case ACCESS_PREFETCH:
-		steps_put(steps, STEP_PREFETCH, at.addr, 1, before);
-		break;
-	default:
-		steps_put(steps, STEP_READ, at.addr, access->bytes, before);
+		return;
 	}
+	steps_put(steps, (enum step_kind)step_of[access->kind], at.addr, access->kind == ACCESS_PREFETCH ? 1 : access->bytes,
+	          before);
 }
 
 static inline void user_switch(struct user_memory *users, process_id process, unsigned cpu)

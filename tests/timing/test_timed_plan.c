@@ -100,7 +100,10 @@ static void random_machines_take_the_same_cycles(void **state)
 				accesses[i] = make_request(&rng, &address);
 			make_both(&planned, &single, accesses, REQUESTS, &rng, 0, what);
 			compare_counters(&planned, "with a plan", &single, "without", what);
-			plans += memory_plan(planned.memory, accesses, 1) == 1 && make(&planned, accesses, 0) > 0;
+			size_t told = memory_plan(planned.memory, accesses, REQUESTS);
+			for (size_t i = 0; i < told; i++)
+				make(&planned, &accesses[i], 0);
+			plans += told > 0;
 			made++;
 			machine_rig_release(&single);
 		} else {

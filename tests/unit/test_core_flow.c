@@ -120,8 +120,25 @@ static void test_a_chase_waits(void **state)
 	rig_release(&rig);
 }
 
-/* Of some instructions a cycle, one short of two cycles' take one cycle and leave the rest, which the next one fills. Would catch:
- * each step rounded, three a cycle taken for two or four. */
+/*
+ * Two lines that are here, 4 cycles each, and in the same cycle one of them once more: the op ends with the first of the loads.
+ * Would catch: a load that takes the place of one that is done later, where that has the place of a miss that is over.
+ */
+static void test_the_latest_load_is_waited_for(void **state)
+{
+	(void)state;
+	struct rig rig;
+	rig_init(&rig, 1, (struct core_config){.instructions_per_cycle = 4, .misses_in_flight = 10});
+	step_read(&rig.steps, vaddr_of(LINE(0)), 128);
+	assert_int_equal(took(&rig), 400);
+	step_read(&rig.steps, vaddr_of(LINE(0)), 128);
+	step_read(&rig.steps, vaddr_of(LINE(0)), 8);
+	assert_int_equal(took(&rig), 8);
+	rig_release(&rig);
+}
+
+/* Of some instructions a cycle, one short of two cycles' take one cycle and leave the rest, which the next one fills. Would
+ * catch: each step rounded, three a cycle taken for two or four. */
 static void test_instructions_fill_cycles(void **state)
 {
 	(void)state;
@@ -477,6 +494,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(test_loads_in_flight),
 	        cmocka_unit_test(test_a_chase_waits),
+	        cmocka_unit_test(test_the_latest_load_is_waited_for),
 	        cmocka_unit_test(test_instructions_fill_cycles),
 	        cmocka_unit_test(test_interrupts_are_switched),
 	        cmocka_unit_test(test_the_store_buffer),

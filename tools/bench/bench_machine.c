@@ -9,6 +9,9 @@
  * handles a batch, so decoding has a line of its own: the processor time of a reader without that thread. Two rates: of the whole
  * trace, and of its first FIRST accesses, the least time of REPEATS. Each is a process of its own, whose peak memory stands
  * beside. With PASS only that one runs, once; tools/bench/run --instructions counts its instructions.
+ *
+ * A pass by a process of the simulated kernel is a replay as `kmemsim run` makes it (bench_process.h), and its first FIRST accesses
+ * are a program of their own.
  */
 #include "models/cache_settings.h"
 #include "models/dram_settings.h"
@@ -17,6 +20,7 @@
 #include "models/tlb_settings.h"
 #include "sim/io/access_format.h"
 #include "sim/stack_distance.h"
+#include "tools/bench/bench_process.h"
 #include "tools/kmemsim/count_space.h"
 
 #include <stdio.h>
@@ -73,6 +77,7 @@ struct pass {
 	void (*start)(struct rig *);
 	void (*run)(struct rig *, const struct access *, size_t);
 	void (*end)(struct rig *);
+	const char *const *settings; /* of a run with a process in place of these three; NULL: none */
 };
 
 static void nothing(struct rig *rig)
@@ -341,16 +346,25 @@ static void end_cores(struct rig *rig)
 	end_walks(rig);
 }
 
+/* The machine of `timed`, with a kernel: page tables from its page allocator, faults, the kernel's own accesses. */
+static const char *const process_settings[] = {
+        "machine.memory_model=timed", "machine.paging=x86_4level",
+        "machine.caches=l1d size=32KiB ways=8 serves=data,l2 size=1MiB ways=16,llc size=8MiB ways=16",
+        "machine.tlbs=dtlb entries=64 ways=4 serves=data,stlb level=2 entries=1536 ways=12", NULL};
+static const char *const skylake_settings[] = {"machine=skylake", NULL};
+
 static const struct pass passes[] = {
-        {"memcpy", "yardstick: copy the accesses", nothing, run_copy, nothing},
-        {"loop", "yardstick: one level, scalar loop", nothing, run_loop, nothing},
-        {"caches", "three caches", start_caches, run_caches, end_caches},
-        {"demand", "three caches and two TLBs", start_demand, run_demand, end_demand},
-        {"translation", "translated, no caches", start_translation, run_translation, end_translation},
-        {"walks", "translated, walker's references in the caches", start_walks, run_walks, end_walks},
-        {"timed", "the same under the clock, one by one", start_timed, run_timed, end_timed},
-        {"cores", "eight cores under the clock, together", start_cores, run_cores, end_cores},
-        {"distances", "stack distances of lines", start_distances, run_distances, end_distances},
+        {"memcpy", "yardstick: copy the accesses", nothing, run_copy, nothing, NULL},
+        {"loop", "yardstick: one level, scalar loop", nothing, run_loop, nothing, NULL},
+        {"caches", "three caches", start_caches, run_caches, end_caches, NULL},
+        {"demand", "three caches and two TLBs", start_demand, run_demand, end_demand, NULL},
+        {"translation", "translated, no caches", start_translation, run_translation, end_translation, NULL},
+        {"walks", "translated, walker's references in the caches", start_walks, run_walks, end_walks, NULL},
+        {"timed", "the same under the clock, one by one", start_timed, run_timed, end_timed, NULL},
+        {.name = "process", .help = "the same, made by a process of the kernel", .settings = process_settings},
+        {.name = "skylake", .help = "made by a process on machine: skylake", .settings = skylake_settings},
+        {"cores", "eight cores under the clock, together", start_cores, run_cores, end_cores, NULL},
+        {"distances", "stack distances of lines", start_distances, run_distances, end_distances, NULL},
         {0},
 };
 
@@ -378,8 +392,23 @@ __attribute__((noinline)) static void run_pass_batch(const struct pass *pass, st
 	__asm__ volatile("" : : : "memory");
 }
 
+static struct pass_time time_process(const struct pass *pass, const char *path, uint64_t first)
+{
+	struct process_time whole, beginning;
+	struct error error = {0};
+	if (!process_bench(path, UINT64_MAX, pass->settings, &whole, &error) ||
+	    !process_bench(path, first, pass->settings, &beginning, &error))
+		give_up(&error);
+	return (struct pass_time){.whole = whole.seconds,
+	                          .first = beginning.seconds,
+	                          .accesses = whole.accesses,
+	                          .first_accesses = beginning.accesses};
+}
+
 static struct pass_time time_pass(const struct pass *pass, const char *path, uint64_t first)
 {
+	if (pass->settings)
+		return time_process(pass, path, first);
 	static struct access batch[ACCESS_BATCH];
 	struct pass_time timing = {0};
 	struct error error = {0};

@@ -62,7 +62,7 @@ static bool end_row(struct run_parts *parts, const char *status, const struct er
 	return false;
 }
 
-static void release(struct run_parts *parts)
+void run_release(struct run_parts *parts)
 {
 	replay_destroy(parts->replay);
 	timed_machine_release(&parts->machine);
@@ -121,7 +121,7 @@ bool run_one(const struct run *run, bool *interrupted, struct error *error)
 	struct error at_end = {0};
 	if (!end_row(&parts, status, error, started, &at_end))
 		done = error_set(error, at_end.kind, "%s", at_end.text);
-	release(&parts);
+	run_release(&parts);
 	if (!store_close(parts.store, &at_end) && done)
 		done = error_set(error, at_end.kind, "%s", at_end.text);
 	return done;

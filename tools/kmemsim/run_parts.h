@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * run_parts.h - the parts of one run, shared by the files that make them (run_models, run_machine), write down what they hold and
- * counted (run_dumps, run_results) and compare the end with a recording (run_expect). run.c calls these in order; nobody else
- * includes this.
+ * counted (run_dumps, run_results) and compare the end with a recording (run_expect). run.c calls these in order, and
+ * tools/bench/bench_process.c, which looks at the clock between them; nobody else includes this.
  *
  * Functions that return bool return false with *error filled.
  */
@@ -21,7 +21,7 @@
 #include "tools/kmemsim/run.h"
 #include "tools/kmemsim/timed_machine.h"
 
-/* Everything a run is made of; each part is NULL until it is made, so that release() can take apart what there is. */
+/* Everything a run is made of; each part is NULL until it is made, so that run_release() can take apart what there is. */
 struct run_parts {
 	const struct run *run;
 	struct trace *trace;
@@ -81,6 +81,9 @@ struct op_cost_names run_names(struct run_parts *parts);
 
 /* Writes what every part counted. is_whole: the replay came to its end. */
 bool run_write_results(struct run_parts *parts, bool is_whole, struct error *error);
+
+/* Takes apart what there is; the store stays open. */
+void run_release(struct run_parts *parts);
 
 /* Tells and stores how the end compares with the recording; nothing without a recorded state. */
 bool run_write_expectation(struct run_parts *parts, struct error *error);
