@@ -57,7 +57,7 @@ static void end_shared(struct timed_memory *timed, const struct timed_core *core
 	if (coherence->notes_count > 0)
 		coherence_settle(timed);
 	if (timed->kept_cycles || timed->served_by == timed->caches->levels)
-		coherence_keep(coherence, line, done + timed->kept_cycles);
+		coherence_keep_after(coherence, line, done + timed->kept_cycles);
 	if (!writes && timed->served_by < coherence->first_shared)
 		return;
 	struct bounced_line *bounced = bounces_find(&coherence->bounces, line);

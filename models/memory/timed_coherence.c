@@ -14,7 +14,8 @@
  * meanwhile waits, so N cores that write one line take it in N transfers one after the other.
  *
  * The directory says in whose own caches, and in which shared ones, a line is. Tags change in many places during an access; each
- * is noted, and at its end the directory looks at the caches of those lines again (coherence_settle).
+ * is noted, and at its end the caches of those lines are looked at again (coherence_settle). What was found the directory learns
+ * before it is looked at for the next time.
  *
  * A prefetch into a shared cache takes what others have written from them, as a read does. MODEL: what a core of its own has
  * written, and what others have clean, it takes from below; of the first it has an older copy, as after a store.
@@ -293,6 +294,76 @@ static bool is_own_note(const struct holder_note *note, unsigned cpu, uint64_t l
 	return note->line == line && note->holder == cpu && !note->is_shared && note->left == HIERARCHY_CACHES_MAX;
 }
 
+/* ---- what the directory learns ---- */
+
+/* The line is held, or is not, by a holder that may have written it. */
+static void set_holder(struct directory *directory, struct directory_slot *slot, const struct lesson *lesson)
+{
+	struct directory_entry entry = directory_look(directory, slot);
+	struct core_set *set = lesson->is_shared ? &entry.shared : &entry.cores;
+	if (lesson->is_here)
+		core_set_add(set, lesson->holder);
+	else
+		core_set_remove(set, lesson->holder);
+	if (!lesson->is_shared && lesson->is_dirty)
+		entry.owner = lesson->holder;
+	else if (!lesson->is_shared && entry.owner == lesson->holder)
+		entry.owner = OWNER_NONE;
+	if (core_set_empty(&entry.cores) && core_set_empty(&entry.shared))
+		directory_drop(directory, slot);
+	else
+		directory_set(directory, slot, &entry);
+}
+
+/* A line that the directory does not know has a holder. */
+static void add_holder(struct directory *directory, const struct lesson *lesson)
+{
+	if (lesson->is_shared)
+		directory_add_shared(directory, lesson->line, lesson->holder);
+	else
+		directory_add(directory, lesson->line, lesson->holder, lesson->is_dirty);
+}
+
+static void learn(struct directory *directory, const struct lesson *lesson)
+{
+	struct directory_slot *slot = directory_find(directory, lesson->line);
+	if (!slot && !lesson->is_kept && lesson->is_here)
+		add_holder(directory, lesson);
+	if (!slot)
+		return;
+	if (lesson->is_kept)
+		directory_keep(directory, slot, lesson->busy_until);
+	else if (lesson->is_shared || !directory_set_core(slot, lesson->holder, lesson->is_here, lesson->is_dirty))
+		set_holder(directory, slot, lesson);
+	else if (directory_is_left(slot))
+		directory_drop(directory, slot);
+}
+
+static void learn_all(struct coherence *coherence)
+{
+	for (uint32_t i = 0; i < coherence->lessons_count; i++)
+		learn(&coherence->directory, &coherence->lessons[i]);
+	coherence->lessons_count = 0;
+}
+
+/* What the directory will learn, of a line, to be filled in there: what is copied would be read before it is written through. */
+static inline struct lesson *next_lesson(struct coherence *coherence, uint64_t line)
+{
+	if (coherence->lessons_count == LESSONS_MAX)
+		learn_all(coherence);
+	struct lesson *lesson = &coherence->lessons[coherence->lessons_count++];
+	lesson->line = line;
+	return lesson;
+}
+
+/* The line's slot in a directory that knows all; NULL: nobody holds the line. */
+static struct directory_slot *find_slot(struct coherence *coherence, uint64_t line)
+{
+	if (coherence->lessons_count > 0)
+		learn_all(coherence);
+	return directory_find(&coherence->directory, line);
+}
+
 /* ---- a store ---- */
 
 /* Whether the first level has the line written, so that with MESI nobody else has it. */
@@ -356,9 +427,10 @@ cycle coherence_own(struct timed_memory *timed, const struct timed_core *core, c
 	struct coherence *coherence = timed->coherence;
 	uint64_t line = access->address >> coherence->line_shift;
 	coherence->supply.is_active = false;
+	directory_foresee(&coherence->directory, line);
 	if (!coherence->keeps_owner && first_level_has_written(timed, core, access))
 		return now;
-	struct directory_slot *slot = directory_find(&coherence->directory, line);
+	struct directory_slot *slot = find_slot(coherence, line);
 	const bool is_only = slot && directory_is_only(slot, core->cpu);
 	if (is_only && (slot->known & SLOT_OWNED))
 		return now;
@@ -444,7 +516,7 @@ void coherence_leave(struct timed_memory *timed, const struct timed_core *core, 
 	if (supply->is_active && supply->line == line)
 		return;
 	supply->is_active = false;
-	struct directory_slot *slot = directory_find(&coherence->directory, line);
+	struct directory_slot *slot = find_slot(coherence, line);
 	if (!slot || directory_is_only(slot, core->cpu))
 		return;
 	struct directory_entry entry = directory_look(&coherence->directory, slot);
@@ -484,7 +556,7 @@ bool coherence_leave_shared(struct timed_memory *timed, const struct timed_core 
 	struct supply *supply = &coherence->supply;
 	if (cache->instances == 1 || (supply->is_active && supply->line == line))
 		return false;
-	struct directory_slot *slot = directory_find(&coherence->directory, line);
+	struct directory_slot *slot = find_slot(coherence, line);
 	if (!slot)
 		return false;
 	struct directory_entry entry = directory_look(&coherence->directory, slot);
@@ -534,9 +606,16 @@ void coherence_take(struct timed_memory *timed, const struct timed_core *core, b
 
 void coherence_keep(struct coherence *coherence, uint64_t line, cycle until)
 {
-	struct directory_slot *slot = directory_find(&coherence->directory, line);
+	struct directory_slot *slot = find_slot(coherence, line);
 	if (slot)
 		directory_keep(&coherence->directory, slot, until);
+}
+
+void coherence_keep_after(struct coherence *coherence, uint64_t line, cycle until)
+{
+	struct lesson *lesson = next_lesson(coherence, line);
+	lesson->busy_until = until;
+	lesson->is_kept = true;
 }
 
 /* ---- the directory follows the caches ---- */
@@ -637,47 +716,6 @@ static bool is_noted_again(const struct coherence *coherence, uint32_t at)
 	return false;
 }
 
-/* The line is held, or is not, by a holder that may have written it. */
-static void set_holder(struct directory *directory, struct directory_slot *slot, const struct holder_note *note, bool here,
-                       bool dirty)
-{
-	struct directory_entry entry = directory_look(directory, slot);
-	struct core_set *set = note->is_shared ? &entry.shared : &entry.cores;
-	if (here)
-		core_set_add(set, note->holder);
-	else
-		core_set_remove(set, note->holder);
-	if (!note->is_shared && dirty)
-		entry.owner = note->holder;
-	else if (!note->is_shared && entry.owner == note->holder)
-		entry.owner = OWNER_NONE;
-	if (core_set_empty(&entry.cores) && core_set_empty(&entry.shared))
-		directory_drop(directory, slot);
-	else
-		directory_set(directory, slot, &entry);
-}
-
-/* The directory learns whether a holder has a line. */
-static void learn(struct coherence *coherence, const struct holder_note *note, bool here, bool dirty)
-{
-	struct directory *directory = &coherence->directory;
-	struct directory_slot *slot = directory_find(directory, note->line);
-	if (!slot && !here)
-		return;
-	if (!slot && note->is_shared) {
-		directory_add_shared(directory, note->line, note->holder);
-		return;
-	}
-	if (!slot) {
-		directory_add(directory, note->line, note->holder, dirty);
-		return;
-	}
-	if (note->is_shared || !directory_set_core(slot, note->holder, here, dirty))
-		set_holder(directory, slot, note, here, dirty);
-	else if (directory_is_left(slot))
-		directory_drop(directory, slot);
-}
-
 void coherence_settle(struct timed_memory *timed)
 {
 	struct coherence *coherence = timed->coherence;
@@ -696,7 +734,12 @@ void coherence_settle(struct timed_memory *timed)
 			here = is_noted_again(coherence, i) &&
 			       cache_holds(timed, note->left, note->holder, note->line, &dirty);
 		}
-		learn(coherence, note, here, dirty);
+		struct lesson *lesson = next_lesson(coherence, note->line);
+		lesson->holder = note->holder;
+		lesson->is_kept = false;
+		lesson->is_shared = note->is_shared;
+		lesson->is_here = here;
+		lesson->is_dirty = dirty;
 	}
 	coherence->notes_count = 0;
 }
@@ -731,6 +774,7 @@ void coherence_look_again(struct timed_memory *timed)
 {
 	struct coherence *coherence = timed->coherence;
 	note_caches(timed);
+	learn_all(coherence);
 	for (uint64_t place = 0; place < coherence->directory.capacity; place++) {
 		const struct directory_slot *slot = &coherence->directory.slots[place];
 		if (!slot->line)
@@ -793,7 +837,7 @@ unsigned coherence_back_invalidate(struct timed_memory *timed, const struct cach
 	unsigned first = from_instance * from->spec->cores, last = last_core(timed, from, from_instance);
 	/* The current core's caches may be ahead of the directory. */
 	unsigned held = remove_above(timed, from, coherence->current, line, dirty);
-	const struct directory_slot *slot = directory_find(&coherence->directory, line);
+	const struct directory_slot *slot = find_slot(coherence, line);
 	if (!slot)
 		return held + remove_shared_above(timed, from, coherence->current, coherence->current, line, dirty);
 	const struct directory_entry entry = directory_look(&coherence->directory, slot);
@@ -868,7 +912,8 @@ static void check_counters(const struct timed_memory *timed)
 
 void coherence_check(const struct timed_memory *timed)
 {
-	const struct coherence *coherence = timed->coherence;
+	struct coherence *coherence = timed->coherence;
+	learn_all(coherence);
 	directory_check(&coherence->directory);
 	SIM_ASSERT(coherence->notes_count == 0);
 	for (unsigned i = 0; i < timed->caches->count; i++) {

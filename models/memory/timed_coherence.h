@@ -34,6 +34,19 @@ struct holder_note {
 	uint8_t left;
 };
 
+/*
+ * What the directory has to learn. It learns it before it is looked at again, not at once: the host has fetched the slots of lines
+ * that left by then.
+ */
+struct lesson {
+	uint64_t line;
+	cycle busy_until; /* is_kept: the line is busy until then */
+	uint16_t holder;  /* else: whether this holder has it, and has written it */
+	bool is_kept, is_shared, is_here, is_dirty;
+};
+
+#define LESSONS_MAX 16u
+
 struct coherence {
 	struct directory directory;
 	struct bounces bounces;
@@ -54,7 +67,8 @@ struct coherence {
 	unsigned current;                                    /* core whose access it is */
 	struct supply supply;
 	struct holder_note *notes; /* owned */
-	uint32_t notes_count, notes_capacity;
+	uint32_t notes_count, notes_capacity, lessons_count;
+	struct lesson lessons[LESSONS_MAX]; /* in their order */
 	struct memory_core_counters *core; /* owned */
 };
 
@@ -88,13 +102,15 @@ void coherence_note(struct coherence *coherence, const struct cache_level *cache
 /* A line had to go from a cache that held this word of it. */
 void coherence_note_gone(struct coherence *coherence, const struct cache_level *cache, unsigned instance, uint64_t word);
 
-/* The end of an access: the directory learns what was noted. */
+/* The end of an access: what was noted is looked at, and the directory will learn it. */
 void coherence_settle(struct timed_memory *timed);
 /* The caches were changed from outside: the directory looks at all of its lines, and of theirs, again. */
 void coherence_look_again(struct timed_memory *timed);
 
 /* The line stays busy until then: a locked instruction keeps it, or it is on its way from memory. */
 void coherence_keep(struct coherence *coherence, uint64_t line, cycle until);
+/* The same, at the end of an access. */
+void coherence_keep_after(struct coherence *coherence, uint64_t line, cycle until);
 
 /* Takes a line out of the caches above an inclusive one; returns how many held it. */
 unsigned coherence_back_invalidate(struct timed_memory *timed, const struct cache_level *from, unsigned from_instance,
