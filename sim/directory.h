@@ -72,9 +72,9 @@ struct directory_entry {
 /* A line's place in the table. */
 struct directory_slot {
 	uint64_t line; /* its number plus 1; 0: none */
-	/* SLOT_RECORD, and above it the number of the line's record. Or, of a line with holders of one group of cores: busy_until,
-	 * from bit SLOT_BUSY_SHIFT on, a bit for each core of the group, from bit SLOT_CORES_SHIFT on, the group's number, from bit
-	 * SLOT_GROUP_SHIFT on, and SLOT_OWNED if the only holder is the owner. */
+	/* SLOT_RECORD, and above it the number of the line's record. Or, of a line with holders of one group of cores:
+	 * busy_until, from bit SLOT_BUSY_SHIFT on, a bit for each core of the group, from bit SLOT_CORES_SHIFT on, the group's
+	 * number, from bit SLOT_GROUP_SHIFT on, and SLOT_OWNED if the only holder is the owner. */
 	uint64_t known;
 };
 

@@ -8,7 +8,7 @@
 #include "sim/rng.h"
 
 #define LINES 6000u /* more than half of the first table: it grows */
-#define CORES 40u /* of three groups */
+#define CORES 40u   /* of three groups */
 #define STEPS 200000u
 
 /* What is known of each line, as one would write it down. */
