@@ -213,8 +213,9 @@ static cache_id find_cache(const struct object_allocator *objects, const char *n
 static bool make_cache(struct object_allocator *objects, const struct state_text *line, const char *name, struct error *error)
 {
 	uint64_t object_size = state_text_number(line->text, "obj", 0), align = state_text_number(line->text, "align", 0);
+	uint64_t usersize = state_text_number(line->text, "usersize", 0);
 	const char *flags = strstr(line->text, " flags="); /* hexadecimal without 0x */
-	if (object_size == 0 || object_size > UINT32_MAX || align > UINT32_MAX || (align & (align - 1)))
+	if (object_size == 0 || object_size > UINT32_MAX || align > UINT32_MAX || (align & (align - 1)) || usersize > UINT32_MAX)
 		return error_set(error, ERROR_INPUT, "line %" PRIu64 ": no cache has such sizes: %.100s", line->line, line->text);
 	struct cache_spec spec = {
 	        .name = name,
@@ -222,7 +223,7 @@ static bool make_cache(struct object_allocator *objects, const struct state_text
 	        .align = (uint32_t)align,
 	        .flags = flags ? (uint32_t)strtoul(flags + strlen(" flags="), NULL, 16) & SPEC_FLAGS : 0,
 	        .ctor = state_text_number(line->text, "ctor", 0) != 0,
-	        .usersize = (uint32_t)state_text_number(line->text, "usersize", 0),
+	        .usersize = (uint32_t)usersize,
 	};
 	return cache_create(objects, &spec).nr != UINT32_MAX ||
 	       error_set(error, ERROR_INPUT, "line %" PRIu64 ": the allocator refuses this cache: %.100s", line->line,

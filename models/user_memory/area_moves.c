@@ -4,13 +4,14 @@
  *
  * What moves becomes a new area first; then its page tables go, as large a piece at a time as lies alike in both places: a table
  * of tables (1 GiB), a table of pages or a huge page (2 MiB), else entries one by one, up to the end of a table on either side.
- * Each piece is flushed where it was. Then the old place is unmapped as munmap() does it.
+ * Each piece is flushed where it was. Then the old place is unmapped as munmap() does it. What is mapped where it goes is
+ * unmapped before all that, and stays so where the move fails.
  *
  * Source: Linux 6.1 mm/mremap.c: mremap_to(), vma_to_resize(), vma_expandable(), move_vma(), move_page_tables(), get_extent(),
  * move_normal_pud(), move_normal_pmd(), move_ptes(); mm/huge_memory.c: move_huge_pmd(); mm/mmap.c: copy_vma().
  * MODEL: instructions are those of mmap() for the new area or the growth, of munmap() for the old place, and of mprotect() for
- * each entry, as none were counted. MODEL: what is mapped where it goes is not unmapped first (MREMAP_FIXED), but told as a wrong
- * op. MODEL: shared memory without a file does not grow; a kernel lets it, and ends the program that touches what is too much.
+ * each entry, as none were counted. MODEL: shared memory without a file does not grow; a kernel lets it, and ends the program
+ * that touches what is too much.
  */
 #include "models/kernel_code.h"
 #include "models/user_memory/mm.h"
@@ -227,8 +228,9 @@ static enum user_result remap_locked(struct mm *mm, struct space *space, const s
 	bool moves = remap->to != remap->start;
 	if (!area_at(space, remap->start))
 		return USER_NO_AREA;
-	if (moves && !is_free(space, remap->to, remap->new_pages))
-		return USER_BAD_RANGE;
+	if (moves && !is_free(space, remap->to, remap->new_pages) &&
+	    areas_unmap_locked(mm, space, remap->to, remap->new_pages, cpu) != USER_OK)
+		return USER_NO_MEMORY;
 	if (remap->new_pages < remap->pages) {
 		uint64_t end = remap->start + (remap->new_pages << PAGE_SHIFT);
 		if (areas_unmap_locked(mm, space, end, remap->pages - remap->new_pages, cpu) != USER_OK)

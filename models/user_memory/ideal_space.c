@@ -253,8 +253,8 @@ enum user_result space_remap(struct spaces *spaces, struct space *space, const s
 	uint64_t first = remap->start >> PAGE_SHIFT, to = remap->to >> PAGE_SHIFT, end = first + remap->pages;
 	if (!area_set_find(&space->areas, first))
 		return USER_NO_AREA;
-	if (to != first && !area_set_is_free(&space->areas, to, to + remap->new_pages))
-		return USER_BAD_RANGE;
+	if (to != first)
+		space_unmap(spaces, space, to, to + remap->new_pages, cpu);
 	if (remap->new_pages < remap->pages) {
 		space_unmap(spaces, space, first + remap->new_pages, end, cpu);
 		end = first + remap->new_pages;

@@ -119,7 +119,7 @@ enum user_result {
 	USER_OK,
 	USER_NO_MEMORY,  /* frames, tables or structures: what was done before it stays */
 	USER_NO_PROCESS, /* no such process */
-	USER_BAD_RANGE,  /* empty, not in the user's half, or (mapping, moving, growing) over an area that is there */
+	USER_BAD_RANGE,  /* empty, not in the user's half, or (mapping, growing) over an area that is there */
 	USER_NO_AREA,    /* a touch outside of all areas: SIGSEGV; what is moved or grows is not of one area (EFAULT) */
 	USER_HOLE,       /* an advice, or new rights: a part of the range is no area; rights hold up to there, advice for the rest
 	                    (ENOMEM) */
@@ -301,8 +301,9 @@ struct user_memory_ops {
 
 	/*
 	 * mremap(): entries of page tables go with what moves, not contents; what is too much goes, and what comes is untouched.
-	 * Where it goes nothing may be, as with map(). Shared memory without a file does not grow. What moves is USER_ANONYMOUS
-	 * then where it was a heap or a stack. USER_NO_MEMORY: all is where it was.
+	 * What is mapped where it goes is unmapped first, also where the call fails after that. Shared memory without a file does
+	 * not grow. What moves is USER_ANONYMOUS then where it was a heap or a stack. USER_NO_MEMORY: what was to move is where
+	 * it was.
 	 */
 	enum user_result (*remap)(struct user_memory *, process_id, const struct user_remap *, unsigned cpu);
 

@@ -237,12 +237,38 @@ static void without_memory_all_stays(void **state)
 	}
 }
 
+/*
+ * Three pages go over the last two of an area and the place behind it: what was there is unmapped, the rest of it stays. Would
+ * catch: a move that is refused, pages in the way that stay mapped, more unmapped than the new place takes.
+ */
+static void what_is_in_the_way_goes(void **state)
+{
+	(void)state;
+	struct pages_rig rig;
+	process_id process = begin(&rig, THP_NEVER, 3);
+	uint64_t other = AT + 16 * PAGE_SIZE;
+	struct process_view before, after;
+	mm_rig_map(&rig.mm, process, other, 4, USER_ANONYMOUS, 0);
+	write_pages(&rig, process, AT, 3);
+	write_pages(&rig, process, other, 4);
+	pfn moved = mm_rig_frame(&rig.mm, process, AT), stays = mm_rig_frame(&rig.mm, process, other + PAGE_SIZE);
+	rig.mm.users->ops->view(rig.mm.users, process, &before);
+	assert_int_equal(go(&rig, process, AT, 3, other + 2 * PAGE_SIZE, 3), USER_OK);
+	assert_int_equal(mm_rig_frame(&rig.mm, process, other + 2 * PAGE_SIZE).nr, moved.nr);
+	assert_int_equal(mm_rig_frame(&rig.mm, process, other + PAGE_SIZE).nr, stays.nr);
+	rig.mm.users->ops->view(rig.mm.users, process, &after);
+	assert_int_equal(after.anonymous, before.anonymous - 2);
+	/* Over itself is no move. */
+	assert_int_equal(go(&rig, process, other, 2, other + PAGE_SIZE, 2), USER_BAD_RANGE);
+	pages_rig_end(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	        cmocka_unit_test(by_tables_or_by_entries),  cmocka_unit_test(a_gibibyte_at_once),
 	        cmocka_unit_test(huge_pages_go_whole),      cmocka_unit_test(reclaim_finds_what_moved),
-	        cmocka_unit_test(without_memory_all_stays),
+	        cmocka_unit_test(without_memory_all_stays), cmocka_unit_test(what_is_in_the_way_goes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -116,7 +116,7 @@ static void one_event(struct rig *rig, struct rng *rng, process_id processes[PRO
 		unsigned rights = rng_below(rng, 3) ? USER_READ | USER_WRITE : USER_READ;
 		user_protect(rig->mm.users, processes[nr], BASE + start * PAGE_SIZE, 1 + rng_below(rng, 3000), rights, cpu);
 	} else if (what < 10) {
-		/* Elsewhere, and more or less of it; where something is, nothing happens. */
+		/* Elsewhere, and more or less of it, in place of what is there. */
 		const struct user_remap remap = {.start = BASE + rng_below(rng, 90000) * PAGE_SIZE,
 		                                 .pages = 1 + rng_below(rng, 1500),
 		                                 .to = BASE + (60000 + rng_below(rng, 30000)) * PAGE_SIZE,

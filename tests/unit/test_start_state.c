@@ -105,13 +105,15 @@ static void refuses(const char *from, const char *to)
 	release(&world); /* after a state that was refused an allocator can only be destroyed */
 }
 
-/* Catches: a slab in frames that are free or held twice, a state of another allocator that is taken for an empty one. */
+/* Catches: a slab in frames that are free or held twice, a size cut to 32 bits, a state of another allocator that is
+ * taken for an empty one. */
 static void test_states_that_cannot_be_are_refused(void **unused)
 {
 	(void)unused;
 	refuses("@SP 11 0", "@SP 20 0");
 	refuses("@SP 11 0", "@SP 1000 0");
 	refuses("things 4/4/0", "things 4/5/0");
+	refuses("usersize=0", "usersize=4294967296");
 	refuses("@END here", "@SL small\n@END here");
 }
 
